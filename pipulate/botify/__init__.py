@@ -1,0 +1,1 @@
+"""Botify: the API client, and a faithful local simulator of that API."""

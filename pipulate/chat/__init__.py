@@ -1,0 +1,1 @@
+"""The model that lives in the app: providers, memory, tools, soul."""

@@ -1,0 +1,1 @@
+"""The link graph: columnar form, measures, layouts, report, viewer."""
