@@ -1,0 +1,274 @@
+"""What a workflow file is made of: `Workflow`, its steps, and the `run` and `job` that step functions get.
+
+    flow = Workflow("bridge", title="The Bridge of Death")
+
+    @flow.step("name", "What... is your name?")          a card: the inside of a form
+    def name(run): return Input(name="name", required=True)
+
+    @name.accept                                          optional: check and shape the answer
+    def check(run, form): ...; return form                raise Invalid("…", "name") to refuse it
+
+    @name.show                                            optional: the finished card's words
+    def shown(run): return P(run["name"])
+
+    @flow.work("export", "Export links")                  a step done by the machine, in the background
+    async def export(run, job): ...; return {"rows": 12}
+
+    @flow.result                                          the last card
+    def verdict(run): return P("Right. Off you go.")
+
+Functions may be plain or async; plain ones run in a thread, so they may take their time.
+A step's id is its place: step_01, step_02, …; `version` and `upgrade` are for changing that later.
+"""
+
+import asyncio
+import contextvars
+import hashlib
+import inspect
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pipulate import record as rec
+from pipulate.errors import Incompatible, PipulateError, Unknown, Unsure
+from pipulate.pipeline import Pipulate
+from pipulate.record import Record
+from pipulate.settings import Settings
+from pipulate.store import now
+
+Function = Callable[..., Any]
+
+
+async def call(function: Function, *args: Any) -> Any:
+    """Call a workflow's function without blocking the event loop."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*args)
+    return await asyncio.to_thread(function, *args)
+
+
+@dataclass
+class Step:
+    """One note of a workflow: an input card, or a piece of work."""
+
+    key: str
+    label: str
+    function: Function
+    number: int
+    work: bool = False
+    button: str = "Next"
+    auto: bool = True  #: work begins by itself once the card before it is answered
+    explain: bool = True  #: the model may say a sentence about it
+    accept_function: Function | None = None
+    show_function: Function | None = None
+
+    @property
+    def id(self) -> str:
+        """The step's id in the record."""
+        return f"step_{self.number:02d}"
+
+    def accept(self, function: Function) -> Function:
+        """Decorate `(run, form) -> form`: check and shape the submitted answers."""
+        self.accept_function = function
+        return function
+
+    def show(self, function: Function) -> Function:
+        """Decorate `(run) -> component`: word the finished card."""
+        self.show_function = function
+        return function
+
+
+@dataclass
+class Workflow:
+    """A named linear sequence of steps, defined in one file."""
+
+    name: str
+    title: str = ""
+    version: int = 1
+    about: str = ""  #: what the model is told; the file's docstring unless given
+    id_label: str = "Run ID"
+    id_hint: str = "Any name. Enter it again to go on where you were."
+    steps: list[Step] = field(default_factory=list)
+    result_function: Function | None = None
+    upgrade_function: Function | None = None
+
+    def __post_init__(self) -> None:
+        caller = inspect.currentframe()
+        while caller and caller.f_globals.get("__name__") in (__name__, "dataclasses"):
+            caller = caller.f_back
+        self.about = self.about or (inspect.cleandoc(caller.f_globals.get("__doc__") or "") if caller else "")
+        self.title = self.title or self.name.replace("_", " ").capitalize()
+
+    def step(self, key: str, label: str, *, button: str = "Next", explain: bool = True) -> Callable[[Function], Step]:
+        """Decorate `(run) -> components`: the inside of an input card's form."""
+        return lambda function: self._add(Step(key, label, function, len(self.steps) + 1, button=button, explain=explain))
+
+    def work(
+        self, key: str, label: str, *, button: str = "Start", auto: bool = True, explain: bool = True
+    ) -> Callable[[Function], Step]:
+        """Decorate `async (run, job) -> result`: a step done by the machine; `auto=False` waits for its button."""
+        return lambda function: self._add(
+            Step(key, label, function, len(self.steps) + 1, work=True, button=button, auto=auto, explain=explain)
+        )
+
+    def _add(self, step: Step) -> Step:
+        if any(step.key == other.key for other in self.steps):
+            raise PipulateError(f"Workflow {self.name!r} has two steps with the key {step.key!r}; each needs its own.")
+        self.steps.append(step)
+        return step
+
+    def result(self, function: Function) -> Function:
+        """Decorate `(run) -> component`: the last card."""
+        self.result_function = function
+        return function
+
+    def upgrade(self, function: Function) -> Function:
+        """Decorate `(record, from_version) -> record`: convert what an older version wrote."""
+        self.upgrade_function = function
+        return function
+
+    @property
+    def tuples(self) -> list[tuple[str, str, str]]:
+        """The steps as (key, step_id, label), the form the engine takes."""
+        return [(step.key, step.id, step.label) for step in self.steps]
+
+    def open(self, engine: Pipulate, id: str) -> tuple[Record, int]:
+        """Return (record, revision) of a run, upgraded if an older version wrote it; raises Incompatible."""
+        record, rev = engine.load(id)
+        wrote = record.get("version", 1)
+        if wrote == self.version:
+            return record, rev
+        if wrote > self.version or self.upgrade_function is None:
+            raise Incompatible(
+                f"This run was written by version {wrote} of {self.title!r}; installed is version {self.version}, which "
+                "has no way to convert it. Its answers are safe: export the run, or begin a new one under another ID."
+            )
+        upgrade = self.upgrade_function
+        return engine.change(id, f"upgrade to {self.version}", lambda r: {**upgrade(r, wrote), "version": self.version}, locked=True)
+
+
+class Voice(Protocol):
+    """What a run can say and ask: the chat panel in the browser, the terminal in headless runs."""
+
+    async def say(self, text: str) -> None: ...
+
+    def ask(self, prompt: str) -> AsyncIterator[str]: ...
+
+
+class Silent:
+    """The voice where nobody listens and no model answers."""
+
+    async def say(self, text: str) -> None:
+        """Say nothing."""
+
+    async def ask(self, prompt: str) -> AsyncIterator[str]:
+        """Refuse kindly."""
+        raise Unknown("No model answers yet. Get one in the chat panel, or write the text yourself.")
+        yield ""
+
+
+#: The voice of the app that serves the present request or job; set by `app` and `jobs`.
+voice: contextvars.ContextVar[Voice] = contextvars.ContextVar("voice", default=Silent())  # noqa: B039
+
+
+class Run:
+    """One execution of a workflow, as its functions see it: `run["color"]` is an answer."""
+
+    def __init__(self, flow: Workflow, engine: Pipulate, id: str, record: Record, rev: int, settings: Settings) -> None:
+        self.flow, self.engine, self.id, self.record, self.rev, self.settings = flow, engine, id, record, rev, settings
+
+    def __getitem__(self, key: str) -> Any:
+        """The answer of step `key`: the field of that name, else all its fields.  KeyError until it is done."""
+        step = next((step for step in self.flow.steps if step.key == key), None)
+        if step is None or not rec.is_done(self.record, step.id):
+            raise KeyError(f"Step {key!r} of {self.flow.name!r} is not {'done yet' if step else 'a step'}.")
+        data = self.record[step.id]
+        return data[key] if isinstance(data, dict) and key in data else data
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The answer of step `key`, or `default` while it is not done."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def answers(self) -> dict[str, Any]:
+        """All answers so far, by step key."""
+        return {step.key: self[step.key] for step in self.flow.steps if rec.is_done(self.record, step.id)}
+
+    def was(self, key: str) -> dict[str, Any]:
+        """What step `key` held before it was reverted; {} if it never did."""
+        step = next((step for step in self.flow.steps if step.key == key), None)
+        found = self.record.get("was", {}).get(step.id, {}) if step else {}
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def open_index(self) -> int:
+        """0-based index of the first step that is not done; len(steps) when the run is complete."""
+        return rec.first_open(self.record, self.flow.tuples)
+
+    def summary(self) -> str:
+        """The run so far in a few lines, for the model and for lists."""
+        return "\n".join(self.engine.get_step_summary(self.id, self.flow.steps[-1].id, self.flow.tuples)[1])
+
+    async def say(self, text: str) -> None:
+        """Say something in the chat panel."""
+        await voice.get().say(text)
+
+    def ask(self, prompt: str) -> AsyncIterator[str]:
+        """Stream the model's answer to `prompt`, piece by piece; raises a PipulateError while none answers."""
+        return voice.get().ask(prompt)
+
+
+class Job:
+    """What a step's work reports to; see `jobs` for how it is run."""
+
+    def __init__(self, run: Run, step: Step, report: Callable[[float | None, str], None]) -> None:
+        self.run, self.step, self._report = run, step, report
+
+    def progress(self, fraction: float | None, message: str = "") -> None:
+        """Move the progress bar: 0.0–1.0, or None while the length is unknown.  May be called from a thread."""
+        self._report(fraction, message)
+
+    async def once(
+        self, name: str, function: Callable[[], Awaitable[Any]],
+        find: Callable[[], Awaitable[Any]] | None = None, params: Any = None,
+    ) -> Any:  # fmt: skip
+        """Do an outward act at most once ever for this (run, step, `params`) and return its JSON-able result.
+
+        The intention is on disk before `function` is awaited, the result before `once` returns.  If an earlier
+        attempt left no result, `find` is asked whether it happened after all; when it finds nothing either
+        (or there is no `find`), Unsure is raised and only the user can decide to do it again.
+        A PipulateError with `definite = True` says that nothing was done: the intention is taken back.
+        """
+        digest = hashlib.sha256(json.dumps(params, sort_keys=True, default=str).encode()).hexdigest()[:12]
+        key, run = f"{self.step.id}:{name}:{digest}", self.run
+        record = await asyncio.to_thread(run.engine.get_state, run.id)
+        act = record.get("once", {}).get(key)
+        if act and "result" in act:
+            return act["result"]
+        if act:
+            found = await find() if find else None
+            if found is not None:
+                return await self._settle(key, {**act, "result": found})
+            raise Unsure(
+                f"{name!r} was begun at {act['begun']} and interrupted before its answer arrived. "
+                + ("It is not in the service's list, but that may lag behind. " if find else "")
+                + "It may have been done. Do it again only if you are sure, or accept that it may be done twice."
+            )
+        await self._settle(key, {"begun": now()})
+        try:
+            result = await function()
+        except PipulateError as error:
+            if getattr(error, "definite", False):
+                await self._settle(key, None)
+            raise
+        return await self._settle(key, {"begun": now(), "result": result})
+
+    async def _settle(self, key: str, act: dict[str, Any] | None) -> Any:
+        def note(record: Record) -> Record:
+            others = {k: v for k, v in record.get("once", {}).items() if k != key}
+            return {**record, "once": {**others, key: act} if act else others}
+
+        await asyncio.shield(asyncio.to_thread(self.run.engine.checkpoint, self.run.id, note))
+        return act.get("result") if act else None
