@@ -1,0 +1,49 @@
+"""Where the browser is.  Tests and the screenshot script ask here, so that there is one rule and one message.
+
+The environment's CHROMIUM wins; else the first of the usual names on PATH.  Nothing ever downloads a browser.
+"""
+
+import os
+import shutil
+import sys
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+MISSING = f"""No browser for the browser tests: neither CHROMIUM is set nor any of {", ".join(NAMES)} is on PATH.
+  Debian, Ubuntu   sudo apt install chromium
+  Fedora           sudo dnf install chromium
+  macOS            export CHROMIUM="/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+  without them     PIPULATE_NO_BROWSER=1 make test (leaves those tests out, and says so)"""
+
+# No sandbox: CI runs as root, where Chromium refuses it; the pages are our own.  The resolver rule turns any request
+# that would leave this machine into an error, so a forgotten CDN address fails here as it would offline.
+LAUNCH_ARGS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-unsafe-swiftshader",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+]
+
+
+def find_chromium() -> str:
+    """Return the browser's path; raise FileNotFoundError, worded for the user, when there is none."""
+    named = os.environ.get("CHROMIUM")
+    found = shutil.which(named) if named else next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        raise FileNotFoundError(f"CHROMIUM={named} is no program that can be run.\n{MISSING}" if named else MISSING)
+    return found
+
+
+def browser_unwanted() -> bool:
+    """Tell whether the user chose to leave the browser tests out (PIPULATE_NO_BROWSER=1)."""
+    return os.environ.get("PIPULATE_NO_BROWSER") == "1"
+
+
+if __name__ == "__main__":  # `make test` asks before it starts, for one clear message instead of a hundred errors
+    try:
+        print("left out" if browser_unwanted() else find_chromium())
+    except FileNotFoundError as missing:
+        sys.exit(str(missing))

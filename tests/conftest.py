@@ -1,0 +1,137 @@
+"""Fixtures that every test may use: a free port, a served app, a page in a real browser.
+
+ORDER   Playwright's synchronous interface keeps an event loop running in the main thread from its first test to the
+        end of the session, and an `async def` test cannot start another there.  So tests that use the browser are
+        plain functions, are marked `browser` by what they ask for, and run after all others.
+ERRORS  A missing browser is an error.  Only PIPULATE_NO_BROWSER=1 leaves those tests out, as counted skips.  A page on
+        which a script failed, or the content security policy had to refuse something, fails its test.
+"""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import ConsoleMessage, Page
+from starlette.types import ASGIApp
+
+from tests.chromium import LAUNCH_ARGS, browser_unwanted, find_chromium
+
+LOOPBACK = "127.0.0.1"
+Serve = Callable[..., str]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use the browser, leave them out if so asked, and move them to the end (see ORDER)."""
+    for item in items:
+        if "playwright" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+            if browser_unwanted():
+                item.add_marker(pytest.mark.skip(reason="PIPULATE_NO_BROWSER=1"))
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+# --- the browser ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Return the path of the browser on this machine."""
+    return find_chromium()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium_path: str) -> dict[str, Any]:
+    """Make pytest-playwright start the installed Chromium, which reaches nothing but this machine."""
+    return browser_type_launch_args | {"executable_path": chromium_path, "args": LAUNCH_ARGS}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    """Give every page one size, language and time zone, and no animations to wait for."""
+    return browser_context_args | {
+        "viewport": {"width": 1280, "height": 800},
+        "locale": "en-US",
+        "timezone_id": "UTC",
+        "reduced_motion": "reduce",
+    }
+
+
+@pytest.fixture
+def page(page: Page) -> Iterator[Page]:
+    """Give a fresh page, and fail the test if a script threw or the content security policy refused something."""
+    faults: list[str] = []
+
+    def on_console(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            faults.append(message.text)
+
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", on_console)
+    page.set_default_timeout(10_000)
+    yield page
+    assert not faults, "the page's console:\n" + "\n".join(faults)
+
+
+# --- the server -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Return a loopback port that was free a moment ago, for a program that must be told its port."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server in a thread that says when it is ready, so that nobody has to poll."""
+
+    def __init__(self, app: ASGIApp, port: int) -> None:
+        super().__init__(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        self.socket = socket.create_server((LOOPBACK, port))
+        self.settled = threading.Event()  # it accepts requests, or has failed to start
+        self.thread = threading.Thread(target=self._run, name="test server", daemon=True)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.settled.set()
+
+    def _run(self) -> None:
+        try:
+            self.run(sockets=[self.socket])
+        except SystemExit:  # uvicorn's word for a start-up that failed; `serve` reports it
+            pass
+        finally:
+            self.socket.close()
+            self.settled.set()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self.thread.join(timeout=10)
+        assert not self.thread.is_alive(), "the served app did not shut down within 10 s"
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Give a function `serve(app, port=0)` that serves an ASGI app on loopback until the test ends.
+
+    It returns the address (`http://127.0.0.1:PORT`) once the app's start-up is through; port 0 takes any free one.
+    """
+    servers: list[_Server] = []
+
+    def start(app: ASGIApp, port: int = 0) -> str:
+        server = _Server(app, port)
+        server.thread.start()
+        servers.append(server)
+        assert server.settled.wait(timeout=20), "the app did not start within 20 s"
+        assert server.started, "the app failed to start; its log is above"
+        return f"http://{LOOPBACK}:{server.socket.getsockname()[1]}"
+
+    yield start
+    for server in servers:
+        server.stop()
