@@ -1,0 +1,90 @@
+"""A synthetic site for measurements: any number of links, the same for the same arguments.
+
+SHAPE     About 32 links a page. Pages have a type and belong to a section; section sizes follow a power
+          law. 10 % of the links are template links (home and a dozen menu pages, from everywhere), about
+          70 % stay within the section, the rest go anywhere; within both, popular pages get more (Pareto).
+TEXT      URLs of about 90 characters, so that a million links make 181 MB of CSV, as a real export does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+TYPES = ("home", "category", "subcategory", "listing", "product", "article", "tag", "author", "static", "search")
+_SHARE = np.array([0, 0.004, 0.02, 0.12, 0.60, 0.14, 0.06, 0.01, 0.003, 0.043])
+_PULL = np.array([50, 25, 12, 3, 1, 1.2, 2, 1, 4, 0.2])
+
+
+@dataclass(frozen=True)
+class Site:
+    """`source`, `target`: link ends (may repeat); `type`, `section`: numbers by page; `url`: by page."""
+
+    source: np.ndarray
+    target: np.ndarray
+    type: np.ndarray
+    section: np.ndarray
+    url: pl.Series
+
+
+def generate(links: int, *, pages: int | None = None, seed: int = 1) -> Site:
+    """Draw a site with exactly `links` links (about 1 % of them repeated, as in real exports)."""
+    draw = np.random.default_rng(seed)
+    n = pages or max(20, links // 32)
+    kind = draw.choice(len(TYPES), n, p=_SHARE / _SHARE.sum()).astype(np.uint8)
+    kind[0] = 0
+    parts = max(4, int(n**0.42))
+    weight = 1 / np.arange(1, parts + 1) ** 0.8
+    section = draw.choice(parts, n, p=weight / weight.sum()).astype(np.uint32)
+    pull = (draw.pareto(1.3, n) + 0.05) * _PULL[kind]
+
+    source = draw.integers(0, n, links, dtype=np.uint32)
+    target = np.empty(links, np.uint32)
+    fate = draw.random(links)
+    everywhere = fate > 0.8
+    running = np.cumsum(pull)
+    target[everywhere] = np.searchsorted(running, draw.random(int(everywhere.sum())) * running[-1])
+    by_section = np.argsort(section, kind="stable")
+    start = np.searchsorted(section[by_section], np.arange(parts + 1))
+    running = np.concatenate([[0], np.cumsum(pull[by_section])])
+    inside = ~everywhere
+    own = section[source[inside]]
+    low, high = running[start[own]], running[start[own + 1]]
+    spot = np.searchsorted(running, low + draw.random(int(inside.sum())) * (high - low), side="right") - 1
+    target[inside] = by_section[np.clip(spot, 0, n - 1)]
+    menu = fate < 0.1
+    target[menu] = draw.integers(0, min(13, n), int(menu.sum()))
+    return Site(source, target, kind, section, _urls(kind, section))
+
+
+def _urls(kind: np.ndarray, section: np.ndarray) -> pl.Series:
+    frame = pl.DataFrame({"id": np.arange(len(kind)), "kind": np.array(TYPES)[kind], "section": section})
+    text = pl.format(
+        "https://www.example.com/{}/section-{}/page-{}-a-slug-with-a-few-more-words.html",
+        "kind", "section", pl.col("id").cast(pl.String).str.zfill(8),
+    )
+    return frame.select(pl.when(pl.col("id") == 0).then(pl.lit("https://www.example.com/")).otherwise(text))[:, 0]
+
+
+def write(site: Site, links: Path, pages: Path, *, seed: int = 1, block: int = 2_000_000) -> None:
+    """Write the links as `source,target` and the pages as `id,pagetype,depth,impressions,clicks,compliant`."""
+    with links.open("wb") as out:
+        for at in range(0, len(site.source), block):
+            part = slice(at, at + block)
+            rows = {"source": site.url.gather(site.source[part]), "target": site.url.gather(site.target[part])}
+            pl.DataFrame(rows).write_csv(out, include_header=at == 0)
+    draw = np.random.default_rng(seed)
+    n = len(site.url)
+    impressions = (draw.pareto(0.9, n) * 20).astype(np.int64)
+    pl.DataFrame(
+        {
+            "id": site.url,
+            "pagetype": np.array(TYPES)[site.type],
+            "impressions": impressions,
+            "clicks": (impressions * draw.random(n) * 0.1).astype(np.int64),
+            "compliant": draw.random(n) > 0.06,
+        }
+    ).write_csv(pages)

@@ -1,0 +1,428 @@
+"""A link graph in columnar form: pages are numbers, links are two columns of numbers.  This file is its only home.
+
+FORMAT    One folder holds one graph:
+          links.parquet  source u32, target u32: page numbers, one row per distinct link, sorted by source, then
+                         target; `follow` bool too, when the source says which links are nofollow
+          pages.parquet  row i is page i: `url`, `listed` (bool: it stands in the page table), then the page
+                         table's columns, typed, null for pages that are not listed; sorted by URL
+          meta.json      format number, counts, what was left out and why, name/size/time/SHA-256 of the inputs
+READING   Polars reads the URLs as categoricals: it numbers each distinct text once, in a table shared by both
+          columns, so a million links cost 8 bytes each.  The numbers are in order of arrival (and, with many threads,
+          of chance), so we renumber by sorted URL: the same input gives the same bytes, sections lie together.
+LINKS     A link counts once from page to page, however often it stands on the page; a self link stays.  A link is
+          nofollow only when every copy of it is.  Where a crawler exports images, scripts and canonicals as "links"
+          too (`Type`), only hyperlinks are taken.
+URLS      Taken as they are, but for white space around them: two spellings are two pages.
+WRITING   The folder is built beside its place and renamed into it; a folder without `meta.json` does not exist.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from pipulate.graph import sources
+from pipulate.graph.errors import GraphError, GraphMissing
+from pipulate.graph.sources import Table
+
+FORMAT = 1
+MOST_PAGES = 2**31 - 1  # a page number takes 31 bits of a sort key
+_RESERVED = ("url", "listed")
+_NOTHING = ("", "null", "none", "nan", "n/a", "-")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A link graph in memory.
+
+    `pages` has `n` rows, row i is page i: `url`, `listed`, and the page table's columns.  `source`, `target` (u32,
+    length `m`) are the distinct links, sorted by source, then target.  `follow` (bool, length `m`) is None when
+    nothing is nofollow.  `meta` is what `meta.json` says.
+    """
+
+    pages: pl.DataFrame
+    source: np.ndarray
+    target: np.ndarray
+    follow: np.ndarray | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        """Number of pages."""
+        return self.pages.height
+
+    @property
+    def m(self) -> int:
+        """Number of distinct links."""
+        return len(self.source)
+
+    @property
+    def urls(self) -> pl.Series:
+        """The pages' addresses, by page number."""
+        return self.pages["url"]
+
+    @property
+    def listed(self) -> np.ndarray:
+        """Bool by page: does the page stand in the page table (False everywhere when there is none)?"""
+        return self.pages["listed"].to_numpy()
+
+    def csr(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (offsets i64 of length n+1, targets u32): page i links to `targets[offsets[i]:offsets[i + 1]]`."""
+        return self._offsets, self.target
+
+    def reverse(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (offsets, sources): page i is linked from `sources[offsets[i]:offsets[i + 1]]`, ascending."""
+        return self._reverse
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        return offsets(self.source, self.n)
+
+    @cached_property
+    def _reverse(self) -> tuple[np.ndarray, np.ndarray]:
+        key = (self.target.astype(np.uint64) << np.uint64(32)) | self.source
+        key.sort()
+        return offsets(self.target, self.n), key.astype(np.uint32)
+
+
+def offsets(ends: np.ndarray, n: int) -> np.ndarray:
+    """Return where each page's links begin (i64, length n+1) in links sorted by these ends."""
+    starts = np.zeros(n + 1, np.int64)
+    np.cumsum(np.bincount(ends, minlength=n), out=starts[1:])
+    return starts
+
+
+def of(
+    source: np.ndarray,
+    target: np.ndarray,
+    pages: pl.DataFrame,
+    nofollow: np.ndarray | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> Graph:
+    """Make a graph of links between page numbers; they may be unsorted and repeat.
+
+    `pages` needs a `url` column; `listed` is taken to be True when it is not there.
+    """
+    if "listed" not in pages.columns:
+        pages = pages.with_columns(listed=pl.lit(True))
+    pages = pages.select("url", "listed", pl.exclude(*_RESERVED))
+    source, target, follow = _distinct(source, target, nofollow)
+    highest = max(int(source[-1]), int(target.max())) if source.size else -1
+    if highest >= pages.height:
+        raise GraphError(f"A link names page {highest}; there are {pages.height} pages.")
+    counts = {"format": FORMAT, "pages": pages.height, "links": len(source), "listed": int(pages["listed"].sum())}
+    return Graph(pages, source, target, follow, {**(meta or {}), **counts})
+
+
+def build(links: Path, pages: Path | None, folder: Path) -> Graph:
+    """Read a file of links (and one of pages) from any source, write the columnar form to `folder`, return it.
+
+    Raises GraphError when a file cannot be used; `folder` is then as it was.
+    """
+    inputs = [path for path in (links, pages) if path is not None]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        ThreadPoolExecutor(1) as aside,  # hashing releases the interpreter lock
+        tempfile.TemporaryDirectory(prefix=".graph-", dir=folder.parent) as scratch,
+    ):
+        prints = [aside.submit(_print, path) for path in inputs if path.is_file()]
+        graph = read(links, pages, Path(scratch))
+        graph = replace(graph, meta={**graph.meta, "inputs": [p.result() for p in prints]})
+        save(graph, folder)
+    return graph
+
+
+def fresh(folder: Path, links: Path, pages: Path | None) -> bool:
+    """Return whether `folder` holds the columnar form of just these files (same size and time, or same SHA-256)."""
+    try:
+        meta = _meta(folder)
+    except GraphMissing:
+        return False
+    was = meta.get("inputs", [])
+    inputs = [path for path in (links, pages) if path is not None]
+    return len(was) == len(inputs) and all(_same(path, old) for path, old in zip(inputs, was, strict=True))
+
+
+def save(graph: Graph, folder: Path) -> None:
+    """Write a graph to `folder`, whole or not at all; what was there is replaced."""
+    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    part.mkdir(parents=True)
+    try:
+        links = {"source": graph.source, "target": graph.target}
+        if graph.follow is not None:
+            links["follow"] = graph.follow
+        pl.DataFrame(links).write_parquet(part / "links.parquet", row_group_size=1 << 20)
+        graph.pages.write_parquet(part / "pages.parquet")
+        (part / "meta.json").write_text(json.dumps(dict(graph.meta), indent=1), "utf-8")
+        for name in ("links.parquet", "pages.parquet", "meta.json", "."):
+            _sync(part / name)
+        old = part.with_suffix(".old")
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(old)  # a folder cannot be renamed onto one that is not empty
+        part.rename(folder)
+        _sync(folder.parent)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def load(folder: Path) -> Graph:
+    """Read the columnar form.  Raises GraphMissing when it is not there or not whole."""
+    meta = _meta(folder)
+    try:
+        links = pl.read_parquet(folder / "links.parquet", glob=False)
+        pages = pl.read_parquet(folder / "pages.parquet", glob=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise GraphMissing(f"The graph in {folder.name} is damaged: build it again.") from error
+    if (links.height, pages.height) != (meta.get("links"), meta.get("pages")):
+        raise GraphMissing(f"The graph in {folder.name} is damaged: its counts differ. Build it again.")
+    follow = links["follow"].to_numpy() if "follow" in links.columns else None
+    return Graph(pages, links["source"].to_numpy(), links["target"].to_numpy(), follow, meta)
+
+
+def read(links: Path, pages: Path | None, scratch: Path) -> Graph:
+    """Read CSVs (or Parquet) into a graph; `scratch` is a folder for unpacked copies."""
+    source, target, nofollow, names, notes = _read_links(links, scratch)
+    table, page_notes = _read_pages(pages, scratch) if pages is not None else (None, {})
+    used = np.zeros(len(names), bool)
+    used[source] = used[target] = True
+    spelled = names.str.strip_chars()
+    known = spelled.filter(pl.Series(used))
+    url = (known if table is None else pl.concat([known, table["url"]])).unique().sort().alias("url")
+    if len(url) > MOST_PAGES:
+        raise GraphError(f"{links.name} has {len(url):,} pages; at most {MOST_PAGES:,} can be numbered.")
+    number = _numbers(spelled, url)
+    if table is None:
+        frame = url.to_frame().with_columns(listed=pl.lit(False))
+    else:
+        frame = url.to_frame().join(table.with_columns(listed=pl.lit(True)), "url", "left", maintain_order="left")
+        frame = frame.with_columns(pl.col("listed").fill_null(False))
+    rows = len(source)
+    graph = of(number[source], number[target], frame, nofollow)
+    self_links = int((graph.source == graph.target).sum())
+    counts = {"rows": rows, "duplicates": rows - graph.m, "self_links": self_links, **notes, **page_notes}
+    return replace(graph, meta={**graph.meta, **counts})
+
+
+def _distinct(
+    source: np.ndarray, target: np.ndarray, nofollow: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Sort links by source, then target, and keep one of each: the followed one, if there is one."""
+    key = source.astype(np.uint64)
+    key <<= np.uint64(32)
+    key |= target.astype(np.uint64) << np.uint64(1)
+    key |= 0 if nofollow is None else nofollow.astype(np.uint64)
+    key.sort()
+    follow = (key & np.uint64(1)) == 0 if nofollow is not None and nofollow.any() else None
+    key >>= np.uint64(1)
+    first = np.ones(len(key), bool)
+    np.not_equal(key[1:], key[:-1], out=first[1:])
+    key = key[first]
+    target = (key & np.uint64(0x7FFFFFFF)).astype(np.uint32)
+    return (key >> np.uint64(31)).astype(np.uint32), target, None if follow is None else follow[first]
+
+
+def _numbers(names: pl.Series, url: pl.Series) -> np.ndarray:
+    """Return for each name its row in `url` (u32); 0 for a name that is not there."""
+    rows = url.to_frame().with_row_index("row")
+    found = names.alias("url").to_frame().join(rows, "url", "left", maintain_order="left")["row"]
+    return found.fill_null(0).cast(pl.UInt32).to_numpy()
+
+
+def _read_links(
+    path: Path, scratch: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, pl.Series, dict[str, Any]]:
+    """Return (source, target, nofollow, names, notes): ids point into `names`."""
+    table = sources.open_table(path, scratch, (sources.SOURCE, sources.TARGET))
+    source, target = _link_columns(table)
+    kind = sources.find(table.columns, sources.LINK_TYPE)
+    follow, nofollow, rel = (
+        sources.find(table.columns, names) for names in (sources.FOLLOW, sources.NOFOLLOW, sources.REL)
+    )
+    numbered = pl.Categorical(pl.Categories.random())
+    keep_alive = pl.Series([], dtype=numbered)  # the numbering lives as long as a series that uses it
+    types: dict[str, pl.DataType] = {c: pl.String() for c in (kind, follow, nofollow, rel) if c}
+    types |= {source: numbered, target: numbered}
+    shape = [pl.col(source).to_physical().alias("source"), pl.col(target).to_physical().alias("target")]
+    if kind:
+        shape.append(pl.col(kind).eq_missing("Hyperlink").alias("hyperlink"))
+    if follow or nofollow or rel:
+        shape.append(_is_nofollow(follow, nofollow, rel).alias("nofollow"))
+    frame, mended = _collect(table, types, shape, scratch)
+    names = numbered.categories.to_series()
+    del keep_alive
+    _check_length(names, path)
+    blank = (pl.col("source").is_null() | pl.col("target").is_null()).alias("blank")
+    empty = np.flatnonzero((names.str.strip_chars() == "").to_numpy())
+    if empty.size:
+        blank = blank | pl.col("source").is_in(empty) | pl.col("target").is_in(empty)
+    notes: dict[str, Any] = {}
+    whole = frame.filter(~blank)
+    notes["incomplete_rows"] = frame.height - whole.height + mended
+    if kind and whole["hyperlink"].any():
+        notes["other_types"] = whole.height - int(whole["hyperlink"].sum())
+        whole = whole.filter("hyperlink")
+    if not whole.height:
+        raise GraphError(
+            f"{path.name} has no links below its header ({', '.join(table.columns[:8])}); "
+            f"rows without a source or a target: {frame.height + mended}."
+        )
+    flags = whole["nofollow"].to_numpy() if "nofollow" in whole.columns else None
+    return whole["source"].to_numpy(), whole["target"].to_numpy(), flags, names, notes
+
+
+def _link_columns(table: Table) -> tuple[str, str]:
+    source, target = sources.find(table.columns, sources.SOURCE), sources.find(table.columns, sources.TARGET)
+    if source and target and source != target:
+        return source, target
+    if len(table.columns) == 2 and len(set(table.columns)) == 2:
+        if source:
+            return source, next(c for c in table.columns if c != source)
+        if target:
+            return next(c for c in table.columns if c != target), target
+    have = ", ".join(table.columns[:12]) + (", …" if len(table.columns) > 12 else "")
+    lacks = "a target column" if source else "a source column" if target else "source and target columns"
+    raise GraphError(
+        f"{table.name} lacks {lacks}; its columns are: {have}. "
+        "Name the column of the linking page `source` and that of the linked page `target`."
+    )
+
+
+def _is_nofollow(follow: str | None, nofollow: str | None, rel: str | None) -> pl.Expr:
+    """Bool: does any of these columns say that the link is not to be followed?"""
+    said = pl.lit(False)
+    if follow:
+        said = said | pl.col(follow).str.to_lowercase().is_in(["false", "no", "0", "nofollow"])
+    if nofollow:
+        said = said | pl.col(nofollow).str.to_lowercase().is_in(["true", "yes", "1", "nofollow"])
+    if rel:
+        said = said | pl.col(rel).str.to_lowercase().str.contains("nofollow", literal=True)
+    return said.fill_null(False)
+
+
+def _collect(
+    table: Table, types: dict[str, pl.DataType], shape: list[pl.Expr], scratch: Path
+) -> tuple[pl.DataFrame, int]:
+    """Read the columns the fast way, or else the patient one; return them and the rows that had to be left out."""
+    table, left_out = sources.mend(table, scratch) if table.odd else (table, 0)
+    try:
+        return sources.scan(table, types).select(shape).collect(engine="streaming"), left_out
+    except pl.exceptions.PolarsError as error:
+        if table.parquet or left_out:
+            raise GraphError(f"{table.name} cannot be read: {sources.first_line(error)}.") from error
+    table, left_out = sources.mend(table, scratch)
+    try:
+        return sources.scan(table, types).select(shape).collect(engine="streaming"), left_out
+    except pl.exceptions.PolarsError as error:
+        raise GraphError(f"{table.name} cannot be read: {sources.first_line(error)}.") from error
+
+
+def _check_length(names: pl.Series, path: Path) -> None:
+    longest = names.str.len_bytes().max() if len(names) else 0
+    if isinstance(longest, int) and longest > sources.LONGEST_URL:
+        found = names.filter(names.str.len_bytes() == longest)[0]
+        raise GraphError(
+            f"{path.name} has an address of {longest:,} bytes (it begins {found[:60]!r}); at most "
+            f'{sources.LONGEST_URL:,} are taken. Probably a quotation mark (") in the file has no partner.'
+        )
+
+
+def _read_pages(path: Path, scratch: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return the page table (`url`, then its columns, typed; one row a page) and notes on it."""
+    table = sources.open_table(path, scratch, (sources.PAGE,))
+    column = sources.find(table.columns, sources.PAGE)
+    if column is None:
+        have = ", ".join(table.columns[:12]) + (", …" if len(table.columns) > 12 else "")
+        raise GraphError(
+            f"{table.name} has no column with the page's address; its columns are: {have}. Name it `url` or `id`."
+        )
+    columns = list(dict.fromkeys(table.columns))
+    frame, mended = _collect(table, dict.fromkeys(columns, pl.String()), [pl.col(c) for c in columns], scratch)
+    address = frame[column].str.strip_chars().alias("url")
+    rest = (_typed(series).alias(_free_name(series.name)) for series in frame if series.name != column)
+    frame = pl.DataFrame([address, *rest])
+    _check_length(address, path)
+    whole = frame.filter(pl.col("url") != "")
+    single = whole.unique("url", keep="first", maintain_order=True)
+    return single, {
+        "page_rows": frame.height,
+        "pages_without_address": frame.height - whole.height + mended,
+        "page_duplicates": whole.height - single.height,
+    }
+
+
+def _free_name(column: str) -> str:
+    """Keep our own two names for ourselves."""
+    return f"{column} (table)" if column in _RESERVED else column or "column"
+
+
+def _typed(text: pl.Series) -> pl.Series:
+    """Turn a column of texts into integers, numbers (also `3.4%`) or booleans, if all of it is such."""
+    text = text.set(text.str.strip_chars().str.to_lowercase().is_in(_NOTHING), None).str.strip_chars()
+    filled = len(text) - text.null_count()
+    if not filled:
+        return text
+    for kind in (pl.Int64, pl.Float64):
+        number = text.cast(kind, strict=False)
+        if number.null_count() == text.null_count():
+            return number
+    share = text.str.strip_suffix("%")
+    if not (share == text).any() and share.cast(pl.Float64, strict=False).null_count() == text.null_count():
+        return share.cast(pl.Float64)
+    lower = text.str.to_lowercase()
+    if lower.drop_nulls().is_in(["true", "false", "yes", "no"]).all():
+        return lower.is_in(["true", "yes"]).alias(text.name).set(text.is_null(), None)
+    return text
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    try:
+        meta = json.loads((folder / "meta.json").read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise GraphMissing(f"There is no graph in {folder.name}.") from error
+    except (OSError, ValueError) as error:
+        raise GraphMissing(f"The graph in {folder.name} is damaged: build it again.") from error
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise GraphMissing(f"The graph in {folder.name} was written by another version: build it again.")
+    return meta
+
+
+def _print(path: Path) -> dict[str, Any]:
+    """Return what tells later whether the file is still the same."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        stat = os.fstat(file.fileno())
+    return {"name": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": digest}
+
+
+def _same(path: Path, old: Mapping[str, Any]) -> bool:
+    try:
+        stat = path.stat()
+    except OSError:
+        return False
+    if stat.st_size != old["size"]:
+        return False
+    return stat.st_mtime_ns == old["mtime_ns"] or _print(path)["sha256"] == old["sha256"]
+
+
+def _sync(path: Path) -> None:
+    """Have the disk keep what was written to a file or folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,298 @@
+"""Tables from anywhere: which file is it, what separates its cells, which of its columns do we need.
+
+TAKEN     CSV of any usual separator (`,` `;` tab `|`), with a header, a `sep=` line, both or neither; plain, gzip
+          or zip; UTF-8, UTF-16 or Windows-1252, also mixed within one file; or Parquet.
+COLUMNS   Found by name, never by position alone: `source,target`, Screaming Frog's and Sitebulb's "all inlinks"
+          and "all outlinks", Search Console's "Top pages", and the like (SOURCE, TARGET, PAGE below).
+TWO WAYS  Polars reads a well-formed file at a gigabyte a second, but says little when a file is not. Then `mend`
+          reads it row by row, forgives what has one clear meaning (a stray encoding, short rows, spare separators),
+          and names file, line and reason for what has not. What it wrote goes through the fast way after all.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+import polars as pl
+from isal import igzip_threaded, isal_zlib
+
+from pipulate.graph.errors import GraphError
+
+# Names are compared by their letters and digits only, lower case.  Order matters: Screaming Frog's own `Target`
+# column holds `_blank`, the page is in `Destination`.
+SOURCE = (
+    "source", "sourceurl", "sourcepage", "from", "fromurl", "urlfrom", "frompage", "referringurl", "referringpage",
+    "referringpageurl", "referrer", "referrerurl", "linkingpage", "linkingurl", "parent", "parenturl", "foundat",
+    "foundon", "quelle", "origen", "origine", "src",
+)  # fmt: skip
+TARGET = (
+    "destination", "destinationurl", "destinationpage", "target", "targeturl", "targetpage", "to", "tourl", "urlto",
+    "topage", "linkedurl", "linkedpage", "linkurl", "outlink", "outlinkurl", "href", "ziel", "destino",
+    "destinazione", "dst", "dest",
+)  # fmt: skip
+PAGE = (
+    "id", "url", "address", "fullurl", "pageurl", "toppages", "toppage", "page", "landingpage", "loc", "link",
+    "adresse", "direccion", "indirizzo", "uri",
+)  # fmt: skip
+LINK_TYPE = ("type", "linktype")
+FOLLOW = ("follow", "followed", "dofollow")
+NOFOLLOW = ("nofollow", "isnofollow")
+REL = ("rel", "relattribute")
+
+LONGEST_URL = 16_384  # bytes; browsers and servers stop far below
+_LONGEST_CELL = 1 << 20
+_SPARE_DISK = 512 << 20  # unpacking stops before the disk is full
+_SEPARATORS = ",;\t|"
+_HEAD = 256 << 10
+
+
+@dataclass(frozen=True)
+class Table:
+    """A readable table: `file` is plain CSV or Parquet, `name` what the user called it, `columns` its header."""
+
+    file: Path
+    name: str
+    columns: tuple[str, ...]
+    parquet: bool = False
+    separator: str = ","
+    skip: int = 0  # lines before the first record
+    header: bool = True
+    encoding: str = "utf-8"
+    odd: bool = False  # UTF-16, or lines that end in a bare carriage return: only `mend` can read it
+
+
+def plain(name: str) -> str:
+    """Return a column name reduced to lower-case letters and digits, for comparing."""
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def find(columns: Iterable[str], wanted: tuple[str, ...]) -> str | None:
+    """Return the column whose plain name comes first in `wanted`, or None."""
+    by_name: dict[str, str] = {}
+    for column in columns:
+        by_name.setdefault(plain(column), column)
+    return next((by_name[name] for name in wanted if name in by_name), None)
+
+
+def looks_like_url(cell: str) -> bool:
+    """Return whether a cell can be a page's address (absolute, or a path)."""
+    return "://" in cell[:12] or cell.startswith("/")
+
+
+def open_table(path: Path, scratch: Path, wanted: tuple[tuple[str, ...], ...]) -> Table:
+    """Find out how to read `path`; a packed file is unpacked into the folder `scratch` first.
+
+    `wanted` are the name lists of the columns the caller will ask for: they decide between separators.
+    Raises GraphError when the file is missing, empty, binary, a workbook, or damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise GraphError(f"{path.name} cannot be read: {error.strerror or error}.") from error
+    if not magic:
+        raise GraphError(f"{path.name} is empty: expected a header such as `source,target` and rows below it.")
+    if magic == b"PAR1":
+        return _open_parquet(path)
+    file_ = path
+    if magic[:2] == b"\x1f\x8b":
+        file_ = scratch / f"{path.name}.plain"
+        _gunzip(path, file_)
+    elif magic == b"PK\x03\x04":
+        file_ = scratch / f"{path.name}.plain"
+        _unzip(path, file_)
+    return _sniff(file_, path.name, wanted)
+
+
+def scan(table: Table, types: dict[str, pl.DataType]) -> pl.LazyFrame:
+    """Return the columns named in `types`, lazily; every other column is skipped unread."""
+    columns = list(dict.fromkeys(types))
+    if table.parquet:
+        frame = pl.scan_parquet(table.file, glob=False).select(columns)
+        return frame.with_columns(pl.col(c).cast(pl.String).cast(types[c]) for c in columns)
+    # A header may repeat a name (crawlers do): columns get names of their own, the first of a name is meant.
+    keys = [f"{i}" for i in range(len(table.columns))]
+    where = {c: keys[table.columns.index(c)] for c in columns}
+    schema = {k: pl.String() for k in keys} | {where[c]: types[c] for c in columns}
+    frame = pl.scan_csv(
+        table.file,
+        separator=table.separator,
+        has_header=False,
+        skip_rows=table.skip + table.header,
+        schema=schema,
+        low_memory=True,
+        glob=False,
+    )
+    return frame.select(pl.col(where[c]).alias(c) for c in columns)
+
+
+def mend(table: Table, scratch: Path) -> tuple[Table, int]:
+    """Rewrite a CSV row by row as clean UTF-8; return it and the number of rows left out as unreadable.
+
+    A row with more filled cells than the header is left out and counted; when more than one in a hundred is
+    like that, or a cell is larger than a megabyte, GraphError names the first such line.
+    """
+    target = scratch / f"{table.file.name}.mended"
+    width = len(table.columns)
+    rows = bad = 0
+    first_bad = ""
+    with target.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(table.columns)
+        for line, row in _rows(table):
+            if not any(row):
+                continue
+            rows += 1
+            if len(row) > width and any(row[width:]):
+                bad += 1
+                first_bad = first_bad or (
+                    f"line {line} has {len(row)} cells, the header has {width}: {table.separator.join(row)[:120]!r}"
+                )
+                continue
+            writer.writerow((row + [""] * width)[:width])
+    if bad * 100 > rows:
+        raise GraphError(
+            f"{table.name}: {bad:,} of {rows:,} rows do not fit the header; {first_bad}. "
+            f"A cell that contains a {_name(table.separator)} must stand in quotes: export the file again."
+        )
+    return replace(table, file=target, separator=",", skip=0, header=True, encoding="utf-8", odd=False), bad
+
+
+def _rows(table: Table) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, cells) after the header."""
+    allowed = csv.field_size_limit(_LONGEST_CELL)
+    line = 1
+    try:
+        with table.file.open(encoding=table.encoding, errors="windows-1252", newline="") as file:
+            reader = csv.reader(file, delimiter=table.separator)
+            for number, row in enumerate(reader):
+                if number >= table.skip + table.header:
+                    yield line, row
+                line = reader.line_num + 1
+    except csv.Error as error:
+        raise GraphError(
+            f"{table.name}: the row that starts in line {line} has a cell of more than a million characters "
+            f'({error}). Probably a quotation mark (") there has no partner.'
+        ) from error
+    except UnicodeError as error:
+        raise GraphError(f"{table.name} is not {table.encoding} text ({error}). Save it as UTF-8.") from error
+    finally:
+        csv.field_size_limit(allowed)
+
+
+def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    """Decode the bytes that are not UTF-8 as Windows-1252, which is what they are in practice."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    raw = error.object[error.start : error.end]
+    return "".join(bytes([b]).decode("cp1252", "replace") for b in raw), error.end
+
+
+def _open_parquet(path: Path) -> Table:
+    try:
+        columns = tuple(pl.read_parquet_schema(path))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise GraphError(f"{path.name} is a damaged Parquet file: {first_line(error)}.") from error
+    return Table(path, path.name, columns, parquet=True)
+
+
+def _gunzip(path: Path, target: Path) -> None:
+    try:
+        with igzip_threaded.open(path, "rb", threads=1) as stream:
+            _pour(stream, target, path.name)
+    except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc]  # its stub says it is a variable
+        raise GraphError(f"{path.name} is a damaged or cut-off gzip file ({error}). Download it again.") from error
+
+
+def _unzip(path: Path, target: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if any(name.startswith("xl/") for name in names):
+                raise GraphError(f"{path.name} is an Excel workbook. Save it as CSV (UTF-8) and take that file.")
+            tables = [n for n in names if n.lower().endswith((".csv", ".tsv", ".txt")) and "__MACOSX" not in n]
+            if len(tables) != 1:
+                what = ", ".join(tables[:5]) or "none"
+                raise GraphError(f"{path.name} must hold exactly one CSV file; it holds: {what}. Unpack it first.")
+            with archive.open(tables[0]) as stream:
+                _pour(stream, target, path.name)
+    except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
+        raise GraphError(f"{path.name} cannot be unpacked ({error}). Download it again.") from error
+
+
+def _pour(stream: IO[bytes], target: Path, name: str) -> None:
+    """Copy a stream to a file and stop while the disk still has room (a megabyte can unpack to gigabytes)."""
+    room = shutil.disk_usage(target.parent).free - _SPARE_DISK
+    with target.open("wb") as out:
+        while block := stream.read(1 << 20):
+            room -= len(block)
+            if room < 0:
+                raise GraphError(f"{name} unpacks to more than the disk has room for.")
+            out.write(block)
+
+
+def _sniff(file: Path, name: str, wanted: tuple[tuple[str, ...], ...]) -> Table:
+    with file.open("rb") as stream:
+        head = stream.read(_HEAD)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif b"\0" in head or sum(b < 9 or 13 < b < 32 for b in head[:4096]) * 50 > len(head[:4096]):
+        raise GraphError(f"{name} is not a text file: expected CSV (plain, .gz or .zip) or Parquet.")
+    else:
+        encoding = "utf-8-sig" if head.startswith(codecs.BOM_UTF8) else "utf-8"
+    codecs.register_error("windows-1252", _as_windows_1252)
+    text = head.decode(encoding, "windows-1252" if encoding.startswith("utf-8") else "replace")
+    odd = encoding == "utf-16" or ("\r" in text and "\n" not in text)
+    lines = io.StringIO(text, newline="")
+    skip, separators = 0, _SEPARATORS
+    first = text.lstrip().split("\n", 1)[0].strip().strip('"')
+    if first.lower().startswith("sep=") and len(first) == 5:
+        skip, separators = 1, first[4]
+        lines.readline()
+    rest = lines.read()
+    best = max(separators, key=lambda s: _rank(_record(rest, s, name), wanted))
+    cells = _record(rest, best, name)
+    if not any(cells):
+        raise GraphError(f"{name} has no header: its first row is blank.")
+    header = not looks_like_url(cells[0])
+    columns = tuple(cells) if header else _nameless(len(cells), wanted)
+    if columns[-1] == "" and len(columns) > 1:  # a separator at the end of each line
+        columns = (*columns[:-1], f"column {len(columns)}")
+    return Table(file, name, columns, separator=best, skip=skip, header=header, encoding=encoding, odd=odd)
+
+
+def _nameless(width: int, wanted: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """Name the columns of a file that begins with data: only the number of columns can tell what they are."""
+    known = [names[0] for names in wanted] if width == len(wanted) or len(wanted) == 1 else []
+    return tuple(known + [f"column {i + 1}" for i in range(len(known), width)])
+
+
+def _record(text: str, separator: str, name: str) -> list[str]:
+    with closing(io.StringIO(text, newline="")) as lines:
+        try:
+            row = next(csv.reader(lines, delimiter=separator), [])
+        except csv.Error as error:
+            raise GraphError(f"{name}: the first row cannot be read ({error}). Is it a CSV file?") from error
+    return [cell.strip() for cell in row]
+
+
+def _rank(cells: list[str], wanted: tuple[tuple[str, ...], ...]) -> tuple[int, int]:
+    return sum(find(cells, names) is not None for names in wanted), len(cells)
+
+
+def _name(separator: str) -> str:
+    return {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}.get(separator, repr(separator))
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, for a message."""
+    return str(error).strip().split("\n", 1)[0][:200]
