@@ -162,7 +162,8 @@ def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None, messa
             part.children = (str(value),)
         elif kind in ("radio", "checkbox"):
             own = str(part.attrs.get("value", "on"))
-            part.attrs["checked"] = own in [str(v) for v in value] if isinstance(value, list) else value is True or str(value) == own
+            chosen = own in [str(v) for v in value] if isinstance(value, list) else value is True or str(value) == own
+            part.attrs["checked"] = chosen
         elif kind not in ("file", "password", "submit", "hidden"):
             part.attrs["value"] = str(value)
     return form

@@ -84,7 +84,8 @@ class Pipulate:
         """Say whether the step is done and its data has all of `condition`'s values."""
         state = self.get_state(id)
         data = state.get(step_id)
-        return rec.is_done(state, step_id) and all(isinstance(data, dict) and data.get(k) == v for k, v in condition.items())
+        held = data if isinstance(data, dict) else {}
+        return rec.is_done(state, step_id) and all(held.get(k) == v for k, v in condition.items())
 
     def get_step_summary(self, id: str, step_id: str, steps: Sequence[StepTuple]) -> tuple[dict[str, Any], list[str]]:
         """Return (this step's answer as {key: value}, one line for each done step up to and with this one)."""
@@ -103,6 +104,11 @@ class Pipulate:
         """Return every act on the run, oldest first: seq, rev, at, act, undoes, data (JSON text)."""
         return self.store.read(
             "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq", self.workflow, rec.normalise_id(id)
+        )
+
+    def _latest(self, id: str) -> dict[str, Any] | None:
+        return self.store.one(
+            "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq DESC LIMIT 1", self.workflow, id
         )
 
     def runs(self, search: str = "", limit: int = 20, profile_id: int | None = None) -> list[dict[str, Any]]:
@@ -142,7 +148,9 @@ class Pipulate:
                 return record, present
             return new, self._write(db, id, new, present + 1, act)
 
-    def _write(self, db: apsw.Connection, id: str, record: Record, rev: int, act: str, undoes: int | None = None) -> int:
+    def _write(
+        self, db: apsw.Connection, id: str, record: Record, rev: int, act: str, undoes: int | None = None
+    ) -> int:
         record["updated"] = at = now()
         text = rec.dumps(record)
         db.execute(
@@ -168,11 +176,10 @@ class Pipulate:
             if self.row(id):
                 return self.load(id)[0]
             at = now()
-            last = db.execute(
-                "SELECT rev, data FROM history WHERE workflow = ? AND id = ? ORDER BY seq DESC LIMIT 1", (self.workflow, id)
-            ).fetchone()
-            rev = last[0] + 1 if last else 1
-            record = rec.restore({**(initial or {}), "created": at, "updated": at}, rec.loads(last[1]) if last else {})
+            last = self._latest(id)
+            rev = last["rev"] + 1 if last else 1
+            kept = rec.loads(last["data"]) if last else {}
+            record = rec.restore({**(initial or {}), "created": at, "updated": at}, kept)
             self._insert(db, id, record, rev, profile_id)
             self._log(db, id, rev, "begin", rec.dumps(record))
         return record
@@ -194,14 +201,17 @@ class Pipulate:
 
     def finalize(self, id: str, rev: int | None = None) -> Record:
         """Lock the run: every later change is refused until it is unfinalized."""
-        return self.change(id, "finalize", lambda r: r if r.get("finalized") else {**r, "finalized": now()}, rev=rev, locked=True)[0]
+        return self.change(
+            id, "finalize", lambda r: r if r.get("finalized") else {**r, "finalized": now()}, rev=rev, locked=True
+        )[0]
 
     def unfinalize(self, id: str, rev: int | None = None) -> Record:
         """Open a finalized run again."""
-        return self.change(
-            id, "unfinalize",
-            lambda r: {k: v for k, v in r.items() if k != "finalized"} if r.get("finalized") else r, rev=rev, locked=True,
-        )[0]  # fmt: skip
+
+        def unlock(record: Record) -> Record:
+            return {k: v for k, v in record.items() if k != "finalized"} if record.get("finalized") else record
+
+        return self.change(id, "unfinalize", unlock, rev=rev, locked=True)[0]
 
     def undoable(self, id: str) -> str | None:
         """Return the act that `undo` would take back ("revert step_02"), or None."""
@@ -273,14 +283,12 @@ class Pipulate:
 
     def _reinsert(self, id: str, act: str, only: tuple[str, ...]) -> Record:
         with self.store.transaction() as db:
-            last = db.execute(
-                "SELECT rev, data, act FROM history WHERE workflow = ? AND id = ? ORDER BY seq DESC LIMIT 1", (self.workflow, id)
-            ).fetchone()
-            if self.row(id) or last is None or (only and last[2] not in only):
+            last = self._latest(id)
+            if self.row(id) or last is None or (only and last["act"] not in only):
                 raise Unknown(f"There is no deleted run {id!r} to bring back.")
-            record = rec.loads(last[1])
-            self._insert(db, id, record, last[0] + 1, None)
-            self._log(db, id, last[0] + 1, act, rec.dumps(record))
+            record = rec.loads(last["data"])
+            self._insert(db, id, record, last["rev"] + 1, None)
+            self._log(db, id, last["rev"] + 1, act, rec.dumps(record))
         return record
 
     def export(self, id: str) -> dict[str, Any]:

@@ -62,7 +62,8 @@ SCHEMA = [
         source TEXT NOT NULL DEFAULT '', at TEXT NOT NULL, pinned INTEGER NOT NULL DEFAULT 0,
         state TEXT NOT NULL DEFAULT 'active');
     CREATE VIRTUAL TABLE memory_text USING fts5 (content, id UNINDEXED, tokenize = 'porter unicode61');
-    CREATE TABLE memory_vector (id TEXT NOT NULL, embedder TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (id, embedder));
+    CREATE TABLE memory_vector (id TEXT NOT NULL, embedder TEXT NOT NULL, vector BLOB NOT NULL,
+        PRIMARY KEY (id, embedder));
     CREATE TABLE prompt (version INTEGER PRIMARY KEY, text TEXT NOT NULL, at TEXT NOT NULL, author TEXT NOT NULL,
         state TEXT NOT NULL DEFAULT 'accepted');
     """,
@@ -190,14 +191,19 @@ class Store:
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value under `key`, or `default`."""
-        return self[key] if key in self else default
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
     # ---------------------------------------------------------------- migrations and backups
 
     def _migrate(self) -> None:
         version = self.connection.pragma("user_version")
         if version > len(SCHEMA):
-            raise Corrupt(f"{self.path} was written by a newer Pipulate (schema {version}). Upgrade, or restore a backup.")
+            raise Corrupt(
+                f"{self.path} was written by a newer Pipulate (schema {version}). Upgrade, or restore a backup."
+            )
         if 0 < version < len(SCHEMA):
             self.backup("before-migration")
         for number, script in enumerate(SCHEMA[version:], version + 1):
@@ -288,6 +294,7 @@ def serving(folder: Path, url: str = "") -> Lock:
     if not lock.acquire():
         lock.release()
         first = json.loads(where.read_text()).get("url", "") if where.exists() else ""
-        raise InUse(f"Another Pipulate serves {folder.resolve()}{f' at {first}' if first else ''}. Use that one, or stop it first.")
+        at = f" at {first}" if first else ""
+        raise InUse(f"Another Pipulate serves {folder.resolve()}{at}. Use that one, or stop it first.")
     where.write_text(json.dumps({"url": url}))
     return lock

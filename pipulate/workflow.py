@@ -101,7 +101,9 @@ class Workflow:
 
     def step(self, key: str, label: str, *, button: str = "Next", explain: bool = True) -> Callable[[Function], Step]:
         """Decorate `(run) -> components`: the inside of an input card's form."""
-        return lambda function: self._add(Step(key, label, function, len(self.steps) + 1, button=button, explain=explain))
+        return lambda function: self._add(
+            Step(key, label, function, len(self.steps) + 1, button=button, explain=explain)
+        )
 
     def work(
         self, key: str, label: str, *, button: str = "Start", auto: bool = True, explain: bool = True
@@ -140,11 +142,14 @@ class Workflow:
             return record, rev
         if wrote > self.version or self.upgrade_function is None:
             raise Incompatible(
-                f"This run was written by version {wrote} of {self.title!r}; installed is version {self.version}, which "
-                "has no way to convert it. Its answers are safe: export the run, or begin a new one under another ID."
+                f"This run was written by version {wrote} of {self.title!r}; installed is version {self.version}, "
+                "which has no way to convert it. "
+                "Its answers are safe: export the run, or begin a new one under another ID."
             )
         upgrade = self.upgrade_function
-        return engine.change(id, f"upgrade to {self.version}", lambda r: {**upgrade(r, wrote), "version": self.version}, locked=True)
+        return engine.change(
+            id, f"upgrade to {self.version}", lambda r: {**upgrade(r, wrote), "version": self.version}, locked=True
+        )
 
 
 class Voice(Protocol):
