@@ -29,7 +29,7 @@ trust: .venv/dev.stamp ## prove the promises at full length: kills, faults, atta
 	@$(PY) -m pytest -m trust $(ARGS)
 
 lint: .venv/dev.stamp ## check style (ruff) and types (mypy)
-	@$(PY) -m ruff check pipulate tests bench docs workflows
+	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 
 bench: .venv/dev.stamp ## measure, and print the table of ratios
