@@ -62,6 +62,14 @@ SCHEMA = [
         source TEXT NOT NULL DEFAULT '', at TEXT NOT NULL, pinned INTEGER NOT NULL DEFAULT 0,
         state TEXT NOT NULL DEFAULT 'active');
     CREATE VIRTUAL TABLE memory_text USING fts5 (content, id UNINDEXED, tokenize = 'porter unicode61');
+    INSERT INTO memory_text (memory_text, rank) VALUES ('secure-delete', 1);
+    CREATE TRIGGER memory_added AFTER INSERT ON memory BEGIN
+        INSERT INTO memory_text (id, content) VALUES (new.id, coalesce(new.key || ': ', '') || new.content); END;
+    CREATE TRIGGER memory_gone AFTER DELETE ON memory BEGIN
+        DELETE FROM memory_text WHERE id = old.id; DELETE FROM memory_vector WHERE id = old.id; END;
+    CREATE TABLE proposal (id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, tool TEXT NOT NULL,
+        arguments TEXT NOT NULL, profile_id INTEGER NOT NULL, words TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT 'open', undo TEXT NOT NULL DEFAULT '');
     CREATE TABLE memory_vector (id TEXT NOT NULL, embedder TEXT NOT NULL, vector BLOB NOT NULL,
         PRIMARY KEY (id, embedder));
     CREATE TABLE prompt (version INTEGER PRIMARY KEY, text TEXT NOT NULL, at TEXT NOT NULL, author TEXT NOT NULL,
