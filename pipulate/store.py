@@ -67,6 +67,9 @@ SCHEMA = [
         INSERT INTO memory_text (id, content) VALUES (new.id, coalesce(new.key || ': ', '') || new.content); END;
     CREATE TRIGGER memory_gone AFTER DELETE ON memory BEGIN
         DELETE FROM memory_text WHERE id = old.id; DELETE FROM memory_vector WHERE id = old.id; END;
+    CREATE TRIGGER memory_changed AFTER UPDATE OF id, key, content ON memory BEGIN
+        DELETE FROM memory_text WHERE id = old.id; DELETE FROM memory_vector WHERE id = old.id;
+        INSERT INTO memory_text (id, content) VALUES (new.id, coalesce(new.key || ': ', '') || new.content); END;
     CREATE TABLE proposal (id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, tool TEXT NOT NULL,
         arguments TEXT NOT NULL, profile_id INTEGER NOT NULL, words TEXT NOT NULL,
         state TEXT NOT NULL DEFAULT 'open', undo TEXT NOT NULL DEFAULT '');
