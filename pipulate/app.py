@@ -1,0 +1,218 @@
+"""Builds the app from settings; nothing happens on import, and a test can make ten.
+
+What handlers share stands in `app.state`: settings, store, jobs, found (workflows by name), menu, about (what
+the model is told of each page), and the hooks that the chat fills: voice, explain, chat_panel, profile_switcher.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fasthtml.common import FT, FastHTML, NotStr, P
+from loguru import logger
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pipulate import components, discovery
+from pipulate.discovery import Broken, Found, HandWritten
+from pipulate.errors import PipulateError
+from pipulate.guard import Guard
+from pipulate.jobs import Jobs
+from pipulate.pipeline import Pipulate
+from pipulate.routes import Pages, fragment
+from pipulate.settings import PACKAGE, Settings
+from pipulate.store import Store
+from pipulate.workflow import Silent, Workflow, voice
+
+HTMX = (
+    '{"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true,"defaultSettleDelay":0,"historyCacheSize":0,'
+    '"refreshOnHistoryMiss":true,"scrollBehavior":"instant","responseHandling":[{"code":"204","swap":false},'
+    '{"code":"[23]..","swap":true},{"code":"409","swap":true},{"code":"422","swap":true},'
+    '{"code":"[45]..","swap":true,"error":true,"target":"#alert","swapOverride":"innerHTML"}]}'
+)
+HEAD = f"""<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="htmx-config" content='{HTMX}'><link rel="icon" href="/static/icon.svg">
+<link rel="stylesheet" href="/static/vendor/pico.min.css"><link rel="stylesheet" href="/static/app.css">
+<script src="/static/vendor/htmx.min.js" defer></script><script src="/static/app.js" defer></script>"""
+
+
+class Voiced:
+    """ASGI middleware: handlers, and the jobs they start, speak with this app's voice."""
+
+    def __init__(self, app: ASGIApp, state: Any) -> None:
+        self.app, self.state = app, state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            voice.set(self.state.voice)
+            if scope["type"] == "http" and self.state.settings.dev and scope["method"] == "GET":
+                await asyncio.to_thread(self.state.reload)
+        await self.app(scope, receive, send)
+
+
+def create_app(settings: Settings | None = None, parts: tuple[Callable[[FastHTML], None], ...] | None = None) -> FastHTML:
+    """Return the app; `parts` are functions that add routes and menu entries (all of ours by default)."""
+    settings = settings or Settings()
+    theme: dict[str, str] = {"lang": "en"}
+    store = Store(settings.database)
+    if chosen := store.get("theme"):
+        theme["data-theme"] = chosen
+
+    async def lifespan(app: FastHTML) -> AsyncIterator[None]:
+        state.loop = asyncio.get_running_loop()
+        await asyncio.to_thread(store.backup_daily)
+        daily = asyncio.create_task(_daily(store))
+        state.jobs.resume({name: flow for name, flow in state.found.items() if isinstance(flow, Workflow)})
+        for begin in state.begin:
+            await begin()
+        yield
+        daily.cancel()
+        for end in state.end:
+            await end()
+        await state.jobs.close()
+        store.close()
+
+    app = FastHTML(
+        default_hdrs=False, canonical=False, surreal=False, htmx=False, sess_cls=None, secret_key=secrets.token_hex(),
+        title="Pipulate", hdrs=(NotStr(HEAD),), htmlkw=theme, body_wrap=components.shell, lifespan=lifespan,
+        exception_handlers={404: _failed, 405: _failed, 400: _failed, 413: _failed, PipulateError: _refused, 500: _crashed},
+    )  # fmt: skip
+    state = app.state
+    state.settings, state.store, state.theme = settings, store, theme
+    state.voice, state.explain, state.chat_panel, state.profile_switcher = Silent(), None, None, None
+    state.menu, state.about, state.found, state.begin, state.end = {}, {}, {}, [], []
+    state.jobs = Jobs(store, settings)
+    app.add_middleware(Voiced, state=state)
+    app.add_middleware(Guard, hosts=settings.hosts)
+    app.mount("/static", GZipMiddleware(_Static(directory=PACKAGE / "static"), minimum_size=1000))
+    if parts is None:
+        from pipulate.apps import PARTS as parts
+    for part in parts:
+        part(app)
+    reader = Workflows(app)
+    state.reload = reader.reload
+    reader.reload()
+    Pages(app).add()
+    reader.settled = True
+    return app
+
+
+class _Static(StaticFiles):
+    """Our own files, revalidated at each use: they change with an upgrade only."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+class Workflows:
+    """Keeps `app.state.found` equal to the workflow files."""
+
+    def __init__(self, app: FastHTML) -> None:
+        self.app, self.settled = app, False
+        self._seen: dict[str, tuple[Any, ...]] = {}
+        self._own: dict[str, list[Any]] = {}
+        self._names: dict[str, list[str]] = {}
+
+    def reload(self) -> None:
+        """Read the files that are new or changed, and forget those that are gone."""
+        found = discovery.files(self.app.state.settings.workflows)
+        for stem in [stem for stem in self._seen if stem not in found]:
+            self._forget(stem)
+        for stem, path in found.items():
+            stat = path.stat()
+            stamp = (path, stat.st_mtime_ns, stat.st_size)
+            if self._seen.get(stem) != stamp:
+                self._forget(stem)
+                self._seen[stem] = stamp
+                self._read(stem)
+        order = {name: i for i, name in enumerate(["link_graph", "bridge", "petite", "poet", "work", "byhand"])}
+        self.app.state.found = dict(sorted(self.app.state.found.items(), key=lambda pair: (order.get(pair[0], 99), pair[0])))
+
+    def _forget(self, stem: str) -> None:
+        self._seen.pop(stem, None)
+        for name in self._names.pop(stem, []):
+            self.app.state.found.pop(name, None)
+        gone = self._own.pop(stem, [])
+        self.app.router.routes[:] = [route for route in self.app.router.routes if route not in gone]
+
+    def _read(self, stem: str) -> None:
+        state, before = self.app.state, list(self.app.router.routes)
+        engine = Pipulate(state.store, stem)
+        given = {
+            "app": self.app, "rt": self.app.route, "pipulate": engine, "db": state.store, "pipeline": state.store.db.t.pipeline,
+            "chatq": chatq, "chat_with_llm": chat_with_llm,
+        }  # fmt: skip
+        found: list[Found] = discovery.load(self._seen[stem][0], given)
+        if any(isinstance(item, HandWritten) for item in found):
+            own = [route for route in self.app.router.routes if route not in before]
+            self._own[stem] = own
+            if self.settled:  # before the routes that take any first segment
+                self.app.router.routes[:] = [*own, *before]
+        for item in found:
+            if isinstance(item, Broken):
+                logger.warning("{} does not load:\n{}", item.path, item.traceback)
+            state.found[item.name] = item
+        self._names[stem] = [item.name for item in found]
+
+
+async def chatq(text: str) -> None:
+    """Say `text` in the chat panel (for hand-written workflows)."""
+    await voice.get().say(text)
+
+
+async def chat_with_llm(model: str, messages: list[dict[str, str]]) -> AsyncIterator[str]:
+    """Stream a model's answer to `messages` (for hand-written workflows); `model` "" is whichever answers."""
+    prompt = "\n\n".join(f"{m.get('role', 'user')}: {m.get('content', '')}" for m in messages) if len(messages) > 1 else messages[0]["content"]
+    async for text in voice.get().ask(prompt):
+        yield text
+
+
+async def _daily(store: Store) -> None:
+    while True:
+        await asyncio.sleep(3600)
+        await asyncio.to_thread(store.backup_daily)
+
+
+# -------------------------------------------------------------------- errors
+
+
+def _message(request: Request, title: str, text: str, status: int) -> Any:
+    if request.headers.get("hx-request") == "true":
+        return fragment(components.alert(text), status=status)
+    return components.page(request, title, P(text, role="alert", cls="error"))
+
+
+async def _failed(request: Request, error: HTTPException) -> Any:
+    texts = {
+        404: ("Not found", "There is nothing at this address. The menu leads to everything there is."),
+        405: ("Not possible", "This address cannot be used that way. Go back and use the page's own buttons."),
+        413: ("Too large", "That was more than this page takes."),
+    }
+    title, text = texts.get(error.status_code, ("Not understood", "The request was not understood, so nothing was changed."))
+    return _message(request, title, text, error.status_code)
+
+
+async def _refused(request: Request, error: PipulateError) -> Any:
+    answer = _message(request, "That did not work", str(error), error.status)
+    return answer if isinstance(answer, Response) else _full(request, answer, error.status)
+
+
+async def _crashed(request: Request, error: Exception) -> Any:
+    logger.opt(exception=error).error("{} {} failed", request.method, request.url.path)
+    text = "Something in Pipulate failed; what you sent was not stored. The log in the data folder has the details. Try again."
+    return _message(request, "Something failed", text, 500)
+
+
+def _full(request: Request, parts: tuple[FT, ...], status: int) -> Response:
+    return fragment(*parts, status=status)
+
+
+__all__ = ["Middleware", "chat_with_llm", "chatq", "create_app"]

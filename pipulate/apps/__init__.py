@@ -1,0 +1,9 @@
+"""The pages that are not workflows.  Each module has `routes(app)`, which adds its routes and menu entries."""
+
+from collections.abc import Callable
+
+from fasthtml.common import FastHTML
+
+from pipulate.apps import find, introduction
+
+PARTS: tuple[Callable[[FastHTML], None], ...] = (introduction.routes, find.routes)

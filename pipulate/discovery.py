@@ -1,0 +1,118 @@
+"""Finds workflow files and says what is wrong with one.
+
+A file holds `Workflow` values, or hand-written classes: a class with `STEPS` (or `steps`) is made with what its
+constructor asks for by name: `app`, `pipulate` (the engine), `pipeline` and `db` (tables and dictionary),
+`app_name`, `chatq`, `chat_with_llm`; it registers its own routes.  Modules also find these as globals.
+A file that cannot be loaded becomes a `Broken`, shown as a card with its traceback; nothing else suffers.
+Of two files with one name the later folder wins (the user's over ours).
+"""
+
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pipulate.workflow import Workflow
+
+
+@dataclass
+class Broken:
+    """A workflow file that does not load."""
+
+    name: str
+    path: Path
+    traceback: str
+
+    @property
+    def title(self) -> str:
+        """What the menu shows."""
+        return f"{self.name} (broken)"
+
+
+@dataclass
+class HandWritten:
+    """A plain class with its own routes."""
+
+    name: str
+    title: str
+    about: str
+    instance: Any
+
+
+Found = Workflow | Broken | HandWritten
+
+#: Addresses that a workflow cannot take, since the app has them.
+RESERVED = frozenset(
+    ["static", "download", "graph", "runs", "tasks", "profiles", "settings", "memory", "connect", "find", "chat", "pair", "search", "introduction", "stream", "mcp", "export"]
+)
+
+
+def files(folders: tuple[Path, ...]) -> dict[str, Path]:
+    """Return the workflow files by name, later folders winning."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.py")) if folder.is_dir() else []:
+            if not path.name.startswith(("_", ".")):
+                found[path.stem] = path
+    return found
+
+
+def load(path: Path, given: Mapping[str, Any]) -> list[Found]:
+    """Return what one file defines; a Broken if it cannot be loaded or defines nothing."""
+    try:
+        module = _execute(path, given)
+        found: list[Found] = [value for value in vars(module).values() if isinstance(value, Workflow)]
+        found += [_instantiate(cls, path, given) for cls in _classes(module)]
+        if not found:
+            raise ImportError("It defines no workflow: expected `flow = Workflow(...)`, or a class with STEPS.")
+        for flow in found:
+            if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", flow.name) or flow.name in RESERVED:
+                raise ImportError(f"{flow.name!r} cannot be a workflow's name: small letters, digits, _ and no page's name.")
+        return found
+    except Exception:  # whatever the author's file raises is the author's to read
+        return [Broken(path.stem, path, _shortened(path))]
+
+
+def _shortened(path: Path) -> str:
+    """The traceback from the author's own file on: what comes before is ours and of no use to them."""
+    kind, error, tb = sys.exc_info()
+    while tb and tb.tb_next and tb.tb_frame.f_code.co_filename != str(path):
+        tb = tb.tb_next
+    return "".join(traceback.format_exception(kind, error, tb))
+
+
+def _execute(path: Path, given: Mapping[str, Any]) -> ModuleType:
+    # Read and compiled here, not imported: bytecode caches go by whole seconds and would miss a quick edit.
+    module = ModuleType(f"pipulate_workflow_{path.stem}")
+    module.__file__ = str(path)
+    vars(module).update(given)
+    code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
+    sys.modules[module.__name__] = module
+    exec(code, vars(module))  # noqa: S102 - running the user's own workflow files is what this product does
+    return module
+
+
+def _classes(module: ModuleType) -> list[type]:
+    return [
+        value for value in vars(module).values()
+        if inspect.isclass(value) and value.__module__ == module.__name__
+        and (hasattr(value, "STEPS") or hasattr(value, "steps") or "steps" in inspect.getsource(value).lower())
+        and any(name in dir(value) for name in ("landing", "step_01", "init", "index", "register", "home"))
+    ]  # fmt: skip
+
+
+def _instantiate(cls: type, path: Path, given: Mapping[str, Any]) -> HandWritten:
+    name = str(getattr(cls, "APP_NAME", "") or getattr(cls, "app_name", "") or path.stem)
+    offered = {**given, "app_name": name, "prefix": name}
+    if "pipulate" in offered:
+        offered["pipulate"] = offered["pipulate"].for_workflow(name)
+    asked = inspect.signature(cls).parameters if cls.__init__ is not object.__init__ else {}  # type: ignore[misc]
+    instance = cls(**{key: offered[key] for key in asked if key in offered})
+    title = str(getattr(cls, "DISPLAY_NAME", "") or getattr(cls, "TITLE", "") or name.replace("_", " ").capitalize())
+    about = inspect.getdoc(cls) or (sys.modules[cls.__module__].__doc__ or "")
+    return HandWritten(name, title, inspect.cleandoc(about), instance)

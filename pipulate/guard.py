@@ -1,0 +1,186 @@
+"""The first layer: who may speak to this server at all.  It decides on the ASGI scope, never on a URL built from it.
+
+HOST     must be one of our names (else a foreign name that resolves to 127.0.0.1 could read us: DNS rebinding).
+ORIGIN   an unsafe method, and every WebSocket, must come from our own page: `Origin` equal to our scheme and
+         host.  Without `Origin` it needs Sec-Fetch-Site: same-origin or the HX-Request header, which no other
+         site can send without a CORS preflight, and we answer none.  So no token is needed in the forms.
+BODY     At most `MAX_BODY`, and no slower than `PATIENCE` allows; form types only.
+SLOW     `Protocol` closes a connection that does not finish its request head within PATIENCE seconds.
+HEADERS  A strict Content-Security-Policy (no inline script, nothing from elsewhere) on every answer.
+
+A cross-site *top-level* form post still reaches us in every browser (Local Network Access does not cover it);
+that is why the Origin check is ours.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MAX_BODY = 2 * 1024 * 1024
+MAX_UPLOAD = 2 * 1024 * 1024 * 1024  #: for forms that carry files; they are streamed to disk
+PATIENCE = 20.0
+LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
+
+HEADERS = [
+    (b"content-security-policy", b"default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+     b"img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; "
+     b"form-action 'self'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]  # fmt: skip
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class TooMuch(Exception):
+    """The body is larger or slower than allowed."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+def refusal(scope: Scope, hosts: frozenset[str] = LOCAL) -> tuple[int, str] | None:
+    """Return (status, reason) if this request must not be answered, else None."""
+    headers: dict[str, list[str]] = {}
+    for key, value in scope["headers"]:
+        headers.setdefault(key.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+
+    def one(name: str) -> str:
+        return headers.get(name, [""])[0]
+
+    if len(headers.get("host", [])) != 1 or _name(one("host")) not in hosts:
+        return 421, "This server answers only to its own name."
+    if not scope.get("raw_path", b"/").startswith(b"/"):
+        return 400, "The address must be a path."
+    websocket = scope["type"] == "websocket"
+    if not websocket and scope["method"] in SAFE:
+        return None
+    scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "http"), scope.get("scheme", "http"))
+    origins = headers.get("origin", [])
+    own = len(origins) == 1 and origins[0].lower() == f"{scheme}://{one('host')}".lower()
+    site = one("sec-fetch-site")
+    vouched = not websocket and not origins and (site == "same-origin" or (not site and one("hx-request") == "true"))
+    if not (own or vouched) or site in ("cross-site", "same-site"):
+        return 403, "Only this app's own pages may change something. Open the app and use it there."
+    kind = one("content-type").split(";")[0].strip().lower()
+    if not websocket and kind and kind not in FORMS:
+        return 415, "Only forms are accepted here."
+    length = one("content-length")
+    most = _most(scope)
+    if length and not (length.isdigit() and int(length) <= most):
+        return 413, f"At most {most // 1024 // 1024} MB can be sent at once."
+    return None
+
+
+def _most(scope: Scope) -> int:
+    """Return the largest body allowed: files go to addresses that end in /upload."""
+    return MAX_UPLOAD if scope.get("path", "").endswith("/upload") else MAX_BODY
+
+
+def _name(host: str) -> str:
+    try:
+        parts = urlsplit(f"//{host}")
+        return (parts.hostname or "") if not (parts.username or parts.password or parts.path) else ""
+    except ValueError:
+        return ""
+
+
+class Guard:
+    """ASGI middleware that applies `refusal` and the body limits, and adds the security headers."""
+
+    def __init__(self, app: App, hosts: frozenset[str] = frozenset()) -> None:
+        self.app, self.hosts = app, LOCAL | hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        refused = refusal(scope, self.hosts)
+        if scope["type"] == "websocket":
+            if refused:
+                await receive()
+                await send({"type": "websocket.close", "code": 1008})
+                return
+            await self.app(scope, receive, send)
+            return
+        if refused:
+            await self._answer(send, *refused)
+            return
+        started, seen, most = False, 0, _most(scope)
+
+        async def limited() -> Message:
+            nonlocal seen
+            if started:  # an answer is on its way: only the disconnect is waited for
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), PATIENCE)
+            except TimeoutError:
+                raise TooMuch(408) from None
+            seen += len(message.get("body", b""))
+            if seen > most:
+                raise TooMuch(413)
+            return message
+
+        async def decorated(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                names = {key.lower() for key, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in HEADERS if pair[0] not in names)]
+            await send(message)
+
+        try:
+            await self.app(scope, limited, decorated)
+        except TooMuch as error:
+            if not started:
+                await self._answer(send, error.status, "The request was too large or too slow, so it was dropped.")
+
+    async def _answer(self, send: Send, status: int, reason: str) -> None:
+        body = reason.encode()
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close"), *HEADERS]})
+        await send({"type": "http.response.body", "body": body})
+
+
+class Protocol(H11Protocol):
+    """uvicorn's HTTP protocol that gives up on a request head which does not arrive within PATIENCE."""
+
+    _reaper: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock with the connection."""
+        super().connection_made(transport)
+        self._reaper = self.loop.call_later(PATIENCE, self._reap)
+
+    def data_received(self, data: bytes) -> None:
+        """Restart the clock when a new head begins, stop it when one is whole."""
+        super().data_received(data)
+        upgraded = self.transport.get_protocol() is not self
+        waiting = not upgraded and (self.cycle is None or self.cycle.response_complete)
+        if not waiting and self._reaper:
+            self._reaper.cancel()
+            self._reaper = None
+        elif waiting and self._reaper is None:
+            self._reaper = self.loop.call_later(PATIENCE, self._reap)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the clock."""
+        if self._reaper:
+            self._reaper.cancel()
+        super().connection_lost(exc)
+
+    def _reap(self) -> None:
+        self._reaper = None
+        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
+            self.transport.close()

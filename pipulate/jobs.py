@@ -1,0 +1,176 @@
+"""Jobs: the background work of steps.  A job belongs to (workflow, run, step); its row says how it stands.
+
+STATES    running -> done | failed | unsure | cancelled.  Only one process runs a job: `owner` names a lock
+          file that the process holds for as long as it lives, so a dead owner is known at once.
+RESUME    A job has no position of its own.  After a crash its function is simply called again, and
+          `job.once` returns what was already done.  So resuming is starting.
+PROGRESS  lives in memory; the row is written when the state changes.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from loguru import logger
+
+from pipulate import record as rec
+from pipulate.errors import PipulateError, Refused, Unsure
+from pipulate.pipeline import Pipulate
+from pipulate.record import Record
+from pipulate.settings import Settings
+from pipulate.store import Lock, Store, now
+from pipulate.workflow import Job, Run, Silent, Step, Voice, Workflow, call, voice
+
+Key = tuple[str, str, str]  #: workflow, run ID, step id
+
+
+@dataclass
+class Progress:
+    """How far a running job is; `fraction` is None while its length is unknown."""
+
+    fraction: float | None = None
+    message: str = ""
+
+
+class Jobs:
+    """The jobs of one process."""
+
+    def __init__(self, store: Store, settings: Settings, speaker: Voice | None = None) -> None:
+        self.store, self.settings, self.speaker = store, settings, speaker or Silent()
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._progress: dict[Key, Progress] = {}
+        self.owner = uuid.uuid4().hex
+        self._lock = Lock(store.folder / "locks" / f"{self.owner}.lock")
+        self._lock.acquire()
+
+    def row(self, key: Key) -> dict[str, Any] | None:
+        """Return the job's row, or None if it never began."""
+        return self.store.one("SELECT * FROM job WHERE workflow = ? AND id = ? AND step_id = ?", *key)
+
+    def progress(self, key: Key) -> Progress:
+        """Return how far the job is."""
+        return self._progress.get(key, Progress(message="Starting…"))
+
+    def running(self, key: Key) -> bool:
+        """Say whether the job runs in this process."""
+        task = self._tasks.get(key)
+        return task is not None and not task.done()
+
+    def _alive(self, owner: str | None) -> bool:
+        """Say whether the process that owns a job still lives; a dead one's lock file is removed."""
+        if owner == self.owner:
+            return True
+        path = self.store.folder / "locks" / f"{owner}.lock"
+        if not owner or not path.exists():
+            return False
+        lock = Lock(path)
+        dead = lock.acquire()
+        lock.release()
+        if dead:
+            path.unlink(missing_ok=True)
+        return not dead
+
+    def start(self, flow: Workflow, id: str, step: Step) -> None:
+        """Begin or resume the step's work; harmless while it runs.  Refused if another process runs it."""
+        key = (flow.name, rec.normalise_id(id), step.id)
+        if self.running(key):
+            return
+        with self.store.transaction() as db:
+            row = self.row(key)
+            if row and row["state"] == "running" and row["owner"] != self.owner and self._alive(row["owner"]):
+                raise Refused("This job is being done by another Pipulate process. Wait for it, or stop that one.")
+            db.execute(
+                "INSERT OR REPLACE INTO job VALUES (?, ?, ?, 'running', ?, NULL, '', '', ?, ?)",
+                (*key, self.owner, now(), now()),
+            )
+        self._progress[key] = Progress(message="Starting…")
+        self._tasks[key] = asyncio.get_running_loop().create_task(self._work(flow, key, step))
+
+    async def _work(self, flow: Workflow, key: Key, step: Step) -> None:
+        token, engine = voice.set(self.speaker), Pipulate(self.store, flow.name)
+        try:
+            record, rev = await asyncio.to_thread(flow.open, engine, key[1])
+            if not rec.is_done(record, step.id):
+                run = Run(flow, engine, key[1], record, rev, self.settings)
+                result = await call(step.function, run, Job(run, step, lambda f, m: self._report(key, f, m)))
+                data = result if isinstance(result, dict) and result else {"done": True} if result is None else {step.key: result}
+                await asyncio.shield(asyncio.to_thread(self._finish, engine, key, step, data))
+            self._settle(key, "done")
+        except asyncio.CancelledError:
+            self._settle(key, "cancelled", "Cancelled. What was done so far is kept; start again to go on.")
+        except Unsure as error:
+            self._settle(key, "unsure", str(error))
+        except PipulateError as error:
+            self._settle(key, "failed", str(error))
+        except Exception as error:  # an author's bug must look failed in its card, not vanish in a task
+            logger.exception("{} of {} failed", step.key, flow.name)
+            self._settle(key, "failed", f"{type(error).__name__}: {error}")
+        finally:
+            voice.reset(token)
+
+    def _finish(self, engine: Pipulate, key: Key, step: Step, data: Record) -> None:
+        """Record the result, unless a revert has meanwhile made an earlier step the open one."""
+
+        def note(record: Record) -> Record:
+            ids = [f"step_{number:02d}" for number in range(1, step.number)]
+            return {**record, step.id: data} if all(rec.is_done(record, i) for i in ids) else record
+
+        engine.change(key[1], f"job {step.id}", note)
+
+    def _report(self, key: Key, fraction: float | None, message: str) -> None:
+        self._progress[key] = Progress(None if fraction is None else min(max(fraction, 0.0), 1.0), message)
+
+    def _settle(self, key: Key, state: str, error: str = "") -> None:
+        self.store.write(
+            "UPDATE job SET state = ?, error = ?, updated = ? WHERE workflow = ? AND id = ? AND step_id = ?",
+            state, error, now(), *key,
+        )  # fmt: skip
+
+    async def cancel(self, key: Key) -> None:
+        """Stop a running job and wait until it has stopped."""
+        task = self._tasks.get(key)
+        if task and not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def wait(self, key: Key) -> None:
+        """Wait until the job has ended, however."""
+        if task := self._tasks.get(key):
+            await asyncio.wait([task])
+
+    def repeat(self, flow: Workflow, id: str, step: Step) -> None:
+        """The user's decision after Unsure: take the unanswered intentions back and start again."""
+
+        def forget(record: Record) -> Record:
+            kept = {k: v for k, v in record.get("once", {}).items() if "result" in v or not k.startswith(f"{step.id}:")}
+            return {**record, "once": kept}
+
+        Pipulate(self.store, flow.name).checkpoint(id, forget)
+        self.start(flow, id, step)
+
+    def resume(self, workflows: dict[str, Workflow]) -> None:
+        """Start again what a process that no longer lives left running."""
+        for row in self.store.read("SELECT * FROM job WHERE state = 'running'"):
+            flow, key = workflows.get(row["workflow"]), (row["workflow"], row["id"], row["step_id"])
+            step = next((s for s in flow.steps if s.id == row["step_id"] and s.work), None) if flow else None
+            if flow and step and not self._alive(row["owner"]):
+                logger.info("Resuming {} of {} {}", step.key, flow.name, row["id"])
+                self.start(flow, row["id"], step)
+            elif not self._alive(row["owner"]):
+                self._settle(key, "failed", "Its workflow is no longer installed, so the job could not go on.")
+
+    async def close(self) -> None:
+        """Stop all jobs for a shutdown; their rows stay 'running', so the next start resumes them."""
+        tasks = [(key, task) for key, task in self._tasks.items() if not task.done()]
+        for key, task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            self.store.write(
+                "UPDATE job SET state = 'running' WHERE workflow = ? AND id = ? AND step_id = ? AND state = 'cancelled'", *key
+            )
+        self._lock.release()
+        (self.store.folder / "locks" / f"{self.owner}.lock").unlink(missing_ok=True)

@@ -1,0 +1,91 @@
+// The few things HTML and htmx cannot say by themselves: focus, announcements, the lost server, the finder, the menus.
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const announce = (text) => { const line = $("#announce"); if (line && line.textContent !== text) line.textContent = text; };
+
+  // Focus moves to the first control of the new card (or its title), and the card is announced.
+  function arrive(card) {
+    if (!card) return;
+    const title = $("h2, .label", card);
+    const target = $("[aria-invalid=true]", card) || $("[autofocus]", card) || $("input:not([type=hidden]), select, textarea", card) || title;
+    if (target) { target.focus({ preventScroll: true }); card.scrollIntoView({ block: "nearest" }); }
+    const error = $("[role=alert]", card);
+    announce((error ? error.textContent + " " : "") + (title ? title.textContent : ""));
+  }
+  document.addEventListener("DOMContentLoaded", () => {
+    arrive($("[data-focus]") || $("#chain [data-current]"));
+    connectFinder();
+  });
+  let before = "";
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    // After a card was answered, its successor is the place to be; progress lines must not take the focus away.
+    before = event.detail.target && /^(card\d+|chain)$/.test(event.detail.target.id) ? event.detail.target.id : "";
+    $("#alert").replaceChildren();
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (!before) return;
+    const refused = $("#refused");
+    const current = $("[data-focus]") || $("#chain [data-current]");
+    before = "";
+    arrive(current);
+    if (refused) { refused.scrollIntoView({ block: "nearest" }); announce(refused.textContent); }
+  });
+
+  // A lost server: say so, keep what was typed, look again until it answers.
+  let waiting = 0;
+  async function lost() {
+    const line = $("#offline");
+    if (!line || waiting) return;
+    line.hidden = false;
+    waiting = setInterval(async () => {
+      try { await fetch("/static/icon.svg", { cache: "no-store" }); } catch { return; }
+      clearInterval(waiting); waiting = 0; line.hidden = true;
+      announce("The server answers again.");
+      document.dispatchEvent(new CustomEvent("pipulate:back"));
+    }, 1000);
+  }
+  document.addEventListener("htmx:sendError", lost);
+  document.addEventListener("htmx:timeout", lost);
+  document.addEventListener("pipulate:lost", lost);
+  // A form that could not be sent is sent again by the user: its button must work.
+  document.addEventListener("htmx:sendError", (event) => {
+    for (const button of event.target.querySelectorAll ? event.target.querySelectorAll("[disabled][type=submit]") : []) button.disabled = false;
+  });
+  // A running job's line stops asking when one request fails; ask again once the server is back.
+  document.addEventListener("pipulate:back", () => { if ($(".progress")) location.reload(); });
+
+  // Ctrl+K
+  function connectFinder() {
+    const finder = $("#finder");
+    if (!finder) return;
+    const input = $("input", finder);
+    const open = () => { if (!finder.open) finder.showModal(); input.select(); };
+    document.addEventListener("keydown", (event) => {
+      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); open(); }
+    });
+    for (const button of document.querySelectorAll("[data-find]")) button.addEventListener("click", open);
+    finder.addEventListener("click", (event) => { if (event.target === finder) finder.close(); });
+    finder.addEventListener("keydown", (event) => {
+      const links = [...finder.querySelectorAll("#found a")];
+      const at = links.indexOf(document.activeElement);
+      if (event.key === "ArrowDown") { event.preventDefault(); (links[at + 1] || links[0] || input).focus(); }
+      if (event.key === "ArrowUp") { event.preventDefault(); (at > 0 ? links[at - 1] : input).focus(); }
+      if (event.key === "Enter" && document.activeElement === input && links[0]) { event.preventDefault(); links[0].click(); }
+    });
+  }
+
+  // Menu and chat on narrow screens.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-toggle]");
+    const side = button && document.getElementById(button.dataset.toggle);
+    if (!side) return;
+    const open = side.classList.toggle("open");
+    document.body.classList.toggle(`${button.dataset.toggle}-open`, open);
+    for (const other of document.querySelectorAll(`[data-toggle="${button.dataset.toggle}"]`)) other.setAttribute("aria-expanded", open);
+    if (open) { const first = $("a, button, input, textarea", side); if (first) first.focus(); }
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const side of document.querySelectorAll("#menu.open, #chat.open")) side.classList.remove("open");
+  });
+})();
