@@ -53,9 +53,9 @@ SCHEMA = [
     CREATE TABLE trash (seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT, kind TEXT, data TEXT);
     """,
     """
-    CREATE TABLE conversation (id INTEGER PRIMARY KEY, title TEXT NOT NULL DEFAULT '', created TEXT NOT NULL,
+    CREATE TABLE conversation (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL DEFAULT '', created TEXT NOT NULL,
         summary TEXT NOT NULL DEFAULT '', summarised INTEGER NOT NULL DEFAULT 0);
-    CREATE TABLE message (id INTEGER PRIMARY KEY, conversation_id INTEGER NOT NULL, role TEXT NOT NULL,
+    CREATE TABLE message (id INTEGER PRIMARY KEY AUTOINCREMENT, conversation_id INTEGER NOT NULL, role TEXT NOT NULL,
         content TEXT NOT NULL, at TEXT NOT NULL, about TEXT NOT NULL DEFAULT '');
     CREATE INDEX message_conversation ON message (conversation_id, id);
     CREATE TABLE memory (id TEXT PRIMARY KEY, kind TEXT NOT NULL, key TEXT, content TEXT NOT NULL,
@@ -75,8 +75,7 @@ SCHEMA = [
         state TEXT NOT NULL DEFAULT 'open', undo TEXT NOT NULL DEFAULT '');
     CREATE TABLE memory_vector (id TEXT NOT NULL, embedder TEXT NOT NULL, vector BLOB NOT NULL,
         PRIMARY KEY (id, embedder));
-    CREATE TABLE prompt (version INTEGER PRIMARY KEY, text TEXT NOT NULL, at TEXT NOT NULL, author TEXT NOT NULL,
-        state TEXT NOT NULL DEFAULT 'accepted');
+    CREATE TABLE prompt (version INTEGER PRIMARY KEY, text TEXT NOT NULL, at TEXT NOT NULL, author TEXT NOT NULL);
     """,
 ]
 
