@@ -30,7 +30,9 @@ Record = dict[str, Any]
 StepTuple = Sequence[Any]  #: (key, step_id, label, ...)
 
 MAX_ID = 500  #: characters of a run ID
+NOT_STEPS = ("version", "was", "once", "finalized", "created", "updated")  #: the keys that are no step's id
 _STEP = re.compile(r"step_\d+")
+_PADDING = r"[\s\u200b\u200e\u200f\u2060\ufeff]+"  # what web pages and editors leave around a copied text, unseen
 
 
 def normalise_id(text: str) -> str:
@@ -40,8 +42,9 @@ def normalise_id(text: str) -> str:
     same run, `https://app.botify.com/acme/shop/`.  Case is kept: "Arthur" and "arthur" differ.
     Raises Invalid when nothing is left, when it is longer than 500, or when it holds control characters.
     """
-    text = unicodedata.normalize("NFC", text).strip()
-    if not text:
+    if isinstance(text, str):
+        text = re.sub(f"^{_PADDING}|{_PADDING}$", "", unicodedata.normalize("NFC", text))
+    if not text or not isinstance(text, str):
         raise Invalid("A run needs an ID: any name you will remember, or a Botify project URL.", "id")
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
         raise Invalid("The ID holds an invisible control character. Type it again.", "id")
@@ -59,18 +62,26 @@ def normalise_id(text: str) -> str:
 
 
 def dumps(record: Record) -> str:
-    """Return the record as the JSON text that is stored."""
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    """Return the record as the JSON text that is stored; raises Invalid if JSON or UTF-8 cannot hold it."""
+    try:
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Invalid(f"The answer is not plain JSON, so nothing was stored ({error}).") from error
+    return text
 
 
 def loads(text: str) -> Record:
-    """Return the record in `text`; raises Corrupt if it is not a JSON object."""
+    """Return the record in `text`; raises Corrupt if it is not a JSON object of the FORMAT above."""
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Corrupt(f"The record is not readable JSON ({error}).") from error
     if not isinstance(record, dict):
         raise Corrupt(f"The record is a JSON {type(record).__name__}, not an object.")
+    for key, kind in (("was", dict), ("once", dict), ("version", int)):
+        if not isinstance(record.get(key, kind()), kind):
+            raise Corrupt(f"Its {key!r} is a JSON {type(record[key]).__name__}, not what the format says.")
     return record
 
 
@@ -102,11 +113,11 @@ def clear_from(record: Record, step_id: str, steps: Sequence[StepTuple]) -> Reco
 
 
 def restore(snapshot: Record, current: Record) -> Record:
-    """Return `snapshot` with what can never be taken back: the outward acts of `current`."""
-    once = {**snapshot.get("once", {}), **current.get("once", {})}
-    return {**snapshot, "once": once} if once else dict(snapshot)
+    """Return `snapshot`, but with what can never be taken back: the outward acts as `current` knows them."""
+    kept = {key: value for key, value in snapshot.items() if key != "once"}
+    return {**kept, "once": current["once"]} if current.get("once") else kept
 
 
 def step_ids(record: Record) -> list[str]:
     """Return the ids of the steps that the record holds, in order."""
-    return sorted(key for key in record if _STEP.fullmatch(key))
+    return sorted((key for key in record if _STEP.fullmatch(key)), key=lambda key: int(key[5:]))
