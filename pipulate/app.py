@@ -12,7 +12,6 @@ from typing import Any
 from fasthtml.common import FT, FastHTML, NotStr, P
 from loguru import logger
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -56,7 +55,9 @@ class Voiced:
         await self.app(scope, receive, send)
 
 
-def create_app(settings: Settings | None = None, parts: tuple[Callable[[FastHTML], None], ...] | None = None) -> FastHTML:
+def create_app(
+    settings: Settings | None = None, parts: tuple[Callable[[FastHTML], None], ...] | None = None
+) -> FastHTML:
     """Return the app; `parts` are functions that add routes and menu entries (all of ours by default)."""
     settings = settings or Settings()
     theme: dict[str, str] = {"lang": "en"}
@@ -91,9 +92,9 @@ def create_app(settings: Settings | None = None, parts: tuple[Callable[[FastHTML
     app.add_middleware(Voiced, state=state)
     app.add_middleware(Guard, hosts=settings.hosts)
     app.mount("/static", GZipMiddleware(_Static(directory=PACKAGE / "static"), minimum_size=1000))
-    if parts is None:
-        from pipulate.apps import PARTS as parts
-    for part in parts:
+    from pipulate import apps
+
+    for part in apps.PARTS if parts is None else parts:
         part(app)
     reader = Workflows(app)
     state.reload = reader.reload
@@ -134,7 +135,9 @@ class Workflows:
                 self._seen[stem] = stamp
                 self._read(stem)
         order = {name: i for i, name in enumerate(["link_graph", "bridge", "petite", "poet", "work", "byhand"])}
-        self.app.state.found = dict(sorted(self.app.state.found.items(), key=lambda pair: (order.get(pair[0], 99), pair[0])))
+        self.app.state.found = dict(
+            sorted(self.app.state.found.items(), key=lambda pair: (order.get(pair[0], 99), pair[0]))
+        )
 
     def _forget(self, stem: str) -> None:
         self._seen.pop(stem, None)
@@ -170,7 +173,11 @@ async def chatq(text: str) -> None:
 
 async def chat_with_llm(model: str, messages: list[dict[str, str]]) -> AsyncIterator[str]:
     """Stream a model's answer to `messages` (for hand-written workflows); `model` "" is whichever answers."""
-    prompt = "\n\n".join(f"{m.get('role', 'user')}: {m.get('content', '')}" for m in messages) if len(messages) > 1 else messages[0]["content"]
+    prompt = (
+        "\n\n".join(f"{m.get('role', 'user')}: {m.get('content', '')}" for m in messages)
+        if len(messages) > 1
+        else messages[0]["content"]
+    )
     async for text in voice.get().ask(prompt):
         yield text
 
@@ -186,7 +193,7 @@ async def _daily(store: Store) -> None:
 
 def _message(request: Request, title: str, text: str, status: int) -> Any:
     if request.headers.get("hx-request") == "true":
-        return fragment(components.alert(text), status=status)
+        return fragment(components.alert(text), status=status, hx_retarget="#alert", hx_reswap="innerHTML")
     return components.page(request, title, P(text, role="alert", cls="error"))
 
 
@@ -196,7 +203,9 @@ async def _failed(request: Request, error: HTTPException) -> Any:
         405: ("Not possible", "This address cannot be used that way. Go back and use the page's own buttons."),
         413: ("Too large", "That was more than this page takes."),
     }
-    title, text = texts.get(error.status_code, ("Not understood", "The request was not understood, so nothing was changed."))
+    title, text = texts.get(
+        error.status_code, ("Not understood", "The request was not understood, so nothing was changed.")
+    )
     return _message(request, title, text, error.status_code)
 
 
@@ -213,6 +222,3 @@ async def _crashed(request: Request, error: Exception) -> Any:
 
 def _full(request: Request, parts: tuple[FT, ...], status: int) -> Response:
     return fragment(*parts, status=status)
-
-
-__all__ = ["Middleware", "chat_with_llm", "chatq", "create_app"]

@@ -16,9 +16,13 @@ from pipulate.settings import PACKAGE, Settings
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser; the reference page is printed from it."""
-    top = argparse.ArgumentParser(prog="pipulate", description="Local-first, step-by-step workflows with a local model in them.")
+    top = argparse.ArgumentParser(
+        prog="pipulate", description="Local-first, step-by-step workflows with a local model in them."
+    )
     top.add_argument("--data", type=Path, default=Path("data"), help="data folder (default: data)")
-    top.add_argument("--downloads", type=Path, default=Path("downloads"), help="folder of exported files (default: downloads)")
+    top.add_argument(
+        "--downloads", type=Path, default=Path("downloads"), help="folder of exported files (default: downloads)"
+    )
     top.add_argument("--workflows", type=Path, action="append", help="folder of workflow files, instead of ./workflows")
     top.add_argument("--host", default="127.0.0.1", help="address to serve on (default: 127.0.0.1)")
     top.add_argument("--port", type=int, default=5001, help="port to serve on (default: 5001)")
@@ -36,14 +40,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--id", required=True, help="run ID")
     run.add_argument("answers", nargs="*", metavar="NAME=VALUE", help="answers by field name")
 
-    runs = sub.add_parser("runs", help="list, show, delete, export or import runs")
-    runs.add_argument("act", nargs="?", default="list", choices=["list", "show", "delete", "export", "import"])
-    runs.add_argument("what", nargs="*", metavar="WORKFLOW ID", help="a workflow and a run ID; a file (or -) for import")
-    runs.add_argument("--json", action="store_true", help="JSON lines")
-
     backup = sub.add_parser("backup", help="write a consistent copy of the database")
     backup.add_argument("file", nargs="?", type=Path)
-    restore = sub.add_parser("restore", help="put a backup (the newest by default) in place; the server must be stopped")
+    restore = sub.add_parser(
+        "restore", help="put a backup (the newest by default) in place; the server must be stopped"
+    )
     restore.add_argument("file", nargs="?", type=Path)
     context = sub.add_parser("context", help="print the core as one text, for a model's window")
     context.add_argument("--counts", action="store_true", help="only the token counts per file")
@@ -54,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 #: Commands that belong to a part: (name, module with main(argv, settings), help).
-DELEGATED: list[tuple[str, str, str]] = []
+DELEGATED: list[tuple[str, str, str]] = [
+    ("runs", "pipulate.apps.runs", "list, show, delete, export or import runs"),
+]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return int(importlib.import_module(args.module).main(rest, settings) or 0)
         commands: dict[str | None, Callable[[argparse.Namespace, Settings], int]] = {
-            None: serve, "new": new, "run": run, "runs": runs, "backup": backup, "restore": restore, "context": context, "doctor": doctor,
+            None: serve, "new": new, "run": run, "backup": backup, "restore": restore, "context": context, "doctor": doctor,
         }  # fmt: skip
         return commands[args.command](args, settings)
     except PipulateError as error:
@@ -102,14 +105,23 @@ def serve(args: argparse.Namespace, settings: Settings) -> int:
     lock = serving(settings.data, url)
     logger.remove()
     logger.add(sys.stderr, format="{time:HH:mm:ss} {level: <7} {message}", level="INFO")
-    logger.add(settings.data / "log" / "pipulate.log", rotation="5 MB", retention=5, level="INFO", diagnose=False, backtrace=False)
+    logger.add(
+        settings.data / "log" / "pipulate.log",
+        rotation="5 MB",
+        retention=5,
+        level="INFO",
+        diagnose=False,
+        backtrace=False,
+    )
     try:
         with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((settings.host, settings.port))
     except OSError as error:
         lock.release()
-        raise InUse(f"Port {settings.port} on {settings.host} is taken ({error.strerror}). Choose another with --port.") from error
+        raise InUse(
+            f"Port {settings.port} on {settings.host} is taken ({error.strerror}). Choose another with --port."
+        ) from error
     config = uvicorn.Config(
         create_app(settings), host=settings.host, port=settings.port, http=Protocol, ws="websockets-sansio", log_level="warning",
         access_log=False, server_header=False, date_header=True, timeout_graceful_shutdown=3, ws_max_size=1 << 20,
@@ -146,7 +158,9 @@ def new(args: argparse.Namespace, settings: Settings) -> int:
     text = re.sub(r'TITLE = "[^"]+"', f'TITLE = "{title}"', text)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
-    print(f"{target}: a copy of {args.template}. Change its steps; `pipulate --dev` shows it at /{args.name} as you save.")
+    print(
+        f"{target}: a copy of {args.template}. Change its steps; `pipulate --dev` shows it at /{args.name} as you save."
+    )
     return 0
 
 
@@ -177,7 +191,9 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if isinstance(flow, discovery.Broken):
         raise Invalid(f"The workflow file does not load.\n{flow.traceback}")
     if not isinstance(flow, Workflow):
-        raise Unknown(f"There is no workflow {args.workflow!r} that can run here. There are: {', '.join(discovery.files(settings.workflows))}.")
+        raise Unknown(
+            f"There is no workflow {args.workflow!r} that can run here. There are: {', '.join(discovery.files(settings.workflows))}."
+        )
     given: dict[str, list[str]] = {}
     for pair in args.answers:
         name, equals, value = pair.partition("=")
@@ -216,8 +232,14 @@ async def _headless(flow: Any, id: str, given: dict[str, list[str]], store: Any,
             wanted = forms.fields(await call(step.function, now))
             names = [item.name for item in wanted]
             unneeded = not any(item.attrs.get("required") for item in wanted)
-            if names and not any(name in given for name in names) and not (unneeded and wanted and not given.get(step.key)):
-                raise Invalid(f"Step {step.key!r} ({step.label}) needs {' or '.join(f'{name}=…' for name in names)}. Earlier answers are kept.")
+            if (
+                names
+                and not any(name in given for name in names)
+                and not (unneeded and wanted and not given.get(step.key))
+            ):
+                raise Invalid(
+                    f"Step {step.key!r} ({step.label}) needs {' or '.join(f'{name}=…' for name in names)}. Earlier answers are kept."
+                )
             submitted = {name: list(given[name]) for name in names if name in given}
             for item in wanted:
                 if item.kind == "select" and item.name not in submitted and not item.many and item.options:
@@ -230,8 +252,12 @@ async def _headless(flow: Any, id: str, given: dict[str, list[str]], store: Any,
             except Invalid as error:
                 raise Invalid(f"Step {step.key!r} ({step.label}): {error}") from error
             data = values if rec.is_done({step.id: values}, step.id) else {**values, "answered": True}
-            engine.change(id, f"set {step.id}", lambda r, step=step, data=data: {**r, step.id: data}, rev=rev)
-        print(json.dumps({"workflow": flow.name, "id": id, "answers": now.answers(), "record": record}, ensure_ascii=False))
+            engine.set_step_data(id, step.id, data, rev)
+        print(
+            json.dumps(
+                {"workflow": flow.name, "id": id, "answers": now.answers(), "record": record}, ensure_ascii=False
+            )
+        )
         return 0
     finally:
         await jobs.close()
@@ -257,44 +283,6 @@ async def _work_here(jobs: Any, flow: Any, id: str, step: Any) -> None:
     row = jobs.row(key)
     if row["state"] != "done":
         raise PipulateError(f"{step.label}: {row['error']}")
-
-
-def runs(args: argparse.Namespace, settings: Settings) -> int:
-    """List, show, delete, export or import runs."""
-    from pipulate.pipeline import Pipulate
-
-    engine = Pipulate.open(settings.data)
-    try:
-        if args.act == "list":
-            for row in engine.runs(limit=100_000):
-                record = json.loads(row["data"])
-                if args.json:
-                    print(json.dumps({k: row[k] for k in ("workflow", "id", "rev", "created", "updated")} | {"record": record}, ensure_ascii=False))
-                else:
-                    print(f"{row['updated']}  {row['workflow']:<14} {row['id']}")
-            return 0
-        if args.act == "import":
-            source = args.what[0] if args.what else "-"
-            text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-            for line in filter(str.strip, text.splitlines()):
-                try:
-                    print(engine.import_run(json.loads(line)))
-                except ValueError as error:
-                    raise Invalid(f"This line is not JSON ({error}): {line[:60]}") from error
-            return 0
-        if len(args.what) != 2:
-            raise Invalid(f"`pipulate runs {args.act}` needs a workflow and a run ID.")
-        one = engine.for_workflow(args.what[0])
-        if args.act == "delete":
-            one.delete(args.what[1])
-            print(f"Deleted. Its history is kept: the Runs page offers to bring {args.what[1]!r} back.")
-        else:
-            print(json.dumps(one.export(args.what[1]), ensure_ascii=False, indent=2 if args.act == "show" and not args.json else None))
-        return 0
-    except FileNotFoundError as error:
-        raise Unknown(f"There is no file {error.filename}.") from error
-    finally:
-        engine.store.close()
 
 
 # -------------------------------------------------------------------- care

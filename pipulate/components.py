@@ -31,6 +31,7 @@ from fasthtml.common import (
     Li,
     Main,
     Nav,
+    NotStr,
     P,
     Pre,
     Progress,
@@ -63,10 +64,22 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return ", ".join(str(plain(item)) for item in value)
     if isinstance(value, dict):
-        shown = value.get("file") or ", ".join(f"{k}: {plain(v)}" for k, v in value.items() if k != "answered")
-        return shown or "–"
+        parts = [f"{k.replace('_', ' ').capitalize()}: {plain(v)}" for k, v in value.items() if v not in ("", None, [])]
+        return value.get("file") or " · ".join(part for part in parts if part != "Answered: ✓") or "–"
     text = str(value)
     return text if len(text) <= 300 else text[:300] + "…"
+
+
+def markdown(text: str) -> NotStr:
+    """Render Markdown safely: raw HTML is shown as text, images are not loaded."""
+    from pipulate.chat.markdown import render
+
+    return NotStr(f'<div class="markdown">{render(text)}</div>')
+
+
+def download(label: str, name: str, text: str) -> FT:
+    """Return a link that saves `text` as a file called `name`."""
+    return A(label, href="data:text/plain;charset=utf-8," + quote(text), download=name, role="button", cls="quiet")
 
 
 # -------------------------------------------------------------------- cards
@@ -115,8 +128,6 @@ async def _open(run: Run, step: Step, error: Invalid | None, typed: forms.Values
     upload = "/upload" if any(item.kind == "file" for item in controls) else ""
     forms.fill(inside, typed if typed is not None else run.was(step.key), error.field if error else None)
     _name_controls(inside, f"card{step.number}-title")
-    if controls and not error and not any(p.attrs.get("autofocus") for p in forms.walk(inside)):
-        next(p for p in forms.walk(inside) if p.attrs.get("name") == controls[0].name).attrs["autofocus"] = True
     url, me = address(run, f"card{step.number}{upload}"), f"card{step.number}"
     sending = {
         "hx_post": url, "action": url, "method": "post", "hx_target": f"#{me}", "hx_swap": "outerHTML", "hx_include": "#rev",
@@ -147,7 +158,11 @@ def _name_controls(inside: Any, title_id: str) -> None:
     labelled = {id(part) for label in forms.walk(inside) if label.tag == "label" for part in forms.walk(label.children)}
     targets = {part.attrs.get("for") for part in forms.walk(inside) if part.tag == "label"}
     for part in forms.walk(inside):
-        own = part.attrs.get("aria-label") or part.attrs.get("aria-labelledby") or part.attrs.get("id") in targets - {None}
+        own = (
+            part.attrs.get("aria-label")
+            or part.attrs.get("aria-labelledby")
+            or part.attrs.get("id") in targets - {None}
+        )
         if part.tag in ("input", "select", "textarea") and part.attrs.get("type") != "hidden":
             if part.attrs.get("id") == part.attrs.get("name"):
                 part.attrs.pop("id", None)  # FastHTML's default id: two cards may use one name
@@ -180,15 +195,22 @@ def working(run: Run, jobs: Jobs, step: Step) -> FT:
     row = jobs.row(key)
     state = row["state"] if row else "ready"
     if jobs.running(key) or state == "running":
-        body: list[Any] = [progress(run, jobs, step), _act(run, f"cancel{step.number}", "Cancel", f"#card{step.number}", "quiet")]
+        body: list[Any] = [
+            progress(run, jobs, step),
+            _act(run, f"cancel{step.number}", "Cancel", f"#card{step.number}", "quiet"),
+        ]
     else:
         text = row["error"] if row else ""
-        again = {"ready": step.button, "unsure": "Look again", "cancelled": "Go on", "done": step.button}.get(state, "Try again")
+        again = {"ready": step.button, "unsure": "Look again", "cancelled": "Go on", "done": step.button}.get(
+            state, "Try again"
+        )
         body = [
             P(text, role="alert", cls="error" if state in ("failed", "unsure") else "hint") if text else None,
             Div(
                 _act(run, f"start{step.number}", again, f"#card{step.number}"),
-                _act(run, f"repeat{step.number}", "Do it again", f"#card{step.number}", "quiet danger") if state == "unsure" else None,
+                _act(run, f"repeat{step.number}", "Do it again", f"#card{step.number}", "quiet danger")
+                if state == "unsure"
+                else None,
                 cls="row",
             ),
         ]
@@ -242,14 +264,25 @@ async def _result(run: Run) -> FT:
 
 
 async def chain(
-    run: Run, jobs: Jobs, message: str = "", error: Invalid | None = None, typed: forms.Values | None = None, at: int = 0
+    run: Run,
+    jobs: Jobs,
+    message: str = "",
+    error: Invalid | None = None,
+    typed: forms.Values | None = None,
+    at: int = 0,
 ) -> FT:
     """Return the run's cards up to the first open one; `message` tells what was refused; `at` is the card to focus."""
-    cards = [await card(run, jobs, i, *((error, typed) if i == run.open_index else ())) for i in range(run.open_index + 1)]
+    cards = [
+        await card(run, jobs, i, *((error, typed) if i == run.open_index else ())) for i in range(run.open_index + 1)
+    ]
     if 0 < at <= run.open_index:
         cards[at - 1](data_focus="1")
     return Section(
-        revision(run), undo(run), P(message, role="alert", cls="error", id="refused") if message else None, *cards, id="chain"
+        revision(run),
+        undo(run),
+        P(message, role="alert", cls="error", id="refused") if message else None,
+        *cards,
+        id="chain",
     )
 
 
@@ -298,7 +331,9 @@ def run_state(flow: Workflow | None, data: str) -> str:
     return "complete" if index >= len(flow.steps) else f"{index} of {len(flow.steps)} · next: {flow.steps[index].label}"
 
 
-def run_list(rows: Sequence[dict[str, Any]], flows: dict[str, Workflow], show_workflow: bool = False, empty: str = "") -> FT:
+def run_list(
+    rows: Sequence[dict[str, Any]], flows: dict[str, Workflow], show_workflow: bool = False, empty: str = ""
+) -> FT:
     """Return runs as a list: ID, state, when, delete."""
     return Ul(
         *[run_row(row, flows.get(row["workflow"]), show_workflow) for row in rows],

@@ -148,7 +148,7 @@ def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None, messa
         if part.tag not in ("input", "select", "textarea") or not name:
             continue
         if name == invalid and not marked:
-            part.attrs |= {"aria-invalid": "true", "aria-describedby": "card-error", "autofocus": True}
+            part.attrs |= {"aria-invalid": "true", "aria-describedby": "card-error"}
             marked = True
         if name not in values or values[name] is None:
             continue

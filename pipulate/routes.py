@@ -17,6 +17,7 @@ import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from fasthtml.common import FT, A, Button, Details, Div, Form, Li, P, Pre, Summary, to_xml
 from loguru import logger
@@ -38,9 +39,9 @@ Answer = Any
 _ACT = re.compile(r"(card|revert|start|cancel|repeat)(\d{1,3})")
 
 
-def fragment(*parts: Any, status: int = 200, **headers: str) -> Response:
+def fragment(*parts: Any, status: int = 200, **headers: Any) -> Response:
     """Return components as an HTML fragment; `hx_retarget="#x"` becomes the HX-Retarget header."""
-    named = {"-".join(word.capitalize() for word in key.split("_")).replace("Hx-", "HX-"): v for key, v in headers.items()}
+    named = {key.replace("_", "-"): str(value) for key, value in headers.items()}
     return HTMLResponse(to_xml(tuple(part for part in parts if part is not None), indent=False), status, named)
 
 
@@ -159,7 +160,7 @@ class Pages:
         except Refused as error:
             answer = await self._refused(flow, id, str(error), step, form)
         if request.headers.get("hx-request") != "true" and answer.status_code < 400:
-            return RedirectResponse(f"/{flow.name}?{components.urlencode({'id': id})}", 303)
+            return RedirectResponse(f"/{flow.name}?{urlencode({'id': id})}", 303)
         return answer
 
     async def _refused(self, flow: Workflow, id: str, message: str, step: Step | None, form: Any) -> Response:
@@ -178,12 +179,16 @@ class Pages:
             id = rec.normalise_id(id)
             await asyncio.to_thread(engine.initialize_if_missing, id, initial)
         except Invalid as error:
-            return components.page(request, flow.title, components.id_card(flow, id[:600], error=str(error)), about=flow.about)
+            return components.page(
+                request, flow.title, components.id_card(flow, id[:600], error=str(error)), about=flow.about
+            )
         except Corrupt:
             pass  # the page says so, and offers the repair
-        return RedirectResponse(f"/{flow.name}?{components.urlencode({'id': id})}", 303)
+        return RedirectResponse(f"/{flow.name}?{urlencode({'id': id})}", 303)
 
-    async def _submit(self, request: Request, flow: Workflow, id: str, step: Step, rev: int | None, form: Any) -> Response:
+    async def _submit(
+        self, request: Request, flow: Workflow, id: str, step: Step, rev: int | None, form: Any
+    ) -> Response:
         run = await asyncio.to_thread(self.run, flow, id)
         if step.work:
             raise OutOfOrder("This step is the machine's work; it takes no answer.")
@@ -194,7 +199,11 @@ class Pages:
         try:
             values = forms.read(forms.fields(inside), submitted)
             if run.open_index != index:
-                if rec.is_done(run.record, step.id) and _same(run.record[step.id], values) and not run.record.get("finalized"):
+                if (
+                    rec.is_done(run.record, step.id)
+                    and _same(run.record[step.id], values)
+                    and not run.record.get("finalized")
+                ):
                     return await self._advance(run, index)  # a double submit: show what the first one led to
                 raise Stale(
                     f"“{step.label}” is {'already answered' if run.open_index > index else 'not reached yet'}; nothing was changed. "
@@ -237,7 +246,7 @@ class Pages:
         # Rows are written off the event loop, but the task itself belongs to it.
         asyncio.run_coroutine_threadsafe(_call_now(function, run.flow, run.id, step), self.app.state.loop).result()
 
-    async def _advance(self, run: Run, index: int, **headers: str) -> Response:
+    async def _advance(self, run: Run, index: int, **headers: Any) -> Response:
         """Answer with the done card and the one after it."""
         parts = [await components.card(run, self.jobs, i) for i in (index, index + 1)]
         parts += [components.revision(run, oob=True), components.undo(run, oob=True)]
@@ -253,16 +262,24 @@ class Pages:
             return None
         return await asyncio.to_thread(save_upload, item, self.store.folder / "uploads")
 
-    async def _changed(self, flow: Workflow, id: str, function: Callable[..., Any], *args: Any, tail: str = "", **named: Any) -> Response:
+    async def _changed(
+        self, flow: Workflow, id: str, function: Callable[..., Any], *args: Any, tail: str = "", **named: Any
+    ) -> Response:
         await asyncio.to_thread(function, id, *args, **named)
         run = await asyncio.to_thread(self.run, flow, id)
-        return fragment(await components.chain(run, self.jobs), hx_retarget="#chain", hx_push_url=components.address(run, tail))
+        return fragment(
+            await components.chain(run, self.jobs), hx_retarget="#chain", hx_push_url=components.address(run, tail)
+        )
 
-    async def _revert(self, request: Request, flow: Workflow, id: str, step: Step, rev: int | None, form: Any) -> Response:
+    async def _revert(
+        self, request: Request, flow: Workflow, id: str, step: Step, rev: int | None, form: Any
+    ) -> Response:
         for later in flow.steps[step.number - 1 :]:
             await self.jobs.cancel((flow.name, rec.normalise_id(id), later.id))
         engine = Pipulate(self.store, flow.name)
-        return await self._changed(flow, id, engine.clear_steps_from, step.id, flow.tuples, rev, tail=f"card{step.number}")
+        return await self._changed(
+            flow, id, engine.clear_steps_from, step.id, flow.tuples, rev, tail=f"card{step.number}"
+        )
 
     async def _undo(self, request: Request, flow: Workflow, id: str, rev: int | None) -> Response:
         return await self._changed(flow, id, Pipulate(self.store, flow.name).undo, rev)
@@ -280,8 +297,15 @@ class Pages:
         for step in flow.steps:
             await self.jobs.cancel((flow.name, rec.normalise_id(id), step.id))
         await asyncio.to_thread(Pipulate(self.store, flow.name).delete, id)
-        url = f"/{flow.name}/undelete?{components.urlencode({'id': id})}"
-        undo = Form(Button("Undo", type="submit", cls="quiet"), hx_post=url, hx_target="closest li", hx_swap="outerHTML", action=url, method="post")
+        url = f"/{flow.name}/undelete?{urlencode({'id': id})}"
+        undo = Form(
+            Button("Undo", type="submit", cls="quiet"),
+            hx_post=url,
+            hx_target="closest li",
+            hx_swap="outerHTML",
+            action=url,
+            method="post",
+        )
         return fragment(Li(P(f"Deleted “{id}”."), undo, cls="note"))
 
     async def _undelete(self, request: Request, flow: Workflow, id: str, rev: int | None) -> Response:
@@ -293,20 +317,28 @@ class Pages:
     async def _repair(self, request: Request, flow: Workflow, id: str, rev: int | None) -> Response:
         return await self._changed(flow, id, Pipulate(self.store, flow.name).repair)
 
-    async def _start(self, request: Request, flow: Workflow, id: str, step: Step, rev: int | None, form: Any) -> Response:
+    async def _start(
+        self, request: Request, flow: Workflow, id: str, step: Step, rev: int | None, form: Any
+    ) -> Response:
         return await self._job(flow, id, step, self.jobs.start)
 
-    async def _repeat(self, request: Request, flow: Workflow, id: str, step: Step, rev: int | None, form: Any) -> Response:
+    async def _repeat(
+        self, request: Request, flow: Workflow, id: str, step: Step, rev: int | None, form: Any
+    ) -> Response:
         return await self._job(flow, id, step, self.jobs.repeat)
 
     async def _job(self, flow: Workflow, id: str, step: Step, function: Callable[..., None]) -> Response:
         run = await asyncio.to_thread(self.run, flow, id)
         if run.record.get("finalized") or not step.work or run.open_index != step.number - 1:
-            raise OutOfOrder(f"“{step.label}” is not the step that comes next, so nothing was started. Below is how the run stands now.")
+            raise OutOfOrder(
+                f"“{step.label}” is not the step that comes next, so nothing was started. Below is how the run stands now."
+            )
         await asyncio.to_thread(self._start_job, run, step, function)
         return fragment(components.working(run, self.jobs, step))
 
-    async def _cancel(self, request: Request, flow: Workflow, id: str, step: Step, rev: int | None, form: Any) -> Response:
+    async def _cancel(
+        self, request: Request, flow: Workflow, id: str, step: Step, rev: int | None, form: Any
+    ) -> Response:
         await self.jobs.cancel((flow.name, rec.normalise_id(id), step.id))
         run = await asyncio.to_thread(self.run, flow, id)
         if run.open_index != step.number - 1 or not step.work:
@@ -324,8 +356,12 @@ def _same(stored: Any, values: forms.Values) -> bool:
 
 def _repair(flow: Workflow, id: str, error: PipulateError) -> FT:
     """The card of a run whose record cannot be shown."""
-    url = f"/{flow.name}/repair?{components.urlencode({'id': id})}"
-    mend = Form(Button("Restore the last good state", type="submit"), action=url, method="post") if isinstance(error, Corrupt) else None
+    url = f"/{flow.name}/repair?{urlencode({'id': id})}"
+    mend = (
+        Form(Button("Restore the last good state", type="submit"), action=url, method="post")
+        if isinstance(error, Corrupt)
+        else None
+    )
     return Div(P(str(error), role="alert", cls="error"), mend, cls="card")
 
 
@@ -337,7 +373,9 @@ async def broken_page(request: Request, broken: Broken) -> Answer:
         Details(Summary("Traceback"), Pre(broken.traceback), open=True),
         cls="card broken",
     )  # fmt: skip
-    return components.page(request, broken.title, card, about=f"The workflow file {broken.path.name} is broken:\n{broken.traceback[-600:]}")
+    return components.page(
+        request, broken.title, card, about=f"The workflow file {broken.path.name} is broken:\n{broken.traceback[-600:]}"
+    )
 
 
 def save_upload(upload: UploadFile, folder: Path) -> dict[str, Any]:

@@ -197,6 +197,12 @@ class Run:
         except KeyError:
             return default
 
+    def fields(self, key: str) -> dict[str, Any]:
+        """All fields of step `key`, or {} while it is not done."""
+        step = next((step for step in self.flow.steps if step.key == key), None)
+        data = self.record.get(step.id) if step else None
+        return dict(data) if isinstance(data, dict) else {}
+
     def answers(self) -> dict[str, Any]:
         """All answers so far, by step key."""
         return {step.key: self[step.key] for step in self.flow.steps if rec.is_done(self.record, step.id)}

@@ -4,6 +4,12 @@ from collections.abc import Callable
 
 from fasthtml.common import FastHTML
 
-from pipulate.apps import find, introduction
+from pipulate.apps import find, introduction, profiles, runs, tasks
 
-PARTS: tuple[Callable[[FastHTML], None], ...] = (introduction.routes, find.routes)
+PARTS: tuple[Callable[[FastHTML], None], ...] = (
+    introduction.routes,
+    profiles.routes,
+    tasks.routes,
+    runs.routes,
+    find.routes,
+)

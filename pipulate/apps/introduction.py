@@ -47,7 +47,13 @@ def content(app: FastHTML) -> tuple[Any, ...]:
             Li("Every answer is on disk before the next card appears. Going back loses nothing; Undo brings it back."),
             Li("The panel at the side holds a local model that knows the page you are on. All works without it, too."),
         ),
-        P(Kbd("Ctrl"), " ", Kbd("K"), " finds any page, run, task or profile. Nothing you enter leaves this machine.", cls="hint"),
+        P(
+            Kbd("Ctrl"),
+            " ",
+            Kbd("K"),
+            " finds any page, run, task or profile. Nothing you enter leaves this machine.",
+            cls="hint",
+        ),
     )
 
 

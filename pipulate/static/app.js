@@ -7,7 +7,7 @@
   function arrive(card) {
     if (!card) return;
     const title = $("h2, .label", card);
-    const target = $("[aria-invalid=true]", card) || $("[autofocus]", card) || $("input:not([type=hidden]), select, textarea", card) || title;
+    const target = $("[aria-invalid=true]", card) || $("input:not([type=hidden]), select, textarea", card) || title;
     if (target) { target.focus({ preventScroll: true }); card.scrollIntoView({ block: "nearest" }); }
     const error = $("[role=alert]", card);
     announce((error ? error.textContent + " " : "") + (title ? title.textContent : ""));

@@ -1,0 +1,112 @@
+"""By hand: the bare piano. The Bridge of Death as a plain class with its own routes and every HTMX attribute visible.
+
+Nothing of `Workflow` is used here, only the engine. Read it to see what the framework does for you.
+"""
+from fasthtml.common import H2, Button, Div, Form, Input, P, Small, Titled
+from fasthtml.pico import Card
+
+
+class ByHand:
+    """The Bridge of Death by hand: three questions, a verdict, and the record in between."""
+
+    APP_NAME = "byhand"
+    TITLE = "By hand"
+    STEPS = (
+        ("name", "step_01", "What... is your name?"),
+        ("quest", "step_02", "What... is your quest?"),
+        ("color", "step_03", "What... is your favorite color?"),
+        ("finalize", "step_04", "Finalize"),
+    )
+
+    def __init__(self, app, pipulate, db, chatq):
+        self.pipulate, self.db, self.chatq = pipulate, db, chatq
+        self.prefix = f"/{self.APP_NAME}"
+        app.route(self.prefix, methods=["GET"])(self.landing)
+        app.route(f"{self.prefix}/init", methods=["POST"])(self.init)
+        for _, step_id, _ in self.STEPS:
+            app.route(f"{self.prefix}/{step_id}", methods=["GET"])(getattr(self, step_id))
+            app.route(f"{self.prefix}/{step_id}_submit", methods=["POST"])(getattr(self, f"{step_id}_submit"))
+        app.route(f"{self.prefix}/revert", methods=["POST"])(self.revert)
+
+    async def landing(self):
+        return Titled(
+            self.TITLE,
+            Card(Form(
+                Input(name="id", value=self.db.get("pipeline_id", ""), placeholder="arthur", required=True, aria_label="Run ID"),
+                Button("Open"), hx_post=f"{self.prefix}/init", hx_target="#byhand-cards",
+            )),
+            Div(id="byhand-cards"),
+        )
+
+    async def init(self, id: str):
+        self.pipulate.initialize_if_missing(id)
+        self.db["pipeline_id"] = id  # a hand-written workflow keeps the current run on the server: one tab at a time
+        return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
+
+    def card(self, index):
+        """The done card, the open card, or nothing yet, for the question at `index`."""
+        id = self.db["pipeline_id"]
+        key, step_id, label = self.STEPS[index]
+        value = self.pipulate.get_step_data(id, step_id).get(key)
+        if value and self.pipulate.get_state(id).get("finalized"):
+            return Card(Small(label), P(value), id=step_id)
+        if value:
+            return Card(
+                Small(label), P(value),
+                Form(Input(type="hidden", name="step_id", value=step_id, id=None), Button("Change", cls="quiet", aria_label=f"Change: {label}"),
+                     hx_post=f"{self.prefix}/revert", hx_target="#byhand-cards"),
+                id=step_id,
+            )
+        return Card(
+            H2(label),
+            Form(Input(name="value", required=True, autofocus=True, aria_label=label, id=None), Button("Next"),
+                 hx_post=f"{self.prefix}/{step_id}_submit", hx_target=f"#{step_id}", hx_swap="outerHTML"),
+            id=step_id,
+        )
+
+    async def submit(self, index, value):
+        key, step_id, label = self.STEPS[index]
+        self.pipulate.set_step_data(self.db["pipeline_id"], step_id, {key: value.strip()})
+        await self.chatq(f"{label} {value}")
+        following = self.STEPS[index + 1][1]
+        # The next card loads itself: its placeholder, already on the page, is replaced out of band.
+        return self.card(index), Div(id=following, hx_get=f"{self.prefix}/{following}", hx_trigger="load", hx_swap="outerHTML", hx_swap_oob="true")
+
+    async def step_01(self):
+        return self.card(0)
+
+    async def step_01_submit(self, value: str):
+        return await self.submit(0, value)
+
+    async def step_02(self):
+        return self.card(1)
+
+    async def step_02_submit(self, value: str):
+        return await self.submit(1, value)
+
+    async def step_03(self):
+        return self.card(2)
+
+    async def step_03_submit(self, value: str):
+        return await self.submit(2, value)
+
+    async def step_04(self):
+        id = self.db["pipeline_id"]
+        finalized = self.pipulate.get_state(id).get("finalized")
+        blue = self.pipulate.get_step_data(id, "step_03").get("color", "").lower() == "blue"
+        verdict = "Right. Off you go." if blue else "You are cast into the Gorge of Eternal Peril!"
+        return Card(
+            H2("Result"), P(verdict),
+            Form(Button("Unlock" if finalized else "Finalize"), hx_post=f"{self.prefix}/step_04_submit", hx_target="#byhand-cards"), id="step_04",
+        )
+
+    async def step_04_submit(self):
+        id = self.db["pipeline_id"]
+        locked = self.pipulate.get_state(id).get("finalized")
+        (self.pipulate.unfinalize if locked else self.pipulate.finalize)(id)
+        return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
+
+    async def revert(self, step_id: str):
+        id = self.db["pipeline_id"]
+        self.pipulate.clear_steps_from(id, step_id, self.STEPS)
+        return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)

@@ -1,0 +1,108 @@
+"""Petite: a client briefing in three cards, with the widgets that an author needs most.
+
+The first card shows the text fields, the second the choices, the third files and numbers. Copy the lines
+you need. (This docstring is also what the model is told.)
+"""
+import csv
+from pathlib import Path
+
+from fasthtml.common import (
+    H3,
+    Fieldset,
+    Input,
+    Label,
+    Legend,
+    Option,
+    P,
+    Progress,
+    Select,
+    Table,
+    Tbody,
+    Td,
+    Textarea,
+    Th,
+    Thead,
+    Tr,
+)
+
+from pipulate import Invalid, Workflow
+from pipulate.components import download, markdown
+
+flow = Workflow("petite", title="Petite briefing", id_label="Client", id_hint="A client's short name. Enter it again to go on.")
+
+GOALS = ("More visits", "More sales", "Fewer errors")
+
+
+@flow.step("brief", "Who is it, and what is it about?")
+def brief(run):
+    return (
+        Label("Site", Input(name="site", type="url", placeholder="https://example.com", required=True)),
+        Label("Contact", Input(name="contact", type="email", placeholder="name@example.com")),
+        Label("The brief, in Markdown", Textarea(name="text", rows=5, placeholder="**Goal:** …", maxlength=5000)),
+        Label("Due", Input(name="due", type="date")),
+    )
+
+
+@brief.accept
+def check_brief(run, form):
+    if "example.invalid" in form["site"]:
+        raise Invalid("This address can never exist. Enter the client's real site.", "site")
+    return form
+
+
+@brief.show
+def show_brief(run):
+    return (P(run["brief"]["site"]), markdown(run["brief"]["text"]))
+
+
+@flow.step("choices", "What matters?")
+def choices(run):
+    return (
+        Label("Market", Select(*[Option(m) for m in ("Europe", "America", "Asia")], name="market")),
+        Fieldset(Legend("Goals"), *[Label(Input(type="checkbox", name="goals", value=g), g) for g in GOALS]),
+        Fieldset(Legend("Pace"), *[Label(Input(type="radio", name="pace", value=p, required=True), p) for p in ("Calm", "Quick")]),
+        Label("Effort, from 1 to 10", Input(name="effort", type="range", min=1, max=10, value=5)),
+        Label(Input(type="checkbox", name="report", role="switch"), "Send a weekly report"),
+    )
+
+
+@flow.step("data", "Any numbers?", button="Finish")
+def data(run):
+    return (
+        Label("A CSV file with two columns, name and number (optional)", Input(name="table", type="file", accept=".csv")),
+        Label("Budget, in hours", Input(name="hours", type="number", min=0, max=1000, step=1, value=8)),
+    )
+
+
+@data.accept
+def check_data(run, form):
+    if form["table"] and not rows(form["table"]["path"]):
+        raise Invalid("The file has no rows. Choose a CSV with a name and a number in each line.", "table")
+    return form
+
+
+def rows(path):
+    """Return the (name, number) pairs of a CSV; lines without a number are left out."""
+    with Path(path).open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        return [(line[0], float(line[1])) for line in csv.reader(file) if len(line) > 1 and is_number(line[1])][:50]
+
+
+def is_number(text):
+    return text.strip().lstrip("-").replace(".", "", 1).isdigit()
+
+
+@flow.result
+def briefing(run):
+    wishes = run["choices"]
+    table = rows(run["data"]["table"]["path"]) if run["data"]["table"] else []
+    most = max((number for _, number in table), default=1) or 1
+    text = f"# {run.id}\n\n{run['brief']['text']}\n\nMarket: {wishes['market']}. Goals: {', '.join(wishes['goals']) or 'none named'}.\n"
+    return (
+        markdown(text),
+        H3("The numbers") if table else None,
+        Table(
+            Thead(Tr(Th("Name"), Th("Number"), Th("Share of the largest"))),
+            Tbody(*[Tr(Td(n), Td(f"{v:g}"), Td(Progress(value=max(v, 0), max=most, aria_label=f"{n}: {v:g}"))) for n, v in table]),
+        ) if table else None,
+        download("Download the briefing", f"{run.id}.md", text),
+    )

@@ -1,0 +1,65 @@
+"""Work: a background job with a progress bar, the template for anything that takes long.
+
+It counts the words of a folder's text files. Close the tab, kill the server, come back: the job goes on.
+(This docstring is also what the model is told.)
+"""
+import asyncio
+import re
+from collections import Counter
+from pathlib import Path
+
+from fasthtml.common import H3, Input, Label, Li, Ol, P
+
+from pipulate import Invalid, Workflow
+
+flow = Workflow("work", title="Work in the background")
+
+
+@flow.step("folder", "Which folder's text files shall be counted?", button="Count")
+def folder(run):
+    return (
+        Label("Folder on this machine", Input(name="folder", value=str(Path(__file__).parent), required=True)),
+        Label("Pause after each file, in seconds", Input(name="pause", type="number", min=0, max=10, step=0.1, value=0.2)),
+    )
+
+
+@folder.accept
+def check_folder(run, form):
+    if not Path(form["folder"]).expanduser().is_dir():
+        raise Invalid(f"There is no folder {form['folder']} on this machine.", "folder")
+    return form
+
+
+@flow.work("count", "Count the words")
+async def count(run, job):
+    answers = run.fields("folder")
+    files = await asyncio.to_thread(text_files, answers["folder"])
+    total: Counter[str] = Counter()
+    for number, path in enumerate(files):
+        job.progress(number / len(files), f"{path.name}, {number} of {len(files)} files")
+        # A file that was counted once is not counted again, whatever happens in between.
+        total.update(await job.once(f"count {path.name}", lambda path=path: words(path), params=str(path)))
+        await asyncio.sleep(float(answers["pause"] or 0))
+    await run.say(f"Counted {total.total():,} words in {len(files)} files.")
+    return {"files": len(files), "words": total.total(), "most": total.most_common(5)}
+
+
+def text_files(folder):
+    return sorted(p for p in Path(folder).expanduser().glob("*") if p.suffix in (".py", ".txt", ".md", ".csv"))[:500]
+
+
+async def words(path):
+    """Return how often each word stands in the file, the 200 most frequent ones."""
+    text = await asyncio.to_thread(path.read_text, encoding="utf-8", errors="replace")
+    return dict(Counter(re.findall(r"[a-z]{3,}", text.lower())).most_common(200))
+
+
+@count.show
+def shown(run):
+    return f"{run['count']['words']:,} words in {run['count']['files']} files"
+
+
+@flow.result
+def result(run):
+    most = run["count"]["most"]
+    return (H3("The most frequent words"), Ol(*[Li(f"{word}: {number:,}") for word, number in most])) if most else P("No text files there.")
