@@ -1,0 +1,259 @@
+"""BQL v2, Botify's query language, built and read by pure functions: no clock, no web, no disk.
+
+THE QUERY   {"collections": [...], "periods": [[first, last]], "query": {"dimensions", "metrics", "filters"}}
+            `dimensions` and `metrics` must both be there, even empty; unknown keys are refused; `periods` is needed as
+            soon as a dated collection (search_console) is used.  The answer's values stand in the order of the request:
+            dimensions, then metrics.  So `Column.name`s, in that order, are the header of the exported table.
+FIELDS      `crawl.20240301.depth`; in a dated collection `search_console.period_0.count_clicks`.  Clicks and
+            impressions are metrics: as dimensions they would split the pages instead of counting.
+THREE ASKS  depth_profile  one grouped query: links and pages at each depth.  We add up here, so that the whole depth
+                           search costs one request.  The sum counts every link tag, with repeats, so it is an upper
+                           bound on the rows of an export.
+            links_query    (source, target) of every internal link that stands on a page of at most that depth
+            pages_query    one row for each page, with the columns the user ticked
+FILTERS     A query over crawl and Search Console is a full outer join: it also returns pages only Google knows.
+            A condition on a field of the crawl keeps those out, and `crawl.X.url` as the key leaves them without an
+            id, which ingest drops.  Neither `in` nor `ne` is used: they are not in Botify's lists.
+
+Source of each fact: Botify's developer documentation (developers.botify.com: BQL, Formatters, Export job reference),
+its Swagger file, and requests seen to work.
+"""
+
+import re
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from pipulate.botify.urls import check_slug, slug_date
+
+Json = dict[str, Any]
+
+EXPORT_LIMIT = 1_000_000  #: rows; the default cap of a direct_download export
+LINK_CREDITS = 0.1  #: export credits for a row of a link-graph export
+PAGE_CREDITS = 1.0  #: export credits for a row of any other export
+SEARCH_CONSOLE = "search_console"
+SEARCH_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the page table that the user may tick.
+
+    `field` is Botify's name without the collection; `boolean` says that the values are to read true, false or nothing.
+    """
+
+    name: str
+    label: str
+    group: str
+    field: str
+    boolean: bool = False
+
+    @property
+    def metric(self) -> bool:
+        """Whether Botify computes it over a period (a metric) instead of knowing it of the page (a dimension)."""
+        return self.group == "search"
+
+
+GROUPS = {
+    "search": "Search performance",
+    "pagetype": "Page type",
+    "technical": "Technical",
+    "javascript": "JavaScript",
+}
+
+COLUMNS = (
+    Column("pagetype", "Page type", "pagetype", "segments.pagetype.value"),
+    Column("compliant", "Compliant", "technical", "compliant.is_compliant", boolean=True),
+    Column("canonical", "Canonical to itself", "technical", "canonical.to.equal", boolean=True),
+    Column("sitemap", "In a sitemap", "technical", "sitemaps.present", boolean=True),
+    Column("js_executed", "JavaScript executed", "javascript", "js.rendering.exec", boolean=True),
+    Column("js_succeeded", "JavaScript succeeded", "javascript", "js.rendering.ok", boolean=True),
+    Column("impressions", "Impressions", "search", "count_impressions"),
+    Column("clicks", "Clicks", "search", "count_clicks"),
+)
+"""Every column on offer; dimensions stand before metrics, so this is also the order in an export."""
+
+
+@dataclass(frozen=True)
+class Depth:
+    """How much there is down to and including a crawl depth: link tags and pages, both cumulated."""
+
+    depth: int
+    links: int
+    pages: int
+
+
+def crawl_id(slug: str, collections: Iterable[str] = ()) -> str:
+    """The collection that holds an analysis, `crawl.20240301`; the other functions here take it as `crawl`.
+
+    How Botify names the collection of a day's second crawl (20240301-2) is not documented.  Given the project's
+    collection ids, the one that differs only in its punctuation is found; failing that, the likely form is returned.
+    """
+    likely = f"crawl.{check_slug(slug)}"
+    ids = list(collections)
+    if likely in ids:
+        return likely
+    letters = re.sub(r"[^a-z0-9]", "", likely)
+    # "crawl.20240301" and "crawl.2024-03-01" are one; a number is kept apart from the day by position alone.
+    return next((i for i in ids if i.startswith("crawl.") and re.sub(r"[^a-z0-9]", "", i.lower()) == letters), likely)
+
+
+def depth_profile(crawl: str) -> Json:
+    """Ask for the number of internal links and pages at each depth.  Read the answer with `read_profile`."""
+    return {
+        "collections": [crawl],
+        "query": {
+            "dimensions": [f"{crawl}.depth"],
+            "metrics": [
+                {"function": "sum", "args": [f"{crawl}.outlinks_internal.nb.total"]},
+                f"{crawl}.count_urls_crawl",
+            ],
+        },
+    }
+
+
+def read_profile(rows: Iterable[tuple[Sequence[Any], Sequence[Any]]]) -> list[Depth]:
+    """Cumulate the answer of `depth_profile`, given as (dimensions, metrics) rows in any order.
+
+    Rows without a depth (pages that were never reached) are left out; a missing count is 0.
+    """
+    at: dict[int, tuple[int, int]] = {}
+    for (depth, *_), (links, pages, *_) in rows:
+        if isinstance(depth, int | float) and not isinstance(depth, bool):
+            old = at.get(int(depth), (0, 0))
+            at[int(depth)] = (old[0] + int(links or 0), old[1] + int(pages or 0))
+    profile: list[Depth] = []
+    all_links = all_pages = 0
+    for depth in sorted(at):
+        all_links += at[depth][0]
+        all_pages += at[depth][1]
+        profile.append(Depth(depth, all_links, all_pages))
+    return profile
+
+
+def deepest(profile: Sequence[Depth], limit: int = EXPORT_LIMIT) -> Depth | None:
+    """The deepest depth whose links fit the limit, or None when not even the first does."""
+    fitting = [d for d in profile if d.links <= limit]
+    return max(fitting, key=lambda d: d.depth, default=None)
+
+
+def pages_at(profile: Sequence[Depth], max_depth: int) -> int:
+    """How many pages `pages_query(..., max_depth)` returns: those down to one click below the links' depth."""
+    return max((d.pages for d in profile if d.depth <= max_depth + 1), default=0)
+
+
+def links_query(crawl: str, max_depth: int) -> Json:
+    """Ask for every internal link on the pages of at most `max_depth` clicks: (source, target) a row.
+
+    The graph field holds all targets of a page; as a dimension beside `url` it gives one row for each.
+    """
+    return {
+        "collections": [crawl],
+        "query": {
+            "dimensions": ["url", f"{crawl}.outlinks_internal.graph.url"],
+            "metrics": [],
+            "filters": {"field": f"{crawl}.depth", "predicate": "lte", "value": max_depth},
+        },
+    }
+
+
+def pages_query(
+    crawl: str, names: Iterable[str], period: tuple[date, date] | None = None, max_depth: int | None = None
+) -> Json:
+    """Ask for the page table: the page's URL, then the columns of `page_columns(names)`.
+
+    `period` is needed for the Search Console columns.  `max_depth` is the depth the *links* were taken to: their
+    targets lie at most one click further, so the pages down to that are asked for; None asks for all crawled pages.
+    """
+    columns = page_columns(names)
+    query: Json = {
+        "dimensions": [f"{crawl}.url", *(f"{crawl}.{c.field}" for c in columns if not c.metric)],
+        "metrics": [f"{SEARCH_CONSOLE}.period_0.{c.field}" for c in columns if c.metric],
+        # Depth is 0 for the home page: `gte 0` is the plain way to say "was reached by the crawl".
+        "filters": {"field": f"{crawl}.depth", "predicate": "gte", "value": 0}
+        if max_depth is None
+        else {"field": f"{crawl}.depth", "predicate": "lte", "value": max_depth + 1},
+    }
+    if not query["metrics"]:
+        return {"collections": [crawl], "query": query}
+    if period is None:
+        raise ValueError("Search Console columns need a period")
+    return {
+        "collections": [crawl, SEARCH_CONSOLE],
+        "periods": [[day.isoformat() for day in period]],
+        "query": query,
+    }
+
+
+def page_columns(names: Iterable[str]) -> list[Column]:
+    """The columns of those names, in the order in which the answer has them.  Raises KeyError for an unknown name."""
+    wanted = set(names)
+    if unknown := wanted - {c.name for c in COLUMNS}:
+        raise KeyError(f"no such columns: {', '.join(sorted(unknown))}")
+    return [c for c in COLUMNS if c.name in wanted]
+
+
+def available_groups(fields: Container[str], collections: Container[str]) -> dict[str, list[Column]]:
+    """What this crawl can tell: group name → its columns that exist, empty groups left out.
+
+    `fields` are the field names of the crawl's collection (without prefix), `collections` the project's collection
+    ids.  Asking for a field that a crawl does not have is refused by the API, so nothing else may be offered.
+    """
+    search = SEARCH_CONSOLE in collections
+    groups = {
+        group: [c for c in COLUMNS if c.group == group and (search if c.metric else c.field in fields)]
+        for group in GROUPS
+    }
+    return {group: columns for group, columns in groups.items() if columns}
+
+
+def search_period(slug: str, first: date | None = None, last: date | None = None) -> tuple[date, date] | None:
+    """The seven days up to the crawl's day, within the dates that Search Console has (`first` to `last`).
+
+    Search Console runs two or three days behind, hence the clamp.  None when its data begins after the crawl.
+    """
+    end = slug_date(slug)
+    if last is not None:
+        end = min(end, last)
+    start = end - timedelta(days=SEARCH_DAYS - 1)
+    if first is not None:
+        start = max(start, first)
+    return (start, end) if start <= end else None
+
+
+def export_body(org: str, project: str, query: Json, name: str, size: int = EXPORT_LIMIT) -> Json:
+    """The body of POST /jobs for a CSV file of at most `size` rows; further rows are cut off without a word.
+
+    `name` must be unique: it is how the job is found again when the answer to the POST is lost.  The formatter is
+    spelt out because documentation and server disagree about its defaults; ingest believes neither and looks.
+    """
+    return {
+        "job_type": "export",
+        "payload": {
+            "username": org,  # the owner of the project, not the person who asks
+            "project": project,
+            "connector": "direct_download",
+            "formatter": "csv",
+            "formatter_config": {
+                "delimiter": ",",
+                "print_header": True,
+                "print_delimiter": False,
+                "header_format": "slug",
+            },
+            "extra_config": {"compression": "gzip"},
+            "export_size": size,
+            "export_job_name": name,
+            "query": query,
+        },
+    }
+
+
+def export_name(kind: str, slug: str, nonce: str) -> str:
+    """A label for a job that only this export has: `nonce` is drawn once and recorded before the job is created."""
+    return f"pipulate-{kind}-{check_slug(slug)}-{nonce}"
+
+
+def credit_cost(links: int, pages: int = 0) -> float:
+    """Export credits that so many rows cost (Botify's published rates: 0.1 a link, 1 a page)."""
+    return round(links * LINK_CREDITS + pages * PAGE_CREDITS, 1)
