@@ -25,7 +25,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -159,17 +159,24 @@ def fresh(folder: Path, links: Path, pages: Path | None) -> bool:
 
 def save(graph: Graph, folder: Path) -> None:
     """Write a graph to `folder`, whole or not at all; what was there is replaced."""
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    part.mkdir(parents=True)
-    try:
+    with whole(folder) as part:
         links = {"source": graph.source, "target": graph.target}
         if graph.follow is not None:
             links["follow"] = graph.follow
         pl.DataFrame(links).write_parquet(part / "links.parquet", row_group_size=1 << 20)
         graph.pages.write_parquet(part / "pages.parquet")
         (part / "meta.json").write_text(json.dumps(dict(graph.meta), indent=1), "utf-8")
-        for name in ("links.parquet", "pages.parquet", "meta.json", "."):
-            _sync(part / name)
+
+
+@contextlib.contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """Give a new folder beside `folder` to write to; in the end it takes `folder`'s place, on an error it is removed."""
+    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    part.mkdir(parents=True)
+    try:
+        yield part
+        for path in (*part.rglob("*"), part):
+            _sync(path)
         old = part.with_suffix(".old")
         with contextlib.suppress(FileNotFoundError):
             folder.rename(old)  # a folder cannot be renamed onto one that is not empty
@@ -378,7 +385,7 @@ def _typed(text: pl.Series) -> pl.Series:
         return text
     for kind in (pl.Int64, pl.Float64):
         number = text.cast(kind, strict=False)
-        if number.null_count() == text.null_count():
+        if number.null_count() == text.null_count() and number.is_finite().all():
             return number
     share = text.str.strip_suffix("%")
     if not (share == text).any() and share.cast(pl.Float64, strict=False).null_count() == text.null_count():
