@@ -10,6 +10,7 @@ PipulateError
 ├── Incompatible       a record written by a newer or older, unconvertible version
 ├── Corrupt            a record or file that cannot be read; it was set aside, not deleted
 ├── InUse              another server has this data folder
+├── NotSaved           the disk, or another program that locks the database, kept a change from being saved
 └── Unsure             an outward act may or may not have happened: ask before repeating it
 
 `botify`, `graph` and `chat` add their own below PipulateError, each in its own package.
@@ -72,6 +73,12 @@ class InUse(PipulateError):
     """Another server already uses this data folder."""
 
     status = 409
+
+
+class NotSaved(PipulateError):
+    """The database could not be read or written just now; nothing was changed."""
+
+    status = 503
 
 
 class Unsure(PipulateError):

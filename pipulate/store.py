@@ -18,8 +18,9 @@ Three queries to paste into any SQLite shell:
 
 import json
 import threading
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,18 @@ from typing import Any
 import apsw
 from fastlite import Database
 
-from pipulate.errors import Corrupt, InUse, Unknown
+from pipulate.errors import Corrupt, InUse, NotSaved, Unknown
 
 KEEP_BACKUPS = 7
+BUSY_TIMEOUT = 10_000  #: milliseconds for which a writer waits for another process
+
+_ADVICE = {
+    apsw.BusyError: "Another program keeps the database locked. Close it, then send this again.",
+    apsw.FullError: "The disk is full. Make room, then send this again.",
+    apsw.IOError: "The disk did not do its part. Check it, then send this again.",
+    apsw.ReadOnlyError: "The database may not be written. Check the rights of its folder, then send this again.",
+    apsw.CantOpenError: "The database cannot be opened. Check the rights of its folder, then send this again.",
+}
 
 SCHEMA = [
     """
@@ -85,12 +95,36 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+@contextmanager
+def plainly(path: Path) -> Iterator[None]:
+    """Raise what SQLite reports of the disk as NotSaved, and of a damaged file as Corrupt, in words for the user."""
+    try:
+        yield
+    except tuple(_ADVICE) as error:
+        advice = _ADVICE[type(error)]
+        raise NotSaved(f"Nothing was saved. {advice} All that was saved before is safe. ({path}: {error})") from error
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise Corrupt(
+            f"{path} is damaged ({error}). Nothing was changed. `pipulate restore` brings back the newest backup, "
+            "`pipulate restore FILE` any other."
+        ) from error
+
+
+def connect(path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE) -> apsw.Connection:
+    """Open a SQLite file, as SQLite comes.
+
+    fastlite's library adds hooks that, on each opening, write statistics and give up after 0.1 s; they are removed.
+    """
+    apsw.connection_hooks.clear()
+    return apsw.Connection(str(path), flags=flags)
+
+
 class Lock:
     """An exclusive lock between processes that ends with its holder, however that ends."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self._db = path, apsw.Connection(str(path))
+        self.path, self._db = path, connect(path)
 
     def acquire(self) -> bool:
         """Take the lock; False if another holder has it."""
@@ -114,14 +148,9 @@ class Store:
         self.folder = self.path.parent
         self.folder.mkdir(parents=True, exist_ok=True)
         self._local, self._write = threading.local(), threading.RLock()
-        self._connections: list[apsw.Connection] = []
-        try:
+        self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()  # a thread's ends with the thread
+        with plainly(self.path):
             self._migrate()
-        except (apsw.NotADBError, apsw.CorruptError) as error:
-            raise Corrupt(
-                f"{self.path} is damaged ({error}). Nothing was changed. "
-                f"`pipulate restore` brings back the latest backup of {self.folder / 'backups'}."
-            ) from error
 
     # ---------------------------------------------------------------- connections
 
@@ -129,13 +158,15 @@ class Store:
     def db(self) -> Database:
         """This thread's fastlite database (MiniDataAPI: `db.t.task.insert(...)`)."""
         if (found := getattr(self._local, "db", None)) is None:
-            connection = apsw.Connection(str(self.path))
-            connection.set_busy_timeout(10_000)
-            mode = connection.pragma("journal_mode", "wal")
-            connection.pragma("synchronous", "FULL")
+            with plainly(self.path):
+                connection = connect(self.path)
+                connection.set_busy_timeout(BUSY_TIMEOUT)
+                mode = connection.pragma("journal_mode", "wal")
+                connection.pragma("synchronous", "FULL")
+                connection.pragma("fullfsync", True)  # macOS: only this reaches the disk; no difference elsewhere
             if mode != "wal" or connection.pragma("synchronous") != 2:
                 raise Corrupt(f"{self.path} does not accept WAL with synchronous=FULL; is it on a network drive?")
-            self._connections.append(connection)
+            self._connections.add(connection)
             found = self._local.db = Database(connection)
         return found
 
@@ -151,7 +182,7 @@ class Store:
         if connection.in_transaction:
             yield connection
             return
-        with self._write:
+        with self._write, plainly(self.path):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -163,8 +194,9 @@ class Store:
 
     def read(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """Return the rows of a query as dictionaries."""
-        cursor = self.connection.execute(sql, values)
-        return [dict(zip((column[0] for column in cursor.description), row, strict=True)) for row in cursor]
+        with plainly(self.path):
+            cursor = self.connection.execute(sql, values)
+            return [dict(zip((column[0] for column in cursor.description), row, strict=True)) for row in cursor]
 
     def one(self, sql: str, *values: Any) -> dict[str, Any] | None:
         """Return the first row of a query, or None."""
@@ -178,7 +210,7 @@ class Store:
 
     def close(self) -> None:
         """Close all connections of this store, of all threads."""
-        for connection in self._connections:
+        for connection in list(self._connections):
             connection.close()
         self._connections.clear()
         self._local = threading.local()
@@ -218,9 +250,12 @@ class Store:
             self.backup("before-migration")
         for number, script in enumerate(SCHEMA[version:], version + 1):
             with self.transaction() as db:
-                if db.pragma("user_version") < number:  # another process may have been first
-                    db.execute(script)
-                    db.pragma("user_version", number)
+                if db.pragma("user_version") >= number:
+                    continue  # another process was first
+                if number == 1 and db.execute("SELECT count(*) FROM sqlite_schema").get:
+                    raise Corrupt(f"{self.path} is another program's database. Choose another data folder.")
+                db.execute(script)
+                db.pragma("user_version", number)
 
     def backup(self, why: str = "manual", to: Path | None = None) -> Path:
         """Write a consistent copy while others go on working; returns its path."""
@@ -228,10 +263,15 @@ class Store:
         target = to or self.folder / "backups" / f"pipulate-{stamp}-{why}.db"
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
-        copy_database(self.connection, part)
-        part.replace(target)
+        try:
+            with plainly(target):
+                copy_database(self.connection, part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
         if to is None:
-            for old in self.backups()[KEEP_BACKUPS:]:
+            others = [path for path in self.backups() if path != target]  # which is new, whatever the clock says
+            for old in others[KEEP_BACKUPS - 1 :]:
                 old.unlink(missing_ok=True)
         return target
 
@@ -242,7 +282,7 @@ class Store:
     def backup_daily(self) -> Path | None:
         """Make a backup unless one was made in the last 24 hours."""
         last = self.get("backed_up")
-        if last and (datetime.now(UTC) - datetime.fromisoformat(last)).total_seconds() < 86_400:
+        if last and 0 <= (datetime.now(UTC) - datetime.fromisoformat(last)).total_seconds() < 86_400:
             return None
         made = self.backup("daily")
         self["backed_up"] = now()
@@ -250,15 +290,12 @@ class Store:
 
 
 def copy_database(source: apsw.Connection, target: Path) -> None:
-    """Copy `source`'s main database over `target` by SQLite's online backup."""
-    copy = apsw.Connection(str(target))
-    try:
-        with copy.backup("main", source, "main") as backup:
-            while not backup.done:
-                backup.step(1000)
+    """Copy `source`'s main database to the new file `target` by SQLite's online backup."""
+    target.unlink(missing_ok=True)
+    with closing(connect(target)) as copy:
+        with closing(copy.backup("main", source, "main")) as backup:
+            backup.step()  # in one go: each write of another process would make a copy in pieces start again
         copy.pragma("journal_mode", "delete")
-    finally:
-        copy.close()
 
 
 def restore(folder: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
@@ -273,27 +310,18 @@ def restore(folder: Path, backup: Path | None = None) -> tuple[Path, Path | None
         raise Unknown(f"There is no backup at {chosen or folder / 'backups'}.")
     lock = serving(folder)
     try:
-        source = apsw.Connection(str(chosen), flags=apsw.SQLITE_OPEN_READONLY)
-        try:
-            if source.pragma("integrity_check") != "ok":
-                raise Corrupt(f"{chosen} fails SQLite's integrity check; choose another backup.")
-            aside = database.with_name(f"pipulate.db.replaced-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S.%fZ')}")
-            part = database.with_name("pipulate.db.part")
-            part.unlink(missing_ok=True)
+        part = database.with_name("pipulate.db.part")
+        with plainly(chosen), closing(connect(chosen, apsw.SQLITE_OPEN_READONLY)) as source:
+            if not source.pragma("user_version") or source.pragma("integrity_check") != "ok":
+                raise Corrupt(f"{chosen} is damaged, or no backup of Pipulate; choose another one.")
             copy_database(source, part)
-        finally:
-            source.close()
         moved = None
-        if database.exists():
-            moved = database.replace(aside)
-            for tail in ("-wal", "-shm"):
-                tail_file = database.with_name(database.name + tail)
-                if tail_file.exists():
-                    tail_file.replace(aside.with_name(aside.name + tail))
+        aside = f"pipulate.db.replaced-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S.%fZ')}"
+        for tail in ("-shm", "-wal", ""):  # the log first: one left behind would be taken for the backup's
+            if (old := folder / f"pipulate.db{tail}").exists():
+                moved = old.replace(folder / f"{aside}{tail}")
         part.replace(database)
         return chosen, moved
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise Corrupt(f"{chosen} is not a readable SQLite file; choose another backup.") from error
     finally:
         lock.release()
 
@@ -306,5 +334,7 @@ def serving(folder: Path, url: str = "") -> Lock:
         first = json.loads(where.read_text()).get("url", "") if where.exists() else ""
         at = f" at {first}" if first else ""
         raise InUse(f"Another Pipulate serves {folder.resolve()}{at}. Use that one, or stop it first.")
-    where.write_text(json.dumps({"url": url}))
+    part = where.with_suffix(".part")
+    part.write_text(json.dumps({"url": url}))
+    part.replace(where)
     return lock

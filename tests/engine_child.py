@@ -1,0 +1,103 @@
+"""What other processes do to the database in the tests of the engine.
+
+Children are forked from a server process that has imported the engine once, so that a test can afford dozens of them.
+Each acknowledges on a pipe, one message for one durable act, as a browser would get the next card.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+from pipulate import store as stores
+from pipulate.pipeline import Pipulate
+
+
+class Child:
+    """A process that runs `function(pipe, *args)` until it ends or is killed; its pipe says what it has done."""
+
+    context: ForkServerContext = multiprocessing.get_context("forkserver")
+
+    def __init__(self, function: Callable[..., None], *args: Any) -> None:
+        self.context.set_forkserver_preload([__name__])
+        self.pipe, theirs = self.context.Pipe(duplex=False)
+        self.process: ForkServerProcess = self.context.Process(target=function, args=(theirs, *args), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def heard(self, timeout: float = 30) -> Any:
+        """Return the child's next message; EOFError once it has died and said all."""
+        assert self.pipe.poll(timeout), "the other process said nothing"
+        return self.pipe.recv()
+
+    def rest(self) -> list[Any]:
+        """Wait for the child's end and return all that it said and was not heard yet."""
+        said = []
+        try:
+            while True:
+                said.append(self.heard())
+        except EOFError:
+            self.process.join(timeout=30)
+            return said
+
+    def kill(self) -> list[Any]:
+        """Kill it (SIGKILL, at once) and return what it had acknowledged by then."""
+        self.process.kill()
+        return self.rest()
+
+
+def answer(say: Connection, folder: Path, id: str, count: int, first: int = 0) -> None:
+    """Answer `count` steps of a run, acknowledging each."""
+    engine = Pipulate.open(folder, "crash")
+    engine.initialize_if_missing(id)
+    for number in range(first, first + count):
+        engine.set_step_data(id, f"step_{number:04d}", {"answer": number, "text": "x" * (number * 37 % 3000)})
+        say.send(number)
+
+
+def append(say: Connection, folder: Path, id: str, name: str, count: int) -> None:
+    """Add `count` words to one list of one answer, reading before each write: the classic lost update."""
+    engine = Pipulate.open(folder, "shared")
+    for number in range(count):
+        word = f"{name}{number}"
+
+        def add(record: dict[str, Any], word: str = word) -> dict[str, Any]:
+            return {**record, "step_01": {"words": [*record.get("step_01", {}).get("words", []), word]}}
+
+        engine.change(id, "set step_01", add)
+        say.send(word)
+
+
+def open_store(say: Connection, path: Path, together: Barrier) -> None:
+    """Open the database at the same moment as others do, and say its schema or the error."""
+    together.wait()
+    try:
+        say.send(stores.Store(path).connection.pragma("user_version"))
+    except Exception as error:
+        say.send(repr(error))
+
+
+def hold_lock(say: Connection, path: Path) -> None:
+    """Take a lock and keep it until killed."""
+    lock = stores.Lock(path)
+    say.send(lock.acquire())
+    multiprocessing.Event().wait()
+
+
+def hold_database(say: Connection, path: Path, listen: Connection) -> None:
+    """Hold SQLite's write lock until told to let go."""
+    with stores.Store(path).transaction():
+        say.send("held")
+        listen.poll(30)
+
+
+def serve(say: Connection, folder: Path) -> None:
+    """Be the server of a data folder until killed."""
+    lock = stores.serving(folder, "http://127.0.0.1:5001")
+    say.send(os.getpid())
+    multiprocessing.Event().wait()
+    lock.release()
