@@ -13,9 +13,9 @@ that is why the Origin check is ours.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -24,7 +24,7 @@ MAX_UPLOAD = 2 * 1024 * 1024 * 1024  #: for forms that carry files; they are str
 PATIENCE = 20.0
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-FORMS = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 HEADERS = [
     (b"content-security-policy", b"default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -89,11 +89,9 @@ def _most(scope: Scope) -> int:
 
 
 def _name(host: str) -> str:
-    try:
-        parts = urlsplit(f"//{host}")
-        return (parts.hostname or "") if not (parts.username or parts.password or parts.path) else ""
-    except ValueError:
-        return ""
+    """Return the name in a Host header, "" if it is anything but NAME or NAME:PORT."""
+    found = re.fullmatch(r"\[?([\w.:-]+?)\]?(:\d{1,5})?", host, re.ASCII)
+    return found[1].lower() if found and ("[" in host) == ("]" in host) == (":" in found[1]) else ""
 
 
 class Guard:
@@ -149,7 +147,13 @@ class Guard:
     async def _answer(self, send: Send, status: int, reason: str) -> None:
         body = reason.encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close"), *HEADERS]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [*headers, (b"connection", b"close"), *HEADERS],
+            }
+        )
         await send({"type": "http.response.body", "body": body})
 
 

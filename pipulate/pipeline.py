@@ -239,7 +239,7 @@ class Pipulate:
             target = self._undo_target(id)
             if target is None:
                 raise OutOfOrder("There is nothing left to undo in this run.")
-            if record.get("finalized") and target["act"] != "finalize":
+            if record.get("finalized"):
                 raise Finalized("This run is finalized, so nothing in it can change. Unlock it first.")
             before = self.store.one(
                 "SELECT data FROM history WHERE workflow = ? AND id = ? AND seq < ? ORDER BY seq DESC LIMIT 1",

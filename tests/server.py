@@ -1,0 +1,77 @@
+"""The real server in a child process, and a client that speaks to it as a page of its own would."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+
+class Server:
+    """`python -m pipulate` on a scratch folder; it can be killed and started again on the same data."""
+
+    def __init__(self, folder: Path, port: int, *arguments: str) -> None:
+        self.folder, self.port, self.arguments = folder, port, arguments
+        self.url = f"http://127.0.0.1:{port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Server":
+        """Start and wait until it answers; its output goes to `server.log` in the folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            sys.executable, "-m", "pipulate", "--data", str(self.folder / "data"), "--downloads", str(self.folder / "downloads"),
+             "--workflows", str(self.folder / "workflows"), "--port", str(self.port), "--no-browser", *self.arguments,
+        ]  # fmt: skip
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                httpx2.get(f"{self.url}/static/icon.svg", timeout=1)
+                return self
+            except httpx2.TransportError:
+                assert self.process.poll() is None, self.log()
+                time.sleep(0.05)
+        raise AssertionError("the server did not start:\n" + self.log())
+
+    def kill(self) -> None:
+        """End the process as a power cut would."""
+        assert self.process
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End the process as Ctrl+C would."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(timeout=15)
+
+    def log(self) -> str:
+        """Return what the server printed."""
+        return (self.folder / "server.log").read_text(errors="replace")
+
+    def client(self) -> httpx2.Client:
+        """Return a client whose requests look like those of the app's own pages."""
+        return httpx2.Client(base_url=self.url, headers={"Origin": self.url, "HX-Request": "true"}, timeout=20)
+
+
+def revision(html: str) -> str:
+    """Return the revision that a page or fragment shows."""
+    found = re.search(r'<input[^>]*id="rev"[^>]*>', html)
+    assert found, html[:500]
+    return re.search(r'value="(\d+)"', found[0])[1]  # type: ignore[index]
+
+
+def begin(client: httpx2.Client, workflow: str, id: str) -> str:
+    """Begin a run; returns its revision."""
+    assert client.post(f"/{workflow}/open", data={"id": id}).status_code == 303
+    return revision(client.get(f"/{workflow}", params={"id": id}).text)
+
+
+def answer(client: httpx2.Client, workflow: str, id: str, number: int, rev: str, **values: Any) -> httpx2.Response:
+    """Answer a card."""
+    return client.post(f"/{workflow}/card{number}", params={"id": id}, data={**values, "rev": rev})
