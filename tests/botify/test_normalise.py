@@ -130,7 +130,7 @@ def test_last_row_needs_no_line_end(tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_utf8_and_stray_quotes_are_forgiven(tmp_path: Path) -> None:
     """A URL with a Latin-1 byte or a quote in its middle costs neither the export nor the row."""
-    raw = links(tmp_path, f"{A},{B}\n".encode() + b"https://example.com/\xe9,https://example.com/x\"y\"z\n")
+    raw = links(tmp_path, f"{A},{B}\n".encode() + b'https://example.com/\xe9,https://example.com/x"y"z\n')
     normalise(raw)
     assert written(raw)[1:] == [[A, B], ["https://example.com/\ufffd", 'https://example.com/x"y"z']]
 
@@ -139,20 +139,20 @@ def test_bytes_that_are_no_utf8_and_stray_quotes_are_forgiven(tmp_path: Path) ->
 def test_row_of_another_width_is_an_error_that_names_it(tmp_path: Path, row: str) -> None:
     """Columns are told by position, so a row that has not all of them cannot be trusted."""
     raw = links(tmp_path, f"{A},{B}\n{B},{C}\n{row}\n".encode())
-    with pytest.raises(BadFile, match="row 3 of the export has [13] cells"):
+    with pytest.raises(BadFile, match=r"row 3 of the export has [13] cells"):
         normalise(raw)
     assert not raw.target.exists()
 
 
 def test_header_of_another_width_is_an_error(tmp_path: Path) -> None:
     """A header tells that the file belongs to another request."""
-    with pytest.raises(BadFile, match="3 cells .url, depth, clicks."):
+    with pytest.raises(BadFile, match=r"3 cells .url, depth, clicks."):
         normalise(links(tmp_path, f"url,depth,clicks\n{A},1,2\n".encode()))
 
 
 def test_pages_lower_their_booleans_and_leave_gaps(tmp_path: Path) -> None:
     """True and false are written one way; a missing value stays missing; page types are left alone."""
-    raw = pages(tmp_path, f"Full URL,a,b,c\n{A},True,True,7\n{B},,FALSE,0\n{C},\"p,q\",,\n,home,true,3\n".encode())
+    raw = pages(tmp_path, f'Full URL,a,b,c\n{A},True,True,7\n{B},,FALSE,0\n{C},"p,q",,\n,home,true,3\n'.encode())
     table = normalise(raw)
     assert written(raw) == [
         list(PAGES), [A, "True", "true", "7"], [B, "", "false", "0"], [C, "p,q", "", ""],
@@ -266,7 +266,9 @@ def test_any_rows_come_out_as_they_went_in(
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(URL | st.just(""), CELL, st.sampled_from(["True", "false", "TRUE", ""]), st.integers() | st.none()))
+    st.lists(
+        st.tuples(URL | st.just(""), CELL, st.sampled_from(["True", "false", "TRUE", ""]), st.integers() | st.none())
+    )
 )
 def test_any_pages_come_out_as_they_went_in(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str, int | None]]
