@@ -119,7 +119,7 @@ def of(
     """
     if "listed" not in pages.columns:
         pages = pages.with_columns(listed=pl.lit(True))
-    pages = pages.select("url", "listed", pl.exclude(*_RESERVED))
+    pages = pages.select(pl.col("url").cast(pl.String), "listed", pl.exclude(*_RESERVED))
     source, target, follow = _distinct(source, target, nofollow)
     highest = max(int(source[-1]), int(target.max())) if source.size else -1
     if highest >= pages.height:

@@ -305,7 +305,7 @@ addresses = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, 
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(addresses, addresses), min_size=1, max_size=30))
 def test_any_addresses_come_back(links: list[tuple[str, str]]) -> None:
     """Whatever characters addresses have, the links read are the links written."""
