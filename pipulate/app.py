@@ -37,8 +37,8 @@ HTMX = (
 )
 HEAD = f"""<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="htmx-config" content='{HTMX}'><link rel="icon" href="/static/icon.svg">
-<link rel="stylesheet" href="/static/vendor/pico.min.css"><link rel="stylesheet" href="/static/app.css">
-<script src="/static/vendor/htmx.min.js" defer></script><script src="/static/app.js" defer></script>"""
+<link rel="stylesheet" href="/static/app.css">
+<script src="/static/vendor/htmx.min.js" defer></script><script src="/static/app.js" defer blocking="render"></script>"""
 
 
 class Voiced:
@@ -82,7 +82,7 @@ def create_app(
     app = FastHTML(
         default_hdrs=False, canonical=False, surreal=False, htmx=False, sess_cls=None, secret_key=secrets.token_hex(),
         title="Pipulate", hdrs=(NotStr(HEAD),), htmlkw=theme, body_wrap=components.shell, lifespan=lifespan,
-        exception_handlers={404: _failed, 405: _failed, 400: _failed, 413: _failed, PipulateError: _refused, 500: _crashed},
+        exception_handlers={404: _failed, 405: _failed, 400: _failed, 413: _failed, PipulateError: _refused, OverflowError: _too_big, 500: _crashed},
     )  # fmt: skip
     state = app.state
     state.settings, state.store, state.theme = settings, store, theme
@@ -212,6 +212,11 @@ async def _failed(request: Request, error: HTTPException) -> Any:
 async def _refused(request: Request, error: PipulateError) -> Any:
     answer = _message(request, "That did not work", str(error), error.status)
     return answer if isinstance(answer, Response) else _full(request, answer, error.status)
+
+
+async def _too_big(request: Request, error: OverflowError) -> Any:
+    answer = await _failed(request, HTTPException(404))
+    return answer if isinstance(answer, Response) else _full(request, answer, 404)
 
 
 async def _crashed(request: Request, error: Exception) -> Any:

@@ -74,18 +74,33 @@
     });
   }
 
-  // Menu and chat on narrow screens.
+  // Menu and chat: drawers where the screen is narrow; where it is wide, the chat can be put away, and stays so.
+  const sides = { menu: "#menu", chat: "#chat" }, root = document.documentElement;
+  const isDrawer = (side) => getComputedStyle(side).position === "fixed";
+  const isOpen = (side) => isDrawer(side) ? side.classList.contains("open") : root.dataset[side.id] !== "closed";
+  const told = () => { for (const button of document.querySelectorAll("[data-toggle]")) button.setAttribute("aria-expanded", isOpen($(sides[button.dataset.toggle]))); };
+  function toggle(side, open) {
+    if (isDrawer(side)) {
+      side.classList.toggle("open", open);
+      document.body.classList.toggle(`${side.id}-open`, open);
+      $("#main").inert = Boolean($("#menu.open, #chat.open"));
+      const target = open ? $("input:not([type=hidden]), textarea, a, button", side) : $(`[data-toggle=${side.id}]`);
+      if (target) target.focus();
+    } else {
+      root.dataset[side.id] = open ? "open" : "closed";
+      localStorage.setItem(side.id, root.dataset[side.id]);
+    }
+    told();
+  }
+  root.dataset.chat = localStorage.getItem("chat") || "open";
+  document.addEventListener("DOMContentLoaded", told);
+  window.addEventListener("resize", told);
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-toggle]");
-    const side = button && document.getElementById(button.dataset.toggle);
-    if (!side) return;
-    const open = side.classList.toggle("open");
-    document.body.classList.toggle(`${button.dataset.toggle}-open`, open);
-    for (const other of document.querySelectorAll(`[data-toggle="${button.dataset.toggle}"]`)) other.setAttribute("aria-expanded", open);
-    if (open) { const first = $("a, button, input, textarea", side); if (first) first.focus(); }
+    const button = event.target.closest("[data-toggle]"), side = button && $(sides[button.dataset.toggle]);
+    for (const other of document.querySelectorAll("#menu.open, #chat.open")) if (other !== side && !other.contains(event.target)) toggle(other, false);
+    if (side) toggle(side, !isOpen(side));
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    for (const side of document.querySelectorAll("#menu.open, #chat.open")) side.classList.remove("open");
+    if (event.key === "Escape") for (const side of document.querySelectorAll("#menu.open, #chat.open")) toggle(side, false);
   });
 })();
