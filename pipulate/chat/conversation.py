@@ -81,9 +81,8 @@ class Conversations:
             if row is None:
                 raise Unknown("This conversation is no longer in the trash.")
             data = json.loads(row["data"])
-            for table, rows in (("conversation", [data["conversation"]]), ("message", data["messages"])):
-                for values in rows:
-                    db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", [*values.values()])
+            self.store.db.t.conversation.insert(data["conversation"])
+            self.store.db.t.message.insert_all(data["messages"])
             db.execute("DELETE FROM trash WHERE seq = ?", (seq,))
         return int(data["conversation"]["id"])
 

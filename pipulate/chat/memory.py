@@ -1,15 +1,15 @@
 """What the app knows about its user, whichever model answers.
 
 A MEMORY   is a row: a fact if it has a `key` ("city": "Graz"), else a sentence; `source` and `at` say where and when it
-           came from.  `id` is made from key and content: the same memory has the same id on every machine, and adding
-           it twice changes nothing.  A fact's new value takes the old one's place.
-PINNED     memories stand in every prompt (facts are pinned unless unpinned); the others come back when they fit.
-STATE      "proposed" by a model until the user confirms it, "active", or "off".  Only active ones are ever told.
+           came from.  `id` is made from the key, or the sentence: a memory has the same id on every machine, adding it
+           twice changes nothing, and a fact's new value takes the old one's place.
+PINNED     memories stand in every prompt (facts are, unless unpinned); others come back when they fit the question.
+STATE      "active", or "off": kept, but told to no model.  What a model would remember is first a proposal.
 RECALL     Cosine of the query's vector with each memory's (brute force: 10,000 take milliseconds), best first, and the
            best keyword hit as an extra.  Without an embedder, keywords alone.
 VECTORS    are a cache, made when first needed and again when the embedder changes.  The text is the truth.
-FORGET     removes the memory from every table, the words from conversations and proposals, and the bytes from the file
-           (SQLite's secure_delete, FTS5's secure-delete, log truncated).  It cannot be undone; "off" can.
+FORGET     removes the memory from every table, its words from conversations, proposals and the trash, and the bytes from
+           the file (SQLite's secure_delete, FTS5's secure-delete, log truncated).  It cannot be undone; "off" can.
 
 All methods may take milliseconds (disk, embedder): call them in a thread.
 """
@@ -28,10 +28,9 @@ from pipulate.store import Store, now
 
 Row = dict[str, Any]
 
-LONGEST = 2000  # characters of a memory: it must fit a small model's prompt several times
 BATCH = 64  # texts embedded between two writes
 LIMIT = 3  # recalled for a prompt; more distracts a small model
-FLOOR = 0.25  # cosine below which a memory has nothing to do with the question (bench/bench_memory.py)
+FLOOR = 0.2  # cosine below which a memory has nothing to do with the question (bench/bench_memory.py)
 FORGOTTEN = "[forgotten]"
 
 
@@ -45,9 +44,23 @@ class Embedder(Protocol):
         ...
 
 
-def identity(content: str, key: str = "") -> str:
-    """Return a memory's id: the same for the same key and content, everywhere."""
-    return hashlib.sha256(f"{key.casefold()}\0{content}".encode()).hexdigest()[:16]
+def identity(content: str, key: str | None = None) -> str:
+    """Return a memory's id."""
+    return hashlib.sha256(f"fact {key.casefold()}".encode() if key else content.encode()).hexdigest()[:16]
+
+
+def text(row: Row) -> str:
+    """Return a memory as one line: "city: Graz", or the sentence."""
+    return f"{row['key']}: {row['content']}" if row["key"] else str(row["content"])
+
+
+def clean(content: str, field: str = "content", most: int = 2000) -> str:
+    """Return the text in one line, NFC, without control characters; raises Invalid if it is empty or too long."""
+    normal = unicodedata.normalize("NFC", content)
+    content = " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in normal).split())
+    if 1 <= len(content) <= most:
+        return content
+    raise Invalid(f"Between 1 and {most:,} characters are expected here, not {len(content):,}.", field)
 
 
 class Memory:
@@ -65,63 +78,53 @@ class Memory:
     def enabled(self, on: bool) -> None:
         self.store["memory_enabled"] = on
 
-    # ---------------------------------------------------------------- reading
-
     def get(self, id: str) -> Row:
         """Return a memory; raises Unknown."""
         if row := self.store.one("SELECT * FROM memory WHERE id = ?", id):
             return row
         raise Unknown("There is no such memory (any more).")
 
-    def all(self, search: str = "", state: str = "") -> list[Row]:
-        """Return memories, pinned first, then newest first; all states unless one is named."""
-        rows = self.store.read("SELECT * FROM memory ORDER BY pinned DESC, at DESC, rowid DESC")
-        wanted = search.casefold()
-        return [r for r in rows if state in ("", r["state"]) and wanted in text(r).casefold()]
+    def all(self, search: str = "") -> list[Row]:
+        """Return the memories that contain `search`, in any state: pinned first, then newest first."""
+        rows = self.store.read("SELECT * FROM memory ORDER BY pinned DESC, at DESC, id")
+        return [row for row in rows if search.casefold() in text(row).casefold()]
 
     def pinned(self) -> list[Row]:
         """Return what stands in every prompt, in an order that stays as it is while others are added."""
         sql = "SELECT * FROM memory WHERE pinned AND state = 'active' ORDER BY at, id"
         return self.store.read(sql) if self.enabled else []
 
+    # ---------------------------------------------------------------- recall
+
     def recall(self, query: str, limit: int = LIMIT, floor: float = FLOOR) -> list[Row]:
         """Return the active memories that fit `query`, best first: at most `limit`, and one keyword hit more."""
-        if not (self.enabled and query.strip()):
+        if not self.enabled:
             return []
-        found = self._by_meaning(query, limit, floor)
+        found = self._by_meaning(self.embedder, query, limit, floor) if self.embedder else []
         extra = self._by_keyword(query, 1 if self.embedder else limit)
         return found + [row for row in extra if row["id"] not in {r["id"] for r in found}]
 
-    def _by_meaning(self, query: str, limit: int, floor: float) -> list[Row]:
-        if self.embedder is None:
-            return []
-        self._embed_missing(self.embedder)
-        rows = self.store.read(
-            "SELECT memory.*, vector FROM memory JOIN memory_vector USING (id) WHERE state = 'active' AND embedder = ?",
-            self.embedder.name,
-        )
+    def _by_meaning(self, embedder: Embedder, query: str, limit: int, floor: float) -> list[Row]:
+        self._embed_missing(embedder)
+        sql = "SELECT id, vector FROM memory_vector JOIN memory USING (id) WHERE state = 'active' AND embedder = ?"
+        rows = self.store.connection.execute(sql, (embedder.name,)).fetchall()
         if not rows:
             return []
-        vectors = np.frombuffer(b"".join(row.pop("vector") for row in rows), np.float32).reshape(len(rows), -1)
-        cosines = vectors @ self.embedder.embed([query])[0]
-        best = np.argsort(-cosines, kind="stable")[:limit]
-        return [rows[i] for i in best if cosines[i] >= floor]
+        vectors = np.frombuffer(b"".join(vector for _, vector in rows), np.float32).reshape(len(rows), -1)
+        cosines = vectors @ embedder.embed([query])[0]
+        return [self.get(rows[i][0]) for i in np.argsort(-cosines, kind="stable")[:limit] if cosines[i] >= floor]
 
     def _embed_missing(self, embedder: Embedder) -> None:
-        """Bring the cache up to date: vectors of another embedder go, missing ones are made."""
-        rows = self.store.read(
-            "SELECT * FROM memory WHERE state = 'active' "
-            "AND id NOT IN (SELECT id FROM memory_vector WHERE embedder = ?)",
-            embedder.name,
-        )
+        sql = "SELECT * FROM memory WHERE id NOT IN (SELECT id FROM memory_vector WHERE embedder = ?)"
+        rows = self.store.read(sql, embedder.name)
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
             vectors = np.asarray(embedder.embed([text(row) for row in batch]), np.float32)
             with self.store.transaction() as db:
                 db.execute("DELETE FROM memory_vector WHERE embedder != ?", (embedder.name,))
-                db.executemany(  # a memory forgotten meanwhile must not leave its vector
-                    "INSERT OR REPLACE INTO memory_vector SELECT id, ?2, ?3 FROM memory WHERE id = ?1",
-                    [(row["id"], embedder.name, vector.tobytes()) for row, vector in zip(batch, vectors, strict=True)],
+                db.executemany(  # FROM memory: one forgotten or edited meanwhile must not leave a vector
+                    "INSERT OR REPLACE INTO memory_vector SELECT id, ?3, ?4 FROM memory WHERE id = ?1 AND content = ?2",
+                    [(r["id"], r["content"], embedder.name, v.tobytes()) for r, v in zip(batch, vectors, strict=True)],
                 )
 
     def _by_keyword(self, query: str, limit: int) -> list[Row]:
@@ -135,103 +138,69 @@ class Memory:
 
     # ---------------------------------------------------------------- changing
 
-    def add(
-        self, content: str, *, key: str = "", source: str = "", pinned: bool | None = None, state: str = "active"
-    ) -> Row:
+    def add(self, content: str, *, key: str = "", source: str = "", pinned: bool | None = None) -> Row:
         """Remember a sentence, or a fact under `key` (pinned unless told otherwise); returns the memory.
 
-        Raises Invalid for an empty or overlong text.  What is already remembered stays as it is.
+        What is already remembered stays as it is.  Raises Invalid.
         """
-        content, key = clean(content), clean(key, "key") if key.strip() else ""
-        id = identity(content, key)
-        with self.store.transaction() as db:
-            db.execute(
-                "INSERT INTO memory VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET state = 'active' WHERE excluded.state = 'active'",
-                (id, "fact" if key else "memory", key or None, content, source, now(),
-                 bool(key) if pinned is None else pinned, state),
-            )  # fmt: skip
-            self._one_value(id)
+        content, name = clean(content), clean(key, "key", 100) if key.strip() else None
+        id, pin = identity(content, name), bool(name) if pinned is None else pinned
+        self.store.write(
+            "INSERT INTO memory VALUES (?, ?, ?, ?, ?, ?, ?, 'active') ON CONFLICT DO UPDATE SET content = excluded.content,"
+            " source = excluded.source, at = excluded.at, state = 'active'"
+            " WHERE content != excluded.content OR state != 'active'",
+            id, "fact" if name else "memory", name, content, source, now(), pin,
+        )  # fmt: skip
         return self.get(id)
 
-    def _one_value(self, id: str) -> None:
-        """An active fact takes the place of those with the same key."""
-        row = self.get(id)
-        if row["state"] == "active":
-            for other in self.same_key(row["key"]):
-                if other["id"] != id:
-                    self.store.write("DELETE FROM memory WHERE id = ?", other["id"])
-
-    def same_key(self, key: str | None) -> list[Row]:
-        """Return the active facts under `key` (one at most, except in the middle of a change)."""
-        rows = self.store.read("SELECT * FROM memory WHERE key IS NOT NULL AND state = 'active'") if key else []
-        return [row for row in rows if key and row["key"].casefold() == key.casefold()]
-
-    def edit(self, id: str, content: str, key: str | None = None) -> Row:
-        """Reword a memory, and rename a fact if `key` is given; returns it (its id changes with its text)."""
-        row = self.get(id)
-        content, key = clean(content), clean(key, "key") if key and key.strip() else row["key"]
-        new = identity(content, key or "")
-        if new != id:
-            with self.store.transaction() as db:
-                db.execute("DELETE FROM memory WHERE id = ?", (new,))
-                values = (new, key, content, now(), id)
-                db.execute("UPDATE memory SET id = ?, key = ?, content = ?, at = ? WHERE id = ?", values)
-                self._one_value(new)
+    def edit(self, id: str, content: str) -> Row:
+        """Reword a memory; returns it (a sentence gets another id)."""
+        key, content = self.get(id)["key"], clean(content)
+        new = identity(content, key)
+        with self.store.transaction() as db:
+            db.execute("DELETE FROM memory WHERE id = ? AND id != ?", (new, id))
+            db.execute("UPDATE memory SET id = ?, content = ?, at = ? WHERE id = ?", (new, content, now(), id))
         return self.get(new)
 
     def pin(self, id: str, on: bool = True) -> None:
         """Put a memory into every prompt, or no longer."""
         self.store.write("UPDATE memory SET pinned = ? WHERE id = ?", on, self.get(id)["id"])
 
-    def set_state(self, id: str, state: str) -> None:
-        """Confirm a proposed memory ("active"), or switch one "off" and on again."""
-        if state not in ("proposed", "active", "off"):
-            raise Invalid(f"A memory is proposed, active or off, not {state!r}.")
-        with self.store.transaction() as db:
-            db.execute("UPDATE memory SET state = ? WHERE id = ?", (state, self.get(id)["id"]))
-            self._one_value(id)
+    def switch(self, id: str, on: bool = True) -> None:
+        """Make a memory active, or keep it to ourselves."""
+        self.store.write("UPDATE memory SET state = ? WHERE id = ?", "active" if on else "off", self.get(id)["id"])
 
     def forget(self, id: str) -> None:
         """Remove a memory and its words for good (see FORGET)."""
         said = self.get(id)["content"]
-        connection = self.store.connection
-        connection.pragma("secure_delete", True)
+        self.store.connection.pragma("secure_delete", True)
         with self.store.transaction() as db:
             db.execute("DELETE FROM memory WHERE id = ?", (id,))
             _scrub(db, said)
-        connection.pragma("wal_checkpoint(truncate)")
+        truncate_log(self.store)
+
+
+def truncate_log(store: Store) -> None:
+    """Empty the write-ahead log, so that no old copy of a page stays in it; not possible within a transaction."""
+    if not store.connection.in_transaction:
+        store.connection.pragma("wal_checkpoint", "truncate")
 
 
 def _scrub(db: Any, said: str) -> None:
-    """Take the words out of messages, and remove the summaries and proposals that may hold them."""
-    pattern = re.compile(re.escape(said), re.IGNORECASE)
+    """Take the words out of messages; remove the summaries, proposals and trash that may hold them."""
+    plain = re.compile(rf"(?<!\w){re.escape(said)}(?!\w)", re.IGNORECASE)
     touched = set()
     for id, conversation, content in db.execute("SELECT id, conversation_id, content FROM message").fetchall():
-        if pattern.search(content):
+        if plain.search(content):
             touched.add(conversation)
-            db.execute("UPDATE message SET content = ? WHERE id = ?", (pattern.sub(FORGOTTEN, content), id))
+            db.execute("UPDATE message SET content = ? WHERE id = ?", (plain.sub(FORGOTTEN, content), id))
     for id, title, summary in db.execute("SELECT id, title, summary FROM conversation").fetchall():
-        if id in touched or pattern.search(title + summary):
-            values = (pattern.sub(FORGOTTEN, title), id)
+        if id in touched or plain.search(title + summary):
+            values = (plain.sub(FORGOTTEN, title), id)
             db.execute("UPDATE conversation SET title = ?, summary = '', summarised = 0 WHERE id = ?", values)
-    written = re.compile(re.escape(json.dumps(said, ensure_ascii=False)[1:-1]), re.IGNORECASE)
-    for id, both in db.execute("SELECT id, words || char(0) || arguments || undo FROM proposal").fetchall():
-        if pattern.search(both) or written.search(both):
-            db.execute("DELETE FROM proposal WHERE id = ?", (id,))
-
-
-def text(row: Row) -> str:
-    """Return a memory as one line: "city: Graz", or the sentence."""
-    return f"{row['key']}: {row['content']}" if row["key"] else str(row["content"])
-
-
-def clean(content: str, field: str = "content") -> str:
-    """Return a memory's text in one line, NFC, without control characters; raises Invalid."""
-    printable = (" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in unicodedata.normalize("NFC", content))
-    content = " ".join("".join(printable).split())
-    if not content:
-        raise Invalid("There is nothing to remember: write a sentence, or a value.", field)
-    if len(content) > LONGEST:
-        raise Invalid(f"{len(content):,} characters are too many to remember; {LONGEST:,} are allowed.", field)
-    return content
+    spellings = (said, json.dumps(said)[1:-1], json.dumps(said, ensure_ascii=False)[1:-1])
+    any_spelling = re.compile("|".join(map(re.escape, spellings)), re.IGNORECASE)
+    for table, key, held in (("proposal", "id", "words || arguments || undo"), ("trash", "seq", "data")):
+        for id, content in db.execute(f"SELECT {key}, {held} FROM {table}").fetchall():  # noqa: S608 - our names
+            if any_spelling.search(content):
+                db.execute(f"DELETE FROM {table} WHERE {key} = ?", (id,))  # noqa: S608
