@@ -104,7 +104,7 @@ def serve(args: argparse.Namespace, settings: Settings) -> int:
     settings.data.mkdir(parents=True, exist_ok=True)
     lock = serving(settings.data, url)
     logger.remove()
-    logger.add(sys.stderr, format="{time:HH:mm:ss} {level: <7} {message}", level="INFO")
+    logger.add(sys.stderr, format="{time:HH:mm:ss} {level: <7} {message}", level="INFO", diagnose=False, backtrace=False)
     logger.add(
         settings.data / "log" / "pipulate.log",
         rotation="5 MB",
@@ -124,7 +124,7 @@ def serve(args: argparse.Namespace, settings: Settings) -> int:
         ) from error
     config = uvicorn.Config(
         create_app(settings), host=settings.host, port=settings.port, http=Protocol, ws="websockets-sansio", log_level="warning",
-        access_log=False, server_header=False, date_header=True, timeout_graceful_shutdown=3, ws_max_size=1 << 20,
+        access_log=False, server_header=False, proxy_headers=False, date_header=True, timeout_graceful_shutdown=3, ws_max_size=1 << 20,
     )  # fmt: skip
     logger.info("Pipulate serves {} (data in {}). Ctrl+C stops it.", url, settings.data.resolve())
     if not args.no_browser:

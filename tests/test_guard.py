@@ -208,21 +208,25 @@ async def bombard(port: int, count: int, seed: int) -> dict[int, list[bytes]]:
         reader = writer = None
         for _ in range(number):
             request = fuzzed(chance, port)
-            if writer is None:
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(request)
-            try:
-                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
-            except asyncio.IncompleteReadError:
-                writer, found.setdefault(0, []).append(request) or None
-                writer = None
-                continue
+            for attempt in (1, 2):  # a kept-alive connection may have been closed under us: once more on a fresh one
+                if writer is None:
+                    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                try:
+                    writer.write(request)
+                    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+                    break
+                except (asyncio.IncompleteReadError, ConnectionError):
+                    writer.close()
+                    writer = None
+                    if attempt == 2:
+                        head = b"HTTP/1.1 0 no answer\r\nconnection: close\r\n"
             found.setdefault(int(head.split(b" ")[1]), []).append(request)
             length = next((int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")), None)
             if request.startswith(b"HEAD") or head.split(b" ")[1] in (b"304", b"204"):
                 length = 0
             if length is None or b"connection: close" in head.lower():
-                writer.close()
+                if writer:
+                    writer.close()
                 writer = None
             elif length:
                 await reader.readexactly(length)
