@@ -293,6 +293,7 @@ def copy_database(source: apsw.Connection, target: Path) -> None:
     """Copy `source`'s main database to the new file `target` by SQLite's online backup."""
     target.unlink(missing_ok=True)
     with closing(connect(target)) as copy:
+        copy.pragma("journal_mode", "off")  # a copy that fails is thrown away
         with closing(copy.backup("main", source, "main")) as backup:
             backup.step()  # in one go: each write of another process would make a copy in pieces start again
         copy.pragma("journal_mode", "delete")
