@@ -390,6 +390,9 @@ def page(request: Any, title: str, *content: Any, about: str = "", wide: bool = 
 
 def shell(content: Any, request: Any) -> tuple[Any, ...]:
     """Return the body around a page's content (FastHTML's `body_wrap`)."""
+    for part in content:
+        if getattr(part, "tag", "") == "main":  # FastHTML's Titled brings one of its own
+            part.tag, part.attrs["class"] = "div", "page"
     state, path = request.app.state, request.url.path
     groups = [("Workflows", [(f.title, f"/{f.name}") for f in state.found.values()]), *state.menu.items()]
     menu = [

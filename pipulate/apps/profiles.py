@@ -5,7 +5,7 @@ Menus show `menu_name` only, so that a client list is never shown to another cli
 
 from typing import Any
 
-from fasthtml.common import FT, Button, Details, FastHTML, Form, Li, Summary, Ul
+from fasthtml.common import FT, Button, Details, FastHTML, Form, Li, Small, Strong, Summary, Ul
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
@@ -41,7 +41,7 @@ def switcher(request: Request) -> FT | None:
     if len(rows) < 2 and current:
         return None
     return Details(
-        Summary(label(current) if current else "Choose a profile", aria_label="Profile"),
+        Summary(Small("Profile"), Strong(label(current) if current else "Choose one")),
         Ul(*[Li(Form(
             Button(label(row), type="submit", cls="quiet", aria_current="true" if row is current else None),
             method="post", action=f"/profiles/{row['id']}/choose", enctype="application/x-www-form-urlencoded",
