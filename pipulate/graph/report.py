@@ -34,7 +34,7 @@ Progress = Callable[[float, str], None]
 
 COLUMNS = {
     "url": "address of the page",
-    "group": "page type, or the section of the site when no page type is known",
+    "section": "part of the site, by the folders of the address",
     "depth": "clicks from home by the shortest way; empty: cannot be reached",
     "inlinks": "pages that link here",
     "outlinks": "pages it links to",
@@ -105,6 +105,11 @@ class _Work:
         own = [c for c in self.known() if c not in columns]
         return self.pages.select("url", *columns, *own)[chosen]
 
+    @property
+    def group(self) -> str:
+        """Name of the column that divides the site: the page type's own, or `section`."""
+        return self.facts.group.name
+
     def known(self) -> list[str]:
         """Columns of the page table that help to judge any page."""
         return [self.facts.columns[r] for r in ("title", "impressions", "clicks") if r in self.facts.columns]
@@ -133,7 +138,7 @@ def analyse(
     template = template_targets(graph.n, graph.source, graph.target)
     columns: dict[str, Any] = {
         "url": graph.urls,
-        "group": facts.group,
+        facts.group.name: facts.group,
         "depth": pl.Series(depth).replace(measures.UNREACHED, None),
         "inlinks": inlinks,
         "outlinks": measures.outlinks(graph),
@@ -153,7 +158,10 @@ def analyse(
         columns["community"] = measures.communities(graph, template)
     pages = pl.DataFrame(columns)
     own = {c: f"{c} (table)" if c in columns else c for c in graph.pages.columns if c not in ("url", "listed")}
-    pages = pages.hstack(graph.pages.select("listed", *(pl.col(c).alias(name) for c, name in own.items())))
+    if facts.columns.get("type") == facts.group.name:
+        own[facts.group.name] = facts.group.name  # already there, as the group
+    added = [pl.col(c).alias(name) for c, name in own.items() if name not in columns]
+    pages = pages.hstack(graph.pages.select("listed", *added))
     facts = replace(facts, columns={role: own[column] for role, column in facts.columns.items()})
     work = _Work(graph, facts, home, pages, rank, depth, inlinks)
     tell(0.85, "Findings")
@@ -238,7 +246,7 @@ def _strongest(work: _Work) -> Finding:
         half,
         "Internal PageRank: where a surfer who follows links at random would be. It tells what the links say is important.",
         "Compare with what is important to you: cut links to strong pages nobody needs, add links to weak ones.",
-        work.rows(order[:TOP], "group", "pagerank", "link_score", "inlinks", "outlinks", "depth"),
+        work.rows(order[:TOP], work.group, "pagerank", "link_score", "inlinks", "outlinks", "depth"),
         {
             "kind": "curve",
             "x": ((spots + 1) / max(1, work.graph.n)).round(5).tolist(),
@@ -250,10 +258,8 @@ def _strongest(work: _Work) -> Finding:
 
 
 def _groups(work: _Work) -> Finding | None:
-    by_pages = work.facts.group.value_counts(name="pages").sort(
-        ["pages", work.facts.group.name], descending=[True, False]
-    )
-    names = by_pages[work.facts.group.name].to_list()
+    by_pages = work.facts.group.value_counts(name="pages").sort(["pages", work.group], descending=[True, False])
+    names = by_pages[work.group].to_list()
     if len(names) < 2:
         return None
     shown = names if len(names) <= GROUPS + 1 else [*names[:GROUPS], OTHER]
@@ -270,7 +276,7 @@ def _groups(work: _Work) -> Finding | None:
             "flow": flow[row, column],
         }
     ).sort(["flow", "from", "to"], descending=[True, False, False])
-    what = work.facts.group.name
+    what = "section" if work.group == "section" else "page type"
     return Finding(
         "matrix",
         f"Links between {what}s",
@@ -306,7 +312,7 @@ def _wanted(work: _Work) -> Finding | None:
         len(chosen),
         f"Pages in the top quarter by {what}, with no more inlinks than the median page: searchers want them, the site hides them.",
         "Link each from two or three related strong pages. This is where new links pay first.",
-        work.rows(chosen, "group", "inlinks", "depth", "pagerank", "link_score"),
+        work.rows(chosen, work.group, "inlinks", "depth", "pagerank", "link_score"),
         {
             "kind": "scatter",
             "x": work.inlinks[dots].tolist(),
@@ -328,14 +334,14 @@ def _orphans(work: _Work) -> Finding:
         int(chosen.sum()),
         "Known from the page table, a sitemap or Search Console, but no other page links to them.",
         "Wanted? Link them from their section. Not wanted? Take them out of the sitemap, redirect or remove them.",
-        work.rows(chosen, "group", "outlinks", *extra),
+        work.rows(chosen, work.group, "outlinks", *extra),
     )
 
 
 def _near_orphans(work: _Work) -> Finding:
     chosen = work.pages["near_orphan"].to_numpy()
     starts, origins = work.graph.reverse()
-    table = work.rows(chosen, "group", "depth", "pagerank")
+    table = work.rows(chosen, work.group, "depth", "pagerank")
     pages = np.flatnonzero(chosen)
     pages = pages[np.lexsort((pages, -work.rank[pages]))]
     # Its own link to itself may stand before or after the one other.
@@ -360,7 +366,7 @@ def _unreachable(work: _Work) -> Finding:
         int(chosen.sum()),
         "Other pages link to them, but no chain of clicks leads there from home: islands, or children of orphans.",
         "Link one page of each island from the main site; the rest follows.",
-        work.rows(chosen, "group", "inlinks", "outlinks", "part"),
+        work.rows(chosen, work.group, "inlinks", "outlinks", "part"),
     )
 
 
@@ -373,7 +379,7 @@ def _dead_ends(work: _Work) -> Finding:
         int(chosen.sum()),
         f"Pages that link to no other page: visitors and PageRank stop there.{unsure}",
         "Give each a way on: menu, breadcrumb, related pages. Files (PDF, images) may stay as they are.",
-        work.rows(chosen, "group", "inlinks", "depth", "pagerank"),
+        work.rows(chosen, work.group, "inlinks", "depth", "pagerank"),
     )
 
 
@@ -417,7 +423,7 @@ def _bad_targets(work: _Work) -> Finding | None:
             "problem": _problem(work.facts).gather(pl.Series(pages)),
             "linking_pages": others[pages],
             "example": work.graph.urls.gather(pl.Series(example.astype(np.int64))),
-            "group": work.facts.group.gather(pl.Series(pages)),
+            work.group: work.facts.group.gather(pl.Series(pages)),
             "pagerank": work.rank[pages],
         }
     )
@@ -467,7 +473,7 @@ def _bad_links(work: _Work) -> Finding | None:
 def _template(work: _Work) -> Finding:
     chosen = work.pages["template"].to_numpy()
     linking = max(1, int(np.count_nonzero(measures.outlinks(work.graph))))
-    table = work.rows(chosen, "group", "inlinks", "pagerank").with_columns(share=pl.col("inlinks") / linking)
+    table = work.rows(chosen, work.group, "inlinks", "pagerank").with_columns(share=pl.col("inlinks") / linking)
     return Finding(
         "template",
         "Site-wide links",
@@ -490,7 +496,7 @@ def _centres(work: _Work) -> Finding:
         len(best),
         "Hubs link to what is well linked; authorities are linked by good hubs (Kleinberg's HITS). They show the densest block of the site.",
         "A hub nobody meant is a template link list; an authority nobody meant is its target. Check that your guides are among them.",
-        work.rows(best, "group", "hub", "authority", "inlinks", "outlinks"),
+        work.rows(best, work.group, "hub", "authority", "inlinks", "outlinks"),
     )
 
 
@@ -521,15 +527,17 @@ def _parts(work: _Work) -> Finding:
 def _communities(work: _Work) -> Finding | None:
     if "community" not in work.pages.columns:
         return None
-    frame = work.pages.lazy().select("community", "group", "url", "pagerank").sort("pagerank", descending=True)
-    groups = frame.group_by("community", "group").agg(count=pl.len()).sort(["count", "group"], descending=[True, False])
-    main = groups.group_by("community", maintain_order=True).agg(group=pl.first("group"), most=pl.first("count"))
+    frame = work.pages.lazy().select("community", work.group, "url", "pagerank").sort("pagerank", descending=True)
+    groups = frame.group_by("community", work.group).agg(count=pl.len()).sort(["count", work.group], descending=[True, False])
+    main = groups.group_by("community", maintain_order=True).agg(
+        pl.first(work.group), most=pl.first("count")
+    )
     whole = frame.group_by("community").agg(pages=pl.len(), pagerank=pl.sum("pagerank"), example=pl.first("url"))
     table = (
         whole.join(main, on="community")
         .filter(pl.col("pages") > 1)
         .sort("community")
-        .select("community", "pages", "group", (pl.col("most") / pl.col("pages")).alias("share"), "pagerank", "example")
+        .select("community", "pages", work.group, (pl.col("most") / pl.col("pages")).alias("share"), "pagerank", "example")
         .collect()
     )
     return Finding(

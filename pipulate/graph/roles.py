@@ -37,8 +37,8 @@ ROLES: dict[str, tuple[str, ...]] = {
 class Facts:
     """What the page table says, by page.  An array is None when no column says anything about it.
 
-    `columns` maps roles to column names.  `group` is the page type, or the site section when there is no page type;
-    its name says which.  `depth`, `impressions`, `clicks` are float64, NaN where unknown.  `listed` pages stand in
+    `columns` maps roles to column names.  `group` is the page type, named as its column, or else `section`: the part of the
+    site a page's address is in.  `depth`, `impressions`, `clicks` are float64, NaN where unknown.  `listed` pages stand in
     the table; `internal` ones belong to a host that some page of the table, or some linking page, belongs to.
     """
 
@@ -91,7 +91,7 @@ def facts(graph: Graph) -> Facts:
 def _groups(graph: Graph, column: str | None) -> pl.Series:
     """Return the page type of each page, or else its section of the site."""
     if column is not None and graph.pages[column].dtype == pl.String:
-        return graph.pages[column].fill_null("(no page type)").alias("page type")
+        return graph.pages[column].fill_null("(none)")
     site = sections(graph.urls)
     return pl.Series("section", site.names, pl.String).gather(pl.Series(site.codes))
 
