@@ -48,12 +48,13 @@ class Layout:
     discs: NDArray[np.float32]
 
 
-def template_targets(n: int, source: Ints, target: Ints, share: float = 0.25) -> NDArray[np.bool_]:
-    """Return a mask of pages linked from more than `share` of all linking pages (never on sites below 20 pages)."""
+def template_targets(n: int, source: Ints, target: Ints, share: float = 0.25, least: int = 40) -> NDArray[np.bool_]:
+    """Return a mask of pages linked from more than `share` of all linking pages, and from at least `least`.
+
+    The least keeps small sites whole, where every page may well link to every other.
+    """
     linking = np.count_nonzero(np.bincount(source, minlength=n)) if len(source) else 0
-    if linking < 20:
-        return np.zeros(n, bool)
-    return np.bincount(target, minlength=n) > share * linking
+    return np.bincount(target, minlength=n) > max(share * linking, least - 1)
 
 
 def sections(n: int, source: Ints, target: Ints, group: Ints) -> Layout:
@@ -250,8 +251,9 @@ def _propagate_labels(weight: sparse.csr_array, random: np.random.Generator, cap
 def _merge(weight: sparse.csr_array, member: Ints) -> sparse.csr_array:
     """Return the graph of groups: the weights between their members summed, links inside a group left out."""
     count = int(member.max()) + 1
-    into = sparse.csr_array((np.ones(len(member), np.float32), (np.arange(len(member)), member)),
-                            shape=(len(member), count))
+    into = sparse.csr_array(
+        (np.ones(len(member), np.float32), (np.arange(len(member)), member)), shape=(len(member), count)
+    )
     merged = (into.T @ weight @ into).tolil()
     merged.setdiag(0)
     merged = merged.tocsr()
@@ -275,7 +277,7 @@ def _relax(x: Floats, weight: sparse.csr_array, steps: int, heat: float, report:
     weight.data = weight.data / max(weight.data.mean(), 1e-12) if weight.nnz else weight.data
     row = np.repeat(np.arange(n), np.diff(weight.indptr))
     pull = weight.copy()
-    mass = np.asarray(weight.sum(axis=1)).ravel().astype(np.float32) + 1
+    mass = np.asarray(weight.sum(axis=1)).ravel().astype(np.float32) + 0.1
     # Repulsion is scaled so that it balances attraction when the whole has this radius, whatever the number of links.
     radius = 2 * np.sqrt(n)
     repulsion = REPULSION * radius * np.log1p(radius) / mass.sum()
@@ -305,10 +307,21 @@ def _repulsion(x: Floats, mass: Floats, grid: int) -> Floats:
     right, down = (at - corner).T
     width = 2 * grid  # zero padding: the convolution must not wrap around
     base = corner[:, 1] * width + corner[:, 0]
-    corners = ((base, (1 - right) * (1 - down)), (base + 1, right * (1 - down)),
-               (base + width, (1 - right) * down), (base + width + 1, right * down))
-    spread = np.bincount(np.concatenate([i for i, _ in corners]), np.concatenate([w * mass for _, w in corners]),
-                         minlength=width * width).reshape(width, width).astype(np.float32)
+    corners = (
+        (base, (1 - right) * (1 - down)),
+        (base + 1, right * (1 - down)),
+        (base + width, (1 - right) * down),
+        (base + width + 1, right * down),
+    )
+    spread = (
+        np.bincount(
+            np.concatenate([i for i, _ in corners]),
+            np.concatenate([w * mass for _, w in corners]),
+            minlength=width * width,
+        )
+        .reshape(width, width)
+        .astype(np.float32)
+    )
     field = fft.rfft2(spread)
     push = np.empty_like(x)
     for axis, kernel in enumerate(_kernels(grid)):
@@ -330,14 +343,14 @@ def _kernels(grid: int) -> tuple[NDArray, NDArray]:
 def _frame(x: Floats, linked: Ints, loose: Ints) -> NDArray[np.float32]:
     """Fit the linked pages into the square's inner disc and put pages without links in a band around it."""
     half = SIDE / 2
-    inner = half * (0.97 if len(loose) == 0 else 0.88)
+    inner = half * (0.99 if len(loose) == 0 else 0.93)
     if len(linked):
-        centred = x[linked] - np.median(x[linked], axis=0)
+        centred = x[linked] - np.quantile(x[linked], [0.03, 0.97], axis=0).mean(axis=0)
         distance = np.linalg.norm(centred, axis=1)
-        reach = np.quantile(distance, 0.99) or 1.0
-        # Far outliers are drawn in, smoothly: beyond the 99th percentile distance grows ever slower.
+        reach = np.quantile(distance, 0.97) * 1.15 or 1.0
+        # Far outliers are drawn in, smoothly: beyond 0.85 distance grows ever slower.
         ratio = distance / reach
-        squeezed = np.where(ratio > 0.9, 0.9 + 0.1 * np.tanh((ratio - 0.9) / 0.1), ratio)
+        squeezed = np.where(ratio > 0.85, 0.85 + 0.15 * np.tanh((ratio - 0.85) / 0.15), ratio)
         x[linked] = half + centred * (squeezed / np.maximum(ratio, 1e-9) * inner / reach)[:, None]
     rank = np.arange(len(loose))
     ring = inner + (half * 0.99 - inner) * np.sqrt((rank + 0.5) / max(1, len(loose)))

@@ -1,0 +1,109 @@
+// Holds the URLs (and titles) of all pages, searches them, and hands out the few that are shown.
+//
+// A text is one long string, a line a page, plus the place where each line begins.  Searching a string of 8 MB for a
+// piece takes a few milliseconds (the engine's own indexOf); an array of 110,000 strings would cost memory and time.
+//
+// MESSAGES IN   {id, ask, ...}   ask: "open" | "read" | "find" | "exact" | "order"
+// MESSAGES OUT  {id, answer} or {id, error}
+
+const texts = new Map(); // file name -> {text, lower, starts}
+let source, importance;
+
+onmessage = async ({ data }) => {
+  try {
+    postMessage({ id: data.id, answer: await tasks[data.ask](data) });
+  } catch (error) {
+    postMessage({ id: data.id, error: String(error) });
+  }
+};
+
+const tasks = {
+  /** Where the files are, and how important each page is (larger first in the answers). */
+  open(data) {
+    source = new URL(data.source, location.href).href;
+    importance = data.importance;
+    return null;
+  },
+
+  /** The lines of some pages. */
+  async read({ file, pages }) {
+    const lines = await open(file);
+    return Array.from(pages, (page) => lineOf(lines, page));
+  },
+
+  /** Pages with a line that holds all words, most important first: {count, pages} with at most `most` pages. */
+  async find({ files, query, most }) {
+    const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+    if (!words.length) return { count: 0, pages: [] };
+    const found = new Set();
+    for (const file of files) for (const page of matches(await open(file), words)) found.add(page);
+    const pages = [...found].sort((a, b) => importance[b] - importance[a] || a - b);
+    return { count: pages.length, pages: pages.slice(0, most) };
+  },
+
+  /** The page with just this line, or -1. */
+  async exact({ file, line }) {
+    const { text, starts } = await open(file);
+    for (let at = text.indexOf(line); at >= 0; at = text.indexOf(line, at + 1)) {
+      const before = at === 0 || text[at - 1] === "\n";
+      const after = at + line.length === text.length || text[at + line.length] === "\n";
+      if (before && after) return pageAt(starts, at);
+    }
+    return -1;
+  },
+
+  /** The given pages sorted by their lines. */
+  async order({ file, pages, descending }) {
+    const lines = await open(file);
+    const keyed = Array.from(pages, (page) => [lineOf(lines, page), page]);
+    keyed.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+    if (descending) keyed.reverse();
+    return Uint32Array.from(keyed, ([, page]) => page);
+  },
+};
+
+function open(file) {
+  if (!texts.has(file)) texts.set(file, fetchLines(file));
+  return texts.get(file);
+}
+
+async function fetchLines(file) {
+  const response = await fetch(source + file);
+  if (!response.ok) throw new Error(`${file}: the server answered ${response.status}`);
+  const text = await response.text();
+  const starts = [0];
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
+  const lower = text.toLowerCase();
+  // A few capitals of the world grow in lower case; then places would not agree, and we search as it is written.
+  return { text, lower: lower.length === text.length ? lower : text, starts: Uint32Array.from(starts) };
+}
+
+function lineOf({ text, starts }, page) {
+  const end = page + 1 < starts.length ? starts[page + 1] - 1 : text.length;
+  return text.slice(starts[page], end);
+}
+
+/** Pages whose line holds all words.  The longest word, the rarest as a rule, is searched for; the others checked. */
+function matches({ lower, starts }, words) {
+  const [longest, ...others] = [...words].sort((a, b) => b.length - a.length);
+  const pages = [];
+  for (let at = lower.indexOf(longest); at >= 0; ) {
+    const page = pageAt(starts, at);
+    const end = page + 1 < starts.length ? starts[page + 1] - 1 : lower.length;
+    const line = others.length ? lower.slice(starts[page], end) : "";
+    if (others.every((word) => line.includes(word))) pages.push(page);
+    at = end < lower.length ? lower.indexOf(longest, end) : -1;
+  }
+  return pages;
+}
+
+/** The line that a place in the text belongs to: binary search. */
+function pageAt(starts, at) {
+  let low = 0, high = starts.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (starts[middle] <= at) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
