@@ -207,7 +207,7 @@ def _findings(
             .sort(
                 pl.col("depth").is_null(), pl.col("depth before").is_not_null(), "change",
                 descending=True, maintain_order=True,
-            ),  # fmt: skip
+            ),
         ),
         Finding(
             "lost_inlinks",
