@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 from fasthtml.common import FastHTML
 
-from pipulate.apps import find, introduction, profiles, runs, tasks
+from pipulate.apps import find, introduction, profiles, runs, settings, stream, tasks
 
 PARTS: tuple[Callable[[FastHTML], None], ...] = (
     introduction.routes,
     profiles.routes,
     tasks.routes,
     runs.routes,
+    stream.routes,
+    settings.routes,
     find.routes,
 )
