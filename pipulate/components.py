@@ -225,9 +225,9 @@ def progress(run: Run, jobs: Jobs, step: Step) -> FT:
     now = jobs.progress((run.flow.name, run.id, step.id))
     value = {} if now.fraction is None else {"value": f"{now.fraction:.4f}"}
     return Div(
-        Progress(max="1", aria_labelledby=f"card{step.number}-title", **value),
+        Progress(max="1", id=f"progress{step.number}", aria_labelledby=f"card{step.number}-title", **value),
         P(now.message or "Working…", cls="hint"),
-        hx_get=address(run, f"card{step.number}/progress"), hx_trigger="every 500ms", hx_swap="outerHTML", hx_target="this",
+        hx_get=address(run, f"card{step.number}/progress"), hx_trigger="every 500ms", hx_swap="outerHTML settle:20ms", hx_target="this",
         cls="progress",
     )  # fmt: skip
 
