@@ -10,6 +10,7 @@ In a notebook:  engine = Pipulate.open("data", "bridge"); engine.get_state("arth
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -55,13 +56,16 @@ class Pipulate:
         except Corrupt as error:
             self._quarantine(row)
             raise Corrupt(
-                f"The record of {id!r} is damaged: {error} A copy is kept in the quarantine table. "
+                f"The record of {id!r} is damaged: {error} Its text is kept in the quarantine table. "
                 "Nothing else is affected; restore the last good state from its history."
             ) from error
 
     def get_state(self, id: str) -> Record:
         """Return the run's record; {} when there is no such run."""
-        return self.load(id)[0] if self.row(id) else {}
+        try:
+            return self.load(id)[0]
+        except Unknown:
+            return {}
 
     def get_step_data(self, id: str, step_id: str, default: Any = None) -> Any:
         """Return what is stored under the step, or `default` ({} when none is given)."""
@@ -110,6 +114,12 @@ class Pipulate:
         return self.store.one(
             "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq DESC LIMIT 1", self.workflow, id
         )
+
+    def _last_good(self, id: str) -> Record:
+        for row in reversed(self.history(id)):
+            with suppress(Corrupt):
+                return rec.loads(row["data"])
+        return {}
 
     def runs(self, search: str = "", limit: int = 20, profile_id: int | None = None) -> list[dict[str, Any]]:
         """Return the newest runs (workflow, id, data, updated, profile_id) whose ID contains `search`."""
@@ -160,10 +170,13 @@ class Pipulate:
         self._log(db, id, rev, act, text, undoes)
         return rev
 
-    def _log(self, db: apsw.Connection, id: str, rev: int, act: str, text: str, undoes: int | None = None) -> None:
+    def _log(
+        self, db: apsw.Connection, id: str, rev: int, act: str, text: str,
+        undoes: int | None = None, profile_id: int | None = None,
+    ) -> None:  # fmt: skip
         db.execute(
-            "INSERT INTO history (workflow, id, rev, at, act, undoes, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (self.workflow, id, rev, now(), act, undoes, text),
+            "INSERT INTO history (workflow, id, rev, at, act, undoes, data, profile_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (self.workflow, id, rev, now(), act, undoes, text, profile_id),
         )
 
     def initialize_if_missing(self, id: str, initial: Record | None = None, profile_id: int | None = None) -> Record:
@@ -176,21 +189,23 @@ class Pipulate:
             if self.row(id):
                 return self.load(id)[0]
             at = now()
-            last = self._latest(id)
-            rev = last["rev"] + 1 if last else 1
-            kept = rec.loads(last["data"]) if last else {}
-            record = rec.restore({**(initial or {}), "created": at, "updated": at}, kept)
-            self._insert(db, id, record, rev, profile_id)
-            self._log(db, id, rev, "begin", rec.dumps(record))
-        return record
+            return self._insert(db, id, "begin", {**(initial or {}), "created": at, "updated": at}, profile_id)
 
-    def _insert(self, db: apsw.Connection, id: str, record: Record, rev: int, profile_id: int | None) -> None:
+    def _insert(self, db: apsw.Connection, id: str, act: str, record: Record, profile_id: int | None) -> Record:
+        """Add the row of a run that has none.  Revisions go on, and outward acts stay known, if it had one before."""
+        known = {**record.get("once", {}), **self._last_good(id).get("once", {})}
+        record, last = rec.restore(record, {"once": known}), self._latest(id)
+        rev, text = last["rev"] + 1 if last else 1, rec.dumps(record)
         profile = profile_id if profile_id is not None else self.store.get("profile_id", 1)
-        values = (self.workflow, id, rec.dumps(record), rev, profile, record.get("created", now()), now())
+        values = (self.workflow, id, text, rev, profile, str(record.get("created") or now()), now())
         db.execute("INSERT INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        self._log(db, id, rev, act, text)
+        return record
 
     def set_step_data(self, id: str, step_id: str, data: Any, rev: int | None = None) -> Record:
         """Store a step's answers (replacing what was there) and return the new record."""
+        if step_id in rec.NOT_STEPS:
+            raise Invalid(f"{step_id!r} is kept by the engine; a step needs another id, such as 'step_01'.")
         return self.change(id, f"set {step_id}", lambda record: {**record, step_id: data}, rev=rev)[0]
 
     def clear_steps_from(self, id: str, step_id: str, steps: Sequence[StepTuple], rev: int | None = None) -> Record:
@@ -221,7 +236,8 @@ class Pipulate:
     def _undo_target(self, id: str) -> dict[str, Any] | None:
         return self.store.one(
             """SELECT * FROM history h WHERE workflow = ?1 AND id = ?2 AND undoes IS NULL
-               AND act NOT IN ('begin', 'delete', 'import', 'repair') AND act NOT LIKE 'job %'
+               AND act NOT IN ('begin', 'delete', 'undelete', 'import', 'repair')
+               AND act NOT LIKE 'job %' AND act NOT LIKE 'upgrade %'
                AND seq > coalesce((SELECT max(seq) FROM history WHERE workflow = ?1 AND id = ?2
                                    AND act IN ('begin', 'import', 'repair')), 0)
                AND NOT EXISTS (SELECT 1 FROM history u WHERE u.workflow = ?1 AND u.id = ?2 AND u.undoes = h.seq)
@@ -237,15 +253,15 @@ class Pipulate:
             if rev is not None and rev != present:
                 raise Stale("This page was older than the run, so nothing was undone. Below is how it stands now.")
             target = self._undo_target(id)
-            if target is None:
-                raise OutOfOrder("There is nothing left to undo in this run.")
-            if record.get("finalized"):
-                raise Finalized("This run is finalized, so nothing in it can change. Unlock it first.")
-            before = self.store.one(
+            before = target and self.store.one(
                 "SELECT data FROM history WHERE workflow = ? AND id = ? AND seq < ? ORDER BY seq DESC LIMIT 1",
                 self.workflow, id, target["seq"],
             )  # fmt: skip
-            new = rec.restore(rec.loads(before["data"]) if before else {}, record)
+            if not target or not before:
+                raise OutOfOrder("There is nothing left to undo in this run.")
+            if record.get("finalized"):
+                raise Finalized("This run is finalized, so nothing in it can change. Unlock it first.")
+            new = rec.restore(rec.loads(before["data"]), record)
             self._write(db, id, new, present + 1, f"undo {target['act']}", target["seq"])
         return new
 
@@ -255,7 +271,8 @@ class Pipulate:
         with self.store.transaction() as db:
             record, present = self.load(id)
             new = function(record)
-            self._write(db, id, new, present, "job checkpoint")
+            if new is not record:
+                self._write(db, id, new, present, "job checkpoint")
         return new
 
     # ---------------------------------------------------------------- whole runs
@@ -268,28 +285,29 @@ class Pipulate:
             if row is None:
                 raise Unknown(f"There is no run {id!r} in {self.workflow!r}.")
             db.execute("DELETE FROM pipeline WHERE workflow = ? AND id = ?", (self.workflow, id))
-            self._log(db, id, row["rev"] + 1, "delete", row["data"])
+            self._log(db, id, row["rev"] + 1, "delete", row["data"], profile_id=row["profile_id"])
 
     def undelete(self, id: str) -> Record:
-        """Bring a deleted run back as it was."""
-        return self._reinsert(rec.normalise_id(id), "undelete", ("delete",))
-
-    def repair(self, id: str) -> Record:
-        """Replace a damaged record by its last good state in history."""
+        """Bring a deleted run back as it was, to the profile that it belonged to."""
         id = rec.normalise_id(id)
         with self.store.transaction() as db:
-            db.execute("DELETE FROM pipeline WHERE workflow = ? AND id = ?", (self.workflow, id))
-            return self._reinsert(id, "repair", ())
-
-    def _reinsert(self, id: str, act: str, only: tuple[str, ...]) -> Record:
-        with self.store.transaction() as db:
             last = self._latest(id)
-            if self.row(id) or last is None or (only and last["act"] not in only):
+            if last is None or last["act"] != "delete":
                 raise Unknown(f"There is no deleted run {id!r} to bring back.")
-            record = rec.loads(last["data"])
-            self._insert(db, id, record, last["rev"] + 1, None)
-            self._log(db, id, last["rev"] + 1, act, rec.dumps(record))
-        return record
+            return self._insert(db, id, "undelete", self._last_good(id), last["profile_id"])
+
+    def repair(self, id: str) -> Record:
+        """Replace a damaged record by its last good state in history; a sound one is left as it is."""
+        id = rec.normalise_id(id)
+        with self.store.transaction() as db:
+            row, good = self.row(id), self._last_good(id)
+            if row is None or not good:
+                raise Unknown(f"There is no run {id!r} with a history to restore it from.")
+            with suppress(Corrupt):
+                return rec.loads(row["data"])
+            self._quarantine(row)
+            self._write(db, id, good, row["rev"] + 1, "repair")
+        return good
 
     def export(self, id: str) -> dict[str, Any]:
         """Return the run as one JSON object for `import_run`."""
@@ -298,16 +316,19 @@ class Pipulate:
 
     def import_run(self, data: Any) -> str:
         """Store an exported run under its own ID and return that; refuses to overwrite a different one."""
-        if not (isinstance(data, dict) and isinstance(data.get("record"), dict) and isinstance(data.get("id"), str)):
+        if not (
+            isinstance(data, dict) and data.get("pipulate", 1) == 1 and isinstance(data.get("id"), str)
+            and isinstance(data.get("record"), dict) and (data.get("workflow") or self.workflow)
+        ):  # fmt: skip
             raise Invalid('This is not an exported run: expected {"workflow": ..., "id": ..., "record": {...}}.')
         id, engine = rec.normalise_id(data["id"]), self.for_workflow(str(data.get("workflow") or self.workflow))
-        with engine.store.transaction() as db:
+        record = rec.loads(rec.dumps(data["record"]))
+        with self.store.transaction() as db:
             if row := engine.row(id):
-                if rec.loads(row["data"]) == data["record"]:
+                if rec.loads(row["data"]) == record:
                     return id
                 raise Invalid(f"A different run {id!r} exists already. Delete it first, or change the ID in the file.")
-            engine._insert(db, id, data["record"], int(data.get("rev") or 1), None)
-            engine._log(db, id, int(data.get("rev") or 1), "import", rec.dumps(data["record"]))
+            engine._insert(db, id, "import", record, None)
         return id
 
     def _quarantine(self, row: dict[str, Any]) -> None:

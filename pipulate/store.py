@@ -18,6 +18,7 @@ Three queries to paste into any SQLite shell:
 
 import json
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -47,7 +48,8 @@ SCHEMA = [
         profile_id INTEGER, created TEXT NOT NULL, updated TEXT NOT NULL, PRIMARY KEY (workflow, id));
     CREATE INDEX pipeline_updated ON pipeline (updated);
     CREATE TABLE history (seq INTEGER PRIMARY KEY AUTOINCREMENT, workflow TEXT NOT NULL, id TEXT NOT NULL,
-        rev INTEGER NOT NULL, at TEXT NOT NULL, act TEXT NOT NULL, undoes INTEGER, data TEXT NOT NULL);
+        rev INTEGER NOT NULL, at TEXT NOT NULL, act TEXT NOT NULL, undoes INTEGER, data TEXT NOT NULL,
+        profile_id INTEGER);
     CREATE INDEX history_run ON history (workflow, id, seq);
     CREATE TABLE quarantine (workflow TEXT, id TEXT, at TEXT, data TEXT);
     CREATE TABLE store (key TEXT PRIMARY KEY, value TEXT);
@@ -119,6 +121,18 @@ def connect(path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OP
     return apsw.Connection(str(path), flags=flags)
 
 
+def _wal(connection: apsw.Connection) -> str:
+    """Switch to WAL: once in a file's life this needs a lock for which SQLite itself does not wait."""
+    deadline = time.monotonic() + BUSY_TIMEOUT / 1000
+    while True:
+        try:
+            return str(connection.pragma("journal_mode", "wal"))
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
 class Lock:
     """An exclusive lock between processes that ends with its holder, however that ends."""
 
@@ -161,7 +175,7 @@ class Store:
             with plainly(self.path):
                 connection = connect(self.path)
                 connection.set_busy_timeout(BUSY_TIMEOUT)
-                mode = connection.pragma("journal_mode", "wal")
+                mode = _wal(connection)
                 connection.pragma("synchronous", "FULL")
                 connection.pragma("fullfsync", True)  # macOS: only this reaches the disk; no difference elsewhere
             if mode != "wal" or connection.pragma("synchronous") != 2:
