@@ -38,17 +38,10 @@ def parser() -> argparse.ArgumentParser:
     run = sub.add_parser("run", help="run a workflow here, without the browser; JSON on stdout")
     run.add_argument("workflow")
     run.add_argument("--id", required=True, help="run ID")
-    run.add_argument("answers", nargs="*", metavar="NAME=VALUE", help="answers by field name")
+    run.usage = "pipulate run WORKFLOW --id ID [NAME=VALUE ...]"  # argparse cannot take answers after an option
 
-    backup = sub.add_parser("backup", help="write a consistent copy of the database")
-    backup.add_argument("file", nargs="?", type=Path)
-    restore = sub.add_parser(
-        "restore", help="put a backup (the newest by default) in place; the server must be stopped"
-    )
-    restore.add_argument("file", nargs="?", type=Path)
     context = sub.add_parser("context", help="print the core as one text, for a model's window")
     context.add_argument("--counts", action="store_true", help="only the token counts per file")
-    sub.add_parser("doctor", help="what is installed, what is wrong, how to mend it")
     for name, module, what in DELEGATED:
         sub.add_parser(name, help=what, add_help=False).set_defaults(module=module)
     return top
@@ -57,13 +50,18 @@ def parser() -> argparse.ArgumentParser:
 #: Commands that belong to a part: (name, module with main(argv, settings), help).
 DELEGATED: list[tuple[str, str, str]] = [
     ("runs", "pipulate.apps.runs", "list, show, delete, export or import runs"),
+    ("backup", "pipulate.apps.care", "write a consistent copy of the database"),
+    ("restore", "pipulate.apps.care", "put a backup in place of the database"),
+    ("doctor", "pipulate.apps.care", "what is installed, what is wrong, how to mend it"),
 ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args, rest = parser().parse_known_args(argv)
-    if rest and not getattr(args, "module", None):
+    if args.command == "run":
+        args.answers = rest
+    elif rest and not getattr(args, "module", None):
         parser().error(f"unrecognized arguments: {' '.join(rest)}")
     folders = tuple(args.workflows) if args.workflows else (Path("workflows"),)
     settings = Settings(
@@ -74,9 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(args, "module", None):
             import importlib
 
-            return int(importlib.import_module(args.module).main(rest, settings) or 0)
+            return int(importlib.import_module(args.module).main([args.command, *rest], settings) or 0)
         commands: dict[str | None, Callable[[argparse.Namespace, Settings], int]] = {
-            None: serve, "new": new, "run": run, "backup": backup, "restore": restore, "context": context, "doctor": doctor,
+            None: serve, "new": new, "run": run, "context": context,
         }  # fmt: skip
         return commands[args.command](args, settings)
     except PipulateError as error:
@@ -186,7 +184,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     found: dict[str, Any] = {}
     for stem, path in discovery.files(settings.workflows).items():
         if stem == args.workflow:
-            found |= {item.name: item for item in discovery.load(path, {})}
+            found |= {item.name: item for item in discovery.load(path)}
     flow = found.get(args.workflow)
     if isinstance(flow, discovery.Broken):
         raise Invalid(f"The workflow file does not load.\n{flow.traceback}")
@@ -288,28 +286,9 @@ async def _work_here(jobs: Any, flow: Any, id: str, step: Any) -> None:
 # -------------------------------------------------------------------- care
 
 
-def backup(args: argparse.Namespace, settings: Settings) -> int:
-    """Write a backup and say where."""
-    from pipulate.store import Store
-
-    store = Store(settings.database)
-    print(store.backup(to=args.file))
-    store.close()
-    return 0
-
-
-def restore(args: argparse.Namespace, settings: Settings) -> int:
-    """Put a backup in place of the database."""
-    from pipulate import store
-
-    used, aside = store.restore(settings.data, args.file)
-    print(f"{used} is in place again." + (f" The database it replaced is kept as {aside}." if aside else ""))
-    return 0
-
-
 def core_files() -> list[Path]:
-    """Return the files of the core: every module of the package's first level, and our own browser files."""
-    return [*sorted(PACKAGE.glob("*.py")), PACKAGE / "static" / "app.js", PACKAGE / "static" / "app.css"]
+    """Return the files of the core: every module of the package's first level."""
+    return sorted(PACKAGE.glob("*.py"))
 
 
 def context(args: argparse.Namespace, settings: Settings) -> int:
@@ -324,33 +303,3 @@ def context(args: argparse.Namespace, settings: Settings) -> int:
             print(f"\n# ==== {path.relative_to(PACKAGE.parent)} ({len(text) // 4:,} tokens)\n\n{text}")
     print(f"{total // 4:>7,}  tokens in all (characters / 4)", file=sys.stderr if not args.counts else sys.stdout)
     return 0
-
-
-def doctor(args: argparse.Namespace, settings: Settings) -> int:
-    """Say what is installed, what is wrong and how to mend it."""
-    import importlib.metadata
-    import platform
-
-    from pipulate import discovery
-    from pipulate.store import Store
-
-    print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
-    for name in ("python-fasthtml", "starlette", "uvicorn", "apsw", "numpy", "polars"):
-        print(f"  {name} {importlib.metadata.version(name)}")
-    wrong = 0
-    if settings.database.exists():
-        store = Store(settings.database)
-        check = store.connection.pragma("integrity_check")
-        count = (store.one("SELECT count(*) AS n FROM pipeline") or {})["n"]
-        print(f"Data: {settings.database.resolve()}: {check}, {count} runs, {len(store.backups())} backups")
-        wrong += check != "ok"
-        store.close()
-    else:
-        print(f"Data: none yet at {settings.database.resolve()} (made at the first start)")
-    for stem, path in discovery.files(settings.workflows).items():
-        for item in discovery.load(path, {}):
-            if isinstance(item, discovery.Broken) and "NameError" not in item.traceback:
-                wrong += 1
-                print(f"Workflow {stem}: broken\n{item.traceback}")
-    print("All is well." if not wrong else f"{wrong} problem(s) above.")
-    return 1 if wrong else 0

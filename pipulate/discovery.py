@@ -48,7 +48,25 @@ Found = Workflow | Broken | HandWritten
 
 #: Addresses that a workflow cannot take, since the app has them.
 RESERVED = frozenset(
-    ["static", "download", "graph", "runs", "tasks", "profiles", "settings", "memory", "connect", "find", "chat", "pair", "search", "introduction", "stream", "mcp", "export"]
+    [
+        "static",
+        "download",
+        "graph",
+        "runs",
+        "tasks",
+        "profiles",
+        "settings",
+        "memory",
+        "connect",
+        "find",
+        "chat",
+        "pair",
+        "search",
+        "introduction",
+        "stream",
+        "mcp",
+        "export",
+    ]
 )
 
 
@@ -62,8 +80,11 @@ def files(folders: tuple[Path, ...]) -> dict[str, Path]:
     return found
 
 
-def load(path: Path, given: Mapping[str, Any]) -> list[Found]:
-    """Return what one file defines; a Broken if it cannot be loaded or defines nothing."""
+def load(path: Path, given: Mapping[str, Any] | None = None) -> list[Found]:
+    """Return what one file defines; a Broken if it cannot be loaded or defines nothing.
+
+    `given` holds what the app offers to hand-written classes; without an app (None) they are found but not made.
+    """
     try:
         module = _execute(path, given)
         found: list[Found] = [value for value in vars(module).values() if isinstance(value, Workflow)]
@@ -72,25 +93,27 @@ def load(path: Path, given: Mapping[str, Any]) -> list[Found]:
             raise ImportError("It defines no workflow: expected `flow = Workflow(...)`, or a class with STEPS.")
         for flow in found:
             if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", flow.name) or flow.name in RESERVED:
-                raise ImportError(f"{flow.name!r} cannot be a workflow's name: small letters, digits, _ and no page's name.")
+                raise ImportError(
+                    f"{flow.name!r} cannot be a workflow's name: small letters, digits, _ and no page's name."
+                )
         return found
-    except Exception:  # whatever the author's file raises is the author's to read
+    except (Exception, SystemExit):  # whatever the author's file raises is the author's to read
         return [Broken(path.stem, path, _shortened(path))]
 
 
 def _shortened(path: Path) -> str:
     """The traceback from the author's own file on: what comes before is ours and of no use to them."""
     kind, error, tb = sys.exc_info()
-    while tb and tb.tb_next and tb.tb_frame.f_code.co_filename != str(path):
+    while tb and tb.tb_frame.f_code.co_filename != str(path):
         tb = tb.tb_next
     return "".join(traceback.format_exception(kind, error, tb))
 
 
-def _execute(path: Path, given: Mapping[str, Any]) -> ModuleType:
+def _execute(path: Path, given: Mapping[str, Any] | None) -> ModuleType:
     # Read and compiled here, not imported: bytecode caches go by whole seconds and would miss a quick edit.
     module = ModuleType(f"pipulate_workflow_{path.stem}")
     module.__file__ = str(path)
-    vars(module).update(given)
+    vars(module).update(given or {})
     code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
     sys.modules[module.__name__] = module
     exec(code, vars(module))  # noqa: S102 - running the user's own workflow files is what this product does
@@ -106,13 +129,13 @@ def _classes(module: ModuleType) -> list[type]:
     ]  # fmt: skip
 
 
-def _instantiate(cls: type, path: Path, given: Mapping[str, Any]) -> HandWritten:
+def _instantiate(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:
     name = str(getattr(cls, "APP_NAME", "") or getattr(cls, "app_name", "") or path.stem)
-    offered = {**given, "app_name": name, "prefix": name}
+    offered = {**(given or {}), "app_name": name, "prefix": name}
     if "pipulate" in offered:
         offered["pipulate"] = offered["pipulate"].for_workflow(name)
     asked = inspect.signature(cls).parameters if cls.__init__ is not object.__init__ else {}  # type: ignore[misc]
-    instance = cls(**{key: offered[key] for key in asked if key in offered})
+    instance = None if given is None else cls(**{key: offered[key] for key in asked if key in offered})
     title = str(getattr(cls, "DISPLAY_NAME", "") or getattr(cls, "TITLE", "") or name.replace("_", " ").capitalize())
     about = inspect.getdoc(cls) or (sys.modules[cls.__module__].__doc__ or "")
     return HandWritten(name, title, inspect.cleandoc(about), instance)
