@@ -21,7 +21,8 @@ PipulateError
     ├── CannotWrite         the disk is full, or the folder cannot be written
     └── IngestStopped       the process that reads downloaded files ended without an answer
 
-Definite and indefinite: after every error but AnswerLost it is certain that a paid request was *not* carried out.
+An error that `Botify.create_export` raises has `definite = True` when it is certain that nothing was started (and
+paid), which is so for every one but AnswerLost.
 """
 
 from pipulate.errors import Invalid, PipulateError, Unknown, Unsure
@@ -31,6 +32,7 @@ class BotifyError(PipulateError):
     """Base of everything that can go wrong with Botify."""
 
     status = 502
+    definite = False  #: the paid request that failed was certainly not carried out
 
 
 class NotBotifyUrl(BotifyError, Invalid):

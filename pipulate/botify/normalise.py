@@ -22,7 +22,6 @@ NUMBERS   On the way the links' ends are numbered (Polars categoricals: each dis
 This module is run by `pipulate.botify.ingest` in a process of its own; it imports no web and no event loop.
 """
 
-import contextlib
 import csv
 import hashlib
 import io
@@ -31,29 +30,24 @@ import os
 import sys
 import threading
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import numpy as np
 import polars as pl
-from isal import igzip, isal_zlib
 
 from pipulate.botify.errors import BadFile, TooLarge
 from pipulate.botify.ingest import Ingested, Order, Raw, Stage, Table
+from pipulate.botify.unpack import MOST_BYTES, unpacked
 from pipulate.botify.whole import whole
 from pipulate.errors import PipulateError
 from pipulate.graph import edges
 
 BLOCK = 2 << 20
-MOST_BYTES = 4 << 30
 LONGEST_RECORD = 1 << 20
-_DAMAGED = cast(tuple[type[Exception], ...], (isal_zlib.error, zlib.error, zipfile.BadZipFile, igzip.BadGzipFile))
-
 Progress = Callable[[float, int], object]  # share of the packed file that was read (0 to 1), rows so far
 
 
@@ -87,7 +81,7 @@ def normalise(
     with (
         whole(raw.target) as out,
         ThreadPoolExecutor(1) as aside,
-        _unpacked(raw.file) as (file, share),
+        unpacked(raw.file) as (file, share),
     ):
         digest = hashlib.sha256()
 
@@ -215,54 +209,7 @@ def _csv_row(cells: Sequence[str]) -> bytes:
     return text.getvalue().encode()
 
 
-# --- unpacking: bytes of the file, then blocks of whole records -------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _unpacked(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], float]]]:
-    """Open gzip, zip or plain alike: (the unpacked stream, a function that tells the share of the file read so far)."""
-    with contextlib.ExitStack() as stack, _damage(path):
-        try:
-            packed = stack.enter_context(path.open("rb"))
-        except OSError as e:
-            raise BadFile(f"{path.name} cannot be read: {e.strerror}. Download it again.") from e
-        size = max(path.stat().st_size, 1)
-
-        def share() -> float:
-            return min(packed.tell() / size, 1.0)
-
-        stream: IO[bytes] = packed
-        for _ in range(3):  # a gzip file that the host packed once more still is one
-            magic = stream.read(4)
-            stream.seek(0)
-            if magic[:2] == b"\x1f\x8b":
-                stream = stack.enter_context(cast(IO[bytes], igzip.open(stream, "rb")))
-            elif magic == b"PK\x03\x04":
-                stream = stack.enter_context(_single_member(stack.enter_context(zipfile.ZipFile(stream)), path))
-            else:
-                break
-        yield stream, share
-
-
-def _single_member(archive: zipfile.ZipFile, path: Path) -> IO[bytes]:
-    members = [m for m in archive.infolist() if not m.is_dir()]
-    if len(members) != 1:
-        raise BadFile(f"{path.name} is a zip archive of {len(members)} files; one CSV was expected.")
-    try:
-        return archive.open(members[0])
-    except (NotImplementedError, RuntimeError) as e:  # an unknown method; encrypted
-        raise BadFile(f"{path.name} is a zip archive that cannot be read: {e}.") from e
-
-
-@contextlib.contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """Say in our words that a packed file is cut off or damaged."""
-    try:
-        yield
-    except EOFError as e:
-        raise BadFile(f"{path.name} is cut off: the download did not get all of it. Download it again.") from e
-    except _DAMAGED as e:
-        raise BadFile(f"{path.name} is damaged ({e}). Download it again.") from e
+# --- blocks of whole records ------------------------------------------------------------------------------------------
 
 
 def _blocks(file: IO[bytes], raw: Raw, most_bytes: int) -> Iterator[tuple[bytes, str]]:

@@ -1,0 +1,287 @@
+"""What Botify answers, as values: the wire's JSON in, frozen dataclasses or errors out.  Pure.
+
+What the documentation leaves open is read leniently: keys may be missing, counts may come as strings, `error` may be an
+object, a text or HTML, Retry-After a number or a date.  What it does not mention is not used.
+"""
+
+import email.utils
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple, Self
+
+from pipulate.botify.errors import (
+    BadQuery,
+    BadToken,
+    BotifyError,
+    LimitReached,
+    NoRight,
+    NotThere,
+    RateLimited,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from pipulate.botify.token import WHERE
+from pipulate.botify.urls import SLUG, slug_date
+
+# Error codes that mean a quota or size limit: too many fields, a query too big, an export that already runs.
+_LIMITS = {"1027", "1028", "1043", "1052", "1058"}
+
+BAD_TOKEN = f"Botify did not accept the token. It may have been regenerated since: copy the present one from {WHERE}."
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Whose token it is."""
+
+    username: str
+    name: str  #: First Last
+
+    @classmethod
+    def read(cls, answer: Any) -> Self:
+        """Raises BadToken if the answer says that the token is none."""
+        if isinstance(answer, dict) and answer.get("success", True) is not True:
+            raise BadToken(BAD_TOKEN)
+        username, first, last = (text(at(answer, "data", k)).strip() for k in ("username", "first_name", "last_name"))
+        if not username:
+            raise UnexpectedAnswer("Botify's answer about the token names no user. Is the address of the API right?")
+        return cls(username, f"{first} {last}".strip() or " ".join(w.title() for w in re.split(r"[._\s]+", username)))
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project; `owner` is the organisation (or user) to name in further calls."""
+
+    owner: str
+    slug: str
+    name: str
+
+    @classmethod
+    def read(cls, entry: Any, owner: str) -> Self | None:
+        """None for an entry without a slug.  `owner` is whose projects were asked for."""
+        slug = text(at(entry, "slug"))
+        whose = text(at(entry, "user", "login")) or text(at(entry, "organization", "slug")) or owner
+        return cls(whose, slug, text(at(entry, "name")) or slug) if slug else None
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A crawl.  `urls` counts the pages it fetched, where that is told."""
+
+    slug: str
+    name: str
+    status: str
+    date: date
+    urls: int | None
+
+    @classmethod
+    def read(cls, entry: Any, status: str) -> Self | None:
+        """None for an entry whose slug is not a day's.  `status` is what it must be if it is not told."""
+        slug = text(at(entry, "slug"))
+        if not SLUG.fullmatch(slug) or not day(slug[:8]):
+            return None
+        status = text(at(entry, "status")) or status
+        return cls(slug, text(at(entry, "name")) or slug, status, slug_date(slug), whole_number(at(entry, "urls_done")))
+
+    @property
+    def done(self) -> bool:
+        """Whether its data can be queried."""
+        return self.status == "success"
+
+
+@dataclass(frozen=True)
+class AnalysisDetail:
+    """What matters to an export; None where the API does not say."""
+
+    slug: str
+    links_graph: bool | None  #: whether the crawl has the link graph
+    export_limit: int | None  #: rows that the account may export at once
+    max_depth: int | None
+
+    @classmethod
+    def read(cls, answer: Any, slug: str) -> Self:
+        """Raises UnexpectedAnswer for anything but an object."""
+        if not isinstance(answer, dict):
+            raise UnexpectedAnswer(f"Botify's answer about the analysis {slug} is no object.")
+        graph = at(answer, "features", "links", "links_graph")
+        limit, depth = (whole_number(at(answer, "config", key)) for key in ("export_limit", "max_depth"))
+        return cls(slug, graph if isinstance(graph, bool) else None, limit, depth)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A set of data of a project; `first` and `last` bound the days of a dated one."""
+
+    id: str
+    name: str
+    timestamped: bool
+    first: date | None
+    last: date | None
+
+    @classmethod
+    def read(cls, entry: Any) -> Self | None:
+        """None for an entry without an id."""
+        id, first, last = text(at(entry, "id")), day(at(entry, "date_start")), day(at(entry, "date_end"))
+        return cls(id, text(at(entry, "name")), at(entry, "timestamped") is True, first, last) if id else None
+
+
+def read_fields(answer: Any, collection: str) -> frozenset[str]:
+    """The names of a collection's fields, without the collection's own name before them."""
+    if not isinstance(answer, dict):
+        raise UnexpectedAnswer(f"Botify's answer about the fields of {collection} is no object.")
+    groups = [answer, *(answer.get("datasets") or [])]
+    names = (text(at(f, "id")) for group in groups for f in at(group, "fields") or [])
+    return frozenset(name.removeprefix(f"{collection}.") for name in names if name)
+
+
+class Row(NamedTuple):
+    """One row of a query's answer: values in the order of the request."""
+
+    dimensions: tuple[Any, ...]
+    metrics: tuple[Any, ...]
+
+    @classmethod
+    def read(cls, entry: Any) -> Self:
+        """Raises UnexpectedAnswer for anything but two lists, of which one may be missing."""
+        values = [at(entry, "dimensions"), at(entry, "metrics")]
+        if values == [None, None] or not all(isinstance(v, list | None) for v in values):
+            raise UnexpectedAnswer(f"Botify's answer to a query has a row of an unknown form: {str(entry)[:100]}")
+        return cls(*(tuple(v or ()) for v in values))
+
+
+@dataclass(frozen=True)
+class Job:
+    """An export job.  `url` is there once it is done; `reason` when it failed and said why."""
+
+    id: str
+    status: str
+    name: str = ""
+    url: str = ""
+    reason: str = ""
+    created: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def read(cls, data: Any) -> Self:
+        """Raises UnexpectedAnswer if it has no id.  That is a number on the wire and a string in the documentation."""
+        id = at(data, "job_id")
+        if isinstance(id, bool) or not isinstance(id, int | str) or id == "":
+            raise UnexpectedAnswer("Botify's answer about an export job names no job.")
+        return cls(
+            str(id),
+            text(at(data, "job_status")).upper() or "CREATED",
+            text(at(data, "payload", "export_job_name")),
+            text(at(data, "results", "download_url")),
+            _reason(data),
+            text(at(data, "date_created")),
+            data,
+        )
+
+    @property
+    def done(self) -> bool:
+        """Whether the file can be fetched."""
+        return self.status in ("DONE", "COMPLETE")
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended without a file.  Any other status means that it is still running."""
+        return self.status == "FAILED"
+
+
+def _reason(data: Any) -> str:
+    """Why a job failed.  Where that is said is not documented; these are the places where programs look."""
+    for place in (data, at(data, "results"), at(data, "metadata")):
+        for said in (at(place, "error"), at(place, "failure_reason")):
+            words = text(at(said, "message") if isinstance(said, dict) else said).strip()
+            if words and words.lower() != "unknown":
+                return words[:500]
+    return ""
+
+
+def refusal(status: int, body: bytes, headers: Mapping[str, str], what: str) -> BotifyError:
+    """The error that an answer other than 200 or 201 means.  `what` was asked for."""
+    code, words = _error(body)
+    said = f" Botify says: {words}{f' (code {code})' if code else ''}" if words else ""
+    if status >= 500:
+        return Unreachable(f"Botify answered {status} to {what}: it is out of order or overloaded. Try again later.")
+    if status == 429 or code == "1053":
+        return RateLimited(
+            f"Botify got too many requests for this account, and refused {what}. Wait a minute, then try again.{said}",
+            retry_after(headers),
+        )
+    if status == 401:
+        return BadToken(BAD_TOKEN)
+    if code in _LIMITS or status == 402:
+        return LimitReached(f"A limit of this Botify account was reached with {what}. Wait, or ask for less.{said}")
+    if status == 403:
+        return NoRight(
+            f"This token has no right to {what}. Ask the organisation's owner for access, or connect with another "
+            f"token.{said}"
+        )
+    if status == 404:
+        return NotThere(f"Botify does not know {what}. Check the address; it may have been renamed or deleted.{said}")
+    if 400 <= status < 500:
+        return BadQuery(f"Botify refused {what} ({status}).{said}", code, words)
+    return UnexpectedAnswer(f"Botify answered {status} to {what}, a redirect or the like, which is not followed.")
+
+
+def _error(body: bytes) -> tuple[str, str]:
+    """The error code and message in an answer, "" where it has none."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        plain = body.decode("utf-8", "replace").strip()
+        return "", "" if plain.startswith("<") else plain[:300]
+    error = data.get("error", data.get("detail")) if isinstance(data, dict) else data
+    if not isinstance(error, dict):
+        return "", text(error)[:500]
+    words, detail = text(error.get("message")), error.get("error_detail")
+    if detail:
+        words += f" {detail if isinstance(detail, str) else json.dumps(detail)}"
+    return text(error.get("error_code")), words.strip()[:500]
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The wait in seconds that Retry-After asks for, if it is there."""
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
+        return float(value)
+    try:
+        when = email.utils.parsedate_to_datetime(value)
+    except (ValueError, TypeError):
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+
+
+def at(data: Any, *keys: str) -> Any:
+    """What stands under these keys, one in another; None where there is nothing."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data
+
+
+def text(value: Any) -> str:
+    """A scalar as text, "" for anything else."""
+    return "" if value is None or isinstance(value, dict | list | bool) else str(value)
+
+
+def whole_number(value: Any) -> int | None:
+    """A count, also one that comes as a string."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return int(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def day(value: Any) -> date | None:
+    """A day written 2024-03-01, 20240301, or with a time behind it."""
+    match = re.match(r"(\d{4})-?(\d\d)-?(\d\d)", text(value))
+    try:
+        return date(*map(int, match.groups())) if match else None
+    except ValueError:
+        return None

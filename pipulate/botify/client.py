@@ -1,0 +1,460 @@
+"""Botify's REST API, version 1: the one place that talks to it.
+
+    async with Botify(token) as api:
+        for project in await api.projects("acme"): ...
+
+PACE      At most 4 requests in any second (Botify's limit is 5), for all tasks that share one Botify.
+SAFE      GET and /query may be repeated: after a dropped connection, a time-out, 429 or 5xx they are, up to `TRIES`
+          times, waiting 1, 2, 4 ... seconds with jitter, or as long as Retry-After asks (a minute at most).
+PAID      POST /jobs starts an export and costs credits each time it is received.  It is sent once and never repeated.
+          4xx is a refusal: nothing was started.  No connection: nothing was sent.  Everything else (5xx, a time-out, a
+          dropped connection, an answer without a job id) raises AnswerLost: the job may run, look for it by its name.
+TOKEN     goes into one header of requests to `base`, whose host is Botify's or this machine.  Redirects are not followed.
+          `next` links are never followed either: we count pages ourselves, so a false link leads nowhere.
+PAGES     {"results": [...], "next": url or null, "count": n}; `next` and `count` may be missing.  A list ends with a
+          false `next`, an empty page, or 404 past the last one; a page that repeats its predecessor ends it too.
+ERRORS    {"error": {"error_code", "message"}}, {"error": "text"}, {"detail": "text"} or HTML: see `pipulate.botify.errors`.
+
+Facts: Botify's Swagger file and developer documentation, and programs seen to work.  What those leave open (keys that may
+be missing, numbers that come as strings) is read leniently; what they do not mention is not used.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
+
+import httpx2
+from loguru import logger
+
+from pipulate.botify.answers import (
+    BAD_TOKEN,
+    Analysis,
+    AnalysisDetail,
+    Collection,
+    Job,
+    Profile,
+    Project,
+    Row,
+    at,
+    read_fields,
+    refusal,
+    retry_after,
+    whole_number,
+)
+from pipulate.botify.download import Progress, download, is_loopback
+from pipulate.botify.errors import (
+    AnswerLost,
+    BadQuery,
+    BadToken,
+    BotifyError,
+    ForeignAddress,
+    JobFailed,
+    JobRunning,
+    LimitReached,
+    LinkExpired,
+    NoRight,
+    NotThere,
+    RateLimited,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from pipulate.botify.queries import Json
+from pipulate.botify.token import Token
+from pipulate.botify.urls import slug_order
+
+BASE = "https://api.botify.com/v1"
+RATE = 4  #: requests a second
+TRIES = 5
+LONGEST_WAIT = 60.0  #: seconds between two tries
+PAGE = 100  #: entries of a list asked for at once
+ROWS = 500  #: rows of a query asked for at once; Botify gives at most 2,000
+MOST_PAGES = 1_000
+JOB_DEADLINE = 3_600.0  #: seconds we wait for an export in one go
+
+# Nothing of the request has left us when one of these is raised.
+_NOT_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
+
+
+class Botify:
+    """A connection to the API for one token.  Share one; it keeps the pace for all its users.
+
+    `base` is the API's address: Botify's own, or a stand-in's on this machine.  `transport` reaches a stand-in inside
+    this process.  `clock`, `sleep` and `rng` are replaced by tests.
+    """
+
+    def __init__(
+        self,
+        token: Token | str,
+        base: str = BASE,
+        *,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        self._token = token if isinstance(token, Token) else Token(token)
+        self.base = check_base(base)
+        self._local = is_loopback(urlsplit(self.base).hostname or "")
+        self._transport = transport
+        self._clock, self._sleep, self._rng = clock, sleep, rng
+        self._pace = Pace(RATE, clock, sleep)
+        self._client: httpx2.AsyncClient | None = None
+
+    def __repr__(self) -> str:
+        return f"Botify({self.base})"
+
+    async def __aenter__(self) -> Self:
+        # Loading the certificates takes up to 200 ms: not on the event loop.
+        self._client = await asyncio.to_thread(self._open)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        client, self._client = self._http, None
+        await client.aclose()
+
+    def _open(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            timeout=httpx2.Timeout(60.0, connect=15.0),
+            transport=self._transport,
+            trust_env=not self._local,  # a proxy of the environment has no business on this machine
+            headers={"User-Agent": f"pipulate/{_version()}", "X-Botify-Client": "pipulate"},
+            follow_redirects=False,
+        )
+
+    @property
+    def _http(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            raise RuntimeError("use Botify as `async with Botify(token) as api:`")
+        return self._client
+
+    # --- who and what ---------------------------------------------------------------------------------------------
+
+    async def profile(self) -> Profile:
+        """Whose token this is.  Raises BadToken if it is not (any longer) valid."""
+        try:
+            return Profile.read(await self._get("authentication/profile", "your profile"))
+        except NoRight as e:  # some of Botify's texts call an old token "forbidden"
+            raise BadToken(BAD_TOKEN) from e
+
+    async def projects(self, owner: str) -> list[Project]:
+        """The projects of an organisation or user.  Raises NotThere if Botify knows no such owner."""
+        found = await self._list(f"projects/{_part(owner)}", f"the projects of {owner}")
+        return [p for p in (Project.read(entry, owner) for entry in found) if p]
+
+    async def analyses(self, org: str, project: str, only_success: bool = True) -> list[Analysis]:
+        """The crawls of a project, newest first; with `only_success=False` also those running or failed."""
+        found = await self._list(
+            f"analyses/{_part(org)}/{_part(project)}/light",
+            f"the analyses of {org}/{project}",
+            {"only_success": "true" if only_success else "false"},
+        )
+        read = (Analysis.read(entry, "success" if only_success else "unknown") for entry in found)
+        by_slug = {a.slug: a for a in read if a}
+        return sorted(by_slug.values(), key=lambda a: slug_order(a.slug), reverse=True)
+
+    async def analysis(self, org: str, project: str, slug: str) -> AnalysisDetail:
+        """What one crawl allows."""
+        path = f"analyses/{_part(org)}/{_part(project)}/{_part(slug)}"
+        return AnalysisDetail.read(await self._get(path, f"the analysis {slug} of {org}/{project}"), slug)
+
+    async def collections(self, org: str, project: str) -> list[Collection]:
+        """The data that a project has: `crawl.20240301`, `search_console`, ..."""
+        path = f"projects/{_part(org)}/{_part(project)}/collections"
+        found = await self._list(path, f"the collections of {org}/{project}", paged=False)
+        return [c for c in map(Collection.read, found) if c]
+
+    async def fields(self, org: str, project: str, collection: str) -> frozenset[str]:
+        """The names of a collection's fields, without the collection's name before them."""
+        path = f"projects/{_part(org)}/{_part(project)}/collections/{_part(collection)}"
+        what = f"the fields of {collection} in {org}/{project}"
+        return read_fields(await self._get(path, what, {"sequenced": "false"}), collection)
+
+    # --- queries --------------------------------------------------------------------------------------------------
+
+    async def query(self, org: str, project: str, query: Json, size: int = ROWS) -> list[Row]:
+        """All rows of a BQL query, page after page.  For small answers: large ones are exported.
+
+        Raises BadQuery with the API's own words if it refuses the query.
+        """
+        what = f"a query on {org}/{project}"
+        path = f"projects/{_part(org)}/{_part(project)}/query"
+
+        def ask(page: int) -> Awaitable[Any]:
+            return self._safe("POST", path, {"page": page, "size": size}, query, what)
+
+        return [Row.read(entry) for entry in await self._pages(ask, what)]
+
+    async def diagnose(self, org: str, project: str, query: Json) -> str | None:
+        """Why an export of this query fails, in the API's words, by asking for one row of it; None if that works.
+
+        A failed job does not say why.  The query's own answer does.
+        """
+        path = f"projects/{_part(org)}/{_part(project)}/query"
+        try:
+            await self._safe("POST", path, {"page": 1, "size": 1}, query, f"a query on {org}/{project}")
+        except (BadQuery, LimitReached, NoRight, NotThere) as e:
+            return getattr(e, "words", "") or str(e)
+        return None
+
+    # --- exports --------------------------------------------------------------------------------------------------
+
+    async def create_export(self, body: Json) -> Job:
+        """Start an export (see `queries.export_body`).  **Costs credits; sent once, never repeated.**
+
+        Raises AnswerLost when the job may have been started all the same: then look for it with `find_export`.
+        Any other error says by `definite = True` that nothing was started.
+        """
+        lost = "Botify was asked to start an export, but {}. It may have been started: look for it before asking again."
+        error: BotifyError
+        try:
+            response = await self._send("POST", "jobs", None, body)
+        except _NOT_SENT as e:
+            error = Unreachable(f"Botify could not be reached ({type(e).__name__}), so no export was started.")
+            error.definite = True
+            raise error from e
+        except httpx2.RequestError as e:
+            raise AnswerLost(lost.format(f"its answer did not come ({type(e).__name__})")) from e
+        if 400 <= response.status_code < 500:
+            error = refusal(response.status_code, response.content, response.headers, "the export")
+            error.definite = True
+            raise error
+        if response.status_code not in (200, 201, 202):
+            raise AnswerLost(lost.format(f"it answered {response.status_code}"))
+        try:
+            return Job.read(response.json())
+        except (ValueError, RecursionError, UnexpectedAnswer) as e:
+            raise AnswerLost(lost.format("its answer names no job")) from e
+
+    async def find_export(self, name: str, project: str) -> Job | None:
+        """The export job of that unique name, or None.
+
+        Asks for the project's jobs first; as it is not documented what that filter compares, then for all exports.
+        Of several (there should be none) one that did not fail is returned.
+        """
+        for narrower in ({"project": project}, {}):
+            try:
+                found = await self._list("jobs", "your export jobs", {"job_type": "export", **narrower})
+            except (NotThere, BadQuery):
+                if not narrower:
+                    raise
+                continue
+            jobs = [Job.read(entry) for entry in found if at(entry, "payload", "export_job_name") == name]
+            if jobs:
+                return min(jobs, key=lambda job: job.failed)
+        return None
+
+    async def job(self, id: str) -> Job:
+        """How an export job stands.  Raises NotThere if Botify no longer knows it."""
+        return Job.read(await self._get(f"jobs/{_part(id)}", f"the export job {id}"))
+
+    async def wait(
+        self,
+        id: str,
+        progress: Callable[[Job], object] = lambda job: None,
+        deadline: float = JOB_DEADLINE,
+        poll: tuple[float, float] = (2.0, 15.0),
+    ) -> Job:
+        """Ask for a job until it is done; it is done already if it was finished last week.
+
+        Asks after `poll[0]` seconds, then ever more seldom, down to every `poll[1]`.  An unreachable server does not
+        end the waiting, the `deadline` (seconds) does.  Raises JobFailed, JobRunning, NotThere, BadToken or NoRight.
+        """
+        begun, pause, missing = self._clock(), poll[0], 0
+        trouble: BotifyError | None = None
+        while True:
+            try:
+                job = await self.job(id)
+            except (Unreachable, RateLimited, UnexpectedAnswer) as e:
+                trouble = e
+            else:
+                trouble = None
+                progress(job)
+                if job.failed:
+                    said = f" It says: {job.reason}" if job.reason else ""
+                    raise JobFailed(f"The export job {id} failed at Botify.{said}", job.reason)
+                if job.url:
+                    return job
+                if job.done and (missing := missing + 1) == 3:
+                    raise UnexpectedAnswer(f"Botify says that the export job {id} is done, but gives no address.")
+            if self._clock() - begun + pause > deadline:
+                raise trouble or JobRunning(
+                    f"The export job {id} still runs at Botify after {deadline / 60:.0f} minutes. It goes on there: "
+                    "retry later to take it up again; nothing is paid twice."
+                )
+            await self._sleep(pause)
+            pause = min(pause * 1.5, poll[1])
+
+    async def download(
+        self, job: Job, target: Path, progress: Progress = lambda received, total: None, **limits: Any
+    ) -> int:
+        """Fetch the file of a finished job, as it is packed; see `pipulate.botify.download`.
+
+        An expired address is renewed by asking for the job again.  `limits` are download's `most_bytes`.
+        """
+
+        async def fresh() -> str:
+            again = await self.job(job.id)
+            if not again.url:
+                raise LinkExpired(f"The export job {job.id} no longer has a file. Revert this step to export anew.")
+            return again.url
+
+        url = job.url or await fresh()
+        return await download(
+            self._http, url, target, fresh=fresh, progress=progress, local=self._local, sleep=self._sleep, **limits
+        )
+
+    # --- requests -------------------------------------------------------------------------------------------------
+
+    async def _send(
+        self, method: str, path: str, params: Mapping[str, Any] | None, body: Json | None
+    ) -> httpx2.Response:
+        """One request, at our pace."""
+        await self._pace.turn()
+        begun = self._clock()
+        headers = {"Authorization": f"Token {self._token.reveal()}", "Accept": "application/json"}
+        response = await self._http.request(method, f"{self.base}/{path}", params=params, json=body, headers=headers)
+        logger.debug("Botify {} {}: {} in {:.2f} s", method, path, response.status_code, self._clock() - begun)
+        return response
+
+    async def _safe(
+        self, method: str, path: str, params: Mapping[str, Any] | None, body: Json | None, what: str
+    ) -> Any:
+        """A request that may be repeated: its answer's JSON."""
+        error: BotifyError
+        for attempt in range(TRIES):
+            pause: float | None = None
+            try:
+                response = await self._send(method, path, params, body)
+            except httpx2.RequestError as e:
+                error = Unreachable(
+                    f"Botify could not be reached ({type(e).__name__}) while asking for {what}. "
+                    "Check the connection and try again; nothing was changed."
+                )
+            else:
+                if response.status_code in (200, 201):
+                    return _json(response, what)
+                error = refusal(response.status_code, response.content, response.headers, what)
+                if not isinstance(error, Unreachable | RateLimited):
+                    raise error
+                pause = retry_after(response.headers)
+            if attempt < TRIES - 1:
+                # Equal jitter: waits of many clients spread out, yet none is near zero.
+                backoff = 2.0**attempt * (0.5 + self._rng() / 2)
+                await self._sleep(min(backoff if pause is None else pause, LONGEST_WAIT))
+        raise error
+
+    async def _get(self, path: str, what: str, params: Mapping[str, Any] | None = None) -> Any:
+        return await self._safe("GET", path, params, None, what)
+
+    async def _list(
+        self, path: str, what: str, params: Mapping[str, Any] | None = None, paged: bool = True
+    ) -> list[dict[str, Any]]:
+        """All entries of a list; `paged=False` for one that the API gives whole."""
+
+        def ask(page: int) -> Awaitable[Any]:
+            return self._get(path, what, {**(params or {}), "page": page, "size": PAGE} if paged else params)
+
+        return [entry for entry in await self._pages(ask, what) if isinstance(entry, dict)]
+
+    async def _pages(self, ask: Callable[[int], Awaitable[Any]], what: str) -> list[Any]:
+        """Ask for page after page until the list ends; see PAGES above."""
+        found: list[Any] = []
+        previous: list[Any] | None = None
+        for page in range(1, MOST_PAGES + 1):
+            try:
+                answer = await ask(page)
+            except NotThere:
+                if page == 1:
+                    raise
+                return found
+            if isinstance(answer, list):
+                return answer  # not paged at all
+            results = answer.get("results") if isinstance(answer, dict) else None
+            if not isinstance(results, list):
+                raise UnexpectedAnswer(f"Botify's answer to {what} is no list. Is the address of the API right?")
+            count = whole_number(answer.get("count"))
+            if results == previous:
+                if count is not None and count > len(found):
+                    raise UnexpectedAnswer(f"Botify says that {what} are {count:,}, but gives the same page again.")
+                return found
+            found += results
+            if not results or not answer.get("next"):
+                return found
+            if count is not None and len(found) > count + 2 * len(results):
+                break
+            previous = results
+        raise UnexpectedAnswer(f"Botify's list of {what} does not end: {len(found):,} entries so far.")
+
+
+class Pace:
+    """Lets at most `rate` callers pass in any one second; the others wait in line."""
+
+    def __init__(self, rate: int, clock: Callable[[], float], sleep: Callable[[float], Awaitable[object]]) -> None:
+        self._passed: deque[float] = deque(maxlen=rate)
+        self._clock, self._sleep = clock, sleep
+        self._line = asyncio.Lock()
+
+    async def turn(self) -> None:
+        """Wait for one's turn."""
+        async with self._line:
+            while len(self._passed) == self._passed.maxlen and (rest := self._passed[0] + 1.0 - self._clock()) > 0:
+                await self._sleep(rest)
+            self._passed.append(self._clock())
+
+
+def check_base(base: str) -> str:
+    """Return the API's address without a final slash, or raise ForeignAddress if a token must not be sent there.
+
+    Allowed are `https://` to a host of botify.com, and http or https to this machine.
+    """
+    try:
+        parts = urlsplit(base)
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        raise ForeignAddress(f"{base!r} is not a valid address for the API.") from None
+    plain = all("!" <= c <= "~" for c in base) and not set(base) & set("@\\?#") and ".." not in base
+    botify = parts.scheme == "https" and host.endswith(".botify.com") and port in (None, 443)
+    if not plain or not (botify or (parts.scheme in ("http", "https") and is_loopback(host))):
+        raise ForeignAddress(
+            f"{base!r} is not Botify's API ({BASE}) nor a stand-in on this machine (http://127.0.0.1:...), so the token "
+            "is not sent there."
+        )
+    return base.rstrip("/")
+
+
+def _json(response: httpx2.Response, what: str) -> Any:
+    try:
+        return response.json()
+    except (ValueError, RecursionError) as e:
+        raise UnexpectedAnswer(
+            f"Botify's answer to {what} is no JSON. Is something between us and Botify, or the address of the API wrong?"
+        ) from e
+
+
+def _part(name: str) -> str:
+    """A name as one segment of a path.  Dots alone would climb."""
+    if not name or set(name) == {"."}:
+        raise NotThere(f"Botify has nothing named {name!r}.")
+    return quote(name, safe="")
+
+
+def _version() -> str:
+    try:
+        return metadata.version("pipulate")
+    except metadata.PackageNotFoundError:
+        return "0"
