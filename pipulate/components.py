@@ -223,7 +223,8 @@ def working(run: Run, jobs: Jobs, step: Step) -> FT:
 def progress(run: Run, jobs: Jobs, step: Step) -> FT:
     """Return the part of a working card that asks for its successor every half second."""
     now = jobs.progress((run.flow.name, run.id, step.id))
-    value = {} if now.fraction is None else {"value": f"{now.fraction:.4f}"}
+    # The style is what htmx carries over to the new bar first, so that it moves from the old place to the new one.
+    value = {} if now.fraction is None else {"value": f"{now.fraction:.4f}", "style": f"--done: {now.fraction:.2%}"}
     return Div(
         Progress(max="1", id=f"progress{step.number}", aria_labelledby=f"card{step.number}-title", **value),
         P(now.message or "Working…", cls="hint"),
