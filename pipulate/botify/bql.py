@@ -4,7 +4,7 @@ INPUT       The body of POST /projects/{u}/{p}/query: {"collections", "periods",
             "filters", "post_filters", "sort"}}, and the project's collections.
 COMPILE     `compile_query` resolves every name to a column of a table (a collection, or one period of it) and every
             function to a polars expression, with its type, so that an ill-typed predicate is refused here.
-            It raises BadQuery, whose code and message are the API's; nothing has been computed by then.
+            It raises QueryRefused, whose code and message are the API's; nothing has been computed by then.
 EVALUATE    1. rows: each table's needed columns, joined on the URL (full outer: a URL that only Search Console
                knows comes with null crawl fields), then `filters` (SQL's three-valued logic: an unknown is dropped).
             2. links: if the link graph is a dimension, each row is repeated once per link of its page.
@@ -18,7 +18,7 @@ What is not known of the real API (see `Dialect`) has a switch; its default is t
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -32,7 +32,7 @@ from pipulate.errors import PipulateError
 ROWS_PER_CHUNK = 200_000
 
 
-class BadQuery(PipulateError):
+class QueryRefused(PipulateError):
     """The API would refuse this query with 400.  `code` is one of its error codes."""
 
     def __init__(self, message: str, code: int = 1022) -> None:
@@ -146,9 +146,7 @@ def _rows(query: Query) -> pl.DataFrame:
     for table, needs in query.tables:
         rows = _table_rows(query, table, needs).lazy()
         how: Literal["left", "full"] = "left" if query.dialect.left_join else "full"
-        joined = (
-            rows if joined is None else joined.join(rows, "url", how, coalesce=True, maintain_order="left_right")
-        )
+        joined = rows if joined is None else joined.join(rows, "url", how, coalesce=True, maintain_order="left_right")
     assert joined is not None, "a query names at least one collection with rows"
     if query.where is not None:
         joined = joined.filter(query.where)
@@ -233,24 +231,25 @@ class _Value:
     labels: tuple[str, str, str] | None = None  # verbose, slug, collection_slug
 
 
-def compile_query(
-    body: Any, collections: Mapping[str, Collection], dialect: Dialect | None = None
-) -> Query:
-    """Check a BQL v2 request against the project's collections.  Raises BadQuery as the API would refuse it."""
+def compile_query(body: Any, collection: Callable[[str], Collection | None], dialect: Dialect | None = None) -> Query:
+    """Check a BQL v2 request; `collection` opens the project's collections by id.
+
+    Raises QueryRefused as the API would refuse it.
+    """
     _keys(body, "request", required=("collections", "query"), optional=("periods",))
     query = body["query"]
     _keys(query, "query", ("dimensions", "metrics"), ("filters", "post_filters", "sort"))
-    compiler = _Compiler(_tables(body, collections), dialect or Dialect())
+    compiler = _Compiler(_tables(body, collection), dialect or Dialect())
     columns = [compiler.column("dimensions", node) for node in _list(query["dimensions"], "dimensions")]
     columns += [compiler.column("metrics", node) for node in _list(query["metrics"], "metrics")]
     if not columns:
-        raise BadQuery("The query asks for no dimension and no metric.")
+        raise QueryRefused("The query asks for no dimension and no metric.")
     where, having = compiler.filters(query.get("filters"))
     if query.get("post_filters"):
         post = compiler.condition(query["post_filters"], compiler.aggregate)
         having = post if having is None else having & post
     if compiler.graph is not None and compiler.key is None:
-        raise BadQuery(f'The multiple field "{GRAPH}" needs the dimension "url" beside it.')
+        raise QueryRefused(f'The multiple field "{GRAPH}" needs the dimension "url" beside it.')
     return Query(
         tuple(columns),
         tuple((table, compiler.needs[prefix]) for prefix, table in compiler.tables.items()),
@@ -267,38 +266,38 @@ def compile_query(
 def _keys(node: Any, what: str, required: Sequence[str], optional: Sequence[str]) -> None:
     """Refuse a node that is no object, lacks a key, or has one that is not known."""
     if not isinstance(node, dict):
-        raise BadQuery(f"{what}: an object was expected.", 1024)
+        raise QueryRefused(f"{what}: an object was expected.", 1024)
     for key in required:
         if key not in node:
-            raise BadQuery(f'{what}: "{key}" is mandatory.')
+            raise QueryRefused(f'{what}: "{key}" is mandatory.')
     for key in node:
         if key not in required and key not in optional:
-            raise BadQuery(f'{what}: "{key}" is not a valid field.')
+            raise QueryRefused(f'{what}: "{key}" is not a valid field.')
 
 
 def _list(node: Any, what: str) -> list:
     if not isinstance(node, list):
-        raise BadQuery(f"{what}: a list was expected.")
+        raise QueryRefused(f"{what}: a list was expected.")
     return node
 
 
-def _tables(body: dict, collections: Mapping[str, Collection]) -> dict[str, Table]:
+def _tables(body: dict, open_collection: Callable[[str], Collection | None]) -> dict[str, Table]:
     """The tables that a request names, by prefix, in its order."""
     names = _list(body["collections"], "collections")
     periods = [_period(node) for node in _list(body.get("periods") or [], "periods")]
     tables: dict[str, Table] = {}
     for name in names:
-        if not isinstance(name, str) or name not in collections:
-            raise BadQuery(f'Unknown collection "{name}".')
-        collection = collections[name]
+        collection = open_collection(name) if isinstance(name, str) else None
+        if collection is None:
+            raise QueryRefused(f'Unknown collection "{name}".')
         if collection.timestamped and not periods:
-            raise BadQuery(f'"periods" is mandatory with the timestamped collection "{name}".')
+            raise QueryRefused(f'"periods" is mandatory with the timestamped collection "{name}".')
         for number, period in enumerate(periods if collection.timestamped else [None]):
             if collection.table is not None:
                 table = collection.table(period, number)
                 tables[table.prefix] = table
     if not tables:
-        raise BadQuery("collections: at least one with URLs of its own is needed.")
+        raise QueryRefused("collections: at least one with URLs of its own is needed.")
     return tables
 
 
@@ -307,10 +306,10 @@ def _period(node: Any) -> tuple[date, date]:
         case [str(first), str(last)]:
             start, end = _day(first), _day(last)
             if start > end:
-                raise BadQuery(f"periods: {first} is after {last}.")
+                raise QueryRefused(f"periods: {first} is after {last}.")
             return start, end
         case _:
-            raise BadQuery('periods: each one is a pair of days, ["2024-02-23", "2024-03-01"].')
+            raise QueryRefused('periods: each one is a pair of days, ["2024-02-23", "2024-03-01"].')
 
 
 def _day(text: str) -> date:
@@ -319,7 +318,7 @@ def _day(text: str) -> date:
             return datetime.strptime(text, form).date()
         except ValueError:
             continue
-    raise BadQuery(f'periods: "{text}" is not a day (YYYY-MM-DD).')
+    raise QueryRefused(f'periods: "{text}" is not a day (YYYY-MM-DD).')
 
 
 @dataclass
@@ -343,7 +342,7 @@ class _Compiler:
         for prefix, table in self.tables.items():
             if name.startswith(prefix + "."):
                 return table, name.removeprefix(prefix + ".")
-        raise BadQuery(f'Field "{name}" does not exist', 1029)
+        raise QueryRefused(f'Field "{name}" does not exist', 1029)
 
     def stored(self, table: Table, id: str) -> pl.Expr:
         """The column of a dimension, noted as needed."""
@@ -369,15 +368,15 @@ class _Compiler:
 
     def dimension(self, name: Any) -> _Value:
         if not isinstance(name, str):
-            raise BadQuery(f"A field's name was expected, not {json.dumps(name)}.")
+            raise QueryRefused(f"A field's name was expected, not {json.dumps(name)}.")
         value = self.global_field(name)
         if value is not None:
             return value
         table, id = self.named(name)
         if id in table.metrics:
-            raise BadQuery(f'"{name}" is a metric, it cannot stand here.')
+            raise QueryRefused(f'"{name}" is a metric, it cannot stand here.')
         if id not in table.fields:
-            raise BadQuery(f'Field "{name}" does not exist', 1029)
+            raise QueryRefused(f'Field "{name}" does not exist', 1029)
         found = table.fields[id]
         labels = (found.name, id, name)
         if found.multiple:
@@ -388,8 +387,8 @@ class _Compiler:
         table, id = self.named(name)
         if id not in table.metrics:
             if id in table.fields:
-                raise BadQuery(f'"{name}" is not a metric.')
-            raise BadQuery(f'Field "{name}" does not exist', 1029)
+                raise QueryRefused(f'"{name}" is not a metric.')
+            raise QueryRefused(f'Field "{name}" does not exist', 1029)
         found = table.metrics[id]
         self.needs[table.prefix].parts.update(found.parts)
         parts = [pl.col(_alias(table, f"#{part}")) for part in found.parts]
@@ -410,7 +409,7 @@ class _Compiler:
             return self.dimension(node["field"])
         name, args = _function(node)
         if name in _AGGREGATES:
-            raise BadQuery(f'The function "{name}" makes a metric, it cannot stand here.')
+            raise QueryRefused(f'The function "{name}" makes a metric, it cannot stand here.')
         return _apply(name, [self.row(arg) for arg in args])
 
     def aggregate(self, node: Any, mask: pl.Expr | None = None) -> _Value:
@@ -418,7 +417,7 @@ class _Compiler:
         if isinstance(node, str):
             return self.metric(node, mask)
         if not isinstance(node, dict):
-            raise BadQuery(f"A metric was expected, not {json.dumps(node)}.")
+            raise QueryRefused(f"A metric was expected, not {json.dumps(node)}.")
         if "filters" in node:
             mask = self.condition(node["filters"], self.row)
             node = {key: value for key, value in node.items() if key != "filters"}
@@ -433,7 +432,7 @@ class _Compiler:
         if name == "count" and not args:
             return _Value(pl.len() if mask is None else mask.sum(), "integer", aggregated=True)
         if args and isinstance(args[0], dict) and "literal" in args[0]:
-            raise BadQuery(f'The function "{name}" works on a field, not on a constant.')
+            raise QueryRefused(f'The function "{name}" works on a field, not on a constant.')
         values = [self.row(arg) for arg in args]
         for value in values:
             self.unnest(value)
@@ -442,7 +441,7 @@ class _Compiler:
     def unnest(self, value: _Value) -> None:
         if value.graph is not None:
             if self.graph is not None and self.graph is not value.graph:
-                raise BadQuery("More than one multiple field is requested.", 1028)
+                raise QueryRefused("More than one multiple field is requested.", 1028)
             self.graph = value.graph
 
     def column(self, kind: Literal["dimensions", "metrics"], node: Any) -> Column:
@@ -461,7 +460,7 @@ class _Compiler:
         verbose, slug, collection_slug = value.labels or (written, written, written)
         if isinstance(node, dict) and "name" in node:
             if not isinstance(node["name"], str):
-                raise BadQuery(f"{kind}: a name is a text.")
+                raise QueryRefused(f"{kind}: a name is a text.")
             verbose = slug = collection_slug = node["name"]
         return Column(kind, value.expr, value.type, verbose, slug, collection_slug, ranges)
 
@@ -484,13 +483,13 @@ class _Compiler:
     def condition(self, node: Any, value_of: Callable[[Any], _Value]) -> pl.Expr:
         """A filter tree as a boolean expression; `value_of` compiles its fields."""
         if not isinstance(node, dict) or not node:
-            raise BadQuery("filters: an object was expected.")
+            raise QueryRefused("filters: an object was expected.")
         for word in ("and", "or"):
             if word in node:
                 _keys(node, "filters", (word,), ())
                 parts = [self.condition(part, value_of) for part in _list(node[word], word)]
                 if not parts:
-                    raise BadQuery(f'filters: "{word}" needs at least one condition.')
+                    raise QueryRefused(f'filters: "{word}" needs at least one condition.')
                 return pl.all_horizontal(parts) if word == "and" else pl.any_horizontal(parts)
         if "not" in node:
             _keys(node, "filters", ("not",), ())
@@ -501,7 +500,7 @@ class _Compiler:
     def leaf(self, node: dict, value: _Value) -> pl.Expr:
         predicate = node.get("predicate", "eq")
         if not isinstance(predicate, str):
-            raise BadQuery("filters: a predicate is a word.")
+            raise QueryRefused("filters: a predicate is a word.")
         if value.graph is None:
             return _test(predicate, value.type, node, self.dialect)(value.expr)
         quantifier, _, single = predicate.partition(".")
@@ -509,7 +508,7 @@ class _Compiler:
             _test("exists", value.type, node, self.dialect)
             return self.link_test(value.graph, "any", lambda url: pl.lit(True))
         if quantifier not in ("any", "all") or not single:
-            raise BadQuery(f'The multiple field "{GRAPH}" needs a predicate that begins with "any." or "all.".')
+            raise QueryRefused(f'The multiple field "{GRAPH}" needs a predicate that begins with "any." or "all.".')
         return self.link_test(
             value.graph,
             "any" if quantifier == "any" else "all",
@@ -525,9 +524,7 @@ class _Compiler:
 
     # -- sort
 
-    def sort(
-        self, node: Any, columns: list[Column], dimensions: list, metrics: list
-    ) -> tuple[tuple[str, bool], ...]:
+    def sort(self, node: Any, columns: list[Column], dimensions: list, metrics: list) -> tuple[tuple[str, bool], ...]:
         """Sort keys as (column name, descending)."""
         keys = []
         for key in _list(node or [], "sort"):
@@ -537,19 +534,19 @@ class _Compiler:
             order = key.get("order", "asc")
             kind = key.get("type", "dimensions")
             if order not in ("asc", "desc") or kind not in ("dimensions", "metrics"):
-                raise BadQuery("sort: type is dimensions or metrics, order is asc or desc.")
+                raise QueryRefused("sort: type is dimensions or metrics, order is asc or desc.")
             if "field" in key:
                 if not self.dialect.sort_by_field:
-                    raise BadQuery('sort: "field" is not a valid field.')
+                    raise QueryRefused('sort: "field" is not a valid field.')
                 requested = [*dimensions, *metrics]
                 if key["field"] not in requested:
-                    raise BadQuery("sort: the field is not among the dimensions and metrics.")
+                    raise QueryRefused("sort: the field is not among the dimensions and metrics.")
                 position = requested.index(key["field"])
             else:
                 size = len(dimensions) if kind == "dimensions" else len(metrics)
                 index = key.get("index")
                 if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < size:
-                    raise BadQuery(f"sort: there is no {kind} number {json.dumps(index)}.")
+                    raise QueryRefused(f"sort: there is no {kind} number {json.dumps(index)}.")
                 position = index if kind == "dimensions" else len(dimensions) + index
             keys.append((f"c{position}", order == "desc"))
         return tuple(keys)
@@ -583,7 +580,7 @@ def _type_of(value: Any) -> str:
         case str():
             return "string"
         case _:
-            raise BadQuery(f"{json.dumps(value)} is not a value one can compare with.")
+            raise QueryRefused(f"{json.dumps(value)} is not a value one can compare with.")
 
 
 def _function(node: dict) -> tuple[str, list]:
@@ -594,19 +591,19 @@ def _function(node: dict) -> tuple[str, list]:
     else:
         rest = [key for key in node if key != "name"]
         if len(rest) != 1:
-            raise BadQuery(f"{json.dumps(node)} is neither a field nor a function.")
+            raise QueryRefused(f"{json.dumps(node)} is neither a field nor a function.")
         name, args = rest[0], [node[rest[0]]]
     if name in _UNKNOWN_SHAPE:
-        raise BadQuery(f'The function "{name}" exists, but its results are not known well enough to simulate them.')
+        raise QueryRefused(f'The function "{name}" exists, but its results are not known well enough to simulate them.')
     if name not in _AGGREGATES and name not in _FUNCTIONS:
-        raise BadQuery(f"Unknown function {json.dumps(name)}.")
+        raise QueryRefused(f"Unknown function {json.dumps(name)}.")
     return name, args
 
 
 def _bucketed(value: _Value, ranges: Any) -> tuple[_Value, tuple[dict[str, Any], ...]]:
     """The number of the first range that holds the value (from included, to excluded), or null."""
     if value.type not in NUMBERS:
-        raise BadQuery("ranges: only for numbers.")
+        raise QueryRefused("ranges: only for numbers.")
     bucket = pl.lit(None, pl.Int64)
     for number, each in reversed(list(enumerate(_list(ranges, "ranges")))):
         _keys(each, "ranges", (), ("from", "to"))
@@ -614,7 +611,7 @@ def _bucketed(value: _Value, ranges: Any) -> tuple[_Value, tuple[dict[str, Any],
         for key, test in (("from", pl.Expr.ge), ("to", pl.Expr.lt)):
             if key in each:
                 if _type_of(each[key]) not in NUMBERS:
-                    raise BadQuery("ranges: from and to are numbers.")
+                    raise QueryRefused("ranges: from and to are numbers.")
                 inside = inside & test(value.expr, each[key])
         bucket = pl.when(inside).then(pl.lit(number)).otherwise(bucket)
     return _Value(bucket, "range", labels=value.labels), tuple(ranges)
@@ -652,16 +649,16 @@ def _test(predicate: str, type: str, node: dict, dialect: Dialect) -> Callable[[
     """The condition that a leaf of a filter puts on a value of the given type."""
     if predicate == "exists":
         if "value" in node:
-            raise BadQuery('The predicate "exists" takes no value.')
+            raise QueryRefused('The predicate "exists" takes no value.')
         return pl.Expr.is_not_null
     if predicate not in _PREDICATES and predicate != "between" and not (predicate == "in" and dialect.allow_in):
-        raise BadQuery(f'Unknown predicate "{predicate}".')
+        raise QueryRefused(f'Unknown predicate "{predicate}".')
     if "value" not in node:
-        raise BadQuery(f'The predicate "{predicate}" needs a value.')
+        raise QueryRefused(f'The predicate "{predicate}" needs a value.')
     wanted = node["value"]
     allowed = _PREDICATES[predicate][0] if predicate in _PREDICATES else _ORDERED if predicate == "between" else None
     if allowed is not None and type not in allowed:
-        raise BadQuery(f'The predicate "{predicate}" cannot be used on a field of type {type}.')
+        raise QueryRefused(f'The predicate "{predicate}" cannot be used on a field of type {type}.')
     if predicate == "between":
         low, high = _pair(wanted, type)
         return lambda value: value.is_between(low, high)
@@ -677,7 +674,7 @@ def _test(predicate: str, type: str, node: dict, dialect: Dialect) -> Callable[[
 
 def _pair(wanted: Any, type: str) -> tuple[Any, Any]:
     if not isinstance(wanted, list) or len(wanted) != 2:
-        raise BadQuery('The predicate "between" needs two values.')
+        raise QueryRefused('The predicate "between" needs two values.')
     return _comparable(wanted[0], type), _comparable(wanted[1], type)
 
 
@@ -686,7 +683,7 @@ def _comparable(value: Any, type: str) -> Any:
     given = _type_of(value)
     same = given in NUMBERS if type in NUMBERS else given == ("boolean" if type == "boolean" else "string")
     if not same:
-        raise BadQuery(f"{json.dumps(value)} cannot be compared with a field of type {type}.")
+        raise QueryRefused(f"{json.dumps(value)} cannot be compared with a field of type {type}.")
     return value
 
 
@@ -694,17 +691,17 @@ def _check_regex(pattern: str) -> None:
     try:
         pl.Series([""]).str.contains(pattern)
     except pl.exceptions.ComputeError as error:
-        raise BadQuery(f"Badly formatted regex in query: {pattern}", 1057) from error
+        raise QueryRefused(f"Badly formatted regex in query: {pattern}", 1057) from error
 
 
 def _number(values: list[_Value], name: str) -> None:
     if any(value.type not in NUMBERS for value in values):
-        raise BadQuery(f'The function "{name}" works on numbers.')
+        raise QueryRefused(f'The function "{name}" works on numbers.')
 
 
 def _exact(values: list, count: int, name: str) -> None:
     if len(values) != count:
-        raise BadQuery(f'The function "{name}" takes {count} argument(s), not {len(values)}.')
+        raise QueryRefused(f'The function "{name}" takes {count} argument(s), not {len(values)}.')
 
 
 # name -> (number of arguments or None, type of the result or None for the first argument's, expression)
@@ -723,10 +720,9 @@ _FUNCTIONS: dict[str, tuple[int | None, str | None, Callable[..., pl.Expr]]] = {
     "if_not_exists": (2, None, lambda value, other: pl.coalesce(value, other)),
     "concat": (None, "string", lambda *texts: pl.concat_str(*texts)),
 }
-_UNKNOWN_SHAPE = (
-    "date year month year_month first_day_of_week first_day_of_month year_week_number_starting_monday"
-    " year_week_number_starting_sunday http_code_family http_code_quality to_json_string first"
-).split()
+_UNKNOWN_SHAPE: tuple[str, ...] = ("date", "year", "month", "year_month", "first_day_of_week", "first_day_of_month")
+_UNKNOWN_SHAPE += ("year_week_number_starting_monday", "year_week_number_starting_sunday")
+_UNKNOWN_SHAPE += ("http_code_family", "http_code_quality", "to_json_string", "first")
 _AGGREGATES: dict[str, int] = {
     **dict.fromkeys(("sum", "avg", "min", "max", "count_distinct", "count_distinct_approx"), 1),
     **dict.fromkeys(("count_true", "count_false", "count_null"), 1),
@@ -741,20 +737,20 @@ def _apply(name: str, values: list[_Value]) -> _Value:
     if count is not None:
         _exact(values, count, name)
     elif not values:
-        raise BadQuery(f'The function "{name}" needs arguments.')
+        raise QueryRefused(f'The function "{name}" needs arguments.')
     if any(value.graph is not None for value in values):
-        raise BadQuery(f'The multiple field "{GRAPH}" cannot be an argument of "{name}".')
+        raise QueryRefused(f'The multiple field "{GRAPH}" cannot be an argument of "{name}".')
     if name in ("add", "sub", "mul", "div"):
         _number(values, name)
     if name in _COMPARE:
         left, right = ("number" if value.type in NUMBERS else value.type for value in values)
         if left != right and {left, right} - set(_TEXT) - {"date"}:
-            raise BadQuery(f'The function "{name}" cannot compare {values[0].type} with {values[1].type}.')
+            raise QueryRefused(f'The function "{name}" cannot compare {values[0].type} with {values[1].type}.')
     tests = values if name in ("and", "or", "not") else values[:1] if name == "if" else []
     if any(test.type != "boolean" for test in tests):
-        raise BadQuery(f'The function "{name}" works on booleans.')
+        raise QueryRefused(f'The function "{name}" works on booleans.')
     if name == "concat" and any(value.type not in _TEXT for value in values):
-        raise BadQuery('The function "concat" works on texts.')
+        raise QueryRefused('The function "concat" works on texts.')
     result = values[1].type if type == "second" else type or values[0].type
     if name in ("add", "sub", "mul") and any(value.type == "float" for value in values):
         result = "float"
@@ -770,7 +766,7 @@ def _aggregated(name: str, values: list[_Value], mask: pl.Expr | None, dialect: 
     if name in ("sum", "avg", "weighted_avg", "count_gt", "count_gte", "count_lt", "count_lte"):
         _number(values, name)
     if name in ("count_true", "count_false") and values[0].type != "boolean":
-        raise BadQuery(f'The function "{name}" works on booleans.')
+        raise QueryRefused(f'The function "{name}" works on booleans.')
     match name:
         case "sum":
             expr = pl.when(over.count() > 0).then(over.sum()).otherwise(pl.lit(dialect.empty_sum))
@@ -793,8 +789,7 @@ def _aggregated(name: str, values: list[_Value], mask: pl.Expr | None, dialect: 
             expr = over.null_count()
         case _:
             if values[1].type not in NUMBERS and values[1].type != values[0].type:
-                raise BadQuery(f'The function "{name}" compares values of one type.')
+                raise QueryRefused(f'The function "{name}" compares values of one type.')
             met = _COMPARE[name.removeprefix("count_")](values[0].expr, values[1].expr)
             expr = (met if mask is None else met.filter(mask)).sum()
     return _Value(expr, kind, aggregated=True)
-

@@ -66,9 +66,7 @@ CRAWL_FIELDS = (
     Field("url_exists_crawl", "URL Exists in Crawl", "boolean", _URL.is_not_null()),
     _column("segments.pagetype.value", "pagetype", "tree", "pagetype", "segments"),
     Field("segments.pagetype.depth_1", "pagetype Level 1", "string", _LEVELS.list.get(0), "segments"),
-    Field(
-        "segments.pagetype.depth_2", "pagetype Level 2", "string", _LEVELS.list.get(1, null_on_oob=True), "segments"
-    ),
+    Field("segments.pagetype.depth_2", "pagetype Level 2", "string", _LEVELS.list.get(1, null_on_oob=True), "segments"),
     _column("compliant.is_compliant", "Is Compliant", "boolean", "compliant", "compliant"),
     _column("indexable.is_indexable", "Is Indexable", "boolean", "compliant", "compliant"),
     _column("compliant.main_reason", "Non-Indexable Main Reason", "string", "reason", "compliant"),
@@ -107,7 +105,11 @@ SEARCH_METRICS = (
     Metric("count_impressions", "Impressions", "integer", ("impressions",), lambda shown: shown.sum()),
     Metric("count_clicks", "Clicks", "integer", ("clicks",), lambda clicks: clicks.sum()),
     Metric(
-        "ctr", "CTR", "float", ("clicks", "impressions"), lambda clicks, shown: _ratio(100.0 * clicks.sum(), shown.sum())
+        "ctr",
+        "CTR",
+        "float",
+        ("clicks", "impressions"),
+        lambda clicks, shown: _ratio(100.0 * clicks.sum(), shown.sum()),
     ),
     Metric(
         "avg_position",
@@ -178,9 +180,7 @@ def crawl_fields(site: Site, links_graph: bool = True) -> tuple[Field, ...]:
     """The fields that this crawl has."""
     columns = set(site.pages.columns)
     return tuple(
-        f
-        for f in CRAWL_FIELDS
-        if columns.issuperset(f.value.meta.root_names()) and (links_graph or f.id != GRAPH)
+        f for f in CRAWL_FIELDS if columns.issuperset(f.value.meta.root_names()) and (links_graph or f.id != GRAPH)
     )
 
 
@@ -240,8 +240,7 @@ def search_rows(search: pl.DataFrame, days: list[date], needs: Needs) -> pl.Data
     sums = [pl.col("impressions", "clicks", "weighted").sum(), pl.col("url").first().alias("ranked_url")]
     if "keywords" in needs.parts:
         sums.append(pl.col("keyword").unique().alias("keywords"))
-    grouped = rows.filter(pl.col("impressions") > 0).group_by(dimensions, maintain_order=True).agg(sums)
-    return grouped
+    return rows.filter(pl.col("impressions") > 0).group_by(dimensions, maintain_order=True).agg(sums)
 
 
 def _numbers(search: pl.DataFrame, impressions: np.ndarray, clicks: np.ndarray) -> pl.DataFrame:
@@ -258,9 +257,9 @@ WEEKDAYS = (1.1, 1.15, 1.1, 1.05, 1.0, 0.75, 0.85)  # Monday first; people searc
 def _one_day(search: pl.DataFrame, day: date) -> tuple[np.ndarray, np.ndarray]:
     """Impressions and clicks of every row on one day: whole numbers around the row's mean, the same every time."""
     row = np.arange(len(search), dtype=np.uint64)
-    mixed = (row * np.uint64(0x9E3779B97F4A7C15) + np.uint64(day.toordinal() * 0xBF58476D1CE4E5B9 % 2**64)) >> np.uint64(
-        32
-    )
+    mixed = (
+        row * np.uint64(0x9E3779B97F4A7C15) + np.uint64(day.toordinal() * 0xBF58476D1CE4E5B9 % 2**64)
+    ) >> np.uint64(32)
     chance = mixed / 2**32
     impressions = (search["impressions"].to_numpy() * WEEKDAYS[day.weekday()] * (0.8 + 0.4 * chance) + chance).astype(
         np.int64
@@ -276,8 +275,7 @@ _GROUP_NAMES = {"main": "Main", "url": "URL", "js": "JavaScript", "search_consol
 
 def describe(collection: Collection) -> dict:
     """The data model of a collection, as `GET .../collections/{id}` answers."""
-    items = [*collection.fields, *collection.metrics]
-    groups = list(dict.fromkeys(f.group for f in collection.fields))
+    groups = list(dict.fromkeys(item.group for item in collection.fields))
     dataset = {
         "id": "main",
         "name": "Main",
@@ -285,32 +283,42 @@ def describe(collection: Collection) -> dict:
         "multiple": False,
         "suggested_operations": [],
         "groups": [{"id": group, "name": _GROUP_NAMES.get(group, group.capitalize())} for group in groups],
-        "fields": [_field_json(item) for item in items],
+        "fields": [_dimension_json(item) for item in collection.fields] + [_metric_json(m) for m in collection.metrics],
     }
     days = {"date_start": collection.start, "date_end": collection.end}
     metadata = {key: day and day.isoformat() for key, day in days.items()}
     return {"datasets": [dataset], "metadata": {**metadata, "date_last_modified": None, "config": {}}}
 
 
-def _field_json(item: Field | Metric) -> dict:
-    dimension = isinstance(item, Field)
-    permissions = ["select", "filters", "filters_exist", "sort"] if dimension else ["select", "sort"]
-    if dimension:
-        permissions.append("agg:numerical" if item.type in NUMBERS else "agg:categorical")
+def _dimension_json(item: Field) -> dict:
+    aggregate = "agg:numerical" if item.type in NUMBERS else "agg:categorical"
     return {
+        **_FIELD_JSON,
         "id": item.id,
         "name": item.name,
         "type": item.type,
-        "subtype": None,
-        "kind": "dimension" if dimension else "metric",
-        "multiple": dimension and item.multiple,
-        "group": item.group if dimension else "main",
-        "permissions": permissions,
-        "deprecated": False,
-        "global_field": item.id == "url" or item.id.startswith("segments."),
-        "api_only": False,
-        "optional": False,
-        "suggestion": False,
-        "aliases": [],
-        "meta": {"required_fields": []},
+        "kind": "dimension",
+        "multiple": item.multiple,
+        "group": item.group,
+        "permissions": ["select", "filters", "filters_exist", "sort", aggregate],
+        "global_field": item.id in ("url", "host", "protocol") or item.id.startswith("segments."),
     }
+
+
+def _metric_json(item: Metric) -> dict:
+    return {**_FIELD_JSON, "id": item.id, "name": item.name, "type": item.type, "kind": "metric"}
+
+
+_FIELD_JSON: dict = {
+    "subtype": None,
+    "multiple": False,
+    "group": "main",
+    "permissions": ["select", "sort"],
+    "deprecated": False,
+    "global_field": False,
+    "api_only": False,
+    "optional": False,
+    "suggestion": False,
+    "aliases": [],
+    "meta": {"required_fields": []},
+}

@@ -25,21 +25,25 @@ from pipulate.errors import Invalid
 
 MIN_LINKS = 500
 
-ADJECTIVES = (
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+ADJECTIVES = _words(
     "amber bold calm dusky early fresh green hardy ivory jade keen light mellow noble olive plain quiet rustic"
     " silver tidy urban vivid warm young"
-).split()
-NOUNS = (
+)
+NOUNS = _words(
     "apron basket chair drill easel flask glove hammock iron jacket kettle lamp mirror needle oven pillow quilt rug"
     " sofa table umbrella vase wardrobe zipper"
-).split()
-DEPARTMENTS = (
-    "garden kitchen bedroom workshop office bathroom outdoor lighting textiles storage children pets sports music"
-    " books"
-).split()
-MAIN_PAGES = (
+)
+DEPARTMENTS = _words(
+    "garden kitchen bedroom workshop office bathroom outdoor lighting textiles storage children pets sports music books"
+)
+MAIN_PAGES = _words(
     "about contact delivery returns terms privacy careers press stores help gift-cards sustainability newsletter"
-).split()
+)
 PER_LISTING = 24  # products on one listing page
 PER_INDEX = 12  # articles on one page of the blog's index
 COUNTRIES = ("usa", "gbr", "fra", "deu")
@@ -279,7 +283,9 @@ def _flaws(shop: _Shop, products: Positions) -> None:
         for _ in range(2):
             shop.link(shop.rng.choice(writers, len(pages)), pages)
     amount = shop.share(0.02)
-    shop.add("orphan", [f"/archive/{_name(11 * n)}-{n}.html" for n in range(amount)], [_title(11 * n) for n in range(amount)])
+    shop.add(
+        "orphan", [f"/archive/{_name(11 * n)}-{n}.html" for n in range(amount)], [_title(11 * n) for n in range(amount)]
+    )
     shop.link(products[:2], products[:2])
     nowhere = shop.add("unfetched", [""])
     shop.urls[-1] = ""

@@ -277,23 +277,27 @@ class _Folder:
         redirect = [urls[self.redirects[p]] if p in self.redirects else None for p in range(len(urls))]
         codes = [301 if redirect[page] else self.code(url) for page, url in enumerate(urls)]
         types = [_content_type(url) if code in (200, 301) else None for url, code in zip(urls, codes, strict=True)]
-        return pl.DataFrame(
-            {
-                "url": urls,
-                "title": pl.Series([document.title for document in documents], dtype=pl.String),
-                "http_code": codes,
-                "content_type": pl.Series(types, dtype=pl.String),
-                "byte_size": [self.files.get(url, 0) for url in urls],
-                "noindex": [document.noindex for document in documents],
-                "pagetype": [self.pagetype(url) for url in urls],
-                "canonical": pl.Series(
-                    [None if to is None else to == url for to, url in zip(canonical, urls, strict=True)],
-                    dtype=pl.Boolean,
-                ),
-                "canonical_url": pl.Series(canonical, dtype=pl.String),
-                "redirect_url": pl.Series(redirect, dtype=pl.String),
-            }
-        ).with_columns(reason=reason()).with_columns(compliant=pl.col("reason") == "Indexable")
+        return (
+            pl.DataFrame(
+                {
+                    "url": urls,
+                    "title": pl.Series([document.title for document in documents], dtype=pl.String),
+                    "http_code": codes,
+                    "content_type": pl.Series(types, dtype=pl.String),
+                    "byte_size": [self.files.get(url, 0) for url in urls],
+                    "noindex": [document.noindex for document in documents],
+                    "pagetype": [self.pagetype(url) for url in urls],
+                    "canonical": pl.Series(
+                        [None if to is None else to == url for to, url in zip(canonical, urls, strict=True)],
+                        dtype=pl.Boolean,
+                    ),
+                    "canonical_url": pl.Series(canonical, dtype=pl.String),
+                    "redirect_url": pl.Series(redirect, dtype=pl.String),
+                }
+            )
+            .with_columns(reason=reason())
+            .with_columns(compliant=pl.col("reason") == "Indexable")
+        )
 
     def code(self, url: str) -> int:
         """200 for a file, 404 for what the folder lacks, 0 for a file with a query: only a server could answer."""
@@ -314,7 +318,7 @@ _NOTHING = Document()
 def _clean(href: str) -> str:
     """An address as browsers read it: no white space around, no line breaks or tabs within, "/" for "\\\\"."""
     href = re.sub(r"[\t\r\n]", "", href.strip())
-    path, mark, rest = (href.partition("?") if "?" in href else href.partition("#"))
+    path, mark, rest = href.partition("?") if "?" in href else href.partition("#")
     return path.replace("\\\\", "/") + mark + rest
 
 
