@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fasthtml.common import FT, Button, FastHTML, Form, Input, Li, Link, P, Script, Span, Ul
+from fasthtml.common import FT, Button, FastHTML, Form, Input, Li, P, Script, Span, Ul
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -172,11 +172,7 @@ class ListApp:
         """Add the list's page, acts and menu entry."""
         store: Store = app.state.store
         app.state.menu.setdefault("Apps", []).append((self.title, self.path))
-        files = (
-            Link(rel="stylesheet", href="/static/lists.css"),
-            Script(src="/static/vendor/sortable.min.js", defer=True),
-            Script(src="/static/lists.js", defer=True),
-        )
+        scripts = (Script(src="/static/vendor/sortable.min.js", defer=True), Script(src="/static/lists.js", defer=True))
 
         def whole(status: int = 200, error: str = "", typed: str = "") -> Any:
             form = self.form(error, typed)
@@ -191,7 +187,7 @@ class ListApp:
                 P(self.about.split(". ")[0] + ".", cls="lead"),
                 self.form(),
                 self.list(store),
-                *files,
+                *scripts,
                 about=self.about,
             )
 

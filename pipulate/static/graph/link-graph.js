@@ -35,7 +35,7 @@ class LinkGraph extends HTMLElement {
       if (this.isConnected) await this.begin(graph);
     } catch (error) {
       this.say(`The picture cannot be shown: ${error.message}`);
-      throw error;
+      console.error(error);
     }
   }
 
@@ -65,7 +65,7 @@ class LinkGraph extends HTMLElement {
       "aria-expanded": "false", "aria-controls": "found", "aria-autocomplete": "list", autocomplete: "off", spellcheck: "false" }));
     part("found", make("ul", { id: "found", role: "listbox", "aria-label": "Pages found", hidden: true }));
     part("form", make("form", { class: "choices", onsubmit: (event) => event.preventDefault() }));
-    part("legend", make("ul", { class: "legend" }));
+    part("legend", make("ul", { class: "legend", "aria-label": "Legend" }));
     part("hubs", make("ul", { class: "hubs", "aria-label": "Most linked pages in view" }));
     part("side", make("aside", { class: "panel", "aria-label": "The chosen page", hidden: true }));
     part("rows", make("div", { class: "table" }));

@@ -145,6 +145,7 @@ export class Stage {
     this.layers[name]?.bitmap.close();
     this.layers[name] = { view, bitmap };
     this.timings[done ? name : `${name}Preview`] = performance.now() - view.asked;
+    if (this.layers.links && this.layers.points) this.timings.first ??= performance.now(); // since the page was asked for
     if (name === "points") {
       this.busy = false;
       if (this.again) this.lookAtPoints();
