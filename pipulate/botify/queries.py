@@ -22,7 +22,7 @@ its Swagger file, and requests seen to work.
 import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from pipulate.botify.urls import check_slug, slug_date
@@ -216,7 +216,7 @@ def search_period(slug: str, first: date | None = None, last: date | None = None
     end = slug_date(slug)
     if last is not None:
         end = min(end, last)
-    start = end - timedelta(days=SEARCH_DAYS - 1)
+    start = date.fromordinal(max(1, end.toordinal() - SEARCH_DAYS + 1))
     if first is not None:
         start = max(start, first)
     return (start, end) if start <= end else None

@@ -1,0 +1,203 @@
+"""What is a Botify project's address, and where its files go."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipulate.botify import urls
+from pipulate.botify.errors import NotBotifyUrl
+from pipulate.botify.urls import Place
+from pipulate.errors import Invalid
+
+GOOD = [
+    ("https://app.botify.com/acme/shop/", None),
+    ("https://app.botify.com/acme/shop", None),
+    ("  https://app.botify.com/acme/shop/\n", None),
+    ("http://app.botify.com/acme/shop/", None),
+    ("HTTPS://APP.BOTIFY.COM/acme/shop/", None),
+    ("https://app.botify.com:443/acme/shop/", None),
+    ("app.botify.com/acme/shop", None),
+    ("https://app.botify.com//acme//shop//", None),
+    ("https://app.botify.com/acme/shop/20240301/", "20240301"),
+    ("https://app.botify.com/acme/shop/20240101-2", "20240101-2"),
+    ("https://app.botify.com/acme/shop/20240301/explorer?x=1#top", "20240301"),
+    ("https://app.botify.com/acme/shop/crawl?analysisSlug=20250413&comparisonAnalysisSlug=20250330", "20250413"),
+    ("https://app.botify.com/acme/shop/crawl?analysisSlug=latest", None),
+    ("https://app.botify.com/acme/shop/crawl?comparisonAnalysisSlug=20250330", None),
+    ("https://app.botify.com/acme/shop/settings/general", None),
+    ("https://app.botify.com/acme/shop/2024030", None),
+    ("https://app.botify.com/acme/shop/20240301-0", None),
+]
+
+BAD = [
+    ("", "No address"),
+    ("   ", "No address"),
+    ("hello", "not the Botify application"),
+    ("https://evilbotify.com/acme/shop/", "not the Botify application"),
+    ("https://app.botify.com.evil.example/acme/shop/", "not the Botify application"),
+    ("https://app.botify.com@evil.example/acme/shop/", "contains an @"),
+    ("https://user:secret@app.botify.com/acme/shop/", "contains an @"),
+    ("https://botify.com/acme/shop/", "not the Botify application"),
+    ("https://www.botify.com/blog/some-post", "not the Botify application"),
+    ("https://api.botify.com/v1/projects", "not the Botify application"),
+    ("https://app.botify.com:8443/acme/shop/", "not the Botify application"),
+    ("https://app.botify.com:port/acme/shop/", "not a valid address"),
+    ("https://[::1/acme/shop/", "not a valid address"),
+    ("javascript://app.botify.com/acme/shop/", "instead of https"),
+    ("file:///acme/shop/", "instead of https"),
+    ("https://app.botify.com/", "names no project"),
+    ("https://app.botify.com/acme/", "names no project"),
+    ("https://app.botify.com/account/tokens", "names no project"),
+    ("https://app.botify.com/../shop/", "cannot be the name"),
+    ("https://app.botify.com/acme/..", "cannot be the name"),
+    ("https://app.botify.com/acme/%2e%2e/", "cannot be the name"),
+    ("https://app.botify.com/acme/a..b/", "cannot be the name"),
+    ("https://app.botify.com/acme/.hidden/", "cannot be the name"),
+    ("https://app.botify.com/acme/x%2fy/", "cannot be the name"),
+    ("https://app.botify.com/acme/shop:x/", "cannot be the name"),
+    ("https://app.botify.com/acme\\shop/", "never have"),
+    ("https://app.botify.com/acme/my shop/", "never have"),
+    ("https://app.botify.com/acme/shöp/", "never have"),
+    ("https://app.botify.com/acme/sh\x00op/", "never have"),
+    ("https://app.botify.com/acme/sh\top/", "never have"),
+    ("https://app.botify.com/acme/" + "x" * 101, "cannot be the name"),
+]
+
+
+@pytest.mark.parametrize(("text", "analysis"), GOOD)
+def test_any_form_of_a_projects_address_is_understood(text: str, analysis: str | None) -> None:
+    """Organisation, project, and the analysis if the address names one; cleaning leaves the project."""
+    assert urls.parse(text) == Place("acme", "shop", analysis)
+    assert urls.clean(text) == "https://app.botify.com/acme/shop/"
+
+
+@pytest.mark.parametrize(("text", "says"), BAD)
+def test_everything_else_is_refused_with_a_reason(text: str, says: str) -> None:
+    """Foreign hosts, disguised ones, and names that could leave their folder; the message shows how it should look."""
+    with pytest.raises(NotBotifyUrl, match=says) as caught:
+        urls.parse(text)
+    assert isinstance(caught.value, Invalid) and caught.value.status == 422
+
+
+NAMES = st.from_regex(urls.NAME, fullmatch=True).filter(lambda n: ".." not in n and n not in urls._OTHER_PATHS)
+SLUGS = st.dates(date(1000, 1, 1)).flatmap(
+    lambda d: st.sampled_from([d.strftime("%Y%m%d"), f"{d.strftime('%Y%m%d')}-2", f"{d.strftime('%Y%m%d')}-11"])
+)
+
+
+@given(NAMES, NAMES, SLUGS)
+def test_cleaning_and_parsing_are_inverse(org: str, project: str, slug: str) -> None:
+    """Any names that may be, dotted ones too."""
+    address = f"https://app.botify.com/{org}/{project}/{slug}/"
+    assert urls.parse(address) == Place(org, project, slug)
+    assert urls.parse(urls.clean(address)) == Place(org, project, None)
+    assert urls.clean(urls.clean(address)) == urls.clean(address)
+
+
+@given(st.text(max_size=60) | st.text("abc./\\%@:?#=-_ \0", max_size=40).map(lambda t: f"https://app.botify.com/{t}"))
+def test_any_text_is_an_answer_or_a_clear_refusal(text: str) -> None:
+    """And whatever is accepted stays inside its folder."""
+    try:
+        place = urls.parse(text)
+    except NotBotifyUrl:
+        return
+    path = urls.paths(Path("/downloads"), place.org, place.project, place.analysis or "20240301").links
+    assert path.resolve().is_relative_to("/downloads/link-graph") and len(path.parts) == 6
+
+
+@pytest.mark.parametrize(
+    ("slug", "day"),
+    [("20240301", date(2024, 3, 1)), ("20240101-2", date(2024, 1, 1)), ("20240101-12", date(2024, 1, 1))],
+)
+def test_day_of_a_slug(slug: str, day: date) -> None:
+    """The first eight characters, however many crawls that day had."""
+    assert urls.slug_date(slug) == day
+
+
+@pytest.mark.parametrize(
+    "slug",
+    ["", "2024030", "202403011", "20240301-", "20240301-x", "20240301-2-3", "20241301", "../20240301", "20240301\n"],
+)
+def test_what_is_no_slug(slug: str) -> None:
+    """Neither a file name nor a date is made of it."""
+    with pytest.raises(NotBotifyUrl):
+        urls.slug_date(slug)
+
+
+def test_slugs_sort_by_day_then_number() -> None:
+    """-10 comes after -2."""
+    order = ["20231231-3", "20240101", "20240101-2", "20240101-10", "20240102"]
+    mixed = ["20240101-10", "20240102", "20240101", "20231231-3", "20240101-2"]
+    assert sorted(mixed, key=urls.slug_order) == order
+
+
+def test_file_names() -> None:
+    """The names that downloads and links in the page rely on."""
+    links, meta = urls.paths(Path("downloads"), "acme", "shop.example", "20240101-2")
+    assert links == Path("downloads/link-graph/acme/shop.example/shop.example_20240101-2_links.csv")
+    assert meta == Path("downloads/link-graph/acme/shop.example/shop.example_20240101-2_meta.csv")
+
+
+@pytest.mark.parametrize(
+    ("org", "project", "slug"), [("..", "shop", "20240301"), ("acme", "../x", "20240301"), ("acme", "shop", "../x")]
+)
+def test_file_names_of_forged_parts_are_refused(org: str, project: str, slug: str) -> None:
+    """Whoever calls."""
+    with pytest.raises(NotBotifyUrl):
+        urls.paths(Path("downloads"), org, project, slug)
+
+
+def test_what_is_on_disk(tmp_path: Path) -> None:
+    """Finished files only, newest first; leftovers, foreign files and metadata without links do not count."""
+    for slug, kinds in {
+        "20240101": "links meta",
+        "20240101-2": "links",
+        "20240301": "links meta",
+        "20240401": "meta",
+    }.items():
+        links, meta = urls.paths(tmp_path, "acme", "shop", slug)
+        links.parent.mkdir(parents=True, exist_ok=True)
+        for kind, path in (("links", links), ("meta", meta)):
+            if kind in kinds:
+                path.write_text("x")
+    folder = links.parent
+    for name in (
+        "other_20240501_links.csv",
+        "shop_latest_links.csv",
+        ".shop_20240601_links.csv.0a.part",
+        "shop_20240601_links.csv.part",
+    ):
+        (folder / name).write_text("x")
+    (folder / "shop_20240701_links.csv").mkdir()
+    found = urls.existing(tmp_path, "acme", "shop")
+    assert [(a, d.label) for a, d in found.items()] == [
+        ("20240301", "links & meta"), ("20240101-2", "links only"), ("20240101", "links & meta"),
+    ]  # fmt: skip
+    assert found["20240101"].links == urls.paths(tmp_path, "acme", "shop", "20240101").links
+    assert urls.existing(tmp_path, "acme", "nothing-here") == {}
+
+
+def test_candidates_are_organisations_with_indented_projects() -> None:
+    """Comments, blank lines, ad-hoc crawls and impossible names are passed over."""
+    text = """
+# my clients
+acme
+    shop
+\tblog.example
+    ad-hoc-2024
+    Shop-AdHoc
+    my ad_hoc crawl
+    ..
+
+other-org/
+  www.example.com/
+bad org!
+  lost
+"""
+    assert urls.candidates(text) == [
+        Place("acme", "shop"), Place("acme", "blog.example"), Place("other-org", "www.example.com"),
+    ]  # fmt: skip
+    assert urls.candidates("   shop\n") == []
