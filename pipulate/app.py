@@ -210,8 +210,9 @@ async def _failed(request: Request, error: HTTPException) -> Any:
 
 
 async def _refused(request: Request, error: PipulateError) -> Any:
-    answer = _message(request, "That did not work", str(error), error.status)
-    return answer if isinstance(answer, Response) else _full(request, answer, error.status)
+    status = error.status if error.status < 500 else 424  # another service failed, not this server
+    answer = _message(request, "That did not work", str(error), status)
+    return answer if isinstance(answer, Response) else _full(request, answer, status)
 
 
 async def _too_big(request: Request, error: OverflowError) -> Any:

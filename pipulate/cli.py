@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import importlib
 import json
 import sys
 import threading
@@ -9,6 +10,8 @@ import webbrowser
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from loguru import logger
 
 from pipulate.errors import InUse, Invalid, PipulateError, Unknown
 from pipulate.settings import PACKAGE, Settings
@@ -47,12 +50,13 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-#: Commands that belong to a part: (name, module with main(argv, settings), help).
-DELEGATED: list[tuple[str, str, str]] = [
-    ("runs", "pipulate.apps.runs", "list, show, delete, export or import runs"),
-    ("backup", "pipulate.apps.care", "write a consistent copy of the database"),
-    ("restore", "pipulate.apps.care", "put a backup in place of the database"),
-    ("doctor", "pipulate.apps.care", "what is installed, what is wrong, how to mend it"),
+#: Commands that belong to a part: (name, "module:function" that takes (argv, settings), help).
+DELEGATED = [
+    ("runs", "pipulate.apps.runs:main", "list, show, delete, export or import runs"),
+    ("botify-simulator", "pipulate.botify.simulator:main", "serve the simulator of Botify's API alone"),
+    ("backup", "pipulate.apps.care:backup", "write a consistent copy of the database"),
+    ("restore", "pipulate.apps.care:restore", "put a backup in place of the database"),
+    ("doctor", "pipulate.apps.care:doctor", "what is installed, what is wrong, how to mend it"),
 ]
 
 
@@ -68,11 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         data=args.data, downloads=args.downloads, workflows=(PACKAGE / "workflows", *folders), host=args.host, port=args.port,
         dev=args.dev, demo=args.demo,
     )  # fmt: skip
+    logger.remove()  # loguru's default prints debugging, with the values of variables
+    logger.add(sys.stderr, format="{time:HH:mm:ss} {level: <7} {message}", level="WARNING", diagnose=False, backtrace=False)
     try:
         if getattr(args, "module", None):
-            import importlib
-
-            return int(importlib.import_module(args.module).main([args.command, *rest], settings) or 0)
+            module, _, function = args.module.partition(":")
+            return int(getattr(importlib.import_module(module), function)(rest, settings) or 0)
         commands: dict[str | None, Callable[[argparse.Namespace, Settings], int]] = {
             None: serve, "new": new, "run": run, "context": context,
         }  # fmt: skip
@@ -92,7 +97,6 @@ def serve(args: argparse.Namespace, settings: Settings) -> int:
     import socket
 
     import uvicorn
-    from loguru import logger
 
     from pipulate.app import create_app
     from pipulate.guard import Protocol
@@ -227,28 +231,17 @@ async def _headless(flow: Any, id: str, given: dict[str, list[str]], store: Any,
             if step.work:
                 await _work_here(jobs, flow, id, step)
                 continue
-            wanted = forms.fields(await call(step.function, now))
-            names = [item.name for item in wanted]
-            unneeded = not any(item.attrs.get("required") for item in wanted)
-            if (
-                names
-                and not any(name in given for name in names)
-                and not (unneeded and wanted and not given.get(step.key))
-            ):
-                raise Invalid(
-                    f"Step {step.key!r} ({step.label}) needs {' or '.join(f'{name}=…' for name in names)}. Earlier answers are kept."
-                )
-            submitted = {name: list(given[name]) for name in names if name in given}
-            for item in wanted:
-                if item.kind == "select" and item.name not in submitted and not item.many and item.options:
-                    submitted[item.name] = [item.options[0]]
+            inside = await call(step.function, now)
+            wanted = forms.fields(inside)
+            submitted = {**forms.initial(inside), **given}
             try:
                 values = forms.read(wanted, submitted)
                 if step.accept_function:
                     accepted = await call(step.accept_function, now, values)
                     values = accepted if isinstance(accepted, dict) else values
             except Invalid as error:
-                raise Invalid(f"Step {step.key!r} ({step.label}): {error}") from error
+                names = ", ".join(f"{item.name}=…" for item in wanted)
+                raise Invalid(f"Step {step.key!r} ({step.label}): {error} It takes {names}. Earlier answers are kept.") from error
             data = values if rec.is_done({step.id: values}, step.id) else {**values, "answered": True}
             engine.set_step_data(id, step.id, data, rev)
         print(

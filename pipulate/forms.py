@@ -75,6 +75,27 @@ def fields(form: Any) -> list[Field]:
     return list(found.values())
 
 
+def initial(form: Any) -> dict[str, list[str]]:
+    """Return what a browser would submit if the form were sent as it is shown."""
+    found: dict[str, list[str]] = {}
+    for part in walk(form):
+        name, kind = part.attrs.get("name"), part.attrs.get("type", "text")
+        if not name or part.attrs.get("disabled"):
+            continue
+        if part.tag == "select":
+            options = [o for o in walk(part.children) if o.tag == "option" and not o.attrs.get("disabled")]
+            chosen = [o for o in options if o.attrs.get("selected")] or ([] if part.attrs.get("multiple") else options[:1])
+            found[name] = [_option(o) for o in chosen]
+        elif part.tag == "textarea":
+            found[name] = [_text(part)]
+        elif part.tag == "input" and kind in ("radio", "checkbox"):
+            if part.attrs.get("checked"):
+                found.setdefault(name, []).append(str(part.attrs.get("value", "on")))
+        elif part.tag == "input" and kind not in ("file", "submit", "button", "reset", "image") and part.attrs.get("value"):
+            found[name] = [str(part.attrs["value"])]
+    return found
+
+
 def read(wanted: Iterable[Field], submitted: Mapping[str, list[Any]]) -> Values:
     """Return the answers by field name; raises Invalid (with the field) at the first unacceptable one.
 

@@ -26,9 +26,10 @@ import contextvars
 import hashlib
 import inspect
 import json
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from pipulate import record as rec
 from pipulate.errors import Incompatible, PipulateError, Unknown, Unsure
@@ -147,9 +148,14 @@ class Workflow:
                 "Its answers are safe: export the run, or begin a new one under another ID."
             )
         upgrade = self.upgrade_function
-        return engine.change(
-            id, f"upgrade to {self.version}", lambda r: {**upgrade(r, wrote), "version": self.version}, locked=True
-        )
+
+        def convert(record: Record) -> Record:
+            wrote = record.get("version", 1)
+            if wrote == self.version:
+                return record  # another tab was first
+            return {**rec.restore(upgrade(record, wrote), record), "version": self.version}
+
+        return engine.change(id, f"upgrade to {self.version}", convert, locked=True)
 
 
 class Voice(Protocol):
@@ -236,6 +242,7 @@ class Job:
 
     def __init__(self, run: Run, step: Step, report: Callable[[float | None, str], None]) -> None:
         self.run, self.step, self._report = run, step, report
+        self.nonce = ""  #: random, unique to the act that `once` is doing, on disk before it: a name to find it by
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Move the progress bar: 0.0–1.0, or None while the length is unknown.  May be called from a thread."""
@@ -252,34 +259,48 @@ class Job:
         (or there is no `find`), Unsure is raised and only the user can decide to do it again.
         A PipulateError with `definite = True` says that nothing was done: the intention is taken back.
         """
-        digest = hashlib.sha256(json.dumps(params, sort_keys=True, default=str).encode()).hexdigest()[:12]
-        key, run = f"{self.step.id}:{name}:{digest}", self.run
-        record = await asyncio.to_thread(run.engine.get_state, run.id)
-        act = record.get("once", {}).get(key)
-        if act and "result" in act:
+        key, intention = self._key(name, params), {"begun": now(), "nonce": secrets.token_hex(4)}
+        act = await self._note(key, lambda known: known or intention)
+        self.nonce = act.get("nonce", "")
+        if "result" in act:
             return act["result"]
-        if act:
+        if "spoilt" in act:
+            raise Unsure(act["spoilt"])
+        if act is not intention:
             found = await find() if find else None
             if found is not None:
-                return await self._settle(key, {**act, "result": found})
+                return (await self._note(key, lambda known: {**act, "result": found}))["result"]
             raise Unsure(
                 f"{name!r} was begun at {act['begun']} and interrupted before its answer arrived. "
                 + ("It is not in the service's list, but that may lag behind. " if find else "")
                 + "It may have been done. Do it again only if you are sure, or accept that it may be done twice."
             )
-        await self._settle(key, {"begun": now()})
         try:
             result = await function()
         except PipulateError as error:
             if getattr(error, "definite", False):
-                await self._settle(key, None)
+                await self._note(key, lambda known: {})
             raise
-        return await self._settle(key, {"begun": now(), "result": result})
+        return (await self._note(key, lambda known: {**act, "result": result}))["result"]
 
-    async def _settle(self, key: str, act: dict[str, Any] | None) -> Any:
+    async def spoil(self, name: str, params: Any, why: str) -> NoReturn:
+        """The result of a `once` became worthless (it failed, it expired): raise Unsure, so the user decides on another."""
+        await self._note(self._key(name, params), lambda known: {"begun": now(), "spoilt": why})
+        raise Unsure(why)
+
+    def _key(self, name: str, params: Any) -> str:
+        digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
+        return f"{self.step.key}:{name}:{digest}"  # the key, not the id: that may move in a later version
+
+    async def _note(self, key: str, function: Callable[[Record], Record]) -> Record:
+        """Change what is known of one act, in one transaction, so that two processes never both begin it."""
+
         def note(record: Record) -> Record:
-            others = {k: v for k, v in record.get("once", {}).items() if k != key}
-            return {**record, "once": {**others, key: act} if act else others}
+            known = record.get("once", {})
+            act = function(known.get(key, {}))
+            if act is known.get(key):
+                return record
+            return {**record, "once": {**{k: v for k, v in known.items() if k != key}, **({key: act} if act else {})}}
 
-        await asyncio.shield(asyncio.to_thread(self.run.engine.checkpoint, self.run.id, note))
-        return act.get("result") if act else None
+        record = await asyncio.shield(asyncio.to_thread(self.run.engine.checkpoint, self.run.id, note))
+        return record["once"].get(key, {})

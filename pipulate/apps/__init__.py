@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 from fasthtml.common import FastHTML
 
-from pipulate.apps import find, introduction, profiles, runs, settings, stream, tasks
+from pipulate.apps import connect, download, find, introduction, profiles, runs, settings, stream, tasks
 
 PARTS: tuple[Callable[[FastHTML], None], ...] = (
     introduction.routes,
+    connect.routes,
+    download.routes,
     profiles.routes,
     tasks.routes,
     runs.routes,

@@ -13,32 +13,35 @@ from pipulate.store import Store
 LIBRARIES = ("python-fasthtml", "starlette", "uvicorn", "apsw", "numpy", "polars", "xllamacpp")
 
 
-def main(argv: Sequence[str], settings: Settings) -> int:
-    """Run one of the three commands; `argv` begins with its name."""
-    name, *rest = argv
-    parser = argparse.ArgumentParser(prog=f"pipulate {name}", description=(COMMANDS[name].__doc__ or "").splitlines()[0])
-    if name != "doctor":
-        parser.add_argument("file", nargs="?", type=Path, help="the backup's file (default: in the data folder)")
-    return COMMANDS[name](parser.parse_args(rest), settings)
+def _file(argv: Sequence[str], name: str, what: str) -> Path | None:
+    parser = argparse.ArgumentParser(prog=f"pipulate {name}", description=what)
+    parser.add_argument("file", nargs="?", type=Path, help="the backup's file (default: in the data folder)")
+    file: Path | None = parser.parse_args(argv).file
+    return file
 
 
-def backup(args: argparse.Namespace, settings: Settings) -> int:
+def backup(argv: Sequence[str], settings: Settings) -> int:
     """Write a consistent copy of the database, also while a server runs, and say where."""
     opened = Store(settings.database)
-    print(opened.backup(to=args.file))
+    print(opened.backup(to=_file(argv, "backup", "Write a consistent copy of the database.")))
     opened.close()
     return 0
 
 
-def restore(args: argparse.Namespace, settings: Settings) -> int:
+def restore(argv: Sequence[str], settings: Settings) -> int:
     """Put a backup (the newest by default) in place of the database; the server must be stopped."""
-    used, aside = store.restore(settings.data, args.file)
+    used, aside = store.restore(
+        settings.data, _file(argv, "restore", "Put a backup (the newest by default) in place of the database.")
+    )
     print(f"{used} is in place again." + (f" The database it replaced is kept as {aside}." if aside else ""))
     return 0
 
 
-def doctor(args: argparse.Namespace, settings: Settings) -> int:
+def doctor(argv: Sequence[str], settings: Settings) -> int:
     """Say what is installed, what is wrong and how to mend it."""
+    argparse.ArgumentParser(
+        prog="pipulate doctor", description="What is installed, what is wrong, how to mend it."
+    ).parse_args(argv)
     print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     for name in LIBRARIES:
         try:
@@ -62,6 +65,3 @@ def doctor(args: argparse.Namespace, settings: Settings) -> int:
                 print(f"Workflow {stem}: broken\n{item.traceback}")
     print("All is well." if not wrong else f"{wrong} problem(s) above.")
     return 1 if wrong else 0
-
-
-COMMANDS = {"backup": backup, "restore": restore, "doctor": doctor}

@@ -118,7 +118,7 @@ def main(argv: Sequence[str], settings: Settings) -> int:
         "what", nargs="*", metavar="WORKFLOW ID", help="a workflow and a run ID; a file (or -) for import"
     )
     parser.add_argument("--json", action="store_true", help="JSON lines")
-    args = parser.parse_args(argv[1:])
+    args = parser.parse_args(argv)
     engine = Pipulate.open(settings.data)
     try:
         if args.act == "list":

@@ -186,6 +186,15 @@ def pages_query(
     }
 
 
+def both(crawl: str, max_depth: int, names: Sequence[str], period: Sequence[str] | None) -> dict[str, Json]:
+    """The queries of one export by kind: "links", and "pages" if columns are wanted; `period` as two ISO dates."""
+    asked = {"links": links_query(crawl, max_depth)}
+    if names:
+        days = (date.fromisoformat(period[0]), date.fromisoformat(period[1])) if period else None
+        asked["pages"] = pages_query(crawl, names, days, max_depth)
+    return asked
+
+
 def page_columns(names: Iterable[str]) -> list[Column]:
     """The columns of those names, in the order in which the answer has them.  Raises KeyError for an unknown name."""
     wanted = set(names)

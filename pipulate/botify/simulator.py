@@ -63,6 +63,7 @@ from pipulate.errors import Invalid, PipulateError
 
 DEMO_TOKEN = "demo0000000000000000000000000000000000aa"  # noqa: S105 (public: it opens only the simulator)
 DEMO_BASE = "http://localhost/v1"  # what the in-process simulator takes for its own address
+DEMO_PACE = Pace(polls=1, patience=0.2)
 FOREIGN = "https://elsewhere.example"
 
 
@@ -561,6 +562,8 @@ async def _page(
     """One page of a list, in the envelope that all lists have."""
     page, size = _paging(request, simulator.options.list_size)
     shown = items[(page - 1) * size : page * size]
+    if page > 1 and not shown and simulator.options.past_end == "missing":
+        raise ApiError(404, 1000, "Invalid page.")
     results = await run_in_threadpool(lambda: [to_json(item) for item in shown])
     links = _links(simulator, request, page, more=page * size < len(items))
     return JSONResponse({**links, "count": len(items), "results": results, "page": page, "size": size})
@@ -594,7 +597,7 @@ def demo_simulator(folder: Path | None = None, *, html: Sequence[Path] = ()) -> 
 
     Use it through `InProcessTransport(app)` with DEMO_BASE and DEMO_TOKEN.  `folder` remembers its jobs.
     """
-    return create_simulator(demo_projects(folders=html), options=Options(pace=Pace(polls=1)), folder=folder)
+    return create_simulator(demo_projects(folders=html), options=Options(pace=DEMO_PACE), folder=folder)
 
 
 @contextlib.contextmanager
@@ -631,7 +634,7 @@ def _server(app: Starlette) -> uvicorn.Server:
     return uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=2))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, settings: object = None) -> int:
     """`pipulate botify-simulator`: serve demo data until interrupted.  Returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="pipulate botify-simulator",
@@ -650,7 +653,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         app = create_simulator(
             demo_projects(arguments.links, arguments.html),
             tokens={arguments.token: User()},
-            options=Options(rate=5, admin=True),
+            options=Options(rate=5, admin=True, pace=DEMO_PACE),
             faults=arguments.faults,
             folder=arguments.folder,
         )
