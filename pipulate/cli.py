@@ -72,8 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         data=args.data, downloads=args.downloads, workflows=(PACKAGE / "workflows", *folders), host=args.host, port=args.port,
         dev=args.dev, demo=args.demo,
     )  # fmt: skip
-    logger.remove()  # loguru's default prints debugging, with the values of variables
-    logger.add(sys.stderr, format="{time:HH:mm:ss} {level: <7} {message}", level="WARNING", diagnose=False, backtrace=False)
+    log_to_terminal("WARNING")
     try:
         if getattr(args, "module", None):
             module, _, function = args.module.partition(":")
@@ -87,6 +86,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def log_to_terminal(level: str) -> None:
+    """Log to stderr alone, and never the values of variables, as loguru does by default: one may be a secret."""
+    logger.remove()
+    logger.add(lambda line: print(line, end="", file=sys.stderr), format="{time:HH:mm:ss} {level: <7} {message}", level=level, diagnose=False, backtrace=False)
 
 
 # -------------------------------------------------------------------- serve
@@ -105,8 +110,7 @@ def serve(args: argparse.Namespace, settings: Settings) -> int:
     url = f"http://{settings.host}:{settings.port}"
     settings.data.mkdir(parents=True, exist_ok=True)
     lock = serving(settings.data, url)
-    logger.remove()
-    logger.add(sys.stderr, format="{time:HH:mm:ss} {level: <7} {message}", level="INFO", diagnose=False, backtrace=False)
+    log_to_terminal("INFO")
     logger.add(
         settings.data / "log" / "pipulate.log",
         rotation="5 MB",
