@@ -7,7 +7,7 @@
 // MESSAGES OUT  {id, answer} or {id, error}
 
 const texts = new Map(); // file name -> {text, lower, starts}
-let source, importance;
+let source, importance, ranking;
 
 onmessage = async ({ data }) => {
   try {
@@ -22,6 +22,7 @@ const tasks = {
   open(data) {
     source = new URL(data.source, location.href).href;
     importance = data.importance;
+    ranking = undefined;
     return null;
   },
 
@@ -35,10 +36,11 @@ const tasks = {
   async find({ files, query, most }) {
     const words = query.toLowerCase().split(/\s+/).filter(Boolean);
     if (!words.length) return { count: 0, pages: [] };
-    const found = new Set();
-    for (const file of files) for (const page of matches(await open(file), words)) found.add(page);
-    const pages = [...found].sort((a, b) => importance[b] - importance[a] || a - b);
-    return { count: pages.length, pages: pages.slice(0, most) };
+    const found = new Uint8Array(importance.length);
+    let count = 0;
+    for (const file of files)
+      for (const page of matches(await open(file), words)) if (!found[page]) found[page] = 1, count++;
+    return { count, pages: mostImportant(found, Math.min(most, count)) };
   },
 
   /** The page with just this line, or -1. */
@@ -83,18 +85,25 @@ function lineOf({ text, starts }, page) {
   return text.slice(starts[page], end);
 }
 
-/** Pages whose line holds all words.  The longest word, the rarest as a rule, is searched for; the others checked. */
-function matches({ lower, starts }, words) {
-  const [longest, ...others] = [...words].sort((a, b) => b.length - a.length);
+/** The first `most` of the marked pages by importance: a walk down the ranking, cheaper than sorting what was found. */
+function mostImportant(found, most) {
+  ranking ??= Uint32Array.from(importance, (_, page) => page).sort((a, b) => importance[b] - importance[a] || a - b);
   const pages = [];
+  for (let k = 0; pages.length < most; k++) if (found[ranking[k]]) pages.push(ranking[k]);
+  return pages;
+}
+
+/** Pages whose line holds all words.  The longest word, the rarest as a rule, is searched for; the others checked. */
+function* matches({ lower, starts }, words) {
+  const [longest, ...others] = [...words].sort((a, b) => b.length - a.length);
+  let page = 0;
   for (let at = lower.indexOf(longest); at >= 0; ) {
-    const page = pageAt(starts, at);
+    while (page + 1 < starts.length && starts[page + 1] <= at) page++;
     const end = page + 1 < starts.length ? starts[page + 1] - 1 : lower.length;
     const line = others.length ? lower.slice(starts[page], end) : "";
-    if (others.every((word) => line.includes(word))) pages.push(page);
+    if (others.every((word) => line.includes(word))) yield page;
     at = end < lower.length ? lower.indexOf(longest, end) : -1;
   }
-  return pages;
 }
 
 /** The line that a place in the text belongs to: binary search. */
