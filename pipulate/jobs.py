@@ -95,7 +95,13 @@ class Jobs:
             if not rec.is_done(record, step.id):
                 run = Run(flow, engine, key[1], record, rev, self.settings)
                 result = await call(step.function, run, Job(run, step, lambda f, m: self._report(key, f, m)))
-                data = result if isinstance(result, dict) and result else {"done": True} if result is None else {step.key: result}
+                data = (
+                    result
+                    if isinstance(result, dict) and result
+                    else {"done": True}
+                    if result is None
+                    else {step.key: result}
+                )
                 await asyncio.shield(asyncio.to_thread(self._finish, engine, key, step, data))
             self._settle(key, "done")
         except asyncio.CancelledError:
@@ -145,7 +151,7 @@ class Jobs:
         """The user's decision after Unsure: take the unanswered intentions back and start again."""
 
         def forget(record: Record) -> Record:
-            kept = {k: v for k, v in record.get("once", {}).items() if "result" in v or not k.startswith(f"{step.id}:")}
+            kept = {k: v for k, v in record.get("once", {}).items() if "result" in v or not k.startswith(f"{step.key}:")}
             return {**record, "once": kept}
 
         Pipulate(self.store, flow.name).checkpoint(id, forget)
@@ -170,7 +176,8 @@ class Jobs:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
             self.store.write(
-                "UPDATE job SET state = 'running' WHERE workflow = ? AND id = ? AND step_id = ? AND state = 'cancelled'", *key
+                "UPDATE job SET state = 'running' WHERE workflow = ? AND id = ? AND step_id = ? AND state = 'cancelled'",
+                *key,
             )
         self._lock.release()
         (self.store.folder / "locks" / f"{self.owner}.lock").unlink(missing_ok=True)

@@ -6,7 +6,7 @@ FORMAT   {"step_01": {"name": "Sir Lancelot"}, "step_02": {"quest": "I seek the 
           step_NN     a step's answers by field name, or the result of its work
           version     of the workflow that wrote it (missing = 1)
           was         answers that a revert took back, offered again as prefilled values
-          once        outward acts of jobs: {"step_04:links_job:<hash>": {"begun": time, "result": any}}
+          once        outward acts of jobs: {"export:links_job:<hash>": {"begun": time, "result": any}}
           finalized   the time at which the run was locked
           created, updated   UTC
 

@@ -300,7 +300,7 @@ class Job:
             act = function(known.get(key, {}))
             if act is known.get(key):
                 return record
-            return {**record, "once": {**{k: v for k, v in known.items() if k != key}, **({key: act} if act else {})}}
+            return {**record, "once": {k: v for k, v in {**known, key: act}.items() if v}}
 
         record = await asyncio.shield(asyncio.to_thread(self.run.engine.checkpoint, self.run.id, note))
         return record["once"].get(key, {})
