@@ -1,0 +1,259 @@
+"""How every page looks and sounds: accessible in both themes, still while it loads, whole on a phone, small.
+
+The list of pages is the app's own (its menu and its workflows), so that a new page is looked at without being named
+here.  `faults` says what is wrong with the page that the browser shows; a planted fault of each kind proves it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pipulate.app import create_app
+from pipulate.pipeline import Pipulate
+from pipulate.settings import Settings
+from tests.conftest import Serve
+
+AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
+PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
+
+WATCH = """window.shifts = [];
+new PerformanceObserver((list) => { for (const entry of list.getEntries()) if (!entry.hadRecentInput)
+  shifts.push(entry.value.toFixed(4) + " " + entry.sources.map((s) => s.node && (s.node.id || s.node.className || s.node.nodeName))); })
+  .observe({ type: "layout-shift", buffered: true });"""
+IDS = "[...document.querySelectorAll('[id]')].map((e) => e.id).filter((id, at, all) => all.indexOf(id) !== at)"
+SPILL = """(() => { const wide = document.documentElement.clientWidth; return document.documentElement.scrollWidth <= wide ? [] :
+  [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > wide + 1 && getComputedStyle(e).visibility === "visible")
+    .slice(0, 3).map((e) => e.outerHTML.slice(0, 90)); })()"""
+RUN_AXE = """async ([part, rules]) => (await axe.run(part, rules.length ? { runOnly: rules } : {})).violations
+  .map((v) => v.id + " " + v.nodes.map((n) => n.target + " (" + n.failureSummary.split("\\n").slice(1).join(";").trim() + ")").slice(0, 4).join(" | "))"""
+
+
+def violations(page: Page, *rules: str, part: str = "html") -> list[str]:
+    """Return what axe-core finds wrong with (a part of) the page, by all of its rules or by the named ones."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    found: list[str] = page.evaluate(RUN_AXE, [part, list(rules)])
+    return found
+
+
+def faults(page: Page, part: str = "html") -> list[str]:
+    """Return what is wrong with the page (axe: a part of it) as shown: for axe in either theme, on a phone, in its ids."""
+    found = [f"axe: {text}" for text in violations(page, part=part)]
+    page.emulate_media(color_scheme="dark")
+    found += [f"axe, dark: {text}" for text in violations(page, "color-contrast", part=part)]
+    page.emulate_media(color_scheme="light")
+    found += [f"id twice: {id}" for id in page.evaluate(IDS)]
+    page.set_viewport_size(PHONE)
+    found += [f"wider than a phone: {text}" for text in page.evaluate(SPILL)]
+    page.set_viewport_size(DESK)
+    return found
+
+
+@pytest.fixture
+def watched(page: Page) -> Iterator[tuple[Page, list[str]]]:
+    """Give the page, and the list that its console's errors and warnings are added to."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.add_init_script(WATCH)
+    yield page, said
+
+
+@pytest.fixture
+def site(tmp_path: Path, serve: Serve) -> tuple[str, Any]:
+    """Serve the whole app with some content in it; give its address and the app."""
+    app = create_app(Settings(data=tmp_path / "data", downloads=tmp_path / "downloads"))
+    base = serve(app)
+    engine = Pipulate(app.state.store, "bridge")
+    engine.initialize_if_missing("lancelot")
+    engine.set_step_data("lancelot", "step_01", {"name": "Sir Lancelot of Camelot, son of King Ban of Benwick"})
+    return base, app
+
+
+def paths(app: Any) -> list[str]:
+    """Return the address of every page: those in the menu, and the workflows."""
+    menu = [href for group in app.state.menu.values() for _, href in group]
+    return list(dict.fromkeys(["/introduction", *menu, *(f"/{name}" for name in app.state.found)]))
+
+
+def test_every_page_is_without_fault(watched: tuple[Page, list[str]], site: tuple[str, Any]) -> None:
+    """No page of the app has an axe violation, a repeated id, a layout shift, a console message, or spills on a phone."""
+    (page, said), (base, app) = watched, site
+    for name in ("/tasks", "/profiles"):
+        if name in paths(app):
+            new = {"name": "Mend the orphans of Example & Sons"}
+            assert page.request.post(base + name, form=new, headers={"Origin": base}).ok
+    found: list[str] = []
+    for path in [*paths(app), "/bridge?id=lancelot", "/bridge?id=nobody", "/nowhere"]:
+        page.goto(base + path)
+        found += [f"{path}  {fault}" for fault in faults(page)]
+        found += [f"{path}  shift: {shift}" for shift in page.evaluate("shifts")]
+        found += [f"{path}  console: {text}" for text in said if path != "/nowhere"]
+        said.clear()
+    assert not found, "\n".join(found)
+
+
+def test_every_state_of_a_run_is_without_fault(watched: tuple[Page, list[str]], site: tuple[str, Any]) -> None:
+    """An error, a job at work, an offered undo, a result, a locked run, the finder, open drawers: none has a fault."""
+    (page, said), (base, _) = watched, site
+    found: list[str] = []
+
+    def look(state: str, part: str = "#main") -> None:
+        found.extend(f"{state}: {fault}" for fault in faults(page, part))
+
+    page.goto(f"{base}/bridge?id=lancelot")
+    page.evaluate("document.querySelector('#card2 form').noValidate = true")
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator("#card2 .error")).to_be_visible()
+    look("an error")
+    said.clear()  # the browser itself reports the status 422
+    page.locator("#card2 input[name=quest]").fill("I seek the Grail")
+    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Change: What... is your quest?").click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    look("an undo offered")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#result")).to_be_visible()
+    look("a result")
+    page.get_by_role("button", name="Finalize").click()
+    expect(page.get_by_role("button", name="Unlock")).to_be_visible()
+    look("a locked run")
+
+    page.goto(f"{base}/work")
+    page.get_by_label("Run ID").fill("count")
+    page.keyboard.press("Enter")
+    page.locator("#card1 [name=pause]").fill("10")
+    page.get_by_role("button", name="Count").click()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    look("a job at work")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    look("a cancelled job")
+
+    page.keyboard.press("Control+k")
+    expect(page.locator("#found a").first).to_be_visible()
+    look("the finder", "#finder")
+    page.keyboard.press("Escape")
+    page.set_viewport_size(PHONE)
+    for side in ("menu", "chat"):
+        page.locator(f"[data-toggle={side}]").click()
+        found += [f"{side}, a drawer: {text}" for text in violations(page, part=f"#{side}")]
+        page.keyboard.press("Escape")
+    assert not found + said, "\n".join(found + said)
+
+
+def test_the_checks_find_planted_faults(watched: tuple[Page, list[str]]) -> None:
+    """Each kind of fault that the tests above look for is found when it is there."""
+    page, said = watched
+    page.goto("about:blank")  # where the watching script begins
+    page.set_content("""<html lang="en"><title>t</title><main><h1>t</h1><p id="a" style="color:#bbb;background:#fff">pale</p>
+        <p style="color:light-dark(#000, #333);background:light-dark(#fff, #222)">dark</p><style>:root{color-scheme:light dark}</style>
+        <p id="a" style="width:30rem">wide</p><img src="data:,"></main>""")
+    page.evaluate("console.warn('hm'); setTimeout(() => document.querySelector('h1').style.marginTop = '200px', 50)")
+    page.wait_for_function("shifts.length > 0")
+    found = "\n".join(faults(page))
+    for kind in (
+        "axe: color-contrast p",
+        "axe: image-alt",
+        "axe, dark: color-contrast",
+        "id twice: a",
+        "wider than a phone: <p",
+    ):
+        assert kind in found, found
+    assert "hm" in said
+
+
+STYLE_OF_FOCUS = """() => { const e = document.activeElement, style = getComputedStyle(e), name = e.ariaLabel || e.name || e.innerText || e.id;
+  const seen = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 && style.visibility === "visible";
+  return e === document.body ? null : (seen ? "" : "no outline: ") + e.tagName.toLowerCase() + " " + name.trim().slice(0, 40); }"""
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page, site: tuple[str, Any]) -> None:
+    """Tab goes from the skip link through the menu to the cards, and each stop has a visible outline."""
+    page.goto(f"{site[0]}/bridge?id=lancelot")
+    page.evaluate("document.body.tabIndex = -1, document.body.focus()")  # the place before the first stop
+    stops: list[str] = []
+    while (stop := (page.keyboard.press("Tab"), page.evaluate(STYLE_OF_FOCUS))[1]) and len(stops) < 60:
+        stops.append(stop)
+    assert not [stop for stop in stops if stop.startswith("no outline")], stops
+    assert stops[0] == "a Skip to content"
+    wanted = [
+        "button Find anything",
+        "a The Bridge of Death",
+        "input id",
+        "button Change: What... is your name?",
+        "input quest",
+        "button Next",
+    ]
+    places = [next(i for i, stop in enumerate(stops) if stop.startswith(name)) for name in wanted]
+    assert places == sorted(places), stops
+
+
+def test_the_first_page_is_small(page: Page, site: tuple[str, Any]) -> None:
+    """All of the first page is at most 150 KB as sent, at most 80 KB of it script."""
+    page.goto(site[0])
+    size = """(kind) => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+      .filter((e) => !kind || e.initiatorType === kind).reduce((sum, e) => sum + e.transferSize, 0)"""
+    assert 20_000 < page.evaluate(size, "") <= 150_000
+    assert 10_000 < page.evaluate(size, "script") <= 80_000
+
+
+def test_menu_and_chat_are_drawers_on_a_phone(page: Page, site: tuple[str, Any]) -> None:
+    """A drawer takes the focus, keeps it off the page behind, and gives it back on Escape or a tap beside it."""
+    page.set_viewport_size(PHONE)
+    page.goto(f"{site[0]}/introduction")
+    menu, button = page.get_by_role("navigation", name="Main"), page.get_by_role("button", name="Menu")
+    expect(menu).to_be_hidden()
+    button.click()
+    expect(menu).to_be_visible()
+    expect(button).to_have_attribute("aria-expanded", "true")
+    assert page.evaluate("document.querySelector('#menu').contains(document.activeElement)")
+    assert page.locator("main").evaluate("main => main.inert")
+    page.keyboard.press("Escape")
+    expect(menu).to_be_hidden()
+    expect(button).to_be_focused()
+    button.click()
+    page.mouse.click(PHONE["width"] - 10, PHONE["height"] - 10)
+    expect(menu).to_be_hidden()
+    page.get_by_role("button", name="Chat").click()
+    expect(page.get_by_role("complementary", name="Chat")).to_be_visible()
+
+
+def test_the_chat_can_be_put_away_and_stays_so(watched: tuple[Page, list[str]], site: tuple[str, Any]) -> None:
+    """On a wide screen the chat stands beside the page; put away, it is so on the next page too, which does not jump."""
+    page, _ = watched
+    page.goto(f"{site[0]}/introduction")
+    chat, button = page.get_by_role("complementary", name="Chat"), page.get_by_role("button", name="Chat")
+    expect(chat).to_be_visible()
+    expect(button).to_have_attribute("aria-expanded", "true")
+    button.click()
+    expect(chat).to_be_hidden()
+    page.goto(f"{site[0]}/bridge")
+    expect(chat).to_be_hidden()
+    expect(button).to_have_attribute("aria-expanded", "false")
+    assert page.evaluate("shifts") == []
+
+
+def test_the_chosen_theme_wins_over_the_systems(page: Page, site: tuple[str, Any]) -> None:
+    """Without a choice the page follows the system; data-theme on the root overrides it, both ways."""
+    page.goto(f"{site[0]}/introduction")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(ground)
+    assert light != dark
+    for theme, shown in (("light", light), ("dark", dark)):
+        page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+        assert page.evaluate(ground) == shown
+
+
+def test_motion_is_short_and_can_be_declined(page: Page, site: tuple[str, Any]) -> None:
+    """The arriving card moves for less than a fifth of a second, and not at all for who prefers less motion."""
+    running = "document.getAnimations().filter((a) => a.animationName).map((a) => a.effect.getTiming().duration)"
+    page.goto(f"{site[0]}/bridge?id=lancelot")
+    assert page.evaluate(running) == []
+    page.emulate_media(reduced_motion="no-preference")
+    assert 0 < page.evaluate(running)[0] <= 200
