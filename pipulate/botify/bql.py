@@ -505,8 +505,7 @@ class _Compiler:
             return _test(predicate, value.type, node, self.dialect)(value.expr)
         quantifier, _, single = predicate.partition(".")
         if predicate == "exists":
-            _test("exists", value.type, node, self.dialect)
-            return self.link_test(value.graph, "any", lambda url: pl.lit(True))
+            return self.link_test(value.graph, "any", _test("exists", value.type, node, self.dialect))
         if quantifier not in ("any", "all") or not single:
             raise QueryRefused(f'The multiple field "{GRAPH}" needs a predicate that begins with "any." or "all.".')
         return self.link_test(

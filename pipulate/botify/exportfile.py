@@ -77,19 +77,21 @@ def _write(query: Query, file: IO[bytes], name: str, size: int, form: FileFormat
 
 
 class _Writer(Protocol):
-    def write(self, data: bytes, /) -> object: ...
+    def write(self, data: bytes | memoryview, /) -> object: ...
 
 
 def _csv(query: Query, out: _Writer, size: int, form: FileFormat) -> int:
     if form.print_delimiter:
         out.write(f"sep={form.delimiter}\n".encode())
     if form.print_header:
-        text = io.StringIO()
-        csv.writer(text, delimiter=form.delimiter, lineterminator="\n").writerow(_labels(query, form))
-        out.write(text.getvalue().encode())
+        header = io.StringIO()
+        csv.writer(header, delimiter=form.delimiter, lineterminator="\n").writerow(_labels(query, form))
+        out.write(header.getvalue().encode())
     written = 0
     for frame in _up_to(query.frames(), size):
-        out.write(_cells(query, frame, form).write_csv(include_header=False, separator=form.delimiter).encode())
+        text = io.BytesIO()
+        _cells(query, frame, form).write_csv(text, include_header=False, separator=form.delimiter)
+        out.write(text.getbuffer())
         written += len(frame)
     return written
 

@@ -38,6 +38,7 @@ class Options:
     query_size_limit: int = 2000
     next_keeps_size: bool = True  # `next` repeats the parameters of the request
     last_next: Literal["null", "absent"] = "null"
+    past_end: Literal["empty", "missing"] = "empty"  # a page after the last one of a list: no results, or 404
     always_count: bool = False  # /query has `count` without being asked
     failure_in: Literal["error", "failure_reason", "results", "metadata", "nowhere"] = "error"
     results_extra: bool = False  # `results` has more than download_url
