@@ -70,7 +70,7 @@ class Pages:
         return found
 
     def run(self, flow: Workflow, id: str) -> Run:
-        """Return the run as it is stored now."""
+        """Return the run as it is stored now.  On the event loop: one indexed read, which in WAL no writer delays."""
         engine = Pipulate(self.store, flow.name)
         record, rev = flow.open(engine, id)
         return Run(flow, engine, rec.normalise_id(id), record, rev, self.app.state.settings)
@@ -93,7 +93,7 @@ class Pages:
             recent = await asyncio.to_thread(components.recent, engine, flow)
             return components.page(request, flow.title, lead, components.id_card(flow), recent, about=flow.about)
         try:
-            run = await asyncio.to_thread(self.run, flow, id)
+            run = self.run(flow, id)
             body = await components.chain(run, self.jobs, at=at)
             return components.page(request, flow.title, components.id_card(flow, run.id), body, about=flow.about)
         except Unknown:
@@ -119,7 +119,7 @@ class Pages:
         match = _ACT.fullmatch(request.path_params["act"])
         if isinstance(flow, Broken) or not match or not 1 <= int(match[2]) <= len(flow.steps):
             raise HTTPException(404)
-        run = await asyncio.to_thread(self.run, flow, request.query_params.get("id", ""))
+        run = self.run(flow, request.query_params.get("id", ""))
         step = flow.steps[int(match[2]) - 1]
         if self.jobs.running((flow.name, run.id, step.id)):
             return fragment(components.progress(run, self.jobs, step))
@@ -165,7 +165,7 @@ class Pages:
 
     async def _refused(self, flow: Workflow, id: str, message: str, step: Step | None, form: Any) -> Response:
         """409: the run as it stands, the reason above it, what was typed still in its card."""
-        run = await asyncio.to_thread(self.run, flow, id)
+        run = self.run(flow, id)
         typed = None
         if step and not step.work and run.open_index == step.number - 1:
             typed = {key: values if len(values := form.getlist(key)) > 1 else values[0] for key in form}
@@ -189,7 +189,7 @@ class Pages:
     async def _submit(
         self, request: Request, flow: Workflow, id: str, step: Step, rev: int | None, form: Any
     ) -> Response:
-        run = await asyncio.to_thread(self.run, flow, id)
+        run = self.run(flow, id)
         if step.work:
             raise OutOfOrder("This step is the machine's work; it takes no answer.")
         inside = await call(step.function, run)
@@ -266,7 +266,7 @@ class Pages:
         self, flow: Workflow, id: str, function: Callable[..., Any], *args: Any, tail: str = "", **named: Any
     ) -> Response:
         await asyncio.to_thread(function, id, *args, **named)
-        run = await asyncio.to_thread(self.run, flow, id)
+        run = self.run(flow, id)
         return fragment(
             await components.chain(run, self.jobs), hx_retarget="#chain", hx_push_url=components.address(run, tail)
         )
@@ -285,7 +285,7 @@ class Pages:
         return await self._changed(flow, id, Pipulate(self.store, flow.name).undo, rev)
 
     async def _finalize(self, request: Request, flow: Workflow, id: str, rev: int | None) -> Response:
-        run = await asyncio.to_thread(self.run, flow, id)
+        run = self.run(flow, id)
         if run.open_index < len(flow.steps):
             raise OutOfOrder("Only a complete run can be finalized; answer the open card first.")
         return await self._changed(flow, id, run.engine.finalize, rev)
@@ -328,7 +328,7 @@ class Pages:
         return await self._job(flow, id, step, self.jobs.repeat)
 
     async def _job(self, flow: Workflow, id: str, step: Step, function: Callable[..., None]) -> Response:
-        run = await asyncio.to_thread(self.run, flow, id)
+        run = self.run(flow, id)
         if run.record.get("finalized") or not step.work or run.open_index != step.number - 1:
             raise OutOfOrder(
                 f"“{step.label}” is not the step that comes next, so nothing was started. Below is how the run stands now."
@@ -340,7 +340,7 @@ class Pages:
         self, request: Request, flow: Workflow, id: str, step: Step, rev: int | None, form: Any
     ) -> Response:
         await self.jobs.cancel((flow.name, rec.normalise_id(id), step.id))
-        run = await asyncio.to_thread(self.run, flow, id)
+        run = self.run(flow, id)
         if run.open_index != step.number - 1 or not step.work:
             return fragment(await components.chain(run, self.jobs), hx_retarget="#chain")
         return fragment(components.working(run, self.jobs, step))
