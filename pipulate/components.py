@@ -126,7 +126,8 @@ async def _open(run: Run, step: Step, error: Invalid | None, typed: forms.Values
     whole = getattr(inside, "tag", "") == "article"
     controls = forms.fields(inside)
     upload = "/upload" if any(item.kind == "file" for item in controls) else ""
-    forms.fill(inside, typed if typed is not None else run.was(step.key), error.field if error else None)
+    known = {item.name: typed.get(item.name, []) for item in controls} if typed is not None else run.was(step.key)
+    inside = forms.fill(inside, known, error.field if error else None)
     _name_controls(inside, f"card{step.number}-title")
     url, me = address(run, f"card{step.number}{upload}"), f"card{step.number}"
     sending = {

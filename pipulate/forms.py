@@ -6,9 +6,11 @@ checks the same again (a browser is only one of the clients), the command line c
 and `fill` puts earlier or refused answers back in.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from fasthtml.common import FT
@@ -16,6 +18,20 @@ from fasthtml.common import FT
 from pipulate.errors import Invalid
 
 Values = dict[str, Any]
+
+_BUTTONS = ("submit", "button", "reset", "image")
+#: What a control of a kind lets through, and what is said of anything else.
+_KINDS = {
+    "date": (r"\d{4}-\d\d-\d\d", "A date is expected, as year-month-day."),
+    "datetime-local": (r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?", "A date and time are expected."),
+    "month": (r"\d{4}-(0[1-9]|1[0-2])", "A month is expected, as year-month."),
+    "week": (r"\d{4}-W([0-4]\d|5[0-3])", "A week is expected, as in 2026-W07."),
+    "time": (r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?", "A time is expected, as hour:minute."),
+    "color": (r"#[0-9a-fA-F]{6}", "A color is expected, as in #1a2b3c."),
+    "email": (r"[^@\s]+@[^@\s]+", "This is not an e-mail address."),
+    "url": (r"https?://\S+", "A web address is expected, beginning with https://."),
+}
+_TEXTS = ("text", "search", "tel", "email", "url", "password", "textarea")  #: the kinds that have a length and a pattern
 
 
 @dataclass
@@ -26,6 +42,7 @@ class Field:
     kind: str  #: the input's type, or "select", "textarea"
     attrs: Mapping[str, Any]
     options: list[str] = field(default_factory=list)  #: what may be chosen; empty = free text
+    shown: list[str] = field(default_factory=list)  #: what a browser would submit if nobody touched it
 
     @property
     def many(self) -> bool:
@@ -38,11 +55,19 @@ def walk(part: Any) -> Iterator[FT]:
     if isinstance(part, (list, tuple)):
         for item in part:
             yield from walk(item)
-    elif hasattr(part, "tag"):
+    elif isinstance(part, FT):
         yield part
         yield from walk(part.children)
     elif hasattr(part, "__ft__"):
         yield from walk(part.__ft__())
+
+
+def _copy(part: Any) -> Any:
+    if isinstance(part, (list, tuple)):
+        return tuple(map(_copy, part))
+    if isinstance(part, FT):
+        return FT(part.tag, _copy(part.children), {**part.attrs}, part.void_)
+    return _copy(part.__ft__()) if hasattr(part, "__ft__") else part
 
 
 def _text(part: Any) -> str:
@@ -52,48 +77,43 @@ def _text(part: Any) -> str:
 
 
 def _option(option: FT) -> str:
-    return str(option.attrs.get("value", _text(option)))
+    return str(option.attrs.get("value", " ".join(_text(option).split())))
+
+
+def _on(part: FT, name: str) -> bool:
+    return part.attrs.get(name) not in (None, False)
 
 
 def fields(form: Any) -> list[Field]:
     """Return the fields of the components, in order; buttons and disabled controls are none."""
     found: dict[str, Field] = {}
     for part in walk(form):
-        name, kind = part.attrs.get("name"), str(part.attrs.get("type", "text"))
-        if not name or part.attrs.get("disabled") or part.tag not in ("input", "select", "textarea"):
-            continue
-        if part.tag == "input" and kind in ("submit", "button", "reset", "image"):
+        name, kind = part.attrs.get("name"), str(part.attrs.get("type") or "text")
+        if not name or _on(part, "disabled") or part.tag not in ("input", "select", "textarea"):
             continue
         if part.tag == "select":
-            options = [_option(o) for o in walk(part.children) if o.tag == "option" and not o.attrs.get("disabled")]
-            found[name] = Field(name, "select", part.attrs, options)
-        elif part.tag == "input" and kind in ("radio", "checkbox"):
-            group = found.setdefault(name, Field(name, kind, part.attrs))
-            group.options.append(str(part.attrs.get("value", "on")))
-        else:
-            found[name] = Field(name, "textarea" if part.tag == "textarea" else kind, part.attrs)
+            options = [o for o in walk(part.children) if o.tag == "option" and not _on(o, "disabled")]
+            first = [] if _on(part, "multiple") else options[:1]
+            shown = [o for o in options if _on(o, "selected")] or first
+            found[name] = Field(name, "select", part.attrs, [*map(_option, options)], [*map(_option, shown)])
+        elif part.tag == "textarea":
+            found[name] = Field(name, "textarea", part.attrs, [], [_text(part).removeprefix("\n")])
+        elif kind in ("radio", "checkbox"):
+            group = found.get(name)
+            if group is None or group.kind != kind:  # a hidden field of the same name before it says "unticked"
+                group = found[name] = Field(name, kind, {})
+            group.attrs, value = {**group.attrs, **part.attrs}, str(part.attrs.get("value", "on"))
+            group.options.append(value)
+            group.shown += [value] if _on(part, "checked") else []
+        elif kind not in _BUTTONS and not (kind == "hidden" and name in found):
+            value = part.attrs.get("value")
+            found[name] = Field(name, kind, part.attrs, [], [] if value is None or kind == "file" else [str(value)])
     return list(found.values())
 
 
 def initial(form: Any) -> dict[str, list[str]]:
     """Return what a browser would submit if the form were sent as it is shown."""
-    found: dict[str, list[str]] = {}
-    for part in walk(form):
-        name, kind = part.attrs.get("name"), part.attrs.get("type", "text")
-        if not name or part.attrs.get("disabled"):
-            continue
-        if part.tag == "select":
-            options = [o for o in walk(part.children) if o.tag == "option" and not o.attrs.get("disabled")]
-            chosen = [o for o in options if o.attrs.get("selected")] or ([] if part.attrs.get("multiple") else options[:1])
-            found[name] = [_option(o) for o in chosen]
-        elif part.tag == "textarea":
-            found[name] = [_text(part)]
-        elif part.tag == "input" and kind in ("radio", "checkbox"):
-            if part.attrs.get("checked"):
-                found.setdefault(name, []).append(str(part.attrs.get("value", "on")))
-        elif part.tag == "input" and kind not in ("file", "submit", "button", "reset", "image") and part.attrs.get("value"):
-            found[name] = [str(part.attrs["value"])]
-    return found
+    return {item.name: item.shown for item in fields(form) if item.shown}
 
 
 def read(wanted: Iterable[Field], submitted: Mapping[str, list[Any]]) -> Values:
@@ -106,8 +126,10 @@ def read(wanted: Iterable[Field], submitted: Mapping[str, list[Any]]) -> Values:
 
 
 def _read_one(item: Field, given: list[Any]) -> Any:
-    required = bool(item.attrs.get("required"))
+    required = item.attrs.get("required") not in (None, False)
     if item.kind == "file":
+        if any(isinstance(file, str) and file for file in given):
+            raise Invalid("A file was expected here, not text.", item.name)
         uploads = [file for file in given if isinstance(file, dict)]
         if required and not uploads:
             raise Invalid("Choose a file.", item.name)
@@ -115,12 +137,15 @@ def _read_one(item: Field, given: list[Any]) -> Any:
     if any(not isinstance(value, str) for value in given):
         raise Invalid("Text was expected here, not a file.", item.name)
     if item.kind == "checkbox" and not item.many:
-        if required and not given:
+        ticked = bool(given) and (given[-1] in item.options or given[-1].lower() not in ("", "0", "no", "off", "false"))
+        if required and not ticked:
             raise Invalid("Tick this to go on.", item.name)
-        return bool(given)
+        return ticked
     values = [value.replace("\r\n", "\n") for value in given]
-    if item.kind not in ("textarea", "password"):
+    if not item.options and item.kind not in ("textarea", "password"):
         values = [value.strip() for value in values]
+    if item.many:
+        values = [value for value in values if value]
     if required and not any(values):
         raise Invalid("Choose an answer." if item.options else "An answer is needed here.", item.name)
     for value in values:
@@ -130,40 +155,79 @@ def _read_one(item: Field, given: list[Any]) -> Any:
 
 
 def _check(item: Field, value: str) -> None:
-    """Raise Invalid unless the browser's own rules accept the value."""
-    attrs, name = item.attrs, item.name
-    if item.options and value not in item.options:
-        raise Invalid(f"{value!r} is not one of the choices: {', '.join(item.options[:12])}.", name)
+    """Raise Invalid unless the browser's own rules accept the value; a rule that makes no sense is none, as there."""
+    attrs, name, kind = item.attrs, item.name, item.kind
+    if item.options:
+        if value not in item.options:
+            raise Invalid(f"{value!r} is not one of the choices: {', '.join(item.options[:12])}.", name)
+        return
     if "\x00" in value:
         raise Invalid("The text holds an invisible control character. Type it again.", name)
-    if (most := attrs.get("maxlength")) and len(value) > int(most):
-        raise Invalid(f"{len(value)} characters are too many; {most} are allowed.", name)
-    if (least := attrs.get("minlength")) and len(value) < int(least):
-        raise Invalid(f"At least {least} characters are needed.", name)
-    if (pattern := attrs.get("pattern")) and not re.fullmatch(str(pattern), value):
-        raise Invalid(str(attrs.get("title") or f"This does not have the expected form ({pattern})."), name)
-    if item.kind in ("number", "range"):
-        try:
-            number = float(value)
-        except ValueError:
-            raise Invalid(f"{value!r} is not a number.", name) from None
-        if number != number or number in (float("inf"), float("-inf")):
-            raise Invalid(f"{value!r} is not a number.", name)
-        if (low := attrs.get("min")) is not None and number < float(low):
-            raise Invalid(f"The number must be at least {low}.", name)
-        if (high := attrs.get("max")) is not None and number > float(high):
-            raise Invalid(f"The number must be at most {high}.", name)
-    if item.kind == "date" and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", value):
-        raise Invalid("A date is expected, as year-month-day.", name)
-    if item.kind == "email" and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
-        raise Invalid("This is not an e-mail address.", name)
-    if item.kind == "url" and not re.match(r"https?://\S+$", value):
-        raise Invalid("A web address is expected, beginning with https://.", name)
+    if kind in ("number", "range"):
+        _check_number(item, value)
+    elif kind in _KINDS:
+        shape, words = _KINDS[kind]
+        if not re.fullmatch(shape, value, re.ASCII) or (kind.startswith("date") and not _is_date(value[:10])):
+            raise Invalid(words, name)
+    if kind in _TEXTS:
+        if (most := _number(attrs.get("maxlength"))) is not None and len(value) > most >= 0:
+            raise Invalid(f"{len(value)} characters are too many; {most:.0f} are allowed.", name)
+        if (least := _number(attrs.get("minlength"))) is not None and len(value) < least:
+            raise Invalid(f"At least {least:.0f} characters are needed.", name)
+        if (pattern := attrs.get("pattern")) and kind != "textarea" and not _matches(str(pattern), value):
+            raise Invalid(str(attrs.get("title") or f"This does not have the expected form ({pattern})."), name)
+    elif kind in _KINDS:  # dates and times: as texts, they are in order
+        low, high = str(attrs.get("min", "")), str(attrs.get("max", ""))
+        if re.fullmatch(_KINDS[kind][0], low) and value < low:
+            raise Invalid(f"This must be {low} or later.", name)
+        if re.fullmatch(_KINDS[kind][0], high) and value > high:
+            raise Invalid(f"This must be {high} or earlier.", name)
 
 
-def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None, message: str = "") -> Any:
-    """Put `values` into the components (in place) and mark the field named `invalid`; returns them."""
-    marked = False
+def _check_number(item: Field, value: str) -> None:
+    attrs, number = item.attrs, _number(value)
+    if number is None:
+        raise Invalid(f"{value!r} is not a number.", item.name)
+    low, high, step = (_number(attrs.get(key)) for key in ("min", "max", "step"))
+    if low is not None and number < low:
+        raise Invalid(f"The number must be at least {low:g}.", item.name)
+    if high is not None and number > high:
+        raise Invalid(f"The number must be at most {high:g}.", item.name)
+    step, base = step if step and step > 0 else 1.0, next((x for x in (low, _number(attrs.get("value"))) if x is not None), 0)
+    away = math.remainder(number - base, step) if math.isfinite(number - base) else 0
+    if str(attrs.get("step")).lower() != "any" and abs(away) > step * 1e-6:
+        whole = step == 1 and base == round(base)
+        raise Invalid("A whole number is expected." if whole else f"Steps of {step:g} from {base:g} are expected.", item.name)
+
+
+def _number(text: Any) -> float | None:
+    """Return the number that HTML reads in `text`, or None."""
+    if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", str(text).strip(), re.ASCII):
+        return None
+    return number if math.isfinite(number := float(text)) else None
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def _matches(pattern: str, value: str) -> bool:
+    try:
+        return re.fullmatch(pattern, value) is not None
+    except (re.error, OverflowError):  # the browser's to judge: its dialect has forms that Python's has not
+        return True
+
+
+def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None) -> Any:
+    """Return a copy of the components with `values` put in and the field named `invalid` marked.
+
+    A copy, because an author may keep components (a list of options, say) at the top of a file: what one
+    run answered must not show in another.
+    """
+    marked, form = False, _copy(form)
     for part in walk(form):
         name = part.attrs.get("name")
         if part.tag not in ("input", "select", "textarea") or not name:
@@ -173,18 +237,17 @@ def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None, messa
             marked = True
         if name not in values or values[name] is None:
             continue
-        value, kind = values[name], part.attrs.get("type", "text")
+        value, kind = values[name], str(part.attrs.get("type") or "text")
+        several = [str(v) for v in (value if isinstance(value, list) else [] if value is False else [value])]
+        last = several[-1] if several else ""
         if part.tag == "select":
             for option in walk(part.children):
                 if option.tag == "option":
-                    chosen = _option(option) in ([str(v) for v in value] if isinstance(value, list) else [str(value)])
-                    option.attrs["selected"] = chosen
+                    option.attrs["selected"] = _option(option) in several
         elif part.tag == "textarea":
-            part.children = (str(value),)
+            part.children = ("\n" + last if last.startswith("\n") else last,)  # a browser drops the first empty line
         elif kind in ("radio", "checkbox"):
-            own = str(part.attrs.get("value", "on"))
-            chosen = own in [str(v) for v in value] if isinstance(value, list) else value is True or str(value) == own
-            part.attrs["checked"] = chosen
-        elif kind not in ("file", "password", "submit", "hidden"):
-            part.attrs["value"] = str(value)
+            part.attrs["checked"] = value is True or str(part.attrs.get("value", "on")) in several
+        elif kind not in ("file", "password", "hidden", *_BUTTONS):
+            part.attrs["value"] = last
     return form
