@@ -53,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
 #: Commands that belong to a part: (name, "module:function" that takes (argv, settings), help).
 DELEGATED = [
     ("runs", "pipulate.apps.runs:main", "list, show, delete, export or import runs"),
+    ("model", "pipulate.chat.cli:model", "get, list or remove weights of the embedded model"),
+    ("soul", "pipulate.chat.cli:soul_file", "export or import the model's portable memory"),
     ("botify-simulator", "pipulate.botify.simulator:main", "serve the simulator of Botify's API alone"),
     ("backup", "pipulate.apps.care:backup", "write a consistent copy of the database"),
     ("restore", "pipulate.apps.care:restore", "put a backup in place of the database"),

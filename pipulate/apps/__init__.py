@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from fasthtml.common import FastHTML
 
-from pipulate.apps import connect, download, find, introduction, profiles, runs, settings, stream, tasks
+from pipulate.apps import connect, download, find, introduction, memory, profiles, runs, settings, stream, tasks
 
 PARTS: tuple[Callable[[FastHTML], None], ...] = (
     introduction.routes,
@@ -14,6 +14,7 @@ PARTS: tuple[Callable[[FastHTML], None], ...] = (
     tasks.routes,
     runs.routes,
     stream.routes,
+    memory.routes,
     settings.routes,
     find.routes,
 )
