@@ -125,6 +125,7 @@ def test_every_state_of_a_run_is_without_fault(watched: tuple[Page, list[str]], 
     page.goto(f"{base}/work")
     page.get_by_label("Run ID").fill("count")
     page.keyboard.press("Enter")
+    expect(page.locator("#card1 [name=folder]")).to_be_focused()  # the page has arrived: it will not move the focus again
     page.locator("#card1 [name=pause]").fill("10")
     page.get_by_role("button", name="Count").click()
     expect(page.get_by_role("progressbar")).to_be_visible()
