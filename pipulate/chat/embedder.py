@@ -75,7 +75,7 @@ class WordPiece:
 
     def __init__(self) -> None:
         packed = Path(__file__).with_name("vocab.txt.xz").read_bytes()
-        lines = lzma.decompress(packed).decode("utf-8").split("\n")
+        lines = lzma.decompress(packed).decode("utf-8").rstrip("\n").split("\n")
         self.ids = {token: number for number, token in enumerate(lines)}
 
     def tokens(self, text: str) -> list[int]:

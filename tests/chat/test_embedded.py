@@ -180,12 +180,12 @@ class TestSafety:
     async def test_an_old_processor_is_told(self, model: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without AVX2 no child is started that could only die, and the user learns what else to use."""
         monkeypatch.setattr(embedded, "has_avx2", lambda: False)
-        with pytest.raises(ModelError, match="no AVX2. Use Ollama"):
+        with pytest.raises(ModelError, match=r"no AVX2\. Use Ollama"):
             await answer(model, "Sing?")
 
     async def test_wrong_weights_are_told(self, tmp_path: Path) -> None:
         """No file, a file that is no model, half a model: each says so."""
-        with pytest.raises(ModelError, match="no weights at .*pipulate model get"):
+        with pytest.raises(ModelError, match=r"no weights at .*pipulate model get"):
             await answer(Embedded(tmp_path / "none.gguf"), "Hello")
         (tmp_path / "odd.gguf").write_bytes(b"GGUF but not really")
         whole = tiny_gguf.write(tmp_path / "half.gguf").read_bytes()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from contextlib import aclosing
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -143,9 +143,9 @@ class TestFailures:
     @pytest.mark.parametrize("arguments", ["{", "[1]", '"x"', "5"])
     async def test_broken_arguments_do_not_call(self, arguments: str) -> None:
         """A tool call whose arguments are no JSON object is an error, not a call."""
-        with ScriptedModel(Reply(calls=[("delete", arguments)])) as server:
-            with pytest.raises(ModelError, match="'delete' with broken arguments"):
-                await answer(server.openai())
+        told = pytest.raises(ModelError, match="'delete' with broken arguments")
+        with ScriptedModel(Reply(calls=[("delete", arguments)])) as server, told:
+            await answer(server.openai())
 
     @BOTH
     async def test_nothing_listens(self, protocol: str) -> None:
@@ -251,7 +251,7 @@ class TestDetect:
 
 
 class TestFit:
-    system: Message = {"role": "system", "content": "You help."}
+    system: ClassVar[Message] = {"role": "system", "content": "You help."}
 
     def conversation(self, turns: int, words: int = 20) -> list[Message]:
         """Return a system prompt and so many turns."""
@@ -274,7 +274,7 @@ class TestFit:
     def test_the_summary_stands_after_the_prompt(self) -> None:
         """With a summary the same turns stay, and the system prompt still begins the same."""
         messages = self.conversation(40)
-        sent, left = fit(messages, 1000)
+        _, left = fit(messages, 1000)
         again, left_again = fit(messages, 1000, "They greeted.")
         assert len(left_again) <= len(left)
         assert again[0]["content"].startswith("You help.") and again[0]["content"].endswith("They greeted.")
