@@ -131,8 +131,8 @@ def read_fields(answer: Any, collection: str) -> frozenset[str]:
     """The names of a collection's fields, without the collection's own name before them."""
     if not isinstance(answer, dict):
         raise UnexpectedAnswer(f"Botify's answer about the fields of {collection} is no object.")
-    groups = [answer, *(answer.get("datasets") or [])]
-    names = (text(at(f, "id")) for group in groups for f in at(group, "fields") or [])
+    groups = [answer, *entries(answer.get("datasets"))]
+    names = (text(at(f, "id")) for group in groups for f in entries(at(group, "fields")))
     return frozenset(name.removeprefix(f"{collection}.") for name in names if name)
 
 
@@ -261,6 +261,11 @@ def at(data: Any, *keys: str) -> Any:
     for key in keys:
         data = data.get(key) if isinstance(data, Mapping) else None
     return data
+
+
+def entries(value: Any) -> list[Any]:
+    """A list as it is, nothing for anything else."""
+    return value if isinstance(value, list) else []
 
 
 def text(value: Any) -> str:

@@ -34,7 +34,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import numpy as np
 import polars as pl
@@ -334,18 +334,18 @@ def run(order: Order, report: Callable[[Stage, float, int], object]) -> Ingested
     return done
 
 
-def main() -> None:
-    """Take an order as JSON from stdin; answer in lines of JSON: progress as it comes, then the outcome."""
-    said = 0.0
+def main() -> NoReturn:
+    """Take an order as a line of JSON from stdin; answer in lines of JSON: progress, then the outcome.  Does not return."""
+    last: tuple[str, float] = ("", 0.0)
 
     def say(**line: object) -> None:
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
 
     def report(stage: Stage, share: float, rows: int) -> None:
-        nonlocal said
-        if time.monotonic() - said > 0.1 or share == 1.0:
-            said = time.monotonic()
+        nonlocal last
+        if stage != last[0] or share == 1.0 or time.monotonic() - last[1] > 0.1:
+            last = stage, time.monotonic()
             say(stage=stage, share=share, rows=rows)
 
     order = Order.from_json(sys.stdin.readline())
@@ -354,6 +354,7 @@ def main() -> None:
         say(done=asdict(run(order, report)))
     except PipulateError as e:
         say(error=type(e).__name__, message=str(e))
+    os._exit(0)  # all files are on the disk: taking Polars and a million numbers apart would only cost time
 
 
 def _follow_parent() -> None:

@@ -12,8 +12,8 @@ THREE ASKS  depth_profile  one grouped query: links and pages at each depth.  We
             links_query    (source, target) of every internal link that stands on a page of at most that depth
             pages_query    one row for each page, with the columns the user ticked
 FILTERS     A query over crawl and Search Console is a full outer join: it also returns pages only Google knows.
-            A condition on a field of the crawl keeps those out, and `crawl.X.url` as the key leaves them without an
-            id, which ingest drops.  Neither `in` nor `ne` is used: they are not in Botify's lists.
+            `http_code > 0` keeps those out, and addresses the crawl only heard of; `crawl.X.url` as the key would leave
+            them without an id, which ingest drops.  Neither `in` nor `ne` is used: they are not in Botify's lists.
 
 Source of each fact: Botify's developer documentation (developers.botify.com: BQL, Formatters, Export job reference),
 its Swagger file, and requests seen to work.
@@ -153,9 +153,13 @@ def links_query(crawl: str, max_depth: int) -> Json:
         "query": {
             "dimensions": ["url", f"{crawl}.outlinks_internal.graph.url"],
             "metrics": [],
-            "filters": {"field": f"{crawl}.depth", "predicate": "lte", "value": max_depth},
+            "filters": _depth_up_to(crawl, max_depth),
         },
     }
+
+
+def _depth_up_to(crawl: str, depth: int) -> Json:
+    return {"field": f"{crawl}.depth", "predicate": "lte", "value": depth}
 
 
 def pages_query(
@@ -167,13 +171,11 @@ def pages_query(
     targets lie at most one click further, so the pages down to that are asked for; None asks for all crawled pages.
     """
     columns = page_columns(names)
+    fetched: Json = {"field": f"{crawl}.http_code", "predicate": "gt", "value": 0}
     query: Json = {
         "dimensions": [f"{crawl}.url", *(f"{crawl}.{c.field}" for c in columns if not c.metric)],
         "metrics": [f"{SEARCH_CONSOLE}.period_0.{c.field}" for c in columns if c.metric],
-        # Depth is 0 for the home page: `gte 0` is the plain way to say "was reached by the crawl".
-        "filters": {"field": f"{crawl}.depth", "predicate": "gte", "value": 0}
-        if max_depth is None
-        else {"field": f"{crawl}.depth", "predicate": "lte", "value": max_depth + 1},
+        "filters": fetched if max_depth is None else {"and": [fetched, _depth_up_to(crawl, max_depth + 1)]},
     }
     if not query["metrics"]:
         return {"collections": [crawl], "query": query}

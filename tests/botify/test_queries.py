@@ -59,7 +59,12 @@ def test_pages_query_with_everything() -> None:
                 "crawl.20240301.js.rendering.ok",
             ],
             "metrics": ["search_console.period_0.count_impressions", "search_console.period_0.count_clicks"],
-            "filters": {"field": "crawl.20240301.depth", "predicate": "lte", "value": 3},
+            "filters": {
+                "and": [
+                    {"field": "crawl.20240301.http_code", "predicate": "gt", "value": 0},
+                    {"field": "crawl.20240301.depth", "predicate": "lte", "value": 3},
+                ]
+            },
         },
     }
 
@@ -69,7 +74,7 @@ def test_pages_query_without_search_console_needs_no_period() -> None:
     body = queries.pages_query(CRAWL, ["compliant"])
     assert body["collections"] == [CRAWL] and "periods" not in body
     assert body["query"]["metrics"] == []
-    assert body["query"]["filters"] == {"field": "crawl.20240301.depth", "predicate": "gte", "value": 0}
+    assert body["query"]["filters"] == {"field": "crawl.20240301.http_code", "predicate": "gt", "value": 0}
 
 
 def predicates(node: Any) -> set[str]:
@@ -99,7 +104,7 @@ def test_columns_follow_the_request_for_any_choice(names: list[str], max_depth: 
     assert set(body["query"]) == {"dimensions", "metrics", "filters"}
     assert ("periods" in body) == ("search_console" in body["collections"]) == bool(body["query"]["metrics"])
     assert all(a.startswith(tuple(f"{c}." for c in body["collections"])) for a in asked)
-    assert predicates(body) <= {"lte", "gte"}
+    assert predicates(body) <= {"lte", "gt"}
     assert json.loads(json.dumps(body)) == body
 
 
