@@ -38,7 +38,8 @@ HTMX = (
 HEAD = f"""<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="htmx-config" content='{HTMX}'><link rel="icon" href="/static/icon.svg">
 <link rel="stylesheet" href="/static/app.css">
-<script src="/static/vendor/htmx.min.js" defer></script><script src="/static/app.js" defer blocking="render"></script>"""
+<script src="/static/vendor/htmx.min.js" defer></script><script src="/static/vendor/htmx-ws.min.js" defer></script>
+<script src="/static/chat.js" defer></script><script src="/static/app.js" defer blocking="render"></script>"""
 
 
 class Voiced:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fasthtml.common import FastHTML
 
 from pipulate.apps import connect, download, find, introduction, memory, profiles, runs, settings, stream, tasks
+from pipulate.chat import panel
 
 PARTS: tuple[Callable[[FastHTML], None], ...] = (
     introduction.routes,
@@ -17,4 +18,5 @@ PARTS: tuple[Callable[[FastHTML], None], ...] = (
     memory.routes,
     settings.routes,
     find.routes,
+    panel.routes,
 )

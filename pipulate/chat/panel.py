@@ -88,7 +88,6 @@ class Panel:
         self.tasks: set[asyncio.Task[None]] = set()
         self.turn = asyncio.Lock()
         self.live = ""
-        self.where = ""
         self._embedded: Embedded | None = None
         self._models: tuple[float, list[Model]] = (0.0, [])
         self._temporary = 0
@@ -254,7 +253,7 @@ class Panel:
 
     async def speak(self, model: Model, said: str) -> None:
         """Stream an answer; a model that calls tools natively gets their results and goes on."""
-        desk = self.desk()
+        self.desk()  # the embedder may be here by now
         recalled = [text(row) for row in await asyncio.to_thread(self.memory.recall, said)]
         beginning = prompts.system(prompts.current(self.store), [text(row) for row in self.memory.pinned()])
         messages = await self.conversations.for_model(self.conversation, model, beginning, recalled, self.secrets())
@@ -272,7 +271,6 @@ class Panel:
                     result = f"Error: {error}"
                 note = {"role": "tool", "tool_call_id": call.id or call.name, "name": call.name, "content": prompts.note(result, call.name)}
                 messages += prompts.strike([note], self.secrets())
-        del desk
 
     async def stream(self, model: Model, messages: Sequence[Message], about: str = "", **ask: Any) -> list[ToolCall]:
         """Show and store one streamed answer; returns the tools it called."""
@@ -312,11 +310,16 @@ class Panel:
                 await self.answering
 
     async def visit(self, path: str) -> None:
-        """The user opened a page: note once per visit what it is about."""
+        """The user opened a page: note once per visit what it is about; of pages only passed through, the last stays."""
         title, about = self.app.state.about.get(path.split("?")[0], ("", ""))
-        if about and title != self.where:
-            self.where = title
-            await self.add("note", about, f"page {title}")
+        rows = self.conversations.messages(self.conversation)
+        seen = next((row["about"] for row in reversed(rows) if row["about"].startswith("page ")), "")
+        if not about or seen == f"page {title}":
+            return
+        if rows and rows[-1]["about"].startswith("page "):
+            await asyncio.to_thread(self.conversations.truncate, self.conversation, rows[-1]["id"])
+            await self.push(Li(id=f"m{rows[-1]['id']}", hx_swap_oob="delete"))
+        await self.add("note", about, f"page {title}")
 
     async def get(self, name: str) -> None:
         """Fetch weights, telling the progress."""
@@ -525,7 +528,6 @@ def routes(app: FastHTML) -> None:
         panel._temporary = panel.conversations.new(temporary=True) if request.query_params.get("temporary") else 0
         if not panel._temporary:
             panel.store["conversation"] = panel.conversations.new()
-        panel.where = ""
         await panel.show_all()
 
     async def open_(request: Request) -> None:

@@ -1,0 +1,124 @@
+"""Writes docs/reference.md from the code: commands, settings, public names, tables, addresses, tools.
+
+`make docs` writes it; tests/test_docs.py fails when it is not what this would write.
+"""
+
+import argparse
+import dataclasses
+import inspect
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent))
+os.environ["COLUMNS"] = "100"  # argparse wraps at the terminal's width, which must not matter here
+
+
+def first(text: str | None) -> str:
+    """Return the first paragraph of a docstring on one line."""
+    return " ".join(inspect.cleandoc(text or "").split("\n\n")[0].split())
+
+
+def commands() -> Iterator[str]:
+    """Yield the commands as argparse prints them."""
+    from pipulate.cli import DELEGATED, parser
+
+    top = parser()
+    yield f"```\n{top.format_help().rstrip()}\n```\n"
+    action = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
+    parts = {name: what for name, _, what in DELEGATED}
+    for name, sub in action.choices.items():
+        if name in parts:
+            yield f"- `pipulate {name}`: {parts[name]}. `pipulate {name} --help` has its options."
+        else:
+            yield f"\n```\n{sub.format_help().rstrip()}\n```\n"
+
+
+def settings() -> Iterator[str]:
+    """Yield the fields of Settings with their comments."""
+    from pipulate.settings import Settings
+
+    source = inspect.getsource(Settings)
+    for item in dataclasses.fields(Settings):
+        comment = re.search(rf"^    {item.name}: .*?#: (.*)$", source, re.MULTILINE)
+        yield f"- `{item.name}`: {comment[1] if comment else ''}"
+
+
+def public() -> Iterator[str]:
+    """Yield the names of the package's list, with the public methods of its classes."""
+    import pipulate
+
+    for name in pipulate.__all__:
+        thing = getattr(pipulate, name)
+        yield f"\n### `{name}`\n\n{first(thing.__doc__)}\n"
+        for method, function in inspect.getmembers(thing, lambda m: inspect.isfunction(m) or inspect.ismethod(m)) if inspect.isclass(thing) else ():
+            if not method.startswith("_") and function.__module__.startswith("pipulate"):
+                signature = re.sub(r"pipulate\.\w+\.|<function .*?>", "", str(inspect.signature(function))).replace("'", "")
+                yield f"- `{method}{signature}`: {first(function.__doc__)}"
+
+
+def scratch_app() -> tuple[Any, tempfile.TemporaryDirectory[str]]:
+    """Return an app on a scratch folder."""
+    from pipulate import Settings, create_app
+    from pipulate.settings import PACKAGE
+
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name)
+    return create_app(Settings(data=path, downloads=path, workflows=(PACKAGE / "workflows",))), folder
+
+
+def tables(app: Any) -> Iterator[str]:
+    """Yield the tables with their columns."""
+    rows = app.state.store.read("SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT GLOB 'sqlite_*' ORDER BY name")
+    for row in rows:
+        if not re.search(r"_text_\w+$", row["name"]):
+            columns = app.state.store.read(f"SELECT name FROM pragma_table_info('{row['name']}')")
+            yield f"- `{row['name']}`: {', '.join(column['name'] for column in columns)}"
+
+
+def addresses(app: Any) -> Iterator[str]:
+    """Yield the addresses with their methods."""
+    seen: dict[str, set[str]] = {}
+    for route in app.router.routes:
+        methods = set(getattr(route, "methods", None) or ["WS" if "WebSocket" in type(route).__name__ else "GET"])
+        seen.setdefault(getattr(route, "path", ""), set()).update(m for m in methods if m not in ("HEAD", "OPTIONS"))
+    for path, methods in sorted(seen.items()):
+        yield f"- `{path}` ({', '.join(sorted(m.upper() for m in methods))})"
+
+
+def tools() -> Iterator[str]:
+    """Yield the tools of the model, slash commands and MCP."""
+    from pipulate.chat.proposals import usage
+    from pipulate.chat.tools import TOOLS
+
+    for name, function in TOOLS.items():
+        changes = "changes, so it asks first" if inspect.isgeneratorfunction(function) else "reads"
+        yield f"- `{usage(name)}` ({changes}): {first(function.__doc__)}"
+
+
+def reference() -> str:
+    """Return the page."""
+    app, folder = scratch_app()
+    sections = {
+        "Commands": commands(),
+        "Settings": settings(),
+        "What a workflow file may import from `pipulate`": public(),
+        "Tables": tables(app),
+        "Addresses": addresses(app),
+        "Tools and slash commands": tools(),
+    }
+    text = "# Reference\n\nMade from the code by `make docs`; do not edit.\n"
+    for title, lines in sections.items():
+        text += f"\n## {title}\n\n" + "\n".join(lines) + "\n"
+    app.state.store.close()
+    folder.cleanup()
+    return text
+
+
+if __name__ == "__main__":
+    (FOLDER / "reference.md").write_text(reference(), encoding="utf-8")
