@@ -192,14 +192,9 @@ def _sliced(block: bytes, frame: pl.DataFrame, kept: pl.Series) -> bytes:
 
 def _tidied(frame: pl.DataFrame, booleans: Sequence[str]) -> pl.DataFrame:
     """Write true and false in lower case, and nothing for an empty cell (Polars would write "")."""
-    lower = pl.col(*booleans).str.to_lowercase() if booleans else None
-    frame = (
-        frame
-        if lower is None
-        else frame.with_columns(
-            pl.when(lower.is_in(["true", "false"])).then(lower).otherwise(pl.col(*booleans)).name.keep()
-        )
-    )
+    for name in booleans:
+        lower = pl.col(name).str.to_lowercase()
+        frame = frame.with_columns(pl.when(lower.is_in(["true", "false"])).then(lower).otherwise(name).alias(name))
     return frame.with_columns(pl.when(pl.all() != "").then(pl.all()))
 
 

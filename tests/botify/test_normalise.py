@@ -96,6 +96,14 @@ def test_no_rows_make_a_header_only(tmp_path: Path, content: bytes) -> None:
     assert raw.target.read_bytes() == b"source,target\n"
 
 
+@pytest.mark.parametrize("content", [b"", b"\n", b"\n\n", b"url,a,b,c\n", b"sep=,\n\n"])
+def test_no_pages_make_a_header_only(tmp_path: Path, content: bytes) -> None:
+    """The same for pages; blank lines are no rows."""
+    raw = pages(tmp_path, content)
+    assert normalise(raw).rows_received == 0
+    assert written(raw) == [list(PAGES)]
+
+
 def test_rows_that_are_no_links_are_dropped_and_counted(tmp_path: Path) -> None:
     """A link needs two ends, and they must differ."""
     raw = links(tmp_path, f"{A},{B}\n{A},\n{A},{A}\n,{B}\n{C},{C}\n{B},{C}\n".encode())
