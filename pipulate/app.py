@@ -67,10 +67,9 @@ def create_app(
         theme["data-theme"] = chosen
 
     async def lifespan(app: FastHTML) -> AsyncIterator[None]:
-        state.loop = asyncio.get_running_loop()
         await asyncio.to_thread(store.backup_daily)
         daily = asyncio.create_task(_daily(store))
-        state.jobs.resume({name: flow for name, flow in state.found.items() if isinstance(flow, Workflow)})
+        await state.jobs.resume({name: flow for name, flow in state.found.items() if isinstance(flow, Workflow)})
         for begin in state.begin:
             await begin()
         yield

@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--port", type=int, default=5001, help="port to serve on (default: 5001)")
     top.add_argument("--dev", action="store_true", help="read workflow files again when they change")
     top.add_argument("--demo", action="store_true", help="Botify is a simulator with made-up sites")
+    top.add_argument("--botify", default=Settings.botify, metavar="URL", help="base of Botify's API, to use a stand-in on this machine")
     top.add_argument("--no-browser", action="store_true", help="do not open the browser")
     sub = top.add_subparsers(dest="command", metavar="COMMAND", title="commands (without one: serve)")
 
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folders = tuple(args.workflows) if args.workflows else (Path("workflows"),)
     settings = Settings(
         data=args.data, downloads=args.downloads, workflows=(PACKAGE / "workflows", *folders), host=args.host, port=args.port,
-        dev=args.dev, demo=args.demo,
+        dev=args.dev, demo=args.demo, botify=args.botify,
     )  # fmt: skip
     log_to_terminal("WARNING")
     try:
@@ -263,7 +264,7 @@ async def _headless(flow: Any, id: str, given: dict[str, list[str]], store: Any,
 async def _work_here(jobs: Any, flow: Any, id: str, step: Any) -> None:
     """Do a step's work with a progress bar on stderr."""
     key = (flow.name, id, step.id)
-    jobs.start(flow, id, step)
+    await jobs.start(flow, id, step)
     shown = ""
     while jobs.running(key):
         now = jobs.progress(key)

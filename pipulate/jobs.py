@@ -72,49 +72,49 @@ class Jobs:
             path.unlink(missing_ok=True)
         return not dead
 
-    def start(self, flow: Workflow, id: str, step: Step) -> None:
+    async def start(self, flow: Workflow, id: str, step: Step) -> None:
         """Begin or resume the step's work; harmless while it runs.  Refused if another process runs it."""
         key = (flow.name, rec.normalise_id(id), step.id)
-        if self.running(key):
-            return
+        if not self.running(key):
+            await asyncio.to_thread(self._claim, key)
+        if not self.running(key):  # a second start may have come in between
+            self._progress[key] = Progress(message="Starting…")
+            self._tasks[key] = asyncio.create_task(self._work(flow, key, step))
+
+    def _claim(self, key: Key) -> None:
         with self.store.transaction() as db:
             row = self.row(key)
             if row and row["state"] == "running" and row["owner"] != self.owner and self._alive(row["owner"]):
                 raise Refused("This job is being done by another Pipulate process. Wait for it, or stop that one.")
-            db.execute(
-                "INSERT OR REPLACE INTO job VALUES (?, ?, ?, 'running', ?, NULL, '', '', ?, ?)",
-                (*key, self.owner, now(), now()),
-            )
-        self._progress[key] = Progress(message="Starting…")
-        self._tasks[key] = asyncio.get_running_loop().create_task(self._work(flow, key, step))
+            values = (*key, self.owner, now(), now())
+            db.execute("INSERT OR REPLACE INTO job VALUES (?, ?, ?, 'running', ?, NULL, '', '', ?, ?)", values)
 
     async def _work(self, flow: Workflow, key: Key, step: Step) -> None:
-        token, engine = voice.set(self.speaker), Pipulate(self.store, flow.name)
+        token, state, error = voice.set(self.speaker), "done", ""
         try:
-            record, rev = await asyncio.to_thread(flow.open, engine, key[1])
-            if not rec.is_done(record, step.id):
-                run = Run(flow, engine, key[1], record, rev, self.settings)
-                result = await call(step.function, run, Job(run, step, lambda f, m: self._report(key, f, m)))
-                data = (
-                    result
-                    if isinstance(result, dict) and result
-                    else {"done": True}
-                    if result is None
-                    else {step.key: result}
-                )
-                await asyncio.shield(asyncio.to_thread(self._finish, engine, key, step, data))
-            self._settle(key, "done")
+            await self._result(flow, key, step)
         except asyncio.CancelledError:
-            self._settle(key, "cancelled", "Cancelled. What was done so far is kept; start again to go on.")
-        except Unsure as error:
-            self._settle(key, "unsure", str(error))
-        except PipulateError as error:
-            self._settle(key, "failed", str(error))
-        except Exception as error:  # an author's bug must look failed in its card, not vanish in a task
+            state, error = "cancelled", "Cancelled. What was done so far is kept; start again to go on."
+        except PipulateError as problem:
+            state, error = "unsure" if isinstance(problem, Unsure) else "failed", str(problem)
+        except Exception as problem:  # an author's bug must look failed in its card, not vanish in a task
             logger.exception("{} of {} failed", step.key, flow.name)
-            self._settle(key, "failed", f"{type(error).__name__}: {error}")
+            state, error = "failed", f"{type(problem).__name__}: {problem}"
         finally:
             voice.reset(token)
+        await asyncio.shield(asyncio.to_thread(self._settle, key, state, error))
+
+    async def _result(self, flow: Workflow, key: Key, step: Step) -> None:
+        """Do the work and store what it returns, unless that was done already."""
+        engine = Pipulate(self.store, flow.name)
+        record, rev = await asyncio.to_thread(flow.open, engine, key[1])
+        if rec.is_done(record, step.id):
+            return
+        run = Run(flow, engine, key[1], record, rev, self.settings)
+        result = await call(step.function, run, Job(run, step, lambda f, m: self._report(key, f, m)))
+        if not (isinstance(result, dict) and result):
+            result = {"done": True} if result is None else {step.key: result}
+        await asyncio.shield(asyncio.to_thread(self._finish, engine, key, step, result))
 
     def _finish(self, engine: Pipulate, key: Key, step: Step, data: Record) -> None:
         """Record the result, unless a revert has meanwhile made an earlier step the open one."""
@@ -147,24 +147,24 @@ class Jobs:
         if task := self._tasks.get(key):
             await asyncio.wait([task])
 
-    def repeat(self, flow: Workflow, id: str, step: Step) -> None:
+    async def repeat(self, flow: Workflow, id: str, step: Step) -> None:
         """The user's decision after Unsure: take the unanswered intentions back and start again."""
 
         def forget(record: Record) -> Record:
             kept = {k: v for k, v in record.get("once", {}).items() if "result" in v or not k.startswith(f"{step.key}:")}
             return {**record, "once": kept}
 
-        Pipulate(self.store, flow.name).checkpoint(id, forget)
-        self.start(flow, id, step)
+        await asyncio.to_thread(Pipulate(self.store, flow.name).checkpoint, id, forget)
+        await self.start(flow, id, step)
 
-    def resume(self, workflows: dict[str, Workflow]) -> None:
+    async def resume(self, workflows: dict[str, Workflow]) -> None:
         """Start again what a process that no longer lives left running."""
         for row in self.store.read("SELECT * FROM job WHERE state = 'running'"):
             flow, key = workflows.get(row["workflow"]), (row["workflow"], row["id"], row["step_id"])
             step = next((s for s in flow.steps if s.id == row["step_id"] and s.work), None) if flow else None
             if flow and step and not self._alive(row["owner"]):
                 logger.info("Resuming {} of {} {}", step.key, flow.name, row["id"])
-                self.start(flow, row["id"], step)
+                await self.start(flow, row["id"], step)
             elif not self._alive(row["owner"]):
                 self._settle(key, "failed", "Its workflow is no longer installed, so the job could not go on.")
 

@@ -238,13 +238,9 @@ class Pages:
         if run.open_index < len(run.flow.steps):
             step = run.flow.steps[run.open_index]
             if step.work and step.auto:
-                await asyncio.to_thread(self._start_job, run, step, self.jobs.start)
+                await self.jobs.start(run.flow, run.id, step)
         if self.app.state.explain:
             self.app.state.explain(run)
-
-    def _start_job(self, run: Run, step: Step, function: Callable[..., None]) -> None:
-        # Rows are written off the event loop, but the task itself belongs to it.
-        asyncio.run_coroutine_threadsafe(_call_now(function, run.flow, run.id, step), self.app.state.loop).result()
 
     async def _advance(self, run: Run, index: int, **headers: Any) -> Response:
         """Answer with the done card and the one after it."""
@@ -327,13 +323,13 @@ class Pages:
     ) -> Response:
         return await self._job(flow, id, step, self.jobs.repeat)
 
-    async def _job(self, flow: Workflow, id: str, step: Step, function: Callable[..., None]) -> Response:
+    async def _job(self, flow: Workflow, id: str, step: Step, function: Callable[..., Awaitable[None]]) -> Response:
         run = self.run(flow, id)
         if run.record.get("finalized") or not step.work or run.open_index != step.number - 1:
             raise OutOfOrder(
                 f"“{step.label}” is not the step that comes next, so nothing was started. Below is how the run stands now."
             )
-        await asyncio.to_thread(self._start_job, run, step, function)
+        await function(flow, id, step)
         return fragment(components.working(run, self.jobs, step))
 
     async def _cancel(
@@ -344,10 +340,6 @@ class Pages:
         if run.open_index != step.number - 1 or not step.work:
             return fragment(await components.chain(run, self.jobs), hx_retarget="#chain")
         return fragment(components.working(run, self.jobs, step))
-
-
-async def _call_now(function: Callable[..., None], *args: Any) -> None:
-    function(*args)
 
 
 def _same(stored: Any, values: forms.Values) -> bool:

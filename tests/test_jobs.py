@@ -44,7 +44,7 @@ async def test_the_result_is_stored_under_the_step(tmp_path):
         return {"rows": 3}
 
     flow, step, engine, jobs = make(tmp_path, work)
-    jobs.start(flow, "r", step)
+    await jobs.start(flow, "r", step)
     await seen.wait()
     assert (jobs.progress(KEY).fraction, jobs.progress(KEY).message) == (0.25, "a quarter")
     assert jobs.running(KEY) and jobs.row(KEY)["state"] == "running"
@@ -64,7 +64,7 @@ async def test_starting_twice_runs_once(tmp_path):
 
     flow, step, engine, jobs = make(tmp_path, work)
     for _ in range(3):
-        jobs.start(flow, "r", step)
+        await jobs.start(flow, "r", step)
     await asyncio.sleep(0)
     go.set()
     await jobs.wait(KEY)
@@ -83,7 +83,7 @@ async def test_a_failure_is_told_in_the_row_and_stores_nothing(tmp_path, raised,
         raise raised
 
     flow, step, engine, jobs = make(tmp_path, work)
-    jobs.start(flow, "r", step)
+    await jobs.start(flow, "r", step)
     await jobs.wait(KEY)
     assert (jobs.row(KEY)["state"], jobs.row(KEY)["error"]) == (state, says)
     assert "step_02" not in engine.get_state("r")
@@ -106,11 +106,11 @@ async def test_cancel_keeps_what_was_done_once(tmp_path):
         return {"value": value}
 
     flow, step, engine, jobs = make(tmp_path, work)
-    jobs.start(flow, "r", step)
+    await jobs.start(flow, "r", step)
     await stuck.wait()
     await jobs.cancel(KEY)
     assert jobs.row(KEY)["state"] == "cancelled" and "step_02" not in engine.get_state("r")
-    jobs.start(flow, "r", step)
+    await jobs.start(flow, "r", step)
     await jobs.wait(KEY)
     assert done == ["act"] and engine.get_step_data("r", "step_02") == {"value": 7}
     await jobs.close()
@@ -131,11 +131,11 @@ async def test_an_act_without_an_answer_is_not_repeated_unless_the_user_says_so(
 
     flow, step, engine, jobs = make(tmp_path, work)
     for expected in ("failed", "unsure", "unsure"):
-        jobs.start(flow, "r", step)
+        await jobs.start(flow, "r", step)
         await jobs.wait(KEY)
         assert jobs.row(KEY)["state"] == expected
     assert len(tries) == 1
-    jobs.repeat(flow, "r", step)
+    await jobs.repeat(flow, "r", step)
     await jobs.wait(KEY)
     assert len(tries) == 2 and engine.get_step_data("r", "step_02") == {"value": "ok"}
     await jobs.close()
@@ -156,7 +156,7 @@ async def test_a_definite_refusal_may_be_tried_again(tmp_path):
 
     flow, step, _, jobs = make(tmp_path, work)
     for expected in ("failed", "done"):
-        jobs.start(flow, "r", step)
+        await jobs.start(flow, "r", step)
         await jobs.wait(KEY)
         assert jobs.row(KEY)["state"] == expected
     await jobs.close()
@@ -171,17 +171,17 @@ async def test_only_one_process_runs_a_job_and_a_dead_one_is_replaced(tmp_path):
         return {"value": 1}
 
     flow, step, engine, jobs = make(tmp_path, work)
-    jobs.start(flow, "r", step)
+    await jobs.start(flow, "r", step)
     await asyncio.sleep(0)
     other = Jobs(engine.store, Settings(data=tmp_path))
     with pytest.raises(Refused, match="another Pipulate process"):
-        other.start(flow, "r", step)
-    other.resume({"w": flow})
+        await other.start(flow, "r", step)
+    await other.resume({"w": flow})
     assert not other.running(KEY)
     await jobs.close()  # a shutdown: the row stays running, the owner is gone
     assert other.row(KEY)["state"] == "running"
     go.set()
-    other.resume({"w": flow})
+    await other.resume({"w": flow})
     await other.wait(KEY)
     assert engine.get_step_data("r", "step_02") == {"value": 1}
     await other.close()
@@ -198,7 +198,7 @@ async def test_a_result_is_dropped_when_the_run_went_back_meanwhile(tmp_path):
         return {"value": 1}
 
     flow, step, engine, jobs = make(tmp_path, work)
-    jobs.start(flow, "r", step)
+    await jobs.start(flow, "r", step)
     await begun.wait()
     engine.clear_steps_from("r", "step_01", flow.tuples)
     go.set()
@@ -214,10 +214,10 @@ async def test_a_job_of_a_workflow_that_is_gone_is_failed_in_words(tmp_path):
         await asyncio.Event().wait()
 
     flow, step, engine, jobs = make(tmp_path, work)
-    jobs.start(flow, "r", step)
+    await jobs.start(flow, "r", step)
     await asyncio.sleep(0)
     await jobs.close()
     other = Jobs(engine.store, Settings(data=tmp_path))
-    other.resume({})
+    await other.resume({})
     assert other.row(KEY)["state"] == "failed" and "no longer installed" in other.row(KEY)["error"]
     await other.close()
