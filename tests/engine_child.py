@@ -4,6 +4,7 @@ Children are forked from a server process that has imported the engine once, so 
 Each acknowledges on a pipe, one message for one durable act, as a browser would get the next card.
 """
 
+import asyncio
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -14,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from pipulate import store as stores
+from pipulate.errors import Unsure
 from pipulate.pipeline import Pipulate
+from pipulate.settings import Settings
+from pipulate.workflow import Job, Run, Workflow
 
 
 class Child:
@@ -101,3 +105,27 @@ def serve(say: Connection, folder: Path) -> None:
     say.send(os.getpid())
     multiprocessing.Event().wait()
     lock.release()
+
+
+def post(say: Connection, folder: Path, id: str, count: int) -> None:
+    """Do `count` outward acts of a job, each leaving a line in a file; acknowledge each result, or that it is unsure."""
+    flow = Workflow("crash")
+    step = flow.work("posts", "Posts")(lambda run, job: None)
+    engine = Pipulate.open(folder, "crash")
+    record = engine.initialize_if_missing(id)
+    job = Job(Run(flow, engine, id, record, 1, Settings()), step, lambda fraction, message: None)
+
+    async def acts() -> None:
+        for number in range(count):
+
+            async def act(number: int = number) -> int:
+                with (folder / f"{id}.posts").open("a") as world:
+                    world.write(f"{number}\n")
+                return number
+
+            try:
+                say.send((number, await job.once("post", act, params=number)))
+            except Unsure:
+                say.send((number, "unsure"))
+
+    asyncio.run(acts())

@@ -105,6 +105,25 @@ def test_the_power_cut_is_a_real_one(tmp_path: Path) -> None:
     after.close()
 
 
+@pytest.mark.parametrize("at", [1, 2, 3, 5, 8])
+def test_a_checkpoint_that_fails(tmp_path: Path, at: int) -> None:
+    """When the disk fails while the log is moved into the file, nothing is lost, neither by that nor by a power cut then."""
+    with Disk() as disk:
+        store = Store(tmp_path / "data" / "pipulate.db")
+        for number in range(20):
+            store[f"key{number}"] = "x" * 2000
+        disk.fail(at, apsw.FullError, on=True)
+        with pytest.raises(apsw.FullError):
+            store.connection.pragma("wal_checkpoint", "TRUNCATE")
+        disk.fail(None)
+        disk.cut_power(tmp_path / "after", random.Random(at))
+        assert all(store[f"key{number}"] == "x" * 2000 for number in range(20))
+        store.close()
+    after = Store(tmp_path / "after" / "pipulate.db")
+    assert all(after[f"key{number}"] == "x" * 2000 for number in range(20))
+    after.close()
+
+
 def test_nothing_of_ours_opens_another_sqlite() -> None:
     """No module of Pipulate imports Python's sqlite3: two SQLite libraries on one file corrupt it."""
     package = Path(stores.__file__).parent
