@@ -13,13 +13,12 @@ FORMAT      One folder, `picture/`, inside the graph's folder (so that rebuildin
 COLUMNS     measures first, then the page table's own.  Few different texts, booleans and status codes are categories;
             other numbers are numbers; the rest is text.
 TEMPLATE    The category column `site-wide` marks template targets (see `layout`): links to them are drawn on demand.
-WRITING     A hidden sibling folder, renamed into place; `meta.json` is written last.
+WRITING     A hidden sibling folder, renamed into place.
 """
 
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,11 +29,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipulate.graph import layout, roles
-from pipulate.graph.edges import Graph
+from pipulate.graph.edges import Graph, whole
 from pipulate.graph.site_sections import sections
 
 FORMAT = 1
-FOLDER = "picture"
 UNKNOWN = 255
 MOST_CATEGORIES = 200
 SITE_WIDE = "site-wide"
@@ -49,10 +47,17 @@ class _Files:
     columns: list[dict[str, Any]] = field(default_factory=list)
 
 
-def files(graph: Graph, measures: Mapping[str, NDArray], title: str = "", home: int | None = None) -> dict[str, bytes]:
-    """Return the picture's files by name.  `measures` are arrays of `graph.n` values: inlinks, depth, PageRank, ...
+def files(
+    graph: Graph,
+    measures: Mapping[str, NDArray | pl.Series],
+    title: str = "",
+    home: int | None = None,
+    colour: str = "",
+) -> dict[str, bytes]:
+    """Return the picture's files by name.  `measures` are `graph.n` values each: inlinks, depth, PageRank, ...
 
-    Measures named like a column of the page table stand before it and replace it.
+    Measures named like a column of the page table stand before it and replace it.  `colour` names the column that
+    colours the picture at first (page type by default, or else the section).
     """
     kind = roles.roles(graph.pages.columns).get("type")
     site = sections(graph.urls, graph.pages[kind] if kind else None)
@@ -61,7 +66,8 @@ def files(graph: Graph, measures: Mapping[str, NDArray], title: str = "", home: 
 
     made = _Files()
     for name, values in measures.items():
-        _add_column(made, pl.Series(name, values, nan_to_null=True))
+        series = values if isinstance(values, pl.Series) else pl.Series(values, nan_to_null=True)
+        _add_column(made, series.alias(name))
     _add_column(made, pl.Series("section", site.names).gather(pl.Series(site.codes)).alias("section"))
     if template.any():
         _add_column(made, pl.Series(SITE_WIDE, template))
@@ -77,6 +83,7 @@ def files(graph: Graph, measures: Mapping[str, NDArray], title: str = "", home: 
         {"label": name, "pages": int(pages), "x": round(float(x), 2), "y": round(float(y), 2), "r": round(float(r), 2)}
         for name, pages, (x, y, r) in zip(site.names, np.bincount(site.codes), placed.discs, strict=True)
     ]
+    categories = [column["name"] for column in made.columns if column["kind"] == "category"]
     meta = {
         "format": FORMAT,
         "title": title,
@@ -84,7 +91,7 @@ def files(graph: Graph, measures: Mapping[str, NDArray], title: str = "", home: 
         "links": graph.m,
         "side": layout.SIDE,
         "home": home,
-        "colour": next((c["name"] for c in made.columns if c["kind"] == "category" and c["name"] == kind), "section"),
+        "colour": colour or (kind if kind in categories else "section"),
         "columns": made.columns,
         "discs": discs,
     }
@@ -140,43 +147,30 @@ def _lines(series: pl.Series) -> bytes:
     return "\n".join(flat.to_list()).encode()
 
 
-def save(content: Mapping[str, bytes], graph_folder: Path) -> Path:
-    """Write the files to `graph_folder`/picture, whole or not at all, replacing an older picture; return that folder."""
-    folder = graph_folder / FOLDER
-    part = graph_folder / f".{FOLDER}.{secrets.token_hex(4)}.part"
-    part.mkdir()
-    try:
+def save(content: Mapping[str, bytes], folder: Path) -> None:
+    """Write the files to `folder`, whole or not at all, replacing what was there."""
+    with whole(folder) as part:
         for name, data in content.items():
-            _write(part / name, data)
-        old = part.with_suffix(".old")
-        if folder.exists():
-            folder.rename(old)
-        part.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return folder
+            (part / name).write_bytes(data)
 
 
-def add_force(placed: layout.Layout, graph_folder: Path) -> None:
+def add_force(placed: layout.Layout, folder: Path) -> None:
     """Add the Force layout to a picture that is there."""
-    place = graph_folder / FOLDER / "force.f32"
-    part = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
-    _write(part, placed.positions.astype("<f4").tobytes())
-    part.rename(place)
+    part = folder / f".force.{secrets.token_hex(4)}.part"
+    try:
+        with part.open("wb") as file:
+            file.write(placed.positions.astype("<f4").tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(folder / "force.f32")
+    finally:
+        part.unlink(missing_ok=True)
 
 
-def fresh(graph_folder: Path) -> bool:
+def fresh(folder: Path) -> bool:
     """Return whether the folder holds a picture that this version's viewer can read."""
     try:
-        meta = json.loads((graph_folder / FOLDER / "meta.json").read_text("utf-8"))
+        meta = json.loads((folder / "meta.json").read_text("utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(meta, dict) and meta.get("format") == FORMAT
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -126,32 +126,33 @@ def test_the_smallest_graphs_have_a_picture() -> None:
 
 def test_a_picture_is_saved_whole_and_read_as_fresh(tmp_path: Path) -> None:
     """The folder appears with all its files; an older picture is replaced; no scraps stay."""
-    files = picture_files(site("1k"))
-    assert not picture.fresh(tmp_path)
-    picture.save(files, tmp_path)
-    assert picture.fresh(tmp_path)
-    assert {path.name: path.read_bytes() for path in (tmp_path / "picture").iterdir()} == files
-    picture.save({"meta.json": b'{"format": 0}'}, tmp_path)
+    files, folder = picture_files(site("1k")), tmp_path / "picture"
+    assert not picture.fresh(folder)
+    picture.save(files, folder)
+    assert picture.fresh(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+    picture.save({"meta.json": b'{"format": 0}'}, folder)
     assert [path.name for path in tmp_path.iterdir()] == ["picture"]
-    assert not picture.fresh(tmp_path), "another version's picture is made anew"
+    assert not picture.fresh(folder), "another version's picture is made anew"
 
 
 def test_a_failed_save_leaves_the_old_picture(tmp_path: Path) -> None:
     """When the new files cannot be written, the old picture is there as before."""
-    picture.save(picture_files(site("1k")), tmp_path)
-    with pytest.raises(OSError):
-        picture.save({"meta.json": b"{}", "no/such/folder": b""}, tmp_path)
-    assert picture.fresh(tmp_path)
+    folder = tmp_path / "picture"
+    picture.save(picture_files(site("1k")), folder)
+    with pytest.raises(OSError, match="No such file"):
+        picture.save({"meta.json": b"{}", "no/such/folder": b""}, folder)
+    assert picture.fresh(folder)
     assert [path.name for path in tmp_path.iterdir()] == ["picture"]
 
 
 def test_force_is_added_to_a_picture(tmp_path: Path) -> None:
     """The Force layout joins the files that are there."""
     graph = site("1k")
-    picture.save(picture_files(graph), tmp_path)
-    picture.add_force(layout.force(graph.n, graph.source, graph.target), tmp_path)
+    picture.save(picture_files(graph), tmp_path / "picture")
+    picture.add_force(layout.force(graph.n, graph.source, graph.target), tmp_path / "picture")
     assert (tmp_path / "picture" / "force.f32").stat().st_size == 8 * graph.n
-    assert picture.fresh(tmp_path)
+    assert picture.fresh(tmp_path / "picture")
 
 
 # ------------------------------------------------------------------------------------------------------------ sections

@@ -22,6 +22,7 @@ import { table } from "./table.js";
 import { shortPath } from "./texts.js";
 import { Viewer } from "./viewer.js";
 
+const WIDE = 900; // CSS pixels from which on controls and panel stand beside the picture, not on it
 const HELP = "Picture of the site's links. Arrow keys move, plus and minus zoom, 0 shows the whole, slash searches, Tab goes through the most linked pages. The Table button gives the same as a table.";
 
 class LinkGraph extends HTMLElement {
@@ -70,7 +71,7 @@ class LinkGraph extends HTMLElement {
     part("side", make("aside", { class: "panel", "aria-label": "The chosen page", hidden: true }));
     part("rows", make("div", { class: "table" }));
     part("bar", make("div", { class: "bar", role: "group", "aria-label": "Picture" }));
-    part("settings", make("details", { class: "settings", open: !matchMedia("(max-width: 640px)").matches },
+    part("settings", make("details", { class: "settings", open: this.clientWidth > WIDE },
       make("summary", {}, "Colours and filter"), this.form, this.legend));
     root.replaceChildren(this.sheet, this.area, this.hubs, this.rows,
       make("div", { class: "left" }, make("div", { class: "find" }, this.field, this.found), this.settings),
@@ -96,7 +97,7 @@ class LinkGraph extends HTMLElement {
 
   /** Space at the edges that the controls cover. */
   inset() {
-    const wide = !this.small && this.clientWidth > 900;
+    const wide = !this.small && this.clientWidth > WIDE;
     return { top: this.small ? 4 : 16, right: 8, bottom: this.small ? 4 : 28, left: wide ? 264 : 8 };
   }
 
@@ -123,7 +124,7 @@ class LinkGraph extends HTMLElement {
     });
     viewer.addEventListener("change", () => {
       const open = viewer.settings.page >= 0;
-      stage.camera.covered = { right: open && this.clientWidth > 900 ? 350 : 0, bottom: open && this.clientWidth <= 640 ? this.clientHeight * 0.6 : 0 };
+      stage.camera.covered = { right: open && this.clientWidth > WIDE ? 350 : 0, bottom: open && this.clientWidth <= 640 ? this.clientHeight * 0.6 : 0 };
       this.summarise();
     });
     if (url) {

@@ -6,7 +6,7 @@ const CATEGORIES = {
   light: ["#0072b2", "#d55e00", "#009e73", "#c2569b", "#d18f00", "#3aa5e0", "#6a4fc4", "#8a5a33", "#5b8c1f", "#b3163d"],
   dark: ["#4aa3ff", "#ff8a3d", "#2dd4a0", "#f08ac9", "#ffc233", "#7fd3ff", "#a78bfa", "#c99a6b", "#a3d65c", "#ff6b81"],
 };
-const OTHER = { light: "#8b93a1", dark: "#717b8c" };
+const OTHER = { light: "#98928a", dark: "#7b756b" };
 
 const RAMP = {
   light: ["#a8c4de", "#7fb0cf", "#58a1b3", "#3f918a", "#3f7f55", "#6b6a14", "#8a4b00", "#8f1d1d"],
@@ -15,8 +15,8 @@ const RAMP = {
 
 // Compared with an earlier analysis; the words are those of pipulate/graph/compare.py.
 const CHANGES = {
-  light: { new: "#0072b2", gone: "#d55e00", changed: "#c2569b", same: "#a6adb8" },
-  dark: { new: "#4aa3ff", gone: "#ff8a3d", changed: "#f08ac9", same: "#59626f" },
+  light: { new: "#0072b2", gone: "#d55e00", changed: "#c2569b", same: "#b3aca2" },
+  dark: { new: "#4aa3ff", gone: "#ff8a3d", changed: "#f08ac9", same: "#5f5a51" },
 };
 
 export const HIGHLIGHT = { light: { out: "#0072b2", in: "#d55e00", ring: "#101318" },
@@ -24,8 +24,12 @@ export const HIGHLIGHT = { light: { out: "#0072b2", in: "#d55e00", ring: "#10131
 
 /** Colours of `count` categories named `names`; the last one is "other" when there are more than we have colours. */
 export function categoryColours(theme, names) {
-  return names.map((name, place) =>
-    CHANGES[theme][name] ?? (name === null || place >= CATEGORIES[theme].length ? OTHER[theme] : CATEGORIES[theme][place]));
+  return names.map((_, place) => CATEGORIES[theme][place] ?? OTHER[theme]);
+}
+
+/** Colours of the classes "new", "gone", "changed", "same". */
+export function changeColours(theme, names) {
+  return names.map((name) => CHANGES[theme][name] ?? OTHER[theme]);
 }
 
 /** `count` steps from dim to strong. */
@@ -39,9 +43,10 @@ export const otherColour = (theme) => OTHER[theme];
 
 export const MOST_CATEGORIES = CATEGORIES.light.length;
 
-/** [red, green, blue] of "#rrggbb". */
-export function rgb(hex) {
-  const value = parseInt(hex.slice(1), 16);
+/** [red, green, blue] of "#rrggbb", or of what getComputedStyle gives: "rgb(1, 2, 3)". */
+export function rgb(colour) {
+  if (!colour.startsWith("#")) return colour.match(/\d+/g).slice(0, 3).map(Number);
+  const value = parseInt(colour.slice(1), 16);
   return [value >> 16, (value >> 8) & 255, value & 255];
 }
 

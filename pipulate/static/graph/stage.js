@@ -88,10 +88,10 @@ export class Stage {
     this.ink = { text: style.color, ground: style.backgroundColor };
     const common = { codes, ok, colours: colours.map(rgb) };
     this.workers.links.postMessage({
-      style: { ...common, skip, plain: dark ? [120, 132, 155] : [120, 128, 142], strength: dark ? 0.75 : 0.7, ink: dark ? 215 : 200 },
+      style: { ...common, skip, plain: dark ? [142, 134, 122] : [132, 126, 118], strength: dark ? 0.75 : 0.7, ink: dark ? 215 : 200 },
     });
     this.workers.points.postMessage({
-      style: { ...common, radius: this.radius, order: this.order, halo: dark ? [13, 17, 23] : [255, 255, 255] },
+      style: { ...common, radius: this.radius, order: this.order, halo: rgb(this.ink.ground) },
     });
   }
 
@@ -190,7 +190,7 @@ export class Stage {
   }
 
   paintDiscs(pen) {
-    pen.fillStyle = this.theme === "dark" ? "rgba(148, 163, 199, .055)" : "rgba(60, 80, 120, .035)";
+    pen.fillStyle = this.theme === "dark" ? "rgba(214, 200, 170, .05)" : "rgba(110, 90, 50, .04)";
     for (const disc of this.discs) {
       const [x, y] = this.camera.toScreen(disc.x, disc.y);
       pen.beginPath();

@@ -7,11 +7,12 @@
 
 import { classify } from "./classes.js";
 import { ClickPaths } from "./paths.js";
-import { categoryColours, currentTheme, otherColour, rampColours } from "./palette.js";
+import { categoryColours, changeColours, currentTheme, otherColour, rampColours } from "./palette.js";
 import { Stage } from "./stage.js";
 import { Texts } from "./texts.js";
 
 const SITE_WIDE = "site-wide"; // the column that marks template targets
+const CHANGE = "change"; // the column that tells what became of a page since an earlier analysis
 
 export class Viewer extends EventTarget {
   constructor(graph, canvas) {
@@ -117,7 +118,7 @@ export class Viewer extends EventTarget {
     const { labels, ramp, muted } = this.classes;
     const colours = ramp
       ? rampColours(this.theme, labels.length - muted.filter((k) => k >= 0).length)
-      : categoryColours(this.theme, labels);
+      : (this.settings.colour === CHANGE ? changeColours : categoryColours)(this.theme, labels);
     return labels.map((_, k) => (muted.includes(k) ? otherColour(this.theme) : colours[k]));
   }
 
