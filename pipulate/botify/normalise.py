@@ -40,7 +40,7 @@ import numpy as np
 import polars as pl
 
 from pipulate.botify.errors import BadFile, TooLarge
-from pipulate.botify.ingest import Ingested, Order, Raw, Stage, Table
+from pipulate.botify.ingest import LINKS, Ingested, Order, Raw, Stage, Table
 from pipulate.botify.unpack import MOST_BYTES, unpacked
 from pipulate.botify.whole import whole
 from pipulate.errors import PipulateError
@@ -264,35 +264,34 @@ def _preamble(block: bytes, raw: Raw) -> tuple[int, str]:
 
 def columnar(links: Raw, table: Table, numbered: Numbered, pages: Path | None, folder: Path) -> edges.Graph:
     """Write what `edges.build(links.target, pages, folder)` writes, from the numbers that are already there."""
-    ends = pl.concat(numbered.ends)
-    names = numbered.kind.categories.to_series().str.strip_chars().alias("url")
-    url = names.unique()
-    if pages is None:
-        frame = url.sort().to_frame().with_columns(listed=pl.lit(False))
+    listed = None if pages is None else _page_table(pages)
+    rows = None if listed is None else listed["id"].cast(numbered.kind).to_physical().to_numpy()
+    names = numbered.kind.categories.to_series()
+    # Pages are numbered by their sorted addresses.  Joins and copies of a million addresses would double the memory.
+    order = names.arg_sort().to_numpy()
+    number = np.empty(len(order), np.uint32)
+    number[order] = np.arange(len(order), dtype=np.uint32)
+    frame = names[order].alias("url").to_frame()
+    if listed is None or rows is None:
+        frame = frame.with_columns(listed=pl.lit(False))
     else:
-        listed = _page_table(pages)
-        url = pl.concat([url, listed["url"]]).unique().sort()
-        frame = url.to_frame().join(listed, "url", "left", maintain_order="left")
-        frame = frame.with_columns(pl.col("listed").fill_null(False))
-    rows = frame.select("url").with_row_index("row")
-    number = names.to_frame().join(rows, "url", "left", maintain_order="left")["row"].to_numpy()
+        row = np.full(len(order), -1, np.int64)
+        row[number[rows]] = np.arange(len(rows))
+        at = pl.Series(row).replace(-1, None)
+        frame = frame.with_columns(at.is_not_null().alias("listed"), *(c.gather(at) for c in listed.drop("id")))
+    source, target = (number[pl.concat(numbered.ends)[c].to_numpy()] for c in LINKS)
     inputs = [_print(links.target, table.sha256), *([_print(pages)] if pages else [])]
-    graph = edges.of(
-        number[ends["source"].to_numpy()],
-        number[ends["target"].to_numpy()],
-        frame,
-        meta={"rows": table.rows, "incomplete_rows": table.incomplete, "self_links": 0, "inputs": inputs},
-    )
+    meta = {"rows": table.rows, "incomplete_rows": table.incomplete, "self_links": 0, "inputs": inputs}
+    graph = edges.of(source, target, frame, meta=meta)
     graph = replace(graph, meta={**graph.meta, "duplicates": table.rows - graph.m})
     edges.save(graph, folder)
     return graph
 
 
 def _page_table(pages: Path) -> pl.DataFrame:
-    """Read our own CSV of pages, typed by what it holds: `url`, `listed`, then its columns."""
+    """Read our own CSV of pages: `id`, then its columns, typed by what they hold; one row a page."""
     frame = pl.read_csv(pages, schema_overrides={"id": pl.String()}, infer_schema_length=None, glob=False)
-    frame = frame.rename({"id": "url"}).with_columns(pl.col("url").str.strip_chars(), listed=pl.lit(True))
-    return frame.unique("url", keep="first", maintain_order=True)
+    return frame.unique("id", keep="first", maintain_order=True)
 
 
 def _print(path: Path, sha256: str = "") -> dict[str, Any]:
