@@ -1,0 +1,369 @@
+"""The flagship, end to end against the simulator: whole files, paid for once, whatever crashes or fails in between."""
+
+import asyncio
+import contextlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipulate import discovery
+from pipulate import jobs as jobs_module
+from pipulate.botify import client, ingest, token
+from pipulate.botify.htmlsite import read_html_site
+from pipulate.botify.options import Options
+from pipulate.botify.projects import demo_projects
+from pipulate.botify.simulated_jobs import Pace
+from pipulate.botify.simulator import DEMO_TOKEN, create_simulator, running
+from pipulate.botify.token import Token
+from pipulate.jobs import Jobs
+from pipulate.pipeline import Pipulate
+from pipulate.settings import PACKAGE, Settings
+from pipulate.store import Store
+from pipulate.workflow import Job, Run, call
+
+ID = "https://app.botify.com/demo/tiny/"
+KEY = ("link_graph", ID, "step_04")
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """No pace to keep with a simulator, and no back-off."""
+    monkeypatch.setattr(client, "RATE", 10_000)
+    monkeypatch.setattr(client, "LONGEST_WAIT", 0.01)
+
+
+def flow() -> Any:
+    """Load the workflow as the app does."""
+    (found,) = discovery.load(PACKAGE / "workflows" / "link_graph.py")
+    return found
+
+
+class Session:
+    """One life of the app on a data folder: it can end at any moment and begin again."""
+
+    def __init__(self, folder: Path, base: str) -> None:
+        self.settings = Settings(data=folder / "data", downloads=folder / "downloads", botify=base, fast_jobs=True)
+        self.store = Store(self.settings.database)
+        token.save(self.settings.data, Token(DEMO_TOKEN))
+        self.engine, self.flow = Pipulate(self.store, "link_graph"), flow()
+        self.jobs = Jobs(self.store, self.settings)
+
+    async def answer(self, key: str, **values: Any) -> None:
+        """Answer a card as the page does."""
+        step = next(s for s in self.flow.steps if s.key == key)
+        record, rev = self.engine.load(ID)
+        run = Run(self.flow, self.engine, ID, record, rev, self.settings)
+        await call(step.function, run)
+        self.engine.set_step_data(ID, step.id, await call(step.accept_function, run, values) if step.accept_function else values)
+
+    async def prepare(self, fields: list[str] | None = None) -> None:
+        """Answer everything before the export."""
+        self.engine.initialize_if_missing(ID)
+        await self.answer("project", project=ID)
+        await self.answer("analysis", analysis="latest")
+        columns = self.engine.get_step_data(ID, "step_02")["columns"]
+        await self.answer("fields", fields=columns if fields is None else fields, depth="6")
+
+    async def export(self) -> dict[str, Any]:
+        """Start or resume the export and wait for its end; returns the job's row."""
+        await self.jobs.start(self.flow, ID, self.flow.steps[3])
+        with contextlib.suppress(Crash):
+            await self.jobs._tasks[KEY]
+        return self.jobs.row(KEY)
+
+    def crash(self) -> None:
+        """End without any goodbye."""
+        self.jobs._lock.release()
+        self.store.close()
+
+    def files(self) -> dict[str, bytes]:
+        """Return what stands in the downloads under final names."""
+        folder = self.settings.downloads
+        return {path.name: path.read_bytes() for path in folder.rglob("*.csv")}
+
+
+@contextlib.contextmanager
+def simulator(faults: str = "", folder: Path | None = None, **options: Any):
+    """Serve the simulator on a real port; gives (base, app)."""
+    app = create_simulator(demo_projects(), faults=faults, folder=folder, options=Options(**{"pace": Pace(polls=1), **options}))
+    with running(app) as url:
+        yield (url if url.endswith("/v1") else f"{url}/v1"), app
+
+
+async def undisturbed(folder: Path) -> dict[str, bytes]:
+    """Return the files of an export in which nothing goes wrong."""
+    with simulator() as (base, _):
+        session = Session(folder, base)
+        await session.prepare()
+        row = await session.export()
+        assert row["state"] == "done", row
+        await session.jobs.close()
+        session.store.close()
+        return session.files()
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory) -> dict[str, bytes]:
+    """The files of an undisturbed run."""
+    return asyncio.run(undisturbed(tmp_path_factory.mktemp("expected")))
+
+
+def patched(monkeypatch, target: Any, name: str, before: bool, nth: int = 1) -> None:
+    """Make the nth call of an async function crash before or after it did its work, once."""
+    real, count = getattr(target, name), 0
+
+    async def crashing(*arguments: Any, **named: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == nth and before:
+            raise Crash
+        result = await real(*arguments, **named)
+        if count == nth:
+            raise Crash
+        return result
+
+    monkeypatch.setattr(target, name, crashing)
+
+
+#: Each transition of the export: (where, function, before or after it, which call).
+TRANSITIONS = {
+    "intention not saved": (Job, "_note", True, 1),
+    "intention saved, nothing sent": (client.Botify, "create_export", True, 1),
+    "sent, answer not saved": (client.Botify, "create_export", False, 1),
+    "links job saved": (client.Botify, "wait", True, 1),
+    "links job done": (client.Botify, "wait", False, 1),
+    "links downloaded": (client.Botify, "download", False, 1),
+    "pages sent, answer not saved": (client.Botify, "create_export", False, 2),
+    "pages job saved": (client.Botify, "wait", True, 2),
+    "pages downloaded": (client.Botify, "download", False, 2),
+    "files made, result not saved": (Jobs, "_result_", False, 1),
+}
+FAULTS = {
+    "none": "",
+    "500 on reading": "500 times=2 on=/jobs/",
+    "429 on reading": "429 times=2 on=/jobs/",
+    "dropped connections": "drop times=2 on=/jobs/; cut times=1",
+    "truncated file": "truncated times=1 on=/cdn",
+    "expired link": "expired times=1 on=/cdn",
+    "lost answer": "lost times=1 method=POST on=/jobs",
+}
+
+
+def plant(monkeypatch, where: str) -> None:
+    """Arrange the crash of a transition."""
+    target, name, before, nth = TRANSITIONS[where]
+    if name == "_result_":  # the files exist, the record does not know it yet
+        real = jobs_module.Jobs._finish
+        calls: list[int] = []
+
+        def finish(self: Jobs, *arguments: Any) -> None:
+            calls.append(1)
+            if len(calls) == 1:
+                raise Crash
+            real(self, *arguments)
+
+        monkeypatch.setattr(Jobs, "_finish", finish)
+    else:
+        patched(monkeypatch, target, name, before, nth)
+
+
+async def crash_and_resume(tmp_path: Path, where: str, fault: str, expected: dict[str, bytes], monkeypatch) -> None:
+    """Crash at a transition under a fault, resume, and compare with the undisturbed run."""
+    with simulator(FAULTS[fault], tmp_path / "botify") as (base, app):
+        first = Session(tmp_path, base)
+        await first.prepare()
+        plant(monkeypatch, where)
+        await first.export()
+        partly = first.files()
+        assert all(partly[name] == expected[name] for name in partly)
+        first.crash()
+        second = Session(tmp_path, base)
+        for _ in range(4):  # each further start is what "Try again" does
+            row = await second.export()
+            if row["state"] == "done":
+                break
+        if row["state"] == "unsure":  # it cannot be known: only the user may have it done again
+            assert where in ("intention saved, nothing sent",)
+            assert not app.state.jobs.created
+            await second.jobs.repeat(second.flow, ID, second.flow.steps[3])
+            await second.jobs.wait(KEY)
+            row = second.jobs.row(KEY)
+        assert row["state"] == "done", row
+        assert second.files() == expected
+        created = app.state.jobs.created
+        assert len(created) == 2 and set(created.values()) == {1}, created
+        assert set(app.state.jobs.posts.values()) == {1}, app.state.jobs.posts
+        assert not app.state.calls.tokens_at_file_host
+        assert not list(second.settings.downloads.rglob("*.part")) and not list(second.settings.downloads.rglob("*.download"))
+        await second.jobs.close()
+        second.store.close()
+
+
+@pytest.mark.parametrize(
+    ("where", "fault"), [(where, list(FAULTS)[number % len(FAULTS)]) for number, where in enumerate(TRANSITIONS)]
+)
+async def test_a_crash_at_any_transition_costs_nothing_twice(tmp_path, where, fault, expected, monkeypatch):
+    """POST /jobs at most once for each file, and the files are byte for byte those of the undisturbed run."""
+    await crash_and_resume(tmp_path, where, fault, expected, monkeypatch)
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("where", TRANSITIONS)
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_every_crash_under_every_fault(tmp_path, where, fault, expected, monkeypatch):
+    """The whole table."""
+    await crash_and_resume(tmp_path, where, fault, expected, monkeypatch)
+
+
+async def test_what_is_on_disk_is_not_downloaded_again(tmp_path):
+    """A second run of the same analysis asks for nothing and spends nothing."""
+    with simulator(folder=tmp_path / "botify") as (base, app):
+        session = Session(tmp_path, base)
+        await session.prepare()
+        assert (await session.export())["state"] == "done"
+        posts = app.state.calls.count("POST", "/v1/jobs")
+        session.engine.clear_steps_from(ID, "step_01", session.flow.tuples)
+        await session.prepare()
+        assert (await session.export())["state"] == "done"
+        assert app.state.calls.count("POST", "/v1/jobs") == posts == 2
+        await session.jobs.close()
+        session.store.close()
+
+
+async def test_a_failed_export_tells_the_reason_and_is_paid_again_only_by_the_user(tmp_path):
+    """FAILED: the API's own words in the card; a new export needs the user's word."""
+    with simulator("job-fails times=1", tmp_path / "botify") as (base, app):
+        session = Session(tmp_path, base)
+        await session.prepare()
+        for _ in range(2):
+            row = await session.export()
+            assert row["state"] == "unsure" and "failed at Botify" in row["error"]
+        assert app.state.calls.count("POST", "/v1/jobs") == 1
+        await session.jobs.repeat(session.flow, ID, session.flow.steps[3])
+        await session.jobs.wait(KEY)
+        assert session.jobs.row(KEY)["state"] == "done", session.jobs.row(KEY)
+        await session.jobs.close()
+        session.store.close()
+
+
+async def test_rows_at_the_limit_are_told_as_possibly_truncated(tmp_path):
+    """As many rows as may be exported means that some may be missing."""
+    with simulator(export_limit=500) as (base, _):
+        session = Session(tmp_path, base)
+        await session.prepare(fields=[])
+        session.engine.set_step_data(ID, "step_03", {"fields": [], "depth": "6"})
+        assert (await session.export())["state"] == "done"
+        made = session.engine.get_step_data(ID, "step_04")
+        assert made["tables"]["links"]["possibly_truncated"] is True
+        record, rev = session.engine.load(ID)
+        shown = str(session.flow.result_function(Run(session.flow, session.engine, ID, record, rev, session.settings)))
+        assert "Possibly truncated" in shown
+        await session.jobs.close()
+        session.store.close()
+
+
+@pytest.mark.parametrize("faults", ["v1-header", "sep", "plain", "zip", "empty"])
+async def test_no_form_of_the_file_loses_a_row(tmp_path, faults, expected):
+    """Header, `sep=` line, zip, plain: the same CSVs; a file without rows is told, not a crash."""
+    with simulator(faults) as (base, _):
+        session = Session(tmp_path, base)
+        await session.prepare()
+        row = await session.export()
+        if faults == "empty":
+            assert row["state"] in ("done", "failed"), row
+        else:
+            assert row["state"] == "done" and session.files() == expected
+        await session.jobs.close()
+        session.store.close()
+
+
+async def test_the_token_is_nowhere_but_in_its_file(tmp_path):
+    """A canary: nothing on disk but the token file holds it, after a whole run."""
+    with simulator(folder=tmp_path / "botify") as (base, _):
+        session = Session(tmp_path / "app", base)
+        await session.prepare()
+        await session.export()
+        await session.jobs.close()
+        session.store.close()
+    holding = [path for path in (tmp_path / "app").rglob("*") if path.is_file() and DEMO_TOKEN.encode() in path.read_bytes()]
+    assert [path.name for path in holding] == ["botify_token"] and holding[0].stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_folder_of_real_html_is_exported_with_exactly_its_links(tmp_path):
+    """The edges on disk are the links that really stand in the pages."""
+    pages = tmp_path / "html"
+    pages.mkdir()
+    (pages / "index.html").write_text('<title>Home</title><a href="a.html">A</a> <a href="sub/b.html#y">B</a> <a href="missing.html">no</a>')
+    (pages / "a.html").write_text('<title>A</title><a href="index.html">home</a><!-- <a href="ghost.html">ghost</a> -->')
+    (pages / "sub").mkdir()
+    (pages / "sub" / "b.html").write_text('<title>B, "quoted"</title><a href="../a.html">A</a><a href="../a.html">again</a><a href="https://elsewhere.example/">out</a>')
+    site = read_html_site(pages)
+    projects = demo_projects(folders=[pages])
+    app = create_simulator(projects, options=Options(pace=Pace(polls=1)))
+    with running(app) as url:
+        session = Session(tmp_path, url if url.endswith("/v1") else f"{url}/v1")
+        id = next(p.url for p in projects if p.slug not in ("shop", "tiny", "portal"))
+        run_id = id
+        session.engine.initialize_if_missing(run_id)
+        record, rev = session.engine.load(run_id)
+        run = Run(session.flow, session.engine, run_id, record, rev, session.settings)
+        for step, values in zip(session.flow.steps[:3], ({"project": run_id}, {"analysis": "latest"}, {"fields": [], "depth": "9"}), strict=True):
+            data = await call(step.accept_function, run, values) if step.accept_function else values
+            run.record = session.engine.set_step_data(run_id, step.id, data)
+        session.engine.set_step_data(run_id, "step_03", {"fields": [], "depth": str(run.record["step_02"]["depth"])})
+        await session.jobs.start(session.flow, run_id, session.flow.steps[3])
+        await session.jobs.wait(("link_graph", run_id, "step_04"))
+        assert session.jobs.row(("link_graph", run_id, "step_04"))["state"] == "done"
+        (file,) = session.settings.downloads.rglob("*_links.csv")
+        lines = file.read_text().splitlines()
+        tails = sorted(re.sub(r"https?://[^/]+", "", line) for line in lines[1:])
+        await session.jobs.close()
+        session.store.close()
+    assert lines[0] == "source,target"
+    assert len(site.pages) >= 4
+    paths = [tuple(re.sub(r"https?://[^/,]+", "", cell) for cell in line.split(",")) for line in lines[1:]]
+    assert len(paths) == len(set(paths)) == 5, tails
+    assert not any("ghost" in target or "elsewhere" in target for _, target in paths)
+
+
+async def test_ingest_leaves_no_file_when_killed(tmp_path, monkeypatch):
+    """Cancelled in the midst of checking: no CSV under its final name, and the next try makes it whole."""
+    with simulator(folder=tmp_path / "botify") as (base, _):
+        session = Session(tmp_path, base)
+        await session.prepare()
+        reached = asyncio.Event()
+        real = ingest.ingest
+
+        async def slow(order: Any, progress: Any) -> Any:
+            reached.set()
+            await asyncio.Event().wait()
+
+        module = session.flow.steps[3].function.__globals__
+        monkeypatch.setitem(module, "ingest", slow)
+        await session.jobs.start(session.flow, ID, session.flow.steps[3])
+        await reached.wait()
+        await session.jobs.cancel(KEY)
+        assert session.jobs.row(KEY)["state"] == "cancelled" and not session.files()
+        monkeypatch.setitem(module, "ingest", real)
+        assert (await session.export())["state"] == "done" and len(session.files()) == 2
+        await session.jobs.close()
+        session.store.close()
+
+
+def test_the_headless_command_does_the_same(tmp_path, capsys):
+    """`pipulate run link_graph --id URL analysis=latest`, in demo mode."""
+    from pipulate.cli import main
+
+    arguments = ["--data", str(tmp_path / "data"), "--downloads", str(tmp_path / "downloads"), "--demo", "run", "link_graph", "--id", ID, "analysis=latest"]
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    made = json.loads(out)["answers"]["export"]
+    assert made["graph_links"] > 900 and "Export, download and check" in err
+    assert len(list((tmp_path / "downloads").rglob("*.csv"))) == 2
