@@ -56,6 +56,7 @@ DELEGATED = [
     ("runs", "pipulate.apps.runs:main", "list, show, delete, export or import runs"),
     ("model", "pipulate.chat.cli:model", "get, list or remove weights of the embedded model"),
     ("soul", "pipulate.chat.cli:soul_file", "export or import the model's portable memory"),
+    ("graph", "pipulate.graph.cli:main", "analyse CSVs of links from any source"),
     ("botify-simulator", "pipulate.botify.simulator:main", "serve the simulator of Botify's API alone"),
     ("backup", "pipulate.apps.care:backup", "write a consistent copy of the database"),
     ("restore", "pipulate.apps.care:restore", "put a backup in place of the database"),

@@ -6,11 +6,13 @@ from fasthtml.common import FastHTML
 
 from pipulate.apps import connect, download, find, introduction, memory, profiles, runs, settings, stream, tasks
 from pipulate.chat import panel
+from pipulate.graph import pages
 
 PARTS: tuple[Callable[[FastHTML], None], ...] = (
     introduction.routes,
     connect.routes,
     download.routes,
+    pages.routes,
     profiles.routes,
     tasks.routes,
     runs.routes,

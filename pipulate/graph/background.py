@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipulate.graph.errors import GraphError
 from pipulate.settings import PACKAGE
 
 # `import pipulate` brings the web framework, a second of work that this process does not need.
@@ -99,6 +100,21 @@ def _note(task: Task, line: dict[str, Any]) -> None:
         task.state, task.share, task.text = "done", 1.0, "Done"
     else:
         task.state, task.text = "failed", line["error"]
+
+
+async def make(kind: str, tell: Callable[[float, str], None], **order: str | None) -> None:
+    """Make one thing here and now, telling (share, text); raises GraphError if it fails.  Cancelling ends its process."""
+    failed: list[str] = []
+
+    def note(line: dict[str, Any]) -> None:
+        if "share" in line:
+            tell(line["share"], line["text"])
+        elif "error" in line:
+            failed.append(line["error"])
+
+    await _carry_out({"make": kind, **order}, note)
+    if failed:
+        raise GraphError(failed[0])
 
 
 async def _carry_out(order: dict[str, str | None], note: Callable[[dict[str, Any]], None]) -> None:

@@ -18,11 +18,9 @@ from fasthtml.common import (
     Label,
     Legend,
     Li,
-    Link,
     Option,
     P,
     Pre,
-    Script,
     Select,
     Small,
     Summary,
@@ -41,6 +39,8 @@ from pipulate.botify.connection import connected, demo_is_on
 from pipulate.botify.errors import JobFailed, LinkExpired, NotThere
 from pipulate.botify.ingest import Order, Raw, ingest
 from pipulate.botify.snippet import snippet
+from pipulate.graph.background import make
+from pipulate.graph.pages import picture as draw
 
 flow = Workflow(
     "link_graph", title="Link graph", id_label="Botify project", id_hint=f"Paste the project's address, {urls.APP}/organisation/project/"
@@ -203,13 +203,15 @@ async def export(run, job):
     async with api(run, here.org) as botify:
         for part, (kind, query) in enumerate(asked.items()):
             if not here_already[kind]:
-                raw[kind] = await fetch(run, job, botify, here, slug, kind, query, found["limit"], lambda share, text, part=part: job.progress((part + share) * 0.8 / len(asked), text))
+                raw[kind] = await fetch(run, job, botify, here, slug, kind, query, found["limit"], lambda share, text, part=part: job.progress((part + share) * 0.7 / len(asked), text))
     order = Order(
         links=Raw(raw["links"], target.links, export_size=found["limit"]) if "links" in raw else target.links,
         pages=Raw.pages(raw["pages"], target.meta, columns, found["limit"]) if "pages" in raw else (target.meta if here_already["pages"] else None),
         graph=graph_folder(target.links),
     )
-    made = await ingest(order, lambda stage, share, rows: job.progress(0.8 + 0.2 * share, f"Checking the {stage}: {rows:,} rows"))
+    made = await ingest(order, lambda stage, share, rows: job.progress(0.7 + 0.1 * share, f"Checking the {stage}: {rows:,} rows"))
+    pages = str(target.meta) if target.meta.is_file() else None
+    await make("picture", lambda share, text: job.progress(0.8 + 0.2 * share, text), folder=str(graph_folder(target.links)), links=str(target.links), pages=pages, title=f"{here.project} {slug}")
     for file in raw.values():
         file.unlink(missing_ok=True)
     tables = {name: vars(table) for name, table in (("links", made.links), ("pages", made.pages)) if table}
@@ -284,9 +286,7 @@ def result(run):
     return (
         P(f"{made['graph_links']:,} links between {made['graph_pages']:,} pages of {here.project}, down to depth {made['depth']}."),
         P(f"Possibly truncated: the {' and '.join(cut)} have exactly as many rows as may be exported. Choose a smaller depth for a whole graph.", role="alert", cls="error") if cut else None,
-        Div(data_link_graph=picture(here, slug), cls="small-graph"),
-        Link(rel="stylesheet", href="/static/graph/graph.css"),
-        Script(src="/static/graph/link-graph.js", type="module"),
+        *draw(picture(here, slug), small=True),
         Div(A("Open the picture", href=picture(here, slug), role="button"), A("Read the report", href=f"{picture(here, slug)}/report", role="button", cls="quiet"), cls="row"),
         H3("Files"),
         P(*files(here, slug, meta)),
