@@ -32,7 +32,9 @@ StepTuple = Sequence[Any]  #: (key, step_id, label, ...)
 MAX_ID = 500  #: characters of a run ID
 NOT_STEPS = ("version", "was", "once", "finalized", "created", "updated")  #: the keys that are no step's id
 _STEP = re.compile(r"step_\d+")
-_PADDING = r"[\s\u200b\u200e\u200f\u2060\ufeff]+"  # what web pages and editors leave around a copied text, unseen
+_UNSEEN = r"[\s\u200b\u200e\u200f\u2060\ufeff]+"  # what web pages and editors leave around a copied text
+_PADDING = re.compile(f"^{_UNSEEN}|{_UNSEEN}$")
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def normalise_id(text: str) -> str:
@@ -43,10 +45,10 @@ def normalise_id(text: str) -> str:
     Raises Invalid when nothing is left, when it is longer than 500, or when it holds control characters.
     """
     if isinstance(text, str):
-        text = re.sub(f"^{_PADDING}|{_PADDING}$", "", unicodedata.normalize("NFC", text))
+        text = _PADDING.sub("", unicodedata.normalize("NFC", text))
     if not text or not isinstance(text, str):
         raise Invalid("A run needs an ID: any name you will remember, or a Botify project URL.", "id")
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+    if not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
         raise Invalid("The ID holds an invisible control character. Type it again.", "id")
     bare = text if "://" in text else f"https://{text}"
     try:
@@ -64,7 +66,7 @@ def normalise_id(text: str) -> str:
 def dumps(record: Record) -> str:
     """Return the record as the JSON text that is stored; raises Invalid if JSON or UTF-8 cannot hold it."""
     try:
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _encode(record)
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise Invalid(f"The answer is not plain JSON, so nothing was stored ({error}).") from error
