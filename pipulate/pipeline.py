@@ -236,7 +236,7 @@ class Pipulate:
     def _undo_target(self, id: str) -> dict[str, Any] | None:
         return self.store.one(
             """SELECT * FROM history h WHERE workflow = ?1 AND id = ?2 AND undoes IS NULL
-               AND act NOT IN ('begin', 'delete', 'undelete', 'import', 'repair')
+               AND act NOT IN ('begin', 'delete', 'undelete', 'import', 'repair', 'finalize', 'unfinalize')
                AND act NOT LIKE 'job %' AND act NOT LIKE 'upgrade %'
                AND seq > coalesce((SELECT max(seq) FROM history WHERE workflow = ?1 AND id = ?2
                                    AND act IN ('begin', 'import', 'repair')), 0)
@@ -246,7 +246,7 @@ class Pipulate:
         )  # fmt: skip
 
     def undo(self, id: str, rev: int | None = None) -> Record:
-        """Take back the latest act that is not undone yet (a revert, an answer, a lock); returns the record."""
+        """Take back the latest revert or answer that is not undone yet; returns the record."""
         id = rec.normalise_id(id)
         with self.store.transaction() as db:
             record, present = self.load(id)

@@ -53,13 +53,13 @@ class Model:
         if not self.there:
             self.there, self.rev, self.state, self.undoes = True, self.rev + 1, State(), []
 
-    def act(self, name: str, rev: int, *, unlocks: bool = False) -> State:
+    def act(self, name: str, rev: int) -> State:
         """Begin an act: refuse it as the user is told, or push the state before it; return the state to change."""
         if not self.there:
             raise Unknown
         if rev != self.rev:
             raise Stale
-        if self.state.finalized and not unlocks:
+        if self.state.finalized:
             raise Finalized
         self.undoes.append((name, deepcopy(self.state)))
         self.rev += 1
@@ -76,9 +76,12 @@ class Model:
                 state.was[later] = answers
 
     def lock(self, closed: bool, rev: int) -> None:
-        if self.there and rev == self.rev and self.state.finalized == closed:
-            return  # as it is already
-        self.act("finalize" if closed else "unfinalize", rev, unlocks=True).finalized = closed
+        if not self.there:
+            raise Unknown
+        if rev != self.rev:
+            raise Stale
+        if self.state.finalized != closed:  # nothing that undo would stop at: the other button is its undo
+            self.state.finalized, self.rev = closed, self.rev + 1
 
     def undo(self, rev: int) -> None:
         if not self.there:

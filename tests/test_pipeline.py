@@ -339,6 +339,15 @@ def test_undo_leaves_outward_acts_alone(engine: Pipulate) -> None:
     assert "step_01" not in undone and undone["once"] == ACT
 
 
+def test_undo_passes_over_lock_and_unlock(engine: Pipulate) -> None:
+    """An unlocked run's undo takes the last answer back; it would otherwise lock the run again, for ever."""
+    answered(engine, 2).finalize("arthur")
+    engine.unfinalize("arthur")
+    assert engine.undoable("arthur") == "set step_02"
+    undone = engine.undo("arthur")
+    assert "step_02" not in undone and "finalized" not in undone
+
+
 def test_undo_does_not_take_an_upgrade_back(engine: Pipulate) -> None:
     """The conversion of an old record is not the user's act: undo goes to the act before it."""
     answered(engine, 1)
