@@ -152,10 +152,7 @@ def _heat(plot: dict[str, Any], title: str) -> FT:
             return Td("", title=f"{names[row]} to {names[column]}: no link")
         heat = max(0.06, (share / most) ** 0.4)
         told = f"{names[row]} to {names[column]}: {count:,} links, {share:.2%} of all PageRank"
-        return Td(
-            f"{share * 100:.1f}" if share >= 0.0005 else "·", title=told, style=f"--heat:{heat:.2f}",
-            cls="strong" if heat > 0.55 else "",
-        )  # fmt: skip
+        return Td(f"{share * 100:.1f}" if share >= 0.0005 else "·", title=told, style=f"--heat:{heat:.2f}")
 
     head = Tr(Td(""), *[Th(name, scope="col", title=name) for name in names])
     rows = [

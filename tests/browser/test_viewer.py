@@ -494,8 +494,7 @@ def test_a_missing_picture_is_said(page: Page, serve: Serve, pictures: dict[str,
     """When the server has no such data, the message says what failed."""
     broken = {"1k": {key: value for key, value in pictures["1k"].items() if key != "links.u32"}}
     page.goto(f"{serve(Pages(broken).app())}/1k")
-    expect(page.get_by_role("status")).to_have_text(
-        "The picture cannot be shown: links.u32: the server answered 404")
+    expect(page.get_by_role("status")).to_have_text("The picture cannot be shown: links.u32: the server answered 404")
 
 
 def test_data_are_asked_for_when_needed(page: Page, view: Open) -> None:

@@ -1,6 +1,7 @@
 """A made-up site of any size for the picture's tests and bench: sections, page types, hubs, a menu; always the same."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -79,6 +80,17 @@ def picture_files(graph: edges.Graph, force: bool = False) -> dict[str, bytes]:
 
         files["force.f32"] = layout.force(graph.n, graph.source, graph.target).positions.tobytes()
     return files
+
+
+def export(graph: edges.Graph, folder: Path, slug: str) -> dict[str, str]:
+    """Write a graph as the CSVs that an export leaves; return the order for its picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ends = {"source": graph.source, "target": graph.target}
+    links, pages = folder / f"shop_{slug}_links.csv", folder / f"shop_{slug}_meta.csv"
+    pl.DataFrame({name: graph.urls.gather(pl.Series(rows)) for name, rows in ends.items()}).write_csv(links)
+    graph.pages.drop("listed").rename({"url": "id"}).write_csv(pages)
+    made = folder / f"shop_{slug}.graph"
+    return {"folder": str(made), "links": str(links), "pages": str(pages), "title": f"shop {slug}"}
 
 
 @dataclass
