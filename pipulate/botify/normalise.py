@@ -342,6 +342,8 @@ def main() -> NoReturn:
             last = stage, time.monotonic()
             say(stage=stage, share=share, rows=rows)
 
+    if hasattr(os, "nice"):
+        os.nice(5)  # on a busy machine pages come first
     order = Order.from_json(sys.stdin.readline())
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
