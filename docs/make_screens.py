@@ -166,7 +166,38 @@ def tasks(page: Page, base: str) -> None:
     shoot(page, "tasks")
 
 
-WALKS: tuple[Callable[[Page, str], None], ...] = (introduction, bridge, petite, work, finder, tasks)
+def link_graph(page: Page, base: str) -> None:
+    """The flagship with demo data, from the first page to the drawn graph and its report."""
+    page.goto(f"{base}/introduction")
+    page.get_by_role("button", name="Try it without an account").click()
+    page.get_by_role("button", name="Check it").click()
+    page.get_by_role("button", name="Choose").click()
+    page.get_by_role("button", name="Export").wait_for()
+    shoot(page, "link-graph-fields")
+    page.get_by_role("button", name="Export").click()
+    page.locator("#result").wait_for(timeout=60_000)
+    drawn(page)
+    page.locator("#result").evaluate("card => card.scrollIntoView({ block: 'end' })")
+    shoot(page, "link-graph-result")
+    page.get_by_role("button", name="Open the picture").click()
+    drawn(page)
+    shoot(page, "link-graph")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(1000)  # the canvas takes up the other colours
+    shoot(page, "link-graph-dark")
+    page.emulate_media(color_scheme="light")
+    page.get_by_role("link", name="Report").click()
+    page.get_by_role("heading", name="Communities").wait_for(timeout=60_000)
+    shoot(page, "link-graph-report")
+
+
+def drawn(page: Page) -> None:
+    """Wait until the picture of a link graph is there and has come to rest."""
+    page.locator("link-graph canvas").first.wait_for(timeout=60_000)
+    page.wait_for_timeout(1500)
+
+
+WALKS: tuple[Callable[[Page, str], None], ...] = (introduction, bridge, petite, work, finder, tasks, link_graph)
 
 
 def main() -> None:

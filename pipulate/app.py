@@ -134,7 +134,7 @@ class Workflows:
                 self._forget(stem)
                 self._seen[stem] = stamp
                 self._read(stem)
-        order = {name: i for i, name in enumerate(["link_graph", "bridge", "petite", "poet", "work", "byhand"])}
+        order = {name: i for i, name in enumerate(["link_graph", "explore_csv", "bridge", "petite", "poet", "work", "byhand"])}
         self.app.state.found = dict(
             sorted(self.app.state.found.items(), key=lambda pair: (order.get(pair[0], 99), pair[0]))
         )
