@@ -84,7 +84,16 @@ class Query:
     dialect: Dialect
 
     def frames(self, rows_per_chunk: int = ROWS_PER_CHUNK) -> Iterator[pl.DataFrame]:
-        """The answer in pieces: polars frames with one column per `columns`, named c0, c1, ..."""
+        """The answer in pieces: polars frames with one column per `columns`, named c0, c1, ...
+
+        Raises QueryRefused (1044) if the query is well formed and yet cannot be executed.
+        """
+        try:
+            yield from self._frames(rows_per_chunk)
+        except pl.exceptions.PolarsError as error:
+            raise QueryRefused("Query can not be executed", 1044) from error
+
+    def _frames(self, rows_per_chunk: int) -> Iterator[pl.DataFrame]:
         rows = _rows(self)
         if self.key is not None and not self.sort and rows.select(self.key.is_unique().all()).item():
             yield from (_grouped(self, part) for part in _with_links(self, rows, rows_per_chunk))
@@ -459,7 +468,7 @@ class _Compiler:
         written = node if isinstance(node, str) else json.dumps(node, sort_keys=True)
         verbose, slug, collection_slug = value.labels or (written, written, written)
         if isinstance(node, dict) and "name" in node:
-            if not isinstance(node["name"], str):
+            if not (isinstance(node["name"], str) and _is_text(node["name"])):
                 raise QueryRefused(f"{kind}: a name is a text.")
             verbose = slug = collection_slug = node["name"]
         return Column(kind, value.expr, value.type, verbose, slug, collection_slug, ranges)
@@ -572,14 +581,23 @@ def _type_of(value: Any) -> str:
     match value:
         case bool():
             return "boolean"
-        case int():
+        case int() if -(2**63) <= value < 2**63:
             return "integer"
         case float():
             return "float"
-        case str():
+        case str() if value.isascii() or _is_text(value):
             return "string"
         case _:
             raise QueryRefused(f"{json.dumps(value)} is not a value one can compare with.")
+
+
+def _is_text(value: str) -> bool:
+    """Whether a JSON string is a text: JSON can hold half a character (a lone surrogate)."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _function(node: dict) -> tuple[str, list]:
@@ -698,6 +716,11 @@ def _number(values: list[_Value], name: str) -> None:
         raise QueryRefused(f'The function "{name}" works on numbers.')
 
 
+def _family(type: str) -> str:
+    """What a type can be compared with: numbers, texts or booleans."""
+    return "number" if type in NUMBERS else "boolean" if type == "boolean" else "text"
+
+
 def _exact(values: list, count: int, name: str) -> None:
     if len(values) != count:
         raise QueryRefused(f'The function "{name}" takes {count} argument(s), not {len(values)}.')
@@ -742,12 +765,14 @@ def _apply(name: str, values: list[_Value]) -> _Value:
     if name in ("add", "sub", "mul", "div"):
         _number(values, name)
     if name in _COMPARE:
-        left, right = ("number" if value.type in NUMBERS else value.type for value in values)
-        if left != right and {left, right} - set(_TEXT) - {"date"}:
+        if _family(values[0].type) != _family(values[1].type):
             raise QueryRefused(f'The function "{name}" cannot compare {values[0].type} with {values[1].type}.')
     tests = values if name in ("and", "or", "not") else values[:1] if name == "if" else []
     if any(test.type != "boolean" for test in tests):
         raise QueryRefused(f'The function "{name}" works on booleans.')
+    branches = values[1:] if name == "if" else values if name == "if_not_exists" else []
+    if len({_family(value.type) for value in branches}) > 1:
+        raise QueryRefused(f'The alternatives of "{name}" must be of one type.')
     if name == "concat" and any(value.type not in _TEXT for value in values):
         raise QueryRefused('The function "concat" works on texts.')
     result = values[1].type if type == "second" else type or values[0].type

@@ -122,7 +122,7 @@ def demo_projects(links: int | None = None, folders: Sequence[Path] = ()) -> lis
         site = read_html_site(folder)  # at once: a wrong path should be said at the start
         slug = re.sub(r"[^a-z0-9]+", "-", site.name).strip("-")
         while slug in taken:
-            slug += "-"
+            slug = f"{slug}-2"
         taken.add(slug)
         projects.append(_project(slug, f"HTML in {folder}", partial(_same, site), has_search_console=False))
     return projects

@@ -141,6 +141,13 @@ BOTH: dict[str, Any] = {"collections": (X, "search_console"), "periods": DAYS}
         (body(["url"], filters={"field": f"{X}.depth", "predicate": "ne", "value": 1}), 1022, "Unknown predicate"),
         (body(["url"], filters={"field": f"{X}.depth", "value": "1"}), 1022, "cannot be compared"),
         (body(["url"], filters={"field": f"{X}.depth", "value": None}), 1022, "not a value"),
+        (body(["url"], filters={"field": f"{X}.depth", "value": 10**30}), 1022, "not a value"),
+        (body(["url"], filters={"field": "url", "value": "\ud800"}), 1022, "not a value"),
+        (
+            body([{"function": "if", "args": [f"{X}.sitemaps.present", "url", f"{X}.depth"]}]),
+            1022,
+            "must be of one type",
+        ),
         (body(["url"], filters={"field": f"{X}.depth"}), 1022, "needs a value"),
         (body(["url"], filters={"field": f"{X}.depth", "predicate": "exists", "value": 1}), 1022, "takes no value"),
         (body(["url"], filters={"field": f"{X}.depth", "predicate": "starts", "value": 1}), 1022, "cannot be used"),
@@ -555,14 +562,13 @@ def test_pages_of_results_are_slices_of_the_whole(offset, limit):
     assert query.count() == len(query.results(0, 100))
 
 
+WORDS = ["field", "predicate", "value", "function", "args", "literal", "and", "or", "not", "name", "ranges", "filters"]
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["url", f"{X}.depth", GRAPH, "eq", "sum", "and"]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                "field predicate value function args literal and or not name ranges filters index from".split()
-            ),
+            st.sampled_from(WORDS),
             inner,
             max_size=3,
         )
