@@ -106,12 +106,15 @@ class Table:
 
 @dataclass
 class Ingested:
-    """What was made; None for what was not asked for.  `graph_links` counts distinct links."""
+    """What was made.  A table is None if it was not asked for; the counts are 0 if there is no columnar copy.
+
+    Without a single link there is none.  `graph_links` counts distinct links.
+    """
 
     links: Table | None = None
     pages: Table | None = None
-    graph_pages: int | None = None
-    graph_links: int | None = None
+    graph_pages: int = 0
+    graph_links: int = 0
 
 
 async def ingest(order: Order, progress: Progress = lambda stage, share, rows: None) -> Ingested:

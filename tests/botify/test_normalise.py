@@ -324,4 +324,4 @@ def test_run_makes_all_files_and_reports(tmp_path: Path) -> None:
 def test_no_links_make_no_graph(tmp_path: Path) -> None:
     """An empty export has a CSV, but no columnar copy."""
     done = run(Order(links(tmp_path, b"url,target\n"), None, tmp_path / "graph"), lambda *step: None)
-    assert done.graph_links is None and not (tmp_path / "graph").exists()
+    assert done.graph_links == 0 and not (tmp_path / "graph").exists()
