@@ -31,7 +31,8 @@ _KINDS = {
     "email": (r"[^@\s]+@[^@\s]+", "This is not an e-mail address."),
     "url": (r"https?://\S+", "A web address is expected, beginning with https://."),
 }
-_TEXTS = ("text", "search", "tel", "email", "url", "password", "textarea")  #: the kinds that have a length and a pattern
+#: The kinds that have a length and a pattern.
+_TEXTS = ("text", "search", "tel", "email", "url", "password", "textarea")
 
 
 @dataclass
@@ -193,11 +194,13 @@ def _check_number(item: Field, value: str) -> None:
         raise Invalid(f"The number must be at least {low:g}.", item.name)
     if high is not None and number > high:
         raise Invalid(f"The number must be at most {high:g}.", item.name)
-    step, base = step if step and step > 0 else 1.0, next((x for x in (low, _number(attrs.get("value"))) if x is not None), 0)
+    step = step if step and step > 0 else 1.0
+    base = low if low is not None else _number(attrs.get("value")) or 0.0
     away = math.remainder(number - base, step) if math.isfinite(number - base) else 0
     if str(attrs.get("step")).lower() != "any" and abs(away) > step * 1e-6:
         whole = step == 1 and base == round(base)
-        raise Invalid("A whole number is expected." if whole else f"Steps of {step:g} from {base:g} are expected.", item.name)
+        words = "A whole number is expected." if whole else f"Steps of {step:g} from {base:g} are expected."
+        raise Invalid(words, item.name)
 
 
 def _number(text: Any) -> float | None:

@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-import apsw
 from fasthtml.common import FT, Div
 
 from pipulate import record as rec
@@ -72,13 +71,10 @@ class Pipulate:
         return self.get_state(id).get(step_id, {} if default is None else default)
 
     def get_all_step_data(self, id: str, steps: Sequence[StepTuple], exclude_final: bool = True) -> dict[str, Any]:
-        """Return {key: answer} of the done steps; the last step (finalize) is left out unless asked for.
-
-        The answer is the field named like the step's key when there is one, else the whole step's data.
-        """
+        """Return {key: answer} of the done steps; the last step (finalize) is left out unless asked for."""
         state = self.get_state(id)
         wanted = steps[:-1] if exclude_final else steps
-        return {s[0]: _answer(state[s[1]], s[0]) for s in wanted if rec.is_done(state, s[1])}
+        return {s[0]: rec.answer(state[s[1]], s[0]) for s in wanted if rec.is_done(state, s[1])}
 
     def get_last_completed_step_number(self, id: str, steps: Sequence[StepTuple]) -> int:
         """Return the 1-based number of the highest done step, 0 when none is done."""
@@ -96,7 +92,7 @@ class Pipulate:
         state, lines, current = self.get_state(id), [], {}
         for key, sid, label, *_ in steps:
             if rec.is_done(state, sid):
-                value = _answer(state[sid], key)
+                value = rec.answer(state[sid], key)
                 lines.append(f"- {label}: {value}")
                 if sid == step_id:
                     current = {key: value}
@@ -109,17 +105,6 @@ class Pipulate:
         return self.store.read(
             "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq", self.workflow, rec.normalise_id(id)
         )
-
-    def _latest(self, id: str) -> dict[str, Any] | None:
-        return self.store.one(
-            "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq DESC LIMIT 1", self.workflow, id
-        )
-
-    def _last_good(self, id: str) -> Record:
-        for row in reversed(self.history(id)):
-            with suppress(Corrupt):
-                return rec.loads(row["data"])
-        return {}
 
     def runs(self, search: str = "", limit: int = 20, profile_id: int | None = None) -> list[dict[str, Any]]:
         """Return the newest runs (workflow, id, data, updated, profile_id) whose ID contains `search`."""
@@ -136,15 +121,17 @@ class Pipulate:
     # ---------------------------------------------------------------- changing
 
     def change(
-        self, id: str, act: str, function: Callable[[Record], Record], *, rev: int | None = None, locked: bool = False
-    ) -> tuple[Record, int]:
+        self, id: str, act: str, function: Callable[[Record], Record], *,
+        rev: int | None = None, locked: bool = False, count: int = 1, undoes: int | None = None,
+    ) -> tuple[Record, int]:  # fmt: skip
         """Apply `function` to the record in one durable transaction; returns (new record, revision).
 
         Raises Stale when `rev` is given and is not the present one, Finalized unless `locked` allows a
         finalized run, Unknown for a missing run.  `function` returning its argument means no change.
+        `count` is what the revision rises by, `undoes` the number of the act that this one takes back.
         """
         id = rec.normalise_id(id)
-        with self.store.transaction() as db:
+        with self.store.transaction():
             record, present = self.load(id)
             if rev is not None and rev != present:
                 raise Stale(
@@ -156,28 +143,19 @@ class Pipulate:
             new = function(record)
             if new is record:
                 return record, present
-            return new, self._write(db, id, new, present + 1, act)
+            return new, self._write(id, new, present + count, act, undoes)
 
-    def _write(
-        self, db: apsw.Connection, id: str, record: Record, rev: int, act: str, undoes: int | None = None
-    ) -> int:
+    def _write(self, id: str, record: Record, rev: int, act: str, undoes: int | None = None) -> int:
         record["updated"] = at = now()
         text = rec.dumps(record)
-        db.execute(
-            "UPDATE pipeline SET data = ?, rev = ?, updated = ? WHERE workflow = ? AND id = ?",
-            (text, rev, at, self.workflow, id),
-        )
-        self._log(db, id, rev, act, text, undoes)
+        update = "UPDATE pipeline SET data = ?, rev = ?, updated = ? WHERE workflow = ? AND id = ?"
+        self.store.write(update, text, rev, at, self.workflow, id)
+        self._log(id, rev, act, undoes, text)
         return rev
 
-    def _log(
-        self, db: apsw.Connection, id: str, rev: int, act: str, text: str,
-        undoes: int | None = None, profile_id: int | None = None,
-    ) -> None:  # fmt: skip
-        db.execute(
-            "INSERT INTO history (workflow, id, rev, at, act, undoes, data, profile_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (self.workflow, id, rev, now(), act, undoes, text, profile_id),
-        )
+    def _log(self, id: str, rev: int, act: str, undoes: int | None, text: str, profile: int | None = None) -> None:
+        insert = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
+        self.store.write(insert, self.workflow, id, rev, now(), act, undoes, text, profile)
 
     def initialize_if_missing(self, id: str, initial: Record | None = None, profile_id: int | None = None) -> Record:
         """Return the run's record, beginning the run (with `initial` in its record) if there is none.
@@ -185,21 +163,22 @@ class Pipulate:
         A run deleted earlier keeps its outward acts: begun again under the same ID, it repeats none.
         """
         id = rec.normalise_id(id)
-        with self.store.transaction() as db:
+        with self.store.transaction():
             if self.row(id):
                 return self.load(id)[0]
             at = now()
-            return self._insert(db, id, "begin", {**(initial or {}), "created": at, "updated": at}, profile_id)
+            return self._insert(id, "begin", {**(initial or {}), "created": at, "updated": at}, profile_id)
 
-    def _insert(self, db: apsw.Connection, id: str, act: str, record: Record, profile_id: int | None) -> Record:
+    def _insert(self, id: str, act: str, record: Record, profile: int | None) -> Record:
         """Add the row of a run that has none.  Revisions go on, and outward acts stay known, if it had one before."""
-        known = {**record.get("once", {}), **self._last_good(id).get("once", {})}
-        record, last = rec.restore(record, {"once": known}), self._latest(id)
-        rev, text = last["rev"] + 1 if last else 1, rec.dumps(record)
-        profile = profile_id if profile_id is not None else self.store.get("profile_id", 1)
-        values = (self.workflow, id, text, rev, profile, str(record.get("created") or now()), now())
-        db.execute("INSERT INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?)", values)
-        self._log(db, id, rev, act, text)
+        acts = self.history(id)
+        record = rec.restore(record, {"once": {**record.get("once", {}), **_last_good(acts).get("once", {})}})
+        rev, text = acts[-1]["rev"] + 1 if acts else 1, rec.dumps(record)
+        profile = self.store.get("profile_id", 1) if profile is None else profile
+        created = str(record.get("created") or now())
+        insert = "INSERT INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?)"
+        self.store.write(insert, self.workflow, id, text, rev, profile, created, now())
+        self._log(id, rev, act, None, text)
         return record
 
     def set_step_data(self, id: str, step_id: str, data: Any, rev: int | None = None) -> Record:
@@ -216,17 +195,18 @@ class Pipulate:
 
     def finalize(self, id: str, rev: int | None = None) -> Record:
         """Lock the run: every later change is refused until it is unfinalized."""
-        return self.change(
-            id, "finalize", lambda r: r if r.get("finalized") else {**r, "finalized": now()}, rev=rev, locked=True
-        )[0]
+        return self._lock(id, "finalize", now(), rev)
 
     def unfinalize(self, id: str, rev: int | None = None) -> Record:
         """Open a finalized run again."""
+        return self._lock(id, "unfinalize", None, rev)
 
-        def unlock(record: Record) -> Record:
-            return {k: v for k, v in record.items() if k != "finalized"} if record.get("finalized") else record
+    def _lock(self, id: str, act: str, at: str | None, rev: int | None) -> Record:
+        def lock(record: Record) -> Record:
+            open = {key: value for key, value in record.items() if key != "finalized"}
+            return record if bool(at) == bool(record.get("finalized")) else {**open, "finalized": at} if at else open
 
-        return self.change(id, "unfinalize", unlock, rev=rev, locked=True)[0]
+        return self.change(id, act, lock, rev=rev, locked=True)[0]
 
     def undoable(self, id: str) -> str | None:
         """Return the act that `undo` would take back ("revert step_02"), or None."""
@@ -235,7 +215,9 @@ class Pipulate:
 
     def _undo_target(self, id: str) -> dict[str, Any] | None:
         return self.store.one(
-            """SELECT * FROM history h WHERE workflow = ?1 AND id = ?2 AND undoes IS NULL
+            """SELECT act, seq, (SELECT data FROM history b WHERE b.workflow = ?1 AND b.id = ?2 AND b.seq < h.seq
+                                 ORDER BY b.seq DESC LIMIT 1) AS before
+               FROM history h WHERE workflow = ?1 AND id = ?2 AND undoes IS NULL
                AND act NOT IN ('begin', 'delete', 'undelete', 'import', 'repair', 'finalize', 'unfinalize')
                AND act NOT LIKE 'job %' AND act NOT LIKE 'upgrade %'
                AND seq > coalesce((SELECT max(seq) FROM history WHERE workflow = ?1 AND id = ?2
@@ -247,66 +229,52 @@ class Pipulate:
 
     def undo(self, id: str, rev: int | None = None) -> Record:
         """Take back the latest revert or answer that is not undone yet; returns the record."""
-        id = rec.normalise_id(id)
-        with self.store.transaction() as db:
-            record, present = self.load(id)
-            if rev is not None and rev != present:
-                raise Stale("This page was older than the run, so nothing was undone. Below is how it stands now.")
-            target = self._undo_target(id)
-            before = target and self.store.one(
-                "SELECT data FROM history WHERE workflow = ? AND id = ? AND seq < ? ORDER BY seq DESC LIMIT 1",
-                self.workflow, id, target["seq"],
-            )  # fmt: skip
-            if not target or not before:
-                raise OutOfOrder("There is nothing left to undo in this run.")
-            if record.get("finalized"):
-                raise Finalized("This run is finalized, so nothing in it can change. Unlock it first.")
-            new = rec.restore(rec.loads(before["data"]), record)
-            self._write(db, id, new, present + 1, f"undo {target['act']}", target["seq"])
-        return new
+        with self.store.transaction():
+            target = self._undo_target(rec.normalise_id(id)) or {"act": "", "seq": None, "before": None}
+
+            def restore(record: Record) -> Record:
+                if not target["before"]:
+                    raise OutOfOrder("There is nothing left to undo in this run.")
+                return rec.restore(rec.loads(target["before"]), record)
+
+            return self.change(id, f"undo {target['act']}", restore, rev=rev, undoes=target["seq"])[0]
 
     def checkpoint(self, id: str, function: Callable[[Record], Record]) -> Record:
         """Durably note a job's progress in the record without outdating open pages (the revision stays)."""
-        id = rec.normalise_id(id)
-        with self.store.transaction() as db:
-            record, present = self.load(id)
-            new = function(record)
-            if new is not record:
-                self._write(db, id, new, present, "job checkpoint")
-        return new
+        return self.change(id, "job checkpoint", function, locked=True, count=0)[0]
 
     # ---------------------------------------------------------------- whole runs
 
     def delete(self, id: str) -> None:
         """Delete the run; `undelete` brings it back from history."""
         id = rec.normalise_id(id)
-        with self.store.transaction() as db:
+        with self.store.transaction():
             row = self.row(id)
             if row is None:
                 raise Unknown(f"There is no run {id!r} in {self.workflow!r}.")
-            db.execute("DELETE FROM pipeline WHERE workflow = ? AND id = ?", (self.workflow, id))
-            self._log(db, id, row["rev"] + 1, "delete", row["data"], profile_id=row["profile_id"])
+            self.store.write("DELETE FROM pipeline WHERE workflow = ? AND id = ?", self.workflow, id)
+            self._log(id, row["rev"] + 1, "delete", None, row["data"], row["profile_id"])
 
     def undelete(self, id: str) -> Record:
         """Bring a deleted run back as it was, to the profile that it belonged to."""
         id = rec.normalise_id(id)
-        with self.store.transaction() as db:
-            last = self._latest(id)
-            if last is None or last["act"] != "delete":
+        with self.store.transaction():
+            acts = self.history(id)
+            if not acts or acts[-1]["act"] != "delete":
                 raise Unknown(f"There is no deleted run {id!r} to bring back.")
-            return self._insert(db, id, "undelete", self._last_good(id), last["profile_id"])
+            return self._insert(id, "undelete", _last_good(acts), acts[-1]["profile_id"])
 
     def repair(self, id: str) -> Record:
         """Replace a damaged record by its last good state in history; a sound one is left as it is."""
         id = rec.normalise_id(id)
-        with self.store.transaction() as db:
-            row, good = self.row(id), self._last_good(id)
+        with self.store.transaction():
+            row, good = self.row(id), _last_good(self.history(id))
             if row is None or not good:
                 raise Unknown(f"There is no run {id!r} with a history to restore it from.")
             with suppress(Corrupt):
                 return rec.loads(row["data"])
             self._quarantine(row)
-            self._write(db, id, good, row["rev"] + 1, "repair")
+            self._write(id, good, row["rev"] + 1, "repair")
         return good
 
     def export(self, id: str) -> dict[str, Any]:
@@ -323,12 +291,12 @@ class Pipulate:
             raise Invalid('This is not an exported run: expected {"workflow": ..., "id": ..., "record": {...}}.')
         id, engine = rec.normalise_id(data["id"]), self.for_workflow(str(data.get("workflow") or self.workflow))
         record = rec.loads(rec.dumps(data["record"]))
-        with self.store.transaction() as db:
+        with self.store.transaction():
             if row := engine.row(id):
                 if rec.loads(row["data"]) == record:
                     return id
                 raise Invalid(f"A different run {id!r} exists already. Delete it first, or change the ID in the file.")
-            engine._insert(db, id, "import", record, None)
+            engine._insert(id, "import", record, None)
         return id
 
     def _quarantine(self, row: dict[str, Any]) -> None:
@@ -360,5 +328,8 @@ class Pipulate:
         return Div(*self.generate_step_placeholders(steps, prefix, start_from=last), id=f"{prefix.strip('/')}-chain")
 
 
-def _answer(data: Any, key: str) -> Any:
-    return data[key] if isinstance(data, dict) and key in data else data
+def _last_good(acts: list[dict[str, Any]]) -> Record:
+    for act in reversed(acts):
+        with suppress(Corrupt):
+            return rec.loads(act["data"])
+    return {}

@@ -95,6 +95,11 @@ def is_done(record: Record, step_id: str) -> bool:
     return value not in (None, "", [])
 
 
+def answer(data: Any, key: str) -> Any:
+    """Return a step's answer: the field named like its key when there is one, else all its data."""
+    return data[key] if isinstance(data, dict) and key in data else data
+
+
 def last_done(record: Record, steps: Sequence[StepTuple]) -> int:
     """Return the 1-based number of the highest done step, 0 when none is."""
     return max((number for number, step in enumerate(steps, 1) if is_done(record, step[1])), default=0)

@@ -193,8 +193,7 @@ class Run:
         step = next((step for step in self.flow.steps if step.key == key), None)
         if step is None or not rec.is_done(self.record, step.id):
             raise KeyError(f"Step {key!r} of {self.flow.name!r} is not {'done yet' if step else 'a step'}.")
-        data = self.record[step.id]
-        return data[key] if isinstance(data, dict) and key in data else data
+        return rec.answer(self.record[step.id], key)
 
     def get(self, key: str, default: Any = None) -> Any:
         """The answer of step `key`, or `default` while it is not done."""
@@ -211,7 +210,8 @@ class Run:
 
     def answers(self) -> dict[str, Any]:
         """All answers so far, by step key."""
-        return {step.key: self[step.key] for step in self.flow.steps if rec.is_done(self.record, step.id)}
+        done = (step for step in self.flow.steps if rec.is_done(self.record, step.id))
+        return {step.key: rec.answer(self.record[step.id], step.key) for step in done}
 
     def was(self, key: str) -> dict[str, Any]:
         """What step `key` held before it was reverted; {} if it never did."""

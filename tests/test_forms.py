@@ -74,7 +74,9 @@ class Browser(HTMLParser):
                 if "multiple" not in self.select:
                     chosen = chosen[-1:] or self.options[:1]
                 for value, _, text in chosen:
-                    self.submitted.setdefault(name, []).append(" ".join("".join(text).split()) if value is None else value)
+                    self.submitted.setdefault(name, []).append(
+                        " ".join("".join(text).split()) if value is None else value
+                    )
             self.select = self.text = None
 
 
@@ -317,7 +319,9 @@ def test_names_that_are_no_field_are_ignored() -> None:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from([control for control, *_ in FINE + REFUSED]),
-    st.lists(st.text(max_size=12) | st.from_regex(r"[-+.\d:TWe]{1,12}", fullmatch=True) | st.just({"file": "a"}), max_size=3),
+    st.lists(
+        st.text(max_size=12) | st.from_regex(r"[-+.\d:TWe]{1,12}", fullmatch=True) | st.just({"file": "a"}), max_size=3
+    ),
     st.dictionaries(
         st.sampled_from(["min", "max", "step", "pattern", "maxlength", "minlength", "value", "type", "required"]),
         st.text(max_size=5) | st.integers() | st.floats() | st.booleans() | st.none(),
@@ -344,10 +348,15 @@ CONTROLS: dict[str, tuple[Callable[[str], Any], st.SearchStrategy[Any]]] = {
     "textarea": (lambda name: Textarea("default", name=name), texts),
     "number": (lambda name: Input(name=name, type="number", step="any"), st.floats(-1e9, 1e9).map(repr)),
     "date": (lambda name: Input(name=name, type="date"), st.dates().map(str)),
-    "select": (lambda name: Select(*COLORS, Option(" In  words "), name=name), st.sampled_from(["red", "blue", "In words"])),
+    "select": (
+        lambda name: Select(*COLORS, Option(" In  words "), name=name),
+        st.sampled_from(["red", "blue", "In words"]),
+    ),
     "multiple": (
         lambda name: Select(*COLORS, Option("&<\"'", value="&<\"'"), name=name, multiple=True),
-        st.sets(st.sampled_from(["red", "blue", "&<\"'"])).map(lambda chosen: [v for v in ("red", "blue", "&<\"'") if v in chosen]),
+        st.sets(st.sampled_from(["red", "blue", "&<\"'"])).map(
+            lambda chosen: [v for v in ("red", "blue", "&<\"'") if v in chosen]
+        ),
     ),
     "radio": (lambda name: [Input(type="radio", name=name, value=v) for v in ("1", "2")], st.sampled_from(["1", "2"])),
     "checkbox": (lambda name: Label(Input(type="checkbox", name=name, checked=True)), st.booleans()),

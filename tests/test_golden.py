@@ -55,7 +55,9 @@ def test_it_opens(golden: dict[str, Any], path: Path) -> None:
     assert store.read(tables) == fresh.read(tables), EDITED.format(golden["version"])
     assert expected(store) == golden["expected"]
     for table, rows in golden["rows"].items():
-        assert [{key: now[key] for key in was} for was, now in zip(rows, store.read(f"SELECT * FROM {table}"), strict=True)] == rows
+        assert [
+            {key: now[key] for key in was} for was, now in zip(rows, store.read(f"SELECT * FROM {table}"), strict=True)
+        ] == rows
     fresh.close()
     store.close()
 

@@ -88,10 +88,10 @@ class Model:
             raise Unknown
         if rev != self.rev:
             raise Stale
-        if not self.undoes:
-            raise OutOfOrder
         if self.state.finalized:
             raise Finalized
+        if not self.undoes:
+            raise OutOfOrder
         self.state = self.undoes.pop()[1]
         self.rev += 1
 

@@ -115,7 +115,9 @@ def test_a_record_comes_back_as_it_went(record: rec.Record) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [{1, 2}, object(), b"bytes", float("nan"), float("inf"), "lone \ud800 surrogate", {("a",): 1}], ids=lambda value: type(value).__name__
+    "value",
+    [{1, 2}, object(), b"bytes", float("nan"), float("inf"), "lone \ud800 surrogate", {("a",): 1}],
+    ids=lambda value: type(value).__name__,
 )
 def test_what_json_cannot_hold_is_refused(value: Any) -> None:
     """An answer that JSON or UTF-8 cannot hold is refused in words, before anything is stored."""

@@ -61,14 +61,18 @@ def happen(store: Store) -> None:
     bridge.import_run({**bridge.export("done"), "id": "imported"})
     Pipulate(store, "petite").initialize_if_missing("done", {"step_01": {"other": "workflow"}})
     store["pipeline_id"], store["profile_id"] = "done", 2
-    store.write("INSERT INTO job (workflow, id, step_id, state, owner) VALUES ('bridge', 'acted', 'step_03', 'running', 'x')")
+    store.write(
+        "INSERT INTO job (workflow, id, step_id, state, owner) VALUES ('bridge', 'acted', 'step_03', 'running', 'x')"
+    )
     tables, at = store.db.t, "2026-11-23T19:10:00+00:00"
     tables.profile.insert(id=2, name="Client", menu_name="C", address="https://example.com", code="GB", priority=1)
     tables.task.insert(name="Find the Grail", done=1, priority=3, profile_id=2)
     store.write("INSERT INTO trash (at, kind, data) VALUES (?, 'task', '{}')", at)
     tables.conversation.insert(title="Grail", created=at)
     tables.message.insert(conversation_id=1, role="user", content="Where is it?", at=at)
-    store.write("INSERT INTO memory (id, kind, key, content, at) VALUES ('m1', 'fact', 'color', 'He likes blue', ?)", at)
+    store.write(
+        "INSERT INTO memory (id, kind, key, content, at) VALUES ('m1', 'fact', 'color', 'He likes blue', ?)", at
+    )
     store.write("INSERT INTO prompt (text, at, author) VALUES ('Be brief.', ?, 'user')", at)
 
 
