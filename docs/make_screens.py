@@ -179,6 +179,7 @@ def link_graph(page: Page, base: str) -> None:
     drawn(page)
     page.locator("#result").evaluate("card => card.scrollIntoView({ block: 'end' })")
     shoot(page, "link-graph-result")
+    page.get_by_role("button", name="Chat", exact=True).click()  # room for the picture
     page.get_by_role("button", name="Open the picture").click()
     drawn(page)
     shoot(page, "link-graph")
