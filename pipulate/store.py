@@ -184,6 +184,10 @@ class Store:
             found = self._local.db = Database(connection)
         return found
 
+    def table(self, name: str) -> Any:
+        """Return a table of the MiniDataAPI (insert, update, delete, xtra, ...); `client` is profile's older name."""
+        return self.db.table("profile" if name == "client" else name)
+
     @property
     def connection(self) -> apsw.Connection:
         """This thread's raw connection."""

@@ -173,6 +173,20 @@ def test_the_tables_of_the_minidataapi_join_too(store: Store) -> None:
     assert store.db.t.task.insert(name="Find", profile_id=1)["id"] == 1
 
 
+def test_profiles_by_their_older_name(store: Store) -> None:
+    """`client` is the table of profiles, with all that the MiniDataAPI can do; in SQL it is a view."""
+    clients = store.table("client")
+    row = clients.insert(name="Camelot", menu_name="C")
+    clients.update(id=row["id"], code="GB")
+    assert store.table("profile")[row["id"]]["code"] == "GB"
+    assert [row["name"] for row in store.read("SELECT name FROM client ORDER BY id")] == ["Default profile", "Camelot"]
+    clients.delete(row["id"])
+    mine = store.table("task")
+    mine.xtra(profile_id=2)
+    mine.insert(name="Seek")
+    assert len(mine()) == 1 and store.table("task")()[0]["profile_id"] == 2
+
+
 def test_many_threads(store: Store) -> None:
     """Threads that read and write at once never share a connection, and lose no write."""
     together = threading.Barrier(12)
@@ -392,6 +406,13 @@ def test_what_sqlite_reports_in_words(error: type[Exception], kind: type[Excepti
     with pytest.raises(kind, match=words) as caught, stores.plainly(Path("p.db")):
         raise error("sqlite says")
     assert "sqlite says" in str(caught.value)
+
+
+def test_a_file_system_without_wal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the durable mode is not to be had, on some network drives, the store refuses to work in another."""
+    monkeypatch.setattr(stores, "_wal", lambda connection: "delete")
+    with pytest.raises(Corrupt, match="WAL.*network drive"):
+        Store(path)
 
 
 def test_a_folder_in_the_place_of_the_file(path: Path) -> None:
