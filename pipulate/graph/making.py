@@ -1,9 +1,5 @@
 """What is made of a link graph's files, each in a process of its own: picture, Force layout, report, comparison.
 
-FOLDER     {project}_{analysis}.graph/   the columnar form (`edges`), which replaces the whole folder when it is rebuilt
-               picture/                  `picture`; with force.f32 once that was asked for
-               report/                   `report`
-               with_{earlier}/           picture/ and report/ of the comparison with an earlier analysis
 PROCESS    The server starts `python -c START`, writes one line of JSON to its standard input, {"make", ...paths}, and
            reads lines of JSON: {"share", "text"} as it goes on, at last {"done": true} or {"error": text}.  When the
            standard input ends (the server stopped, or cancelled) the process ends; all files appear by renaming.
@@ -23,60 +19,24 @@ import numpy as np
 import polars as pl
 
 from pipulate.errors import PipulateError
-from pipulate.graph import compare, edges, layout, measures, picture, report, roles
+from pipulate.graph import compare, edges, folders, layout, measures, picture, report, roles
 from pipulate.graph.edges import Graph
 
 Tell = Callable[[float, str], None]
 Shown = dict[str, np.ndarray | pl.Series]
 
 
-def picture_folder(folder: Path) -> Path:
-    """Where a graph's picture is."""
-    return folder / "picture"
-
-
-def report_folder(folder: Path) -> Path:
-    """Where a graph's report is."""
-    return folder / "report"
-
-
-def comparison_folder(folder: Path, earlier: Path) -> Path:
-    """Where a graph's comparison with an earlier one is."""
-    return folder / f"with_{earlier.stem.rpartition('_')[2]}"
-
-
-def columnar_is_fresh(links: Path, pages: Path | None, folder: Path) -> bool:
-    """Say whether the columnar form is that of these files; without the links file, whatever is there counts."""
-    return edges.fresh(folder, links, pages) if links.is_file() else (folder / "meta.json").is_file()
-
-
-def picture_is_fresh(links: Path, pages: Path | None, folder: Path) -> bool:
-    """Say whether there is a picture, and nothing has changed since."""
-    return columnar_is_fresh(links, pages, folder) and picture.fresh(picture_folder(folder))
-
-
-def comparison_is_fresh(folder: Path, earlier: Path) -> bool:
-    """Say whether there is a comparison, made after both graphs."""
-    made = comparison_folder(folder, earlier)
-    try:
-        when = (made / "report" / "report.json").stat().st_mtime_ns
-        built = (earlier / "meta.json").stat().st_mtime_ns
-    except OSError:
-        return False
-    return when > built and picture.fresh(picture_folder(made))
-
-
 def make_picture(links: str, pages: str | None, folder: str, title: str, tell: Tell) -> None:
     """Build the columnar form if it is not there or not fresh, and the picture."""
     source, table, place = Path(links), Path(pages) if pages else None, Path(folder)
-    if not columnar_is_fresh(source, table, place):
+    if not folders.columnar_is_fresh(source, table, place):
         tell(0.0, "Reading the links")
         edges.build(source, table, place)
     tell(0.5, "Measuring")
     graph = edges.load(place)
     home, shown = measured(graph)
     tell(0.8, "Placing the pages")
-    picture.save(picture.files(graph, shown, title, home), picture_folder(place))
+    picture.save(picture.files(graph, shown, title, home), folders.picture(place))
 
 
 def measured(graph: Graph) -> tuple[int, Shown]:
@@ -95,7 +55,7 @@ def measured(graph: Graph) -> tuple[int, Shown]:
 
 def make_force(folder: str, tell: Tell) -> None:
     """Add the Force layout to the picture in `folder` (a graph's, or a comparison's)."""
-    place = picture_folder(Path(folder))
+    place = folders.picture(Path(folder))
     about = json.loads((place / "meta.json").read_text("utf-8"))
     content = np.fromfile(place / "links.u32", "<u4")
     degrees, targets = content[: about["pages"]], content[about["pages"] :]
@@ -105,12 +65,12 @@ def make_force(folder: str, tell: Tell) -> None:
 
 def make_report(folder: str, tell: Tell) -> None:
     """Write the report."""
-    report.make(Path(folder), report_folder(Path(folder)), progress=tell)
+    report.make(Path(folder), folders.report(Path(folder)), progress=tell)
 
 
 def make_comparison(folder: str, earlier: str, title: str, tell: Tell) -> None:
     """Write picture and report of what changed between two graphs."""
-    made = comparison_folder(Path(folder), Path(earlier))
+    made = folders.comparison(Path(folder), Path(earlier))
     tell(0.0, "Reading both graphs")
     now, then = edges.load(Path(folder)), edges.load(Path(earlier))
     tell(0.2, "Comparing")

@@ -12,7 +12,8 @@ GET  .../report/{table}                            a part of a table; with .csv 
 GET, POST .../force                                how far the Force layout is; start it
 
 Pictures and reports are made from the CSVs when first looked at, and again when the CSVs have changed.  All computing is
-done by `background`, all reading in threads.  Names are checked by `botify.urls`; whatever is not there is a 404.
+done by `background`, all reading in threads; what brings Polars (`report_page`) is imported there, so that the server
+starts without it.  Names are checked by `botify.urls`; whatever is not there is a 404.
 """
 
 import asyncio
@@ -29,9 +30,8 @@ from pipulate.botify import urls
 from pipulate.botify.errors import NotBotifyUrl
 from pipulate.components import page
 from pipulate.errors import Unknown
-from pipulate.graph import making, report_page
+from pipulate.graph import folders
 from pipulate.graph.background import Background, Task
-from pipulate.graph.report_page import View
 from pipulate.routes import fragment
 from pipulate.settings import Settings
 
@@ -91,7 +91,7 @@ class Place:
     @property
     def made(self) -> Path:
         """Where picture and report are: in the graph's folder, or in the comparison's."""
-        return making.comparison_folder(self.folder, self.earlier_folder) if self.earlier else self.folder
+        return folders.comparison(self.folder, self.earlier_folder) if self.earlier else self.folder
 
     @property
     def pages(self) -> Path | None:
@@ -214,10 +214,8 @@ class Pages:
         waiting = await self.waiting_for_columnar(place) or await self.waiting_for_report(place)
         if waiting:
             return page(request, title, *waiting, about=about, wide=True)
-        found = await asyncio.to_thread(report_page.load, making.report_folder(place.folder))
-        counts = ", ".join(f"{key.replace('_', ' ')} {count:,}" for key, count in found["summary"]["counts"].items())
+        counts, body = await asyncio.to_thread(read_report, place)
         head = P(A("Picture", href=place.address), cls="hint")
-        body = report_page.body(found, f"{place.address}/report", place.address)
         return page(request, title, head, *body, about=f"{about} Found: {counts}.", wide=True)
 
     async def compare(self, request: Request) -> Response:
@@ -232,16 +230,14 @@ class Pages:
         waiting = await self.waiting_for_comparison(place)
         if waiting:
             return page(request, title, *waiting, about=ABOUT_COMPARISON, wide=True)
-        found = await asyncio.to_thread(report_page.load, making.report_folder(place.made))
-        counts = ", ".join(f"{key.replace('_', ' ')} {count:,}" for key, count in found["summary"]["counts"].items())
-        body = report_page.body(found, f"{place.address}/report", place.address)
+        counts, body = await asyncio.to_thread(read_report, place)
         return page(request, title, *picture(place.address), *body, about=f"{ABOUT_COMPARISON} {counts}.", wide=True)
 
     # ---- what they wait for
 
     async def waiting_for_picture(self, place: Place) -> tuple[FT, ...] | None:
         """Return None if there is a fresh picture; else have it made, and return what is shown meanwhile."""
-        if await asyncio.to_thread(making.picture_is_fresh, place.links, place.pages, place.folder):
+        if await asyncio.to_thread(folders.picture_is_fresh, place.links, place.pages, place.folder):
             return None
         pages = str(place.pages) if place.pages else None
         order = {"folder": str(place.folder), "links": str(place.links), "pages": pages, "title": place.title}
@@ -249,12 +245,12 @@ class Pages:
 
     async def waiting_for_columnar(self, place: Place) -> tuple[FT, ...] | None:
         """The same for the columnar form, which comes with the picture."""
-        fresh = await asyncio.to_thread(making.columnar_is_fresh, place.links, place.pages, place.folder)
+        fresh = await asyncio.to_thread(folders.columnar_is_fresh, place.links, place.pages, place.folder)
         return None if fresh else await self.waiting_for_picture(place)
 
     async def waiting_for_report(self, place: Place) -> tuple[FT, ...] | None:
         """The same for the report."""
-        file = making.report_folder(place.folder) / "report.json"
+        file = folders.report(place.folder) / "report.json"
         return (
             None if await asyncio.to_thread(file.is_file) else self.waiting(place, "report", folder=str(place.folder))
         )
@@ -267,7 +263,7 @@ class Pages:
         waiting = await self.waiting_for_columnar(earlier) or await self.waiting_for_columnar(now)
         if waiting:
             return waiting
-        if await asyncio.to_thread(making.comparison_is_fresh, place.folder, place.earlier_folder):
+        if await asyncio.to_thread(folders.comparison_is_fresh, place.folder, place.earlier_folder):
             return None
         return self.waiting(
             place, "comparison", folder=str(place.folder), earlier=str(place.earlier_folder), title=place.title
@@ -292,7 +288,7 @@ class Pages:
 
     async def data(self, request: Request, file: str) -> Response:
         """A file of the picture."""
-        folder = making.picture_folder((await self.place(request)).made)
+        folder = folders.picture((await self.place(request)).made)
         path = folder / file
         if path.parent != folder or file.startswith(".") or not await asyncio.to_thread(path.is_file):
             raise HTTPException(404)
@@ -301,7 +297,7 @@ class Pages:
     async def force(self, request: Request) -> Response:
         """Start the Force layout (POST), or say how far it is."""
         place = await self.place(request)
-        if await asyncio.to_thread((making.picture_folder(place.made) / "force.f32").is_file):
+        if await asyncio.to_thread((folders.picture(place.made) / "force.f32").is_file):
             return JSONResponse({"state": "done"})
         if request.method == "POST":
             task = self.background.start("force", place.made, folder=str(place.made))
@@ -312,7 +308,7 @@ class Pages:
     async def table(self, request: Request, table: str) -> Response:
         """A part of a report's table, or the whole as a file."""
         place = await self.place(request)
-        folder = making.report_folder(place.made)
+        folder = folders.report(place.made)
         key, dot, ending = table.partition(".")
         if dot:
             path = folder / table
@@ -320,12 +316,28 @@ class Pages:
                 raise HTTPException(404)
             kinds = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
             return FileResponse(path, media_type=kinds[ending], filename=f"{place.title.replace(' ', '_')}_{table}")
-        view = View.read(request.query_params)
-        try:
-            rows, count = await asyncio.to_thread(report_page.read_table, folder, key, view)
-        except Unknown:
-            raise HTTPException(404) from None
-        return fragment(report_page.table(key, rows, count, view, f"{place.address}/report", place.address))
+        return fragment(await asyncio.to_thread(read_table, place, key, request.query_params))
+
+
+def read_report(place: Place) -> tuple[str, tuple[FT, ...]]:
+    """Return what a report counts, in words for the model, and its HTML."""
+    from pipulate.graph import report_page
+
+    found = report_page.load(folders.report(place.made))
+    counts = ", ".join(f"{key.replace('_', ' ')} {count:,}" for key, count in found["summary"]["counts"].items())
+    return counts, report_page.body(found, f"{place.address}/report", place.address)
+
+
+def read_table(place: Place, key: str, query: Any) -> FT:
+    """Return the part of a report's table that the query asks for; HTTPException(404) when there is no such table."""
+    from pipulate.graph import report_page
+
+    view = report_page.View.read(query)
+    try:
+        rows, count = report_page.read_table(folders.report(place.made), key, view)
+    except Unknown:
+        raise HTTPException(404) from None
+    return report_page.table(key, rows, count, view, f"{place.address}/report", place.address)
 
 
 def _slug(text: str) -> str:

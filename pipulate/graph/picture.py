@@ -30,9 +30,9 @@ from numpy.typing import NDArray
 
 from pipulate.graph import layout, roles
 from pipulate.graph.edges import Graph, whole
+from pipulate.graph.folders import PICTURE_FORMAT
 from pipulate.graph.site_sections import sections
 
-FORMAT = 1
 UNKNOWN = 255
 MOST_CATEGORIES = 200
 SITE_WIDE = "site-wide"
@@ -85,7 +85,7 @@ def files(
     ]
     categories = [column["name"] for column in made.columns if column["kind"] == "category"]
     meta = {
-        "format": FORMAT,
+        "format": PICTURE_FORMAT,
         "title": title,
         "pages": graph.n,
         "links": graph.m,
@@ -165,12 +165,3 @@ def add_force(placed: layout.Layout, folder: Path) -> None:
         part.rename(folder / "force.f32")
     finally:
         part.unlink(missing_ok=True)
-
-
-def fresh(folder: Path) -> bool:
-    """Return whether the folder holds a picture that this version's viewer can read."""
-    try:
-        meta = json.loads((folder / "meta.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(meta, dict) and meta.get("format") == FORMAT

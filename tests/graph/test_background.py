@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipulate.graph import making, picture
+from pipulate.graph import folders
 from pipulate.graph.background import Background
 from tests.graph.sites import export, site
 
@@ -32,7 +32,7 @@ async def test_what_is_cancelled_can_be_made_later_and_twice_is_once(tmp_path: P
     assert background.start("picture", folder, **order) is task
     await background.wait("picture", folder)
     assert (task.state, task.share) == ("done", 1)
-    assert picture.fresh(making.picture_folder(folder))
+    assert folders.picture_is_readable(folder)
 
 
 async def test_a_bad_file_is_explained(tmp_path: Path, background: Background) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipulate.graph import edges, making, measures
+from pipulate.graph import edges, folders, making, measures
 from pipulate.graph.errors import GraphError
 from tests.graph.sites import export, site
 
@@ -21,9 +21,9 @@ def test_picture_force_and_report_are_made_from_csvs(tmp_path: Path) -> None:
     graph = site("1k")
     order = export(graph, tmp_path, "20261101")
     folder, links, pages = (Path(order[key]) for key in ("folder", "links", "pages"))
-    assert not making.picture_is_fresh(links, pages, folder)
+    assert not folders.picture_is_fresh(links, pages, folder)
     making.make_picture(**order, tell=quiet)
-    assert making.picture_is_fresh(links, pages, folder)
+    assert folders.picture_is_fresh(links, pages, folder)
     about = json.loads((folder / "picture" / "meta.json").read_text())
     assert (about["pages"], about["links"], about["title"]) == (graph.n, graph.m, "shop 20261101")
     assert about["home"] == edges.load(folder).urls.to_list().index("https://www.example.com/")
@@ -47,9 +47,9 @@ def test_changed_csvs_make_everything_stale(tmp_path: Path) -> None:
     (folder / "report").mkdir()
     with links.open("a") as file:
         file.write("https://www.example.com/,https://www.example.com/new.html\n")
-    assert not making.picture_is_fresh(links, pages, folder)
+    assert not folders.picture_is_fresh(links, pages, folder)
     making.make_picture(**order, tell=quiet)
-    assert making.picture_is_fresh(links, pages, folder)
+    assert folders.picture_is_fresh(links, pages, folder)
     assert not (folder / "report").exists()
 
 
@@ -66,9 +66,9 @@ def test_a_comparison_has_new_gone_and_changed_pages(tmp_path: Path) -> None:
     for order in orders:
         making.make_picture(**order, tell=quiet)
     earlier, later = (Path(order["folder"]) for order in orders)
-    assert not making.comparison_is_fresh(later, earlier)
+    assert not folders.comparison_is_fresh(later, earlier)
     making.make_comparison(str(later), str(earlier), "both", quiet)
-    assert making.comparison_is_fresh(later, earlier)
+    assert folders.comparison_is_fresh(later, earlier)
 
     folder = later / "with_20261001" / "picture"
     about = json.loads((folder / "meta.json").read_text())
@@ -84,7 +84,7 @@ def test_a_comparison_has_new_gone_and_changed_pages(tmp_path: Path) -> None:
 
     making.make_picture(**orders[0], tell=quiet)
     (earlier / "meta.json").touch()
-    assert not making.comparison_is_fresh(later, earlier), "the earlier graph was built anew since"
+    assert not folders.comparison_is_fresh(later, earlier), "the earlier graph was built anew since"
 
 
 def test_a_bad_file_is_explained_and_leaves_nothing(tmp_path: Path) -> None:

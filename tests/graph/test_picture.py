@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipulate.graph import edges, layout, measures, picture
+from pipulate.graph import edges, folders, layout, measures, picture
 from pipulate.graph.site_sections import sections
 from tests.graph.sites import picture_files, site
 
@@ -127,13 +127,13 @@ def test_the_smallest_graphs_have_a_picture() -> None:
 def test_a_picture_is_saved_whole_and_read_as_fresh(tmp_path: Path) -> None:
     """The folder appears with all its files; an older picture is replaced; no scraps stay."""
     files, folder = picture_files(site("1k")), tmp_path / "picture"
-    assert not picture.fresh(folder)
+    assert not folders.picture_is_readable(folder.parent)
     picture.save(files, folder)
-    assert picture.fresh(folder)
+    assert folders.picture_is_readable(folder.parent)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
     picture.save({"meta.json": b'{"format": 0}'}, folder)
     assert [path.name for path in tmp_path.iterdir()] == ["picture"]
-    assert not picture.fresh(folder), "another version's picture is made anew"
+    assert not folders.picture_is_readable(folder.parent), "another version's picture is made anew"
 
 
 def test_a_failed_save_leaves_the_old_picture(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_failed_save_leaves_the_old_picture(tmp_path: Path) -> None:
     picture.save(picture_files(site("1k")), folder)
     with pytest.raises(OSError, match="No such file"):
         picture.save({"meta.json": b"{}", "no/such/folder": b""}, folder)
-    assert picture.fresh(folder)
+    assert folders.picture_is_readable(folder.parent)
     assert [path.name for path in tmp_path.iterdir()] == ["picture"]
 
 
@@ -152,7 +152,7 @@ def test_force_is_added_to_a_picture(tmp_path: Path) -> None:
     picture.save(picture_files(graph), tmp_path / "picture")
     picture.add_force(layout.force(graph.n, graph.source, graph.target), tmp_path / "picture")
     assert (tmp_path / "picture" / "force.f32").stat().st_size == 8 * graph.n
-    assert picture.fresh(tmp_path / "picture")
+    assert folders.picture_is_readable(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------------------ sections
