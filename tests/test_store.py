@@ -411,7 +411,7 @@ def test_what_sqlite_reports_in_words(error: type[Exception], kind: type[Excepti
 def test_a_file_system_without_wal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the durable mode is not to be had, on some network drives, the store refuses to work in another."""
     monkeypatch.setattr(stores, "_wal", lambda connection: "delete")
-    with pytest.raises(Corrupt, match="WAL.*network drive"):
+    with pytest.raises(Corrupt, match=r"WAL.*network drive"):
         Store(path)
 
 
