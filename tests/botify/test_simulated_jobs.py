@@ -1,6 +1,7 @@
 """Jobs: their life by polls and by the clock, their memory across a restart, and what POST /jobs must hold."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -31,7 +32,7 @@ def jobs_of(pace=None, folder=None, clock=None) -> Jobs:
     return Jobs(
         lambda job: compiled(job.payload["query"]),
         lambda job: FileFormat(packing=job.packing),
-        pace or Pace(),
+        replace(pace or Pace(), patience=60),
         clock or Clock(),
         folder,
     )

@@ -29,7 +29,7 @@ from pipulate.errors import Invalid
 from tests.botify.test_bql import GRAPH, SITE, X, body
 
 TOKEN = "a" * 40
-QUICK = Options(pace=Pace(polls=0))
+QUICK = Options(pace=Pace(polls=0, patience=60))
 LINKS = body(["url", GRAPH], filters={"field": f"{X}.depth", "predicate": "lte", "value": 1})
 
 
@@ -226,7 +226,7 @@ async def test_a_bad_query_is_refused_with_its_reason(api):
 
 async def test_a_job_from_post_to_file():
     """201, a number, a relative address; CREATED, PROCESSING, DONE; then a gzip file of data rows only."""
-    api = Api()
+    api = Api(options=Options(pace=Pace(patience=60)))
     created = await api.job(export_job_name="label", export_size=1000)
     job = created.json()
     assert created.status_code == 201
@@ -371,7 +371,7 @@ async def test_false_next_links(api, fault, link):
 )
 async def test_faults_of_jobs(fault, statuses):
     """A fault in the header of POST /jobs stays with that job."""
-    api = Api()
+    api = Api(options=Options(pace=Pace(patience=60)))
     job = (await api.job(headers={"X-Simulate": fault})).json()
     looks = [(await api.get(f"/jobs/{job['job_id']}")).json() for _ in range(3)]
     assert [look["job_status"] for look in looks] == statuses
@@ -500,7 +500,7 @@ async def test_the_second_crawl_of_a_day_may_be_named_otherwise():
 
 async def test_limits_of_exports():
     """Too large a size is cut or refused; too many jobs at once are refused."""
-    api = Api(options=Options(export_limit=2, pace=Pace(polls=0)))
+    api = Api(options=Options(export_limit=2, pace=QUICK.pace))
     assert (await api.job(export_size=10)).json()["payload"]["export_size"] == 2
     assert rows((await api.file()).content) == EDGES[:2]
     api = Api(options=Options(export_limit=2, refuse_over_limit=True))
@@ -524,7 +524,7 @@ async def test_more_requests_than_the_rate_allows_are_refused_until_a_second_has
 
 async def test_files_may_be_spelt_and_placed_otherwise():
     """Booleans as True and False; another file host; more keys in results."""
-    options = Options(booleans=("True", "False"), pace=Pace(polls=0), results_extra=True)
+    options = Options(booleans=("True", "False"), pace=QUICK.pace, results_extra=True)
     file = await Api(options=options).file(request=body([f"{X}.sitemaps.present"], sort=[0]))
     assert rows(file.content) == [["False"], ["True"], []] or rows(file.content)[:2] == [["False"], ["True"]]
     api = Api(options=replace(options, file_base="https://files.example/x/"))
@@ -578,13 +578,16 @@ async def test_the_demo_in_process(tmp_path):
             "query": json.loads(json.dumps(body(["url", GRAPH], collections=[X])).replace(X, "crawl.20261102")),
         },
     }
-    transport = InProcessTransport(demo_simulator(tmp_path))
-    async with httpx2.AsyncClient(transport=transport, base_url=DEMO_BASE, headers=headers) as http:
+    first = demo_simulator(tmp_path)
+    async with httpx2.AsyncClient(transport=InProcessTransport(first), base_url=DEMO_BASE, headers=headers) as http:
         job = (await http.post("/jobs", json=posted)).json()
         assert (await http.get(f"/jobs/{job['job_id']}")).json()["job_status"] == "CREATED"
+    first.state.jobs.close()
     transport = InProcessTransport(demo_simulator(tmp_path))
     async with httpx2.AsyncClient(transport=transport, base_url=DEMO_BASE, headers=headers) as http:
-        done = (await http.get(f"/jobs/{job['job_id']}")).json()
+        done = job
+        while done["job_status"] != "DONE":  # each look waits a moment for the file
+            done = (await http.get(f"/jobs/{job['job_id']}")).json()
         file = await http.get(done["results"]["download_url"])
     assert done["results"]["download_url"].startswith("http://localhost/cdn/")
     assert len(rows(file.content)) == 1_000
@@ -599,7 +602,7 @@ async def test_the_loop_is_free_while_a_big_site_is_made_and_exported():
         nonlocal turns
         while not done:
             turns += 1
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.005)
 
     transport = InProcessTransport(demo_simulator())
     worker = asyncio.create_task(other_work())
