@@ -27,7 +27,7 @@ IDS = "[...document.querySelectorAll('[id]')].map((e) => e.id).filter((id, at, a
 SPILL = """(() => { const wide = document.documentElement.clientWidth; return document.documentElement.scrollWidth <= wide ? [] :
   [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > wide + 1 && getComputedStyle(e).visibility === "visible")
     .slice(0, 3).map((e) => e.outerHTML.slice(0, 90)); })()"""
-RUN_AXE = """async ([part, rules]) => (await axe.run(part, rules.length ? { runOnly: rules } : {})).violations
+RUN_AXE = """async ([part, rules]) => (await axe.run(part, { resultTypes: ["violations"], ...(rules.length && { runOnly: rules }) })).violations
   .map((v) => v.id + " " + v.nodes.map((n) => n.target + " (" + n.failureSummary.split("\\n").slice(1).join(";").trim() + ")").slice(0, 4).join(" | "))"""
 
 
@@ -125,7 +125,9 @@ def test_every_state_of_a_run_is_without_fault(watched: tuple[Page, list[str]], 
     page.goto(f"{base}/work")
     page.get_by_label("Run ID").fill("count")
     page.keyboard.press("Enter")
-    expect(page.locator("#card1 [name=folder]")).to_be_focused()  # the page has arrived: it will not move the focus again
+    expect(
+        page.locator("#card1 [name=folder]")
+    ).to_be_focused()  # the page has arrived: it will not move the focus again
     page.locator("#card1 [name=pause]").fill("10")
     page.get_by_role("button", name="Count").click()
     expect(page.get_by_role("progressbar")).to_be_visible()
@@ -143,6 +145,27 @@ def test_every_state_of_a_run_is_without_fault(watched: tuple[Page, list[str]], 
         page.locator(f"[data-toggle={side}]").click()
         found += [f"{side}, a drawer: {text}" for text in violations(page, part=f"#{side}")]
         page.keyboard.press("Escape")
+    assert not found + said, "\n".join(found + said)
+
+
+def test_the_picture_and_the_report_of_a_link_graph_are_without_fault(
+    watched: tuple[Page, list[str]], site: tuple[str, Any]
+) -> None:
+    """The drawn graph with its controls, and the report with its tables and plots, have no fault either."""
+    (page, said), (base, app) = watched, site
+    folder = app.state.settings.downloads / "link-graph" / "acme" / "shop"
+    folder.mkdir(parents=True)
+    url = "https://www.shop.example/"
+    links = [f"{url},{url}p/{n}\n{url}p/{n},{url}p/{n // 2}\n{url}p/{n},{url}about" for n in range(40)]
+    (folder / "shop_20261102_links.csv").write_text("source,target\n" + "\n".join(links))
+    (folder / "shop_20261102_meta.csv").write_text(
+        "id,pagetype\n" + "\n".join(f"{url}p/{n},product" for n in range(42))
+    )
+    found: list[str] = []
+    for address, sign in (("", "link-graph canvas"), ("/report", ".wide section table")):
+        page.goto(f"{base}/graph/acme/shop/20261102{address}")
+        page.locator(sign).first.wait_for(state="attached", timeout=60_000)
+        found += [f"{sign}: {fault}" for fault in faults(page)]
     assert not found + said, "\n".join(found + said)
 
 
