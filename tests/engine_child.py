@@ -33,7 +33,7 @@ class Child:
         self.process.start()
         theirs.close()
 
-    def heard(self, timeout: float = 30) -> Any:
+    def heard(self, timeout: float = 120) -> Any:
         """Return the child's next message; EOFError once it has died and said all."""
         assert self.pipe.poll(timeout), "the other process said nothing"
         return self.pipe.recv()
