@@ -149,10 +149,9 @@ def build(links: Path, pages: Path | None, folder: Path) -> Graph:
 def fresh(folder: Path, links: Path, pages: Path | None) -> bool:
     """Return whether `folder` holds the columnar form of just these files (same size and time, or same SHA-256)."""
     try:
-        meta = _meta(folder)
+        was = about(folder).get("inputs", [])
     except GraphMissing:
         return False
-    was = meta.get("inputs", [])
     inputs = [path for path in (links, pages) if path is not None]
     return len(was) == len(inputs) and all(_same(path, old) for path, old in zip(inputs, was, strict=True))
 
@@ -189,7 +188,7 @@ def whole(folder: Path) -> Iterator[Path]:
 
 def load(folder: Path) -> Graph:
     """Read the columnar form.  Raises GraphMissing when it is not there or not whole."""
-    meta = _meta(folder)
+    meta = about(folder)
     try:
         links = pl.read_parquet(folder / "links.parquet", glob=False)
         pages = pl.read_parquet(folder / "pages.parquet", glob=False)
@@ -199,6 +198,19 @@ def load(folder: Path) -> Graph:
         raise GraphMissing(f"The graph in {folder.name} is damaged: its counts differ. Build it again.")
     follow = links["follow"].to_numpy() if "follow" in links.columns else None
     return Graph(pages, links["source"].to_numpy(), links["target"].to_numpy(), follow, meta)
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """Return what `meta.json` says.  Raises GraphMissing when it is not there, or another version's."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise GraphMissing(f"There is no graph in {folder.name}.") from error
+    except (OSError, ValueError) as error:
+        raise GraphMissing(f"The graph in {folder.name} is damaged: build it again.") from error
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise GraphMissing(f"The graph in {folder.name} was written by another version: build it again.")
+    return meta
 
 
 def read(links: Path, pages: Path | None, scratch: Path) -> Graph:
@@ -394,18 +406,6 @@ def _typed(text: pl.Series) -> pl.Series:
     if lower.drop_nulls().is_in(["true", "false", "yes", "no"]).all():
         return lower.is_in(["true", "yes"]).alias(text.name).set(text.is_null(), None)
     return text
-
-
-def _meta(folder: Path) -> dict[str, Any]:
-    try:
-        meta = json.loads((folder / "meta.json").read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise GraphMissing(f"There is no graph in {folder.name}.") from error
-    except (OSError, ValueError) as error:
-        raise GraphMissing(f"The graph in {folder.name} is damaged: build it again.") from error
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise GraphMissing(f"The graph in {folder.name} was written by another version: build it again.")
-    return meta
 
 
 def _print(path: Path) -> dict[str, Any]:

@@ -41,21 +41,26 @@ def inlinks_from_others(graph: Graph) -> np.ndarray:
 
 
 def home(graph: Graph, depth: np.ndarray | None = None) -> int:
-    """Choose the page that clicks are counted from.
+    """Choose the page that clicks are counted from, see `choose_home`."""
+    return choose_home(graph.urls, inlinks(graph), depth)
 
-    In this order: the page whose crawl `depth` (by page, NaN where unknown) is 0; the front page by its address (path
-    empty, `/`, or `/index.*`, on the host with most pages); the page most linked to.  Of several, the one with the
-    most inlinks, then the shortest address.
+
+def choose_home(urls: pl.Series, received: np.ndarray, depth: np.ndarray | None = None) -> int:
+    """Choose home by the pages' addresses, their inlinks, and their crawl depth (NaN where unknown).
+
+    In this order: the page whose crawl depth is 0; the front page by its address (path empty, `/`, or `/index.*`, on
+    the host with most pages); the page most linked to.  Of several, the one with the most inlinks, then the shortest
+    address, then the lowest number.
     """
-    ranked = inlinks(graph) + 1 - np.minimum(graph.urls.str.len_bytes().to_numpy(), 9999) / 10_000
+    ranked = received + 1 - np.minimum(urls.str.len_bytes().to_numpy(), 9999) / 10_000
     if depth is not None and (depth == 0).any():
         return _best(ranked, depth == 0)
-    host = hosts(graph.urls)
-    front = graph.urls.str.contains(r"^(?:[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)?/?(?:index\.[A-Za-z]+)?$").to_numpy()
-    if graph.n and front.any():
+    front = urls.str.contains(r"^(?:[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)?/?(?:index\.[A-Za-z]+)?$").to_numpy()
+    if front.any():
+        host = hosts(urls)
         main = (host == host.mode().sort()[0]).to_numpy()
         return _best(ranked, front & main if (front & main).any() else front)
-    return int(np.argmax(ranked)) if graph.n else 0
+    return int(np.argmax(ranked)) if len(ranked) else 0
 
 
 def hosts(urls: pl.Series) -> pl.Series:

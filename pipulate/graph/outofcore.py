@@ -1,0 +1,253 @@
+"""Measures of a graph whose links do not fit in memory: the columnar form is read in passes and never loaded whole.
+
+MEMORY    A few arrays by page (8 bytes a page each), and one block of links.  100 million links between 3 million
+          pages: 0.6 GB.
+PASSES    links.parquet is sorted by source, so once each page's number of links is known, a block's sources need not
+          be read: only `target` (4 bytes a link) comes from the disk.  Degrees and matrix take one pass, click depth
+          one for each level, PageRank one for each round (40 to 60).
+BLOCKS    Several Parquet row groups at a time; the next one is decoded by a thread while numpy adds up this one.
+EQUAL     The definitions are those of `measures`; tests compare page by page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from pipulate.graph import edges, measures
+from pipulate.graph.edges import Graph
+from pipulate.graph.errors import GraphMissing
+from pipulate.graph.report import GROUPS, OTHER, for_spreadsheets
+from pipulate.graph.roles import facts
+from pipulate.graph.sources import first_line
+
+BLOCK = 1 << 22  # links
+LARGE = 30_000_000  # links: from here on the report is made this way
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A graph on disk.  `starts` (i64, n+1) tells which links are whose: page i's are starts[i]..starts[i + 1]."""
+
+    folder: Path
+    n: int
+    m: int
+    starts: np.ndarray
+    nofollow: bool
+
+    @property
+    def outlinks(self) -> np.ndarray:
+        """Number of pages each page links to."""
+        return np.diff(self.starts)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some consecutive links: those of pages first..last; `count` says how many of each are in this block."""
+
+    first: int
+    count: np.ndarray
+    target: np.ndarray
+    follow: np.ndarray | None
+
+    def spread(self, by_page: np.ndarray) -> np.ndarray:
+        """Return a value of each link's source, given one by page."""
+        return np.repeat(by_page[self.first : self.first + len(self.count)], self.count)
+
+
+def open_graph(folder: Path) -> Disk:
+    """Read the counts of a graph and, in one pass, how many links each page has.  Raises GraphMissing."""
+    about = edges.about(folder)
+    n, m = int(about["pages"]), int(about["links"])
+    try:
+        columns = pl.read_parquet_schema(folder / "links.parquet")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise GraphMissing(f"The graph in {folder.name} cannot be read: {first_line(error)}.") from error
+    starts = np.zeros(n + 1, np.int64)
+    for frame in _frames(folder, m, ["source"]):
+        source = frame["source"].to_numpy()
+        if len(source):
+            low = int(source[0])
+            counted = np.bincount(source - np.uint32(low))
+            starts[low + 1 : low + 1 + len(counted)] += counted
+    np.cumsum(starts, out=starts)
+    if starts[-1] != m:
+        raise GraphMissing(f"The graph in {folder.name} is damaged: its counts differ. Build it again.")
+    return Disk(folder, n, m, starts, "follow" in columns)
+
+
+def blocks(disk: Disk) -> Iterator[Block]:
+    """Read the links once, block by block."""
+    columns = ["target", "follow"] if disk.nofollow else ["target"]
+    at = 0
+    for frame in _frames(disk.folder, disk.m, columns):
+        end = at + frame.height
+        first = int(np.searchsorted(disk.starts, at, side="right")) - 1
+        last = int(np.searchsorted(disk.starts, end, side="left"))
+        borders = np.clip(disk.starts[first : last + 1], at, end)
+        follow = frame["follow"].to_numpy() if disk.nofollow else None
+        yield Block(first, np.diff(borders), frame["target"].to_numpy(), follow)
+        at = end
+
+
+def _frames(folder: Path, m: int, columns: list[str]) -> Iterator[pl.DataFrame]:
+    """Read columns of the links block by block, one block ahead."""
+    lazy = pl.scan_parquet(folder / "links.parquet", glob=False).select(columns)
+
+    def read(at: int) -> pl.DataFrame:
+        try:
+            return lazy.slice(at, BLOCK).collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise GraphMissing(f"The graph in {folder.name} cannot be read: {first_line(error)}.") from error
+
+    with ThreadPoolExecutor(1) as reader:
+        ahead = reader.submit(read, 0)
+        for at in range(0, m, BLOCK):
+            now = ahead.result()
+            if at + BLOCK < m:
+                ahead = reader.submit(read, at + BLOCK)
+            yield now
+
+
+def inlinks(disk: Disk) -> tuple[np.ndarray, np.ndarray]:
+    """Number of pages, and of *other* pages, that link to each page: `measures.inlinks` and `inlinks_from_others`."""
+    total, own = np.zeros(disk.n, np.int64), np.zeros(disk.n, np.int64)
+    pages = np.arange(disk.n, dtype=np.uint32)
+    for block in blocks(disk):
+        total += np.bincount(block.target, minlength=disk.n)
+        own[block.target[block.target == block.spread(pages)]] += 1  # a page links to itself once at most
+    return total, total - own
+
+
+def pagerank(
+    disk: Disk, *, damping: float = measures.DAMPING, tolerance: float = 1e-10, rounds: int = 1000,
+    progress: Progress | None = None,
+) -> np.ndarray:  # fmt: skip
+    """PageRank as `measures.pagerank`, one pass over the links a round."""
+    rank = np.full(disk.n, 1 / max(1, disk.n))
+    out = disk.outlinks
+    share = np.divide(damping, out, out=np.zeros(disk.n), where=out > 0)
+    for number in range(rounds):
+        after = np.zeros(disk.n)
+        each = rank * share
+        for block in blocks(disk):
+            passed = block.spread(each)
+            if block.follow is not None:
+                passed *= block.follow
+            after += np.bincount(block.target, weights=passed, minlength=disk.n)
+        after += (1 - after.sum()) / max(1, disk.n)
+        change = float(np.abs(after - rank).sum())
+        rank = after
+        if progress:
+            progress(min(0.99, np.log(change + 1e-300) / np.log(tolerance)), f"PageRank: round {number + 1}")
+        if change < tolerance:
+            break
+    return rank
+
+
+def depths(disk: Disk, start: int, progress: Progress | None = None) -> np.ndarray:
+    """Clicks from `start`, as `measures.depths`, one pass over the links for each level.
+
+    A pass also follows pages found in it: links come in order of their sources, so it often sees several levels at
+    once; a page's depth is lowered until nothing changes (Bellman and Ford's rule), which is the same in the end.
+    """
+    far = np.iinfo(np.int32).max - 1
+    depth = np.full(disk.n, far, np.int32)
+    if not disk.n:
+        return depth
+    depth[start] = 0
+    changed = True
+    number = 0
+    while changed:
+        changed = False
+        number += 1
+        if progress:
+            progress(0.5, f"Click depth: pass {number}")
+        for block in blocks(disk):
+            new = block.spread(depth) + 1
+            nearer = new < depth[block.target]
+            if nearer.any():
+                np.minimum.at(depth, block.target[nearer], new[nearer])
+                changed = True
+    return np.where(depth == far, measures.UNREACHED, depth).astype(np.int32)
+
+
+def flow(disk: Disk, group: np.ndarray, k: int, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Links and PageRank between groups, as `measures.flow`, in one pass."""
+    out = disk.outlinks
+    each = np.divide(measures.DAMPING * rank, out, out=np.zeros(disk.n), where=out > 0)
+    count, flows = np.zeros(k * k, np.int64), np.zeros(k * k)
+    wide = group.astype(np.int64) * k
+    for block in blocks(disk):
+        pair = block.spread(wide) + group[block.target]
+        passed = block.spread(each)
+        if block.follow is not None:
+            passed *= block.follow
+        count += np.bincount(pair, minlength=k * k)
+        flows += np.bincount(pair, weights=passed, minlength=k * k)
+    return count.reshape(k, k), flows.reshape(k, k)
+
+
+def report(folder: Path, out: Path, progress: Progress | None = None) -> dict[str, Any]:
+    """Write pages (degrees, depth, PageRank, link score, orphan) and the matrix to `out`; return a summary.
+
+    For graphs of more than LARGE links; smaller ones get the whole report of `report.analyse`.
+    """
+    tell = progress or (lambda share, text: None)
+    tell(0.0, "Counting links")
+    disk = open_graph(folder)
+    table = pl.read_parquet(folder / "pages.parquet", glob=False)
+    nothing = np.zeros(0, np.uint32)
+    said = facts(Graph(table, nothing, nothing))  # what the page table says; it asks nothing of the links
+    received, from_others = inlinks(disk)
+    home = measures.choose_home(table["url"], received, said.depth)
+    depth = depths(disk, home, lambda share, text: tell(0.1, text))
+    rank = pagerank(disk, progress=lambda share, text: tell(0.2 + 0.7 * share, text))
+    by_pages = said.group.value_counts(name="pages").sort(["pages", said.group.name], descending=[True, False])
+    names = by_pages[said.group.name].head(GROUPS).to_list()
+    number = {name: i for i, name in enumerate(names)}
+    code = said.group.replace_strict(number, default=len(names), return_dtype=pl.UInt32).to_numpy()
+    tell(0.95, "Links between groups")
+    count, flows = flow(disk, code, len(names) + 1, rank)
+    row, column = np.nonzero(count)
+    labels = pl.Series([*names, OTHER])
+    matrix = pl.DataFrame(
+        {
+            "from": labels.gather(pl.Series(row)),
+            "to": labels.gather(pl.Series(column)),
+            "links": count[row, column],
+            "flow": flows[row, column],
+        }
+    )
+    pages = pl.DataFrame(
+        {
+            "url": table["url"],
+            "depth": pl.Series(depth).replace(measures.UNREACHED, None),
+            "inlinks": received,
+            "outlinks": disk.outlinks,
+            "pagerank": rank,
+            "link_score": measures.link_score(rank),
+            "orphan": (from_others == 0) & (np.arange(disk.n) != home),
+        }
+    )
+    summary = {
+        "pages": disk.n,
+        "links": disk.m,
+        "home": table["url"][home],
+        "deepest": int(depth.max()),
+        "counts": {"orphans": int(pages["orphan"].sum()), "unreachable": int((depth < 0).sum())},
+    }
+    with edges.whole(out) as part:
+        for name, frame in (("pages", pages), ("matrix", matrix)):
+            frame.write_parquet(part / f"{name}.parquet")
+            for_spreadsheets(frame).write_csv(part / f"{name}.csv")
+        (part / "summary.json").write_text(json.dumps(summary), "utf-8")
+    return summary
