@@ -764,9 +764,8 @@ def _apply(name: str, values: list[_Value]) -> _Value:
         raise QueryRefused(f'The multiple field "{GRAPH}" cannot be an argument of "{name}".')
     if name in ("add", "sub", "mul", "div"):
         _number(values, name)
-    if name in _COMPARE:
-        if _family(values[0].type) != _family(values[1].type):
-            raise QueryRefused(f'The function "{name}" cannot compare {values[0].type} with {values[1].type}.')
+    if name in _COMPARE and _family(values[0].type) != _family(values[1].type):
+        raise QueryRefused(f'The function "{name}" cannot compare {values[0].type} with {values[1].type}.')
     tests = values if name in ("and", "or", "not") else values[:1] if name == "if" else []
     if any(test.type != "boolean" for test in tests):
         raise QueryRefused(f'The function "{name}" works on booleans.')

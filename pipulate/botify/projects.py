@@ -3,6 +3,8 @@
 A project has, newest first: a crawl still running, a finished one, a failed one, and two finished ones of the same
 day a month earlier (slugs `20261005-2` and `20261005`).  The earlier ones show the site as it was: some pages
 are missing, some links differ, a few pages were alive, indexable or titled otherwise.
+A folder of HTML is crawled from its home page and, as further start pages, from every file that no click reaches, so
+that an export down to some depth has the links of all its pages.
 Search Console belongs to the project, not to an analysis; its last two days before the newest crawl are not in
 yet, as in reality.
 """
@@ -21,7 +23,7 @@ import polars as pl
 from pipulate.botify.datamodel import GLOBAL, Collection, crawl_collection, search_collection
 from pipulate.botify.generated import generate_site
 from pipulate.botify.htmlsite import read_html_site
-from pipulate.botify.sites import Site, link_site, reason
+from pipulate.botify.sites import Site, click_depth, link_site, reason
 
 SEARCH_DAYS = 480  # Search Console keeps 16 months
 SEARCH_LAG = 2
@@ -124,12 +126,20 @@ def demo_projects(links: int | None = None, folders: Sequence[Path] = ()) -> lis
         while slug in taken:
             slug = f"{slug}-2"
         taken.add(slug)
-        projects.append(_project(slug, f"HTML in {folder}", partial(_same, site), has_search_console=False))
+        make = partial(_from_every_file, site)
+        projects.append(_project(slug, f"HTML in {folder}", make, again=_from_every_file, has_search_console=False))
     return projects
 
 
-def _project(slug: str, name: str, make: Callable[[], Site], *, has_search_console: bool = True) -> Project:
-    """A demo project with the usual five analyses."""
+def _project(
+    slug: str,
+    name: str,
+    make: Callable[[], Site],
+    *,
+    again: Callable[[Site], Site] = lambda site: site,
+    has_search_console: bool = True,
+) -> Project:
+    """A demo project with the usual five analyses; `again` does to earlier sites what `make` did to the latest."""
 
     def latest() -> Site:
         return project.site("20261102")
@@ -142,16 +152,20 @@ def _project(slug: str, name: str, make: Callable[[], Site], *, has_search_conso
             Analysis("20261116", latest, status="crawling"),
             Analysis("20261102", make),
             Analysis("20261019", latest, status="failed"),
-            Analysis("20261005-2", lambda: earlier_site(latest(), seed=1)),
-            Analysis("20261005", lambda: earlier_site(project.site("20261005-2"), seed=2)),
+            Analysis("20261005-2", lambda: again(earlier_site(latest(), seed=1))),
+            Analysis("20261005", lambda: again(earlier_site(project.site("20261005-2"), seed=2))),
         ],
         has_search_console,
     )
     return project
 
 
-def _same(site: Site) -> Site:
-    return site
+def _from_every_file(site: Site) -> Site:
+    """The site with the files that no click reaches as further start pages (depth 0), as a crawl can be set up."""
+    missed = site.pages["depth"].is_null() & site.pages["http_code"].is_in([200, 301])
+    depth = click_depth(len(site.pages), np.flatnonzero(missed.to_numpy()), site.sources, site.targets)
+    further = pl.Series(depth, dtype=pl.Int32).replace(-1, None)
+    return replace(site, pages=site.pages.with_columns(pl.col("depth").fill_null(further)))
 
 
 def _without_javascript(site: Site) -> Site:

@@ -76,7 +76,7 @@ def link_site(
         moved = np.flatnonzero(redirects >= 0)
         hops_from = np.concatenate([froms, moved.astype(np.uint32)])
         hops_to = np.concatenate([tos, redirects[moved].astype(np.uint32)])
-    depth = pl.Series("depth", click_depth(count, home, hops_from, hops_to), dtype=pl.Int32)
+    depth = pl.Series("depth", click_depth(count, [home], hops_from, hops_to), dtype=pl.Int32)
     counted = pages.with_columns(
         depth.replace(-1, None),
         pl.Series("outlinks_total", np.bincount(froms, repeats, count).astype(np.int64)),
@@ -105,21 +105,21 @@ def reason() -> pl.Expr:
     )
 
 
-def click_depth(count: int, home: int, sources: NDArray, targets: NDArray) -> NDArray[np.int32]:
-    """Fewest clicks from page `home` to each of `count` pages, -1 where no path of links leads.
+def click_depth(count: int, starts: NDArray | list[int], sources: NDArray, targets: NDArray) -> NDArray[np.int32]:
+    """Fewest clicks from one of the pages `starts` to each of `count` pages, -1 where no path of links leads.
 
     Breadth-first search with one numpy pass per level; the links may be in any order.
     """
     order = np.argsort(sources, kind="stable")
     targets = targets[order]
-    starts = np.searchsorted(sources[order], np.arange(count + 1))
+    rows = np.searchsorted(sources[order], np.arange(count + 1))
     depth = np.full(count, -1, np.int32)
-    depth[home] = 0
-    frontier = np.array([home], np.int64)
+    frontier = np.asarray(starts, np.int64)
+    depth[frontier] = 0
     level = 0
     while len(frontier):
         level += 1
-        _, links = _ranges(starts[frontier], starts[frontier + 1])
+        _, links = _ranges(rows[frontier], rows[frontier + 1])
         reached = np.unique(targets[links]).astype(np.int64)
         frontier = reached[depth[reached] < 0]
         depth[frontier] = level

@@ -88,6 +88,24 @@ def test_tiny_has_no_javascript_and_a_folder_no_search_console(tmp_path):
     assert folder.site("20261102").pages["http_code"].to_list() == [200, 404]
 
 
+def test_a_folder_is_crawled_from_every_file_that_no_click_reaches(tmp_path):
+    """Such files are start pages, so no link is lost to a filter on depth; what only they link to is one deeper."""
+    for name, text in {"index": "a", "a": "b", "b": "", "lost": "gone", "lone": "lost"}.items():
+        (tmp_path / f"{name}.html").write_text(f"<a href='{text}.html'>x</a>" if text else "")
+    project = demo_projects(folders=[tmp_path])[-1]
+    pages = project.site("20261102").pages
+    names = pages["url"].str.extract(r"(\w+)\.html$").to_list()
+    assert dict(zip(names, pages["depth"], strict=True)) == {
+        "index": 0,
+        "a": 1,
+        "b": 2,
+        "lost": 0,
+        "lone": 0,
+        "gone": 1,
+    }
+    assert project.site("20261005").pages.filter(pl.col("http_code") == 200)["depth"].null_count() == 0
+
+
 def test_collections_are_opened_by_id():
     """Each finished crawl, search_console and global; nothing else."""
     project = demo_projects()[1]

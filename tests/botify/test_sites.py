@@ -69,4 +69,4 @@ def test_a_redirect_costs_a_click():
 
 def test_depth_without_links():
     """A home page alone has depth 0 and everything else none."""
-    assert click_depth(3, 1, np.array([], int), np.array([], int)).tolist() == [-1, 0, -1]
+    assert click_depth(3, [1], np.array([], int), np.array([], int)).tolist() == [-1, 0, -1]
