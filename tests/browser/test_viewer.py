@@ -508,3 +508,36 @@ def test_data_are_asked_for_when_needed(page: Page, view: Open) -> None:
     page.get_by_label("Colour").select_option("impressions")
     drawn(page)
     assert files["impressions"] in asked
+
+
+@pytest.mark.trust
+def test_a_million_links_in_a_browser_without_a_gpu(page: Page, serve: Serve) -> None:
+    """A million links are drawn, pointed at, searched and panned; the limits leave room for a busy machine."""
+    graph = site("1M")
+    page.goto(f"{serve(Pages({'1M': picture_files(graph)}).app())}/1M")
+    page.locator("link-graph[data-state=drawn]").wait_for(timeout=60_000)
+    image = pixels(page)
+    assert differ(image, image[2, 2]) > 0.2
+    assert stage(page, "stage.timings.first") < 10_000
+    gaps = page.evaluate(f"""async () => {{
+      const stage = {STAGE}, gaps = [];
+      for (let k = 0, before = performance.now(); k < 40; k++) {{
+        stage.camera.pan(6, 3);
+        stage.moved();
+        await new Promise(requestAnimationFrame);
+        gaps.push(performance.now() - before);
+        before = performance.now();
+      }}
+      return gaps.sort((a, b) => a - b);
+    }}""")
+    assert gaps[20] < 150
+    drawn(page)
+    hub = stage(page, "stage.ranking[3]")
+    assert stage(page, f"stage.pageAt(...stage.onScreen({hub}))") == hub
+    assert stage(page, "stage.timings.pick") < 25
+    field = page.get_by_role("combobox", name="Find a page")
+    field.fill(graph.urls[hub].rsplit("/", 1)[1])
+    expect(page.get_by_role("listbox").get_by_role("option").first).to_contain_text(graph.urls[hub][25:])
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("complementary", name="The chosen page")
+    expect(panel.get_by_role("heading", name="Inlinks")).to_have_text(f"Inlinks{int((graph.target == hub).sum()):,}")

@@ -73,6 +73,13 @@ class Graph {
     return this.values.get(name);
   }
 
+  /** Ask for all of these at once; they are awaited later, one by one. */
+  prefetch(columns, layout) {
+    const later = () => {}; // who awaits it hears of a failure
+    for (const name of columns) if (this.column(name)) this.numbers(name).catch(later);
+    this.layout(layout).catch(later);
+  }
+
   /** Positions of all pages (x and y in turn, 0..side) in a layout. */
   async layout(name) {
     if (!this.positions.has(name)) {

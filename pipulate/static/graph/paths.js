@@ -9,11 +9,12 @@ export class ClickPaths {
     this.from[home] = home;
     const queue = new Uint32Array(graph.n);
     queue[0] = home;
+    const { starts, targets } = graph;
     for (let head = 0, tail = 1; head < tail; head++)
-      for (const target of graph.outlinks(queue[head]))
-        if (this.from[target] === NOWHERE) {
-          this.from[target] = queue[head];
-          queue[tail++] = target;
+      for (let page = queue[head], k = starts[page]; k < starts[page + 1]; k++)
+        if (this.from[targets[k]] === NOWHERE) {
+          this.from[targets[k]] = page;
+          queue[tail++] = targets[k];
         }
   }
 

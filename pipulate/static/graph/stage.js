@@ -97,10 +97,12 @@ export class Stage {
 
   // ---- frames
 
+  /** Take the canvas's size on the page; false when it is as before, or nothing is to be seen. */
   resize() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
-    if (!width || !height) return false;
-    this.ratio = Math.min(2, devicePixelRatio || 1);
+    const ratio = Math.min(2, devicePixelRatio || 1);
+    if (!width || !height || (width === this.camera.width && height === this.camera.height && ratio === this.ratio)) return false;
+    this.ratio = ratio;
     this.canvas.width = Math.round(width * this.ratio);
     this.canvas.height = Math.round(height * this.ratio);
     this.camera.resize(width, height);

@@ -44,6 +44,7 @@ export class Viewer extends EventTarget {
     Object.assign(this.stage.camera.inset, inset);
     this.stage.resize();
     const { n } = this.graph;
+    this.graph.prefetch([this.depthColumn?.name, SITE_WIDE, this.settings.size, this.settings.colour], this.settings.layout);
     this.depths = this.depthColumn ? await this.graph.numbers(this.depthColumn.name) : null;
     const marks = this.graph.column(SITE_WIDE);
     const yes = marks?.categories.indexOf("yes");
