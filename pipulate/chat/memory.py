@@ -107,7 +107,7 @@ class Memory:
     def _by_meaning(self, embedder: Embedder, query: str, limit: int, floor: float) -> list[Row]:
         self._embed_missing(embedder)
         sql = "SELECT id, vector FROM memory_vector JOIN memory USING (id) WHERE state = 'active' AND embedder = ?"
-        rows = self.store.connection.execute(sql, (embedder.name,)).fetchall()
+        rows: list[tuple[Any, ...]] = self.store.connection.execute(sql, (embedder.name,)).fetchall()
         if not rows:
             return []
         vectors = np.frombuffer(b"".join(vector for _, vector in rows), np.float32).reshape(len(rows), -1)
@@ -188,6 +188,7 @@ def truncate_log(store: Store) -> None:
 
 def _scrub(db: Any, said: str) -> None:
     """Take the words out of messages; remove the summaries, proposals and trash that may hold them."""
+    said = said.rstrip(".!?… ") or said
     plain = re.compile(rf"(?<!\w){re.escape(said)}(?!\w)", re.IGNORECASE)
     touched = set()
     for id, conversation, content in db.execute("SELECT id, conversation_id, content FROM message").fetchall():

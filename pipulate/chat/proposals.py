@@ -22,6 +22,9 @@ from pipulate.pipeline import Pipulate
 from pipulate.store import Store, now
 
 
+LONGEST = 8000  # characters of a result: a model has to read it
+
+
 @dataclass(frozen=True)
 class Proposal:
     """A change that waits for the user's Yes, who may edit the `arguments` before."""
@@ -40,7 +43,7 @@ def call(desk: Desk, name: str, arguments: Mapping[str, Any]) -> str | Proposal:
     given = check(name, arguments)
     made = TOOLS[name](desk, **given)
     if not inspect.isgenerator(made):
-        return str(made)
+        return made if len(made) <= LONGEST else f"{made[:LONGEST]}\n\n(Cut here: there is more.)"
     words = str(next(made))
     sql = "INSERT INTO proposal (at, tool, arguments, profile_id, words) VALUES (?, ?, ?, ?, ?)"
     id = desk.store.write(sql, now(), name, json.dumps(given, ensure_ascii=False), desk.profile, words)

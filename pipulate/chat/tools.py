@@ -49,6 +49,7 @@ class Desk:
     flows: Mapping[str, Workflow] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
     profile: int = 1
+    graphs: Mapping[str, Path] = field(default_factory=dict)  #: name -> folder, the latest first
     docs: Path = PACKAGE.parent / "docs"
     source: str = "chat"  #: noted with what is remembered
 
@@ -270,11 +271,41 @@ def _split(given: str, names: list[str]) -> dict[str, list[Any]]:
 # ---------------------------------------------------------------- questions to the data and the manual
 
 
-def query_data(desk: Desk, statement: Annotated[str, "one SQLite SELECT"]) -> str:
+Select = Annotated[str, "one SQLite SELECT"]
+
+
+def query_data(desk: Desk, statement: Select) -> str:
     """Query the app's tables by SQL: task (id, name, done, priority, profile_id), profile (id, name, address),
     pipeline (workflow, id, data, created, updated), history, job, conversation, message.
     """
     return sql.query(desk.store.path, statement)
+
+
+def query_links(desk: Desk, statement: Select, graph: Annotated[str, "the link graph; empty for the latest"] = "") -> str:
+    """Query a site's link graph by SQL: pages (url, section, depth in clicks from home, inlinks, outlinks, pagerank,
+    orphan, dead_end, and the crawl's columns such as impressions), links (source, target). A wrong column is answered with the right ones.
+    """
+    from pipulate.graph import sql as graph_sql  # here: it brings polars, which few commands need
+
+    answer = graph_sql.query(_graph(desk, graph), statement, sql.ROWS)
+    more = f"\n\nThese are the first {sql.ROWS} rows; there are more." if answer.more else ""
+    return sql.table(answer.columns, answer.rows) + more
+
+
+def describe_data(desk: Desk, tool: str) -> str:
+    """Return the tables that a querying tool reads, for a model that writes SQL."""
+    if tool != "query_links":
+        return inspect.getdoc(TOOLS[tool]) or ""
+    from pipulate.graph import sql as graph_sql
+
+    return graph_sql.schema(_graph(desk, ""))
+
+
+def _graph(desk: Desk, wanted: str) -> Path:
+    found = [folder for name, folder in desk.graphs.items() if wanted.casefold() in name.casefold()]
+    if not found:
+        raise Unknown(f"There is no such link graph. There are: {', '.join(desk.graphs) or 'none yet'}.")
+    return found[0]
 
 
 def search_docs(desk: Desk, query: Annotated[str, "a few words"]) -> str:
@@ -336,7 +367,7 @@ def change_prompt(desk: Desk, prompt: Annotated[str, "the whole new system promp
 
 FUNCTIONS = (
     list_tasks, add_task, complete_task, rename_task, delete_task, list_profiles, add_profile, rename_profile,
-    delete_profile, list_runs, open_run, explain_run, fill_run, query_data, search_docs, remember, recall, forget,
+    delete_profile, list_runs, open_run, explain_run, fill_run, query_data, query_links, search_docs, remember, recall, forget,
     change_prompt,
 )  # fmt: skip
 TOOLS: dict[str, Callable[..., Any]] = {function.__name__: function for function in FUNCTIONS}
