@@ -3,7 +3,7 @@
 INPUT       The body of POST /projects/{u}/{p}/query: {"collections", "periods", "query": {"dimensions", "metrics",
             "filters", "post_filters", "sort"}}, and the project's collections.
 COMPILE     `compile_query` resolves every name to a column of a table (a collection, or one period of it) and every
-            function to a polars expression, with its type, so that an ill-typed predicate is refused here.
+            function to a typed polars expression (see `expressions`), so that an ill-typed predicate is refused here.
             It raises QueryRefused, whose code and message are the API's; nothing has been computed by then.
 EVALUATE    1. rows: each table's needed columns, joined on the URL (full outer: a URL that only Search Console
                knows comes with null crawl fields), then `filters` (SQL's three-valued logic: an unknown is dropped).
@@ -18,7 +18,7 @@ What is not known of the real API (see `Dialect`) has a switch; its default is t
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
@@ -26,18 +26,23 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from pipulate.botify.datamodel import GRAPH, HOST, NUMBERS, PROTOCOL, Collection, Needs, Table
-from pipulate.errors import PipulateError
+from pipulate.botify.datamodel import GRAPH, HOST, PROTOCOL, Collection, Needs, Table
+from pipulate.botify.expressions import (
+    AGGREGATES,
+    QueryRefused,
+    Value,
+    aggregated,
+    apply,
+    as_list,
+    bucketed,
+    check_keys,
+    function_of,
+    is_text,
+    literal,
+    predicate_test,
+)
 
 ROWS_PER_CHUNK = 200_000
-
-
-class QueryRefused(PipulateError):
-    """The API would refuse this query with 400.  `code` is one of its error codes."""
-
-    def __init__(self, message: str, code: int = 1022) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -229,28 +234,17 @@ def _grouped(query: Query, rows: pl.DataFrame) -> pl.DataFrame:
 # -------------------------------------------------------------------------------------------------- compiling
 
 
-@dataclass(frozen=True)
-class _Value:
-    """A compiled expression: its type, whether it is one value per group, and the table whose links it stands for."""
-
-    expr: pl.Expr
-    type: str
-    aggregated: bool = False
-    graph: Table | None = None
-    labels: tuple[str, str, str] | None = None  # verbose, slug, collection_slug
-
-
 def compile_query(body: Any, collection: Callable[[str], Collection | None], dialect: Dialect | None = None) -> Query:
     """Check a BQL v2 request; `collection` opens the project's collections by id.
 
     Raises QueryRefused as the API would refuse it.
     """
-    _keys(body, "request", required=("collections", "query"), optional=("periods",))
+    check_keys(body, "request", required=("collections", "query"), optional=("periods",))
     query = body["query"]
-    _keys(query, "query", ("dimensions", "metrics"), ("filters", "post_filters", "sort"))
+    check_keys(query, "query", ("dimensions", "metrics"), ("filters", "post_filters", "sort"))
     compiler = _Compiler(_tables(body, collection), dialect or Dialect())
-    columns = [compiler.column("dimensions", node) for node in _list(query["dimensions"], "dimensions")]
-    columns += [compiler.column("metrics", node) for node in _list(query["metrics"], "metrics")]
+    columns = [compiler.column("dimensions", node) for node in as_list(query["dimensions"], "dimensions")]
+    columns += [compiler.column("metrics", node) for node in as_list(query["metrics"], "metrics")]
     if not columns:
         raise QueryRefused("The query asks for no dimension and no metric.")
     where, having = compiler.filters(query.get("filters"))
@@ -272,28 +266,10 @@ def compile_query(body: Any, collection: Callable[[str], Collection | None], dia
     )
 
 
-def _keys(node: Any, what: str, required: Sequence[str], optional: Sequence[str]) -> None:
-    """Refuse a node that is no object, lacks a key, or has one that is not known."""
-    if not isinstance(node, dict):
-        raise QueryRefused(f"{what}: an object was expected.", 1024)
-    for key in required:
-        if key not in node:
-            raise QueryRefused(f'{what}: "{key}" is mandatory.')
-    for key in node:
-        if key not in required and key not in optional:
-            raise QueryRefused(f'{what}: "{key}" is not a valid field.')
-
-
-def _list(node: Any, what: str) -> list:
-    if not isinstance(node, list):
-        raise QueryRefused(f"{what}: a list was expected.")
-    return node
-
-
 def _tables(body: dict, open_collection: Callable[[str], Collection | None]) -> dict[str, Table]:
     """The tables that a request names, by prefix, in its order."""
-    names = _list(body["collections"], "collections")
-    periods = [_period(node) for node in _list(body.get("periods") or [], "periods")]
+    names = as_list(body["collections"], "collections")
+    periods = [_period(node) for node in as_list(body.get("periods") or [], "periods")]
     tables: dict[str, Table] = {}
     for name in names:
         collection = open_collection(name) if isinstance(name, str) else None
@@ -358,13 +334,13 @@ class _Compiler:
         self.needs[table.prefix].fields.add(id)
         return pl.col(_alias(table, id))
 
-    def global_field(self, name: str) -> _Value | None:
+    def global_field(self, name: str) -> Value | None:
         """A field that needs no prefix: the first non-null over the tables that have it; None if there is none."""
         if name == "url":
-            return _Value(pl.col("url"), "string", labels=("Full URL", "url", "url"))
+            return Value(pl.col("url"), "string", labels=("Full URL", "url", "url"))
         for derived in (HOST, PROTOCOL):
             if name == derived.id:
-                return _Value(derived.value, "string", labels=(derived.name, derived.id, derived.id))
+                return Value(derived.value, "string", labels=(derived.name, derived.id, derived.id))
         id = "date" if name == "period_0.date" else name
         if id not in ("keyword", "country", "date") and not id.startswith("segments."):
             return None
@@ -373,9 +349,9 @@ class _Compiler:
             return None
         found = having[0].fields[id]
         expr = pl.coalesce([self.stored(table, id) for table in having])
-        return _Value(expr, found.type, labels=(found.name, id, name))
+        return Value(expr, found.type, labels=(found.name, id, name))
 
-    def dimension(self, name: Any) -> _Value:
+    def dimension(self, name: Any) -> Value:
         if not isinstance(name, str):
             raise QueryRefused(f"A field's name was expected, not {json.dumps(name)}.")
         value = self.global_field(name)
@@ -389,10 +365,10 @@ class _Compiler:
         found = table.fields[id]
         labels = (found.name, id, name)
         if found.multiple:
-            return _Value(pl.col(_alias(table, id)), found.type, graph=table, labels=labels)
-        return _Value(self.stored(table, id), found.type, labels=labels)
+            return Value(pl.col(_alias(table, id)), found.type, graph=table, labels=labels)
+        return Value(self.stored(table, id), found.type, labels=labels)
 
-    def metric(self, name: str, mask: pl.Expr | None) -> _Value:
+    def metric(self, name: str, mask: pl.Expr | None) -> Value:
         table, id = self.named(name)
         if id not in table.metrics:
             if id in table.fields:
@@ -402,26 +378,26 @@ class _Compiler:
         self.needs[table.prefix].parts.update(found.parts)
         parts = [pl.col(_alias(table, f"#{part}")) for part in found.parts]
         expr = found.combine(*(part if mask is None else part.filter(mask) for part in parts))
-        return _Value(expr, found.type, aggregated=True, labels=(found.name, id, name))
+        return Value(expr, found.type, aggregated=True, labels=(found.name, id, name))
 
     # -- expressions
 
-    def row(self, node: Any) -> _Value:
+    def row(self, node: Any) -> Value:
         """An expression with one value per row: a field, a literal, or a function of such."""
         if not isinstance(node, dict):
             return self.dimension(node)
         if "literal" in node:
-            _keys(node, "literal", ("literal",), ())
-            return _literal(node["literal"])
+            check_keys(node, "literal", ("literal",), ())
+            return literal(node["literal"])
         if "field" in node:
-            _keys(node, "field", ("field",), ("name",))
+            check_keys(node, "field", ("field",), ("name",))
             return self.dimension(node["field"])
-        name, args = _function(node)
-        if name in _AGGREGATES:
+        name, args = function_of(node)
+        if name in AGGREGATES:
             raise QueryRefused(f'The function "{name}" makes a metric, it cannot stand here.')
-        return _apply(name, [self.row(arg) for arg in args])
+        return apply(name, [self.row(arg) for arg in args])
 
-    def aggregate(self, node: Any, mask: pl.Expr | None = None) -> _Value:
+    def aggregate(self, node: Any, mask: pl.Expr | None = None) -> Value:
         """An expression with one value per group: a metric, an aggregate function, or a function of such."""
         if isinstance(node, str):
             return self.metric(node, mask)
@@ -433,21 +409,21 @@ class _Compiler:
         if "literal" in node:
             return self.row(node)
         if "field" in node:
-            _keys(node, "field", ("field",), ("name",))
+            check_keys(node, "field", ("field",), ("name",))
             return self.aggregate(node["field"], mask)
-        name, args = _function(node)
-        if name not in _AGGREGATES:
-            return _apply(name, [self.aggregate(arg, mask) for arg in args])
+        name, args = function_of(node)
+        if name not in AGGREGATES:
+            return apply(name, [self.aggregate(arg, mask) for arg in args])
         if name == "count" and not args:
-            return _Value(pl.len() if mask is None else mask.sum(), "integer", aggregated=True)
+            return Value(pl.len() if mask is None else mask.sum(), "integer", aggregated=True)
         if args and isinstance(args[0], dict) and "literal" in args[0]:
             raise QueryRefused(f'The function "{name}" works on a field, not on a constant.')
         values = [self.row(arg) for arg in args]
         for value in values:
             self.unnest(value)
-        return _aggregated(name, values, mask, self.dialect)
+        return aggregated(name, values, mask, self.dialect.empty_sum)
 
-    def unnest(self, value: _Value) -> None:
+    def unnest(self, value: Value) -> None:
         if value.graph is not None:
             if self.graph is not None and self.graph is not value.graph:
                 raise QueryRefused("More than one multiple field is requested.", 1028)
@@ -458,8 +434,8 @@ class _Compiler:
         if kind == "metrics":
             value = self.aggregate(node)
         elif isinstance(node, dict) and "ranges" in node:
-            _keys(node, "dimension", ("field", "ranges"), ("name",))
-            value, ranges = _bucketed(self.dimension(node["field"]), node["ranges"])
+            check_keys(node, "dimension", ("field", "ranges"), ("name",))
+            value, ranges = bucketed(self.dimension(node["field"]), node["ranges"])
         else:
             value = self.row(node)
         self.unnest(value)
@@ -468,7 +444,7 @@ class _Compiler:
         written = node if isinstance(node, str) else json.dumps(node, sort_keys=True)
         verbose, slug, collection_slug = value.labels or (written, written, written)
         if isinstance(node, dict) and "name" in node:
-            if not (isinstance(node["name"], str) and _is_text(node["name"])):
+            if not (isinstance(node["name"], str) and is_text(node["name"])):
                 raise QueryRefused(f"{kind}: a name is a text.")
             verbose = slug = collection_slug = node["name"]
         return Column(kind, value.expr, value.type, verbose, slug, collection_slug, ranges)
@@ -481,7 +457,7 @@ class _Compiler:
             return None, None
         parts = node["and"] if isinstance(node, dict) and list(node) == ["and"] and node["and"] else [node]
         rows, groups = pl.lit(True), None
-        for part in _list(parts, "and"):
+        for part in as_list(parts, "and"):
             if self.dialect.metrics_in_filters and _mentions_metric(part, self.tables.values()):
                 condition = self.condition(part, self.aggregate)
                 groups = condition if groups is None else groups & condition
@@ -489,38 +465,38 @@ class _Compiler:
                 rows = rows & self.condition(part, self.row)
         return rows, groups
 
-    def condition(self, node: Any, value_of: Callable[[Any], _Value]) -> pl.Expr:
+    def condition(self, node: Any, value_of: Callable[[Any], Value]) -> pl.Expr:
         """A filter tree as a boolean expression; `value_of` compiles its fields."""
         if not isinstance(node, dict) or not node:
             raise QueryRefused("filters: an object was expected.")
         for word in ("and", "or"):
             if word in node:
-                _keys(node, "filters", (word,), ())
-                parts = [self.condition(part, value_of) for part in _list(node[word], word)]
+                check_keys(node, "filters", (word,), ())
+                parts = [self.condition(part, value_of) for part in as_list(node[word], word)]
                 if not parts:
                     raise QueryRefused(f'filters: "{word}" needs at least one condition.')
                 return pl.all_horizontal(parts) if word == "and" else pl.any_horizontal(parts)
         if "not" in node:
-            _keys(node, "filters", ("not",), ())
+            check_keys(node, "filters", ("not",), ())
             return ~self.condition(node["not"], value_of)
-        _keys(node, "filters", ("field",), ("predicate", "value"))
+        check_keys(node, "filters", ("field",), ("predicate", "value"))
         return self.leaf(node, value_of(node["field"]))
 
-    def leaf(self, node: dict, value: _Value) -> pl.Expr:
+    def leaf(self, node: dict, value: Value) -> pl.Expr:
         predicate = node.get("predicate", "eq")
         if not isinstance(predicate, str):
             raise QueryRefused("filters: a predicate is a word.")
         if value.graph is None:
-            return _test(predicate, value.type, node, self.dialect)(value.expr)
+            return predicate_test(predicate, value.type, node, self.dialect.allow_in)(value.expr)
         quantifier, _, single = predicate.partition(".")
         if predicate == "exists":
-            return self.link_test(value.graph, "any", _test("exists", value.type, node, self.dialect))
+            return self.link_test(value.graph, "any", predicate_test("exists", value.type, node, self.dialect.allow_in))
         if quantifier not in ("any", "all") or not single:
             raise QueryRefused(f'The multiple field "{GRAPH}" needs a predicate that begins with "any." or "all.".')
         return self.link_test(
             value.graph,
             "any" if quantifier == "any" else "all",
-            _test(single, value.type, node, self.dialect),
+            predicate_test(single, value.type, node, self.dialect.allow_in),
         )
 
     def link_test(
@@ -535,10 +511,10 @@ class _Compiler:
     def sort(self, node: Any, columns: list[Column], dimensions: list, metrics: list) -> tuple[tuple[str, bool], ...]:
         """Sort keys as (column name, descending)."""
         keys = []
-        for key in _list(node or [], "sort"):
+        for key in as_list(node or [], "sort"):
             if isinstance(key, int) and not isinstance(key, bool):
                 key = {"index": key}
-            _keys(key, "sort", (), ("index", "type", "order", "field"))
+            check_keys(key, "sort", (), ("index", "type", "order", "field"))
             order = key.get("order", "asc")
             kind = key.get("type", "dimensions")
             if order not in ("asc", "desc") or kind not in ("dimensions", "metrics"):
@@ -567,252 +543,7 @@ def _mentions_metric(node: Any, tables: Any) -> bool:
     if isinstance(node, list):
         return any(_mentions_metric(part, tables) for part in node)
     if isinstance(node, dict):
-        if node.get("function") in _AGGREGATES or any(key in _AGGREGATES for key in node):
+        if node.get("function") in AGGREGATES or any(key in AGGREGATES for key in node):
             return True
         return any(_mentions_metric(part, tables) for key, part in node.items() if key != "value")
     return False
-
-
-def _literal(value: Any) -> _Value:
-    return _Value(pl.lit(value), _type_of(value))
-
-
-def _type_of(value: Any) -> str:
-    match value:
-        case bool():
-            return "boolean"
-        case int() if -(2**63) <= value < 2**63:
-            return "integer"
-        case float():
-            return "float"
-        case str() if value.isascii() or _is_text(value):
-            return "string"
-        case _:
-            raise QueryRefused(f"{json.dumps(value)} is not a value one can compare with.")
-
-
-def _is_text(value: str) -> bool:
-    """Whether a JSON string is a text: JSON can hold half a character (a lone surrogate)."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _function(node: dict) -> tuple[str, list]:
-    """Name and arguments of {"function": f, "args": [...]} or of the short form {f: arg}."""
-    if "function" in node:
-        _keys(node, "function", ("function",), ("args", "name"))
-        name, args = node["function"], _list(node.get("args", []), "args")
-    else:
-        rest = [key for key in node if key != "name"]
-        if len(rest) != 1:
-            raise QueryRefused(f"{json.dumps(node)} is neither a field nor a function.")
-        name, args = rest[0], [node[rest[0]]]
-    if name in _UNKNOWN_SHAPE:
-        raise QueryRefused(f'The function "{name}" exists, but its results are not known well enough to simulate them.')
-    if name not in _AGGREGATES and name not in _FUNCTIONS:
-        raise QueryRefused(f"Unknown function {json.dumps(name)}.")
-    return name, args
-
-
-def _bucketed(value: _Value, ranges: Any) -> tuple[_Value, tuple[dict[str, Any], ...]]:
-    """The number of the first range that holds the value (from included, to excluded), or null."""
-    if value.type not in NUMBERS:
-        raise QueryRefused("ranges: only for numbers.")
-    bucket = pl.lit(None, pl.Int64)
-    for number, each in reversed(list(enumerate(_list(ranges, "ranges")))):
-        _keys(each, "ranges", (), ("from", "to"))
-        inside = value.expr.is_not_null()
-        for key, test in (("from", pl.Expr.ge), ("to", pl.Expr.lt)):
-            if key in each:
-                if _type_of(each[key]) not in NUMBERS:
-                    raise QueryRefused("ranges: from and to are numbers.")
-                inside = inside & test(value.expr, each[key])
-        bucket = pl.when(inside).then(pl.lit(number)).otherwise(bucket)
-    return _Value(bucket, "range", labels=value.labels), tuple(ranges)
-
-
-# ------------------------------------------------------------------------------------ predicates and functions
-
-_TEXT = ("string", "tree")
-_ORDERED = (*NUMBERS, "date")
-_COMPARE: dict[str, Callable[[pl.Expr, Any], pl.Expr]] = {
-    "eq": pl.Expr.eq,
-    "ne": pl.Expr.ne,
-    "gt": pl.Expr.gt,
-    "gte": pl.Expr.ge,
-    "lt": pl.Expr.lt,
-    "lte": pl.Expr.le,
-}
-_PREDICATES: dict[str, tuple[tuple[str, ...], Callable[[pl.Expr, Any], pl.Expr]]] = {
-    "eq": ((*_TEXT, *_ORDERED, "boolean"), pl.Expr.eq),
-    "gt": (_ORDERED, pl.Expr.gt),
-    "gte": (_ORDERED, pl.Expr.ge),
-    "lt": (_ORDERED, pl.Expr.lt),
-    "lte": (_ORDERED, pl.Expr.le),
-    "contains": (_TEXT, lambda text, part: text.str.contains(part, literal=True)),
-    "starts": (_TEXT, lambda text, part: text.str.starts_with(part)),
-    "ends": (_TEXT, lambda text, part: text.str.ends_with(part)),
-    "re": (_TEXT, lambda text, pattern: text.str.contains(pattern)),
-    "with_children": (("tree",), lambda tree, node: (tree == node) | tree.str.starts_with(node + "/")),
-    "without_children": (("tree",), lambda tree, node: tree == node),
-    "only_children": (("tree",), lambda tree, node: tree.str.starts_with(node + "/")),
-}
-
-
-def _test(predicate: str, type: str, node: dict, dialect: Dialect) -> Callable[[pl.Expr], pl.Expr]:
-    """The condition that a leaf of a filter puts on a value of the given type."""
-    if predicate == "exists":
-        if "value" in node:
-            raise QueryRefused('The predicate "exists" takes no value.')
-        return pl.Expr.is_not_null
-    if predicate not in _PREDICATES and predicate != "between" and not (predicate == "in" and dialect.allow_in):
-        raise QueryRefused(f'Unknown predicate "{predicate}".')
-    if "value" not in node:
-        raise QueryRefused(f'The predicate "{predicate}" needs a value.')
-    wanted = node["value"]
-    allowed = _PREDICATES[predicate][0] if predicate in _PREDICATES else _ORDERED if predicate == "between" else None
-    if allowed is not None and type not in allowed:
-        raise QueryRefused(f'The predicate "{predicate}" cannot be used on a field of type {type}.')
-    if predicate == "between":
-        low, high = _pair(wanted, type)
-        return lambda value: value.is_between(low, high)
-    if predicate == "in":
-        members = [_comparable(member, type) for member in _list(wanted, "in")]
-        return lambda value: value.is_in(members)
-    _comparable(wanted, type)
-    if predicate == "re":
-        _check_regex(wanted)
-    test = _PREDICATES[predicate][1]
-    return lambda value: test(value, wanted)
-
-
-def _pair(wanted: Any, type: str) -> tuple[Any, Any]:
-    if not isinstance(wanted, list) or len(wanted) != 2:
-        raise QueryRefused('The predicate "between" needs two values.')
-    return _comparable(wanted[0], type), _comparable(wanted[1], type)
-
-
-def _comparable(value: Any, type: str) -> Any:
-    """The value, if it can be compared with a field of this type."""
-    given = _type_of(value)
-    same = given in NUMBERS if type in NUMBERS else given == ("boolean" if type == "boolean" else "string")
-    if not same:
-        raise QueryRefused(f"{json.dumps(value)} cannot be compared with a field of type {type}.")
-    return value
-
-
-def _check_regex(pattern: str) -> None:
-    try:
-        pl.Series([""]).str.contains(pattern)
-    except pl.exceptions.ComputeError as error:
-        raise QueryRefused(f"Badly formatted regex in query: {pattern}", 1057) from error
-
-
-def _number(values: list[_Value], name: str) -> None:
-    if any(value.type not in NUMBERS for value in values):
-        raise QueryRefused(f'The function "{name}" works on numbers.')
-
-
-def _family(type: str) -> str:
-    """What a type can be compared with: numbers, texts or booleans."""
-    return "number" if type in NUMBERS else "boolean" if type == "boolean" else "text"
-
-
-def _exact(values: list, count: int, name: str) -> None:
-    if len(values) != count:
-        raise QueryRefused(f'The function "{name}" takes {count} argument(s), not {len(values)}.')
-
-
-# name -> (number of arguments or None, type of the result or None for the first argument's, expression)
-_FUNCTIONS: dict[str, tuple[int | None, str | None, Callable[..., pl.Expr]]] = {
-    "add": (2, None, lambda a, b: a + b),
-    "sub": (2, None, lambda a, b: a - b),
-    "mul": (2, None, lambda a, b: a * b),
-    "div": (2, "float", lambda a, b: pl.when(b != 0).then(a / b)),
-    **{name: (2, "boolean", compare) for name, compare in _COMPARE.items()},
-    "and": (None, "boolean", lambda *tests: pl.all_horizontal(*tests)),
-    "or": (None, "boolean", lambda *tests: pl.any_horizontal(*tests)),
-    "not": (1, "boolean", lambda test: ~test),
-    "exists": (1, "boolean", lambda value: value.is_not_null()),
-    "not_exists": (1, "boolean", lambda value: value.is_null()),
-    "if": (3, "second", lambda test, yes, no: pl.when(test).then(yes).otherwise(no)),
-    "if_not_exists": (2, None, lambda value, other: pl.coalesce(value, other)),
-    "concat": (None, "string", lambda *texts: pl.concat_str(*texts)),
-}
-_UNKNOWN_SHAPE: tuple[str, ...] = ("date", "year", "month", "year_month", "first_day_of_week", "first_day_of_month")
-_UNKNOWN_SHAPE += ("year_week_number_starting_monday", "year_week_number_starting_sunday")
-_UNKNOWN_SHAPE += ("http_code_family", "http_code_quality", "to_json_string", "first")
-_AGGREGATES: dict[str, int] = {
-    **dict.fromkeys(("sum", "avg", "min", "max", "count_distinct", "count_distinct_approx"), 1),
-    **dict.fromkeys(("count_true", "count_false", "count_null"), 1),
-    **dict.fromkeys(("count_eq", "count_gt", "count_gte", "count_lt", "count_lte", "weighted_avg"), 2),
-    "count": 1,
-}
-
-
-def _apply(name: str, values: list[_Value]) -> _Value:
-    """A function of values of one row, or of values of one group."""
-    count, type, make = _FUNCTIONS[name]
-    if count is not None:
-        _exact(values, count, name)
-    elif not values:
-        raise QueryRefused(f'The function "{name}" needs arguments.')
-    if any(value.graph is not None for value in values):
-        raise QueryRefused(f'The multiple field "{GRAPH}" cannot be an argument of "{name}".')
-    if name in ("add", "sub", "mul", "div"):
-        _number(values, name)
-    if name in _COMPARE and _family(values[0].type) != _family(values[1].type):
-        raise QueryRefused(f'The function "{name}" cannot compare {values[0].type} with {values[1].type}.')
-    tests = values if name in ("and", "or", "not") else values[:1] if name == "if" else []
-    if any(test.type != "boolean" for test in tests):
-        raise QueryRefused(f'The function "{name}" works on booleans.')
-    branches = values[1:] if name == "if" else values if name == "if_not_exists" else []
-    if len({_family(value.type) for value in branches}) > 1:
-        raise QueryRefused(f'The alternatives of "{name}" must be of one type.')
-    if name == "concat" and any(value.type not in _TEXT for value in values):
-        raise QueryRefused('The function "concat" works on texts.')
-    result = values[1].type if type == "second" else type or values[0].type
-    if name in ("add", "sub", "mul") and any(value.type == "float" for value in values):
-        result = "float"
-    return _Value(make(*(value.expr for value in values)), result, any(value.aggregated for value in values))
-
-
-def _aggregated(name: str, values: list[_Value], mask: pl.Expr | None, dialect: Dialect) -> _Value:
-    """An aggregate function over the rows of a group, or over those of them that meet `mask`."""
-    _exact(values, _AGGREGATES[name], name)
-    exprs = [value.expr if mask is None else value.expr.filter(mask) for value in values]
-    over = exprs[0]
-    kind = "integer"
-    if name in ("sum", "avg", "weighted_avg", "count_gt", "count_gte", "count_lt", "count_lte"):
-        _number(values, name)
-    if name in ("count_true", "count_false") and values[0].type != "boolean":
-        raise QueryRefused(f'The function "{name}" works on booleans.')
-    match name:
-        case "sum":
-            expr = pl.when(over.count() > 0).then(over.sum()).otherwise(pl.lit(dialect.empty_sum))
-            kind = values[0].type
-        case "avg":
-            expr, kind = over.mean(), "float"
-        case "weighted_avg":
-            expr, kind = (over * exprs[1]).sum() / exprs[1].filter(over.is_not_null()).sum(), "float"
-        case "min" | "max":
-            expr, kind = (over.min() if name == "min" else over.max()), values[0].type
-        case "count":
-            expr = over.count()
-        case "count_distinct" | "count_distinct_approx":
-            expr = over.drop_nulls().n_unique()
-        case "count_true":
-            expr = over.sum()
-        case "count_false":
-            expr = (~over).sum()
-        case "count_null":
-            expr = over.null_count()
-        case _:
-            if values[1].type not in NUMBERS and values[1].type != values[0].type:
-                raise QueryRefused(f'The function "{name}" compares values of one type.')
-            met = _COMPARE[name.removeprefix("count_")](values[0].expr, values[1].expr)
-            expr = (met if mask is None else met.filter(mask)).sum()
-    return _Value(expr, kind, aggregated=True)

@@ -22,8 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipulate.botify.bql import Query, QueryRefused
+from pipulate.botify.bql import Query
 from pipulate.botify.exportfile import SUFFIXES, FileFormat, Packing, write_export
+from pipulate.botify.expressions import QueryRefused
 
 
 @dataclass

@@ -42,10 +42,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from pipulate.botify.bql import Query, QueryRefused, compile_query
+from pipulate.botify.bql import Query, compile_query
 from pipulate.botify.damage import DamagedFile, Dropped
 from pipulate.botify.datamodel import describe
 from pipulate.botify.exportfile import Extra, FileFormat
+from pipulate.botify.expressions import QueryRefused
 from pipulate.botify.faults import AFTER, FILE, JOB, LIST, REQUEST, Fault, Faults, describe_faults
 from pipulate.botify.options import Options, User
 from pipulate.botify.projects import Analysis, Project, demo_projects

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipulate.botify.bql import Dialect, Query, QueryRefused, compile_query
+from pipulate.botify.bql import Dialect, Query, compile_query
 from pipulate.botify.datamodel import GLOBAL, crawl_collection, search_collection
+from pipulate.botify.expressions import QueryRefused
 from pipulate.botify.sites import Site, link_site
 
 X = "crawl.20240301"

@@ -7,8 +7,9 @@ import zipfile
 
 import pytest
 
-from pipulate.botify.bql import Query, QueryRefused
+from pipulate.botify.bql import Query
 from pipulate.botify.exportfile import Extra, FileFormat, write_export
+from pipulate.botify.expressions import QueryRefused
 from tests.botify.test_bql import BOTH, GRAPH, PAGES, S, X, body, compiled
 
 PAGE_QUERY = body(["url", f"{X}.metadata.title.content", f"{X}.sitemaps.present"])

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipulate.botify.bql import QueryRefused
 from pipulate.botify.exportfile import FileFormat
+from pipulate.botify.expressions import QueryRefused
 from pipulate.botify.simulated_jobs import Job, Jobs, Pace, read_request
 from tests.botify.test_bql import body, compiled
 
