@@ -164,7 +164,7 @@ def test_the_picture_and_the_report_of_a_link_graph_are_without_fault(
     found: list[str] = []
     for address, sign in (("", "link-graph canvas"), ("/report", ".wide section table")):
         page.goto(f"{base}/graph/acme/shop/20261102{address}")
-        page.locator(sign).first.wait_for(state="attached", timeout=60_000)
+        expect(page.locator(sign).first).to_be_attached(timeout=60_000)
         found += [f"{sign}: {fault}" for fault in faults(page)]
     assert not found + said, "\n".join(found + said)
 
