@@ -77,9 +77,9 @@ class Model(Protocol):
 
 
 class Speech(NamedTuple):
-    """A protocol: where to POST, how to make the request, how to read a line of the answer.
+    """A protocol: where to POST, what to ask (but model and tools), how to read a line of the answer.
 
-    `read(line, calls)` returns (text, why the answer ends or "") and collects tool calls, which may come in pieces:
+    `read(line, calls)` returns (text, why the answer ends or "") and collects calls, perhaps piece by piece:
     number → [name, JSON of the arguments, id].
     """
 
@@ -110,13 +110,16 @@ class Remote:
         return httpx2.AsyncClient(
             base_url=self.url, headers={"Authorization": f"Bearer {self.key}"} if self.key else {}, trust_env=False,
             verify=self.url.startswith("https"),  # reading the certificates takes 20-100 ms: not for loopback
-            timeout=httpx2.Timeout(self.silence, connect=10), limits=httpx2.Limits(max_keepalive_connections=0))
+            limits=httpx2.Limits(max_keepalive_connections=0))
 
     async def stream(self, messages: Sequence[Message], **ask: Unpack[Ask]) -> Stream:
         """See `Model.stream`."""
         calls: dict[int, list[str]] = {}
         end = ""
-        async with aclosing(self._lines(self.speech.ask(self, messages, ask))) as lines:
+        body = {"model": self.name, "stream": True} | self.speech.ask(self, messages, ask)
+        if ask.get("tools"):
+            body["tools"] = list(ask["tools"])
+        async with aclosing(self._lines(self.speech.path, body, httpx2.Timeout(self.silence, connect=10))) as lines:
             async for line in lines:
                 try:
                     text, end = self.speech.read(line, calls)
@@ -128,7 +131,7 @@ class Remote:
                 if end:
                     break
         if not end:
-            raise ModelError(f"{self.place} broke off in the middle of the answer. Ask again to get a whole one.")
+            raise ModelError(f"{self.place} broke off in the middle of the answer. Ask again.")
         if end == "length" and not ask.get("max_tokens"):
             raise ModelError(f"The answer stops here: the window of {self.name} ({self.window} tokens) is full.")
         for name, arguments, number in calls.values():
@@ -138,56 +141,48 @@ class Remote:
                 raise ModelError(f"{self.name} called {name!r} with broken arguments: {arguments[:100]}") from error
             yield call
 
-    async def _lines(self, body: dict[str, Any]) -> AsyncGenerator[bytes, None]:
-        # Split at line feeds alone: httpx's aiter_lines also splits at U+2028, which may stand inside JSON.
-        rest = b""
-        try:
-            async with self.client.stream("POST", self.speech.path, content=json.dumps(body)) as answer:
-                if answer.status_code != 200:
-                    raise self._refusal(answer.status_code, await answer.aread())
-                async for chunk in answer.aiter_bytes():
-                    *whole, rest = (rest + chunk).split(b"\n")
-                    for line in filter(None, map(bytes.strip, whole)):
-                        yield line
-                    if len(rest) > 8_000_000:
-                        raise self._unexpected(rest)
-                if rest.strip():
-                    yield rest.strip()
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise self._failure(error) from error
-
     async def document(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One JSON object about the server, by POST if there is a body, within `PROBE` seconds."""
+        data = b"\n".join([line async for line in self._lines(path, body, httpx2.Timeout(PROBE))])
         try:
-            answer = await self.client.request("POST" if body else "GET", path, json=body, timeout=PROBE)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise self._failure(error) from error
-        if answer.status_code != 200:
-            raise self._refusal(answer.status_code, answer.content)
-        try:
-            return dict(answer.json())
+            return dict(json.loads(data))
         except GARBAGE as error:
-            raise self._unexpected(answer.content) from error
+            raise self._unexpected(data) from error
 
-    def _failure(self, error: Exception) -> ModelError:
-        match error:
-            case httpx2.ConnectError() | httpx2.ConnectTimeout():
-                return ModelError(f"{self.place} is not running: start it, choose another model, or get the small "
-                                  "embedded one: pipulate model get")
-            case httpx2.TimeoutException():
-                return ModelError(f"{self.place} was silent for {self.silence:g} s. Try again, or a smaller model.")
-            case httpx2.InvalidURL() | httpx2.UnsupportedProtocol():
-                return ModelError(f"{self.url!r} is no model server's address; one looks like http://127.0.0.1:8080/v1")
-        return ModelError(f"{self.place} broke off ({type(error).__name__}). Ask again to get a whole answer.")
+    async def _lines(self, path: str, body: Any, timeout: httpx2.Timeout) -> AsyncGenerator[bytes, None]:
+        # Split at line feeds alone: httpx's aiter_lines also splits at U+2028, which may stand inside JSON.
+        content = json.dumps(body) if body else None
+        try:
+            async with self.client.stream("POST" if body else "GET", path, content=content, timeout=timeout) as answer:
+                if answer.status_code != 200:
+                    raise self._refusal(answer.status_code, await answer.aread())
+                rest = b""
+                async for chunk in answer.aiter_bytes():
+                    *whole, rest = (rest + chunk).split(b"\n")
+                    if len(rest) > 8_000_000:
+                        raise self._unexpected(rest)
+                    for line in whole:
+                        if line.strip():
+                            yield line.strip()
+                if rest.strip():
+                    yield rest.strip()
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            raise ModelError(f"{self.place} is not running: start it, choose another model, or get the small embedded "
+                             "one: pipulate model get") from error
+        except httpx2.TimeoutException as error:
+            raise ModelError(f"{self.place} was silent for {timeout.read:g} s. Try a smaller model.") from error
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+            raise ModelError(f"{self.url!r} is no model server's address, like http://127.0.0.1:8080/v1") from error
+        except httpx2.HTTPError as error:
+            raise ModelError(f"{self.place} broke off ({type(error).__name__}). Ask again.") from error
 
     def _refusal(self, status: int, body: bytes) -> ModelError:
-        said = f"{self.place} answered with status {status} for the model {self.name!r}: {self._quote(body)}"
-        cure = {401: "\nCheck the key in Settings.", 403: "\nCheck the key in Settings.",
-                404: f"\nGet it: ollama pull {self.name}" if self.speech is OLLAMA else "\nChoose another model."}
-        return ModelError(said + cure.get(status, ""))
+        pull = f"Get it: ollama pull {self.name}" if self.speech is OLLAMA else "Choose another model."
+        cure = {401: "Check the key in Settings.", 403: "Check the key in Settings.", 404: pull}.get(status, "")
+        return ModelError(f"{self.place} answered with status {status} to {self.name!r}: {self._quote(body)} {cure}")
 
     def _unexpected(self, data: bytes) -> ModelError:
-        return ModelError(f"{self.place} sent something unexpected: {self._quote(data)}\nIs its address right?")
+        return ModelError(f"{self.place} sent something unexpected: {self._quote(data)} Is its address right?")
 
     def _quote(self, data: bytes) -> str:
         # Short, on one line, and without our key should the server echo that.
@@ -196,9 +191,7 @@ class Remote:
 
 
 def _ask_openai(model: Remote, messages: Sequence[Message], ask: Ask) -> dict[str, Any]:
-    body: dict[str, Any] = {"model": model.name, "messages": list(messages), "stream": True}
-    if ask.get("tools"):
-        body["tools"] = list(ask["tools"])
+    body: dict[str, Any] = {"messages": list(messages)}
     if ask.get("max_tokens"):
         body["max_tokens"] = ask["max_tokens"]
     if ask.get("schema"):
@@ -231,9 +224,7 @@ def _read_openai(line: bytes, calls: dict[int, list[str]]) -> tuple[str, str]:
 
 def _ask_ollama(model: Remote, messages: Sequence[Message], ask: Ask) -> dict[str, Any]:
     options: dict[str, Any] = {"num_ctx": model.window}
-    body = {"model": model.name, "messages": [*map(_for_ollama, messages)], "stream": True, "options": options}
-    if ask.get("tools"):
-        body["tools"] = list(ask["tools"])
+    body: dict[str, Any] = {"messages": [*map(_for_ollama, messages)], "options": options}
     if ask.get("max_tokens"):
         options["num_predict"] = ask["max_tokens"]
     if ask.get("schema"):
@@ -300,11 +291,13 @@ async def _openai_models(server: Remote) -> list[Remote]:
 async def _ollama_models(server: Remote) -> list[Remote]:
     tags = (await server.document("/api/tags")).get("models") or []
     local = [tag["model"] for tag in tags if not (tag.get("remote_host") or tag.get("remote_model"))]
-    shown = await asyncio.gather(*(server.document("/api/show", {"model": name}) for name in local))
+    shown = await asyncio.gather(*(server.document("/api/show", {"model": name}) for name in local),
+                                 return_exceptions=True)
     found = []
     for name, show in zip(local, shown, strict=True):
-        abilities = show.get("capabilities") or ["completion"]
-        trained = [size for fact, size in (show.get("model_info") or {}).items() if fact.endswith(".context_length")]
+        facts = show if isinstance(show, dict) else {"capabilities": ["unknown"]}
+        abilities = facts.get("capabilities") or ["completion"]
+        trained = [size for fact, size in (facts.get("model_info") or {}).items() if fact.endswith(".context_length")]
         if "completion" in abilities:  # the others only embed
             found.append(replace(server, name=name, window=min([server.window, *trained]), tools="tools" in abilities))
     return found

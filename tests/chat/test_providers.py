@@ -243,6 +243,11 @@ class TestDetect:
         with ScriptedModel(facts={"capabilities": ["embedding"]}) as server:
             assert await detect(ollama=server.url) == []
 
+    async def test_one_odd_model_hides_no_other(self) -> None:
+        """A model that Ollama lists but cannot show is left out; the others are found."""
+        with ScriptedModel(tags=[{"model": "vanished:1b"}]) as server:
+            assert [model.name for model in await detect(ollama=server.url)] == ["scripted:1b"]
+
     async def test_cloud_models_are_not_found(self) -> None:
         """A model that Ollama only passes on to its cloud would carry the conversation away."""
         cloud = {"model": "big:cloud", "remote_host": "https://ollama.example", "remote_model": "big"}
