@@ -52,6 +52,7 @@ COLUMNS = {
     "problem": "why a link should not lead there",
     "linking_pages": "how many other pages link there",
     "example": "one of them, the strongest by PageRank",
+    "linked_from": "the one page that links here",
     "links": "links from the one to the other",
     "flow": "share of the whole site's PageRank that goes this way",
     "share": "share of all pages",

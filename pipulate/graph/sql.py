@@ -70,26 +70,25 @@ def query(folder: Path, sql: str, limit: int = 200, seconds: float = 5) -> Answe
 
 
 def _run(connection: apsw.Connection, sql: str, limit: int) -> Answer:
-    statements = 0
+    columns: list[str] = []
 
-    def count(cursor: apsw.Cursor, statement: str, bindings: Any) -> bool:
-        nonlocal statements
-        statements += 1
-        if statements > 1:
+    def check(cursor: apsw.Cursor, statement: str, bindings: Any) -> bool:
+        """Called before each statement: there may be one, and it must be one that returns columns."""
+        if columns:
             raise GraphError("Only one SELECT at a time.")
-        if not cursor.is_readonly or not cursor.get_description():
-            raise GraphError("Only SELECT over the tables pages and links is allowed.")
+        columns.extend(name for name, *_ in cursor.get_description())
+        if not cursor.is_readonly or not columns:
+            raise apsw.AuthError
         return True
 
-    connection.exec_trace = count
-    cursor = connection.cursor()
+    connection.exec_trace = check
     found: list[tuple[Any, ...]] = []
-    columns: list[str] = []
-    for row in cursor.execute(sql):
-        columns = columns or [name for name, *_ in cursor.get_description()]
+    for row in connection.execute(sql):
         found.append(row)
         if len(found) > limit:
             break
+    if not columns:
+        raise apsw.AuthError
     return Answer(columns, found[:limit], len(found) > limit)
 
 
