@@ -294,8 +294,9 @@ async def _ollama_models(server: Remote) -> list[Remote]:
     shown = await asyncio.gather(*(server.document("/api/show", {"model": name}) for name in local),
                                  return_exceptions=True)
     found = []
-    for name, show in zip(local, shown, strict=True):
-        facts = show if isinstance(show, dict) else {"capabilities": ["unknown"]}
+    for name, facts in zip(local, shown, strict=True):
+        if not isinstance(facts, dict):  # it could not be shown
+            continue
         abilities = facts.get("capabilities") or ["completion"]
         trained = [size for fact, size in (facts.get("model_info") or {}).items() if fact.endswith(".context_length")]
         if "completion" in abilities:  # the others only embed
