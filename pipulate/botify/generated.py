@@ -164,7 +164,8 @@ def _lay_out(shop: _Shop, links_per_page: float) -> _Products:
     shop.link(home, main)
     shop.link(home, departments)
     products = _catalogue(shop, departments)
-    shop.link(home, products.pages[np.unique(products.first)][:12])
+    best_sellers = products.pages[products.first == np.arange(len(products.first))]
+    shop.link(home, best_sellers[:12])
     _variants_and_reviews(shop, products.pages)
     _blog(shop, home)
 

@@ -120,9 +120,9 @@ def click_depth(count: int, starts: NDArray | list[int], sources: NDArray, targe
     while len(frontier):
         level += 1
         _, links = _ranges(rows[frontier], rows[frontier + 1])
-        reached = np.unique(targets[links]).astype(np.int64)
-        frontier = reached[depth[reached] < 0]
-        depth[frontier] = level
+        reached = targets[links]
+        depth[reached[depth[reached] < 0]] = level
+        frontier = np.flatnonzero(depth == level)
     return depth
 
 
