@@ -1,15 +1,31 @@
 """Local-first, step-by-step workflows with a local language model in them.
 
-These names are all that a workflow file, a notebook or a test needs.
+These names are all that a workflow file, a notebook or a test needs.  Each is imported when it is first asked for, so
+that a process which only reads a CSV does not load a web framework.
 """
 
-from pipulate.app import chat_with_llm, chatq, create_app
-from pipulate.errors import Invalid, PipulateError
-from pipulate.pipeline import Pipulate
-from pipulate.settings import Settings
-from pipulate.workflow import Job, Run, Workflow
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipulate.app import chat_with_llm, chatq, create_app
+    from pipulate.errors import Invalid, PipulateError
+    from pipulate.pipeline import Pipulate
+    from pipulate.settings import Settings
+    from pipulate.workflow import Job, Run, Workflow
 
 __version__ = "0.1.0"
 __all__ = [
     "Invalid", "Job", "Pipulate", "PipulateError", "Run", "Settings", "Workflow", "chat_with_llm", "chatq", "create_app",
 ]  # fmt: skip
+
+_HOMES = {
+    "Invalid": "errors", "Job": "workflow", "Pipulate": "pipeline", "PipulateError": "errors", "Run": "workflow",
+    "Settings": "settings", "Workflow": "workflow", "chat_with_llm": "app", "chatq": "app", "create_app": "app",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"pipulate.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'pipulate' has no attribute {name!r}")

@@ -36,7 +36,7 @@ from fasthtml.common import (
 from pipulate import Invalid, Workflow
 from pipulate.botify import queries, urls
 from pipulate.botify.connection import connected, demo_is_on
-from pipulate.botify.errors import JobFailed, LinkExpired, NotThere
+from pipulate.botify.errors import AnswerLost, JobFailed, LinkExpired, NotThere
 from pipulate.botify.ingest import Order, Raw, ingest
 from pipulate.botify.snippet import snippet
 from pipulate.graph.background import make
@@ -211,12 +211,13 @@ async def export(run, job):
     )
     made = await ingest(order, lambda stage, share, rows: job.progress(0.7 + 0.1 * share, f"Checking the {stage}: {rows:,} rows"))
     pages = str(target.meta) if target.meta.is_file() else None
-    await make("picture", lambda share, text: job.progress(0.8 + 0.2 * share, text), folder=str(graph_folder(target.links)), links=str(target.links), pages=pages, title=f"{here.project} {slug}")
+    if made.graph_links:
+        await make("picture", lambda share, text: job.progress(0.8 + 0.2 * share, text), folder=str(graph_folder(target.links)), links=str(target.links), pages=pages, title=f"{here.project} {slug}")
     for file in raw.values():
         file.unlink(missing_ok=True)
     tables = {name: vars(table) for name, table in (("links", made.links), ("pages", made.pages)) if table}
-    await run.say(f"The link graph of {here.project}, {slug}, is on disk: {made.graph_links:,} links between {made.graph_pages:,} pages.")
-    return {"analysis": slug, "graph_pages": made.graph_pages, "graph_links": made.graph_links, "tables": tables, "depth": depth}
+    await run.say(f"The link graph of {here.project}, {slug}, is on disk: {made.graph_links or 0:,} links between {made.graph_pages or 0:,} pages.")
+    return {"analysis": slug, "graph_pages": made.graph_pages or 0, "graph_links": made.graph_links or 0, "tables": tables, "depth": depth}
 
 
 async def fetch(run, job, botify, here, slug, kind, query, size, report):
@@ -225,7 +226,12 @@ async def fetch(run, job, botify, here, slug, kind, query, size, report):
 
     async def create():
         body = queries.export_body(here.org, here.project, query, queries.export_name(kind, slug, job.nonce), size)
-        return (await botify.create_export(body)).id
+        try:
+            return (await botify.create_export(body)).id
+        except AnswerLost:
+            if found := await find():  # usually its list knows it at once
+                return found
+            raise
 
     async def find():
         lost = await botify.find_export(queries.export_name(kind, slug, job.nonce), here.project)
@@ -286,7 +292,7 @@ def result(run):
     return (
         P(f"{made['graph_links']:,} links between {made['graph_pages']:,} pages of {here.project}, down to depth {made['depth']}."),
         P(f"Possibly truncated: the {' and '.join(cut)} have exactly as many rows as may be exported. Choose a smaller depth for a whole graph.", role="alert", cls="error") if cut else None,
-        *draw(picture(here, slug), small=True),
+        *(draw(picture(here, slug), small=True) if made["graph_links"] else [P("The export has no links, so there is nothing to draw. Choose another analysis or a greater depth.")]),
         Div(A("Open the picture", href=picture(here, slug), role="button"), A("Read the report", href=f"{picture(here, slug)}/report", role="button", cls="quiet"), cls="row"),
         H3("Files"),
         P(*files(here, slug, meta)),

@@ -1,0 +1,196 @@
+"""Three people walk through the product, each as one story that can be read: a newcomer, an analyst, an author."""
+
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.server import Server
+
+
+def free_port() -> int:
+    """Return a free loopback port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The real server, as `make run` starts it, with files read again when they change."""
+    started = Server(tmp_path_factory.mktemp("walk"), free_port(), "--dev").start()
+    yield started
+    started.stop()
+
+
+def test_a_newcomers_first_minute(page: Page, server: Server):
+    """From the first page to a finished run, with the keyboard alone; back, undo, lock."""
+    outside: list[str] = []
+    page.on("request", lambda request: outside.append(request.url) if not request.url.startswith((server.url, "data:", "blob:")) else None)
+    page.goto(server.url)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Welcome to Pipulate")
+    page.get_by_role("button", name="Cross the Bridge of Death").press("Enter")
+    expect(page.get_by_role("textbox", name="What... is your name?")).to_be_focused()
+    page.keyboard.type("Arthur")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("textbox", name="What... is your quest?")).to_be_focused()
+    expect(page).to_have_url(re.compile(r"/bridge/card2\?id=arthur"))
+    page.keyboard.press("Enter")  # the browser's own check keeps an empty answer here
+    expect(page.locator("#card3")).to_have_count(0)
+    page.keyboard.type("The Grail")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("combobox", name="What... is your favorite color?")).to_be_focused()
+    page.keyboard.type("Blue")
+    page.get_by_role("button", name="Next").press("Enter")
+    expect(page.locator("#result")).to_contain_text("Right. Off you go.")
+    expect(page.locator("#announce")).to_have_text(re.compile("Result"))
+    page.go_back()
+    expect(page.locator("#chain")).to_be_visible()
+    page.goto(f"{server.url}/bridge?id=arthur")
+    page.get_by_role("button", name="Change: What... is your quest?").click()
+    expect(page.get_by_role("textbox", name="What... is your quest?")).to_have_value("The Grail")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#result")).to_be_visible()
+    page.get_by_role("button", name="Finalize").click()
+    expect(page.get_by_role("button", name="Unlock")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("Change"))).to_have_count(0)
+    assert not outside
+
+
+def test_an_analysts_day(page: Page, server: Server):
+    """Demo data: five cards to a drawn link graph, its picture and report; tomorrow the same ID shows the same."""
+    page.set_default_timeout(30_000)
+    page.goto(f"{server.url}/introduction")
+    page.get_by_role("button", name="Try it without an account").click()
+    for card, button in ((1, "Check it"), (2, "Choose"), (3, "Export")):
+        page.locator(f"#card{card}[data-current]").wait_for()
+        page.get_by_role("button", name=button, exact=True).click()
+    page.locator("#card4 progress").first.wait_for()
+    expect(page.locator("#result")).to_contain_text("links between", timeout=60_000)
+    page.locator("link-graph[data-state=drawn]").wait_for()
+    files = list((server.folder / "downloads").rglob("*.csv"))
+    assert len(files) == 2 and all(path.stat().st_size for path in files)
+    before = page.locator("#chain").inner_text()
+    page.goto(f"{server.url}/link_graph")
+    page.get_by_role("textbox", name="Botify project").fill("app.botify.com/demo/shop")
+    page.keyboard.press("Enter")
+    expect(page.locator("#result")).to_be_visible()
+    assert page.locator("#chain").inner_text().split("Result")[0] == before.split("Result")[0]
+    page.get_by_role("link", name="Read the report").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Report on shop", timeout=60_000)
+    expect(page.get_by_role("heading", name=re.compile("Near-orphans|Dead ends")).first).to_be_visible(timeout=60_000)
+
+
+def test_an_authors_ten_minutes(page: Page, server: Server):
+    """A copied file appears as it is saved, breaks visibly, is mended; typed text stays; others are untouched."""
+    folder = server.folder / "workflows"
+    folder.mkdir(exist_ok=True)
+    code = Path("pipulate/workflows/bridge.py").read_text().replace('Workflow("bridge", title="The Bridge of Death"', 'Workflow("mine", title="My own"')
+    (folder / "mine.py").write_text(code)
+    page.goto(f"{server.url}/introduction")
+    page.get_by_role("link", name="My own").click()
+    page.get_by_role("textbox", name="Run ID").fill("first")
+    page.keyboard.press("Enter")
+    page.get_by_role("textbox", name="What... is your name?").fill("half typed")
+    (folder / "mine.py").write_text(code.replace("What... is your quest?", "Why?"))
+    expect(page.get_by_role("textbox", name="What... is your name?")).to_have_value("half typed")
+    page.keyboard.press("Enter")
+    page.goto(f"{server.url}/mine?id=first")
+    expect(page.locator("#card2")).to_contain_text("Why?")
+    (folder / "mine.py").write_text(code + "\n1/0\n")
+    page.goto(f"{server.url}/mine?id=first")
+    expect(page.get_by_role("alert").first).to_contain_text("could not be loaded")
+    expect(page.locator("main pre")).to_contain_text("ZeroDivisionError")
+    page.goto(f"{server.url}/bridge")
+    expect(page.get_by_role("textbox", name="Run ID")).to_be_visible()
+    (folder / "mine.py").write_text(code)
+    page.goto(f"{server.url}/mine?id=first")
+    expect(page.locator("#card1")).to_contain_text("half typed")
+    (folder / "mine.py").unlink()
+
+
+def test_two_tabs_with_two_runs_never_mix(page: Page, server: Server):
+    """Answers given alternately end in their own runs; a stale tab is refused and shown the truth."""
+    other = page.context.new_page()
+    for tab, id in ((page, "left"), (other, "right")):
+        tab.goto(f"{server.url}/bridge")
+        tab.fill("#run-id", id)
+        tab.press("#run-id", "Enter")
+    for name in ("name", "quest"):
+        for tab, value in ((page, "L"), (other, "R")):
+            tab.fill(f"[name={name}]", f"{name} {value}")
+            tab.press(f"[name={name}]", "Enter")
+            tab.locator(f"#card{2 if name == 'name' else 3}[data-current]").wait_for()
+    expect(page.locator("#chain")).to_contain_text("quest L")
+    expect(other.locator("#chain")).to_contain_text("quest R")
+    other.goto(f"{server.url}/bridge?id=left")
+    other.get_by_role("button", name="Next").click()
+    other.locator("#result").wait_for()
+    page.get_by_role("button", name="Next").click()  # the same answer as the other tab's: harmless
+    expect(page.locator("#result")).to_be_visible()
+    other.get_by_role("button", name="Change: What... is your name?").click()
+    other.locator("#card1[data-current]").wait_for()
+    page.get_by_role("button", name="Change: What... is your quest?").click()
+    expect(page.locator("#refused")).to_contain_text("older than the run")
+    expect(page.locator("#card1[data-current]")).to_be_visible()
+    other.close()
+
+
+def test_a_lost_server_keeps_what_was_typed(page: Page, tmp_path: Path):
+    """While the server is down the page says so; after its start the same form is accepted."""
+    server = Server(tmp_path, free_port()).start()
+    page.goto(f"{server.url}/bridge")
+    page.fill("#run-id", "lost")
+    page.press("#run-id", "Enter")
+    page.fill("[name=name]", "Arthur")
+    server.kill()
+    page.press("[name=name]", "Enter")
+    expect(page.locator("#offline")).to_be_visible()
+    expect(page.locator("[name=name]")).to_have_value("Arthur")
+    server.start()
+    expect(page.locator("#offline")).to_be_hidden()
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator("#card2")).to_be_visible()
+    server.stop()
+
+
+def test_a_job_survives_a_closed_browser_and_a_killed_server(page: Page, tmp_path: Path):
+    """Progress, a closed tab, kill -9, a new start: the job ends by itself and its page is the usual one."""
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for number in range(12):
+        (texts / f"{number}.txt").write_text("one two two")
+    server = Server(tmp_path, free_port()).start()
+    page.goto(f"{server.url}/work")
+    page.fill("#run-id", "job")
+    page.press("#run-id", "Enter")
+    page.fill("[name=folder]", str(texts))
+    page.get_by_role("button", name="Count").click()
+    page.locator(".progress progress").wait_for()
+    page.goto("about:blank")
+    server.kill()
+    server.start()
+    page.goto(f"{server.url}/work?id=job")
+    expect(page.locator("#result")).to_contain_text("two", timeout=20_000)
+    expect(page.locator("#card2")).to_contain_text("36 words in 12 files")
+    server.stop()
+
+
+def test_the_finder_finds_by_keyboard(page: Page, server: Server):
+    """Ctrl+K, a few letters, Enter."""
+    page.goto(f"{server.url}/tasks")
+    page.fill("#new-task", "Call the client")
+    page.press("#new-task", "Enter")
+    page.locator("#task-list li[data-id]").wait_for()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("poet")
+    expect(page.locator("#found a").first).to_contain_text("The Poet")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{server.url}/poet")
+    page.wait_for_load_state()
+    page.keyboard.press("Control+k")
+    page.locator("#finder input").fill("call the")
+    expect(page.locator("#found")).to_contain_text("Task")
