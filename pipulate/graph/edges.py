@@ -134,12 +134,15 @@ def build(links: Path, pages: Path | None, folder: Path) -> Graph:
     Raises GraphError when a file cannot be used; `folder` is then as it was.
     """
     inputs = [path for path in (links, pages) if path is not None]
+    for path in inputs:
+        if not path.is_file():
+            raise GraphError(f"{path.name} cannot be read: there is no such file.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (
         ThreadPoolExecutor(1) as aside,  # hashing releases the interpreter lock
         tempfile.TemporaryDirectory(prefix=".graph-", dir=folder.parent) as scratch,
     ):
-        prints = [aside.submit(_print, path) for path in inputs if path.is_file()]
+        prints = [aside.submit(_print, path) for path in inputs]
         graph = read(links, pages, Path(scratch))
         graph = replace(graph, meta={**graph.meta, "inputs": [p.result() for p in prints]})
         save(graph, folder)

@@ -227,7 +227,7 @@ def report(graph: Graph, backend: str) -> dict[str, pl.DataFrame]:
             "orphans": orphans(links, pages, start),
             "opportunities": opportunities(links, pages),
         }
-        frames = {name: _frame(table) for name, table in found.items()}
+        frames = {name: frame(table) for name, table in found.items()}
     names = pl.DataFrame({"id": range(graph.n), "url": graph.urls}, schema_overrides={"id": pl.Int64})
     table = names.join(frames.pop("degrees"), "id", "left").join(frames.pop("rank"), "id", "left")
     table = table.join(frames.pop("depth"), "id", "left").sort("id")
@@ -245,7 +245,8 @@ def _row(table: Any) -> list[Any]:
     return list(table.to_pyarrow().to_pylist()[0].values())
 
 
-def _frame(table: Any) -> pl.DataFrame:
+def frame(table: Any) -> pl.DataFrame:
+    """Fetch a table."""
     frame = pl.from_arrow(table.to_pyarrow())
     assert isinstance(frame, pl.DataFrame)
     return frame

@@ -147,7 +147,7 @@ def test_parquet(tmp_path: Path) -> None:
 
 def test_missing_file(tmp_path: Path) -> None:
     """A file that is not there is named."""
-    with pytest.raises(GraphError, match=r"none\.csv cannot be read: No such file"):
+    with pytest.raises(GraphError, match=r"none\.csv cannot be read: there is no such file"):
         edges.build(tmp_path / "none.csv", None, tmp_path / "graph")
 
 
