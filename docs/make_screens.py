@@ -51,6 +51,7 @@ def served(folder: Path) -> Iterator[str]:
 
 def shoot(page: Page, name: str) -> None:
     """Save what the browser shows as docs/img/NAME.png, and say so."""
+    page.locator("#chat-state > *").first.wait_for(state="attached")  # the chat comes a moment after the page
     page.screenshot(path=IMAGES / f"{name}.png", animations="disabled", caret="hide")
     print(f"docs/img/{name}.png")
 
