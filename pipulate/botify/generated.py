@@ -89,8 +89,7 @@ def generate_site(name: str, links: int, seed: int = 0) -> Site:
 
     Raises Invalid below 500 links: too few for one page of every kind.
     """
-    if links < MIN_LINKS:
-        raise Invalid(f"A generated site needs at least {MIN_LINKS} links; {links} were asked for.")
+    check_size(links)
     links_per_page = 6 * np.log10(links) - 6
     rng = np.random.default_rng([zlib.crc32(name.encode()), links, seed])
     shop = _Shop(name, rng, pages=int(links / links_per_page))
@@ -101,6 +100,12 @@ def generate_site(name: str, links: int, seed: int = 0) -> Site:
     site = link_site(name, 0, _describe(shop), sources, targets)
     pages = _with_redirects(shop, site.pages)
     return replace(site, pages=pages, search=_search_console(shop, pages))
+
+
+def check_size(links: int) -> None:
+    """Raise Invalid if a site of so few links cannot be generated."""
+    if links < MIN_LINKS:
+        raise Invalid(f"A generated site needs at least {MIN_LINKS} links; {links} were asked for.")
 
 
 @dataclass

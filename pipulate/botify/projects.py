@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from pipulate.botify.datamodel import GLOBAL, Collection, crawl_collection, search_collection
-from pipulate.botify.generated import generate_site
+from pipulate.botify.generated import check_size, generate_site
 from pipulate.botify.htmlsite import read_html_site
 from pipulate.botify.sites import Site, click_depth, link_site, reason
 
@@ -118,6 +118,7 @@ def demo_projects(links: int | None = None, folders: Sequence[Path] = ()) -> lis
         _project("portal", "The portal", lambda: generate_site("portal", 300_000)),
     ]
     if links is not None:
+        check_size(links)  # now, not at the first request
         projects.append(_project(f"links-{links}", f"A shop of {links:,} links", lambda: generate_site("big", links)))
     taken = {project.slug for project in projects}
     for folder in folders:

@@ -648,6 +648,7 @@ def test_a_port_in_use_is_said():
     [
         (["--faults", "explode"], 'no fault "explode"'),
         (["--html", "/no/such/folder"], "not a folder"),
+        (["--links", "100"], "at least 500"),
     ],
 )
 def test_the_command_refuses_what_it_cannot_do(capsys, arguments, words):
