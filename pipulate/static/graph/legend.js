@@ -17,7 +17,7 @@ export function legend(viewer, list) {
       type: "button",
       "data-label": label,
       "aria-pressed": String(!viewer.settings.hidden.has(label)),
-      title: "Show or hide; with Shift: only this",
+      title: `${label}: show or hide; with Shift: only this`,
       onclick: (event) => viewer.change({ hidden: event.shiftKey ? only(label) : toggled(label) }),
     }, swatch, make("span", { class: "name" }, label), make("span", { class: "count" }, grouped(count)));
   }

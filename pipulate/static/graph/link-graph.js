@@ -71,7 +71,7 @@ class LinkGraph extends HTMLElement {
     part("side", make("aside", { class: "panel", "aria-label": "The chosen page", hidden: true }));
     part("rows", make("div", { class: "table" }));
     part("bar", make("div", { class: "bar", role: "group", "aria-label": "Picture" }));
-    part("settings", make("details", { class: "settings", open: this.clientWidth > WIDE },
+    part("settings", make("details", { class: "settings" },
       make("summary", {}, "Colours and filter"), this.form, this.legend));
     root.replaceChildren(this.sheet, this.area, this.hubs, this.rows,
       make("div", { class: "left" }, make("div", { class: "find" }, this.field, this.found), this.settings),
@@ -104,6 +104,7 @@ class LinkGraph extends HTMLElement {
   async beWhole({ at, url }) {
     const { viewer } = this;
     const { stage } = viewer;
+    this.settings.open = this.clientWidth > WIDE;
     legend(viewer, this.legend);
     controls(viewer, this.form, () => this.force());
     find(viewer, this.field, this.found);

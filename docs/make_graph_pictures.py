@@ -1,0 +1,59 @@
+"""Draw link graphs of real sites for the README: documentation that Debian installs as HTML, true links between true pages.
+
+    apt-get install python-django-doc rust-doc
+    python docs/make_graph_pictures.py
+
+Writes docs/img/graph.png (Django's documentation), graph-large.png (Rust's, 725,000 links) and graph-force.png.
+"""
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import uvicorn
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from pipulate.graph import layout  # noqa: E402
+from pipulate.graph.cli import html_folder  # noqa: E402
+from tests.chromium import LAUNCH_ARGS, find_chromium  # noqa: E402
+from tests.graph.sites import Pages, picture_files  # noqa: E402
+
+DOCS = Path("/usr/share/doc")
+SITES = {"django": DOCS / "python-django-doc" / "html", "rust": DOCS / "rust-doc" / "html"}
+SHOTS = (  # name, site, theme, address
+    ("graph", "django", "dark", "colour=section"),
+    ("graph-large", "rust", "light", "colour=section"),
+    ("graph-force", "rust", "dark", "layout=force&colour=section"),
+)
+
+
+def main() -> None:
+    """Read the sites, serve their pictures, look at them."""
+    pictures = {}
+    for name, folder in SITES.items():
+        _, graph = html_folder(folder)
+        print(f"{folder}: {graph.n:,} pages, {graph.m:,} links")
+        pictures[name] = picture_files(graph)
+        pictures[name]["force.f32"] = layout.force(graph.n, graph.source, graph.target).positions.tobytes()
+    server = uvicorn.Server(uvicorn.Config(Pages(pictures).app(), port=0, log_level="warning"))
+    threading.Thread(target=server.run, daemon=True).start()
+    while not server.started:
+        time.sleep(0.05)
+    base = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH_ARGS)
+        for name, site, theme, address in SHOTS:
+            page = browser.new_page(viewport={"width": 1280, "height": 800})
+            page.goto(f"{base}/{site}?theme={theme}#{address}")
+            page.locator("link-graph[data-state=drawn]").wait_for(timeout=120_000)
+            page.wait_for_timeout(500)  # names come a moment later
+            page.screenshot(path=ROOT / "docs" / "img" / f"{name}.png")
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
