@@ -6,6 +6,7 @@ from fasthtml.common import FastHTML
 
 from pipulate.apps import connect, download, find, introduction, memory, profiles, runs, settings, stream, tasks
 from pipulate.chat import panel
+from pipulate.chat import settings as model_settings
 from pipulate.graph import pages
 
 PARTS: tuple[Callable[[FastHTML], None], ...] = (
@@ -21,4 +22,5 @@ PARTS: tuple[Callable[[FastHTML], None], ...] = (
     settings.routes,
     find.routes,
     panel.routes,
+    model_settings.routes,
 )

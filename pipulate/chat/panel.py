@@ -212,8 +212,16 @@ class Panel:
         if self.answering and not self.answering.done():
             raise Refused("The last answer is still coming. Stop it, or wait for it.")
         await self.add("user", said)
-        self.answering = self.background(self.command(said) if said.startswith("/") else self.answer(said))
+        self.answering = self.background(self.react(said))
         await self.push(await self.state())
+
+    async def react(self, said: str) -> None:
+        """Carry out a command, or let the model answer."""
+        try:
+            await (self.command(said) if said.startswith("/") else self.answer(said))
+        finally:
+            self.answering = None
+            await self.push(await self.state())
 
     async def command(self, line: str) -> None:
         """Do what a slash command says."""
@@ -234,22 +242,22 @@ class Panel:
 
     async def answer(self, said: str) -> None:
         """Let the model answer the last message, with a tool if it wants one."""
-        try:
-            found = await self.models()
-            if not found:
-                await self.add("note", NO_MODEL, "problem")
-                return
-            model = found[0]
-            async with self.turn:
-                if not model.tools:
-                    choice = await router.choose(model, said)
-                    if choice:
-                        await self.use(choice.name, choice.arguments)
-                        return
-                await self.speak(model, said)
-        finally:
-            self.answering = None
-            await self.push(await self.state())
+        found = await self.models()
+        if not found:
+            await self.add("note", NO_MODEL, "problem")
+            return
+        model = found[0]
+        async with self.turn:
+            if not model.tools:
+                await self.push(Ol(self.live_item(), hx_swap_oob="beforeend:#messages"))
+                try:
+                    choice = await router.choose(model, said, self.desk())
+                finally:
+                    await self.push(Li(id="m-live", hx_swap_oob="delete"))
+                if choice:
+                    await self.use(choice.name, choice.arguments)
+                    return
+            await self.speak(model, said)
 
     async def speak(self, model: Model, said: str) -> None:
         """Stream an answer; a model that calls tools natively gets their results and goes on."""
@@ -258,8 +266,9 @@ class Panel:
         beginning = prompts.system(prompts.current(self.store), [text(row) for row in self.memory.pinned()])
         messages = await self.conversations.for_model(self.conversation, model, beginning, recalled, self.secrets())
         tools = [{"type": "function", "function": {"name": n, "description": f.__doc__, "parameters": schema(f)}} for n, f in TOOLS.items()]
+        ask: dict[str, Any] = {"tools": tools} if model.tools else {}
         for _ in range(ROUNDS):
-            calls = await self.stream(model, messages, **({"tools": tools} if model.tools else {}))
+            calls = await self.stream(model, messages, **ask)
             if not calls:
                 return
             functions = [{"id": c.id or c.name, "type": "function", "function": {"name": c.name, "arguments": json.dumps(c.arguments)}} for c in calls]
@@ -380,7 +389,7 @@ class Panel:
         rows = [self.item(row) for row in self.conversations.messages(self.conversation)]
         if self.live:
             rows.append(self.live_item())
-        return Ol(*rows, id="messages", role="log", aria_live="polite", aria_label="Messages", tabindex="0", **({"hx_swap_oob": "true"} if oob else {}))
+        return Ol(*rows, id="messages", aria_live="polite", aria_label="Messages", tabindex="0", **({"hx_swap_oob": "true"} if oob else {}))
 
     def live_item(self, oob: bool = False) -> FT:
         """The answer that is coming."""
@@ -496,7 +505,7 @@ def routes(app: FastHTML) -> None:
         asked = [row for row in panel.conversations.messages(panel.conversation) if row["role"] == "user"]
         await panel.show_all()
         if rows and asked:
-            panel.answering = panel.background(panel.answer(asked[-1]["content"]))
+            panel.answering = panel.background(panel.react(asked[-1]["content"]))
 
     async def edit(request: Request) -> None:
         said = await field(request, "text")
