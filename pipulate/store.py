@@ -1,13 +1,12 @@
 """One SQLite file holds everything: records, history, tables, memory.  One library (apsw) opens it.
 
-CONNECTIONS  One per thread, so that no two threads ever share one.  WAL, synchronous=FULL (a power
-             cut loses nothing that was acknowledged), busy timeout 10 s; all three asserted on opening.
-WRITING      `with store.transaction() as db:` is BEGIN IMMEDIATE ... COMMIT.  Writers of this process
-             queue at a lock, those of other processes at SQLite's; nobody reads, then writes, outside.
-MIGRATIONS   SCHEMA is a list of SQL scripts, applied in order, their number kept in user_version; a
-             backup is made first.  Never fastlite's transform: it drops columns with their data.
-LOCKS        A lock is a SQLite file on which BEGIN EXCLUSIVE is held: portable, and the operating
-             system frees it however the process ends.
+CONNECTIONS  One per thread.  WAL, synchronous=FULL (a power cut loses nothing that was acknowledged), both
+             asserted on opening; busy timeout 10 s.
+WRITING      `with store.transaction() as db:` is BEGIN IMMEDIATE ... COMMIT.  Writers of this process queue at a
+             lock, those of other processes at SQLite's; nobody reads, then writes, outside.
+MIGRATIONS   SCHEMA is a list of SQL scripts, applied in order, their number kept in user_version; a backup is
+             made first.  Never fastlite's transform: it drops columns with their data.
+LOCKS        A SQLite file on which BEGIN EXCLUSIVE is held: the system frees it however the process ends.
 BACKUP       SQLite's online backup: at start, before a migration, then daily; the last seven are kept.
 
 Three queries to paste into any SQLite shell:
@@ -21,25 +20,26 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import apsw
 from fastlite import Database
 
-from pipulate.errors import Corrupt, InUse, NotSaved, Unknown
+from pipulate.chat import schema as chat
+from pipulate.errors import Corrupt, InUse, NotSaved
 
 KEEP_BACKUPS = 7
 BUSY_TIMEOUT = 10_000  #: milliseconds for which a writer waits for another process
 
 _ADVICE = {
-    apsw.BusyError: "Another program keeps the database locked. Close it, then send this again.",
-    apsw.FullError: "The disk is full. Make room, then send this again.",
-    apsw.IOError: "The disk did not do its part. Check it, then send this again.",
-    apsw.ReadOnlyError: "The database may not be written. Check the rights of its folder, then send this again.",
-    apsw.CantOpenError: "The database cannot be opened. Check the rights of its folder, then send this again.",
+    apsw.BusyError: "Another program keeps the database locked. Close it",
+    apsw.FullError: "The disk is full. Make room",
+    apsw.IOError: "The disk did not do its part. Check it",
+    apsw.ReadOnlyError: "The database may not be written. Check the rights of its folder",
+    apsw.CantOpenError: "The database cannot be opened. Check the rights of its folder",
 }
 
 SCHEMA = [
@@ -64,36 +64,12 @@ SCHEMA = [
         priority INTEGER NOT NULL DEFAULT 0, profile_id INTEGER NOT NULL DEFAULT 1);
     CREATE TABLE trash (seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT, kind TEXT, data TEXT);
     """,
-    """
-    CREATE TABLE conversation (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL DEFAULT '', created TEXT NOT NULL,
-        summary TEXT NOT NULL DEFAULT '', summarised INTEGER NOT NULL DEFAULT 0);
-    CREATE TABLE message (id INTEGER PRIMARY KEY AUTOINCREMENT, conversation_id INTEGER NOT NULL, role TEXT NOT NULL,
-        content TEXT NOT NULL, at TEXT NOT NULL, about TEXT NOT NULL DEFAULT '');
-    CREATE INDEX message_conversation ON message (conversation_id, id);
-    CREATE TABLE memory (id TEXT PRIMARY KEY, kind TEXT NOT NULL, key TEXT, content TEXT NOT NULL,
-        source TEXT NOT NULL DEFAULT '', at TEXT NOT NULL, pinned INTEGER NOT NULL DEFAULT 0,
-        state TEXT NOT NULL DEFAULT 'active');
-    CREATE VIRTUAL TABLE memory_text USING fts5 (content, id UNINDEXED, tokenize = 'porter unicode61');
-    INSERT INTO memory_text (memory_text, rank) VALUES ('secure-delete', 1);
-    CREATE TRIGGER memory_added AFTER INSERT ON memory BEGIN
-        INSERT INTO memory_text (id, content) VALUES (new.id, coalesce(new.key || ': ', '') || new.content); END;
-    CREATE TRIGGER memory_gone AFTER DELETE ON memory BEGIN
-        DELETE FROM memory_text WHERE id = old.id; DELETE FROM memory_vector WHERE id = old.id; END;
-    CREATE TRIGGER memory_changed AFTER UPDATE OF id, key, content ON memory BEGIN
-        DELETE FROM memory_text WHERE id = old.id; DELETE FROM memory_vector WHERE id = old.id;
-        INSERT INTO memory_text (id, content) VALUES (new.id, coalesce(new.key || ': ', '') || new.content); END;
-    CREATE TABLE proposal (id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, tool TEXT NOT NULL,
-        arguments TEXT NOT NULL, profile_id INTEGER NOT NULL, words TEXT NOT NULL,
-        state TEXT NOT NULL DEFAULT 'open', undo TEXT NOT NULL DEFAULT '');
-    CREATE TABLE memory_vector (id TEXT NOT NULL, embedder TEXT NOT NULL, vector BLOB NOT NULL,
-        PRIMARY KEY (id, embedder));
-    CREATE TABLE prompt (version INTEGER PRIMARY KEY, text TEXT NOT NULL, at TEXT NOT NULL, author TEXT NOT NULL);
-    """,
+    chat.TABLES,
 ]
 
 
 def now() -> str:
-    """Return the present moment in UTC, to the second."""
+    """Return the present moment in UTC, to the second: "2026-11-23T19:10:00+00:00"."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -103,20 +79,15 @@ def plainly(path: Path) -> Iterator[None]:
     try:
         yield
     except tuple(_ADVICE) as error:
-        advice = _ADVICE[type(error)]
+        advice = f"{_ADVICE[type(error)]}, then send this again."
         raise NotSaved(f"Nothing was saved. {advice} All that was saved before is safe. ({path}: {error})") from error
     except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise Corrupt(
-            f"{path} is damaged ({error}). Nothing was changed. `pipulate restore` brings back the newest backup, "
-            "`pipulate restore FILE` any other."
-        ) from error
+        cure = "`pipulate restore` brings back the newest backup, `pipulate restore FILE` any other."
+        raise Corrupt(f"{path} is damaged ({error}). Nothing was changed. {cure}") from error
 
 
 def connect(path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE) -> apsw.Connection:
-    """Open a SQLite file, as SQLite comes.
-
-    fastlite's library adds hooks that, on each opening, write statistics and give up after 0.1 s; they are removed.
-    """
+    """Open a SQLite file without fastlite's hooks, which write statistics and give up after 0.1 s."""
     apsw.connection_hooks.clear()
     return apsw.Connection(str(path), flags=flags)
 
@@ -124,13 +95,11 @@ def connect(path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OP
 def _wal(connection: apsw.Connection) -> str:
     """Switch to WAL: once in a file's life this needs a lock for which SQLite itself does not wait."""
     deadline = time.monotonic() + BUSY_TIMEOUT / 1000
-    while True:
-        try:
+    while time.monotonic() < deadline:
+        with suppress(apsw.BusyError):
             return str(connection.pragma("journal_mode", "wal"))
-        except apsw.BusyError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
+        time.sleep(0.02)
+    return str(connection.pragma("journal_mode", "wal"))
 
 
 class Lock:
@@ -158,15 +127,12 @@ class Store:
 
     def __init__(self, path: Path | str) -> None:
         """Open the file, making or migrating it as needed; raises Corrupt if it is not ours or damaged."""
-        self.path = Path(path)
-        self.folder = self.path.parent
+        self.path, self.folder = Path(path), Path(path).parent
         self.folder.mkdir(parents=True, exist_ok=True)
         self._local, self._write = threading.local(), threading.RLock()
         self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()  # a thread's ends with the thread
         with plainly(self.path):
             self._migrate()
-
-    # ---------------------------------------------------------------- connections
 
     @property
     def db(self) -> Database:
@@ -214,7 +180,7 @@ class Store:
         """Return the rows of a query as dictionaries."""
         with plainly(self.path):
             cursor = self.connection.execute(sql, values)
-            return [dict(zip((column[0] for column in cursor.description), row, strict=True)) for row in cursor]
+            return [dict(zip((name for name, *_ in cursor.description), row, strict=True)) for row in cursor]
 
     def one(self, sql: str, *values: Any) -> dict[str, Any] | None:
         """Return the first row of a query, or None."""
@@ -233,7 +199,7 @@ class Store:
         self._connections.clear()
         self._local = threading.local()
 
-    # ---------------------------------------------------------------- the dictionary, db["key"]
+    # the dictionary: store["key"]
 
     def __getitem__(self, key: str) -> Any:
         if (row := self.one("SELECT value FROM store WHERE key = ?", key)) is None:
@@ -251,19 +217,16 @@ class Store:
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value under `key`, or `default`."""
-        try:
+        with suppress(KeyError):
             return self[key]
-        except KeyError:
-            return default
+        return default
 
-    # ---------------------------------------------------------------- migrations and backups
+    # migrations and backups
 
     def _migrate(self) -> None:
         version = self.connection.pragma("user_version")
         if version > len(SCHEMA):
-            raise Corrupt(
-                f"{self.path} was written by a newer Pipulate (schema {version}). Upgrade, or restore a backup."
-            )
+            raise Corrupt(f"{self.path} was written by a newer Pipulate (schema {version}). Upgrade, or restore a backup.")
         if 0 < version < len(SCHEMA):
             self.backup("before-migration")
         for number, script in enumerate(SCHEMA[version:], version + 1):
@@ -287,10 +250,9 @@ class Store:
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
-        if to is None:
-            others = [path for path in self.backups() if path != target]  # which is new, whatever the clock says
-            for old in others[KEEP_BACKUPS - 1 :]:
-                old.unlink(missing_ok=True)
+        others = [path for path in self.backups() if path != target]  # which is new, whatever the clock says
+        for old in others[KEEP_BACKUPS - 1 :] if to is None else []:
+            old.unlink(missing_ok=True)
         return target
 
     def backups(self) -> list[Path]:
@@ -299,8 +261,8 @@ class Store:
 
     def backup_daily(self) -> Path | None:
         """Make a backup unless one was made in the last 24 hours."""
-        last = self.get("backed_up")
-        if last and 0 <= (datetime.now(UTC) - datetime.fromisoformat(last)).total_seconds() < 86_400:
+        last = datetime.fromisoformat(self.get("backed_up", "1970-01-01T00:00:00+00:00"))
+        if timedelta(0) <= datetime.now(UTC) - last < timedelta(days=1):
             return None
         made = self.backup("daily")
         self["backed_up"] = now()
@@ -317,40 +279,12 @@ def copy_database(source: apsw.Connection, target: Path) -> None:
         copy.pragma("journal_mode", "delete")
 
 
-def restore(folder: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
-    """Put a backup (the newest by default) in place of the database; returns it and where the old one went.
-
-    Refused while a server runs (InUse) and when the backup fails SQLite's integrity check (Corrupt).
-    """
-    database = folder / "pipulate.db"
-    found = sorted((folder / "backups").glob("pipulate-*.db"), reverse=True)
-    chosen = backup or (found[0] if found else None)
-    if chosen is None or not chosen.is_file():
-        raise Unknown(f"There is no backup at {chosen or folder / 'backups'}.")
-    lock = serving(folder)
-    try:
-        part = database.with_name("pipulate.db.part")
-        with plainly(chosen), closing(connect(chosen, apsw.SQLITE_OPEN_READONLY)) as source:
-            if not source.pragma("user_version") or source.pragma("integrity_check") != "ok":
-                raise Corrupt(f"{chosen} is damaged, or no backup of Pipulate; choose another one.")
-            copy_database(source, part)
-        moved = None
-        aside = f"pipulate.db.replaced-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S.%fZ')}"
-        for tail in ("-shm", "-wal", ""):  # the log first: one left behind would be taken for the backup's
-            if (old := folder / f"pipulate.db{tail}").exists():
-                moved = old.replace(folder / f"{aside}{tail}")
-        part.replace(database)
-        return chosen, moved
-    finally:
-        lock.release()
-
-
 def serving(folder: Path, url: str = "") -> Lock:
     """Take the data folder for one server; raises InUse, saying where the first one is."""
     lock, where = Lock(folder / "server.lock"), folder / "server.json"
     if not lock.acquire():
         lock.release()
-        first = json.loads(where.read_text()).get("url", "") if where.exists() else ""
+        first = json.loads(where.read_text()).get("url") if where.exists() else None
         at = f" at {first}" if first else ""
         raise InUse(f"Another Pipulate serves {folder.resolve()}{at}. Use that one, or stop it first.")
     part = where.with_suffix(".part")

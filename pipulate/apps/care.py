@@ -4,11 +4,16 @@ import argparse
 import importlib.metadata
 import platform
 from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
-from pipulate import discovery, store
+import apsw
+
+from pipulate import discovery
+from pipulate.errors import Corrupt, Unknown
 from pipulate.settings import Settings
-from pipulate.store import Store
+from pipulate.store import Store, connect, copy_database, plainly, serving
 
 LIBRARIES = ("python-fasthtml", "starlette", "uvicorn", "apsw", "numpy", "polars", "xllamacpp")
 
@@ -30,11 +35,38 @@ def backup(argv: Sequence[str], settings: Settings) -> int:
 
 def restore(argv: Sequence[str], settings: Settings) -> int:
     """Put a backup (the newest by default) in place of the database; the server must be stopped."""
-    used, aside = store.restore(
-        settings.data, _file(argv, "restore", "Put a backup (the newest by default) in place of the database.")
-    )
+    file = _file(argv, "restore", "Put a backup (the newest by default) in place of the database.")
+    used, aside = put_back(settings.data, file)
     print(f"{used} is in place again." + (f" The database it replaced is kept as {aside}." if aside else ""))
     return 0
+
+
+def put_back(folder: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
+    """Put a backup (the newest by default) in place of the database; returns it and where the old one went.
+
+    Refused while a server runs (InUse) and when the backup fails SQLite's integrity check (Corrupt).
+    """
+    database = folder / "pipulate.db"
+    found = sorted((folder / "backups").glob("pipulate-*.db"), reverse=True)
+    chosen = backup or (found[0] if found else None)
+    if chosen is None or not chosen.is_file():
+        raise Unknown(f"There is no backup at {chosen or folder / 'backups'}.")
+    lock = serving(folder)
+    try:
+        part = database.with_name("pipulate.db.part")
+        with plainly(chosen), closing(connect(chosen, apsw.SQLITE_OPEN_READONLY)) as source:
+            if not source.pragma("user_version") or source.pragma("integrity_check") != "ok":
+                raise Corrupt(f"{chosen} is damaged, or no backup of Pipulate; choose another one.")
+            copy_database(source, part)
+        moved = None
+        aside = f"pipulate.db.replaced-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S.%fZ')}"
+        for tail in ("-shm", "-wal", ""):  # the log first: one left behind would be taken for the backup's
+            if (old := folder / f"pipulate.db{tail}").exists():
+                moved = old.replace(folder / f"{aside}{tail}")
+        part.replace(database)
+        return chosen, moved
+    finally:
+        lock.release()
 
 
 def doctor(argv: Sequence[str], settings: Settings) -> int:
