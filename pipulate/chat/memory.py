@@ -9,7 +9,7 @@ RECALL     Cosine of the query's vector with each memory's (brute force: 10,000 
            best keyword hit as an extra.  Without an embedder, keywords alone.
 VECTORS    are a cache, made when first needed and again when the embedder changes.  The text is the truth.
 FORGET     removes the memory from every table, its words from conversations, proposals and the trash, and the bytes from
-           the file (SQLite's secure_delete, FTS5's secure-delete, log truncated).  It cannot be undone; "off" can.
+           the file (VACUUM, log truncated).  It cannot be undone; "off" can.
 
 All methods may take milliseconds (disk, embedder): call them in a thread.
 """
@@ -173,16 +173,16 @@ class Memory:
     def forget(self, id: str) -> None:
         """Remove a memory and its words for good (see FORGET)."""
         said = self.get(id)["content"]
-        self.store.connection.pragma("secure_delete", True)
         with self.store.transaction() as db:
             db.execute("DELETE FROM memory WHERE id = ?", (id,))
             _scrub(db, said)
-        truncate_log(self.store)
+        erase(self.store)
 
 
-def truncate_log(store: Store) -> None:
-    """Empty the write-ahead log, so that no old copy of a page stays in it; not possible within a transaction."""
+def erase(store: Store) -> None:
+    """Make what was deleted unreadable in the file as well; within a transaction, call it again after that."""
     if not store.connection.in_transaction:
+        store.connection.execute("VACUUM")
         store.connection.pragma("wal_checkpoint", "truncate")
 
 

@@ -15,12 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipulate.chat.memory import truncate_log
+from pipulate.chat.memory import erase
 from pipulate.chat.tools import TOOLS, Change, Desk, Undo, check, row_of, schema
 from pipulate.errors import Invalid, Refused, Stale, Unknown
 from pipulate.pipeline import Pipulate
 from pipulate.store import Store, now
-
 
 LONGEST = 8000  # characters of a result: a model has to read it
 
@@ -78,7 +77,7 @@ def confirm(desk: Desk, id: int, arguments: Mapping[str, Any] | None = None) -> 
     try:
         return get(desk.store, id)
     except Unknown:  # it was about a memory, and went with it
-        truncate_log(desk.store)
+        erase(desk.store)
         return replace(shown, arguments={}, words="Forgotten.", state="done")
 
 

@@ -28,7 +28,7 @@ from pipulate.errors import Unknown
 
 TALK = "talk"
 CHOICE = 3  # tools that the model chooses from
-AHEAD = 0.15  # similarity by which one tool must lead to be taken without asking
+AHEAD, SURELY_TALK = 0.15, 0.05  # similarity by which a tool, or "talk", must lead to be taken without asking
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ async def choose(model: Model, text: str, desk: Desk | None = None) -> ToolCall 
     With a `desk`, queries come with their SQL, written by the model for the tables there.  Raises ModelError.
     """
     (first, score), (_, second), *_ = ranked = rank(text)
-    if first == TALK or not score:
+    if not score or (first == TALK and score - second >= SURELY_TALK):
         return None
     names = [first] if score - second >= AHEAD else [name for name, _ in ranked[:CHOICE]]
     answer: dict[str, Any] = {"tool": first}

@@ -9,10 +9,10 @@ import hashlib
 import json
 import os
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import apsw
 
 from pipulate.chat.memory import identity
 from pipulate.errors import Corrupt, Incompatible, Invalid, Unknown
@@ -67,13 +67,16 @@ def import_(store: Store, path: Path) -> dict[str, int]:
     then nothing was imported.
     """
     rows = _read(path)
-    take = {"prompt": _prompt, "fact": _memory, "memory": _memory, "conversation": _conversation}
+    taken: set[int] = set()
+    take: dict[str, Callable[[Store, Row], bool]] = {
+        "prompt": _prompt, "fact": _memory, "memory": _memory, "conversation": partial(_conversation, taken),
+    }  # fmt: skip
     new: Counter[str] = Counter()
     try:
         with store.transaction():
             for row in rows:
                 new[row["type"]] += take[row["type"]](store, row)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, apsw.ConstraintError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise Corrupt(f"{path} holds a line that is not as docs/soul.md says ({error!r}). Nothing was imported.") from error
     return dict(new)
 
@@ -98,8 +101,15 @@ def _read(path: Path) -> list[Row]:
     return body
 
 
+def _texts(row: Row, *keys: str) -> list[str]:
+    """Return these values; raises KeyError or TypeError if one is missing or no text."""
+    if not all(isinstance(row[key], str) for key in keys):
+        raise TypeError(f"texts expected in {', '.join(keys)}")
+    return [row[key] for key in keys]
+
+
 def _prompt(store: Store, row: Row) -> bool:
-    values = (row["text"], row["at"], row["author"])
+    values = _texts(row, "text", "at", "author")
     if store.one("SELECT 1 FROM prompt WHERE text = ? AND at = ? AND author = ?", *values):
         return False
     store.write("INSERT INTO prompt (text, at, author) VALUES (?, ?, ?)", *values)
@@ -107,28 +117,34 @@ def _prompt(store: Store, row: Row) -> bool:
 
 
 def _memory(store: Store, row: Row) -> bool:
-    id, key = identity(row["content"], row.get("key")), row.get("key")
+    kind, content, source, at, state = _texts(row, "type", "content", "source", "at", "state")
+    key = _texts(row, "key")[0] if kind == "fact" else None
+    id = identity(content, key)
     known = store.one("SELECT at FROM memory WHERE id = ?", id)
-    if known and known["at"] >= row["at"]:
+    if known and known["at"] >= at:
         return False
-    values = (id, row["type"], key, row["content"], row["source"], row["at"], bool(row["pinned"]), row["state"])
     store.write("DELETE FROM memory WHERE id = ?", id)
+    values = (id, kind, key, content, source, at, bool(row["pinned"]), state)
     store.write("INSERT INTO memory VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *values)
     return True
 
 
-def _conversation(store: Store, row: Row) -> bool:
-    """Add the messages that are missing; a conversation is known by when and with what it began."""
-    said = [tuple(str(message[key]) for key in ("role", "content", "at", "about")) for message in row["messages"]]
-    known = store.one(
+def _conversation(taken: set[int], store: Store, row: Row) -> bool:
+    """Add the messages that are missing; a conversation is known by when and with what it began.
+
+    `taken` holds those found for earlier lines: two may have begun alike in the same second.
+    """
+    title, created = _texts(row, "title", "created")
+    said = [tuple(_texts(message, "role", "content", "at", "about")) for message in row["messages"]]
+    began = store.read(
         """SELECT c.id FROM conversation c JOIN message m ON m.id = (SELECT min(id) FROM message
-           WHERE conversation_id = c.id) WHERE c.created = ? AND m.role = ? AND m.content = ? AND m.at = ?""",
-        row["created"], *said[0][:3],
+           WHERE conversation_id = c.id) WHERE c.created = ? AND m.role = ? AND m.content = ? AND m.at = ? ORDER BY c.id""",
+        created, *said[0][:3],
     )  # fmt: skip
-    if known:
-        id = known["id"]
-    else:
-        id = store.write("INSERT INTO conversation (title, created) VALUES (?, ?)", str(row["title"]), row["created"])
+    id = next((found["id"] for found in began if found["id"] not in taken), None)
+    if id is None:
+        id = store.write("INSERT INTO conversation (title, created) VALUES (?, ?)", title, created)
+    taken.add(id)
     present = store.read("SELECT role, content, at, about FROM message WHERE conversation_id = ?", id)
     missing = Counter(said) - Counter(tuple(message.values()) for message in present)
     new = bool(missing)

@@ -14,6 +14,7 @@ import asyncio
 import inspect
 import re
 import shlex
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -38,6 +39,9 @@ Undo = list[list[Any]]
 Change = Generator[str, None, Undo]
 
 KEYS = {"task": "id", "profile": "id", "memory": "id", "prompt": "version"}  #: tables that tools change, and their keys
+
+
+FILLERS = set("a about all an as for i in is it my of on one s that the this to with task client memory".split())  # noqa: SIM905
 
 
 @dataclass
@@ -156,18 +160,21 @@ def _last(rows: list[Row]) -> int:
 
 
 def _find(rows: list[Row], wanted: str, what: str) -> Row:
-    """Return the row that a number or words name: exactly, as part of the name, or by most words.  Raises Unknown."""
-    named = {row["id"]: row["name"].casefold() for row in rows}
-    words = set(re.findall(r"\w+", wanted.casefold()))
-    shared = {id: len(words & set(re.findall(r"\w+", name))) for id, name in named.items()}
-    exact = [row for row in rows if wanted.casefold() in (str(row["id"]), named[row["id"]])]
-    part = [row for row in rows if wanted.casefold() in named[row["id"]]]
-    best = [row for row in rows if 0 < shared[row["id"]] == max(shared.values())]
-    for found in (exact, part, best):
-        if wanted and len(found) == 1:
-            return found[0]
-    listed = "; ".join(f"{row['id']}. {row['name']}" for row in (exact or best or rows)[:10]) or "none yet"
+    """Return the row that is meant by its number, its name, or best by the rare words of its name; raises Unknown."""
+    stems = {row["id"]: _stems(row["name"]) for row in rows}
+    count = Counter(stem for each in stems.values() for stem in each)
+    score = {id: sum(1 / count[stem] for stem in each & _stems(wanted)) for id, each in stems.items()}
+    exact = [row for row in rows if wanted.casefold() in (str(row["id"]), row["name"].casefold())]
+    best = exact or [row for row in rows if 0 < score[row["id"]] == max(score.values())]
+    if len(best) == 1:
+        return best[0]
+    listed = "; ".join(f"{row['id']}. {row['name']}" for row in (best or rows)[:10]) or "none yet"
     raise Unknown(f"Which {what} is meant by “{wanted}”? There are: {listed}. Name one by its number.")
+
+
+def _stems(text: str) -> set[str]:
+    """Return the beginnings of the words that may tell one name from another."""
+    return {word[:5] for word in re.findall(r"\w+", text.casefold())} - FILLERS
 
 
 def row_of(store: Store, table: str, key: Any) -> Row | None:
