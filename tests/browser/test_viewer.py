@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -229,7 +230,7 @@ def test_tab_goes_through_the_hubs(page: Page, view: Open) -> None:
     page.keyboard.press("Enter")
     panel = page.get_by_role("complementary", name="The chosen page")
     expect(panel).to_be_visible()
-    panel.get_by_role("button", name="Close").focus()
+    expect(panel.get_by_role("heading", level=2)).to_be_focused()
     page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
     expect(area(page)).to_be_focused()
@@ -413,6 +414,13 @@ def test_the_address_brings_the_view_back(page: Page, view: Open) -> None:
     expect(page.get_by_label("Layout")).to_have_value("force")
     expect(entry(page, "404")).to_have_attribute("aria-pressed", "false")
     expect(page.get_by_role("slider")).to_have_value("2")
+
+
+def test_a_page_s_address_leads_to_it(page: Page, view: Open) -> None:
+    """With only a page in the address, as the report's links have, that page is chosen and in the middle."""
+    view("100k", hash="page=" + quote(site("100k").urls[1234], safe=""))
+    expect(page.get_by_role("complementary", name="The chosen page")).to_be_visible()
+    assert at(page, 1234) == pytest.approx(tuple(stage(page, "stage.camera.middle")), abs=1)
 
 
 def test_a_senseless_address_is_harmless(page: Page, view: Open) -> None:

@@ -83,7 +83,7 @@ def test_hubs_stand_in_the_middle_of_their_section() -> None:
 
 
 @given(graphs(30))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_force_holds_any_graph(links: Links) -> None:
     """Every page of every graph gets a finite place in the square."""
     n, source, target = links

@@ -44,7 +44,6 @@ export function find(viewer, field, list) {
     field.value = "";
     await search();
     await viewer.visit(page);
-    viewer.dispatchEvent(new Event("chosen"));
   }
 
   function mark(next) {

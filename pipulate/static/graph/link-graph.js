@@ -130,7 +130,7 @@ class LinkGraph extends HTMLElement {
     });
     if (url) {
       const page = await viewer.texts.pageOf(url);
-      if (page >= 0) await viewer.change({ page });
+      if (page >= 0) await (at ? viewer.change({ page }) : viewer.visit(page));
     }
     if (at) {
       stage.camera.scale = at[2] * stage.camera.whole;

@@ -25,6 +25,7 @@ export function panel(viewer, aside) {
     const way = await clickPath(path);
     if (drawn !== page) return; // another one was chosen meanwhile
     const heading = values.find(({ column }) => column.file === texts.titles)?.text;
+    const byKeyboard = aside.getRootNode().activeElement?.matches(":focus-visible");
     aside.replaceChildren(
       make("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => viewer.change({ page: -1 }) }, "×"),
       make("h2", { tabindex: "-1" }, heading && heading !== "–" ? heading : pathOf(url)),
@@ -35,6 +36,7 @@ export function panel(viewer, aside) {
     );
     aside.hidden = false;
     aside.scrollTop = 0;
+    if (byKeyboard) aside.querySelector("h2").focus(); // what had the focus may be gone, and the panel is to be read next
   }
 
   async function valuesOf(page) {
