@@ -27,16 +27,17 @@ import hashlib
 import inspect
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
+from pipulate import forms
 from pipulate import record as rec
-from pipulate.errors import Incompatible, PipulateError, Unknown, Unsure
+from pipulate.errors import Incompatible, PipulateError, Stale, Unknown, Unsure
 from pipulate.pipeline import Pipulate
 from pipulate.record import Record
 from pipulate.settings import Settings
-from pipulate.store import now
+from pipulate.store import Store, now
 
 Function = Callable[..., Any]
 
@@ -55,7 +56,7 @@ class Step:
     key: str
     label: str
     function: Function
-    number: int
+    number: int  #: 1-based
     work: bool = False
     button: str = "Next"
     auto: bool = True  #: work begins by itself once the card before it is answered
@@ -102,23 +103,19 @@ class Workflow:
 
     def step(self, key: str, label: str, *, button: str = "Next", explain: bool = True) -> Callable[[Function], Step]:
         """Decorate `(run) -> components`: the inside of an input card's form."""
-        return lambda function: self._add(
-            Step(key, label, function, len(self.steps) + 1, button=button, explain=explain)
-        )
+        return lambda function: self._add(key, label, function, button=button, explain=explain)
 
     def work(
         self, key: str, label: str, *, button: str = "Start", auto: bool = True, explain: bool = True
     ) -> Callable[[Function], Step]:
         """Decorate `async (run, job) -> result`: a step done by the machine; `auto=False` waits for its button."""
-        return lambda function: self._add(
-            Step(key, label, function, len(self.steps) + 1, work=True, button=button, auto=auto, explain=explain)
-        )
+        return lambda function: self._add(key, label, function, work=True, button=button, auto=auto, explain=explain)
 
-    def _add(self, step: Step) -> Step:
-        if any(step.key == other.key for other in self.steps):
-            raise PipulateError(f"Workflow {self.name!r} has two steps with the key {step.key!r}; each needs its own.")
-        self.steps.append(step)
-        return step
+    def _add(self, key: str, label: str, function: Function, **options: Any) -> Step:
+        if any(key == other.key for other in self.steps):
+            raise PipulateError(f"Workflow {self.name!r} has two steps with the key {key!r}; each needs its own.")
+        self.steps.append(Step(key, label, function, len(self.steps) + 1, **options))
+        return self.steps[-1]
 
     def result(self, function: Function) -> Function:
         """Decorate `(run) -> component`: the last card."""
@@ -135,19 +132,21 @@ class Workflow:
         """The steps as (key, step_id, label), the form the engine takes."""
         return [(step.key, step.id, step.label) for step in self.steps]
 
+    def begin(self, engine: Pipulate, id: str) -> None:
+        """Begin the run, unless it was begun already; its record tells which version of the workflow wrote it."""
+        engine.initialize_if_missing(id, {"version": self.version} if self.version != 1 else {})
+
     def open(self, engine: Pipulate, id: str) -> tuple[Record, int]:
         """Return (record, revision) of a run, upgraded if an older version wrote it; raises Incompatible."""
         record, rev = engine.load(id)
-        wrote = record.get("version", 1)
+        wrote, upgrade = record.get("version", 1), self.upgrade_function
         if wrote == self.version:
             return record, rev
-        if wrote > self.version or self.upgrade_function is None:
+        if wrote > self.version or upgrade is None:
             raise Incompatible(
-                f"This run was written by version {wrote} of {self.title!r}; installed is version {self.version}, "
-                "which has no way to convert it. "
-                "Its answers are safe: export the run, or begin a new one under another ID."
+                f"This run was written by version {wrote} of {self.title!r}; installed is version {self.version}, which "
+                "has no way to convert it. Its answers are safe: export the run, or begin a new one under another ID."
             )
-        upgrade = self.upgrade_function
 
         def convert(record: Record) -> Record:
             wrote = record.get("version", 1)
@@ -156,6 +155,11 @@ class Workflow:
             return {**rec.restore(upgrade(record, wrote), record), "version": self.version}
 
         return engine.change(id, f"upgrade to {self.version}", convert, locked=True)
+
+    def load(self, store: Store, id: str, settings: Settings) -> "Run":
+        """Return the run as it is stored now; raises what `open` does."""
+        engine = Pipulate(store, self.name)
+        return Run(self, engine, rec.normalise_id(id), *self.open(engine, id), settings)
 
 
 class Voice(Protocol):
@@ -182,11 +186,16 @@ class Silent:
 voice: contextvars.ContextVar[Voice] = contextvars.ContextVar("voice", default=Silent())  # noqa: B039
 
 
+@dataclass(eq=False)
 class Run:
     """One execution of a workflow, as its functions see it: `run["color"]` is an answer."""
 
-    def __init__(self, flow: Workflow, engine: Pipulate, id: str, record: Record, rev: int, settings: Settings) -> None:
-        self.flow, self.engine, self.id, self.record, self.rev, self.settings = flow, engine, id, record, rev, settings
+    flow: Workflow
+    engine: Pipulate
+    id: str
+    record: Record
+    rev: int
+    settings: Settings
 
     def __getitem__(self, key: str) -> Any:
         """The answer of step `key`: the field of that name, else all its fields.  KeyError until it is done."""
@@ -204,20 +213,19 @@ class Run:
 
     def fields(self, key: str) -> dict[str, Any]:
         """All fields of step `key`, or {} while it is not done."""
-        step = next((step for step in self.flow.steps if step.key == key), None)
-        data = self.record.get(step.id) if step else None
+        return self._fields(self.record, key)
+
+    def was(self, key: str) -> dict[str, Any]:
+        """What step `key` held before it was reverted; {} if it never did."""
+        return self._fields(self.record.get("was", {}), key)
+
+    def _fields(self, record: Record, key: str) -> dict[str, Any]:
+        data = next((record.get(step.id) for step in self.flow.steps if step.key == key), None)
         return dict(data) if isinstance(data, dict) else {}
 
     def answers(self) -> dict[str, Any]:
         """All answers so far, by step key."""
-        done = (step for step in self.flow.steps if rec.is_done(self.record, step.id))
-        return {step.key: rec.answer(self.record[step.id], step.key) for step in done}
-
-    def was(self, key: str) -> dict[str, Any]:
-        """What step `key` held before it was reverted; {} if it never did."""
-        step = next((step for step in self.flow.steps if step.key == key), None)
-        found = self.record.get("was", {}).get(step.id, {}) if step else {}
-        return found if isinstance(found, dict) else {}
+        return {step.key: self[step.key] for step in self.flow.steps if rec.is_done(self.record, step.id)}
 
     @property
     def open_index(self) -> int:
@@ -237,12 +245,48 @@ class Run:
         return voice.get().ask(prompt)
 
 
+async def accepted(run: Run, step: Step, values: forms.Values) -> Record:
+    """Return what is stored for `values`: checked and shaped by the step's `accept`, and marked if all are empty."""
+    if step.accept_function:
+        shaped = await call(step.accept_function, run, values)
+        values = shaped if isinstance(shaped, dict) else values
+    return values if rec.is_done({step.id: values}, step.id) else {**values, "answered": True}
+
+
+async def answer(run: Run, step: Step, inside: Any, submitted: Mapping[str, list[Any]], rev: int | None = None) -> None:
+    """Answer the open step with what was submitted to the form `inside` of its card; `run` is then as stored.
+
+    A double submit changes nothing.  Raises Invalid, Stale when another step is open or `rev` is an older revision,
+    and whatever `accept` raises.
+    """
+    values = forms.read(forms.fields(inside), submitted)
+    if run.open_index != step.number - 1:
+        stored = {key: value for key, value in run.fields(step.key).items() if key != "answered"}
+        if stored == values and step.id in run.record and not run.record.get("finalized"):
+            return
+        raise Stale(
+            f"“{step.label}” is {'already answered' if run.open_index >= step.number else 'not reached yet'}; nothing was "
+            "changed. This page was probably open in another tab. Below is how the run stands now."
+        )
+    data = await accepted(run, step, values)
+    run.record, run.rev = await asyncio.to_thread(
+        run.engine.change, run.id, f"set {step.id}", lambda record: {**record, step.id: data}, rev=rev
+    )
+
+
+_nonce: contextvars.ContextVar[str] = contextvars.ContextVar("nonce", default="")
+
+
 class Job:
     """What a step's work reports to; see `jobs` for how it is run."""
 
     def __init__(self, run: Run, step: Step, report: Callable[[float | None, str], None]) -> None:
         self.run, self.step, self._report = run, step, report
-        self.nonce = ""  #: random, unique to the act that `once` is doing, on disk before it: a name to find it by
+
+    @property
+    def nonce(self) -> str:
+        """Random text of the act that this task's latest `once` does, on disk before it: a name to find it by."""
+        return _nonce.get()
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Move the progress bar: 0.0–1.0, or None while the length is unknown.  May be called from a thread."""
@@ -261,7 +305,7 @@ class Job:
         """
         key, intention = self._key(name, params), {"begun": now(), "nonce": secrets.token_hex(4)}
         act = await self._note(key, lambda known: known or intention)
-        self.nonce = act.get("nonce", "")
+        _nonce.set(act.get("nonce", ""))  # of this task alone: two acts at once never share one
         if "result" in act:
             return act["result"]
         if "spoilt" in act:
@@ -290,7 +334,7 @@ class Job:
 
     def _key(self, name: str, params: Any) -> str:
         digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
-        return f"{self.step.key}:{name}:{digest}"  # the key, not the id: that may move in a later version
+        return f"{self.step.key}:{name}:{digest}"  # the step's key, as its id may move in a later version
 
     async def _note(self, key: str, function: Callable[[Record], Record]) -> Record:
         """Change what is known of one act, in one transaction, so that two processes never both begin it."""
@@ -298,9 +342,8 @@ class Job:
         def note(record: Record) -> Record:
             known = record.get("once", {})
             act = function(known.get(key, {}))
-            if act is known.get(key):
-                return record
-            return {**record, "once": {k: v for k, v in {**known, key: act}.items() if v}}
+            changed = {k: v for k, v in {**known, key: act}.items() if v}
+            return record if changed == known else {**record, "once": changed}
 
         record = await asyncio.shield(asyncio.to_thread(self.run.engine.checkpoint, self.run.id, note))
         return record["once"].get(key, {})

@@ -10,11 +10,11 @@ import pytest
 from fasthtml.common import Input, P
 
 from pipulate import record as rec
-from pipulate.errors import Incompatible, Invalid, PipulateError, Unknown, Unsure
+from pipulate.errors import Incompatible, Invalid, PipulateError, Stale, Unknown, Unsure
 from pipulate.pipeline import Pipulate
 from pipulate.settings import Settings
 from pipulate.store import Store
-from pipulate.workflow import Job, Run, Silent, Workflow, call, voice
+from pipulate.workflow import Job, Run, Silent, Workflow, answer, call, voice
 
 
 class Definite(PipulateError):
@@ -510,3 +510,36 @@ async def test_progress_is_reported(engine: Pipulate) -> None:
     work.progress(0.4, "12,000 of 30,000 rows")
     work.progress(None)
     assert told == [(0.4, "12,000 of 30,000 rows"), (None, "")]
+
+
+async def test_two_acts_at_once_keep_their_own_names(engine: Pipulate) -> None:
+    """Each of two acts under way in one job reads the nonce under which it can be found, not the other's."""
+    acting, both = job(engine), asyncio.Barrier(2)
+
+    async def act() -> str:
+        await both.wait()
+        return acting.nonce
+
+    nonces = await asyncio.gather(acting.once("links", act), acting.once("pages", act))
+    stored = {key.split(":")[1]: act["nonce"] for key, act in engine.get_state("arthur")["once"].items()}
+    assert nonces == [stored["links"], stored["pages"]] and len(set(nonces)) == 2
+
+
+async def test_an_answer_is_read_shaped_and_stored(engine: Pipulate) -> None:
+    """One function serves browser, terminal and chat: it checks, shapes, stores, and lets a double submit pass."""
+    flow = Workflow("bridge")
+    flow.step("name", "Name?")(lambda run: Input(name="name"))
+    flow.step("age", "Age?")(lambda run: Input(name="age", type="number")).accept(
+        lambda run, form: {"age": int(form["age"])}
+    )
+    name, age = flow.steps
+    run = flow.load(engine.store, " arthur ", Settings())
+    await answer(run, name, Input(name="name"), {"name": [""]}, run.rev)
+    assert run.record["step_01"] == {"name": "", "answered": True} and engine.load("arthur") == (run.record, run.rev)
+    await answer(run, name, Input(name="name"), {"name": [""]}, 0)
+    with pytest.raises(Stale, match="already answered"):
+        await answer(run, name, Input(name="name"), {"name": ["Robin"]})
+    with pytest.raises(Stale, match="older than the run"):
+        await answer(run, age, Input(name="age"), {"age": ["7"]}, run.rev - 1)
+    await answer(run, age, Input(name="age"), {"age": ["7"]})
+    assert engine.load("arthur") == (run.record, run.rev) and run["age"] == 7
