@@ -85,7 +85,7 @@ class Embedded:
                     child.kill()
                 log.seek(0)
                 said = log.read()[-500:].decode("utf-8", "replace").strip()
-                raise ModelError(f"The embedded model did not start. {end}\n{said}".strip())
+                raise ModelError(f"The embedded model did not start. {end} Is {self.weights} whole?\n{said}".strip())
         self._child = child
         return Remote(OPENAI, f"{address}/v1", self.name, key, self.window, place="The embedded model")
 

@@ -39,7 +39,7 @@ def main() -> None:
     try:
         server = xllamacpp.Server(params)
     except RuntimeError:  # it has logged why
-        sys.exit(f"Is {asked['model']} whole, and a GGUF file?")
+        sys.exit(1)
     print(server.listening_address, flush=True)
     _leave_with_parent(parent)
 

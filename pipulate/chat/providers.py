@@ -330,9 +330,10 @@ def fit(messages: Sequence[Message], window: int, summary: str = "") -> tuple[li
         texts = [*(message["content"] for message in system), f"Summary of the earlier conversation:\n{summary}"]
         system = [{"role": "system", "content": "\n\n".join(texts)}]
     room = window - window // 4 - sum(map(_cost, system))
+    costs = [*map(_cost, rest)]
     for turn in [0, *(index for index, message in enumerate(rest) if index and message["role"] == "user")]:
         reserve = window // 8 if turn and not summary else 0  # for the summary to come
-        if sum(map(_cost, rest[turn:])) <= room - reserve:
+        if sum(costs[turn:]) <= room - reserve:
             return [*system, *rest[turn:]], rest[:turn]
     raise ModelError(f"This is too long for the model: its window is {window} tokens, prompt and answer together. "
                      "Shorten the message, or choose a model with a larger window.")

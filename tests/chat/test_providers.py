@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipulate.chat.providers import OLLAMA, OPENAI, Message, Model, ModelError, Remote, ToolCall, detect, fit, tokens
@@ -298,6 +298,7 @@ class TestFit:
         with pytest.raises(ModelError, match="Shorten the message"):
             fit([*self.conversation(2), {"role": "user", "content": "x " * 5000}], 2048)
 
+    @settings(deadline=None)  # a busy machine is no failure
     @given(st.integers(0, 30), st.integers(0, 60), st.integers(300, 3000), st.sampled_from(["", "A summary."]))
     def test_never_over_the_window(self, turns: int, words: int, window: int, summary: str) -> None:
         """Whatever is sent leaves a quarter of the window free, by the estimate."""
@@ -314,6 +315,7 @@ class TestFit:
         """Against counts of Qwen's own tokenizer: hardly less, at most 2.3 times as many."""
         assert real * 0.9 <= tokens(text) <= real * 2.3
 
+    @settings(deadline=None)  # a busy machine is no failure
     @given(st.text())
     def test_any_text_has_an_estimate(self, text: str) -> None:
         """Any Unicode is counted; more text never counts less."""
