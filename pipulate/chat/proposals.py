@@ -134,24 +134,23 @@ def parse(line: str) -> tuple[str, dict[str, str]]:
 
 
 def _arguments(name: str, given: str) -> dict[str, str]:
-    """Read `key=value` pairs and, in order, what stands without a key; the last argument takes the rest."""
+    """Read `key=value` pairs at the beginning or end; what stands between goes by place, its rest to the last argument."""
     wanted = schema(TOOLS[name])
     names, found = list(wanted["properties"]), {}
-    while given:
-        match = re.match(r"(\w+)=(\"([^\"]*)\"|\S+)\s*", given)
-        if match and match[1] in names:
-            found[match[1]] = match[2] if match[3] is None else match[3]
-            given = given[match.end() :]
-            continue
-        free = [key for key in names if key not in found]
-        if not free:
-            raise Invalid(f"That is one argument too many: “{given}”. {usage(name)}")
-        needed = [key for key in free if key in wanted["required"]] or free
+    pair = rf"({'|'.join(names) or '-'})=(\"[^\"]*\"|\S+)"
+    while match := re.match(rf"{pair}(?:\s+|$)", given) or re.search(rf"(?:^|\s+){pair}$", given):
+        found[match[1]] = match[2].strip('"')
+        given = given[: match.start()] + given[match.end() :]
+    free = [key for key in names if key not in found]
+    for key in [key for key in free if key in wanted["required"]] or free[:1]:
+        last = key == free[-1] or not any(k in wanted["required"] for k in free[free.index(key) + 1 :])
         one = re.match(r"\"([^\"]+)\"\s*|(\S+)\s*", given)
-        if one and (len(needed) > 1 or one.end() == len(given)):
-            found[needed[0]], given = one[1] or one[2], given[one.end() :]
-        else:
-            found[needed[0]], given = given, ""
+        if one and (not last or one.end() == len(given)):
+            found[key], given = one[1] or one[2], given[one.end() :]
+        elif given:
+            found[key], given = given, ""
+    if given:
+        raise Invalid(f"That is one argument too many: “{given}”. {usage(name)}")
     if missing := [key for key in wanted["required"] if key not in found]:
         raise Invalid(f"{missing[0]} is missing. {usage(name)}", missing[0])
     return found

@@ -25,14 +25,13 @@ from urllib.parse import quote
 import apsw
 
 from pipulate import forms
-from pipulate import record as rec
 from pipulate.chat import prompts, sql
 from pipulate.chat.memory import Memory, clean, identity, text
 from pipulate.errors import Invalid, OutOfOrder, Refused, Unknown
 from pipulate.pipeline import Pipulate
 from pipulate.settings import PACKAGE, Settings
 from pipulate.store import Store
-from pipulate.workflow import Run, Workflow, call
+from pipulate.workflow import Run, Workflow, accepted, call
 
 Row = dict[str, Any]
 Undo = list[list[Any]]
@@ -233,13 +232,9 @@ def fill_run(
     if step is None or step.work:
         raise OutOfOrder(f"The run {here.id} waits for no answer: {'its work is next' if step else 'it is complete'}.")
     wanted = forms.fields(asyncio.run(call(step.function, here)))
-    values = forms.read(wanted, _split(answer, [item.name for item in wanted]))
-    if step.accept_function:
-        accepted = asyncio.run(call(step.accept_function, here, values))
-        values = accepted if isinstance(accepted, dict) else values
-    shown = ", ".join(str(value) for value in values.values())
+    data = asyncio.run(accepted(here, step, forms.read(wanted, _split(answer, [item.name for item in wanted]))))
+    shown = ", ".join(str(value) for key, value in data.items() if key != "answered")
     yield f"Answer “{step.label}” in the run {here.id} of {here.flow.title} with “{shown}”."
-    data = values if rec.is_done({step.id: values}, step.id) else {**values, "answered": True}
     _, rev = here.engine.change(here.id, f"set {step.id}", lambda record: {**record, step.id: data}, rev=here.rev)
     return [["run", here.flow.name, here.id, rev]]
 
@@ -254,10 +249,10 @@ def _find_run(desk: Desk, wanted: str, workflow: str) -> Row:
 
 
 def _load_run(desk: Desk, row: Row) -> Run:
-    flow, engine = desk.flows.get(row["workflow"]), Pipulate(desk.store, row["workflow"])
+    flow = desk.flows.get(row["workflow"])
     if flow is None:
         raise Refused(f"Runs of {row['workflow']!r} can be read and filled on its own page only: {_link(desk, row)}")
-    return Run(flow, engine, row["id"], *flow.open(engine, row["id"]), desk.settings)
+    return flow.load(desk.store, row["id"], desk.settings)
 
 
 def _link(desk: Desk, row: Row) -> str:

@@ -169,6 +169,15 @@ def test_what_was_forgotten_is_not_in_it(tmp_path: Path) -> None:
     assert "bees" not in path.read_text("utf-8")
 
 
+def test_the_example_in_the_manual_is_a_soul(tmp_path: Path) -> None:
+    """Its format page shows a file that can be imported."""
+    page = (Path(__file__).parents[2] / "docs" / "soul.md").read_text("utf-8")
+    (tmp_path / "me.jsonl").write_text(page.split("```json\n")[1].split("```")[0], "utf-8")
+    store = Store(tmp_path / "pipulate.db")
+    assert soul.import_(store, tmp_path / "me.jsonl") == {"prompt": 1, "memory": 1, "fact": 1, "conversation": 1}
+    assert soul.export(store, tmp_path / "again.jsonl") == {"prompt": 1, "memory": 1, "fact": 1, "conversation": 1}
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "note"]), st.text(st.characters(codec="utf-8"), max_size=30)), min_size=1, max_size=8))
 def test_any_conversation_round_trips(tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str]]) -> None:
