@@ -1,7 +1,7 @@
 """Sentences as vectors: near in meaning, near in direction.  Memories are found by them.
 
-MODEL    all-MiniLM-L6-v2 (English) with int8 weights (Apache-2.0; recipe "minilm" in `weights.py`), run by onnxruntime.  A vector
-         is the mean over the tokens' 384 numbers, made unit length: the dot product of two is their cosine.
+MODEL    all-MiniLM-L6-v2 (English) with int8 weights (Apache-2.0; recipe "minilm" in `weights.py`), run by onnxruntime.
+         A vector is the mean of the tokens' 384 numbers, made unit length: the dot product of two is their cosine.
 TOKENS   BERT's uncased WordPiece: text is lower-cased, freed of accents, split into words and signs, each word into the
          longest pieces that the vocabulary has.  vocab.txt.xz is BERT's vocabulary (Apache-2.0), a token a line.
 WITHOUT  weights there are no vectors; memories are then found by their words alone.
