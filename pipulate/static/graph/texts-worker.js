@@ -7,7 +7,7 @@
 // MESSAGES OUT  {id, answer} or {id, error}
 
 const texts = new Map(); // file name -> {text, lower, starts}
-let source, importance, ranking;
+let source, importance, ranking; // ranking: all pages, most important first
 
 onmessage = async ({ data }) => {
   try {
@@ -22,7 +22,7 @@ const tasks = {
   open(data) {
     source = new URL(data.source, location.href).href;
     importance = data.importance;
-    ranking = undefined;
+    ranking = Uint32Array.from(importance, (_, page) => page).sort((a, b) => importance[b] - importance[a] || a - b);
     return null;
   },
 
@@ -87,7 +87,6 @@ function lineOf({ text, starts }, page) {
 
 /** The first `most` of the marked pages by importance: a walk down the ranking, cheaper than sorting what was found. */
 function mostImportant(found, most) {
-  ranking ??= Uint32Array.from(importance, (_, page) => page).sort((a, b) => importance[b] - importance[a] || a - b);
   const pages = [];
   for (let k = 0; pages.length < most; k++) if (found[ranking[k]]) pages.push(ranking[k]);
   return pages;
