@@ -14,7 +14,7 @@ from typing import Any
 from loguru import logger
 
 from pipulate.errors import InUse, Invalid, PipulateError, Unknown
-from pipulate.settings import PACKAGE, Settings
+from pipulate.settings import LOCAL, PACKAGE, Settings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--workflows", type=Path, action="append", help="folder of workflow files, instead of ./workflows")
     top.add_argument("--host", default="127.0.0.1", help="address to serve on (default: 127.0.0.1)")
     top.add_argument("--port", type=int, default=5001, help="port to serve on (default: 5001)")
+    top.add_argument("--lan", action="store_true", help="let other devices of this network pair, by a code shown here")
     top.add_argument("--dev", action="store_true", help="read workflow files again when they change")
     top.add_argument("--demo", action="store_true", help="Botify is a simulator with made-up sites")
     top.add_argument("--botify", default=Settings.botify, metavar="URL", help="base of Botify's API, to use a stand-in on this machine")
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folders = tuple(args.workflows) if args.workflows else (Path("workflows"),)
     settings = Settings(
         data=args.data, downloads=args.downloads, workflows=(PACKAGE / "workflows", *folders), host=args.host, port=args.port,
-        dev=args.dev, demo=args.demo, botify=args.botify,
+        lan=args.lan or args.host not in LOCAL, dev=args.dev, demo=args.demo, botify=args.botify,
     )  # fmt: skip
     log_to_terminal("WARNING")
     try:
@@ -124,16 +125,16 @@ def serve(args: argparse.Namespace, settings: Settings) -> int:
         backtrace=False,
     )
     try:
-        with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in settings.listen else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.host, settings.port))
+            probe.bind((settings.listen, settings.port))
     except OSError as error:
         lock.release()
         raise InUse(
             f"Port {settings.port} on {settings.host} is taken ({error.strerror}). Choose another with --port."
         ) from error
     config = uvicorn.Config(
-        create_app(settings), host=settings.host, port=settings.port, http=Protocol, ws="websockets-sansio", log_level="warning",
+        create_app(settings), host=settings.listen, port=settings.port, http=Protocol, ws="websockets-sansio", log_level="warning",
         access_log=False, server_header=False, proxy_headers=False, date_header=True, timeout_graceful_shutdown=3, ws_max_size=1 << 20,
     )  # fmt: skip
     logger.info("Pipulate serves {} (data in {}). Ctrl+C stops it.", url, settings.data.resolve())

@@ -4,7 +4,8 @@ HOST     must be one of our names (else a foreign name that resolves to 127.0.0.
 ORIGIN   an unsafe method, and every WebSocket, must come from our own page: `Origin` equal to our scheme and
          host.  Without `Origin` it needs Sec-Fetch-Site: same-origin or the HX-Request header, which no other
          site can send without a CORS preflight, and we answer none.  So no token is needed in the forms.
-BODY     At most `MAX_BODY`, and no slower than `PATIENCE` allows; form types only.
+         At AGENTS programs speak, which have no Origin but a key (checked there), and JSON, another preflight.
+BODY     At most `MAX_BODY`, and no slower than `PATIENCE` allows; form types only (at AGENTS JSON only).
 SLOW     `Protocol` closes a connection that does not finish its request head within PATIENCE seconds.
 HEADERS  A strict Content-Security-Policy (no inline script, nothing from elsewhere) on every answer.
 
@@ -19,12 +20,14 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from pipulate.settings import LOCAL
+
 MAX_BODY = 2 * 1024 * 1024
 MAX_UPLOAD = 2 * 1024 * 1024 * 1024  #: for forms that carry files; they are streamed to disk
 PATIENCE = 20.0
-LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+AGENTS = "/mcp"
 
 HEADERS = [
     (b"content-security-policy", b"default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -70,11 +73,14 @@ def refusal(scope: Scope, hosts: frozenset[str] = LOCAL) -> tuple[int, str] | No
     origins = headers.get("origin", [])
     own = len(origins) == 1 and origins[0].lower() == f"{scheme}://{one('host')}".lower()
     site = one("sec-fetch-site")
-    vouched = not websocket and not origins and (site == "same-origin" or (not site and one("hx-request") == "true"))
+    agent = not websocket and scope.get("path") == AGENTS
+    vouched = not websocket and not origins and (site == "same-origin" or (not site and (agent or one("hx-request") == "true")))
     if not (own or vouched) or site in ("cross-site", "same-site"):
         return 403, "Only this app's own pages may change something. Open the app and use it there."
     kind = one("content-type").split(";")[0].strip().lower()
-    if not websocket and kind and kind not in FORMS:
+    if agent and kind != "application/json":
+        return 415, "Only JSON is accepted here."
+    if not (websocket or agent) and kind and kind not in FORMS:
         return 415, "Only forms are accepted here."
     length = one("content-length")
     most = _most(scope)
@@ -97,14 +103,15 @@ def _name(host: str) -> str:
 class Guard:
     """ASGI middleware that applies `refusal` and the body limits, and adds the security headers."""
 
-    def __init__(self, app: App, hosts: frozenset[str] = frozenset()) -> None:
-        self.app, self.hosts = app, LOCAL | hosts
+    def __init__(self, app: App, hosts: frozenset[str] = frozenset(), own_address: bool = False) -> None:
+        self.app, self.hosts, self.own_address = app, LOCAL | hosts, own_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        refused = refusal(scope, self.hosts)
+        hosts = self.hosts | {scope["server"][0]} if self.own_address else self.hosts  # to which it was connected
+        refused = refusal(scope, hosts)
         if scope["type"] == "websocket":
             if refused:
                 await receive()

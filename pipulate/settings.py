@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})  #: the names of this machine, as it calls itself
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Settings:
     model_url: str = ""  #: a model endpoint that speaks OpenAI's protocol
     model_name: str = ""
     hosts: frozenset[str] = frozenset()  #: further names under which this server may be asked for
+
+    @property
+    def listen(self) -> str:
+        """The address to serve on: with `lan` every one of this machine, unless `host` names another one."""
+        return "0.0.0.0" if self.lan and self.host in LOCAL else self.host  # noqa: S104 - what --lan is for
 
     @property
     def database(self) -> Path:

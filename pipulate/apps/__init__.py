@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from fasthtml.common import FastHTML
 
-from pipulate.apps import connect, download, find, introduction, memory, profiles, runs, settings, stream, tasks
+from pipulate.apps import connect, download, find, introduction, lan, memory, profiles, runs, settings, stream, tasks
 from pipulate.chat import panel
 from pipulate.chat import settings as model_settings
 from pipulate.graph import pages
@@ -23,4 +23,5 @@ PARTS: tuple[Callable[[FastHTML], None], ...] = (
     find.routes,
     panel.routes,
     model_settings.routes,
+    lan.routes,
 )
