@@ -7,9 +7,11 @@ the model is told of each page), and the hooks that the chat fills: voice, expla
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
-from fasthtml.common import FT, FastHTML, NotStr, P
+import apsw
+from fasthtml.common import FastHTML, NotStr, P
 from loguru import logger
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -19,14 +21,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipulate import components, discovery
-from pipulate.discovery import Broken, Found, HandWritten
-from pipulate.errors import PipulateError
+from pipulate.discovery import Broken
+from pipulate.errors import PipulateError, Unknown
 from pipulate.guard import Guard
 from pipulate.jobs import Jobs
 from pipulate.pipeline import Pipulate
 from pipulate.routes import Pages, fragment
 from pipulate.settings import PACKAGE, Settings
-from pipulate.store import Store
+from pipulate.store import Store, Table, plainly
 from pipulate.workflow import Silent, Workflow, voice
 
 HTMX = (
@@ -42,6 +44,9 @@ HEAD = f"""<meta charset="utf-8"><meta name="viewport" content="width=device-wid
 <script src="/static/chat.js" defer></script><script src="/static/app.js" defer blocking="render"></script>"""
 
 
+ORDER = ["link_graph", "explore_csv", "bridge", "petite", "poet", "work", "byhand"]  #: in the menu; others follow
+
+
 class Voiced:
     """ASGI middleware: handlers, and the jobs they start, speak with this app's voice."""
 
@@ -49,10 +54,9 @@ class Voiced:
         self.app, self.state = app, state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket"):
-            voice.set(self.state.voice)
-            if scope["type"] == "http" and self.state.settings.dev and scope["method"] == "GET":
-                await asyncio.to_thread(self.state.reload)
+        voice.set(self.state.voice)
+        if self.state.settings.dev and scope.get("method") == "GET":
+            await asyncio.to_thread(self.state.reload)
         await self.app(scope, receive, send)
 
 
@@ -82,7 +86,10 @@ def create_app(
     app = FastHTML(
         default_hdrs=False, canonical=False, surreal=False, htmx=False, sess_cls=None, secret_key=secrets.token_hex(),
         title="Pipulate", hdrs=(NotStr(HEAD),), htmlkw=theme, body_wrap=components.shell, lifespan=lifespan,
-        exception_handlers={404: _failed, 405: _failed, 400: _failed, 413: _failed, PipulateError: _refused, OverflowError: _too_big, 500: _crashed},
+        exception_handlers={
+            400: _failed, 404: _failed, 405: _failed, 413: _failed, 500: _crashed,
+            PipulateError: _refused, apsw.Error: _unsaved, OverflowError: _too_big,
+        },
     )  # fmt: skip
     state = app.state
     state.settings, state.store, state.theme = settings, store, theme
@@ -118,52 +125,46 @@ class Workflows:
 
     def __init__(self, app: FastHTML) -> None:
         self.app, self.settled = app, False
-        self._seen: dict[str, tuple[Any, ...]] = {}
-        self._own: dict[str, list[Any]] = {}
-        self._names: dict[str, list[str]] = {}
+        self._stamps: dict[str, tuple[Path, int, int]] = {}
+        self._names: dict[str, list[str]] = {}  #: what each file defines
+        self._routes: dict[str, list[Any]] = {}  #: what hand-written classes of each file registered
 
     def reload(self) -> None:
         """Read the files that are new or changed, and forget those that are gone."""
-        found = discovery.files(self.app.state.settings.workflows)
-        for stem in [stem for stem in self._seen if stem not in found]:
+        state = self.app.state
+        files = discovery.files(state.settings.workflows)
+        stamps = {stem: (path, (stat := path.stat()).st_mtime_ns, stat.st_size) for stem, path in files.items()}
+        for stem in [stem for stem, stamp in self._stamps.items() if stamps.get(stem) != stamp]:
             self._forget(stem)
-        for stem, path in found.items():
-            stat = path.stat()
-            stamp = (path, stat.st_mtime_ns, stat.st_size)
-            if self._seen.get(stem) != stamp:
-                self._forget(stem)
-                self._seen[stem] = stamp
-                self._read(stem)
-        order = {name: i for i, name in enumerate(["link_graph", "explore_csv", "bridge", "petite", "poet", "work", "byhand"])}
-        self.app.state.found = dict(
-            sorted(self.app.state.found.items(), key=lambda pair: (order.get(pair[0], 99), pair[0]))
-        )
+        for stem in [stem for stem in stamps if stem not in self._stamps]:
+            self._stamps[stem] = stamps[stem]
+            self._read(stem, files[stem])
+        names = sorted(state.found, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+        state.found = {name: state.found[name] for name in names}
 
     def _forget(self, stem: str) -> None:
-        self._seen.pop(stem, None)
-        for name in self._names.pop(stem, []):
+        for name in self._names.pop(stem):
             self.app.state.found.pop(name, None)
-        gone = self._own.pop(stem, [])
+        gone = self._routes.pop(stem)
         self.app.router.routes[:] = [route for route in self.app.router.routes if route not in gone]
+        del self._stamps[stem]
 
-    def _read(self, stem: str) -> None:
-        state, before = self.app.state, list(self.app.router.routes)
-        engine = Pipulate(state.store, stem)
+    def _read(self, stem: str, path: Path) -> None:
+        state, router = self.app.state, self.app.router
+        before = list(router.routes)
         given = {
-            "app": self.app, "rt": self.app.route, "pipulate": engine, "db": state.store, "pipeline": state.store.db.t.pipeline,
-            "chatq": chatq, "chat_with_llm": chat_with_llm,
+            "app": self.app, "rt": self.app.route, "pipulate": Pipulate(state.store, stem), "db": state.store,
+            "pipeline": Table(state.store, "pipeline"), "chatq": chatq, "chat_with_llm": chat_with_llm,
         }  # fmt: skip
-        found: list[Found] = discovery.load(self._seen[stem][0], given)
-        if any(isinstance(item, HandWritten) for item in found):
-            own = [route for route in self.app.router.routes if route not in before]
-            self._own[stem] = own
-            if self.settled:  # before the routes that take any first segment
-                self.app.router.routes[:] = [*own, *before]
+        found = discovery.load(path, given)
+        self._names[stem] = [item.name for item in found]
+        self._routes[stem] = [route for route in router.routes if route not in before]
+        if self.settled:  # before the routes that take any first segment
+            router.routes[:] = [*self._routes[stem], *before]
         for item in found:
             if isinstance(item, Broken):
                 logger.warning("{} does not load:\n{}", item.path, item.traceback)
             state.found[item.name] = item
-        self._names[stem] = [item.name for item in found]
 
 
 async def chatq(text: str) -> None:
@@ -173,12 +174,8 @@ async def chatq(text: str) -> None:
 
 async def chat_with_llm(model: str, messages: list[dict[str, str]]) -> AsyncIterator[str]:
     """Stream a model's answer to `messages` (for hand-written workflows); `model` "" is whichever answers."""
-    prompt = (
-        "\n\n".join(f"{m.get('role', 'user')}: {m.get('content', '')}" for m in messages)
-        if len(messages) > 1
-        else messages[0]["content"]
-    )
-    async for text in voice.get().ask(prompt):
+    several = "\n\n".join(f"{message.get('role', 'user')}: {message.get('content', '')}" for message in messages)
+    async for text in voice.get().ask(several if len(messages) > 1 else messages[0]["content"]):
         yield text
 
 
@@ -190,41 +187,43 @@ async def _daily(store: Store) -> None:
 
 # -------------------------------------------------------------------- errors
 
+_WORDS = {
+    404: ("Not found", "There is nothing at this address. The menu leads to everything there is."),
+    405: ("Not possible", "This address cannot be used that way. Go back and use the page's own buttons."),
+    413: ("Too large", "That was more than this page takes."),
+    400: ("Not understood", "The request was not understood, so nothing was changed."),
+    500: ("Something failed", "Something in Pipulate failed; what you sent was not stored. The log in the data folder has the details. Try again."),
+}  # fmt: skip
+
 
 def _message(request: Request, title: str, text: str, status: int) -> Any:
     if request.headers.get("hx-request") == "true":
-        return fragment(components.alert(text), status=status, hx_retarget="#alert", hx_reswap="innerHTML")
-    return components.page(request, title, P(text, role="alert", cls="error"))
+        return fragment(P(text, cls="error"), status=status, hx_retarget="#alert", hx_reswap="innerHTML")
+    return components.page(request, title, components.failure(text))
 
 
 async def _failed(request: Request, error: HTTPException) -> Any:
-    texts = {
-        404: ("Not found", "There is nothing at this address. The menu leads to everything there is."),
-        405: ("Not possible", "This address cannot be used that way. Go back and use the page's own buttons."),
-        413: ("Too large", "That was more than this page takes."),
-    }
-    title, text = texts.get(
-        error.status_code, ("Not understood", "The request was not understood, so nothing was changed.")
-    )
-    return _message(request, title, text, error.status_code)
+    return _message(request, *_WORDS.get(error.status_code, _WORDS[400]), error.status_code)
 
 
-async def _refused(request: Request, error: PipulateError) -> Any:
+async def _refused(request: Request, error: PipulateError) -> Response:
     status = error.status if error.status < 500 else 424  # another service failed, not this server
     answer = _message(request, "That did not work", str(error), status)
-    return answer if isinstance(answer, Response) else _full(request, answer, status)
+    return answer if isinstance(answer, Response) else fragment(*answer, status=status)
 
 
-async def _too_big(request: Request, error: OverflowError) -> Any:
-    answer = await _failed(request, HTTPException(404))
-    return answer if isinstance(answer, Response) else _full(request, answer, 404)
+async def _unsaved(request: Request, error: apsw.Error) -> Response:
+    try:
+        with plainly(request.app.state.store.path):
+            raise error
+    except PipulateError as told:
+        return await _refused(request, told)
+
+
+async def _too_big(request: Request, error: OverflowError) -> Response:
+    return await _refused(request, Unknown(_WORDS[404][1]))
 
 
 async def _crashed(request: Request, error: Exception) -> Any:
     logger.opt(exception=error).error("{} {} failed", request.method, request.url.path)
-    text = "Something in Pipulate failed; what you sent was not stored. The log in the data folder has the details. Try again."
-    return _message(request, "Something failed", text, 500)
-
-
-def _full(request: Request, parts: tuple[FT, ...], status: int) -> Response:
-    return fragment(*parts, status=status)
+    return _message(request, *_WORDS[500], 500)

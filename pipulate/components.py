@@ -6,6 +6,7 @@ CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then f
 SHELL   menu at the left, main column, chat panel at the right; the same around every page.
 """
 
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -46,15 +47,35 @@ from fasthtml.common import (
 
 from pipulate import forms
 from pipulate import record as rec
-from pipulate.errors import Invalid
+from pipulate.errors import Corrupt, Invalid, PipulateError
 from pipulate.jobs import Jobs
 from pipulate.pipeline import Pipulate
 from pipulate.workflow import Run, Step, Workflow, call
 
+URLENCODED = "application/x-www-form-urlencoded"
 
-def address(run: Run, tail: str = "") -> str:
+
+def address(flow: Workflow, id: str, tail: str = "") -> str:
     """Return the address of a run's page or act: /bridge/card3?id=arthur."""
-    return f"/{run.flow.name}{'/' if tail else ''}{tail}?{urlencode({'id': run.id})}"
+    return f"/{flow.name}{'/' if tail else ''}{tail}?{urlencode({'id': id})}"
+
+
+def posting(url: str, target: str, **more: str) -> dict[str, str]:
+    """Return the attributes of a form that posts to `url`, with HTMX or without; the page's revision goes along."""
+    return {
+        "method": "post", "action": url, "hx_post": url, "hx_target": target, "hx_swap": "outerHTML", "hx_include": "#rev",
+        "hx_disabled_elt": "find button[type=submit]", "enctype": URLENCODED, **more,
+    }  # fmt: skip
+
+
+def button(url: str, label: str, target: str = "#chain", **attributes: Any) -> FT:
+    """Return a form of one button that does something to a run."""
+    return Form(Button(label, type="submit", **attributes), **posting(url, target))
+
+
+def failure(text: Any, **attributes: Any) -> FT | None:
+    """Return a message that is read out at once; None for an empty one."""
+    return P(str(text), role="alert", cls="error", **attributes) if text else None
 
 
 def plain(value: Any) -> Any:
@@ -93,154 +114,101 @@ async def card(run: Run, jobs: Jobs, index: int, error: Invalid | None = None, t
     try:
         if rec.is_done(run.record, step.id):
             return await _done(run, step)
-        if step.work:
-            return working(run, jobs, step)
-        return await _open(run, step, error, typed)
+        return working(run, jobs, step) if step.work else await _open(run, step, error, typed)
     except Exception as problem:  # an author's bug shows in its card; the other cards live on
         return broken_card(step, problem)
 
 
+def _card(step: Step, kind: str, *content: Any, label: str = "", **attributes: Any) -> FT:
+    me = f"card{step.number}"
+    head = Header(Span(step.number, cls="number", aria_hidden="true"), H2(label or step.label, id=f"{me}-title", tabindex="-1"))
+    return Article(head, *content, id=me, cls=f"card open {kind}".strip(), data_current="1", aria_labelledby=f"{me}-title")
+
+
 def broken_card(step: Step, problem: BaseException) -> FT:
     """Return the card of a step whose own code failed."""
-    import traceback
-
-    text = "".join(traceback.format_exception(problem)[-6:])
-    return Article(
-        _head(step, f"{step.label} – this card's code failed"),
-        P(f"{type(problem).__name__}: {problem}", role="alert", cls="error"),
+    return _card(
+        step, "broken", failure(f"{type(problem).__name__}: {problem}"),
         P("Your earlier answers are safe. Mend the workflow file and reload this page."),
-        Details(Summary("Where it failed"), Pre(Code(text))),
-        id=f"card{step.number}", cls="card open broken", data_current="1",
+        Details(Summary("Where it failed"), Pre(Code("".join(traceback.format_exception(problem)[-6:])))),
+        label=f"{step.label} – this card's code failed",
     )  # fmt: skip
-
-
-def _head(step: Step, title: str, number: str = "") -> FT:
-    return Header(
-        Span(number or str(step.number), cls="number", aria_hidden="true"),
-        H2(title, id=f"card{step.number}-title", tabindex="-1"),
-    )
 
 
 async def _open(run: Run, step: Step, error: Invalid | None, typed: forms.Values | None) -> FT:
-    inside = await call(step.function, run)
+    inside, me = await call(step.function, run), f"card{step.number}"
     whole = getattr(inside, "tag", "") == "article"
     controls = forms.fields(inside)
-    upload = "/upload" if any(item.kind == "file" for item in controls) else ""
     known = {item.name: typed.get(item.name, []) for item in controls} if typed is not None else run.was(step.key)
     inside = forms.fill(inside, known, error.field if error else None)
-    _name_controls(inside, f"card{step.number}-title")
-    url, me = address(run, f"card{step.number}{upload}"), f"card{step.number}"
-    sending = {
-        "hx_post": url, "action": url, "method": "post", "hx_target": f"#{me}", "hx_swap": "outerHTML", "hx_include": "#rev",
-        "hx_sync": "this:drop", "hx_disabled_elt": "find button[type=submit]", "enctype": "application/x-www-form-urlencoded",
-        "autocomplete": "off",
-    }  # fmt: skip
-    if upload:
-        sending |= {"hx_encoding": "multipart/form-data", "enctype": "multipart/form-data"}
-    if whole:
-        form = next((part for part in forms.walk(inside) if part.tag == "form"), None)
-        if form is not None:
+    _name_controls(inside, f"{me}-title")
+    files = {"hx_encoding": "multipart/form-data", "enctype": "multipart/form-data"}
+    upload = any(item.kind == "file" for item in controls)
+    url = address(run.flow, run.id, f"{me}/upload" if upload else me)
+    sending = posting(url, f"#{me}", hx_sync="this:drop", autocomplete="off", **(files if upload else {}))
+    if whole:  # the step made the card itself
+        for form in [part for part in forms.walk(inside) if part.tag == "form"][:1]:
             form(**sending)
         return inside(id=me, data_current="1")
-    return Article(
-        _head(step, step.label),
-        Form(
-            P(str(error), role="alert", id="card-error", cls="error") if error else None,
-            inside,
-            Footer(Button(step.button, type="submit")),
-            **sending,
-        ),
-        id=me, cls="card open", data_current="1", aria_labelledby=f"{me}-title",
-    )  # fmt: skip
+    refused = failure(error, id="card-error")
+    return _card(step, "", Form(refused, inside, Footer(Button(step.button, type="submit")), **sending))
 
 
 def _name_controls(inside: Any, title_id: str) -> None:
     """Give controls without a label of their own the card's title as accessible name."""
-    labelled = {id(part) for label in forms.walk(inside) if label.tag == "label" for part in forms.walk(label.children)}
-    targets = {part.attrs.get("for") for part in forms.walk(inside) if part.tag == "label"}
-    for part in forms.walk(inside):
-        own = (
-            part.attrs.get("aria-label")
-            or part.attrs.get("aria-labelledby")
-            or part.attrs.get("id") in targets - {None}
-        )
-        if part.tag in ("input", "select", "textarea") and part.attrs.get("type") != "hidden":
-            if part.attrs.get("id") == part.attrs.get("name"):
-                part.attrs.pop("id", None)  # FastHTML's default id: two cards may use one name
+    parts = list(forms.walk(inside))
+    labels = [part for part in parts if part.tag == "label"]
+    labelled = {id(part) for label in labels for part in forms.walk(label.children)}
+    targets = {label.attrs["for"] for label in labels if label.attrs.get("for")}
+    for part in parts:
+        attrs = part.attrs
+        if part.tag in ("input", "select", "textarea") and attrs.get("type") != "hidden":
+            own = attrs.get("aria-label") or attrs.get("aria-labelledby") or attrs.get("id") in targets
+            if attrs.get("id") == attrs.get("name"):
+                attrs.pop("id", None)  # FastHTML's default id: two cards may use one name
             if id(part) not in labelled and not own:
-                part.attrs["aria-labelledby"] = title_id
+                attrs["aria-labelledby"] = title_id
 
 
 async def _done(run: Run, step: Step) -> FT:
     shown = await call(step.show_function, run) if step.show_function else plain(run[step.key])
-    simple = isinstance(shown, str)
-    change = None
-    if not run.record.get("finalized"):
-        url = address(run, f"revert{step.number}")
-        change = Form(
-            Button("Change" if not step.work else "Redo", type="submit", cls="quiet", aria_label=f"Change: {step.label}"),
-            method="post", action=url, hx_post=url, hx_target="#chain", hx_swap="outerHTML", hx_include="#rev",
-            enctype="application/x-www-form-urlencoded",
-        )  # fmt: skip
+    me, label, url = f"card{step.number}", "Redo" if step.work else "Change", address(run.flow, run.id, f"revert{step.number}")
     return Article(
         Span("✓", cls="number", aria_hidden="true"),
-        Div(Small(step.label, cls="label", id=f"card{step.number}-title", tabindex="-1"), Div(shown, cls="answer"), cls="body"),
-        change,
-        id=f"card{step.number}", cls=f"card done{' plain' if simple else ''}", aria_labelledby=f"card{step.number}-title",
+        Div(Small(step.label, cls="label", id=f"{me}-title", tabindex="-1"), Div(shown, cls="answer"), cls="body"),
+        None if run.record.get("finalized") else button(url, label, cls="quiet", aria_label=f"Change: {step.label}"),
+        id=me, cls=f"card done{' plain' if isinstance(shown, str) else ''}", aria_labelledby=f"{me}-title",
     )  # fmt: skip
 
 
 def working(run: Run, jobs: Jobs, step: Step) -> FT:
     """Return the card of a step that the machine does: ready, running, or stopped with its reason."""
     key = (run.flow.name, run.id, step.id)
-    row = jobs.row(key)
-    state = row["state"] if row else "ready"
+    row = jobs.row(key) or {"state": "ready", "error": ""}
+    state, why = row["state"], row["error"]
+
+    def act(kind: str, label: str, cls: str = "") -> FT:
+        return button(address(run.flow, run.id, f"{kind}{step.number}"), label, f"#card{step.number}", cls=cls)
+
     if jobs.running(key) or state == "running":
-        body: list[Any] = [
-            progress(run, jobs, step),
-            _act(run, f"cancel{step.number}", "Cancel", f"#card{step.number}", "quiet"),
-        ]
-    else:
-        text = row["error"] if row else ""
-        again = {"ready": step.button, "unsure": "Look again", "cancelled": "Go on", "done": step.button}.get(
-            state, "Try again"
-        )
-        body = [
-            P(text, role="alert", cls="error" if state in ("failed", "unsure") else "hint") if text else None,
-            Div(
-                _act(run, f"start{step.number}", again, f"#card{step.number}"),
-                _act(run, f"repeat{step.number}", "Do it again", f"#card{step.number}", "quiet danger")
-                if state == "unsure"
-                else None,
-                cls="row",
-            ),
-        ]
-    return Article(
-        _head(step, step.label), *body,
-        id=f"card{step.number}", cls="card open work", data_current="1", aria_labelledby=f"card{step.number}-title",
-    )  # fmt: skip
+        return _card(step, "work", progress(run, jobs, step), act("cancel", "Cancel", "quiet"))
+    labels = {"ready": step.button, "done": step.button, "unsure": "Look again", "cancelled": "Go on"}
+    again = act("start", labels.get(state, "Try again"))
+    twice = act("repeat", "Do it again", "quiet danger") if state == "unsure" else None
+    reason = failure(why) if state in ("failed", "unsure") else P(why, role="alert", cls="hint") if why else None
+    return _card(step, "work", reason, Div(again, twice, cls="row"))
 
 
 def progress(run: Run, jobs: Jobs, step: Step) -> FT:
     """Return the part of a working card that asks for its successor every half second."""
-    now = jobs.progress((run.flow.name, run.id, step.id))
+    now, me = jobs.progress((run.flow.name, run.id, step.id)), f"card{step.number}"
     # The style is what htmx carries over to the new bar first, so that it moves from the old place to the new one.
     value = {} if now.fraction is None else {"value": f"{now.fraction:.4f}", "style": f"--done: {now.fraction:.2%}"}
     return Div(
-        Progress(max="1", id=f"progress{step.number}", aria_labelledby=f"card{step.number}-title", **value),
+        Progress(max="1", id=f"progress{step.number}", aria_labelledby=f"{me}-title", **value),
         P(now.message or "Working…", cls="hint"),
-        hx_get=address(run, f"card{step.number}/progress"), hx_trigger="every 500ms", hx_swap="outerHTML settle:20ms", hx_target="this",
-        cls="progress",
-    )  # fmt: skip
-
-
-def _act(run: Run, tail: str, label: str, target: str = "#chain", cls: str = "") -> FT:
-    """Return a one-button form that does something to the run."""
-    url = address(run, tail)
-    return Form(
-        Button(label, type="submit", cls=cls),
-        method="post", action=url, hx_post=url, hx_target=target, hx_swap="outerHTML", hx_include="#rev",
-        hx_disabled_elt="find button", enctype="application/x-www-form-urlencoded",
+        hx_get=address(run.flow, run.id, f"{me}/progress"), hx_trigger="every 500ms", hx_swap="outerHTML settle:20ms",
+        hx_target="this", cls="progress",
     )  # fmt: skip
 
 
@@ -249,13 +217,14 @@ async def _result(run: Run) -> FT:
     try:
         shown = await call(run.flow.result_function, run) if run.flow.result_function else P("All steps are done.")
     except Exception as problem:
-        shown = Div(P(f"The result's code failed: {type(problem).__name__}: {problem}", role="alert", cls="error"))
+        shown = failure(f"The result's code failed: {type(problem).__name__}: {problem}")
+    act = "unfinalize" if locked else "finalize"
     return Article(
         Header(Span("★", cls="number", aria_hidden="true"), H2("Result", id="result-title", tabindex="-1")),
         Div(shown, cls="result"),
         Footer(
             Span(f"Finalized {ago(locked)}: nothing can change until you unlock it.", cls="hint") if locked else None,
-            _act(run, "unfinalize", "Unlock", cls="quiet") if locked else _act(run, "finalize", "Finalize", cls="quiet"),
+            button(address(run.flow, run.id, act), "Unlock" if locked else "Finalize", cls="quiet"),
             A("Start another run", href=f"/{run.flow.name}", role="button", cls="quiet"),
         ),
         id="result", cls=f"card open{' locked' if locked else ''}", data_current="1", aria_labelledby="result-title",
@@ -265,40 +234,29 @@ async def _result(run: Run) -> FT:
 # -------------------------------------------------------------------- chain and runs
 
 
-async def chain(
-    run: Run,
-    jobs: Jobs,
-    message: str = "",
-    error: Invalid | None = None,
-    typed: forms.Values | None = None,
-    at: int = 0,
-) -> FT:
-    """Return the run's cards up to the first open one; `message` tells what was refused; `at` is the card to focus."""
-    cards = [
-        await card(run, jobs, i, *((error, typed) if i == run.open_index else ())) for i in range(run.open_index + 1)
-    ]
-    if 0 < at <= run.open_index:
+async def chain(run: Run, jobs: Jobs, message: str = "", typed: forms.Values | None = None, at: int = 0) -> FT:
+    """Return the run's cards up to the first open one.
+
+    `message` tells what was refused, `typed` is put into the open card, `at` is the number of the card to focus.
+    """
+    last = run.open_index
+    cards = [await card(run, jobs, index, typed=typed if index == last else None) for index in range(last + 1)]
+    if 0 < at <= last:
         cards[at - 1](data_focus="1")
-    return Section(
-        revision(run),
-        undo(run),
-        P(message, role="alert", cls="error", id="refused") if message else None,
-        *cards,
-        id="chain",
-    )
+    return Section(revision(run), undo(run), failure(message, id="refused"), *cards, id="chain")
 
 
 def revision(run: Run, oob: bool = False) -> FT:
     """Return the hidden field with the revision that the page shows."""
-    return Input(type="hidden", id="rev", name="rev", value=str(run.rev), **({"hx_swap_oob": "true"} if oob else {}))
+    return Input(type="hidden", id="rev", name="rev", value=str(run.rev), hx_swap_oob="true" if oob else None)
 
 
 def undo(run: Run, oob: bool = False) -> FT:
     """Return the line that offers to take a revert back."""
-    act = run.engine.undoable(run.id) or ""
-    offer = act.startswith("revert") and not run.record.get("finalized")
-    inside = (Span("Went back. Later answers are kept."), _act(run, "undo", "Undo", cls="quiet")) if offer else ()
-    return Div(*inside, id="undo", cls="note" if offer else "", **({"hx_swap_oob": "true"} if oob else {}))
+    offer = (run.engine.undoable(run.id) or "").startswith("revert") and not run.record.get("finalized")
+    back = button(address(run.flow, run.id, "undo"), "Undo", cls="quiet")
+    inside = (Span("Went back. Later answers are kept."), back) if offer else ()
+    return Div(*inside, id="undo", cls="note" if offer else "", hx_swap_oob="true" if oob else None)
 
 
 def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False) -> FT:
@@ -307,23 +265,29 @@ def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False
         Label(flow.id_label, _for="run-id"),
         Div(
             Input(
-                name="id", id="run-id", value=id, required=True, maxlength=str(rec.MAX_ID), autocomplete="off", spellcheck="false",
+                name="id", id="run-id", value=id[:600], required=True, maxlength=str(rec.MAX_ID), autocomplete="off", spellcheck="false",
                 autofocus=not id or missing, aria_describedby="id-hint", aria_invalid="true" if error else None,
             ),
             Button("Begin" if missing or not id else "Open", type="submit"),
             cls="joined",
         ),
-        P(error, role="alert", cls="error") if error else None,
+        failure(error),
         Small(f"There is no run “{id}” yet. Begin it?" if missing else flow.id_hint, id="id-hint", cls="hint"),
-        action=f"/{flow.name}/open", method="post", cls="card id", enctype="application/x-www-form-urlencoded",
+        action=f"/{flow.name}/open", method="post", cls="card id", enctype=URLENCODED,
     )  # fmt: skip
+
+
+def damaged(flow: Workflow, id: str, error: PipulateError) -> FT:
+    """Return the card of a run whose record cannot be shown."""
+    mend = Form(Button("Restore the last good state", type="submit"), action=address(flow, id, "repair"), method="post")
+    return Div(failure(error), mend if isinstance(error, Corrupt) else None, cls="card")
 
 
 def run_state(flow: Workflow | None, data: str) -> str:
     """Say in a few words how far a stored run is."""
     try:
         record = rec.loads(data)
-    except Exception:
+    except Corrupt:
         return "damaged"
     if flow is None:
         return f"{len(rec.step_ids(record))} steps"
@@ -334,38 +298,37 @@ def run_state(flow: Workflow | None, data: str) -> str:
 
 
 def run_list(
-    rows: Sequence[dict[str, Any]], flows: dict[str, Workflow], show_workflow: bool = False, empty: str = ""
+    rows: Sequence[dict[str, Any]], flows: dict[str, Workflow], show_workflow: bool = False, empty: str = "No runs yet."
 ) -> FT:
     """Return runs as a list: ID, state, when, delete."""
-    return Ul(
-        *[run_row(row, flows.get(row["workflow"]), show_workflow) for row in rows],
-        Li(empty or "No runs yet.", cls="empty") if not rows else None,
-        id="run-list", cls="runs",
-    )  # fmt: skip
+    items = [run_row(row, flows.get(row["workflow"]), show_workflow) for row in rows]
+    return Ul(*items or [Li(empty, cls="empty")], id="run-list", cls="runs")
 
 
 def run_row(row: dict[str, Any], flow: Workflow | None, show_workflow: bool = False) -> FT:
     """Return one run of a list."""
-    query = urlencode({"id": row["id"]})
+    name, query = row["workflow"], urlencode({"id": row["id"]})
+    about = Small(f"{name} · " if show_workflow else "", run_state(flow, row["data"]), " · ", ago(row["updated"]))
     return Li(
-        A(Strong(row["id"]), Small((f"{row['workflow']} · " if show_workflow else "") + run_state(flow, row["data"]), " · ", ago(row["updated"])),
-          href=f"/{row['workflow']}?{query}"),
-        Button("Delete", cls="quiet", aria_label=f"Delete run {row['id']}", hx_post=f"/{row['workflow']}/delete?{query}", hx_target="closest li",
-               hx_swap="outerHTML", hx_vals='{"list": "all"}' if show_workflow else "{}"),
+        A(Strong(row["id"]), about, href=f"/{name}?{query}"),
+        Button("Delete", cls="quiet", aria_label=f"Delete run {row['id']}", hx_post=f"/{name}/delete?{query}", hx_target="closest li",
+               hx_swap="outerHTML"),
     )  # fmt: skip
 
 
-def recent(engine: Pipulate, flow: Workflow, search: str = "") -> FT:
+def run_search(address: str, value: str = "") -> FT:
+    """Return the field that searches the list of runs as one types."""
+    return Input(
+        type="search", name="q", value=value, placeholder="Search by ID", aria_label="Search runs by ID", hx_get=address,
+        hx_trigger="input changed delay:150ms, search", hx_target="#run-list", hx_swap="outerHTML",
+    )  # fmt: skip
+
+
+def recent(engine: Pipulate, flow: Workflow) -> FT:
     """Return the search field and the list of the workflow's newest runs."""
-    return Section(
-        H2("Recent runs", id="recent-title"),
-        Input(
-            type="search", name="q", value=search, placeholder="Search by ID", aria_label="Search runs by ID",
-            hx_get=f"/{flow.name}/runs", hx_trigger="input changed delay:150ms, search", hx_target="#run-list", hx_swap="outerHTML",
-        ),
-        run_list(engine.runs(search), {flow.name: flow}),
-        cls="recent", aria_labelledby="recent-title",
-    )  # fmt: skip
+    runs = run_list(engine.runs(), {flow.name: flow})
+    title = H2("Recent runs", id="recent-title")
+    return Section(title, run_search(f"/{flow.name}/runs"), runs, cls="recent", aria_labelledby="recent-title")
 
 
 def ago(time: str | None) -> str:
@@ -398,7 +361,7 @@ def shell(content: Any, request: Any) -> tuple[Any, ...]:
     state, path = request.app.state, request.url.path
     groups = [("Workflows", [(f.title, f"/{f.name}") for f in state.found.values()]), *state.menu.items()]
     menu = [
-        Section(Small(group, id=f"menu-{group.lower()}"), Ul(*[Li(_link(t, h, path)) for t, h in items], aria_labelledby=f"menu-{group.lower()}"))
+        Section(Small(group, id=f"menu-{group.lower()}"), Ul(*[Li(_link(title, href, path)) for title, href in items], aria_labelledby=f"menu-{group.lower()}"))
         for group, items in groups if items
     ]  # fmt: skip
     return (
@@ -433,8 +396,3 @@ def shell(content: Any, request: Any) -> tuple[Any, ...]:
 def _link(title: str, href: str, path: str) -> FT:
     here = path == href or path.startswith(f"{href}/")
     return A(title, href=quote(href, safe="/?=&"), aria_current="page" if here else None)
-
-
-def alert(text: str) -> FT:
-    """Return a message for the page's alert line."""
-    return P(text, cls="error")

@@ -253,17 +253,17 @@ async def accepted(run: Run, step: Step, values: forms.Values) -> Record:
     return values if rec.is_done({step.id: values}, step.id) else {**values, "answered": True}
 
 
-async def answer(run: Run, step: Step, inside: Any, submitted: Mapping[str, list[Any]], rev: int | None = None) -> None:
+async def answer(run: Run, step: Step, inside: Any, submitted: Mapping[str, list[Any]], rev: int | None = None) -> bool:
     """Answer the open step with what was submitted to the form `inside` of its card; `run` is then as stored.
 
-    A double submit changes nothing.  Raises Invalid, Stale when another step is open or `rev` is an older revision,
-    and whatever `accept` raises.
+    Returns False for a double submit, which changes nothing.  Raises Invalid, Stale when another step is open or
+    `rev` is an older revision, and whatever `accept` raises.
     """
     values = forms.read(forms.fields(inside), submitted)
     if run.open_index != step.number - 1:
         stored = {key: value for key, value in run.fields(step.key).items() if key != "answered"}
         if stored == values and step.id in run.record and not run.record.get("finalized"):
-            return
+            return False
         raise Stale(
             f"“{step.label}” is {'already answered' if run.open_index >= step.number else 'not reached yet'}; nothing was "
             "changed. This page was probably open in another tab. Below is how the run stands now."
@@ -272,6 +272,7 @@ async def answer(run: Run, step: Step, inside: Any, submitted: Mapping[str, list
     run.record, run.rev = await asyncio.to_thread(
         run.engine.change, run.id, f"set {step.id}", lambda record: {**record, step.id: data}, rev=rev
     )
+    return True
 
 
 _nonce: contextvars.ContextVar[str] = contextvars.ContextVar("nonce", default="")

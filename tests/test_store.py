@@ -17,7 +17,7 @@ import pytest
 from pipulate import store as stores
 from pipulate.apps.care import put_back as restore
 from pipulate.errors import Corrupt, InUse, NotSaved, PipulateError, Unknown
-from pipulate.store import KEEP_BACKUPS, SCHEMA, Lock, Store, connect, serving
+from pipulate.store import KEEP_BACKUPS, SCHEMA, Lock, Store, Table, connect, serving
 from tests.engine_child import Child, hold_database, hold_lock, open_store, serve
 from tests.faulty_disk import Disk
 
@@ -176,10 +176,12 @@ def test_the_tables_of_the_minidataapi_join_too(store: Store) -> None:
 
 def test_profiles_by_their_older_name(store: Store) -> None:
     """`client` is the table of profiles, with all that the MiniDataAPI can do; in SQL it is a view."""
-    clients = store.table("client")
+    clients = Table(store, "client")
     row = clients.insert(name="Camelot", menu_name="C")
     clients.update(id=row["id"], code="GB")
-    assert store.table("profile")[row["id"]]["code"] == "GB"
+    assert store.table("profile")[row["id"]]["code"] == clients[row["id"]]["code"] == "GB" and row["id"] in clients
+    with ThreadPoolExecutor(1) as pool:  # over a connection of its own
+        assert [client["name"] for client in pool.submit(clients).result()] == ["Default profile", "Camelot"]
     assert [row["name"] for row in store.read("SELECT name FROM client ORDER BY id")] == ["Default profile", "Camelot"]
     clients.delete(row["id"])
     mine = store.table("task")

@@ -534,9 +534,9 @@ async def test_an_answer_is_read_shaped_and_stored(engine: Pipulate) -> None:
     )
     name, age = flow.steps
     run = flow.load(engine.store, " arthur ", Settings())
-    await answer(run, name, Input(name="name"), {"name": [""]}, run.rev)
+    assert await answer(run, name, Input(name="name"), {"name": [""]}, run.rev)
     assert run.record["step_01"] == {"name": "", "answered": True} and engine.load("arthur") == (run.record, run.rev)
-    await answer(run, name, Input(name="name"), {"name": [""]}, 0)
+    assert not await answer(run, name, Input(name="name"), {"name": [""]}, 0)
     with pytest.raises(Stale, match="already answered"):
         await answer(run, name, Input(name="name"), {"name": ["Robin"]})
     with pytest.raises(Stale, match="older than the run"):

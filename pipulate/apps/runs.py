@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pipulate.components import page, run_list
+from pipulate.components import page, run_list, run_search
 from pipulate.errors import Invalid, Unknown
 from pipulate.pipeline import Pipulate
 from pipulate.routes import fragment
@@ -46,8 +46,7 @@ def content(app: FastHTML, search: str = "", error: str = "") -> FT:
     store: Store = app.state.store
     flows = {name: flow for name, flow in app.state.found.items() if isinstance(flow, Workflow)}
     return Section(
-        Input(type="search", name="q", value=search, placeholder="Search by ID", aria_label="Search runs by ID", hx_get="/runs/list",
-              hx_trigger="input changed delay:150ms, search", hx_target="#run-list", hx_swap="outerHTML"),
+        run_search("/runs/list", search),
         run_list(Pipulate(store).runs(search, limit=200), flows, show_workflow=True, empty="No runs yet. Begin one in a workflow."),
         Div(
             A("Export all", href="/runs/export", role="button", cls="quiet", download="runs.jsonl"),
