@@ -64,7 +64,9 @@ def main(argv: Sequence[str], settings: Settings) -> int:
         summary = outofcore.report(place, out, _tell())
         print(json.dumps(summary, indent=1) if args.json else _large(summary, out))
         return 0
-    made = report.analyse(edges.load(place), deep=act == "report", only_good=args.only_good, progress=_tell())
+    graph = edges.load(place)
+    deep = act == "report" and graph.m <= report.DEEP
+    made = report.analyse(graph, deep=deep, only_good=args.only_good, progress=_tell())
     if act == "report" or args.out:
         report.write(made, out)
     if args.json:

@@ -122,7 +122,7 @@ _MEANING = {"id": "number of the page"} | report.COLUMNS
 def prepare(folder: Path) -> None:
     """Write `query.db` from the graph in `folder` and its measures.  Raises GraphMissing when there is no graph."""
     graph = edges.load(folder)
-    pages = report.analyse(graph, deep=graph.m < 3_000_000).pages
+    pages = report.analyse(graph, deep=graph.m <= report.DEEP).pages
     part = folder / f".{secrets.token_hex(4)}.part"
     try:
         connection = apsw.Connection(str(part))
