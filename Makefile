@@ -20,7 +20,13 @@ run: .venv/run.stamp ## start Pipulate in the browser (options: make run ARGS="-
 
 test: .venv/dev.stamp ## run all tests, with a real browser (one part: make test ARGS=tests/test_record.py)
 	@$(PY) -m tests.chromium > /dev/null
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+ifeq ($(ARGS),)
+# Two sessions: Playwright keeps an event loop running, in which no async test of the same process can start another.
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --ignore=tests/browser
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile tests/browser
+else
+	@$(PY) -m pytest $(ARGS)
+endif
 
 test-model: .venv/dev.stamp ## run the tests that need the real model's weights
 	@$(PY) -m pytest -m model $(ARGS)

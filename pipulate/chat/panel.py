@@ -69,6 +69,7 @@ from pipulate.workflow import Run, Workflow
 PAINT = 0.06  #: seconds between two renderings of an answer that streams
 FRESH = 15.0  #: seconds for which a list of models is believed
 ROUNDS = 4  #: of native tool calls in one answer
+LONGEST = 700  #: tokens of a small model's answer
 SMALL = "qwen-0.5b"
 NO_MODEL = "No model answers yet. Get a small one below, start Ollama, or name a server in Settings. Commands work all the same: /help"
 
@@ -266,7 +267,8 @@ class Panel:
         beginning = prompts.system(prompts.current(self.store), [text(row) for row in self.memory.pinned()])
         messages = await self.conversations.for_model(self.conversation, model, beginning, recalled, self.secrets())
         tools = [{"type": "function", "function": {"name": n, "description": f.__doc__, "parameters": schema(f)}} for n, f in TOOLS.items()]
-        ask: dict[str, Any] = {"tools": tools} if model.tools else {}
+        # A small model may ramble until its window is full.
+        ask: dict[str, Any] = {"tools": tools} if model.tools else {"max_tokens": LONGEST}
         for _ in range(ROUNDS):
             calls = await self.stream(model, messages, **ask)
             if not calls:

@@ -44,11 +44,11 @@ def test_the_browser_reaches_this_machine_only(page: Page) -> None:
         page.goto("http://example.com/")
 
 
-async def test_async_tests_run_beside_browser_tests(serve: Serve, free_port: int) -> None:
-    """An `async def` test in the same file talks to an app served on a port that it chose."""
-    async with httpx2.AsyncClient(base_url=serve(counter(), free_port)) as client:
+def test_an_app_is_served_on_the_port_it_chose(serve: Serve, free_port: int) -> None:
+    """A program that must be told its port gets one."""
+    with httpx2.Client(base_url=serve(counter(), free_port)) as client:
         assert client.base_url.port == free_port
-        assert (await client.post("/next", content=b"41")).text == "42"
+        assert client.post("/next", content=b"41").text == "42"
 
 
 def test_an_app_that_cannot_start_says_so(serve: Serve) -> None:

@@ -91,7 +91,7 @@ def test_a_tool_changes_nothing_without_a_yes_and_can_be_undone(page: Page, star
 
 def test_commands_work_without_a_model(page: Page, start):
     """The panel says that there is none and how to get one; slash commands act all the same."""
-    url, app = start(None)
+    url, _ = start(None)
     page.goto(f"{url}/introduction")
     expect(page.locator("#chat-state")).to_contain_text("No model yet")
     expect(page.get_by_role("button", name="Get a small model, 491 MB")).to_be_visible()
