@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipulate.app import chat_with_llm, chatq, create_app
+    from pipulate.app import create_app
+    from pipulate.chat.voice import chat_with_llm, chatq
     from pipulate.errors import Invalid, PipulateError
     from pipulate.pipeline import Pipulate
     from pipulate.settings import Settings
@@ -21,7 +22,7 @@ __all__ = [
 
 _HOMES = {
     "Invalid": "errors", "Job": "workflow", "Pipulate": "pipeline", "PipulateError": "errors", "Run": "workflow",
-    "Settings": "settings", "Workflow": "workflow", "chat_with_llm": "app", "chatq": "app", "create_app": "app",
+    "Settings": "settings", "Workflow": "workflow", "chat_with_llm": "chat.voice", "chatq": "chat.voice", "create_app": "app",
 }  # fmt: skip
 
 

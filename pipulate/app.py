@@ -20,7 +20,9 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pipulate import components, discovery
+from pipulate import apps, components, discovery
+from pipulate.apps.shell import HEAD, shell
+from pipulate.chat.voice import Silent, chat_with_llm, chatq, voice
 from pipulate.discovery import Broken
 from pipulate.errors import PipulateError, Unknown
 from pipulate.guard import Guard
@@ -29,20 +31,7 @@ from pipulate.pipeline import Pipulate
 from pipulate.routes import Pages, fragment
 from pipulate.settings import PACKAGE, Settings
 from pipulate.store import Store, Table, plainly
-from pipulate.workflow import Silent, Workflow, voice
-
-HTMX = (
-    '{"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true,"defaultSettleDelay":0,"historyCacheSize":0,'
-    '"refreshOnHistoryMiss":true,"scrollBehavior":"instant","responseHandling":[{"code":"204","swap":false},'
-    '{"code":"[23]..","swap":true},{"code":"409","swap":true},{"code":"422","swap":true},'
-    '{"code":"[45]..","swap":true,"error":true,"target":"#alert","swapOverride":"innerHTML"}]}'
-)
-HEAD = f"""<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="htmx-config" content='{HTMX}'><link rel="icon" href="/static/icon.svg">
-<link rel="stylesheet" href="/static/app.css">
-<script src="/static/vendor/htmx.min.js" defer></script><script src="/static/vendor/htmx-ws.min.js" defer></script>
-<script src="/static/chat.js" defer></script><script src="/static/app.js" defer blocking="render"></script>"""
-
+from pipulate.workflow import Workflow
 
 ORDER = ["link_graph", "explore_csv", "bridge", "petite", "poet", "work", "byhand"]  #: in the menu; others follow
 
@@ -85,7 +74,7 @@ def create_app(
 
     app = FastHTML(
         default_hdrs=False, canonical=False, surreal=False, htmx=False, sess_cls=None, secret_key=secrets.token_hex(),
-        title="Pipulate", hdrs=(NotStr(HEAD),), htmlkw=theme, body_wrap=components.shell, lifespan=lifespan,
+        title="Pipulate", hdrs=(NotStr(HEAD),), htmlkw=theme, body_wrap=shell, lifespan=lifespan,
         exception_handlers={
             400: _failed, 404: _failed, 405: _failed, 413: _failed, 500: _crashed,
             PipulateError: _refused, apsw.Error: _unsaved, OverflowError: _too_big,
@@ -99,9 +88,7 @@ def create_app(
     app.add_middleware(Voiced, state=state)
     app.add_middleware(Guard, hosts=settings.hosts)
     app.mount("/static", GZipMiddleware(_Static(directory=PACKAGE / "static"), minimum_size=1000))
-    from pipulate import apps
-
-    for part in apps.PARTS if parts is None else parts:
+    for part in apps.parts() if parts is None else parts:
         part(app)
     reader = Workflows(app)
     state.reload = reader.reload
@@ -165,18 +152,6 @@ class Workflows:
             if isinstance(item, Broken):
                 logger.warning("{} does not load:\n{}", item.path, item.traceback)
             state.found[item.name] = item
-
-
-async def chatq(text: str) -> None:
-    """Say `text` in the chat panel (for hand-written workflows)."""
-    await voice.get().say(text)
-
-
-async def chat_with_llm(model: str, messages: list[dict[str, str]]) -> AsyncIterator[str]:
-    """Stream a model's answer to `messages` (for hand-written workflows); `model` "" is whichever answers."""
-    several = "\n\n".join(f"{message.get('role', 'user')}: {message.get('content', '')}" for message in messages)
-    async for text in voice.get().ask(several if len(messages) > 1 else messages[0]["content"]):
-        yield text
 
 
 async def _daily(store: Store) -> None:

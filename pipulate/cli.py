@@ -57,6 +57,7 @@ DELEGATED = [
     ("runs", "pipulate.apps.runs:main", "list, show, delete, export or import runs"),
     ("model", "pipulate.chat.cli:model", "get, list or remove weights of the embedded model"),
     ("soul", "pipulate.chat.cli:soul_file", "export or import the model's portable memory"),
+    ("mcp", "pipulate.chat.mcp:main", "print how other programs' agents connect"),
     ("graph", "pipulate.graph.cli:main", "analyse CSVs of links from any source"),
     ("botify-simulator", "pipulate.botify.simulator:main", "serve the simulator of Botify's API alone"),
     ("backup", "pipulate.apps.care:backup", "write a consistent copy of the database"),
@@ -221,9 +222,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 async def _headless(flow: Any, id: str, given: dict[str, list[str]], store: Any, settings: Settings) -> int:
     from pipulate import forms
     from pipulate import record as rec
+    from pipulate.chat.voice import voice
     from pipulate.jobs import Jobs
     from pipulate.pipeline import Pipulate
-    from pipulate.workflow import Run, call, voice
+    from pipulate.workflow import Run, call
 
     engine, terminal = Pipulate(store, flow.name), Terminal()
     voice.set(terminal)

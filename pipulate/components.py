@@ -1,13 +1,11 @@
-"""Cards, chain, run list, shell: functions that return HTML, and nothing else.
+"""Cards and the chain that they make: functions that return HTML, and nothing else.
 
 CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then flat sibling cards #card1, #card2, …
         up to the first open one, or #result.  A submit answers with its done card and the next card together,
         so a step is one round trip; revert, undo and locking answer with the whole chain.
-SHELL   menu at the left, main column, chat panel at the right; the same around every page.
 """
 
 import traceback
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -18,20 +16,15 @@ from fasthtml.common import (
     H2,
     A,
     Article,
-    Aside,
     Button,
     Code,
     Details,
-    Dialog,
     Div,
     Footer,
     Form,
     Header,
     Input,
     Label,
-    Li,
-    Main,
-    Nav,
     NotStr,
     P,
     Pre,
@@ -39,17 +32,16 @@ from fasthtml.common import (
     Section,
     Small,
     Span,
-    Strong,
     Summary,
     Title,
-    Ul,
+    to_xml,
 )  # fmt: skip
+from starlette.responses import HTMLResponse, Response
 
 from pipulate import forms
 from pipulate import record as rec
 from pipulate.errors import Corrupt, Invalid, PipulateError
 from pipulate.jobs import Jobs
-from pipulate.pipeline import Pipulate
 from pipulate.workflow import Run, Step, Workflow, call
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -58,6 +50,12 @@ URLENCODED = "application/x-www-form-urlencoded"
 def address(flow: Workflow, id: str, tail: str = "") -> str:
     """Return the address of a run's page or act: /bridge/card3?id=arthur."""
     return f"/{flow.name}{'/' if tail else ''}{tail}?{urlencode({'id': id})}"
+
+
+def fragment(*parts: Any, status: int = 200, **headers: Any) -> Response:
+    """Return components as an HTML fragment; `hx_retarget="#x"` becomes the HX-Retarget header."""
+    named = {key.replace("_", "-"): str(value) for key, value in headers.items()}
+    return HTMLResponse(to_xml(tuple(part for part in parts if part is not None), indent=False), status, named)
 
 
 def posting(url: str, target: str, **more: str) -> dict[str, str]:
@@ -231,7 +229,7 @@ async def _result(run: Run) -> FT:
     )  # fmt: skip
 
 
-# -------------------------------------------------------------------- chain and runs
+# -------------------------------------------------------------------- chain and page
 
 
 async def chain(run: Run, jobs: Jobs, message: str = "", typed: forms.Values | None = None, at: int = 0) -> FT:
@@ -283,54 +281,6 @@ def damaged(flow: Workflow, id: str, error: PipulateError) -> FT:
     return Div(failure(error), mend if isinstance(error, Corrupt) else None, cls="card")
 
 
-def run_state(flow: Workflow | None, data: str) -> str:
-    """Say in a few words how far a stored run is."""
-    try:
-        record = rec.loads(data)
-    except Corrupt:
-        return "damaged"
-    if flow is None:
-        return f"{len(rec.step_ids(record))} steps"
-    if record.get("finalized"):
-        return "finalized"
-    index = rec.first_open(record, flow.tuples)
-    return "complete" if index >= len(flow.steps) else f"{index} of {len(flow.steps)} · next: {flow.steps[index].label}"
-
-
-def run_list(
-    rows: Sequence[dict[str, Any]], flows: dict[str, Workflow], show_workflow: bool = False, empty: str = "No runs yet."
-) -> FT:
-    """Return runs as a list: ID, state, when, delete."""
-    items = [run_row(row, flows.get(row["workflow"]), show_workflow) for row in rows]
-    return Ul(*items or [Li(empty, cls="empty")], id="run-list", cls="runs")
-
-
-def run_row(row: dict[str, Any], flow: Workflow | None, show_workflow: bool = False) -> FT:
-    """Return one run of a list."""
-    name, query = row["workflow"], urlencode({"id": row["id"]})
-    about = Small(f"{name} · " if show_workflow else "", run_state(flow, row["data"]), " · ", ago(row["updated"]))
-    return Li(
-        A(Strong(row["id"]), about, href=f"/{name}?{query}"),
-        Button("Delete", cls="quiet", aria_label=f"Delete run {row['id']}", hx_post=f"/{name}/delete?{query}", hx_target="closest li",
-               hx_swap="outerHTML"),
-    )  # fmt: skip
-
-
-def run_search(address: str, value: str = "") -> FT:
-    """Return the field that searches the list of runs as one types."""
-    return Input(
-        type="search", name="q", value=value, placeholder="Search by ID", aria_label="Search runs by ID", hx_get=address,
-        hx_trigger="input changed delay:150ms, search", hx_target="#run-list", hx_swap="outerHTML",
-    )  # fmt: skip
-
-
-def recent(engine: Pipulate, flow: Workflow) -> FT:
-    """Return the search field and the list of the workflow's newest runs."""
-    runs = run_list(engine.runs(), {flow.name: flow})
-    title = H2("Recent runs", id="recent-title")
-    return Section(title, run_search(f"/{flow.name}/runs"), runs, cls="recent", aria_labelledby="recent-title")
-
-
 def ago(time: str | None) -> str:
     """Say how long ago a UTC time was: "5 minutes ago"."""
     try:
@@ -344,55 +294,7 @@ def ago(time: str | None) -> str:
     return "just now"
 
 
-# -------------------------------------------------------------------- shell
-
-
 def page(request: Any, title: str, *content: Any, about: str = "", wide: bool = False) -> tuple[FT, ...]:
     """Return a page for the shell; `about` is what the model is told when the user opens it."""
     request.app.state.about[request.url.path] = (title, about)
     return Title(f"{title} · Pipulate"), Div(H1(title), *content, cls="wide" if wide else "page")
-
-
-def shell(content: Any, request: Any) -> tuple[Any, ...]:
-    """Return the body around a page's content (FastHTML's `body_wrap`)."""
-    for part in content:
-        if getattr(part, "tag", "") == "main":  # FastHTML's Titled brings one of its own
-            part.tag, part.attrs["class"] = "div", "page"
-    state, path = request.app.state, request.url.path
-    groups = [("Workflows", [(f.title, f"/{f.name}") for f in state.found.values()]), *state.menu.items()]
-    menu = [
-        Section(Small(group, id=f"menu-{group.lower()}"), Ul(*[Li(_link(title, href, path)) for title, href in items], aria_labelledby=f"menu-{group.lower()}"))
-        for group, items in groups if items
-    ]  # fmt: skip
-    return (
-        A("Skip to content", href="#main", cls="skip"),
-        Header(
-            Button("☰", cls="quiet", data_toggle="menu", aria_label="Menu", aria_expanded="false", aria_controls="menu"),
-            A("Pipulate", href="/", cls="brand"),
-            Button("Chat", cls="quiet", data_toggle="chat", aria_label="Chat", aria_expanded="false", aria_controls="chat"),
-            cls="topbar",
-        ),
-        Nav(
-            A("Pipulate", href="/", cls="brand"),
-            Button(Span("Find anything"), Small("Ctrl K"), cls="quiet find", data_find="1"),
-            state.profile_switcher(request) if state.profile_switcher else None,
-            *menu,
-            id="menu", aria_label="Main",
-        ),
-        Main(content, id="main", tabindex="-1"),
-        state.chat_panel(request) if state.chat_panel else Aside(P("No model yet.", cls="hint"), id="chat", aria_label="Chat"),
-        Dialog(
-            Input(type="search", name="q", placeholder="Find a page, run, task, profile…", aria_label="Find", autocomplete="off",
-                  hx_get="/find", hx_trigger="input changed delay:100ms, focus once", hx_target="#found", hx_swap="innerHTML"),
-            Ul(id="found", aria_live="polite"),
-            id="finder", aria_label="Find anything",
-        ),
-        P(id="announce", role="status", cls="sr"),
-        Div(id="alert", role="alert"),
-        P("The server does not answer. Reconnecting… What you typed is kept.", id="offline", role="status", hidden=True),
-    )  # fmt: skip
-
-
-def _link(title: str, href: str, path: str) -> FT:
-    here = path == href or path.startswith(f"{href}/")
-    return A(title, href=quote(href, safe="/?=&"), aria_current="page" if here else None)

@@ -16,12 +16,13 @@ from typing import Any
 from loguru import logger
 
 from pipulate import record as rec
+from pipulate.chat.voice import Silent, Voice, voice
 from pipulate.errors import PipulateError, Refused, Unsure
 from pipulate.pipeline import Pipulate
 from pipulate.record import Record
 from pipulate.settings import Settings
 from pipulate.store import Lock, Store, now
-from pipulate.workflow import Job, Run, Silent, Step, Voice, Workflow, call, voice
+from pipulate.workflow import Job, Run, Step, Workflow, call
 
 Key = tuple[str, str, str]  #: workflow, run ID, step id
 

@@ -167,9 +167,9 @@ class Pipulate:
             if self.row(id):
                 return self.load(id)[0]
             at = now()
-            return self._insert(id, "begin", {**(initial or {}), "created": at, "updated": at}, profile_id)
+            return self.insert(id, "begin", {**(initial or {}), "created": at, "updated": at}, profile_id)
 
-    def _insert(self, id: str, act: str, record: Record, profile: int | None) -> Record:
+    def insert(self, id: str, act: str, record: Record, profile: int | None = None) -> Record:
         """Add the row of a run that has none.  Revisions go on, and outward acts stay known, if it had one before."""
         acts = self.history(id)
         record = rec.restore(record, {"once": {**record.get("once", {}), **_last_good(acts).get("once", {})}})
@@ -262,7 +262,7 @@ class Pipulate:
             acts = self.history(id)
             if not acts or acts[-1]["act"] != "delete":
                 raise Unknown(f"There is no deleted run {id!r} to bring back.")
-            return self._insert(id, "undelete", _last_good(acts), acts[-1]["profile_id"])
+            return self.insert(id, "undelete", _last_good(acts), acts[-1]["profile_id"])
 
     def repair(self, id: str) -> Record:
         """Replace a damaged record by its last good state in history; a sound one is left as it is."""
@@ -276,28 +276,6 @@ class Pipulate:
             self._quarantine(row)
             self._write(id, good, row["rev"] + 1, "repair")
         return good
-
-    def export(self, id: str) -> dict[str, Any]:
-        """Return the run as one JSON object for `import_run`."""
-        record, rev = self.load(id)
-        return {"pipulate": 1, "workflow": self.workflow, "id": rec.normalise_id(id), "rev": rev, "record": record}
-
-    def import_run(self, data: Any) -> str:
-        """Store an exported run under its own ID and return that; refuses to overwrite a different one."""
-        if not (
-            isinstance(data, dict) and data.get("pipulate", 1) == 1 and isinstance(data.get("id"), str)
-            and isinstance(data.get("record"), dict) and (data.get("workflow") or self.workflow)
-        ):  # fmt: skip
-            raise Invalid('This is not an exported run: expected {"workflow": ..., "id": ..., "record": {...}}.')
-        id, engine = rec.normalise_id(data["id"]), self.for_workflow(str(data.get("workflow") or self.workflow))
-        record = rec.loads(rec.dumps(data["record"]))
-        with self.store.transaction():
-            if row := engine.row(id):
-                if rec.loads(row["data"]) == record:
-                    return id
-                raise Invalid(f"A different run {id!r} exists already. Delete it first, or change the ID in the file.")
-            engine._insert(id, "import", record, None)
-        return id
 
     def _quarantine(self, row: dict[str, Any]) -> None:
         self.store.write(

@@ -17,15 +17,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-from fasthtml.common import A, Details, Div, Li, P, Pre, Summary, to_xml
+from fasthtml.common import A, Details, Div, Li, P, Pre, Summary
 from loguru import logger
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from pipulate import components, forms
 from pipulate import record as rec
+from pipulate.apps.runs import recent, run_list, run_row
+from pipulate.components import fragment as fragment
 from pipulate.discovery import Broken
 from pipulate.errors import Corrupt, Incompatible, Invalid, OutOfOrder, PipulateError, Refused, Unknown
 from pipulate.jobs import Jobs
@@ -34,12 +36,6 @@ from pipulate.store import Store
 from pipulate.workflow import Run, Step, Workflow, answer, call
 
 Answer = Any
-
-
-def fragment(*parts: Any, status: int = 200, **headers: Any) -> Response:
-    """Return components as an HTML fragment; `hx_retarget="#x"` becomes the HX-Retarget header."""
-    named = {key.replace("_", "-"): str(value) for key, value in headers.items()}
-    return HTMLResponse(to_xml(tuple(part for part in parts if part is not None), indent=False), status, named)
 
 
 class Pages:
@@ -94,15 +90,15 @@ class Pages:
         except (Corrupt, Incompatible) as error:
             card = Div(components.id_card(flow, id), components.damaged(flow, id, error))
         lead = P(flow.about.split("\n\n")[0].replace("\n", " "), cls="lead")
-        recent = await asyncio.to_thread(components.recent, Pipulate(self.store, flow.name), flow)
-        return components.page(request, flow.title, lead, card, recent, about=flow.about)
+        runs = await asyncio.to_thread(recent, Pipulate(self.store, flow.name), flow)
+        return components.page(request, flow.title, lead, card, runs, about=flow.about)
 
     async def runs(self, request: Request) -> Answer:
         """The list of recent runs, searched."""
         flow = self.found(request)
         rows = await asyncio.to_thread(Pipulate(self.store, flow.name).runs, request.query_params.get("q", ""))
         known = {flow.name: flow} if isinstance(flow, Workflow) else {}
-        return fragment(components.run_list(rows, known, empty="No run has that in its ID."))
+        return fragment(run_list(rows, known, empty="No run has that in its ID."))
 
     async def progress(self, request: Request) -> Answer:
         """A working card's progress; when the job has ended, the cards that follow from it."""
@@ -169,7 +165,7 @@ class Pages:
                 return fragment(Li(P(f"Deleted “{id}”."), undo, cls="note"))
             case "undelete":
                 await asyncio.to_thread(engine.undelete, id)
-                return fragment(components.run_row(engine.row(id) or {}, flow))
+                return fragment(run_row(engine.row(id) or {}, flow))
             case _:
                 raise HTTPException(404)
         return await self._chain(self.run(flow, id), tail="")

@@ -29,11 +29,12 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from pipulate import forms
 from pipulate import record as rec
-from pipulate.errors import Incompatible, PipulateError, Stale, Unknown, Unsure
+from pipulate.chat.voice import voice
+from pipulate.errors import Incompatible, PipulateError, Stale, Unsure
 from pipulate.pipeline import Pipulate
 from pipulate.record import Record
 from pipulate.settings import Settings
@@ -160,30 +161,6 @@ class Workflow:
         """Return the run as it is stored now; raises what `open` does."""
         engine = Pipulate(store, self.name)
         return Run(self, engine, rec.normalise_id(id), *self.open(engine, id), settings)
-
-
-class Voice(Protocol):
-    """What a run can say and ask: the chat panel in the browser, the terminal in headless runs."""
-
-    async def say(self, text: str) -> None: ...
-
-    def ask(self, prompt: str) -> AsyncIterator[str]: ...
-
-
-class Silent:
-    """The voice where nobody listens and no model answers."""
-
-    async def say(self, text: str) -> None:
-        """Say nothing."""
-
-    async def ask(self, prompt: str) -> AsyncIterator[str]:
-        """Refuse kindly."""
-        raise Unknown("No model answers yet. Get one in the chat panel, or write the text yourself.")
-        yield ""
-
-
-#: The voice of the app that serves the present request or job; set by `app` and `jobs`.
-voice: contextvars.ContextVar[Voice] = contextvars.ContextVar("voice", default=Silent())  # noqa: B039
 
 
 @dataclass(eq=False)

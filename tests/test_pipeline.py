@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fasthtml.common import to_xml
 
+from pipulate.apps.runs import export, import_run
 from pipulate.errors import Corrupt, Finalized, Invalid, OutOfOrder, Stale, Unknown
 from pipulate.pipeline import Pipulate
 from pipulate.store import Store
@@ -423,28 +424,28 @@ def test_a_run_begun_again_repeats_no_outward_act(engine: Pipulate) -> None:
 def test_export_and_import(engine: Pipulate, tmp_path: Path) -> None:
     """An exported run, through a JSON file, is the same run in another data folder."""
     answered(engine).checkpoint("arthur", lambda record: {**record, "once": ACT})
-    file = json.dumps(engine.export("arthur"))
+    file = json.dumps(export(engine, "arthur"))
     other = Pipulate.open(tmp_path / "other")
-    assert other.import_run(json.loads(file)) == "arthur"
+    assert import_run(other, json.loads(file)) == "arthur"
     there = other.for_workflow("bridge")
     assert there.get_state("arthur") == engine.get_state("arthur")
-    assert other.import_run(json.loads(file)) == "arthur" and len(there.history("arthur")) == 1
+    assert import_run(other, json.loads(file)) == "arthur" and len(there.history("arthur")) == 1
     with pytest.raises(OutOfOrder):
         there.undo("arthur")
     there.set_step_data("arthur", "step_01", {"name": "Galahad"})
     with pytest.raises(Invalid, match=r"different run .*Delete it first"):
-        other.import_run(json.loads(file))
+        import_run(other, json.loads(file))
     other.store.close()
 
 
 def test_an_old_export_forgets_no_outward_act(engine: Pipulate) -> None:
     """An import over a deleted run keeps both sides' outward acts, the local result first."""
-    old = engine.export("arthur")
+    old = export(engine, "arthur")
     old["record"]["once"] = {"export:job:1": {"begun": "?"}, "export:job:2": {"begun": "?", "result": 2}}
     engine.checkpoint("arthur", lambda record: {**record, "once": ACT})
     engine.delete("arthur")
     before = engine.history("arthur")[-1]["rev"]
-    engine.import_run(old)
+    import_run(engine, old)
     assert engine.get_state("arthur")["once"] == {**ACT, "export:job:2": {"begun": "?", "result": 2}}
     assert rev(engine) == before + 1
 
@@ -461,21 +462,21 @@ def test_an_old_export_forgets_no_outward_act(engine: Pipulate) -> None:
 def test_what_is_no_exported_run(engine: Pipulate, data: Any) -> None:
     """Anything else than an exported run is refused in words."""
     with pytest.raises(Invalid):
-        engine.import_run(data)
+        import_run(engine, data)
     assert [row["id"] for row in engine.runs()] == ["arthur"]
 
 
 def test_an_import_needs_a_workflow(engine: Pipulate) -> None:
     """A run that names no workflow is refused by an engine that has none either, and taken by one that has."""
     with pytest.raises(Invalid):
-        engine.for_workflow("").import_run({"id": "x", "record": {}})
-    assert engine.import_run({"id": "x", "record": {}}) == "x" and engine.row("x")
+        import_run(engine.for_workflow(""), {"id": "x", "record": {}})
+    assert import_run(engine, {"id": "x", "record": {}}) == "x" and engine.row("x")
 
 
 def test_an_import_in_a_wrong_format(engine: Pipulate) -> None:
     """A record whose `once` or `was` is not of the format is refused before it can do harm."""
     with pytest.raises(Corrupt, match="once"):
-        engine.import_run({"id": "x", "record": {"once": [1]}})
+        import_run(engine, {"id": "x", "record": {"once": [1]}})
 
 
 # --- damage -----------------------------------------------------------------------------------------------------------

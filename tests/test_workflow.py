@@ -10,11 +10,13 @@ import pytest
 from fasthtml.common import Input, P
 
 from pipulate import record as rec
+from pipulate.apps.runs import import_run
+from pipulate.chat.voice import Silent, voice
 from pipulate.errors import Incompatible, Invalid, PipulateError, Stale, Unknown, Unsure
 from pipulate.pipeline import Pipulate
 from pipulate.settings import Settings
 from pipulate.store import Store
-from pipulate.workflow import Job, Run, Silent, Workflow, answer, call, voice
+from pipulate.workflow import Job, Run, Workflow, answer, call
 
 
 class Definite(PipulateError):
@@ -477,7 +479,7 @@ GOINGS_ON: dict[str, list[Callable[[Pipulate], Any]]] = {
     "begin anew": [lambda e: e.delete("arthur"), lambda e: e.initialize_if_missing("arthur")],
     "import": [
         lambda e: e.delete("arthur"),
-        lambda e: e.import_run({"id": "arthur", "workflow": "bridge", "record": {"step_01": {"name": "x"}}}),
+        lambda e: import_run(e, {"id": "arthur", "workflow": "bridge", "record": {"step_01": {"name": "x"}}}),
     ],
     "damage": [
         lambda e: e.store.write("UPDATE pipeline SET data = '{'"),

@@ -1,27 +1,29 @@
 """The pages that are not workflows.  Each module has `routes(app)`, which adds its routes and menu entries."""
 
 from collections.abc import Callable
+from importlib import import_module
 
 from fasthtml.common import FastHTML
 
-from pipulate.apps import connect, download, find, introduction, lan, memory, profiles, runs, settings, stream, tasks
-from pipulate.chat import panel
-from pipulate.chat import settings as model_settings
-from pipulate.graph import pages
-
-PARTS: tuple[Callable[[FastHTML], None], ...] = (
-    introduction.routes,
-    connect.routes,
-    download.routes,
-    pages.routes,
-    profiles.routes,
-    tasks.routes,
-    runs.routes,
-    stream.routes,
-    memory.routes,
-    settings.routes,
-    find.routes,
-    panel.routes,
-    model_settings.routes,
-    lan.routes,
+PARTS = (
+    "pipulate.apps.introduction",
+    "pipulate.apps.connect",
+    "pipulate.apps.download",
+    "pipulate.graph.pages",
+    "pipulate.apps.profiles",
+    "pipulate.apps.tasks",
+    "pipulate.apps.runs",
+    "pipulate.apps.stream",
+    "pipulate.apps.memory",
+    "pipulate.apps.settings",
+    "pipulate.apps.find",
+    "pipulate.chat.panel",
+    "pipulate.chat.settings",
+    "pipulate.chat.mcp",
+    "pipulate.apps.lan",
 )
+
+
+def parts() -> list[Callable[[FastHTML], None]]:
+    """Return the `routes` of every part, in the order of the menu; imported now, as the command line needs few of them."""
+    return [import_module(name).routes for name in PARTS]

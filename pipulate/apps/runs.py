@@ -8,15 +8,33 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from fasthtml.common import FT, A, Button, Details, Div, FastHTML, Form, Input, Label, P, Section, Summary
+from fasthtml.common import (
+    FT,
+    H2,
+    A,
+    Button,
+    Details,
+    Div,
+    FastHTML,
+    Form,
+    Input,
+    Label,
+    Li,
+    P,
+    Section,
+    Small,
+    Strong,
+    Summary,
+    Ul,
+)
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pipulate.components import page, run_list, run_search
-from pipulate.errors import Invalid, Unknown
+from pipulate import record as rec
+from pipulate.components import ago, fragment, page
+from pipulate.errors import Corrupt, Invalid, Unknown
 from pipulate.pipeline import Pipulate
-from pipulate.routes import fragment
 from pipulate.settings import Settings
 from pipulate.store import Store
 from pipulate.workflow import Workflow
@@ -24,10 +42,34 @@ from pipulate.workflow import Workflow
 ABOUT = "All runs of all workflows, newest first, of the chosen profile or of all. A run is opened by its ID, exported as JSON and imported again."
 
 
+def export(engine: Pipulate, id: str) -> dict[str, Any]:
+    """Return the run as one JSON object for `import_run`."""
+    record, rev = engine.load(id)
+    return {"pipulate": 1, "workflow": engine.workflow, "id": rec.normalise_id(id), "rev": rev, "record": record}
+
+
+def import_run(engine: Pipulate, data: Any) -> str:
+    """Store an exported run under its own ID and return that; refuses to overwrite a different one."""
+    if not (
+        isinstance(data, dict) and data.get("pipulate", 1) == 1 and isinstance(data.get("id"), str)
+        and isinstance(data.get("record"), dict) and (data.get("workflow") or engine.workflow)
+    ):  # fmt: skip
+        raise Invalid('This is not an exported run: expected {"workflow": ..., "id": ..., "record": {...}}.')
+    id, engine = rec.normalise_id(data["id"]), engine.for_workflow(str(data.get("workflow") or engine.workflow))
+    record = rec.loads(rec.dumps(data["record"]))
+    with engine.store.transaction():
+        if row := engine.row(id):
+            if rec.loads(row["data"]) == record:
+                return id
+            raise Invalid(f"A different run {id!r} exists already. Delete it first, or change the ID in the file.")
+        engine.insert(id, "import", record)
+    return id
+
+
 def import_lines(engine: Pipulate, text: str) -> list[str]:
     """Import exported runs, one JSON object in all or one a line; returns their IDs."""
     try:
-        return [engine.import_run(json.loads(text))]
+        return [import_run(engine, json.loads(text))]
     except ValueError:
         pass
     lines = [line for line in text.splitlines() if line.strip()]
@@ -38,7 +80,61 @@ def import_lines(engine: Pipulate, text: str) -> list[str]:
     if not runs:
         raise Invalid("The file is empty. Choose a file that was exported here.")
     with engine.store.transaction():
-        return [engine.import_run(run) for run in runs]
+        return [import_run(engine, run) for run in runs]
+
+
+# -------------------------------------------------------------------- lists of runs, here and on each workflow's page
+
+
+def run_state(flow: Workflow | None, data: str) -> str:
+    """Say in a few words how far a stored run is."""
+    try:
+        record = rec.loads(data)
+    except Corrupt:
+        return "damaged"
+    if flow is None:
+        return f"{len(rec.step_ids(record))} steps"
+    if record.get("finalized"):
+        return "finalized"
+    index = rec.first_open(record, flow.tuples)
+    return "complete" if index >= len(flow.steps) else f"{index} of {len(flow.steps)} · next: {flow.steps[index].label}"
+
+
+def run_list(
+    rows: Sequence[dict[str, Any]], flows: dict[str, Workflow], show_workflow: bool = False, empty: str = "No runs yet."
+) -> FT:
+    """Return runs as a list: ID, state, when, delete."""
+    items = [run_row(row, flows.get(row["workflow"]), show_workflow) for row in rows]
+    return Ul(*items or [Li(empty, cls="empty")], id="run-list", cls="runs")
+
+
+def run_row(row: dict[str, Any], flow: Workflow | None, show_workflow: bool = False) -> FT:
+    """Return one run of a list."""
+    name, query = row["workflow"], urlencode({"id": row["id"]})
+    about = Small(f"{name} · " if show_workflow else "", run_state(flow, row["data"]), " · ", ago(row["updated"]))
+    return Li(
+        A(Strong(row["id"]), about, href=f"/{name}?{query}"),
+        Button("Delete", cls="quiet", aria_label=f"Delete run {row['id']}", hx_post=f"/{name}/delete?{query}", hx_target="closest li",
+               hx_swap="outerHTML"),
+    )  # fmt: skip
+
+
+def run_search(address: str, value: str = "") -> FT:
+    """Return the field that searches the list of runs as one types."""
+    return Input(
+        type="search", name="q", value=value, placeholder="Search by ID", aria_label="Search runs by ID", hx_get=address,
+        hx_trigger="input changed delay:150ms, search", hx_target="#run-list", hx_swap="outerHTML",
+    )  # fmt: skip
+
+
+def recent(engine: Pipulate, flow: Workflow) -> FT:
+    """Return the search field and the list of the workflow's newest runs."""
+    runs = run_list(engine.runs(), {flow.name: flow})
+    title = H2("Recent runs", id="recent-title")
+    return Section(title, run_search(f"/{flow.name}/runs"), runs, cls="recent", aria_labelledby="recent-title")
+
+
+# -------------------------------------------------------------------- the page
 
 
 def content(app: FastHTML, search: str = "", error: str = "") -> FT:
@@ -86,7 +182,7 @@ def routes(app: FastHTML) -> None:
         rows = engine.runs(limit=100_000)
         if one.get("workflow"):
             rows = [row for row in rows if row["workflow"] == one["workflow"] and row["id"] == one.get("id")]
-        lines = [json.dumps(engine.for_workflow(row["workflow"]).export(row["id"]), ensure_ascii=False) for row in rows]
+        lines = [json.dumps(export(engine.for_workflow(row["workflow"]), row["id"]), ensure_ascii=False) for row in rows]
         return Response(
             "\n".join(lines) + "\n",
             media_type="application/jsonl",
@@ -123,7 +219,7 @@ def main(argv: Sequence[str], settings: Settings) -> int:
         if args.act == "list":
             for row in engine.runs(limit=100_000):
                 if args.json:
-                    print(json.dumps(engine.for_workflow(row["workflow"]).export(row["id"]), ensure_ascii=False))
+                    print(json.dumps(export(engine.for_workflow(row["workflow"]), row["id"]), ensure_ascii=False))
                 else:
                     print(f"{row['updated']}  {row['workflow']:<14} {row['id']}")
         elif args.act == "import":
@@ -132,7 +228,7 @@ def main(argv: Sequence[str], settings: Settings) -> int:
             print("\n".join(import_lines(engine, text)))
         elif args.act == "export" and not args.what:
             for row in engine.runs(limit=100_000):
-                print(json.dumps(engine.for_workflow(row["workflow"]).export(row["id"]), ensure_ascii=False))
+                print(json.dumps(export(engine.for_workflow(row["workflow"]), row["id"]), ensure_ascii=False))
         elif len(args.what) != 2:
             raise Invalid(f"`pipulate runs {args.act}` needs a workflow and a run ID.")
         elif args.act == "delete":
@@ -141,7 +237,7 @@ def main(argv: Sequence[str], settings: Settings) -> int:
         else:
             print(
                 json.dumps(
-                    engine.for_workflow(args.what[0]).export(args.what[1]),
+                    export(engine.for_workflow(args.what[0]), args.what[1]),
                     ensure_ascii=False,
                     indent=2 if args.act == "show" and not args.json else None,
                 )

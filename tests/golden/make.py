@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipulate import __version__
+from pipulate.apps.runs import export, import_run
 from pipulate.pipeline import Pipulate
 from pipulate.store import SCHEMA, Store
 
@@ -58,7 +59,7 @@ def happen(store: Store) -> None:
     run("damaged and repaired", 2)
     store.write("UPDATE pipeline SET data = '{\"step_01\"' WHERE id = 'damaged and repaired'")
     bridge.repair("damaged and repaired")
-    bridge.import_run({**bridge.export("done"), "id": "imported"})
+    import_run(bridge, {**export(bridge, "done"), "id": "imported"})
     Pipulate(store, "petite").initialize_if_missing("done", {"step_01": {"other": "workflow"}})
     store["pipeline_id"], store["profile_id"] = "done", 2
     store.write(
