@@ -70,7 +70,12 @@ def check(name: str, given: Mapping[str, Any]) -> dict[str, str]:
     """Return the arguments for the tool `name`; raises Unknown, or Invalid naming the argument."""
     if name not in TOOLS:
         raise Unknown(f"There is no tool {name!r}. There are: {', '.join(TOOLS)}.")
-    wanted = schema(TOOLS[name])
+    return checked(TOOLS[name], given)
+
+
+def checked(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the arguments for a tool's function; raises Invalid naming the argument."""
+    name, wanted = function.__name__, schema(function)
     for key in [*given, *wanted["required"]]:
         if key not in wanted["properties"]:
             raise Invalid(f"{name} has no argument {key!r}; it takes {', '.join(wanted['properties']) or 'none'}.", key)
