@@ -25,12 +25,12 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -42,6 +42,7 @@ from pipulate.graph.sources import Table
 FORMAT = 1
 MOST_PAGES = 2**31 - 1  # a page number takes 31 bits of a sort key
 _RESERVED = ("url", "listed")
+Read = TypeVar("Read")
 _NOTHING = ("", "null", "none", "nan", "n/a", "-")
 
 
@@ -275,18 +276,24 @@ def _read_links(
     follow, nofollow, rel = (
         sources.find(table.columns, names) for names in (sources.FOLLOW, sources.NOFOLLOW, sources.REL)
     )
-    numbered = pl.Categorical(pl.Categories.random())
-    keep_alive = pl.Series([], dtype=numbered)  # the numbering lives as long as a series that uses it
     types: dict[str, pl.DataType] = {c: pl.String() for c in (kind, follow, nofollow, rel) if c}
-    types |= {source: numbered, target: numbered}
     shape = [pl.col(source).to_physical().alias("source"), pl.col(target).to_physical().alias("target")]
     if kind:
         shape.append(pl.col(kind).eq_missing("Hyperlink").alias("hyperlink"))
     if follow or nofollow or rel:
         shape.append(_is_nofollow(follow, nofollow, rel).alias("nofollow"))
-    frame, mended = _collect(table, types, shape, scratch)
-    names = numbered.categories.to_series()
-    del keep_alive
+
+    def number(table: Table) -> tuple[pl.DataFrame, pl.Series]:
+        numbered = pl.Categorical(pl.Categories.random())
+        keep_alive = pl.Series([], dtype=numbered)  # the numbering lives as long as a series that uses it
+        scanned = sources.scan(table, types | {source: numbered, target: numbered})
+        frame = scanned.select(shape).collect(engine="streaming")
+        highest = frame.select(pl.max_horizontal(pl.col("source", "target").max())).item()
+        numbers = pl.Series(np.arange(0 if highest is None else highest + 1, dtype=np.uint32))
+        names = _valid(numbers.cat.to(keep_alive.dtype).cast(pl.String))
+        return frame, names
+
+    (frame, names), mended = _fast_or_patient(table, scratch, number)
     _check_length(names, path)
     blank = (pl.col("source").is_null() | pl.col("target").is_null()).alias("blank")
     empty = np.flatnonzero((names.str.strip_chars() == "").to_numpy())
@@ -336,21 +343,28 @@ def _is_nofollow(follow: str | None, nofollow: str | None, rel: str | None) -> p
     return said.fill_null(False)
 
 
-def _collect(
-    table: Table, types: dict[str, pl.DataType], shape: list[pl.Expr], scratch: Path
-) -> tuple[pl.DataFrame, int]:
-    """Read the columns the fast way, or else the patient one; return them and the rows that had to be left out."""
-    table, left_out = sources.mend(table, scratch) if table.odd else (table, 0)
-    try:
-        return sources.scan(table, types).select(shape).collect(engine="streaming"), left_out
-    except pl.exceptions.PolarsError as error:
-        if table.parquet or left_out:
-            raise GraphError(f"{table.name} cannot be read: {sources.first_line(error)}.") from error
+def _fast_or_patient(table: Table, scratch: Path, read: Callable[[Table], Read]) -> tuple[Read, int]:
+    """Read a table as it is, or else mended; return what was read and the rows that had to be left out."""
+    if not table.odd:
+        try:
+            return read(table), 0
+        except pl.exceptions.PolarsError as error:
+            if table.parquet:
+                raise GraphError(f"{table.name} cannot be read: {sources.first_line(error)}.") from error
     table, left_out = sources.mend(table, scratch)
     try:
-        return sources.scan(table, types).select(shape).collect(engine="streaming"), left_out
+        return read(table), left_out
     except pl.exceptions.PolarsError as error:
         raise GraphError(f"{table.name} cannot be read: {sources.first_line(error)}.") from error
+
+
+def _valid(text: pl.Series) -> pl.Series:
+    """Return the texts; raise a PolarsError when one is not UTF-8.
+
+    After a closing quote that is not the end of its cell, Polars takes the cell two bytes short: it may cut a letter.
+    """
+    text.cast(pl.Binary).cast(pl.String)
+    return text
 
 
 def _check_length(names: pl.Series, path: Path) -> None:
@@ -373,7 +387,12 @@ def _read_pages(path: Path, scratch: Path) -> tuple[pl.DataFrame, dict[str, Any]
             f"{table.name} has no column with the page's address; its columns are: {have}. Name it `url` or `id`."
         )
     columns = list(dict.fromkeys(table.columns))
-    frame, mended = _collect(table, dict.fromkeys(columns, pl.String()), [pl.col(c) for c in columns], scratch)
+
+    def collect(table: Table) -> pl.DataFrame:
+        frame = sources.scan(table, dict.fromkeys(columns, pl.String())).collect(engine="streaming")
+        return frame.select(_valid(series) for series in frame)
+
+    frame, mended = _fast_or_patient(table, scratch, collect)
     address = frame[column].str.strip_chars().alias("url")
     rest = (_typed(series).alias(_free_name(series.name)) for series in frame if series.name != column)
     frame = pl.DataFrame([address, *rest])

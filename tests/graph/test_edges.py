@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
 import random
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -70,6 +72,7 @@ READABLE = [
     ("rows without an end", 'source,target\n/a,/b\n/c\n,/d\n"",/e\n  ,/f\n\n', ONE),
     ("one column named", "source,goes to\n/a,/b\n", ONE),
     ("gzip", gzip.compress(b"source,target\n/a,/b\n"), ONE),
+    ("a quote that ends too early", 'source,target\n"/c"x/é,/b\n'.encode(), {("/cx/é", "/b")}),
     (
         "Screaming Frog's all inlinks: hyperlinks, by Destination, not Target",
         SCREAMING_FROG
@@ -309,9 +312,6 @@ addresses = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, 
 @given(st.lists(st.tuples(addresses, addresses), min_size=1, max_size=30))
 def test_any_addresses_come_back(links: list[tuple[str, str]]) -> None:
     """Whatever characters addresses have, the links read are the links written."""
-    import csv
-    import tempfile
-
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerows([("source", "target"), *links])
@@ -324,3 +324,21 @@ def test_quoted_line_breaks_at_size(tmp_path: Path) -> None:
     rows = "".join(frog("Hyperlink", f"/p{i}", f"/p{i * 7 % 5000}", anchor="two\nlines,\n\"\"x\"\"") for i in range(60_000))
     graph = build(tmp_path, SCREAMING_FROG + rows)
     assert named(graph) == {(f"/p{i}", f"/p{i * 7 % 5000}") for i in range(60_000)}
+
+
+pieces = [",", ";", "\t", '"', "\n", "\r", "a", "/b", "ä", "sep=;", "source,target", "source", "|", " ", "\ufeff"]
+raw = st.lists(
+    st.sampled_from([p.encode() for p in pieces] + [b"\0", b"\xff", b"\xe9", b"\x1f\x8b", b"PK\x03\x04", b"PAR1"]), max_size=40
+).map(b"".join)
+
+
+@settings(deadline=None, max_examples=60)
+@given(raw, st.one_of(st.none(), raw), st.booleans())
+def test_any_bytes_are_a_graph_or_an_error_of_ours(links: bytes, pages: bytes | None, header: bool) -> None:
+    """Whatever a file holds, it is read, or refused with a message; never a traceback, never a panic."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            graph = build(Path(folder), b"source,target\n" * header + links, pages)
+            assert graph.m >= 1 and all(url.strip() for url in graph.urls)
+        except GraphError as error:
+            assert str(error).startswith(("links.csv", "pages.csv"))
