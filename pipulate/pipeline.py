@@ -37,13 +37,12 @@ class Pipulate:
         """Return an engine for another workflow on the same store."""
         return Pipulate(self.store, workflow)
 
-    # ---------------------------------------------------------------- reading
+    # reading
 
     def row(self, id: str) -> dict[str, Any] | None:
         """Return the stored row (data as text, rev, created, updated, profile_id), or None."""
-        return self.store.one(
-            "SELECT * FROM pipeline WHERE workflow = ? AND id = ?", self.workflow, rec.normalise_id(id)
-        )
+        select = "SELECT * FROM pipeline WHERE workflow = ? AND id = ?"
+        return self.store.one(select, self.workflow, rec.normalise_id(id))
 
     def load(self, id: str) -> tuple[Record, int]:
         """Return (record, revision).  Raises Unknown; a damaged record is quarantined, and Corrupt says so."""
@@ -61,10 +60,9 @@ class Pipulate:
 
     def get_state(self, id: str) -> Record:
         """Return the run's record; {} when there is no such run."""
-        try:
+        with suppress(Unknown):
             return self.load(id)[0]
-        except Unknown:
-            return {}
+        return {}
 
     def get_step_data(self, id: str, step_id: str, default: Any = None) -> Any:
         """Return what is stored under the step, or `default` ({} when none is given)."""
@@ -83,42 +81,31 @@ class Pipulate:
     def should_advance(self, id: str, step_id: str, condition: dict[str, Any]) -> bool:
         """Say whether the step is done and its data has all of `condition`'s values."""
         state = self.get_state(id)
-        data = state.get(step_id)
-        held = data if isinstance(data, dict) else {}
-        return rec.is_done(state, step_id) and all(held.get(k) == v for k, v in condition.items())
+        held = state[step_id] if isinstance(state.get(step_id), dict) else {}
+        return rec.is_done(state, step_id) and all(held.get(key) == value for key, value in condition.items())
 
     def get_step_summary(self, id: str, step_id: str, steps: Sequence[StepTuple]) -> tuple[dict[str, Any], list[str]]:
         """Return (this step's answer as {key: value}, one line for each done step up to and with this one)."""
-        state, lines, current = self.get_state(id), [], {}
-        for key, sid, label, *_ in steps:
-            if rec.is_done(state, sid):
-                value = rec.answer(state[sid], key)
-                lines.append(f"- {label}: {value}")
-                if sid == step_id:
-                    current = {key: value}
-            if sid == step_id:
-                break
-        return current, lines
+        state, ids = self.get_state(id), [step[1] for step in steps]
+        so_far = steps[: ids.index(step_id) + 1] if step_id in ids else steps
+        done = [(*step[:3], rec.answer(state[step[1]], step[0])) for step in so_far if rec.is_done(state, step[1])]
+        current = {key: value for key, id, _, value in done if id == step_id}
+        return current, [f"- {label}: {value}" for _, _, label, value in done]
 
     def history(self, id: str) -> list[dict[str, Any]]:
         """Return every act on the run, oldest first: seq, rev, at, act, undoes, data (JSON text)."""
-        return self.store.read(
-            "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq", self.workflow, rec.normalise_id(id)
-        )
+        select = "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq"
+        return self.store.read(select, self.workflow, rec.normalise_id(id))
 
     def runs(self, search: str = "", limit: int = 20, profile_id: int | None = None) -> list[dict[str, Any]]:
         """Return the newest runs (workflow, id, data, updated, profile_id) whose ID contains `search`."""
-        where, values = ["instr(lower(id), lower(?))"], [search]
-        if self.workflow:
-            where.append("workflow = ?")
-            values.append(self.workflow)
-        if profile_id is not None:
-            where.append("profile_id = ?")
-            values.append(str(profile_id))
-        sql = f"SELECT * FROM pipeline WHERE {' AND '.join(where)} ORDER BY updated DESC, rowid DESC LIMIT {int(limit)}"  # noqa: S608
-        return self.store.read(sql, *values)
+        return self.store.read(
+            """SELECT * FROM pipeline WHERE instr(lower(id), lower(?1)) AND ?2 IN ('', workflow)
+               AND coalesce(?3, profile_id) IS profile_id ORDER BY updated DESC, rowid DESC LIMIT ?4""",
+            search, self.workflow, profile_id, limit,
+        )  # fmt: skip
 
-    # ---------------------------------------------------------------- changing
+    # changing
 
     def change(
         self, id: str, act: str, function: Callable[[Record], Record], *,
@@ -126,9 +113,9 @@ class Pipulate:
     ) -> tuple[Record, int]:  # fmt: skip
         """Apply `function` to the record in one durable transaction; returns (new record, revision).
 
-        Raises Stale when `rev` is given and is not the present one, Finalized unless `locked` allows a
-        finalized run, Unknown for a missing run.  `function` returning its argument means no change.
-        `count` is what the revision rises by, `undoes` the number of the act that this one takes back.
+        Raises Stale when `rev` is not the present one, Finalized unless `locked` allows a finalized run, Unknown for
+        a missing run.  `function` returning its argument means no change.  `count` is what the revision rises by,
+        `undoes` the number of the act that this one takes back.
         """
         id = rec.normalise_id(id)
         with self.store.transaction():
@@ -150,10 +137,12 @@ class Pipulate:
         text = rec.dumps(record)
         update = "UPDATE pipeline SET data = ?, rev = ?, updated = ? WHERE workflow = ? AND id = ?"
         self.store.write(update, text, rev, at, self.workflow, id)
-        self._log(id, rev, act, undoes, text)
+        self._log(id, rev, act, text, undoes)
         return rev
 
-    def _log(self, id: str, rev: int, act: str, undoes: int | None, text: str, profile: int | None = None) -> None:
+    def _log(
+        self, id: str, rev: int, act: str, text: str, undoes: int | None = None, profile: int | None = None
+    ) -> None:  # fmt: skip
         insert = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
         self.store.write(insert, self.workflow, id, rev, now(), act, undoes, text, profile)
 
@@ -175,10 +164,9 @@ class Pipulate:
         record = rec.restore(record, {"once": {**record.get("once", {}), **_last_good(acts).get("once", {})}})
         rev, text = acts[-1]["rev"] + 1 if acts else 1, rec.dumps(record)
         profile = self.store.get("profile_id", 1) if profile is None else profile
-        created = str(record.get("created") or now())
-        insert = "INSERT INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?)"
-        self.store.write(insert, self.workflow, id, text, rev, profile, created, now())
-        self._log(id, rev, act, None, text)
+        values = (self.workflow, id, text, rev, profile, str(record.get("created") or now()), now())
+        self.store.write("INSERT INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
+        self._log(id, rev, act, text)
         return record
 
     def set_step_data(self, id: str, step_id: str, data: Any, rev: int | None = None) -> Record:
@@ -195,42 +183,41 @@ class Pipulate:
 
     def finalize(self, id: str, rev: int | None = None) -> Record:
         """Lock the run: every later change is refused until it is unfinalized."""
-        return self._lock(id, "finalize", now(), rev)
+
+        def lock(record: Record) -> Record:
+            return record if record.get("finalized") else {**record, "finalized": now()}
+
+        return self.change(id, "finalize", lock, rev=rev, locked=True)[0]
 
     def unfinalize(self, id: str, rev: int | None = None) -> Record:
         """Open a finalized run again."""
-        return self._lock(id, "unfinalize", None, rev)
 
-    def _lock(self, id: str, act: str, at: str | None, rev: int | None) -> Record:
-        def lock(record: Record) -> Record:
+        def unlock(record: Record) -> Record:
             open = {key: value for key, value in record.items() if key != "finalized"}
-            return record if bool(at) == bool(record.get("finalized")) else {**open, "finalized": at} if at else open
+            return open if record.get("finalized") else record
 
-        return self.change(id, act, lock, rev=rev, locked=True)[0]
+        return self.change(id, "unfinalize", unlock, rev=rev, locked=True)[0]
 
     def undoable(self, id: str) -> str | None:
         """Return the act that `undo` would take back ("revert step_02"), or None."""
-        found = self._undo_target(rec.normalise_id(id))
-        return found["act"] if found else None
+        return self._undo_target(id)["act"] or None
 
-    def _undo_target(self, id: str) -> dict[str, Any] | None:
+    def _undo_target(self, id: str) -> dict[str, Any]:
+        """Return the act that `undo` takes back, its number, and the record `before` it; empty ones if there is none."""
         return self.store.one(
-            """SELECT act, seq, (SELECT data FROM history b WHERE b.workflow = ?1 AND b.id = ?2 AND b.seq < h.seq
-                                 ORDER BY b.seq DESC LIMIT 1) AS before
-               FROM history h WHERE workflow = ?1 AND id = ?2 AND undoes IS NULL
+            """WITH run AS (SELECT *, lag(data) OVER (ORDER BY seq) AS before FROM history WHERE workflow = ? AND id = ?)
+               SELECT act, seq, before FROM run WHERE undoes IS NULL AND seq NOT IN (SELECT undoes FROM run WHERE undoes)
                AND act NOT IN ('begin', 'delete', 'undelete', 'import', 'repair', 'finalize', 'unfinalize')
                AND act NOT LIKE 'job %' AND act NOT LIKE 'upgrade %'
-               AND seq > coalesce((SELECT max(seq) FROM history WHERE workflow = ?1 AND id = ?2
-                                   AND act IN ('begin', 'import', 'repair')), 0)
-               AND NOT EXISTS (SELECT 1 FROM history u WHERE u.workflow = ?1 AND u.id = ?2 AND u.undoes = h.seq)
+               AND seq > (SELECT ifnull(max(seq), 0) FROM run WHERE act IN ('begin', 'import', 'repair'))
                ORDER BY seq DESC LIMIT 1""",
-            self.workflow, id,
-        )  # fmt: skip
+            self.workflow, rec.normalise_id(id),
+        ) or {"act": "", "seq": None, "before": None}  # fmt: skip
 
     def undo(self, id: str, rev: int | None = None) -> Record:
         """Take back the latest revert or answer that is not undone yet; returns the record."""
         with self.store.transaction():
-            target = self._undo_target(rec.normalise_id(id)) or {"act": "", "seq": None, "before": None}
+            target = self._undo_target(id)
 
             def restore(record: Record) -> Record:
                 if not target["before"]:
@@ -243,7 +230,7 @@ class Pipulate:
         """Durably note a job's progress in the record without outdating open pages (the revision stays)."""
         return self.change(id, "job checkpoint", function, locked=True, count=0)[0]
 
-    # ---------------------------------------------------------------- whole runs
+    # whole runs
 
     def delete(self, id: str) -> None:
         """Delete the run; `undelete` brings it back from history."""
@@ -253,7 +240,7 @@ class Pipulate:
             if row is None:
                 raise Unknown(f"There is no run {id!r} in {self.workflow!r}.")
             self.store.write("DELETE FROM pipeline WHERE workflow = ? AND id = ?", self.workflow, id)
-            self._log(id, row["rev"] + 1, "delete", None, row["data"], row["profile_id"])
+            self._log(id, row["rev"] + 1, "delete", row["data"], profile=row["profile_id"])
 
     def undelete(self, id: str) -> Record:
         """Bring a deleted run back as it was, to the profile that it belonged to."""
@@ -278,27 +265,23 @@ class Pipulate:
         return good
 
     def _quarantine(self, row: dict[str, Any]) -> None:
-        self.store.write(
-            "INSERT INTO quarantine SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM quarantine WHERE data IS ?4)",
-            row["workflow"], row["id"], now(), row["data"],
-        )  # fmt: skip
+        insert = "INSERT INTO quarantine SELECT ?1, ?2, ?3, ?4 WHERE ?4 NOT IN (SELECT data FROM quarantine)"
+        self.store.write(insert, row["workflow"], row["id"], now(), row["data"])
 
-    # ---------------------------------------------------------------- cards of hand-written workflows
+    # cards of hand-written workflows
 
     def generate_step_placeholders(self, steps: Sequence[StepTuple], prefix: str, start_from: int = 0) -> list[FT]:
         """Return one empty Div a step; that of index `start_from` and those before it load themselves.
 
-        A later one waits for the event `{step_id before it}-done` on the page body, or for the
-        handler of the step before it to return it filled.
+        A later one waits for the event `{step_id before it}-done` on the page body, or for the handler of the step
+        before it to return it filled.
         """
-        base = "/" + prefix.strip("/")
+        ids, base = [step[1] for step in steps], "/" + prefix.strip("/")
+        triggers = ["load" if i <= start_from else f"{ids[i - 1]}-done from:body" for i in range(len(ids))]
         return [
-            Div(
-                id=step_id, hx_get=f"{base}/{step_id}", hx_swap="outerHTML", hx_target="this",
-                hx_trigger="load" if index <= start_from else f"{steps[index - 1][1]}-done from:body",
-            )
-            for index, (_, step_id, *_) in enumerate(steps)
-        ]  # fmt: skip
+            Div(id=id, hx_get=f"{base}/{id}", hx_swap="outerHTML", hx_target="this", hx_trigger=trigger)
+            for id, trigger in zip(ids, triggers, strict=True)
+        ]
 
     def generate_step_chain(self, prefix: str, id: str, steps: Sequence[StepTuple]) -> FT:
         """Return the placeholders that bring a run up to its first open card."""
