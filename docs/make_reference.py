@@ -26,12 +26,12 @@ def first(text: str | None) -> str:
 
 def commands() -> Iterator[str]:
     """Yield the commands as argparse prints them."""
-    from pipulate.cli import DELEGATED, parser
+    from pipulate.cli import COMMANDS, parser
 
     top = parser()
     yield f"```\n{top.format_help().rstrip()}\n```\n"
     action = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
-    parts = {name: what for name, _, what in DELEGATED}
+    parts = {name: what for name, _, what in COMMANDS}
     for name, sub in action.choices.items():
         if name in parts:
             yield f"- `pipulate {name}`: {parts[name]}. `pipulate {name} --help` has its options."

@@ -10,27 +10,24 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import apsw
-from fasthtml.common import FastHTML, NotStr, P
+from fasthtml.common import FastHTML, NotStr
 from loguru import logger
-from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pipulate import apps, components, discovery
+from pipulate import apps, discovery
+from pipulate.apps import failures
 from pipulate.apps.shell import HEAD, shell
 from pipulate.chat.voice import Silent, chat_with_llm, chatq, voice
 from pipulate.discovery import Broken
-from pipulate.errors import PipulateError, Unknown
 from pipulate.guard import Guard
 from pipulate.jobs import Jobs
 from pipulate.pipeline import Pipulate
-from pipulate.routes import Pages, fragment
+from pipulate.routes import Pages
 from pipulate.settings import PACKAGE, Settings
-from pipulate.store import Store, Table, plainly
+from pipulate.store import Store, Table
 from pipulate.workflow import Workflow
 
 ORDER = ["link_graph", "explore_csv", "bridge", "petite", "poet", "work", "byhand"]  #: in the menu; others follow
@@ -75,10 +72,7 @@ def create_app(
     app = FastHTML(
         default_hdrs=False, canonical=False, surreal=False, htmx=False, sess_cls=None, secret_key=secrets.token_hex(),
         title="Pipulate", hdrs=(NotStr(HEAD),), htmlkw=theme, body_wrap=shell, lifespan=lifespan,
-        exception_handlers={
-            400: _failed, 404: _failed, 405: _failed, 413: _failed, 500: _crashed,
-            PipulateError: _refused, apsw.Error: _unsaved, OverflowError: _too_big,
-        },
+        exception_handlers=failures.HANDLERS,
     )  # fmt: skip
     state = app.state
     state.settings, state.store, state.theme = settings, store, theme
@@ -158,47 +152,3 @@ async def _daily(store: Store) -> None:
     while True:
         await asyncio.sleep(3600)
         await asyncio.to_thread(store.backup_daily)
-
-
-# -------------------------------------------------------------------- errors
-
-_WORDS = {
-    404: ("Not found", "There is nothing at this address. The menu leads to everything there is."),
-    405: ("Not possible", "This address cannot be used that way. Go back and use the page's own buttons."),
-    413: ("Too large", "That was more than this page takes."),
-    400: ("Not understood", "The request was not understood, so nothing was changed."),
-    500: ("Something failed", "Something in Pipulate failed; what you sent was not stored. The log in the data folder has the details. Try again."),
-}  # fmt: skip
-
-
-def _message(request: Request, title: str, text: str, status: int) -> Any:
-    if request.headers.get("hx-request") == "true":
-        return fragment(P(text, cls="error"), status=status, hx_retarget="#alert", hx_reswap="innerHTML")
-    return components.page(request, title, components.failure(text))
-
-
-async def _failed(request: Request, error: HTTPException) -> Any:
-    return _message(request, *_WORDS.get(error.status_code, _WORDS[400]), error.status_code)
-
-
-async def _refused(request: Request, error: PipulateError) -> Response:
-    status = error.status if error.status < 500 else 424  # another service failed, not this server
-    answer = _message(request, "That did not work", str(error), status)
-    return answer if isinstance(answer, Response) else fragment(*answer, status=status)
-
-
-async def _unsaved(request: Request, error: apsw.Error) -> Response:
-    try:
-        with plainly(request.app.state.store.path):
-            raise error
-    except PipulateError as told:
-        return await _refused(request, told)
-
-
-async def _too_big(request: Request, error: OverflowError) -> Response:
-    return await _refused(request, Unknown(_WORDS[404][1]))
-
-
-async def _crashed(request: Request, error: Exception) -> Any:
-    logger.opt(exception=error).error("{} {} failed", request.method, request.url.path)
-    return _message(request, *_WORDS[500], 500)

@@ -1,30 +1,23 @@
-"""The command `pipulate`: serve, and the same workflows in the terminal."""
+"""The command `pipulate`: it serves; every other command belongs to a part, which is imported when it is called."""
 
 import argparse
-import asyncio
 import importlib
-import json
-import re
 import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from pipulate.errors import InUse, Invalid, PipulateError, Unknown
+from pipulate.errors import InUse, PipulateError
 from pipulate.settings import LOCAL, PACKAGE, Settings
 
-if TYPE_CHECKING:  # each command imports what it needs when it runs
-    from pipulate.jobs import Jobs
-    from pipulate.store import Store
-    from pipulate.workflow import Run, Step, Workflow
-
-#: Commands that belong to a part: (name, "module:function" that takes (argv, settings), help).
-DELEGATED = [
+#: (name, "module:function" that takes (argv, settings), help)
+COMMANDS = [
+    ("new", "pipulate.apps.terminal:new", "copy a template to workflows/NAME.py"),
+    ("run", "pipulate.apps.terminal:run", "run a workflow here, without the browser; JSON on stdout"),
     ("runs", "pipulate.apps.runs:main", "list, show, delete, export or import runs"),
     ("model", "pipulate.chat.cli:model", "get, list or remove weights of the embedded model"),
     ("soul", "pipulate.chat.cli:soul_file", "export or import the model's portable memory"),
@@ -53,16 +46,7 @@ def parser() -> argparse.ArgumentParser:
     add("--botify", default=Settings.botify, metavar="URL", help="base of Botify's API, to use a stand-in on this machine")
     add("--no-browser", action="store_true", help="do not open the browser")
     sub = top.add_subparsers(dest="command", metavar="COMMAND", title="commands (without one: serve)")
-
-    new = sub.add_parser("new", help="copy a template to workflows/NAME.py")
-    new.add_argument("name")
-    new.add_argument("--from", dest="template", default="bridge", help="bridge, petite, poet, work or byhand")
-
-    run = sub.add_parser("run", help="run a workflow here, without the browser; JSON on stdout")
-    run.add_argument("workflow")
-    run.add_argument("--id", required=True, help="run ID")
-    run.usage = "pipulate run WORKFLOW --id ID [NAME=VALUE ...]"  # argparse cannot take answers after an option
-    for name, module, what in DELEGATED:
+    for name, module, what in COMMANDS:
         sub.add_parser(name, help=what, add_help=False).set_defaults(module=module)
     return top
 
@@ -71,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args, rest = parser().parse_known_args(argv)
     module, _, function = getattr(args, "module", "").partition(":")
-    if rest and not module and args.command != "run":
+    if rest and not module:
         parser().error(f"unrecognized arguments: {' '.join(rest)}")
     folders = args.workflows or [Path("workflows")]
     settings = Settings(
@@ -80,15 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     log_to_terminal("WARNING")
     try:
-        match args.command:
-            case None:
-                serve(settings, browser=not args.no_browser)
-            case "new":
-                new(args.name, args.template, settings)
-            case "run":
-                run(args.workflow, args.id, rest, settings)
-            case _:
-                return int(getattr(importlib.import_module(module), function)(rest, settings) or 0)
+        if module:
+            return int(getattr(importlib.import_module(module), function)(rest, settings) or 0)
+        serve(settings, browser=not args.no_browser)
         return 0
     except PipulateError as error:
         print(f"pipulate: {error}", file=sys.stderr)
@@ -140,115 +118,3 @@ def _probe(settings: Settings) -> None:
     except OSError as error:
         place = f"Port {settings.port} on {settings.host}"
         raise InUse(f"{place} is taken ({error.strerror}). Choose another with --port.") from error
-
-
-def new(name: str, template: str, settings: Settings) -> None:
-    """Copy a template under a new name."""
-    templates = {path.stem: path for path in sorted((PACKAGE / "workflows").glob("*.py"))}
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
-        raise Invalid(f"{name!r} cannot be a workflow's name: small letters, digits and _ only, a letter first.")
-    if template not in templates:
-        raise Unknown(f"There is no template {template!r}. There are: {', '.join(templates)}.")
-    target = settings.workflows[-1] / f"{name}.py"
-    if target.exists():
-        raise Invalid(f"{target} exists already; nothing was overwritten. Choose another name.")
-    text, title = templates[template].read_text(encoding="utf-8"), name.replace("_", " ").capitalize()
-    text = re.sub(rf'Workflow\("{template}", title="[^"]*"', f'Workflow("{name}", title="{title}"', text)
-    text = re.sub(r'APP_NAME = "\w+"', f'APP_NAME = "{name}"', text)
-    text = re.sub(r'TITLE = "[^"]+"', f'TITLE = "{title}"', text)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8")
-    print(f"{target}: a copy of {template}. Change its steps; `pipulate --dev` shows it at /{name} as you save.")
-
-
-# -------------------------------------------------------------------- workflows in the terminal
-
-
-class Terminal:
-    """The voice of a headless run: remarks go to stderr, and no panel holds a model to ask."""
-
-    async def say(self, text: str) -> None:
-        """Print a remark."""
-        print(text, file=sys.stderr)
-
-    async def ask(self, prompt: str) -> AsyncIterator[str]:
-        """Refuse, saying what to do instead."""
-        raise Unknown("No model answers in the terminal; give the step's answer as NAME=VALUE.")
-        yield ""
-
-
-def run(name: str, id: str, pairs: Sequence[str], settings: Settings) -> None:
-    """Run a workflow to its end, or to the first answer that is missing; `pairs` are NAME=VALUE."""
-    from pipulate import discovery
-    from pipulate.store import Store
-    from pipulate.workflow import Workflow
-
-    files = discovery.files(settings.workflows)
-    flow = next((item for item in discovery.load(files[name]) if item.name == name), None) if name in files else None
-    if isinstance(flow, discovery.Broken):
-        raise Invalid(f"The workflow file does not load.\n{flow.traceback}")
-    if not isinstance(flow, Workflow):
-        raise Unknown(f"There is no workflow {name!r} that can run here. There are: {', '.join(files)}.")
-    given: dict[str, list[str]] = {}
-    for pair in pairs:
-        field, equals, value = pair.partition("=")
-        if not equals:
-            raise Invalid(f"{pair!r} is not an answer; expected NAME=VALUE.")
-        given.setdefault(field, []).append(value)
-    store = Store(settings.database)
-    try:
-        run = asyncio.run(_headless(flow, id, given, store, settings))
-    finally:
-        store.close()
-    print(json.dumps({"workflow": name, "id": run.id, "answers": run.answers(), "record": run.record}, ensure_ascii=False))
-
-
-async def _headless(flow: "Workflow", id: str, given: dict[str, list[str]], store: "Store", settings: Settings) -> "Run":
-    from pipulate.chat.voice import voice
-    from pipulate.jobs import Jobs
-    from pipulate.pipeline import Pipulate
-
-    terminal = Terminal()
-    voice.set(terminal)
-    flow.begin(Pipulate(store, flow.name), id)
-    jobs = Jobs(store, settings, terminal)
-    try:
-        while (run := flow.load(store, id, settings)).open_index < len(flow.steps):
-            step = flow.steps[run.open_index]
-            await (_work(jobs, run, step) if step.work else _fill(run, step, given))
-        return run
-    finally:
-        await jobs.close()
-
-
-async def _fill(run: "Run", step: "Step", given: dict[str, list[str]]) -> None:
-    """Answer a card with what is given, and else with what its form would submit untouched."""
-    from pipulate import forms
-    from pipulate.workflow import answer, call
-
-    inside = await call(step.function, run)
-    try:
-        await answer(run, step, inside, {**forms.initial(inside), **given}, run.rev)
-    except Invalid as error:
-        names = ", ".join(f"{item.name}=…" for item in forms.fields(inside))
-        what = f"Step {step.key!r} ({step.label}): {error} It takes {names}. Earlier answers are kept."
-        raise Invalid(what) from error
-
-
-async def _work(jobs: "Jobs", run: "Run", step: "Step") -> None:
-    """Do a step's work with a progress bar on stderr."""
-    key, shown, live = (run.flow.name, run.id, step.id), "", sys.stderr.isatty()
-    await jobs.start(run.flow, run.id, step)
-    while jobs.running(key):
-        now = jobs.progress(key)
-        bar = "…" if now.fraction is None else f"{'█' * int(now.fraction * 24):24} {now.fraction:4.0%}"
-        line = f"{step.label}  {bar}  {now.message}"
-        if line != shown:
-            print(f"\r\x1b[K{line}" if live else line, end="" if live else "\n", file=sys.stderr, flush=True)
-        shown = line
-        await asyncio.sleep(0.1)
-    if live:
-        print(file=sys.stderr)
-    row: dict[str, Any] = jobs.row(key) or {}
-    if row.get("state") != "done":
-        raise PipulateError(f"{step.label}: {row.get('error')}")

@@ -47,37 +47,16 @@ class HandWritten:
 Found = Workflow | Broken | HandWritten
 
 #: Addresses that a workflow cannot take, since the app has them.
-RESERVED = frozenset(
-    [
-        "static",
-        "download",
-        "graph",
-        "runs",
-        "tasks",
-        "profiles",
-        "settings",
-        "memory",
-        "connect",
-        "find",
-        "chat",
-        "pair",
-        "search",
-        "introduction",
-        "stream",
-        "mcp",
-        "export",
-    ]
-)
+RESERVED = {
+    "static", "download", "graph", "runs", "tasks", "profiles", "settings", "memory", "connect", "find", "chat", "pair",
+    "search", "introduction", "stream", "mcp", "export",
+}  # fmt: skip
 
 
 def files(folders: tuple[Path, ...]) -> dict[str, Path]:
     """Return the workflow files by name, later folders winning."""
-    found: dict[str, Path] = {}
-    for folder in folders:
-        for path in sorted(folder.glob("*.py")) if folder.is_dir() else []:
-            if not path.name.startswith(("_", ".")):
-                found[path.stem] = path
-    return found
+    paths = (path for folder in folders for path in sorted(folder.glob("*.py")))
+    return {path.stem: path for path in paths if not path.name.startswith(("_", "."))}
 
 
 def load(path: Path, given: Mapping[str, Any] | None = None) -> list[Found]:
@@ -93,9 +72,7 @@ def load(path: Path, given: Mapping[str, Any] | None = None) -> list[Found]:
             raise ImportError("It defines no workflow: expected `flow = Workflow(...)`, or a class with STEPS.")
         for flow in found:
             if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", flow.name) or flow.name in RESERVED:
-                raise ImportError(
-                    f"{flow.name!r} cannot be a workflow's name: small letters, digits, _ and no page's name."
-                )
+                raise ImportError(f"{flow.name!r} cannot be a workflow's name: small letters, digits, _ and no page's name.")
         return found
     except (Exception, SystemExit):  # whatever the author's file raises is the author's to read
         return [Broken(path.stem, path, _shortened(path))]
@@ -130,12 +107,15 @@ def _classes(module: ModuleType) -> list[type]:
 
 
 def _instantiate(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:
-    name = str(getattr(cls, "APP_NAME", "") or getattr(cls, "app_name", "") or path.stem)
+    def named(*attributes: str) -> str:
+        return next((str(value) for key in attributes if (value := getattr(cls, key, ""))), "")
+
+    name = named("APP_NAME", "app_name") or path.stem
     offered = {**(given or {}), "app_name": name, "prefix": name}
     if "pipulate" in offered:
         offered["pipulate"] = offered["pipulate"].for_workflow(name)
     asked = inspect.signature(cls).parameters if cls.__init__ is not object.__init__ else {}  # type: ignore[misc]
     instance = None if given is None else cls(**{key: offered[key] for key in asked if key in offered})
-    title = str(getattr(cls, "DISPLAY_NAME", "") or getattr(cls, "TITLE", "") or name.replace("_", " ").capitalize())
+    title = named("DISPLAY_NAME", "TITLE") or name.replace("_", " ").capitalize()
     about = inspect.getdoc(cls) or (sys.modules[cls.__module__].__doc__ or "")
     return HandWritten(name, title, inspect.cleandoc(about), instance)

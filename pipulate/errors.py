@@ -18,7 +18,7 @@ PipulateError
 
 
 class PipulateError(Exception):
-    """Base of all errors whose text may be shown to the user as it stands."""
+    """Base of all errors whose text may be shown to the user as it stands; `status` is the HTTP status."""
 
     status = 400
 
@@ -40,11 +40,11 @@ class Refused(PipulateError):
 
 
 class Stale(Refused):
-    """The change was made on a page that shows an older revision of the record."""
+    """The page shows an older revision of the record."""
 
 
 class Finalized(Refused):
-    """The run is finalized; unfinalize it first."""
+    """The run is locked."""
 
 
 class OutOfOrder(Refused):
@@ -58,30 +58,30 @@ class Unknown(PipulateError):
 
 
 class Incompatible(PipulateError):
-    """The record was written by a version of the workflow that this one cannot read."""
+    """Another version of the workflow wrote the record."""
 
     status = 409
 
 
 class Corrupt(PipulateError):
-    """The record cannot be read; it is quarantined and can be restored from history."""
+    """The record or file cannot be read."""
 
     status = 409
 
 
 class InUse(PipulateError):
-    """Another server already uses this data folder."""
+    """Another server uses this data folder, or the port."""
 
     status = 409
 
 
 class NotSaved(PipulateError):
-    """The database could not be read or written just now; nothing was changed."""
+    """The database could not be read or written just now."""
 
     status = 503
 
 
 class Unsure(PipulateError):
-    """An outward act was begun and its answer never recorded; only the user can decide to repeat it."""
+    """Only the user can decide to repeat an outward act."""
 
     status = 409

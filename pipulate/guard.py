@@ -107,33 +107,34 @@ class Guard:
         self.app, self.hosts, self.own_address = app, LOCAL | hosts, own_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
-            return
-        hosts = self.hosts | {scope["server"][0]} if self.own_address else self.hosts  # to which it was connected
-        refused = refusal(scope, hosts)
-        if scope["type"] == "websocket":
-            if refused:
+        refused = None
+        if scope["type"] in ("http", "websocket"):  # not "lifespan"
+            own = {scope["server"][0]} if self.own_address else set()  # the address to which it was connected
+            refused = refusal(scope, self.hosts | own)
+        match scope["type"]:
+            case "http" if refused:
+                await _answer(send, *refused)
+            case "http":
+                await self._limited(scope, receive, send)
+            case "websocket" if refused:
                 await receive()
                 await send({"type": "websocket.close", "code": 1008})
-                return
-            await self.app(scope, receive, send)
-            return
-        if refused:
-            await self._answer(send, *refused)
-            return
-        started, seen, most = False, 0, _most(scope)
+            case _:
+                await self.app(scope, receive, send)
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started, left = False, _most(scope)
 
         async def limited() -> Message:
-            nonlocal seen
+            nonlocal left
             if started:  # an answer is on its way: only the disconnect is waited for
                 return await receive()
             try:
                 message = await asyncio.wait_for(receive(), PATIENCE)
             except TimeoutError:
                 raise TooMuch(408) from None
-            seen += len(message.get("body", b""))
-            if seen > most:
+            left -= len(message.get("body", b""))
+            if left < 0:
                 raise TooMuch(413)
             return message
 
@@ -149,19 +150,14 @@ class Guard:
             await self.app(scope, limited, decorated)
         except TooMuch as error:
             if not started:
-                await self._answer(send, error.status, "The request was too large or too slow, so it was dropped.")
+                await _answer(send, error.status, "The request was too large or too slow, so it was dropped.")
 
-    async def _answer(self, send: Send, status: int, reason: str) -> None:
-        body = reason.encode()
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-        await send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [*headers, (b"connection", b"close"), *HEADERS],
-            }
-        )
-        await send({"type": "http.response.body", "body": body})
+
+async def _answer(send: Send, status: int, reason: str) -> None:
+    body, kind = reason.encode(), (b"content-type", b"text/plain; charset=utf-8")
+    headers = [kind, (b"content-length", str(len(body)).encode()), (b"connection", b"close"), *HEADERS]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 class Protocol(H11Protocol):
@@ -179,17 +175,20 @@ class Protocol(H11Protocol):
         super().data_received(data)
         upgraded = self.transport.get_protocol() is not self
         waiting = not upgraded and (self.cycle is None or self.cycle.response_complete)
-        if not waiting and self._reaper:
-            self._reaper.cancel()
-            self._reaper = None
-        elif waiting and self._reaper is None:
+        if not waiting:
+            self._stop()
+        elif self._reaper is None:
             self._reaper = self.loop.call_later(PATIENCE, self._reap)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the clock."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _stop(self) -> None:
         if self._reaper:
             self._reaper.cancel()
-        super().connection_lost(exc)
+        self._reaper = None
 
     def _reap(self) -> None:
         self._reaper = None

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
@@ -22,7 +23,7 @@ from pipulate.pipeline import Pipulate
 from pipulate.record import Record
 from pipulate.settings import Settings
 from pipulate.store import Lock, Store, now
-from pipulate.workflow import Job, Run, Step, Workflow, call
+from pipulate.workflow import Job, Step, Workflow, call
 
 Key = tuple[str, str, str]  #: workflow, run ID, step id
 
@@ -43,8 +44,11 @@ class Jobs:
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._progress: dict[Key, Progress] = {}
         self.owner = uuid.uuid4().hex
-        self._lock = Lock(store.folder / "locks" / f"{self.owner}.lock")
+        self._lock = Lock(self._lock_file(self.owner))
         self._lock.acquire()
+
+    def _lock_file(self, owner: str) -> Path:
+        return self.store.folder / "locks" / f"{owner}.lock"
 
     def row(self, key: Key) -> dict[str, Any] | None:
         """Return the job's row, or None if it never began."""
@@ -63,8 +67,7 @@ class Jobs:
         """Say whether the process that owns a job still lives; a dead one's lock file is removed."""
         if owner == self.owner:
             return True
-        path = self.store.folder / "locks" / f"{owner}.lock"
-        if not owner or not path.exists():
+        if not owner or not (path := self._lock_file(owner)).exists():
             return False
         lock = Lock(path)
         dead = lock.acquire()
@@ -107,41 +110,33 @@ class Jobs:
 
     async def _result(self, flow: Workflow, key: Key, step: Step) -> None:
         """Do the work and store what it returns, unless that was done already."""
-        engine = Pipulate(self.store, flow.name)
-        record, rev = await asyncio.to_thread(flow.open, engine, key[1])
-        if rec.is_done(record, step.id):
+        run = await asyncio.to_thread(flow.load, self.store, key[1], self.settings)
+        if rec.is_done(run.record, step.id):
             return
-        run = Run(flow, engine, key[1], record, rev, self.settings)
-        result = await call(step.function, run, Job(run, step, lambda f, m: self._report(key, f, m)))
+
+        def report(fraction: float | None, message: str) -> None:
+            self._progress[key] = Progress(None if fraction is None else min(max(fraction, 0.0), 1.0), message)
+
+        result = await call(step.function, run, Job(run, step, report))
         if not (isinstance(result, dict) and result):
             result = {"done": True} if result is None else {step.key: result}
-        await asyncio.shield(asyncio.to_thread(self._finish, engine, key, step, result))
 
-    def _finish(self, engine: Pipulate, key: Key, step: Step, data: Record) -> None:
-        """Record the result, unless a revert has meanwhile made an earlier step the open one."""
+        def finish(record: Record) -> Record:  # unless a revert has meanwhile made an earlier step the open one
+            before = rec.first_open(record, flow.tuples) < step.number - 1
+            return record if before else {**record, step.id: result}
 
-        def note(record: Record) -> Record:
-            ids = [f"step_{number:02d}" for number in range(1, step.number)]
-            return {**record, step.id: data} if all(rec.is_done(record, i) for i in ids) else record
-
-        engine.change(key[1], f"job {step.id}", note)
-
-    def _report(self, key: Key, fraction: float | None, message: str) -> None:
-        self._progress[key] = Progress(None if fraction is None else min(max(fraction, 0.0), 1.0), message)
+        await asyncio.shield(asyncio.to_thread(run.engine.change, run.id, f"job {step.id}", finish))
 
     def _settle(self, key: Key, state: str, error: str = "") -> None:
-        self.store.write(
-            "UPDATE job SET state = ?, error = ?, updated = ? WHERE workflow = ? AND id = ? AND step_id = ?",
-            state, error, now(), *key,
-        )  # fmt: skip
+        update = "UPDATE job SET state = ?, error = ?, updated = ? WHERE workflow = ? AND id = ? AND step_id = ?"
+        self.store.write(update, state, error, now(), *key)
 
     async def cancel(self, key: Key) -> None:
         """Stop a running job and wait until it has stopped."""
-        task = self._tasks.get(key)
-        if task and not task.done():
-            task.cancel()
+        if self.running(key):
+            self._tasks[key].cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await task
+                await self._tasks[key]
 
     async def wait(self, key: Key) -> None:
         """Wait until the job has ended, however."""
@@ -152,8 +147,8 @@ class Jobs:
         """The user's decision after Unsure: take the unanswered intentions back and start again."""
 
         def forget(record: Record) -> Record:
-            kept = {k: v for k, v in record.get("once", {}).items() if "result" in v or not k.startswith(f"{step.key}:")}
-            return {**record, "once": kept}
+            known, own = record.get("once", {}), f"{step.key}:"
+            return {**record, "once": {key: act for key, act in known.items() if "result" in act or not key.startswith(own)}}
 
         await asyncio.to_thread(Pipulate(self.store, flow.name).checkpoint, id, forget)
         await self.start(flow, id, step)
@@ -171,14 +166,9 @@ class Jobs:
 
     async def close(self) -> None:
         """Stop all jobs for a shutdown; their rows stay 'running', so the next start resumes them."""
-        tasks = [(key, task) for key, task in self._tasks.items() if not task.done()]
-        for key, task in tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-            self.store.write(
-                "UPDATE job SET state = 'running' WHERE workflow = ? AND id = ? AND step_id = ? AND state = 'cancelled'",
-                *key,
-            )
+        for key in [key for key in self._tasks if self.running(key)]:
+            await self.cancel(key)
+            if (self.row(key) or {}).get("state") == "cancelled":
+                self._settle(key, "running")
         self._lock.release()
-        (self.store.folder / "locks" / f"{self.owner}.lock").unlink(missing_ok=True)
+        self._lock_file(self.owner).unlink(missing_ok=True)

@@ -22,7 +22,6 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from pipulate.errors import Corrupt, Invalid
 
@@ -34,6 +33,7 @@ NOT_STEPS = ("version", "was", "once", "finalized", "created", "updated")  #: th
 _STEP = re.compile(r"step_\d+")
 _UNSEEN = r"[\s\u200b\u200e\u200f\u2060\ufeff]+"  # what web pages and editors leave around a copied text
 _PADDING = re.compile(f"^{_UNSEEN}|{_UNSEEN}$")
+_PROJECT = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:www\.)?app\.botify\.com/+([^/?#]+)/+([^/?#]+)", re.ASCII | re.IGNORECASE)
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -44,20 +44,13 @@ def normalise_id(text: str) -> str:
     same run, `https://app.botify.com/acme/shop/`.  Case is kept: "Arthur" and "arthur" differ.
     Raises Invalid when nothing is left, when it is longer than 500, or when it holds control characters.
     """
-    if isinstance(text, str):
-        text = _PADDING.sub("", unicodedata.normalize("NFC", text))
-    if not text or not isinstance(text, str):
+    text = _PADDING.sub("", unicodedata.normalize("NFC", text)) if isinstance(text, str) else ""
+    if not text:
         raise Invalid("A run needs an ID: any name you will remember, or a Botify project URL.", "id")
-    if not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise Invalid("The ID holds an invisible control character. Type it again.", "id")
-    bare = text if "://" in text else f"https://{text}"
-    try:
-        url = urlsplit(bare)
-    except ValueError:
-        url = urlsplit("")
-    parts = [part for part in url.path.split("/") if part]
-    if url.netloc.lower() in ("app.botify.com", "www.app.botify.com") and len(parts) >= 2:
-        text = f"https://app.botify.com/{parts[0]}/{parts[1]}/"
+    if project := _PROJECT.match(text):
+        text = f"https://app.botify.com/{project[1]}/{project[2]}/"
     if len(text) > MAX_ID:
         raise Invalid(f"The ID has {len(text)} characters; {MAX_ID} are allowed.", "id")
     return text

@@ -28,6 +28,7 @@ from typing import Any
 import apsw
 from fastlite import Database
 
+from pipulate.apps import schema as apps
 from pipulate.chat import schema as chat
 from pipulate.errors import Corrupt, InUse, NotSaved
 
@@ -56,14 +57,8 @@ SCHEMA = [
     CREATE TABLE job (workflow TEXT NOT NULL, id TEXT NOT NULL, step_id TEXT NOT NULL, state TEXT NOT NULL,
         owner TEXT, fraction REAL, message TEXT, error TEXT, started TEXT, updated TEXT,
         PRIMARY KEY (workflow, id, step_id));
-    CREATE TABLE profile (id INTEGER PRIMARY KEY, name TEXT NOT NULL, menu_name TEXT, address TEXT, code TEXT,
-        active INTEGER NOT NULL DEFAULT 1, priority INTEGER NOT NULL DEFAULT 0);
-    INSERT INTO profile (id, name, menu_name) VALUES (1, 'Default profile', 'Default');
-    CREATE VIEW client AS SELECT * FROM profile;
-    CREATE TABLE task (id INTEGER PRIMARY KEY, name TEXT NOT NULL, done INTEGER NOT NULL DEFAULT 0,
-        priority INTEGER NOT NULL DEFAULT 0, profile_id INTEGER NOT NULL DEFAULT 1);
-    CREATE TABLE trash (seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT, kind TEXT, data TEXT);
-    """,
+    """
+    + apps.TABLES,
     chat.TABLES,
 ]
 
