@@ -1,17 +1,7 @@
 """Every error we raise on purpose.  A message says what happened, what was expected, what to do next.
 
-PipulateError
-├── Invalid            a submitted value is not acceptable; nothing was stored
-├── Refused            a correct request that the run's state forbids; nothing was changed
-│   ├── Stale          the page is older than the record
-│   ├── Finalized      the run is locked
-│   └── OutOfOrder     an earlier step is still open, or the step does not exist
-├── Unknown            no such run, workflow, step, file, ...
-├── Incompatible       a record written by a newer or older, unconvertible version
-├── Corrupt            a record or file that cannot be read; it was set aside, not deleted
-├── InUse              another server has this data folder
-├── NotSaved           the disk, or another program that locks the database, kept a change from being saved
-└── Unsure             an outward act may or may not have happened: ask before repeating it
+PipulateError: Invalid, Unknown, Incompatible, Corrupt, InUse, NotSaved, Unsure, and
+Refused:       Stale, Finalized, OutOfOrder
 
 `botify`, `graph` and `chat` add their own below PipulateError, each in its own package.
 """
@@ -24,7 +14,7 @@ class PipulateError(Exception):
 
 
 class Invalid(PipulateError):
-    """A submitted value is not acceptable.  `field` names the form field, or None for the whole form."""
+    """A submitted value is not acceptable; nothing was stored.  `field` names the form field, None the whole form."""
 
     status = 422
 
@@ -34,7 +24,7 @@ class Invalid(PipulateError):
 
 
 class Refused(PipulateError):
-    """The run's present state forbids this change."""
+    """A correct request that the run's present state forbids; nothing was changed."""
 
     status = 409
 
@@ -48,23 +38,23 @@ class Finalized(Refused):
 
 
 class OutOfOrder(Refused):
-    """The step is not the one that comes next."""
+    """An earlier step is still open, or there is no such step."""
 
 
 class Unknown(PipulateError):
-    """There is nothing of that name."""
+    """There is no run, workflow, step, file, ... of that name."""
 
     status = 404
 
 
 class Incompatible(PipulateError):
-    """Another version of the workflow wrote the record."""
+    """A newer or older, unconvertible version of the workflow wrote the record."""
 
     status = 409
 
 
 class Corrupt(PipulateError):
-    """The record or file cannot be read."""
+    """A record or file cannot be read; it was set aside, not deleted."""
 
     status = 409
 
@@ -76,12 +66,12 @@ class InUse(PipulateError):
 
 
 class NotSaved(PipulateError):
-    """The database could not be read or written just now."""
+    """The disk, or another program that locks the database, kept a change from being saved."""
 
     status = 503
 
 
 class Unsure(PipulateError):
-    """Only the user can decide to repeat an outward act."""
+    """An outward act may or may not have happened; only the user can decide to repeat it."""
 
     status = 409

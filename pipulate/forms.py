@@ -1,9 +1,8 @@
 """The form is the schema: fields are read off the HTML that a step function returns.
 
-A step returns ordinary FastHTML components.  Their `name`, `type`, `required`, `min`, `max`, `step`,
-`maxlength`, `pattern`, `multiple`, `accept` and `<option>` values are what the browser checks; the server
-checks the same again (a browser is only one of the clients), the command line checks it for headless runs,
-and `fill` puts earlier or refused answers back in.
+A step returns ordinary FastHTML components.  Their `name`, `type`, `required`, `min`, `max`, `step`, `maxlength`,
+`pattern`, `multiple`, `accept` and `<option>` values are what the browser checks; the server checks the same again (a
+browser is only one of the clients), and `fill` puts earlier or refused answers back in.
 """
 
 import math
@@ -19,14 +18,16 @@ from pipulate.errors import Invalid
 
 Values = dict[str, Any]
 
+_CONTROLS = ("input", "select", "textarea")
 _BUTTONS = ("submit", "button", "reset", "image")
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?"
 #: What a control of a kind lets through, and what is said of anything else.
 _KINDS = {
     "date": (r"\d{4}-\d\d-\d\d", "A date is expected, as year-month-day."),
-    "datetime-local": (r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?", "A date and time are expected."),
+    "datetime-local": (r"\d{4}-\d\d-\d\dT" + _CLOCK, "A date and time are expected."),
     "month": (r"\d{4}-(0[1-9]|1[0-2])", "A month is expected, as year-month."),
     "week": (r"\d{4}-W([0-4]\d|5[0-3])", "A week is expected, as in 2026-W07."),
-    "time": (r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?", "A time is expected, as hour:minute."),
+    "time": (_CLOCK, "A time is expected, as hour:minute."),
     "color": (r"#[0-9a-fA-F]{6}", "A color is expected, as in #1a2b3c."),
     "email": (r"[^@\s]+@[^@\s]+", "This is not an e-mail address."),
     "url": (r"https?://\S+", "A web address is expected, beginning with https://."),
@@ -90,12 +91,11 @@ def fields(form: Any) -> list[Field]:
     found: dict[str, Field] = {}
     for part in walk(form):
         name, kind = part.attrs.get("name"), str(part.attrs.get("type") or "text")
-        if not name or _on(part, "disabled") or part.tag not in ("input", "select", "textarea"):
+        if not name or _on(part, "disabled") or part.tag not in _CONTROLS:
             continue
         if part.tag == "select":
-            options = [o for o in walk(part.children) if o.tag == "option" and not _on(o, "disabled")]
-            first = [] if _on(part, "multiple") else options[:1]
-            shown = [o for o in options if _on(o, "selected")] or first
+            options = [item for item in walk(part.children) if item.tag == "option" and not _on(item, "disabled")]
+            shown = [item for item in options if _on(item, "selected")] or options[: not _on(part, "multiple")]
             found[name] = Field(name, "select", part.attrs, [*map(_option, options)], [*map(_option, shown)])
         elif part.tag == "textarea":
             found[name] = Field(name, "textarea", part.attrs, [], [_text(part).removeprefix("\n")])
@@ -120,8 +120,7 @@ def initial(form: Any) -> dict[str, list[str]]:
 def read(wanted: Iterable[Field], submitted: Mapping[str, list[Any]]) -> Values:
     """Return the answers by field name; raises Invalid (with the field) at the first unacceptable one.
 
-    `submitted` holds lists, as forms may repeat a name.  Names that are no field are ignored.
-    A group of checkboxes gives a list, a single checkbox True or False.
+    `submitted` holds lists, as forms may repeat a name.  A group of checkboxes gives a list, a single one True or False.
     """
     return {item.name: _read_one(item, submitted.get(item.name, [])) for item in wanted}
 
@@ -129,12 +128,7 @@ def read(wanted: Iterable[Field], submitted: Mapping[str, list[Any]]) -> Values:
 def _read_one(item: Field, given: list[Any]) -> Any:
     required = item.attrs.get("required") not in (None, False)
     if item.kind == "file":
-        if any(isinstance(file, str) and file for file in given):
-            raise Invalid("A file was expected here, not text.", item.name)
-        uploads = [file for file in given if isinstance(file, dict)]
-        if required and not uploads:
-            raise Invalid("Choose a file.", item.name)
-        return (uploads if item.many else uploads[0]) if uploads else None
+        return _read_file(item, given, required)
     if any(not isinstance(value, str) for value in given):
         raise Invalid("Text was expected here, not a file.", item.name)
     if item.kind == "checkbox" and not item.many:
@@ -149,58 +143,68 @@ def _read_one(item: Field, given: list[Any]) -> Any:
         values = [value for value in values if value]
     if required and not any(values):
         raise Invalid("Choose an answer." if item.options else "An answer is needed here.", item.name)
-    for value in values:
-        if value or item.options:
-            _check(item, value)
+    for problem in (_problem(item, value) for value in values if value or item.options):
+        if problem:
+            raise Invalid(problem, item.name)
     return values if item.many else (values[-1] if values else "")
 
 
-def _check(item: Field, value: str) -> None:
-    """Raise Invalid unless the browser's own rules accept the value; a rule that makes no sense is none, as there."""
-    attrs, name, kind = item.attrs, item.name, item.kind
+def _read_file(item: Field, given: list[Any], required: bool) -> Any:
+    if any(isinstance(file, str) and file for file in given):
+        raise Invalid("A file was expected here, not text.", item.name)
+    uploads = [file for file in given if isinstance(file, dict)]
+    if required and not uploads:
+        raise Invalid("Choose a file.", item.name)
+    return (uploads if item.many else uploads[0]) if uploads else None
+
+
+def _problem(item: Field, value: str) -> str | None:
+    """Say what the browser's own rules have against the value; a rule that makes no sense is none, as there."""
     if item.options:
-        if value not in item.options:
-            raise Invalid(f"{value!r} is not one of the choices: {', '.join(item.options[:12])}.", name)
-        return
+        return None if value in item.options else f"{value!r} is not one of the choices: {', '.join(item.options[:12])}."
     if "\x00" in value:
-        raise Invalid("The text holds an invisible control character. Type it again.", name)
-    if kind in ("number", "range"):
-        _check_number(item, value)
-    elif kind in _KINDS:
-        shape, words = _KINDS[kind]
-        if not re.fullmatch(shape, value, re.ASCII) or (kind.startswith("date") and not _is_date(value[:10])):
-            raise Invalid(words, name)
-    if kind in _TEXTS:
-        if (most := _number(attrs.get("maxlength"))) is not None and len(value) > most >= 0:
-            raise Invalid(f"{len(value)} characters are too many; {most:.0f} are allowed.", name)
-        if (least := _number(attrs.get("minlength"))) is not None and len(value) < least:
-            raise Invalid(f"At least {least:.0f} characters are needed.", name)
-        if (pattern := attrs.get("pattern")) and kind != "textarea" and not _matches(str(pattern), value):
-            raise Invalid(str(attrs.get("title") or f"This does not have the expected form ({pattern})."), name)
-    elif kind in _KINDS:  # dates and times: as texts, they are in order
-        low, high = str(attrs.get("min", "")), str(attrs.get("max", ""))
-        if re.fullmatch(_KINDS[kind][0], low) and value < low:
-            raise Invalid(f"This must be {low} or later.", name)
-        if re.fullmatch(_KINDS[kind][0], high) and value > high:
-            raise Invalid(f"This must be {high} or earlier.", name)
+        return "The text holds an invisible control character. Type it again."
+    if item.kind in ("number", "range"):
+        return _number_problem(item.attrs, value)
+    shape, words = _KINDS.get(item.kind, (r"(?s:.*)", ""))
+    if not re.fullmatch(shape, value, re.ASCII) or (item.kind.startswith("date") and not _is_date(value[:10])):
+        return words
+    if item.kind in _TEXTS:
+        return _text_problem(item, value)
+    low, high = (str(item.attrs.get(key, "")) for key in ("min", "max"))
+    if item.kind in _KINDS and re.fullmatch(shape, low) and value < low:  # dates and times: as texts, they are in order
+        return f"This must be {low} or later."
+    return f"This must be {high} or earlier." if item.kind in _KINDS and re.fullmatch(shape, high) and value > high else None
 
 
-def _check_number(item: Field, value: str) -> None:
-    attrs, number = item.attrs, _number(value)
+def _text_problem(item: Field, value: str) -> str | None:
+    most, least = _number(item.attrs.get("maxlength")), _number(item.attrs.get("minlength"))
+    if most is not None and len(value) > most >= 0:
+        return f"{len(value)} characters are too many; {most:.0f} are allowed."
+    if least is not None and len(value) < least:
+        return f"At least {least:.0f} characters are needed."
+    pattern = item.attrs.get("pattern")
+    if pattern and item.kind != "textarea" and not _matches(str(pattern), value):
+        return str(item.attrs.get("title") or f"This does not have the expected form ({pattern}).")
+    return None
+
+
+def _number_problem(attrs: Mapping[str, Any], value: str) -> str | None:
+    number = _number(value)
     if number is None:
-        raise Invalid(f"{value!r} is not a number.", item.name)
+        return f"{value!r} is not a number."
     low, high, step = (_number(attrs.get(key)) for key in ("min", "max", "step"))
     if low is not None and number < low:
-        raise Invalid(f"The number must be at least {low:g}.", item.name)
+        return f"The number must be at least {low:g}."
     if high is not None and number > high:
-        raise Invalid(f"The number must be at most {high:g}.", item.name)
+        return f"The number must be at most {high:g}."
     step = step if step and step > 0 else 1.0
     base = low if low is not None else _number(attrs.get("value")) or 0.0
     away = math.remainder(number - base, step) if math.isfinite(number - base) else 0
-    if str(attrs.get("step")).lower() != "any" and abs(away) > step * 1e-6:
-        whole = step == 1 and base == round(base)
-        words = "A whole number is expected." if whole else f"Steps of {step:g} from {base:g} are expected."
-        raise Invalid(words, item.name)
+    if str(attrs.get("step")).lower() == "any" or abs(away) <= step * 1e-6:
+        return None
+    whole = step == 1 and base == round(base)
+    return "A whole number is expected." if whole else f"Steps of {step:g} from {base:g} are expected."
 
 
 def _number(text: Any) -> float | None:
@@ -227,13 +231,12 @@ def _matches(pattern: str, value: str) -> bool:
 def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None) -> Any:
     """Return a copy of the components with `values` put in and the field named `invalid` marked.
 
-    A copy, because an author may keep components (a list of options, say) at the top of a file: what one
-    run answered must not show in another.
+    A copy, as an author may keep components at the top of a file: what one run answered must not show in another.
     """
     marked, form = False, _copy(form)
     for part in walk(form):
         name = part.attrs.get("name")
-        if part.tag not in ("input", "select", "textarea") or not name:
+        if part.tag not in _CONTROLS or not name:
             continue
         if name == invalid and not marked:
             part.attrs |= {"aria-invalid": "true", "aria-describedby": "card-error"}
