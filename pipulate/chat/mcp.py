@@ -32,9 +32,9 @@ import pipulate
 from pipulate.chat import prompts, proposals, sql
 from pipulate.chat.panel import Panel
 from pipulate.chat.proposals import Proposal
-from pipulate.chat.tools import TOOLS, Desk, checked, list_runs, schema
+from pipulate.chat.tools import TOOLS, Desk, checked, describe_data, list_runs, schema
 from pipulate.components import page
-from pipulate.errors import Invalid, PipulateError
+from pipulate.errors import Invalid, PipulateError, Unknown
 from pipulate.guard import AGENTS
 from pipulate.pipeline import Pipulate
 from pipulate.settings import Settings
@@ -68,10 +68,14 @@ def list_workflows(desk: Desk) -> str:
 
 
 def list_tables(desk: Desk) -> str:
-    """List the tables that query_data reads, with their columns, and the link graphs that query_links reads."""
+    """List the tables that query_data reads, with their columns, and those of the latest link graph, which query_links reads."""
     rows = [(name, [row["name"] for row in desk.store.read("SELECT name FROM pragma_table_info(?)", name)]) for name in sorted(sql.TABLES)]
     tables = "\n".join(f"- {name}: {', '.join(columns)}" for name, columns in rows)
-    return f"{tables}\n\nLink graphs: {', '.join(desk.graphs) or 'none yet'}"
+    try:
+        graph = describe_data(desk, "query_links")
+    except Unknown as none:
+        graph = str(none)
+    return f"query_data:\n{tables}\n\nquery_links:\n{graph}"
 
 
 def check_change(desk: Desk, number: Annotated[str, "the number of the change, as told when it was asked for"]) -> str:
