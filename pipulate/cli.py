@@ -21,6 +21,7 @@ COMMANDS = [
     ("runs", "pipulate.apps.runs:main", "list, show, delete, export or import runs"),
     ("model", "pipulate.chat.cli:model", "get, list or remove weights of the embedded model"),
     ("soul", "pipulate.chat.cli:soul_file", "export or import the model's portable memory"),
+    ("mcp", "pipulate.chat.mcp:main", "print how other programs' agents connect"),
     ("graph", "pipulate.graph.cli:main", "analyse CSVs of links from any source"),
     ("botify-simulator", "pipulate.botify.simulator:main", "serve the simulator of Botify's API alone"),
     ("context", "pipulate.apps.context:main", "print the core as one text, for a model's window"),
