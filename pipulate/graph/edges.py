@@ -235,7 +235,8 @@ def read(links: Path, pages: Path | None, scratch: Path) -> Graph:
         frame = url.to_frame().join(table.with_columns(listed=pl.lit(True)), "url", "left", maintain_order="left")
         frame = frame.with_columns(pl.col("listed").fill_null(False))
     rows = len(source)
-    graph = of(number[source], number[target], frame, nofollow)
+    source, target = number[source], number[target]
+    graph = of(source, target, frame, nofollow)
     self_links = int((graph.source == graph.target).sum())
     counts = {"rows": rows, "duplicates": rows - graph.m, "self_links": self_links, **notes, **page_notes}
     return replace(graph, meta={**graph.meta, **counts})
@@ -246,17 +247,28 @@ def _distinct(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Sort links by source, then target, and keep one of each: the followed one, if there is one."""
     key = source.astype(np.uint64)
-    key <<= np.uint64(32)
-    key |= target.astype(np.uint64) << np.uint64(1)
-    key |= 0 if nofollow is None else nofollow.astype(np.uint64)
+    for part in _parts(len(key)):  # in parts, and in place: at 100 million links each copy is 800 MB
+        key[part] <<= np.uint64(32)
+        key[part] |= target[part].astype(np.uint64) << np.uint64(1)
+        if nofollow is not None:
+            key[part] |= nofollow[part].astype(np.uint64)
     key.sort()
     follow = (key & np.uint64(1)) == 0 if nofollow is not None and nofollow.any() else None
     key >>= np.uint64(1)
     first = np.ones(len(key), bool)
     np.not_equal(key[1:], key[:-1], out=first[1:])
-    key = key[first]
-    target = (key & np.uint64(0x7FFFFFFF)).astype(np.uint32)
-    return (key >> np.uint64(31)).astype(np.uint32), target, None if follow is None else follow[first]
+    if not first.all():
+        key = key[first]
+        follow = None if follow is None else follow[first]
+    target = np.empty(len(key), np.uint32)
+    for part in _parts(len(key)):
+        target[part] = key[part] & np.uint64(0x7FFFFFFF)
+    key >>= np.uint64(31)
+    return key.astype(np.uint32), target, follow
+
+
+def _parts(length: int, size: int = 1 << 22) -> Iterator[slice]:
+    return (slice(at, at + size) for at in range(0, length, size))
 
 
 def _numbers(names: pl.Series, url: pl.Series) -> np.ndarray:
@@ -300,8 +312,9 @@ def _read_links(
     if empty.size:
         blank = blank | pl.col("source").is_in(empty) | pl.col("target").is_in(empty)
     notes: dict[str, Any] = {}
-    whole = frame.filter(~blank)
-    notes["incomplete_rows"] = frame.height - whole.height + mended
+    incomplete = frame.select(blank.sum()).item()
+    whole = frame.filter(~blank) if incomplete else frame  # a filter copies
+    notes["incomplete_rows"] = incomplete + mended
     if kind and whole["hyperlink"].any():
         notes["other_types"] = whole.height - int(whole["hyperlink"].sum())
         whole = whole.filter("hyperlink")
