@@ -15,9 +15,9 @@ that is why the Origin check is ours.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipulate.settings import LOCAL
@@ -39,30 +39,15 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]  # fmt: skip
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
 class TooMuch(Exception):
-    """The body is larger or slower than allowed."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
+    """The body is larger or slower than allowed; its argument is the HTTP status."""
 
 
 def refusal(scope: Scope, hosts: frozenset[str] = LOCAL) -> tuple[int, str] | None:
     """Return (status, reason) if this request must not be answered, else None."""
-    headers: dict[str, list[str]] = {}
-    for key, value in scope["headers"]:
-        headers.setdefault(key.decode("latin-1").lower(), []).append(value.decode("latin-1"))
-
-    def one(name: str) -> str:
-        return headers.get(name, [""])[0]
-
-    if len(headers.get("host", [])) != 1 or _name(one("host")) not in hosts:
+    headers = Headers(scope=scope)
+    host, site = headers.get("host", ""), headers.get("sec-fetch-site", "")
+    if len(headers.getlist("host")) != 1 or _name(host) not in hosts:
         return 421, "This server answers only to its own name."
     if not scope.get("raw_path", b"/").startswith(b"/"):
         return 400, "The address must be a path."
@@ -70,20 +55,19 @@ def refusal(scope: Scope, hosts: frozenset[str] = LOCAL) -> tuple[int, str] | No
     if not websocket and scope["method"] in SAFE:
         return None
     scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "http"), scope.get("scheme", "http"))
-    origins = headers.get("origin", [])
-    own = len(origins) == 1 and origins[0].lower() == f"{scheme}://{one('host')}".lower()
-    site = one("sec-fetch-site")
+    origins = [origin.lower() for origin in headers.getlist("origin")]
+    own = origins == [f"{scheme}://{host}".lower()]
     agent = not websocket and scope.get("path") == AGENTS
-    vouched = not websocket and not origins and (site == "same-origin" or (not site and (agent or one("hx-request") == "true")))
+    ours = site == "same-origin" or (not site and (agent or headers.get("hx-request") == "true"))
+    vouched = not websocket and not origins and ours
     if not (own or vouched) or site in ("cross-site", "same-site"):
         return 403, "Only this app's own pages may change something. Open the app and use it there."
-    kind = one("content-type").split(";")[0].strip().lower()
+    kind = headers.get("content-type", "").split(";")[0].strip().lower()
     if agent and kind != "application/json":
         return 415, "Only JSON is accepted here."
     if not (websocket or agent) and kind and kind not in FORMS:
         return 415, "Only forms are accepted here."
-    length = one("content-length")
-    most = _most(scope)
+    length, most = headers.get("content-length", ""), _most(scope)
     if length and not (length.isdigit() and int(length) <= most):
         return 413, f"At most {most // 1024 // 1024} MB can be sent at once."
     return None
@@ -103,7 +87,7 @@ def _name(host: str) -> str:
 class Guard:
     """ASGI middleware that applies `refusal` and the body limits, and adds the security headers."""
 
-    def __init__(self, app: App, hosts: frozenset[str] = frozenset(), own_address: bool = False) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] = frozenset(), own_address: bool = False) -> None:
         self.app, self.hosts, self.own_address = app, LOCAL | hosts, own_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,7 +134,7 @@ class Guard:
             await self.app(scope, limited, decorated)
         except TooMuch as error:
             if not started:
-                await _answer(send, error.status, "The request was too large or too slow, so it was dropped.")
+                await _answer(send, error.args[0], "The request was too large or too slow, so it was dropped.")
 
 
 async def _answer(send: Send, status: int, reason: str) -> None:

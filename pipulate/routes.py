@@ -17,7 +17,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from fasthtml.common import A, Details, Div, Li, P, Pre, Summary
+from fasthtml.common import Div, Li, P
 from loguru import logger
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -26,13 +26,12 @@ from starlette.responses import RedirectResponse, Response
 
 from pipulate import components, forms
 from pipulate import record as rec
+from pipulate.apps.failures import broken_page
 from pipulate.apps.runs import recent, run_list, run_row
 from pipulate.components import fragment as fragment
 from pipulate.discovery import Broken
 from pipulate.errors import Corrupt, Incompatible, Invalid, OutOfOrder, PipulateError, Refused, Unknown
-from pipulate.jobs import Jobs
 from pipulate.pipeline import Pipulate
-from pipulate.store import Store
 from pipulate.workflow import Run, Step, Workflow, answer, call
 
 Answer = Any
@@ -43,7 +42,6 @@ class Pages:
 
     def __init__(self, app: Any) -> None:
         self.app, self.store, self.jobs = app, app.state.store, app.state.jobs
-        assert isinstance(self.store, Store) and isinstance(self.jobs, Jobs)
 
     def add(self) -> None:
         """Add the routes; they take any first path segment, so they come after all others."""
@@ -264,18 +262,6 @@ def _works(run: Run, step: Step) -> bool:
 
 def _typed(lists: dict[str, list[Any]]) -> forms.Values:
     return {key: values if len(values) > 1 else values[0] for key, values in lists.items()}
-
-
-def broken_page(request: Request, broken: Broken) -> Answer:
-    """Return the page of a workflow file that does not load."""
-    card = Div(
-        P(f"{broken.path.name} could not be loaded, so this workflow is out of order. Everything else works.", role="alert", cls="error"),
-        P("Mend the file. With ", A("--dev", href="/introduction"), " it is read again at the next click; otherwise restart Pipulate."),
-        Details(Summary("Traceback"), Pre(broken.traceback), open=True),
-        cls="card broken",
-    )  # fmt: skip
-    about = f"The workflow file {broken.path.name} is broken:\n{broken.traceback[-600:]}"
-    return components.page(request, broken.title, card, about=about)
 
 
 def save_upload(upload: UploadFile, folder: Path) -> dict[str, Any]:

@@ -17,8 +17,8 @@
     @flow.result                                          the last card
     def verdict(run): return P("Right. Off you go.")
 
-Functions may be plain or async; plain ones run in a thread, so they may take their time.
-A step's id is its place: step_01, step_02, …; `version` and `upgrade` are for changing that later.
+Functions may be plain or async; plain ones run in a thread, so they may take their time.  A step's id is its place:
+step_01, step_02, …; `version` and `upgrade` are for changing that later.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ import hashlib
 import inspect
 import json
 import secrets
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -57,7 +58,7 @@ class Step:
     key: str
     label: str
     function: Function
-    number: int  #: 1-based
+    number: int
     work: bool = False
     button: str = "Next"
     auto: bool = True  #: work begins by itself once the card before it is answered
@@ -96,10 +97,8 @@ class Workflow:
     upgrade_function: Function | None = None
 
     def __post_init__(self) -> None:
-        caller = inspect.currentframe()
-        while caller and caller.f_globals.get("__name__") in (__name__, "dataclasses"):
-            caller = caller.f_back
-        self.about = self.about or (inspect.cleandoc(caller.f_globals.get("__doc__") or "") if caller else "")
+        file = sys._getframe(2).f_globals  # 0 is here, 1 the dataclass's own __init__, 2 who makes the workflow
+        self.about = self.about or inspect.cleandoc(file.get("__doc__") or "")
         self.title = self.title or self.name.replace("_", " ").capitalize()
 
     def step(self, key: str, label: str, *, button: str = "Next", explain: bool = True) -> Callable[[Function], Step]:
@@ -177,9 +176,9 @@ class Run:
     def __getitem__(self, key: str) -> Any:
         """The answer of step `key`: the field of that name, else all its fields.  KeyError until it is done."""
         step = next((step for step in self.flow.steps if step.key == key), None)
-        if step is None or not rec.is_done(self.record, step.id):
-            raise KeyError(f"Step {key!r} of {self.flow.name!r} is not {'done yet' if step else 'a step'}.")
-        return rec.answer(self.record[step.id], key)
+        if step and rec.is_done(self.record, step.id):
+            return rec.answer(self.record[step.id], key)
+        raise KeyError(f"Step {key!r} of {self.flow.name!r} is not {'done yet' if step else 'a step'}.")
 
     def get(self, key: str, default: Any = None) -> Any:
         """The answer of step `key`, or `default` while it is not done."""
@@ -276,10 +275,10 @@ class Job:
     ) -> Any:  # fmt: skip
         """Do an outward act at most once ever for this (run, step, `params`) and return its JSON-able result.
 
-        The intention is on disk before `function` is awaited, the result before `once` returns.  If an earlier
-        attempt left no result, `find` is asked whether it happened after all; when it finds nothing either
-        (or there is no `find`), Unsure is raised and only the user can decide to do it again.
-        A PipulateError with `definite = True` says that nothing was done: the intention is taken back.
+        The intention is on disk before `function` is awaited, the result before `once` returns.  If an earlier attempt
+        left no result, `find` is asked whether it happened after all; if it finds nothing (or there is no `find`),
+        Unsure is raised and only the user can decide to do it again.  A PipulateError with `definite = True` says that
+        nothing was done: the intention is taken back.
         """
         key, intention = self._key(name, params), {"begun": now(), "nonce": secrets.token_hex(4)}
         act = await self._note(key, lambda known: known or intention)
@@ -289,20 +288,20 @@ class Job:
         if "spoilt" in act:
             raise Unsure(act["spoilt"])
         if act is not intention:
-            found = await find() if find else None
-            if found is not None:
-                return (await self._note(key, lambda known: {**act, "result": found}))["result"]
-            raise Unsure(
-                f"{name!r} was begun at {act['begun']} and interrupted before its answer arrived. "
-                + ("It is not in the service's list, but that may lag behind. " if find else "")
-                + "It may have been done. Do it again only if you are sure, or accept that it may be done twice."
-            )
-        try:
-            result = await function()
-        except PipulateError as error:
-            if getattr(error, "definite", False):
-                await self._note(key, lambda known: {})
-            raise
+            result = await find() if find else None
+            if result is None:
+                looked = "It is not in the service's list, but that may lag behind. " if find else ""
+                raise Unsure(
+                    f"{name!r} was begun at {act['begun']} and interrupted before its answer arrived. {looked}It may have "
+                    "been done. Do it again only if you are sure, or accept that it may be done twice."
+                )
+        else:
+            try:
+                result = await function()
+            except PipulateError as error:
+                if getattr(error, "definite", False):
+                    await self._note(key, lambda known: {})
+                raise
         return (await self._note(key, lambda known: {**act, "result": result}))["result"]
 
     async def spoil(self, name: str, params: Any, why: str) -> NoReturn:
@@ -319,8 +318,7 @@ class Job:
 
         def note(record: Record) -> Record:
             known = record.get("once", {})
-            act = function(known.get(key, {}))
-            changed = {k: v for k, v in {**known, key: act}.items() if v}
+            changed = {name: act for name, act in {**known, key: function(known.get(key, {}))}.items() if act}
             return record if changed == known else {**record, "once": changed}
 
         record = await asyncio.shield(asyncio.to_thread(self.run.engine.checkpoint, self.run.id, note))

@@ -3,13 +3,14 @@
 from typing import Any
 
 import apsw
-from fasthtml.common import P
+from fasthtml.common import A, Details, Div, P, Pre, Summary
 from loguru import logger
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pipulate.components import failure, fragment, page
+from pipulate.discovery import Broken
 from pipulate.errors import PipulateError, Unknown
 from pipulate.store import plainly
 
@@ -60,3 +61,15 @@ HANDLERS: dict[Any, Any] = {
     400: _failed, 404: _failed, 405: _failed, 413: _failed, 500: _crashed,
     PipulateError: _refused, apsw.Error: _unsaved, OverflowError: _too_big,
 }  # fmt: skip
+
+
+def broken_page(request: Request, broken: Broken) -> Any:
+    """Return the page of a workflow file that does not load."""
+    card = Div(
+        failure(f"{broken.path.name} could not be loaded, so this workflow is out of order. Everything else works."),
+        P("Mend the file. With ", A("--dev", href="/introduction"), " it is read again at the next click; otherwise restart Pipulate."),
+        Details(Summary("Traceback"), Pre(broken.traceback), open=True),
+        cls="card broken",
+    )  # fmt: skip
+    about = f"The workflow file {broken.path.name} is broken:\n{broken.traceback[-600:]}"
+    return page(request, broken.title, card, about=about)
