@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipulate import apps, discovery
 from pipulate.apps import failures
+from pipulate.apps.handwritten import Table
 from pipulate.apps.shell import HEAD, shell
 from pipulate.chat.voice import Silent, chat_with_llm, chatq, voice
 from pipulate.discovery import Broken
@@ -27,7 +28,7 @@ from pipulate.jobs import Jobs
 from pipulate.pipeline import Pipulate
 from pipulate.routes import Pages
 from pipulate.settings import PACKAGE, Settings
-from pipulate.store import Store, Table
+from pipulate.store import Store
 from pipulate.workflow import Workflow
 
 ORDER = ["link_graph", "explore_csv", "bridge", "petite", "poet", "work", "byhand"]  #: in the menu; others follow

@@ -101,9 +101,6 @@ def download(label: str, name: str, text: str) -> FT:
     return A(label, href="data:text/plain;charset=utf-8," + quote(text), download=name, role="button", cls="quiet")
 
 
-# -------------------------------------------------------------------- cards
-
-
 async def card(run: Run, jobs: Jobs, index: int, error: Invalid | None = None, typed: forms.Values | None = None) -> FT:
     """Return the card at `index`: done, open or working; at len(steps), the result."""
     if index >= len(run.flow.steps):
@@ -117,25 +114,27 @@ async def card(run: Run, jobs: Jobs, index: int, error: Invalid | None = None, t
         return broken_card(step, problem)
 
 
-def _card(step: Step, kind: str, *content: Any, label: str = "", **attributes: Any) -> FT:
-    me = f"card{step.number}"
-    head = Header(Span(step.number, cls="number", aria_hidden="true"), H2(label or step.label, id=f"{me}-title", tabindex="-1"))
+def _card(me: str, number: Any, title: str, kind: str, *content: Any) -> FT:
+    head = Header(Span(number, cls="number", aria_hidden="true"), H2(title, id=f"{me}-title", tabindex="-1"))
     return Article(head, *content, id=me, cls=f"card open {kind}".strip(), data_current="1", aria_labelledby=f"{me}-title")
+
+
+def _step_card(step: Step, kind: str, *content: Any, remark: str = "") -> FT:
+    return _card(f"card{step.number}", step.number, step.label + remark, kind, *content)
 
 
 def broken_card(step: Step, problem: BaseException) -> FT:
     """Return the card of a step whose own code failed."""
-    return _card(
+    return _step_card(
         step, "broken", failure(f"{type(problem).__name__}: {problem}"),
         P("Your earlier answers are safe. Mend the workflow file and reload this page."),
         Details(Summary("Where it failed"), Pre(Code("".join(traceback.format_exception(problem)[-6:])))),
-        label=f"{step.label} – this card's code failed",
+        remark=" – this card's code failed",
     )  # fmt: skip
 
 
 async def _open(run: Run, step: Step, error: Invalid | None, typed: forms.Values | None) -> FT:
     inside, me = await call(step.function, run), f"card{step.number}"
-    whole = getattr(inside, "tag", "") == "article"
     controls = forms.fields(inside)
     known = {item.name: typed.get(item.name, []) for item in controls} if typed is not None else run.was(step.key)
     inside = forms.fill(inside, known, error.field if error else None)
@@ -144,12 +143,12 @@ async def _open(run: Run, step: Step, error: Invalid | None, typed: forms.Values
     upload = any(item.kind == "file" for item in controls)
     url = address(run.flow, run.id, f"{me}/upload" if upload else me)
     sending = posting(url, f"#{me}", hx_sync="this:drop", autocomplete="off", **(files if upload else {}))
-    if whole:  # the step made the card itself
+    if getattr(inside, "tag", "") == "article":  # the step made the card itself
         for form in [part for part in forms.walk(inside) if part.tag == "form"][:1]:
             form(**sending)
         return inside(id=me, data_current="1")
     refused = failure(error, id="card-error")
-    return _card(step, "", Form(refused, inside, Footer(Button(step.button, type="submit")), **sending))
+    return _step_card(step, "", Form(refused, inside, Footer(Button(step.button, type="submit")), **sending))
 
 
 def _name_controls(inside: Any, title_id: str) -> None:
@@ -189,12 +188,12 @@ def working(run: Run, jobs: Jobs, step: Step) -> FT:
         return button(address(run.flow, run.id, f"{kind}{step.number}"), label, f"#card{step.number}", cls=cls)
 
     if jobs.running(key) or state == "running":
-        return _card(step, "work", progress(run, jobs, step), act("cancel", "Cancel", "quiet"))
+        return _step_card(step, "work", progress(run, jobs, step), act("cancel", "Cancel", "quiet"))
     labels = {"ready": step.button, "done": step.button, "unsure": "Look again", "cancelled": "Go on"}
     again = act("start", labels.get(state, "Try again"))
     twice = act("repeat", "Do it again", "quiet danger") if state == "unsure" else None
     reason = failure(why) if state in ("failed", "unsure") else P(why, role="alert", cls="hint") if why else None
-    return _card(step, "work", reason, Div(again, twice, cls="row"))
+    return _step_card(step, "work", reason, Div(again, twice, cls="row"))
 
 
 def progress(run: Run, jobs: Jobs, step: Step) -> FT:
@@ -216,20 +215,10 @@ async def _result(run: Run) -> FT:
         shown = await call(run.flow.result_function, run) if run.flow.result_function else P("All steps are done.")
     except Exception as problem:
         shown = failure(f"The result's code failed: {type(problem).__name__}: {problem}")
-    act = "unfinalize" if locked else "finalize"
-    return Article(
-        Header(Span("★", cls="number", aria_hidden="true"), H2("Result", id="result-title", tabindex="-1")),
-        Div(shown, cls="result"),
-        Footer(
-            Span(f"Finalized {ago(locked)}: nothing can change until you unlock it.", cls="hint") if locked else None,
-            button(address(run.flow, run.id, act), "Unlock" if locked else "Finalize", cls="quiet"),
-            A("Start another run", href=f"/{run.flow.name}", role="button", cls="quiet"),
-        ),
-        id="result", cls=f"card open{' locked' if locked else ''}", data_current="1", aria_labelledby="result-title",
-    )  # fmt: skip
-
-
-# -------------------------------------------------------------------- chain and page
+    hint = Span(f"Finalized {ago(locked)}: nothing can change until you unlock it.", cls="hint") if locked else None
+    lock = button(address(run.flow, run.id, "unfinalize" if locked else "finalize"), "Unlock" if locked else "Finalize", cls="quiet")
+    another = A("Start another run", href=f"/{run.flow.name}", role="button", cls="quiet")
+    return _card("result", "★", "Result", "locked" if locked else "", Div(shown, cls="result"), Footer(hint, lock, another))
 
 
 async def chain(run: Run, jobs: Jobs, message: str = "", typed: forms.Values | None = None, at: int = 0) -> FT:

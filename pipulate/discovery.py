@@ -1,13 +1,11 @@
 """Finds workflow files and says what is wrong with one.
 
-A file holds `Workflow` values, or hand-written classes: a class with `STEPS` (or `steps`) is made with what its
-constructor asks for by name: `app`, `pipulate` (the engine), `pipeline` and `db` (tables and dictionary),
-`app_name`, `chatq`, `chat_with_llm`; it registers its own routes.  Modules also find these as globals.
+A file holds `Workflow` values, or hand-written classes (see `apps.handwritten`); what is `given` to these, modules also
+find as globals.
 A file that cannot be loaded becomes a `Broken`, shown as a card with its traceback; nothing else suffers.
 Of two files with one name the later folder wins (the user's over ours).
 """
 
-import inspect
 import re
 import sys
 import traceback
@@ -17,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pipulate.apps.handwritten import HandWritten as HandWritten
+from pipulate.apps.handwritten import classes, make
 from pipulate.workflow import Workflow
 
 
@@ -32,16 +32,6 @@ class Broken:
     def title(self) -> str:
         """What the menu shows."""
         return f"{self.name} (broken)"
-
-
-@dataclass
-class HandWritten:
-    """A plain class with its own routes."""
-
-    name: str
-    title: str
-    about: str
-    instance: Any
 
 
 Found = Workflow | Broken | HandWritten
@@ -67,7 +57,7 @@ def load(path: Path, given: Mapping[str, Any] | None = None) -> list[Found]:
     try:
         module = _execute(path, given)
         found: list[Found] = [value for value in vars(module).values() if isinstance(value, Workflow)]
-        found += [_instantiate(cls, path, given) for cls in _classes(module)]
+        found += [make(cls, path, given) for cls in classes(module)]
         if not found:
             raise ImportError("It defines no workflow: expected `flow = Workflow(...)`, or a class with STEPS.")
         for flow in found:
@@ -95,27 +85,3 @@ def _execute(path: Path, given: Mapping[str, Any] | None) -> ModuleType:
     sys.modules[module.__name__] = module
     exec(code, vars(module))  # noqa: S102 - running the user's own workflow files is what this product does
     return module
-
-
-def _classes(module: ModuleType) -> list[type]:
-    return [
-        value for value in vars(module).values()
-        if inspect.isclass(value) and value.__module__ == module.__name__
-        and (hasattr(value, "STEPS") or hasattr(value, "steps") or "steps" in inspect.getsource(value).lower())
-        and any(name in dir(value) for name in ("landing", "step_01", "init", "index", "register", "home"))
-    ]  # fmt: skip
-
-
-def _instantiate(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:
-    def named(*attributes: str) -> str:
-        return next((str(value) for key in attributes if (value := getattr(cls, key, ""))), "")
-
-    name = named("APP_NAME", "app_name") or path.stem
-    offered = {**(given or {}), "app_name": name, "prefix": name}
-    if "pipulate" in offered:
-        offered["pipulate"] = offered["pipulate"].for_workflow(name)
-    asked = inspect.signature(cls).parameters if cls.__init__ is not object.__init__ else {}  # type: ignore[misc]
-    instance = None if given is None else cls(**{key: offered[key] for key in asked if key in offered})
-    title = named("DISPLAY_NAME", "TITLE") or name.replace("_", " ").capitalize()
-    about = inspect.getdoc(cls) or (sys.modules[cls.__module__].__doc__ or "")
-    return HandWritten(name, title, inspect.cleandoc(about), instance)

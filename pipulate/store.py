@@ -264,25 +264,6 @@ class Store:
         return made
 
 
-class Table:
-    """A table of the MiniDataAPI to keep: each use of it goes over the connection of the thread at hand."""
-
-    def __init__(self, store: Store, name: str) -> None:
-        self._store, self._name = store, name
-
-    def __getattr__(self, attribute: str) -> Any:
-        return getattr(self._store.table(self._name), attribute)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._store.table(self._name)[key]
-
-    def __contains__(self, key: Any) -> bool:
-        return key in self._store.table(self._name)
-
-    def __call__(self, *args: Any, **named: Any) -> Any:
-        return self._store.table(self._name)(*args, **named)
-
-
 def copy_database(source: apsw.Connection, target: Path) -> None:
     """Copy `source`'s main database to the new file `target` by SQLite's online backup."""
     target.unlink(missing_ok=True)

@@ -1,0 +1,70 @@
+"""Hand-written workflows: plain classes that register their own routes and use the engine themselves.
+
+A class with `STEPS` (or `steps`) is made with what its constructor asks for by name: `app`, `pipulate` (the engine),
+`pipeline` and `db` (table and dictionary), `app_name`, `chatq`, `chat_with_llm`.
+"""
+
+import inspect
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pipulate.store import Store
+
+
+@dataclass
+class HandWritten:
+    """A plain class with its own routes."""
+
+    name: str
+    title: str
+    about: str
+    instance: Any
+
+
+def classes(module: ModuleType) -> list[type]:
+    """Return the classes of a file that look like workflows."""
+    return [
+        value for value in vars(module).values()
+        if inspect.isclass(value) and value.__module__ == module.__name__
+        and (hasattr(value, "STEPS") or hasattr(value, "steps") or "steps" in inspect.getsource(value).lower())
+        and any(name in dir(value) for name in ("landing", "step_01", "init", "index", "register", "home"))
+    ]  # fmt: skip
+
+
+def make(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:
+    """Make the workflow with those of the `given` things that it asks for; without an app (None), only describe it."""
+    def named(*attributes: str) -> str:
+        return next((str(value) for key in attributes if (value := getattr(cls, key, ""))), "")
+
+    name = named("APP_NAME", "app_name") or path.stem
+    offered = {**(given or {}), "app_name": name, "prefix": name}
+    if "pipulate" in offered:
+        offered["pipulate"] = offered["pipulate"].for_workflow(name)
+    asked = inspect.signature(cls).parameters if cls.__init__ is not object.__init__ else {}  # type: ignore[misc]
+    instance = None if given is None else cls(**{key: offered[key] for key in asked if key in offered})
+    title = named("DISPLAY_NAME", "TITLE") or name.replace("_", " ").capitalize()
+    about = inspect.getdoc(cls) or (sys.modules[cls.__module__].__doc__ or "")
+    return HandWritten(name, title, inspect.cleandoc(about), instance)
+
+
+class Table:
+    """A table of the MiniDataAPI to keep: each use of it goes over the connection of the thread at hand."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store, self._name = store, name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self._store.table(self._name), attribute)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._store.table(self._name)[key]
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._store.table(self._name)
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return self._store.table(self._name)(*args, **named)
