@@ -6,6 +6,7 @@ from importlib import import_module
 from fasthtml.common import FastHTML
 
 PARTS = (
+    "pipulate.apps.care",
     "pipulate.apps.introduction",
     "pipulate.apps.connect",
     "pipulate.apps.download",
@@ -19,8 +20,8 @@ PARTS = (
     "pipulate.apps.find",
     "pipulate.chat.panel",
     "pipulate.chat.settings",
-    "pipulate.chat.mcp",
     "pipulate.apps.lan",
+    "pipulate.chat.mcp",
 )
 
 

@@ -307,7 +307,7 @@ class Lan:
             picture = segno.make(self.url(offer), micro=False).svg_data_uri(scale=5, light="#fff")
             shown = Div(
                 Img(src=picture, alt="QR code of the pairing address", width="185", height="185"),
-                P("Scan this with the device, or open ", Code(f"http://{self.address}:{self.settings.port}"), " there and type ", Code(spelled(offer.code)),
+                P("Scan this with the device, or open ", Code(f"http://{self.address}:{self.settings.port}"), " there and type ", Code(spelled(offer.code), style="white-space:nowrap"),
                   f". It works once, for {minutes:.0f} more minute{'s' if minutes > 1 else ''}."),
             )  # fmt: skip
         devices = [

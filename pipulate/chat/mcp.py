@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from fasthtml.common import FT, H2, Button, Code, Div, FastHTML, Form, P, Pre, Section
+from fasthtml.common import FT, H2, A, Button, Code, Div, FastHTML, Form, P, Pre, Section
 from loguru import logger
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -333,7 +333,8 @@ def routes(app: FastHTML) -> None:
     @app.route("/settings/mcp", methods=["POST"])
     async def show(request: Request) -> Any:
         ready = await asyncio.to_thread(configuration, settings)
-        return page(request, "How agents connect", P("Put this into the client's configuration. It holds the key, which is like a password: ", Code("pipulate mcp"), " prints it as well."), Pre(Code(ready)))
+        lead = P("Put this into the client's configuration. It holds the key, which is like a password: ", Code("pipulate mcp"), " prints it as well.")
+        return page(request, "How agents connect", lead, Pre(Code(ready), tabindex="0"), P(A("Back to Settings", href="/settings")))
 
     @app.route("/settings/mcp/forget", methods=["POST"])
     async def forget() -> Any:
