@@ -58,13 +58,10 @@ def create_app(
         theme["data-theme"] = chosen
 
     async def lifespan(app: FastHTML) -> AsyncIterator[None]:
-        await asyncio.to_thread(store.backup_daily)
-        daily = asyncio.create_task(_daily(store))
-        await state.jobs.resume({name: flow for name, flow in state.found.items() if isinstance(flow, Workflow)})
         for begin in state.begin:
             await begin()
+        await state.jobs.resume({name: flow for name, flow in state.found.items() if isinstance(flow, Workflow)})
         yield
-        daily.cancel()
         for end in state.end:
             await end()
         await state.jobs.close()
@@ -147,9 +144,3 @@ class Workflows:
             if isinstance(item, Broken):
                 logger.warning("{} does not load:\n{}", item.path, item.traceback)
             state.found[item.name] = item
-
-
-async def _daily(store: Store) -> None:
-    while True:
-        await asyncio.sleep(3600)
-        await asyncio.to_thread(store.backup_daily)

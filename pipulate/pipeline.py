@@ -17,6 +17,7 @@ from typing import Any, Self
 from fasthtml.common import FT, Div
 
 from pipulate import record as rec
+from pipulate.apps import handwritten
 from pipulate.errors import Corrupt, Finalized, Invalid, OutOfOrder, Stale, Unknown
 from pipulate.record import Record, StepTuple
 from pipulate.store import Store, now
@@ -271,22 +272,13 @@ class Pipulate:
     # cards of hand-written workflows
 
     def generate_step_placeholders(self, steps: Sequence[StepTuple], prefix: str, start_from: int = 0) -> list[FT]:
-        """Return one empty Div a step; that of index `start_from` and those before it load themselves.
-
-        A later one waits for the event `{step_id before it}-done` on the page body, or for the handler of the step
-        before it to return it filled.
-        """
-        ids, base = [step[1] for step in steps], "/" + prefix.strip("/")
-        triggers = ["load" if i <= start_from else f"{ids[i - 1]}-done from:body" for i in range(len(ids))]
-        return [
-            Div(id=id, hx_get=f"{base}/{id}", hx_swap="outerHTML", hx_target="this", hx_trigger=trigger)
-            for id, trigger in zip(ids, triggers, strict=True)
-        ]
+        """Return one Div a step that fills itself: those up to index `start_from` now, a later one after the one before."""
+        return handwritten.placeholders(steps, prefix, start_from)
 
     def generate_step_chain(self, prefix: str, id: str, steps: Sequence[StepTuple]) -> FT:
         """Return the placeholders that bring a run up to its first open card."""
         last = self.get_last_completed_step_number(id, steps)
-        return Div(*self.generate_step_placeholders(steps, prefix, start_from=last), id=f"{prefix.strip('/')}-chain")
+        return Div(*self.generate_step_placeholders(steps, prefix, last), id=f"{prefix.strip('/')}-chain")
 
 
 def _last_good(acts: list[dict[str, Any]]) -> Record:

@@ -11,10 +11,7 @@ the card and what was typed; without HTMX, a form post ends in a redirect to the
 """
 
 import asyncio
-import hashlib
-import os
 import re
-from pathlib import Path
 from typing import Any
 
 from fasthtml.common import Div, Li, P
@@ -28,6 +25,7 @@ from pipulate import components, forms
 from pipulate import record as rec
 from pipulate.apps.failures import broken_page
 from pipulate.apps.runs import recent, run_list, run_row
+from pipulate.apps.uploads import save
 from pipulate.components import fragment as fragment
 from pipulate.discovery import Broken
 from pipulate.errors import Corrupt, Incompatible, Invalid, OutOfOrder, PipulateError, Refused, Unknown
@@ -217,7 +215,7 @@ class Pages:
         """Return a form's value; a file is put on disk whole and described by a dictionary."""
         if not isinstance(item, UploadFile):
             return item
-        return await asyncio.to_thread(save_upload, item, self.store.folder / "uploads") if item.filename else None
+        return await asyncio.to_thread(save, item, self.store.folder / "uploads") if item.filename else None
 
     async def _stop(self, flow: Workflow, id: str, steps: list[Step]) -> None:
         for step in steps:
@@ -262,21 +260,3 @@ def _works(run: Run, step: Step) -> bool:
 
 def _typed(lists: dict[str, list[Any]]) -> forms.Values:
     return {key: values if len(values) > 1 else values[0] for key, values in lists.items()}
-
-
-def save_upload(upload: UploadFile, folder: Path) -> dict[str, Any]:
-    """Put an uploaded file on disk whole (temporary file, fsync, rename); returns file, path, size and sha256."""
-    name = re.sub(r"[^\w.\- ]", "_", Path(upload.filename or "file").name)[-100:].lstrip(".") or "file"
-    folder.mkdir(parents=True, exist_ok=True)
-    part, digest, size = folder / f".{os.urandom(8).hex()}.part", hashlib.sha256(), 0
-    with part.open("wb") as out:
-        while chunk := upload.file.read(1 << 20):
-            out.write(chunk)
-            digest.update(chunk)
-            size += len(chunk)
-        out.flush()
-        os.fsync(out.fileno())
-    target = folder / digest.hexdigest()[:16] / name
-    target.parent.mkdir(exist_ok=True)
-    part.replace(target)
-    return {"file": name, "path": str(target), "size": size, "sha256": digest.hexdigest()}

@@ -7,7 +7,7 @@ WRITING      `with store.transaction() as db:` is BEGIN IMMEDIATE ... COMMIT.  W
 MIGRATIONS   SCHEMA is a list of SQL scripts, applied in order, their number kept in user_version; a backup is
              made first.  Never fastlite's transform: it drops columns with their data.
 LOCKS        A SQLite file on which BEGIN EXCLUSIVE is held: the system frees it however the process ends.
-BACKUP       SQLite's online backup: at start, before a migration, then daily; the last seven are kept.
+BACKUP       SQLite's online backup: before a migration, and daily (`apps.care`); the last seven are kept.
 
 Three queries to paste into any SQLite shell:
     SELECT workflow, id, updated FROM pipeline ORDER BY updated DESC;
@@ -21,7 +21,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -253,15 +253,6 @@ class Store:
     def backups(self) -> list[Path]:
         """Return the backups of this data folder, newest first."""
         return sorted((self.folder / "backups").glob("pipulate-*.db"), reverse=True)
-
-    def backup_daily(self) -> Path | None:
-        """Make a backup unless one was made in the last 24 hours."""
-        last = datetime.fromisoformat(self.get("backed_up", "1970-01-01T00:00:00+00:00"))
-        if timedelta(0) <= datetime.now(UTC) - last < timedelta(days=1):
-            return None
-        made = self.backup("daily")
-        self["backed_up"] = now()
-        return made
 
 
 def copy_database(source: apsw.Connection, target: Path) -> None:

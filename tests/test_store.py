@@ -15,6 +15,7 @@ import apsw
 import pytest
 
 from pipulate import store as stores
+from pipulate.apps.care import backup_daily
 from pipulate.apps.care import put_back as restore
 from pipulate.apps.handwritten import Table
 from pipulate.errors import Corrupt, InUse, NotSaved, PipulateError, Unknown
@@ -468,16 +469,16 @@ def test_a_clock_set_back_costs_no_backup(store: Store) -> None:
     for number in range(KEEP_BACKUPS):
         store.backup("old").rename(store.folder / "backups" / f"pipulate-2099010{number + 1}T000000.000000Z-future.db")
     store["backed_up"] = "2099-01-01T00:00:00+00:00"
-    made = store.backup_daily()
+    made = backup_daily(store)
     assert made in store.backups() and len(store.backups()) == KEEP_BACKUPS
 
 
 @pytest.mark.parametrize(("hours", "again"), [(1, False), (23, False), (25, True), (240, True)])
 def test_daily(store: Store, hours: int, again: bool) -> None:
     """A day after the last backup, and not before, the next one is due."""
-    assert store.backup_daily()
+    assert backup_daily(store)
     store["backed_up"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
-    assert (store.backup_daily() is not None) is again
+    assert (backup_daily(store) is not None) is again
 
 
 def test_a_backup_that_fails_is_none(store: Store) -> None:

@@ -1,21 +1,54 @@
-"""Care of the data in the terminal: `pipulate backup`, `pipulate restore`, `pipulate doctor`."""
+"""Care of the data: a backup a day while the server runs; `pipulate backup`, `pipulate restore`, `pipulate doctor`."""
 
 import argparse
+import asyncio
 import importlib.metadata
 import platform
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import apsw
+from fasthtml.common import FastHTML
 
 from pipulate import discovery
 from pipulate.errors import Corrupt, Unknown
 from pipulate.settings import Settings
-from pipulate.store import Store, connect, copy_database, plainly, serving
+from pipulate.store import Store, connect, copy_database, now, plainly, serving
 
 LIBRARIES = ("python-fasthtml", "starlette", "uvicorn", "apsw", "numpy", "polars", "xllamacpp")
+
+
+def backup_daily(store: Store) -> Path | None:
+    """Make a backup unless one was made in the last 24 hours."""
+    last = datetime.fromisoformat(store.get("backed_up", "1970-01-01T00:00:00+00:00"))
+    if timedelta(0) <= datetime.now(UTC) - last < timedelta(days=1):
+        return None
+    made = store.backup("daily")
+    store["backed_up"] = now()
+    return made
+
+
+def routes(app: FastHTML) -> None:
+    """Add no page, but the backups: one at the start, before anything changes, then one a day."""
+    store: Store = app.state.store
+    tasks: list[asyncio.Task[None]] = []
+
+    async def daily() -> None:
+        while True:
+            await asyncio.sleep(3600)
+            await asyncio.to_thread(backup_daily, store)
+
+    async def begin() -> None:
+        await asyncio.to_thread(backup_daily, store)
+        tasks.append(asyncio.create_task(daily()))
+
+    async def end() -> None:
+        tasks.pop().cancel()
+
+    app.state.begin.append(begin)
+    app.state.end.append(end)
 
 
 def _file(argv: Sequence[str], name: str, what: str) -> Path | None:

@@ -6,12 +6,15 @@ A class with `STEPS` (or `steps`) is made with what its constructor asks for by 
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from fasthtml.common import FT, Div
+
+from pipulate.record import StepTuple
 from pipulate.store import Store
 
 
@@ -49,6 +52,20 @@ def make(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:
     title = named("DISPLAY_NAME", "TITLE") or name.replace("_", " ").capitalize()
     about = inspect.getdoc(cls) or (sys.modules[cls.__module__].__doc__ or "")
     return HandWritten(name, title, inspect.cleandoc(about), instance)
+
+
+def placeholders(steps: Sequence[StepTuple], prefix: str, start_from: int) -> list[FT]:
+    """Return one empty Div a step; that of index `start_from` and those before it load themselves.
+
+    A later one waits for the event `{step_id before it}-done` on the page body, or for the handler of the step
+    before it to return it filled.
+    """
+    ids, base = [step[1] for step in steps], "/" + prefix.strip("/")
+    triggers = ["load" if i <= start_from else f"{ids[i - 1]}-done from:body" for i in range(len(ids))]
+    return [
+        Div(id=id, hx_get=f"{base}/{id}", hx_swap="outerHTML", hx_target="this", hx_trigger=trigger)
+        for id, trigger in zip(ids, triggers, strict=True)
+    ]
 
 
 class Table:
