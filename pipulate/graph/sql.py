@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ from pipulate.graph.errors import GraphError
 from pipulate.graph.sources import plain
 
 FILE = "query.db"
+SMALL = 200_000  # links
 _READABLE = {"pages", "edges", "links"}
 _LONGEST = 1_000_000
 
@@ -48,8 +51,7 @@ def query(folder: Path, sql: str, limit: int = 200, seconds: float = 5) -> Answe
 
     Raises GraphError when it is not a single SELECT, is wrong, or takes longer than `seconds`.
     """
-    if not (folder / FILE).exists():
-        prepare(folder)
+    _ready(folder)
     deadline = time.monotonic() + seconds
     # Immutable: no locks and no journal; the file is only ever replaced as a whole.
     address = f"{(folder / FILE).absolute().as_uri()}?mode=ro&immutable=1"
@@ -183,9 +185,20 @@ def _kind(dtype: pl.DataType) -> str:
     return "TEXT" if dtype == pl.String else "REAL" if dtype.is_float() else "INTEGER"
 
 
-def _open(folder: Path) -> apsw.Connection:
-    if not (folder / FILE).exists():
+def _ready(folder: Path) -> None:
+    """See to it that `query.db` is there.  For a large graph a child makes it, so that a server stays responsive."""
+    if (folder / FILE).exists():
+        return
+    if edges.about(folder)["links"] <= SMALL:
         prepare(folder)
+        return
+    done = subprocess.run([sys.executable, "-m", __name__, str(folder)], capture_output=True, text=True)
+    if done.returncode:
+        raise GraphError(f"The tables cannot be made: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+
+
+def _open(folder: Path) -> apsw.Connection:
+    _ready(folder)
     return apsw.Connection(str(folder / FILE), flags=apsw.SQLITE_OPEN_READONLY)
 
 
@@ -193,3 +206,7 @@ def _names(folder: Path) -> str:
     with contextlib.closing(_open(folder)) as connection:
         columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(pages)")]
     return f"Columns of pages: {', '.join(columns)}; of links: source_id, target_id, source, target."
+
+
+if __name__ == "__main__":
+    prepare(Path(sys.argv[1]))

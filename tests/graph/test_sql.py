@@ -121,3 +121,14 @@ def test_no_graph(tmp_path: Path) -> None:
     """Without a graph there is nothing to ask."""
     with pytest.raises(GraphMissing):
         sql.query(tmp_path / "none", "SELECT 1")
+
+
+def test_large_graphs_are_prepared_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child process makes the tables of a large graph; when it fails, its reason is told."""
+    monkeypatch.setattr(sql, "SMALL", 0)
+    edges.save(shop(), tmp_path / "graph")
+    assert sql.query(tmp_path / "graph", "SELECT count(*) FROM links").rows == [(20,)]
+    edges.save(shop(), tmp_path / "graph")
+    (tmp_path / "graph" / "links.parquet").write_bytes(b"")
+    with pytest.raises(GraphError, match=r"The tables cannot be made: .*damaged: build it again"):
+        sql.query(tmp_path / "graph", "SELECT 1")
