@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Invalid", "Job", "Pipulate", "PipulateError", "Run", "Settings", "Workflow", "chat_with_llm", "chatq", "create_app",
-]  # fmt: skip
+]
 
 _HOMES = {
     "Invalid": "errors", "Job": "workflow", "Pipulate": "pipeline", "PipulateError": "errors", "Run": "workflow",
     "Settings": "settings", "Workflow": "workflow", "chat_with_llm": "chat.voice", "chatq": "chat.voice", "create_app": "app",
-}  # fmt: skip
+}
 
 
 def __getattr__(name: str) -> Any:

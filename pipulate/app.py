@@ -71,7 +71,7 @@ def create_app(
         default_hdrs=False, canonical=False, surreal=False, htmx=False, sess_cls=None, secret_key=secrets.token_hex(),
         title="Pipulate", hdrs=(NotStr(HEAD),), htmlkw=theme, body_wrap=shell, lifespan=lifespan,
         exception_handlers=failures.HANDLERS,
-    )  # fmt: skip
+    )
     state = app.state
     state.settings, state.store, state.theme = settings, store, theme
     state.voice, state.explain, state.chat_panel, state.profile_switcher = Silent(), None, None, None
@@ -122,11 +122,11 @@ class Workflows:
         state.found = {name: state.found[name] for name in names}
 
     def _forget(self, stem: str) -> None:
-        for name in self._names.pop(stem):
+        for name in self._names.pop(stem, []):
             self.app.state.found.pop(name, None)
-        gone = self._routes.pop(stem)
+        gone = self._routes.pop(stem, [])
         self.app.router.routes[:] = [route for route in self.app.router.routes if route not in gone]
-        del self._stamps[stem]
+        self._stamps.pop(stem, None)
 
     def _read(self, stem: str, path: Path) -> None:
         state, router = self.app.state, self.app.router
@@ -134,7 +134,7 @@ class Workflows:
         given = {
             "app": self.app, "rt": self.app.route, "pipulate": Pipulate(state.store, stem), "db": state.store,
             "pipeline": Table(state.store, "pipeline"), "chatq": chatq, "chat_with_llm": chat_with_llm,
-        }  # fmt: skip
+        }
         found = discovery.load(path, given)
         self._names[stem] = [item.name for item in found]
         self._routes[stem] = [route for route in router.routes if route not in before]

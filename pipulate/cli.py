@@ -1,17 +1,14 @@
-"""The command `pipulate`: it serves; every other command belongs to a part, which is imported when it is called."""
+"""The command `pipulate`.  What it does belongs to the parts, which are imported when they are called."""
 
 import argparse
 import importlib
-import socket
 import sys
-import threading
-import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
 from loguru import logger
 
-from pipulate.errors import InUse, PipulateError
+from pipulate.errors import PipulateError
 from pipulate.settings import LOCAL, PACKAGE, Settings
 
 #: (name, "module:function" that takes (argv, settings), help)
@@ -44,8 +41,10 @@ def parser() -> argparse.ArgumentParser:
     add("--lan", action="store_true", help="let other devices of this network pair, by a code shown here")
     add("--dev", action="store_true", help="read workflow files again when they change")
     add("--demo", action="store_true", help="Botify is a simulator with made-up sites")
+    add("--model", default="", metavar="URL", help="a model server that speaks OpenAI's protocol, ending in /v1")
     add("--botify", default=Settings.botify, metavar="URL", help="base of Botify's API, to use a stand-in on this machine")
     add("--no-browser", action="store_true", help="do not open the browser")
+    top.set_defaults(module="pipulate.apps.serve:serve")
     sub = top.add_subparsers(dest="command", metavar="COMMAND", title="commands (without one: serve)")
     for name, module, what in COMMANDS:
         sub.add_parser(name, help=what, add_help=False).set_defaults(module=module)
@@ -55,20 +54,18 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args, rest = parser().parse_known_args(argv)
-    module, _, function = getattr(args, "module", "").partition(":")
-    if rest and not module:
+    if rest and not args.command:
         parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    module, _, function = args.module.partition(":")
     folders = args.workflows or [Path("workflows")]
     settings = Settings(
         data=args.data, downloads=args.downloads, workflows=(PACKAGE / "workflows", *folders), host=args.host, port=args.port,
-        lan=args.lan or args.host not in LOCAL, dev=args.dev, demo=args.demo, botify=args.botify,
-    )  # fmt: skip
+        lan=args.lan or args.host not in LOCAL, dev=args.dev, demo=args.demo, botify=args.botify, model_url=args.model,
+        browser=not args.no_browser,
+    )
     log_to_terminal("WARNING")
     try:
-        if module:
-            return int(getattr(importlib.import_module(module), function)(rest, settings) or 0)
-        serve(settings, browser=not args.no_browser)
-        return 0
+        return int(getattr(importlib.import_module(module), function)(rest, settings) or 0)
     except PipulateError as error:
         print(f"pipulate: {error}", file=sys.stderr)
         return 1
@@ -81,41 +78,3 @@ def log_to_terminal(level: str) -> None:
     logger.remove()
     form = "{time:HH:mm:ss} {level: <7} {message}"
     logger.add(lambda line: print(line, end="", file=sys.stderr), format=form, level=level, diagnose=False, backtrace=False)
-
-
-def serve(settings: Settings, browser: bool = True) -> None:
-    """Serve on this machine and open the browser."""
-    import uvicorn
-
-    from pipulate.app import create_app
-    from pipulate.guard import Protocol
-    from pipulate.store import serving
-
-    url, log = f"http://{settings.host}:{settings.port}", settings.data / "log" / "pipulate.log"
-    settings.data.mkdir(parents=True, exist_ok=True)
-    lock = serving(settings.data, url)
-    try:
-        log_to_terminal("INFO")
-        logger.add(log, rotation="5 MB", retention=5, level="INFO", diagnose=False, backtrace=False)
-        _probe(settings)
-        config = uvicorn.Config(
-            create_app(settings), host=settings.listen, port=settings.port, http=Protocol, ws="websockets-sansio",
-            log_level="warning", access_log=False, server_header=False, proxy_headers=False, date_header=True,
-            timeout_graceful_shutdown=3, ws_max_size=1 << 20,
-        )  # fmt: skip
-        logger.info("Pipulate serves {} (data in {}). Ctrl+C stops it.", url, settings.data.resolve())
-        if browser:
-            threading.Timer(1.0, webbrowser.open, [url]).start()
-        uvicorn.Server(config).run()
-    finally:
-        lock.release()
-
-
-def _probe(settings: Settings) -> None:
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in settings.listen else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.listen, settings.port))
-    except OSError as error:
-        place = f"Port {settings.port} on {settings.host}"
-        raise InUse(f"{place} is taken ({error.strerror}). Choose another with --port.") from error

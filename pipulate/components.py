@@ -1,8 +1,8 @@
 """Cards and the chain that they make: functions that return HTML, and nothing else.
 
-CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then flat sibling cards #card1, #card2, …
-        up to the first open one, or #result.  A submit answers with its done card and the next card together,
-        so a step is one round trip; revert, undo and locking answer with the whole chain.
+CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then flat sibling cards #card1, #card2, … up to
+        the first open one, or #result.  A submit answers with its done card and the next card together, so a step is
+        one round trip; revert, undo and locking answer with the whole chain.
 """
 
 import traceback
@@ -35,12 +35,12 @@ from fasthtml.common import (
     Summary,
     Title,
     to_xml,
-)  # fmt: skip
+)
 from starlette.responses import HTMLResponse, Response
 
 from pipulate import forms
 from pipulate import record as rec
-from pipulate.errors import Corrupt, Invalid, PipulateError
+from pipulate.errors import Invalid
 from pipulate.jobs import Jobs
 from pipulate.workflow import Run, Step, Workflow, call
 
@@ -63,7 +63,7 @@ def posting(url: str, target: str, **more: str) -> dict[str, str]:
     return {
         "method": "post", "action": url, "hx_post": url, "hx_target": target, "hx_swap": "outerHTML", "hx_include": "#rev",
         "hx_disabled_elt": "find button[type=submit]", "enctype": URLENCODED, **more,
-    }  # fmt: skip
+    }
 
 
 def button(url: str, label: str, target: str = "#chain", **attributes: Any) -> FT:
@@ -130,7 +130,7 @@ def broken_card(step: Step, problem: BaseException) -> FT:
         P("Your earlier answers are safe. Mend the workflow file and reload this page."),
         Details(Summary("Where it failed"), Pre(Code("".join(traceback.format_exception(problem)[-6:])))),
         remark=" – this card's code failed",
-    )  # fmt: skip
+    )
 
 
 async def _open(run: Run, step: Step, error: Invalid | None, typed: forms.Values | None) -> FT:
@@ -175,7 +175,7 @@ async def _done(run: Run, step: Step) -> FT:
         Div(Small(step.label, cls="label", id=f"{me}-title", tabindex="-1"), Div(shown, cls="answer"), cls="body"),
         None if run.record.get("finalized") else button(url, label, cls="quiet", aria_label=f"Change: {step.label}"),
         id=me, cls=f"card done{' plain' if isinstance(shown, str) else ''}", aria_labelledby=f"{me}-title",
-    )  # fmt: skip
+    )
 
 
 def working(run: Run, jobs: Jobs, step: Step) -> FT:
@@ -206,7 +206,7 @@ def progress(run: Run, jobs: Jobs, step: Step) -> FT:
         P(now.message or "Working…", cls="hint"),
         hx_get=address(run.flow, run.id, f"{me}/progress"), hx_trigger="every 500ms", hx_swap="outerHTML settle:20ms",
         hx_target="this", cls="progress",
-    )  # fmt: skip
+    )
 
 
 async def _result(run: Run) -> FT:
@@ -261,13 +261,7 @@ def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False
         failure(error),
         Small(f"There is no run “{id}” yet. Begin it?" if missing else flow.id_hint, id="id-hint", cls="hint"),
         action=f"/{flow.name}/open", method="post", cls="card id", enctype=URLENCODED,
-    )  # fmt: skip
-
-
-def damaged(flow: Workflow, id: str, error: PipulateError) -> FT:
-    """Return the card of a run whose record cannot be shown."""
-    mend = Form(Button("Restore the last good state", type="submit"), action=address(flow, id, "repair"), method="post")
-    return Div(failure(error), mend if isinstance(error, Corrupt) else None, cls="card")
+    )
 
 
 def ago(time: str | None) -> str:

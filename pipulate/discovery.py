@@ -40,7 +40,7 @@ Found = Workflow | Broken | HandWritten
 RESERVED = {
     "static", "download", "graph", "runs", "tasks", "profiles", "settings", "memory", "connect", "find", "chat", "pair",
     "search", "introduction", "stream", "mcp", "export",
-}  # fmt: skip
+}
 
 
 def files(folders: tuple[Path, ...]) -> dict[str, Path]:

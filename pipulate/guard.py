@@ -6,7 +6,7 @@ ORIGIN   an unsafe method, and every WebSocket, must come from our own page: `Or
          site can send without a CORS preflight, and we answer none.  So no token is needed in the forms.
          At AGENTS programs speak, which have no Origin but a key (checked there), and JSON, another preflight.
 BODY     At most `MAX_BODY`, and no slower than `PATIENCE` allows; form types only (at AGENTS JSON only).
-SLOW     `Protocol` closes a connection that does not finish its request head within PATIENCE seconds.
+SLOW     A request head must come within PATIENCE, too: `apps.serve.Protocol` sees to that.
 HEADERS  A strict Content-Security-Policy (no inline script, nothing from elsewhere) on every answer.
 
 A cross-site *top-level* form post still reaches us in every browser (Local Network Access does not cover it);
@@ -18,7 +18,6 @@ import re
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipulate.settings import LOCAL
 
@@ -37,7 +36,8 @@ HEADERS = [
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
-]  # fmt: skip
+]
+
 
 class TooMuch(Exception):
     """The body is larger or slower than allowed; its argument is the HTTP status."""
@@ -54,7 +54,7 @@ def refusal(scope: Scope, hosts: frozenset[str] = LOCAL) -> tuple[int, str] | No
     websocket = scope["type"] == "websocket"
     if not websocket and scope["method"] in SAFE:
         return None
-    scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "http"), scope.get("scheme", "http"))
+    scheme = scope.get("scheme", "http").replace("ws", "http")
     origins = [origin.lower() for origin in headers.getlist("origin")]
     own = origins == [f"{scheme}://{host}".lower()]
     agent = not websocket and scope.get("path") == AGENTS
@@ -142,39 +142,3 @@ async def _answer(send: Send, status: int, reason: str) -> None:
     headers = [kind, (b"content-length", str(len(body)).encode()), (b"connection", b"close"), *HEADERS]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-class Protocol(H11Protocol):
-    """uvicorn's HTTP protocol that gives up on a request head which does not arrive within PATIENCE."""
-
-    _reaper: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock with the connection."""
-        super().connection_made(transport)
-        self._reaper = self.loop.call_later(PATIENCE, self._reap)
-
-    def data_received(self, data: bytes) -> None:
-        """Restart the clock when a new head begins, stop it when one is whole."""
-        super().data_received(data)
-        upgraded = self.transport.get_protocol() is not self
-        waiting = not upgraded and (self.cycle is None or self.cycle.response_complete)
-        if not waiting:
-            self._stop()
-        elif self._reaper is None:
-            self._reaper = self.loop.call_later(PATIENCE, self._reap)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clock."""
-        self._stop()
-        super().connection_lost(exc)
-
-    def _stop(self) -> None:
-        if self._reaper:
-            self._reaper.cancel()
-        self._reaper = None
-
-    def _reap(self) -> None:
-        self._reaper = None
-        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
-            self.transport.close()

@@ -1,9 +1,9 @@
 """Jobs: the background work of steps.  A job belongs to (workflow, run, step); its row says how it stands.
 
-STATES    running -> done | failed | unsure | cancelled.  Only one process runs a job: `owner` names a lock
-          file that the process holds for as long as it lives, so a dead owner is known at once.
-RESUME    A job has no position of its own.  After a crash its function is simply called again, and
-          `job.once` returns what was already done.  So resuming is starting.
+STATES    running -> done | failed | unsure | cancelled.  Only one process runs a job: `owner` names a lock file that
+          the process holds for as long as it lives, so a dead owner is known at once.
+RESUME    A job has no position of its own.  After a crash its function is simply called again, and `job.once` returns
+          what was already done.  So resuming is starting.
 PROGRESS  lives in memory; the row is written when the state changes.
 """
 
@@ -156,12 +156,14 @@ class Jobs:
     async def resume(self, workflows: dict[str, Workflow]) -> None:
         """Start again what a process that no longer lives left running."""
         for row in self.store.read("SELECT * FROM job WHERE state = 'running'"):
+            if self._alive(row["owner"]):
+                continue
             flow, key = workflows.get(row["workflow"]), (row["workflow"], row["id"], row["step_id"])
-            step = next((s for s in flow.steps if s.id == row["step_id"] and s.work), None) if flow else None
-            if flow and step and not self._alive(row["owner"]):
+            step = next((step for step in flow.steps if step.id == row["step_id"] and step.work), None) if flow else None
+            if flow and step:
                 logger.info("Resuming {} of {} {}", step.key, flow.name, row["id"])
                 await self.start(flow, row["id"], step)
-            elif not self._alive(row["owner"]):
+            else:
                 self._settle(key, "failed", "Its workflow is no longer installed, so the job could not go on.")
 
     async def close(self) -> None:

@@ -1,9 +1,9 @@
 """The engine: `Pipulate` reads and changes the records of one workflow's runs.  It needs no web server.
 
-CHANGE   Every change of a record goes through `change`: BEGIN IMMEDIATE, read the newest record, check the
-         revision the page showed and the lock, apply, write with revision + 1, append to history, COMMIT.
-HISTORY  Append-only; each row holds the whole record after the act.  *Undo* restores the record as it was
-         before the latest act that is not undone yet, and is itself an act.
+CHANGE   Every change of a record goes through `change`: one transaction reads the newest record, checks the revision that
+         the page showed and the lock, applies, writes with revision + 1 and appends to history.
+HISTORY  Append-only; each row holds the whole record after the act.  *Undo* restores the record as it was before the
+         latest act that is not undone yet, and is itself an act.
 STEPS    A list of (key, step_id, label).
 
 In a notebook:  engine = Pipulate.open("data", "bridge"); engine.get_state("arthur")
@@ -14,13 +14,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from fasthtml.common import FT, Div
+from fasthtml.common import FT
 
 from pipulate import record as rec
 from pipulate.apps import handwritten
 from pipulate.errors import Corrupt, Finalized, Invalid, OutOfOrder, Stale, Unknown
 from pipulate.record import Record, StepTuple
 from pipulate.store import Store, now
+
+_STALE = (
+    "This page was older than the run: it was changed in another tab or program. Nothing was overwritten. Below is how "
+    "it stands now; send your answer again if it still fits."
+)
 
 
 class Pipulate:
@@ -70,7 +75,7 @@ class Pipulate:
         return self.get_state(id).get(step_id, {} if default is None else default)
 
     def get_all_step_data(self, id: str, steps: Sequence[StepTuple], exclude_final: bool = True) -> dict[str, Any]:
-        """Return {key: answer} of the done steps; the last step (finalize) is left out unless asked for."""
+        """Return {key: answer} of the done steps, without the last one (finalize) unless asked for."""
         state = self.get_state(id)
         wanted = steps[:-1] if exclude_final else steps
         return {s[0]: rec.answer(state[s[1]], s[0]) for s in wanted if rec.is_done(state, s[1])}
@@ -104,14 +109,14 @@ class Pipulate:
             """SELECT * FROM pipeline WHERE instr(lower(id), lower(?1)) AND ?2 IN ('', workflow)
                AND coalesce(?3, profile_id) IS profile_id ORDER BY updated DESC, rowid DESC LIMIT ?4""",
             search, self.workflow, profile_id, limit,
-        )  # fmt: skip
+        )
 
     # changing
 
     def change(
         self, id: str, act: str, function: Callable[[Record], Record], *,
         rev: int | None = None, locked: bool = False, count: int = 1, undoes: int | None = None,
-    ) -> tuple[Record, int]:  # fmt: skip
+    ) -> tuple[Record, int]:
         """Apply `function` to the record in one durable transaction; returns (new record, revision).
 
         Raises Stale when `rev` is not the present one, Finalized unless `locked` allows a finalized run, Unknown for
@@ -122,10 +127,7 @@ class Pipulate:
         with self.store.transaction():
             record, present = self.load(id)
             if rev is not None and rev != present:
-                raise Stale(
-                    "This page was older than the run: it was changed in another tab or program. "
-                    "Nothing was overwritten. Below is how it stands now; send your answer again if it still fits."
-                )
+                raise Stale(_STALE)
             if record.get("finalized") and not locked:
                 raise Finalized("This run is finalized, so nothing in it can change. Unlock it first.")
             new = function(record)
@@ -143,7 +145,7 @@ class Pipulate:
 
     def _log(
         self, id: str, rev: int, act: str, text: str, undoes: int | None = None, profile: int | None = None
-    ) -> None:  # fmt: skip
+    ) -> None:
         insert = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
         self.store.write(insert, self.workflow, id, rev, now(), act, undoes, text, profile)
 
@@ -204,7 +206,6 @@ class Pipulate:
         return self._undo_target(id)["act"] or None
 
     def _undo_target(self, id: str) -> dict[str, Any]:
-        """Return the act that `undo` takes back, its number, and the record `before` it; empty ones if there is none."""
         return self.store.one(
             """WITH run AS (SELECT *, lag(data) OVER (ORDER BY seq) AS before FROM history WHERE workflow = ? AND id = ?)
                SELECT act, seq, before FROM run WHERE undoes IS NULL AND seq NOT IN (SELECT undoes FROM run WHERE undoes)
@@ -213,7 +214,7 @@ class Pipulate:
                AND seq > (SELECT ifnull(max(seq), 0) FROM run WHERE act IN ('begin', 'import', 'repair'))
                ORDER BY seq DESC LIMIT 1""",
             self.workflow, rec.normalise_id(id),
-        ) or {"act": "", "seq": None, "before": None}  # fmt: skip
+        ) or {"act": "", "seq": None, "before": None}
 
     def undo(self, id: str, rev: int | None = None) -> Record:
         """Take back the latest revert or answer that is not undone yet; returns the record."""
@@ -272,13 +273,12 @@ class Pipulate:
     # cards of hand-written workflows
 
     def generate_step_placeholders(self, steps: Sequence[StepTuple], prefix: str, start_from: int = 0) -> list[FT]:
-        """Return one Div a step that fills itself: those up to index `start_from` now, a later one after the one before."""
+        """Return a Div a step that loads its card: up to index `start_from` now, later ones after the one before."""
         return handwritten.placeholders(steps, prefix, start_from)
 
     def generate_step_chain(self, prefix: str, id: str, steps: Sequence[StepTuple]) -> FT:
         """Return the placeholders that bring a run up to its first open card."""
-        last = self.get_last_completed_step_number(id, steps)
-        return Div(*self.generate_step_placeholders(steps, prefix, last), id=f"{prefix.strip('/')}-chain")
+        return handwritten.chain(steps, prefix, self.get_last_completed_step_number(id, steps))
 
 
 def _last_good(acts: list[dict[str, Any]]) -> Record:

@@ -1,7 +1,6 @@
 """One run of a workflow is one JSON record.  This file is the format's only home; it is pure.
 
-FORMAT   {"step_01": {"name": "Sir Lancelot"}, "step_02": {"quest": "I seek the Grail"},
-          "created": "2026-11-23T19:10:00+00:00", "updated": "2026-11-23T19:11:02+00:00"}
+FORMAT   {"step_01": {"name": "Sir Lancelot"}, "created": "2026-11-23T19:10:00+00:00", "updated": "2026-11-23T19:11:02+00:00"}
 
           step_NN     a step's answers by field name, or the result of its work
           version     of the workflow that wrote it (missing = 1)
@@ -10,11 +9,10 @@ FORMAT   {"step_01": {"name": "Sir Lancelot"}, "step_02": {"quest": "I seek the 
           finalized   the time at which the run was locked
           created, updated   UTC
 
-DONE      A step is done if and only if its id is a key *and* its value holds something:
-          {} and {"color": ""} are emptied steps, not done ones.  There is no "current step".
-NEXT      get_last_completed_step_number: the highest done step; plus one is next.
-REVERT    moves the step and all later ones from the top level to "was".  "once" is never
-          reverted, undone or cleared: what was done to the world stays done.
+DONE      A step is done if and only if its id is a key *and* its value holds something: {} and {"color": ""} are emptied
+          steps, not done ones.  There is no "current step".
+REVERT    moves the step and all later ones from the top level to "was".  "once" is never reverted, undone or cleared:
+          what was done to the world stays done.
 """
 
 import json
@@ -40,9 +38,8 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 def normalise_id(text: str) -> str:
     """Return the run ID that `text` names: trimmed, NFC; a Botify project URL cleaned.
 
-    `https://app.botify.com/acme/shop/20240301/crawl?x=1` and `app.botify.com/acme/shop` are the
-    same run, `https://app.botify.com/acme/shop/`.  Case is kept: "Arthur" and "arthur" differ.
-    Raises Invalid when nothing is left, when it is longer than 500, or when it holds control characters.
+    `https://app.botify.com/acme/shop/20240301/crawl?x=1` and `app.botify.com/acme/shop` are the same run,
+    `https://app.botify.com/acme/shop/`.  Case is kept.  Raises Invalid when nothing is left, or control characters.
     """
     text = _PADDING.sub("", unicodedata.normalize("NFC", text)) if isinstance(text, str) else ""
     if not text:

@@ -23,7 +23,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pipulate import components, forms
 from pipulate import record as rec
-from pipulate.apps.failures import broken_page
+from pipulate.apps.failures import broken_page, damaged
 from pipulate.apps.runs import recent, run_list, run_row
 from pipulate.apps.uploads import save
 from pipulate.components import fragment as fragment
@@ -47,7 +47,7 @@ class Pages:
             ("GET", "", "workflow", self.show), ("GET", "/runs", "workflow_runs", self.runs),
             ("GET", "/{act}", "workflow_card", self.show), ("GET", "/{act}/progress", "workflow_progress", self.progress),
             ("POST", "/{act}", "workflow_act", self.act), ("POST", "/{act}/upload", "workflow_upload", self.act),
-        ):  # fmt: skip
+        ):
             self.app.route("/{name}" + path, methods=[method], name=name)(handler)
 
     def found(self, request: Request) -> Workflow | Broken:
@@ -61,7 +61,7 @@ class Pages:
         """Return the run as it is stored now.  On the event loop: one indexed read, which in WAL no writer delays."""
         return flow.load(self.store, id, self.app.state.settings)
 
-    # ---------------------------------------------------------------- pages
+    # pages
 
     async def show(self, request: Request) -> Answer:
         """A workflow's page: the ID card, and the run if the address names one."""
@@ -84,7 +84,7 @@ class Pages:
         except Invalid as error:
             card = components.id_card(flow, id, error=str(error))
         except (Corrupt, Incompatible) as error:
-            card = Div(components.id_card(flow, id), components.damaged(flow, id, error))
+            card = Div(components.id_card(flow, id), damaged(flow, id, error))
         lead = P(flow.about.split("\n\n")[0].replace("\n", " "), cls="lead")
         runs = await asyncio.to_thread(recent, Pipulate(self.store, flow.name), flow)
         return components.page(request, flow.title, lead, card, runs, about=flow.about)
@@ -109,7 +109,7 @@ class Pages:
             return await self._advance(run, step, hx_retarget=f"#card{number}", hx_reswap="outerHTML")
         return await self._chain(run)
 
-    # ---------------------------------------------------------------- acts
+    # acts
 
     async def act(self, request: Request) -> Answer:
         """Do what the address says to the run, and show the outcome where it happened."""
@@ -168,7 +168,7 @@ class Pages:
 
     async def _on_step(
         self, flow: Workflow, id: str, kind: str, step: Step, rev: int | None, form: FormData
-    ) -> Response:  # fmt: skip
+    ) -> Response:
         match kind:
             case "card":
                 return await self._submit(self.run(flow, id), step, rev, form)
@@ -221,7 +221,7 @@ class Pages:
         for step in steps:
             await self.jobs.cancel((flow.name, rec.normalise_id(id), step.id))
 
-    # ---------------------------------------------------------------- outcomes
+    # outcomes
 
     async def _proceed(self, run: Run) -> None:
         """A step was just done: begin the next one's work, and let the model say a sentence about what is next."""

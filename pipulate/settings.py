@@ -16,6 +16,7 @@ class Settings:
     workflows: tuple[Path, ...] = field(default=(PACKAGE / "workflows", Path("workflows")))
     host: str = "127.0.0.1"
     port: int = 5001
+    browser: bool = True  #: it is opened when serving begins
     demo: bool = False  #: Botify is the simulator, plainly labelled
     dev: bool = False  #: workflow files are read again when they change
     lan: bool = False  #: other machines may pair

@@ -9,10 +9,8 @@ MIGRATIONS   SCHEMA is a list of SQL scripts, applied in order, their number kep
 LOCKS        A SQLite file on which BEGIN EXCLUSIVE is held: the system frees it however the process ends.
 BACKUP       SQLite's online backup: before a migration, and daily (`apps.care`); the last seven are kept.
 
-Three queries to paste into any SQLite shell:
-    SELECT workflow, id, updated FROM pipeline ORDER BY updated DESC;
-    SELECT at, act, data FROM history WHERE id = 'arthur' ORDER BY seq;
-    SELECT name, done FROM task WHERE profile_id = 1 ORDER BY priority;
+To paste into any SQLite shell:  SELECT workflow, id, updated FROM pipeline ORDER BY updated DESC;
+                                 SELECT at, act, data FROM history WHERE id = 'arthur' ORDER BY seq;
 """
 
 import json
@@ -30,7 +28,7 @@ from fastlite import Database
 
 from pipulate.apps import schema as apps
 from pipulate.chat import schema as chat
-from pipulate.errors import Corrupt, InUse, NotSaved
+from pipulate.errors import Corrupt, NotSaved
 
 KEEP_BACKUPS = 7
 BUSY_TIMEOUT = 10_000  #: milliseconds for which a writer waits for another process
@@ -70,7 +68,7 @@ def now() -> str:
 
 @contextmanager
 def plainly(path: Path) -> Iterator[None]:
-    """Raise what SQLite reports of the disk as NotSaved, and of a damaged file as Corrupt, in words for the user."""
+    """Raise what SQLite reports of the disk as NotSaved, of a damaged file as Corrupt, in words for the user."""
     try:
         yield
     except tuple(_ADVICE) as error:
@@ -146,7 +144,7 @@ class Store:
         return found
 
     def table(self, name: str) -> Any:
-        """Return a table of the MiniDataAPI (insert, update, delete, xtra, ...); `client` is profile's older name."""
+        """Return a table of the MiniDataAPI (insert, xtra, ...); `client` is profile's older name."""
         return self.db.table("profile" if name == "client" else name)
 
     @property
@@ -263,17 +261,3 @@ def copy_database(source: apsw.Connection, target: Path) -> None:
         with closing(copy.backup("main", source, "main")) as backup:
             backup.step()  # in one go: each write of another process would make a copy in pieces start again
         copy.pragma("journal_mode", "delete")
-
-
-def serving(folder: Path, url: str = "") -> Lock:
-    """Take the data folder for one server; raises InUse, saying where the first one is."""
-    lock, where = Lock(folder / "server.lock"), folder / "server.json"
-    if not lock.acquire():
-        lock.release()
-        first = json.loads(where.read_text()).get("url") if where.exists() else None
-        at = f" at {first}" if first else ""
-        raise InUse(f"Another Pipulate serves {folder.resolve()}{at}. Use that one, or stop it first.")
-    part = where.with_suffix(".part")
-    part.write_text(json.dumps({"url": url}))
-    part.replace(where)
-    return lock

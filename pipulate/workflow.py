@@ -108,7 +108,7 @@ class Workflow:
     def work(
         self, key: str, label: str, *, button: str = "Start", auto: bool = True, explain: bool = True
     ) -> Callable[[Function], Step]:
-        """Decorate `async (run, job) -> result`: a step done by the machine; `auto=False` waits for its button."""
+        """Decorate `async (run, job) -> result`: a step of the machine; `auto=False` waits for its button."""
         return lambda function: self._add(key, label, function, work=True, button=button, auto=auto, explain=explain)
 
     def _add(self, key: str, label: str, function: Function, **options: Any) -> Step:
@@ -133,7 +133,7 @@ class Workflow:
         return [(step.key, step.id, step.label) for step in self.steps]
 
     def begin(self, engine: Pipulate, id: str) -> None:
-        """Begin the run, unless it was begun already; its record tells which version of the workflow wrote it."""
+        """Begin the run, unless it was begun already; its record tells the workflow's version."""
         engine.initialize_if_missing(id, {"version": self.version} if self.version != 1 else {})
 
     def open(self, engine: Pipulate, id: str) -> tuple[Record, int]:
@@ -182,17 +182,14 @@ class Run:
 
     def get(self, key: str, default: Any = None) -> Any:
         """The answer of step `key`, or `default` while it is not done."""
-        try:
-            return self[key]
-        except KeyError:
-            return default
+        return self[key] if key in self.answers() else default
 
     def fields(self, key: str) -> dict[str, Any]:
         """All fields of step `key`, or {} while it is not done."""
         return self._fields(self.record, key)
 
     def was(self, key: str) -> dict[str, Any]:
-        """What step `key` held before it was reverted; {} if it never did."""
+        """What step `key` held before it was reverted, or {}."""
         return self._fields(self.record.get("was", {}), key)
 
     def _fields(self, record: Record, key: str) -> dict[str, Any]:
@@ -272,7 +269,7 @@ class Job:
     async def once(
         self, name: str, function: Callable[[], Awaitable[Any]],
         find: Callable[[], Awaitable[Any]] | None = None, params: Any = None,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """Do an outward act at most once ever for this (run, step, `params`) and return its JSON-able result.
 
         The intention is on disk before `function` is awaited, the result before `once` returns.  If an earlier attempt

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipulate import store as stores
+from pipulate.apps.care import serving
 from pipulate.errors import Unsure
 from pipulate.pipeline import Pipulate
 from pipulate.settings import Settings
@@ -101,7 +102,7 @@ def hold_database(say: Connection, path: Path, listen: Connection) -> None:
 
 def serve(say: Connection, folder: Path) -> None:
     """Be the server of a data folder until killed."""
-    lock = stores.serving(folder, "http://127.0.0.1:5001")
+    lock = serving(folder, "http://127.0.0.1:5001")
     say.send(os.getpid())
     multiprocessing.Event().wait()
     lock.release()

@@ -15,11 +15,11 @@ import apsw
 import pytest
 
 from pipulate import store as stores
-from pipulate.apps.care import backup_daily
+from pipulate.apps.care import backup_daily, serving
 from pipulate.apps.care import put_back as restore
 from pipulate.apps.handwritten import Table
 from pipulate.errors import Corrupt, InUse, NotSaved, PipulateError, Unknown
-from pipulate.store import KEEP_BACKUPS, SCHEMA, Lock, Store, connect, serving
+from pipulate.store import KEEP_BACKUPS, SCHEMA, Lock, Store, connect
 from tests.engine_child import Child, hold_database, hold_lock, open_store, serve
 from tests.faulty_disk import Disk
 

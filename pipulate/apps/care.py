@@ -1,8 +1,9 @@
-"""Care of the data: a backup a day while the server runs; `pipulate backup`, `pipulate restore`, `pipulate doctor`."""
+"""Care of a data folder: one server at a time; a backup a day while the server runs; `pipulate backup`, `pipulate restore`, `pipulate doctor`."""
 
 import argparse
 import asyncio
 import importlib.metadata
+import json
 import platform
 from collections.abc import Sequence
 from contextlib import closing
@@ -13,9 +14,9 @@ import apsw
 from fasthtml.common import FastHTML
 
 from pipulate import discovery
-from pipulate.errors import Corrupt, Unknown
+from pipulate.errors import Corrupt, InUse, Unknown
 from pipulate.settings import Settings
-from pipulate.store import Store, connect, copy_database, now, plainly, serving
+from pipulate.store import Lock, Store, connect, copy_database, now, plainly
 
 LIBRARIES = ("python-fasthtml", "starlette", "uvicorn", "apsw", "numpy", "polars", "xllamacpp")
 
@@ -100,6 +101,20 @@ def put_back(folder: Path, backup: Path | None = None) -> tuple[Path, Path | Non
         return chosen, moved
     finally:
         lock.release()
+
+
+def serving(folder: Path, url: str = "") -> Lock:
+    """Take the data folder for one server; raises InUse, saying where the first one is."""
+    lock, where = Lock(folder / "server.lock"), folder / "server.json"
+    if not lock.acquire():
+        lock.release()
+        first = json.loads(where.read_text()).get("url") if where.exists() else None
+        at = f" at {first}" if first else ""
+        raise InUse(f"Another Pipulate serves {folder.resolve()}{at}. Use that one, or stop it first.")
+    part = where.with_suffix(".part")
+    part.write_text(json.dumps({"url": url}))
+    part.replace(where)
+    return lock
 
 
 def doctor(argv: Sequence[str], settings: Settings) -> int:

@@ -3,16 +3,17 @@
 from typing import Any
 
 import apsw
-from fasthtml.common import A, Details, Div, P, Pre, Summary
+from fasthtml.common import FT, A, Button, Details, Div, Form, P, Pre, Summary
 from loguru import logger
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipulate.components import failure, fragment, page
+from pipulate.components import address, failure, fragment, page
 from pipulate.discovery import Broken
-from pipulate.errors import PipulateError, Unknown
+from pipulate.errors import Corrupt, PipulateError, Unknown
 from pipulate.store import plainly
+from pipulate.workflow import Workflow
 
 _WORDS = {
     404: ("Not found", "There is nothing at this address. The menu leads to everything there is."),
@@ -73,3 +74,9 @@ def broken_page(request: Request, broken: Broken) -> Any:
     )  # fmt: skip
     about = f"The workflow file {broken.path.name} is broken:\n{broken.traceback[-600:]}"
     return page(request, broken.title, card, about=about)
+
+
+def damaged(flow: Workflow, id: str, error: PipulateError) -> FT:
+    """Return the card of a run whose record cannot be shown."""
+    mend = Form(Button("Restore the last good state", type="submit"), action=address(flow, id, "repair"), method="post")
+    return Div(failure(error), mend if isinstance(error, Corrupt) else None, cls="card")

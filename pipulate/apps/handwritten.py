@@ -68,6 +68,11 @@ def placeholders(steps: Sequence[StepTuple], prefix: str, start_from: int) -> li
     ]
 
 
+def chain(steps: Sequence[StepTuple], prefix: str, last: int) -> FT:
+    """Return the placeholders that bring a run up to its first open card, the one after number `last`."""
+    return Div(*placeholders(steps, prefix, last), id=f"{prefix.strip('/')}-chain")
+
+
 class Table:
     """A table of the MiniDataAPI to keep: each use of it goes over the connection of the thread at hand."""
 
