@@ -286,7 +286,7 @@ class Panel:
     async def stream(self, model: Model, messages: Sequence[Message], about: str = "", **ask: Any) -> list[ToolCall]:
         """Show and store one streamed answer; returns the tools it called."""
         calls: list[ToolCall] = []
-        self.live, painted, problem = "", 0.0, ""
+        self.live, due, problem = "", 0.0, ""
         await self.push(Ol(self.live_item(), hx_swap_oob="beforeend:#messages"))
         try:
             async with aclosing(model.stream(messages, **ask)) as stream:
@@ -295,9 +295,11 @@ class Panel:
                         calls.append(piece)
                         continue
                     self.live += piece
-                    if time.monotonic() - painted > PAINT:
-                        painted = time.monotonic()
-                        await self.push(self.live_item(oob=True))
+                    await asyncio.sleep(0)  # a fast model must not keep the loop to itself
+                    if (begun := time.monotonic()) > due:
+                        # Long Markdown takes long to render: in a thread, and at most a fifth of the time.
+                        await self.push(await asyncio.to_thread(self.live_item, True))
+                        due = (now := time.monotonic()) + max(PAINT, 4 * (now - begun))
         except ModelError as error:
             problem = str(error)
         finally:  # also when stopped: what came is kept
