@@ -22,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pipulate.chat import filters
 from pipulate.chat.providers import Message, Model, ToolCall
 from pipulate.chat.tools import TOOLS, Desk, describe_data, schema
 from pipulate.errors import Unknown
@@ -124,14 +125,18 @@ def _lesson() -> tuple[Message, ...]:
 
 
 async def _select(model: Model, text: str, desk: Desk, tool: str) -> str:
-    """Let the model write the query, with the tables before its eyes."""
+    """Let the model write the query, with the tables before its eyes; of a link graph, as a filter."""
     try:
         tables = await asyncio.to_thread(describe_data, desk, tool)
     except Unknown:
         return "?"  # no graph yet: the tool itself will say so
-    ask = f"SQLite tables:\n{tables}\n\nWrite one SELECT that answers: {text}"
+    asked = {"role": "user", "content": text}
+    if tool == "query_links":
+        known = filters.columns(tables)
+        return filters.to_sql(await _ask(model, [*filters.lesson(known), asked], filters.shape(known)), known)
+    told = {"role": "system", "content": f"Write one SQLite SELECT that answers the question. Tables:\n{tables}"}
     wanted = {"type": "object", "properties": {"statement": {"type": "string"}}, "required": ["statement"]}
-    return str((await _ask(model, [{"role": "user", "content": ask}], wanted)).get("statement", ""))
+    return str((await _ask(model, [told, asked], wanted)).get("statement", "?"))
 
 
 async def _ask(model: Model, messages: Sequence[Message], wanted: dict[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ Row = dict[str, Any]
 Undo = list[list[Any]]
 Change = Generator[str, None, Undo]
 
+KINDS = 12  # different values up to which a column's values are told to a model that writes SQL
 KEYS = {"task": "id", "profile": "id", "memory": "id", "prompt": "version"}  #: tables that tools change, and their keys
 
 
@@ -52,7 +53,6 @@ class Desk:
     flows: Mapping[str, Workflow] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
     profile: int = 1
-    graphs: Mapping[str, Path] = field(default_factory=dict)  #: name -> folder, the latest first
     docs: Path = PACKAGE.parent / "docs"
     source: str = "chat"  #: noted with what is remembered
 
@@ -285,18 +285,18 @@ def query_data(desk: Desk, statement: Select) -> str:
     """Query the app's tables by SQL: task (id, name, done, priority, profile_id), profile (id, name, address),
     pipeline (workflow, id, data, created, updated), history, job, conversation, message.
     """
-    return sql.query(desk.store.path, statement)
+    return f"`{statement}`\n\n{sql.query(desk.store.path, statement)}"
 
 
-def query_links(desk: Desk, statement: Select, graph: Annotated[str, "the link graph; empty for the latest"] = "") -> str:
-    """Query a site's link graph by SQL: pages (url, section, depth in clicks from home, inlinks, outlinks, pagerank,
-    orphan, dead_end, and the crawl's columns such as impressions), links (source, target). A wrong column is answered with the right ones.
+def query_links(desk: Desk, statement: Select, graph: Annotated[str, "org/project; empty for the latest"] = "") -> str:
+    """Query a site's link graph by SQL: pages (url, depth in clicks from home, inlinks, outlinks, pagerank, orphan,
+    dead_end, ..., and the crawl's columns, such as pagetype, impressions, clicks), links (source, target).
     """
     from pipulate.graph import sql as graph_sql  # here: it brings polars, which few commands need
 
     answer = graph_sql.query(_graph(desk, graph), statement, sql.ROWS)
     more = f"\n\nThese are the first {sql.ROWS} rows; there are more." if answer.more else ""
-    return sql.table(answer.columns, answer.rows) + more
+    return f"`{statement}`\n\n{sql.table(answer.columns, answer.rows)}{more}"
 
 
 def describe_data(desk: Desk, tool: str) -> str:
@@ -305,14 +305,25 @@ def describe_data(desk: Desk, tool: str) -> str:
         return inspect.getdoc(TOOLS[tool]) or ""
     from pipulate.graph import sql as graph_sql
 
-    return graph_sql.schema(_graph(desk, ""))
+    folder = _graph(desk, "")
+    lines = graph_sql.schema(folder).splitlines()
+    for place, line in enumerate(lines[: lines.index("links: one row a link")]):
+        if match := re.match(r"  (\w+) (?:TEXT|INTEGER)", line):  # what may be in it?
+            found = graph_sql.query(folder, f"SELECT DISTINCT {match[1]} FROM pages", KINDS)  # noqa: S608 - checked
+            values = sorted(str(value) for (value,) in found.rows if value is not None)
+            lines[place] += "" if found.more or not values else f"  -- one of: {', '.join(values)}"
+    return "\n".join(lines)
 
 
 def _graph(desk: Desk, wanted: str) -> Path:
-    found = [folder for name, folder in desk.graphs.items() if wanted.casefold() in name.casefold()]
-    if not found:
-        raise Unknown(f"There is no such link graph. There are: {', '.join(desk.graphs) or 'none yet'}.")
-    return found[0]
+    """Return the folder of the latest link graph whose name has `wanted` in it."""
+    home = desk.settings.downloads / "link-graph"
+    built = sorted(home.glob("*/*/*.graph/meta.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    graphs = {path.parent.relative_to(home).with_suffix("").as_posix(): path.parent for path in built}
+    for name, folder in graphs.items():
+        if wanted.casefold() in name.casefold():
+            return folder
+    raise Unknown(f"There is no such link graph. There are: {', '.join(graphs) or 'none yet; make one in Link graph'}.")
 
 
 def search_docs(desk: Desk, query: Annotated[str, "a few words"]) -> str:

@@ -8,6 +8,7 @@ import pytest
 from pipulate.chat.providers import ToolCall
 from pipulate.chat.router import CHOICE, TALK, choose, examples, rank
 from pipulate.chat.tools import TOOLS, Desk, schema
+from pipulate.settings import Settings
 from tests.chat.fakes import FakeModel, make_desk
 
 REQUESTS = [tuple(row) for row in json.loads(Path(__file__).with_name("requests.json").read_text("utf-8"))["requests"]]
@@ -85,6 +86,21 @@ async def test_queries_are_written_with_the_tables_in_sight(desk: Desk) -> None:
     text = "how many tasks have I finished in total?"
     model = FakeModel('{"statement": "SELECT count(*) FROM task WHERE done"}')
     assert await choose(model, text, desk) == ToolCall("query_data", {"statement": "SELECT count(*) FROM task WHERE done"})
-    assert "task (id, name, done" in model.asked[0][0]["content"] and text in model.asked[0][0]["content"]
+    assert "task (id, name, done" in model.asked[0][0]["content"] and model.asked[0][1]["content"] == text
     assert await choose(FakeModel(), text) == ToolCall("query_data", {})
+    desk.settings = Settings(downloads=desk.store.folder / "downloads")
     assert await choose(FakeModel(), "list all orphan pages", desk) == ToolCall("query_links", {"statement": "?"})
+
+
+async def test_of_a_link_graph_only_a_filter_is_asked(desk: Desk, tmp_path: Path) -> None:
+    """The schema knows this graph's columns; what comes of it is a query."""
+    from pipulate.graph import edges
+
+    (tmp_path / "links.csv").write_text("source,target\nhttps://a.example/,https://a.example/x\n", "utf-8")
+    desk.settings = Settings(downloads=tmp_path / "downloads")
+    edges.build(tmp_path / "links.csv", None, desk.settings.downloads / "link-graph/acme/shop/shop_1.graph")
+    model = FakeModel('{"show": "pages", "where": "orphan = 1", "order": ""}', "nonsense")
+    statement = "SELECT url, orphan FROM pages WHERE orphan = 1"
+    assert await choose(model, "list all orphan pages", desk) == ToolCall("query_links", {"statement": statement})
+    assert "dead_end" in model.options[0]["schema"]["properties"]["where"]["pattern"]
+    assert await choose(model, "list all orphan pages", desk) == ToolCall("query_links", {"statement": "?"})

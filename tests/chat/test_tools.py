@@ -7,9 +7,10 @@ import pytest
 
 from pipulate.chat import prompts
 from pipulate.chat.proposals import Proposal, call, confirm
-from pipulate.chat.tools import TOOLS, Desk, check, schema
+from pipulate.chat.tools import TOOLS, Desk, check, describe_data, schema
 from pipulate.errors import Invalid, OutOfOrder, PipulateError, Refused, Unknown
 from pipulate.pipeline import Pipulate
+from pipulate.settings import Settings
 from pipulate.workflow import Run, Workflow
 from tests.chat.fakes import FakeEmbedder, make_desk
 
@@ -225,14 +226,18 @@ def test_queries(desk: Desk, tmp_path: Path) -> None:
     """Of the tables, and of the link graph named, or the latest."""
     from pipulate.graph import edges
 
-    assert call(desk, "query_data", {"statement": "SELECT count(*) AS n FROM task"}) == "| n |\n| --- |\n| 4 |"
+    desk = replace(desk, settings=Settings(data=tmp_path, downloads=tmp_path / "downloads"))
+    count = "SELECT count(*) AS n FROM task"
+    assert call(desk, "query_data", {"statement": count}) == f"`{count}`\n\n| n |\n| --- |\n| 4 |"
     with pytest.raises(Unknown, match="none yet"):
         call(desk, "query_links", {"statement": "SELECT 1"})
-    links = tmp_path / "links.csv"
+    links, pages = tmp_path / "links.csv", tmp_path / "pages.csv"
     links.write_text("source,target\nhttps://a.example/,https://a.example/x\nhttps://a.example/x,https://a.example/y\n", "utf-8")
-    edges.build(links, None, tmp_path / "graph")
-    desk = replace(desk, graphs={"acme/shop/2026": tmp_path / "graph"})
-    asked = {"statement": "SELECT url FROM pages WHERE inlinks = 0", "graph": "Shop"}
-    assert call(desk, "query_links", asked) == "| url |\n| --- |\n| https://a.example/ |"
+    pages.write_text("url,kind\nhttps://a.example/x,shoe\nhttps://a.example/y,boot\n", "utf-8")
+    edges.build(links, pages, tmp_path / "downloads/link-graph/acme/shop/shop_2026.graph")
+    told = describe_data(desk, "query_links")
+    assert "  kind TEXT  -- one of: " in told and "shoe" in told and "inlinks INTEGER" in told
+    asked = {"statement": "SELECT url FROM pages WHERE inlinks = 0", "graph": "acme/Shop"}
+    assert call(desk, "query_links", asked) == f"`{asked['statement']}`\n\n| url |\n| --- |\n| https://a.example/ |"
     with pytest.raises(PipulateError, match="Columns of pages"):
         call(desk, "query_links", {"statement": "SELECT clicks FROM pages"})
