@@ -1,7 +1,6 @@
 """Local-first, step-by-step workflows with a local language model in them.
 
-These names are all that a workflow file, a notebook or a test needs.  Each is imported when it is first asked for, so
-that a process which only reads a CSV does not load a web framework.
+These names are all that a workflow file, a notebook or a test needs; each is imported when it is first asked for.
 """
 
 from importlib import import_module

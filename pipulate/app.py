@@ -12,22 +12,19 @@ from typing import Any
 
 from fasthtml.common import FastHTML, NotStr
 from loguru import logger
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipulate import apps, discovery
 from pipulate.apps import failures
 from pipulate.apps.handwritten import Table
-from pipulate.apps.shell import HEAD, shell
+from pipulate.apps.shell import HEAD, STATIC, shell
 from pipulate.chat.voice import Silent, chat_with_llm, chatq, voice
 from pipulate.discovery import Broken
 from pipulate.guard import Guard
 from pipulate.jobs import Jobs
 from pipulate.pipeline import Pipulate
 from pipulate.routes import Pages
-from pipulate.settings import PACKAGE, Settings
+from pipulate.settings import Settings
 from pipulate.store import Store
 from pipulate.workflow import Workflow
 
@@ -52,10 +49,8 @@ def create_app(
 ) -> FastHTML:
     """Return the app; `parts` are functions that add routes and menu entries (all of ours by default)."""
     settings = settings or Settings()
-    theme: dict[str, str] = {"lang": "en"}
     store = Store(settings.database)
-    if chosen := store.get("theme"):
-        theme["data-theme"] = chosen
+    theme = {"lang": "en"} | ({"data-theme": store["theme"]} if store.get("theme") else {})
 
     async def lifespan(app: FastHTML) -> AsyncIterator[None]:
         for begin in state.begin:
@@ -79,7 +74,7 @@ def create_app(
     state.jobs = Jobs(store, settings)
     app.add_middleware(Voiced, state=state)
     app.add_middleware(Guard, hosts=settings.hosts)
-    app.mount("/static", GZipMiddleware(_Static(directory=PACKAGE / "static"), minimum_size=1000))
+    app.mount("/static", STATIC)
     for part in apps.parts() if parts is None else parts:
         part(app)
     reader = Workflows(app)
@@ -88,15 +83,6 @@ def create_app(
     Pages(app).add()
     reader.settled = True
     return app
-
-
-class _Static(StaticFiles):
-    """Our own files, revalidated at each use: they change with an upgrade only."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        response.headers["cache-control"] = "no-cache"
-        return response
 
 
 class Workflows:

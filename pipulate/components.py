@@ -6,7 +6,6 @@ CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then f
 """
 
 import traceback
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -24,7 +23,6 @@ from fasthtml.common import (
     Form,
     Header,
     Input,
-    Label,
     NotStr,
     P,
     Pre,
@@ -59,7 +57,7 @@ def fragment(*parts: Any, status: int = 200, **headers: Any) -> Response:
 
 
 def posting(url: str, target: str, **more: str) -> dict[str, str]:
-    """Return the attributes of a form that posts to `url`, with HTMX or without; the page's revision goes along."""
+    """Return the attributes of a form that posts to `url`, with the page's revision, by HTMX or without."""
     return {
         "method": "post", "action": url, "hx_post": url, "hx_target": target, "hx_swap": "outerHTML", "hx_include": "#rev",
         "hx_disabled_elt": "find button[type=submit]", "enctype": URLENCODED, **more,
@@ -83,8 +81,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return ", ".join(str(plain(item)) for item in value)
     if isinstance(value, dict):
-        parts = [f"{k.replace('_', ' ').capitalize()}: {plain(v)}" for k, v in value.items() if v not in ("", None, [])]
-        return value.get("file") or " · ".join(part for part in parts if part != "Answered: ✓") or "–"
+        held = {key: item for key, item in value.items() if item not in ("", None, []) and key != "answered"}
+        parts = [f"{key.replace('_', ' ').capitalize()}: {plain(item)}" for key, item in held.items()]
+        return value.get("file") or " · ".join(parts) or "–"
     text = str(value)
     return text if len(text) <= 300 else text[:300] + "…"
 
@@ -159,7 +158,7 @@ def _name_controls(inside: Any, title_id: str) -> None:
     targets = {label.attrs["for"] for label in labels if label.attrs.get("for")}
     for part in parts:
         attrs = part.attrs
-        if part.tag in ("input", "select", "textarea") and attrs.get("type") != "hidden":
+        if part.tag in forms.CONTROLS and attrs.get("type") != "hidden":
             own = attrs.get("aria-label") or attrs.get("aria-labelledby") or attrs.get("id") in targets
             if attrs.get("id") == attrs.get("name"):
                 attrs.pop("id", None)  # FastHTML's default id: two cards may use one name
@@ -215,17 +214,14 @@ async def _result(run: Run) -> FT:
         shown = await call(run.flow.result_function, run) if run.flow.result_function else P("All steps are done.")
     except Exception as problem:
         shown = failure(f"The result's code failed: {type(problem).__name__}: {problem}")
-    hint = Span(f"Finalized {ago(locked)}: nothing can change until you unlock it.", cls="hint") if locked else None
+    hint = Span(f"Finalized on {str(locked)[:10]}: nothing can change until you unlock it.", cls="hint") if locked else None
     lock = button(address(run.flow, run.id, "unfinalize" if locked else "finalize"), "Unlock" if locked else "Finalize", cls="quiet")
     another = A("Start another run", href=f"/{run.flow.name}", role="button", cls="quiet")
     return _card("result", "★", "Result", "locked" if locked else "", Div(shown, cls="result"), Footer(hint, lock, another))
 
 
 async def chain(run: Run, jobs: Jobs, message: str = "", typed: forms.Values | None = None, at: int = 0) -> FT:
-    """Return the run's cards up to the first open one.
-
-    `message` tells what was refused, `typed` is put into the open card, `at` is the number of the card to focus.
-    """
+    """Return the run's cards; `message` was refused, `typed` goes into the open card, number `at` gets the focus."""
     last = run.open_index
     cards = [await card(run, jobs, index, typed=typed if index == last else None) for index in range(last + 1)]
     if 0 < at <= last:
@@ -244,37 +240,6 @@ def undo(run: Run, oob: bool = False) -> FT:
     back = button(address(run.flow, run.id, "undo"), "Undo", cls="quiet")
     inside = (Span("Went back. Later answers are kept."), back) if offer else ()
     return Div(*inside, id="undo", cls="note" if offer else "", hx_swap_oob="true" if oob else None)
-
-
-def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False) -> FT:
-    """Return the card on top of every workflow: which run?"""
-    return Form(
-        Label(flow.id_label, _for="run-id"),
-        Div(
-            Input(
-                name="id", id="run-id", value=id[:600], required=True, maxlength=str(rec.MAX_ID), autocomplete="off", spellcheck="false",
-                autofocus=not id or missing, aria_describedby="id-hint", aria_invalid="true" if error else None,
-            ),
-            Button("Begin" if missing or not id else "Open", type="submit"),
-            cls="joined",
-        ),
-        failure(error),
-        Small(f"There is no run “{id}” yet. Begin it?" if missing else flow.id_hint, id="id-hint", cls="hint"),
-        action=f"/{flow.name}/open", method="post", cls="card id", enctype=URLENCODED,
-    )
-
-
-def ago(time: str | None) -> str:
-    """Say how long ago a UTC time was: "5 minutes ago"."""
-    try:
-        seconds = (datetime.now(UTC) - datetime.fromisoformat(time or "")).total_seconds()
-    except (ValueError, TypeError):
-        return ""
-    for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {name}{'s' if count > 1 else ''} ago"
-    return "just now"
 
 
 def page(request: Any, title: str, *content: Any, about: str = "", wide: bool = False) -> tuple[FT, ...]:

@@ -18,7 +18,7 @@ from pipulate.errors import Invalid
 
 Values = dict[str, Any]
 
-_CONTROLS = ("input", "select", "textarea")
+CONTROLS = ("input", "select", "textarea")
 _BUTTONS = ("submit", "button", "reset", "image")
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?"
 #: What a control of a kind lets through, and what is said of anything else.
@@ -32,8 +32,7 @@ _KINDS = {
     "email": (r"[^@\s]+@[^@\s]+", "This is not an e-mail address."),
     "url": (r"https?://\S+", "A web address is expected, beginning with https://."),
 }
-#: The kinds that have a length and a pattern.
-_TEXTS = ("text", "search", "tel", "email", "url", "password", "textarea")
+_TEXTS = ("text", "search", "tel", "email", "url", "password", "textarea")  #: these have a length and a pattern
 
 
 @dataclass
@@ -91,7 +90,7 @@ def fields(form: Any) -> list[Field]:
     found: dict[str, Field] = {}
     for part in walk(form):
         name, kind = part.attrs.get("name"), str(part.attrs.get("type") or "text")
-        if not name or _on(part, "disabled") or part.tag not in _CONTROLS:
+        if not name or _on(part, "disabled") or part.tag not in CONTROLS:
             continue
         if part.tag == "select":
             options = [item for item in walk(part.children) if item.tag == "option" and not _on(item, "disabled")]
@@ -236,7 +235,7 @@ def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None) -> An
     marked, form = False, _copy(form)
     for part in walk(form):
         name = part.attrs.get("name")
-        if part.tag not in _CONTROLS or not name:
+        if part.tag not in CONTROLS or not name:
             continue
         if name == invalid and not marked:
             part.attrs |= {"aria-invalid": "true", "aria-describedby": "card-error"}

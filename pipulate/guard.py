@@ -9,8 +9,7 @@ BODY     At most `MAX_BODY`, and no slower than `PATIENCE` allows; form types on
 SLOW     A request head must come within PATIENCE, too: `apps.serve.Protocol` sees to that.
 HEADERS  A strict Content-Security-Policy (no inline script, nothing from elsewhere) on every answer.
 
-A cross-site *top-level* form post still reaches us in every browser (Local Network Access does not cover it);
-that is why the Origin check is ours.
+A cross-site *top-level* form post reaches us in every browser (Local Network Access does not cover it): hence ORIGIN.
 """
 
 import asyncio

@@ -33,7 +33,7 @@ class Progress:
     """How far a running job is; `fraction` is None while its length is unknown."""
 
     fraction: float | None = None
-    message: str = ""
+    message: str = "Starting…"
 
 
 class Jobs:
@@ -56,7 +56,7 @@ class Jobs:
 
     def progress(self, key: Key) -> Progress:
         """Return how far the job is."""
-        return self._progress.get(key, Progress(message="Starting…"))
+        return self._progress.get(key, Progress())
 
     def running(self, key: Key) -> bool:
         """Say whether the job runs in this process."""
@@ -64,7 +64,7 @@ class Jobs:
         return task is not None and not task.done()
 
     def _alive(self, owner: str | None) -> bool:
-        """Say whether the process that owns a job still lives; a dead one's lock file is removed."""
+        """Say whether the process that owns a job lives; a dead one's lock file is removed."""
         if owner == self.owner:
             return True
         if not owner or not (path := self._lock_file(owner)).exists():
@@ -82,7 +82,7 @@ class Jobs:
         if not self.running(key):
             await asyncio.to_thread(self._claim, key)
         if not self.running(key):  # a second start may have come in between
-            self._progress[key] = Progress(message="Starting…")
+            self._progress[key] = Progress()
             self._tasks[key] = asyncio.create_task(self._work(flow, key, step))
 
     def _claim(self, key: Key) -> None:
@@ -109,7 +109,6 @@ class Jobs:
         await asyncio.shield(asyncio.to_thread(self._settle, key, state, error))
 
     async def _result(self, flow: Workflow, key: Key, step: Step) -> None:
-        """Do the work and store what it returns, unless that was done already."""
         run = await asyncio.to_thread(flow.load, self.store, key[1], self.settings)
         if rec.is_done(run.record, step.id):
             return
@@ -144,7 +143,7 @@ class Jobs:
             await asyncio.wait([task])
 
     async def repeat(self, flow: Workflow, id: str, step: Step) -> None:
-        """The user's decision after Unsure: take the unanswered intentions back and start again."""
+        """The user's decision after Unsure: forget the unanswered intentions and start again."""
 
         def forget(record: Record) -> Record:
             known, own = record.get("once", {}), f"{step.key}:"
@@ -167,7 +166,7 @@ class Jobs:
                 self._settle(key, "failed", "Its workflow is no longer installed, so the job could not go on.")
 
     async def close(self) -> None:
-        """Stop all jobs for a shutdown; their rows stay 'running', so the next start resumes them."""
+        """Stop all jobs; their rows stay 'running', so the next start resumes them."""
         for key in [key for key in self._tasks if self.running(key)]:
             await self.cancel(key)
             if (self.row(key) or {}).get("state") == "cancelled":

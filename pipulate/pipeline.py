@@ -43,8 +43,6 @@ class Pipulate:
         """Return an engine for another workflow on the same store."""
         return Pipulate(self.store, workflow)
 
-    # reading
-
     def row(self, id: str) -> dict[str, Any] | None:
         """Return the stored row (data as text, rev, created, updated, profile_id), or None."""
         select = "SELECT * FROM pipeline WHERE workflow = ? AND id = ?"
@@ -59,10 +57,8 @@ class Pipulate:
             return rec.loads(row["data"]), row["rev"]
         except Corrupt as error:
             self._quarantine(row)
-            raise Corrupt(
-                f"The record of {id!r} is damaged: {error} Its text is kept in the quarantine table. "
-                "Nothing else is affected; restore the last good state from its history."
-            ) from error
+            cure = "Nothing else is affected; restore the last good state from its history."
+            raise Corrupt(f"The record of {id!r} is damaged: {error} Its text is kept in the quarantine table. {cure}") from error
 
     def get_state(self, id: str) -> Record:
         """Return the run's record; {} when there is no such run."""
@@ -91,7 +87,7 @@ class Pipulate:
         return rec.is_done(state, step_id) and all(held.get(key) == value for key, value in condition.items())
 
     def get_step_summary(self, id: str, step_id: str, steps: Sequence[StepTuple]) -> tuple[dict[str, Any], list[str]]:
-        """Return (this step's answer as {key: value}, one line for each done step up to and with this one)."""
+        """Return (this step's answer as {key: value}, a line for each done step up to this one)."""
         state, ids = self.get_state(id), [step[1] for step in steps]
         so_far = steps[: ids.index(step_id) + 1] if step_id in ids else steps
         done = [(*step[:3], rec.answer(state[step[1]], step[0])) for step in so_far if rec.is_done(state, step[1])]
@@ -111,17 +107,14 @@ class Pipulate:
             search, self.workflow, profile_id, limit,
         )
 
-    # changing
-
     def change(
         self, id: str, act: str, function: Callable[[Record], Record], *,
         rev: int | None = None, locked: bool = False, count: int = 1, undoes: int | None = None,
     ) -> tuple[Record, int]:
         """Apply `function` to the record in one durable transaction; returns (new record, revision).
 
-        Raises Stale when `rev` is not the present one, Finalized unless `locked` allows a finalized run, Unknown for
-        a missing run.  `function` returning its argument means no change.  `count` is what the revision rises by,
-        `undoes` the number of the act that this one takes back.
+        Raises Stale when `rev` is not the present one, Finalized unless `locked` allows that, Unknown.  `function`
+        returning its argument means no change.  The revision rises by `count`; `undoes` is the number of an act.
         """
         id = rec.normalise_id(id)
         with self.store.transaction():
@@ -162,7 +155,7 @@ class Pipulate:
             return self.insert(id, "begin", {**(initial or {}), "created": at, "updated": at}, profile_id)
 
     def insert(self, id: str, act: str, record: Record, profile: int | None = None) -> Record:
-        """Add the row of a run that has none.  Revisions go on, and outward acts stay known, if it had one before."""
+        """Add the row of a run that has none.  If it had one before, revisions go on, and outward acts stay known."""
         acts = self.history(id)
         record = rec.restore(record, {"once": {**record.get("once", {}), **_last_good(acts).get("once", {})}})
         rev, text = acts[-1]["rev"] + 1 if acts else 1, rec.dumps(record)
@@ -232,8 +225,6 @@ class Pipulate:
         """Durably note a job's progress in the record without outdating open pages (the revision stays)."""
         return self.change(id, "job checkpoint", function, locked=True, count=0)[0]
 
-    # whole runs
-
     def delete(self, id: str) -> None:
         """Delete the run; `undelete` brings it back from history."""
         id = rec.normalise_id(id)
@@ -269,8 +260,6 @@ class Pipulate:
     def _quarantine(self, row: dict[str, Any]) -> None:
         insert = "INSERT INTO quarantine SELECT ?1, ?2, ?3, ?4 WHERE ?4 NOT IN (SELECT data FROM quarantine)"
         self.store.write(insert, row["workflow"], row["id"], now(), row["data"])
-
-    # cards of hand-written workflows
 
     def generate_step_placeholders(self, steps: Sequence[StepTuple], prefix: str, start_from: int = 0) -> list[FT]:
         """Return a Div a step that loads its card: up to index `start_from` now, later ones after the one before."""

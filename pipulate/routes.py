@@ -24,15 +24,13 @@ from starlette.responses import RedirectResponse, Response
 from pipulate import components, forms
 from pipulate import record as rec
 from pipulate.apps.failures import broken_page, damaged
-from pipulate.apps.runs import recent, run_list, run_row
+from pipulate.apps.runs import id_card, recent, run_list, run_row
 from pipulate.apps.uploads import save
 from pipulate.components import fragment as fragment
 from pipulate.discovery import Broken
 from pipulate.errors import Corrupt, Incompatible, Invalid, OutOfOrder, PipulateError, Refused, Unknown
 from pipulate.pipeline import Pipulate
 from pipulate.workflow import Run, Step, Workflow, answer, call
-
-Answer = Any
 
 
 class Pages:
@@ -61,9 +59,7 @@ class Pages:
         """Return the run as it is stored now.  On the event loop: one indexed read, which in WAL no writer delays."""
         return flow.load(self.store, id, self.app.state.settings)
 
-    # pages
-
-    async def show(self, request: Request) -> Answer:
+    async def show(self, request: Request) -> Any:
         """A workflow's page: the ID card, and the run if the address names one."""
         flow, id = self.found(request), request.query_params.get("id", "")
         if isinstance(flow, Broken):
@@ -77,26 +73,26 @@ class Pages:
             if id:
                 run = self.run(flow, id)
                 body = await components.chain(run, self.jobs, at=at)
-                return components.page(request, flow.title, components.id_card(flow, run.id), body, about=flow.about)
-            card = components.id_card(flow)
+                return components.page(request, flow.title, id_card(flow, run.id), body, about=flow.about)
+            card = id_card(flow)
         except Unknown:
-            card = components.id_card(flow, id, missing=True)
+            card = id_card(flow, id, missing=True)
         except Invalid as error:
-            card = components.id_card(flow, id, error=str(error))
+            card = id_card(flow, id, error=str(error))
         except (Corrupt, Incompatible) as error:
-            card = Div(components.id_card(flow, id), damaged(flow, id, error))
+            card = Div(id_card(flow, id), damaged(flow, id, error))
         lead = P(flow.about.split("\n\n")[0].replace("\n", " "), cls="lead")
         runs = await asyncio.to_thread(recent, Pipulate(self.store, flow.name), flow)
         return components.page(request, flow.title, lead, card, runs, about=flow.about)
 
-    async def runs(self, request: Request) -> Answer:
+    async def runs(self, request: Request) -> Any:
         """The list of recent runs, searched."""
         flow = self.found(request)
         rows = await asyncio.to_thread(Pipulate(self.store, flow.name).runs, request.query_params.get("q", ""))
         known = {flow.name: flow} if isinstance(flow, Workflow) else {}
         return fragment(run_list(rows, known, empty="No run has that in its ID."))
 
-    async def progress(self, request: Request) -> Answer:
+    async def progress(self, request: Request) -> Any:
         """A working card's progress; when the job has ended, the cards that follow from it."""
         flow, (kind, number) = self.found(request), split(request.path_params["act"])
         if isinstance(flow, Broken) or kind != "card" or not 1 <= number <= len(flow.steps):
@@ -109,9 +105,7 @@ class Pages:
             return await self._advance(run, step, hx_retarget=f"#card{number}", hx_reswap="outerHTML")
         return await self._chain(run)
 
-    # acts
-
-    async def act(self, request: Request) -> Answer:
+    async def act(self, request: Request) -> Any:
         """Do what the address says to the run, and show the outcome where it happened."""
         flow, act, form = self.found(request), request.path_params["act"], await request.form()
         if isinstance(flow, Broken):
@@ -134,12 +128,12 @@ class Pages:
             return RedirectResponse(components.address(flow, id), 303)
         return reply
 
-    async def _open(self, request: Request, flow: Workflow, id: str) -> Answer:
+    async def _open(self, request: Request, flow: Workflow, id: str) -> Any:
         try:
             id = rec.normalise_id(id)
             await asyncio.to_thread(flow.begin, Pipulate(self.store, flow.name), id)
         except Invalid as error:
-            card = components.id_card(flow, id, error=str(error))
+            card = id_card(flow, id, error=str(error))
             return components.page(request, flow.title, card, about=flow.about)
         except Corrupt:
             pass  # the page says so, and offers the repair
@@ -178,10 +172,9 @@ class Pages:
                 await asyncio.to_thread(engine.clear_steps_from, id, step.id, flow.tuples, rev)
                 return await self._chain(self.run(flow, id), tail=f"card{step.number}")
             case "start" | "repeat":
-                run = self.run(flow, id)
+                run, why = self.run(flow, id), "is not the step that comes next, so nothing was started."
                 if run.record.get("finalized") or not _works(run, step):
-                    what = "is not the step that comes next, so nothing was started. Below is how the run stands now."
-                    raise OutOfOrder(f"“{step.label}” {what}")
+                    raise OutOfOrder(f"“{step.label}” {why} Below is how the run stands now.")
                 await (self.jobs.start if kind == "start" else self.jobs.repeat)(flow, id, step)
                 return fragment(components.working(run, self.jobs, step))
             case "cancel":
@@ -221,10 +214,8 @@ class Pages:
         for step in steps:
             await self.jobs.cancel((flow.name, rec.normalise_id(id), step.id))
 
-    # outcomes
-
     async def _proceed(self, run: Run) -> None:
-        """A step was just done: begin the next one's work, and let the model say a sentence about what is next."""
+        """A step was just done: begin the next one's work, and let the model say what is next."""
         following = run.flow.steps[run.open_index] if run.open_index < len(run.flow.steps) else None
         if following and following.work and following.auto:
             await self.jobs.start(run.flow, run.id, following)

@@ -88,11 +88,13 @@ def connect(path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OP
 def _wal(connection: apsw.Connection) -> str:
     """Switch to WAL: once in a file's life this needs a lock for which SQLite itself does not wait."""
     deadline = time.monotonic() + BUSY_TIMEOUT / 1000
-    while time.monotonic() < deadline:
-        with suppress(apsw.BusyError):
+    while True:
+        try:
             return str(connection.pragma("journal_mode", "wal"))
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
         time.sleep(0.02)
-    return str(connection.pragma("journal_mode", "wal"))
 
 
 class Lock:
@@ -119,7 +121,7 @@ class Store:
     """The database of one data folder."""
 
     def __init__(self, path: Path | str) -> None:
-        """Open the file, making or migrating it as needed; raises Corrupt if it is not ours or damaged."""
+        """Open the file, making or migrating it as needed; raises Corrupt if it is damaged or not ours."""
         self.path, self.folder = Path(path), Path(path).parent
         self.folder.mkdir(parents=True, exist_ok=True)
         self._local, self._write = threading.local(), threading.RLock()
@@ -192,8 +194,6 @@ class Store:
         self._connections.clear()
         self._local = threading.local()
 
-    # the dictionary: store["key"]
-
     def __getitem__(self, key: str) -> Any:
         if (row := self.one("SELECT value FROM store WHERE key = ?", key)) is None:
             raise KeyError(key)
@@ -213,8 +213,6 @@ class Store:
         with suppress(KeyError):
             return self[key]
         return default
-
-    # migrations and backups
 
     def _migrate(self) -> None:
         version = self.connection.pragma("user_version")

@@ -46,9 +46,7 @@ Function = Callable[..., Any]
 
 async def call(function: Function, *args: Any) -> Any:
     """Call a workflow's function without blocking the event loop."""
-    if inspect.iscoroutinefunction(function):
-        return await function(*args)
-    return await asyncio.to_thread(function, *args)
+    return await (function(*args) if inspect.iscoroutinefunction(function) else asyncio.to_thread(function, *args))
 
 
 @dataclass
@@ -214,12 +212,12 @@ class Run:
         await voice.get().say(text)
 
     def ask(self, prompt: str) -> AsyncIterator[str]:
-        """Stream the model's answer to `prompt`, piece by piece; raises a PipulateError while none answers."""
+        """Stream the model's answer to `prompt`; raises a PipulateError while none answers."""
         return voice.get().ask(prompt)
 
 
 async def accepted(run: Run, step: Step, values: forms.Values) -> Record:
-    """Return what is stored for `values`: checked and shaped by the step's `accept`, and marked if all are empty."""
+    """Return what is stored for `values`: shaped by the step's `accept`, and marked if all are empty."""
     if step.accept_function:
         shaped = await call(step.accept_function, run, values)
         values = shaped if isinstance(shaped, dict) else values
@@ -237,10 +235,9 @@ async def answer(run: Run, step: Step, inside: Any, submitted: Mapping[str, list
         stored = {key: value for key, value in run.fields(step.key).items() if key != "answered"}
         if stored == values and step.id in run.record and not run.record.get("finalized"):
             return False
-        raise Stale(
-            f"“{step.label}” is {'already answered' if run.open_index >= step.number else 'not reached yet'}; nothing was "
-            "changed. This page was probably open in another tab. Below is how the run stands now."
-        )
+        where = "already answered" if run.open_index >= step.number else "not reached yet"
+        hint = "This page was probably open in another tab. Below is how the run stands now."
+        raise Stale(f"“{step.label}” is {where}; nothing was changed. {hint}")
     data = await accepted(run, step, values)
     run.record, run.rev = await asyncio.to_thread(
         run.engine.change, run.id, f"set {step.id}", lambda record: {**record, step.id: data}, rev=rev
@@ -302,7 +299,7 @@ class Job:
         return (await self._note(key, lambda known: {**act, "result": result}))["result"]
 
     async def spoil(self, name: str, params: Any, why: str) -> NoReturn:
-        """The result of a `once` became worthless (it failed, it expired): raise Unsure, so the user decides on another."""
+        """The result of a `once` became worthless (it expired, say): raise Unsure, so the user decides on another."""
         await self._note(self._key(name, params), lambda known: {"begun": now(), "spoilt": why})
         raise Unsure(why)
 

@@ -30,9 +30,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse
 
+from pipulate.apps.runs import ago
 from pipulate.chat import prompts, soul
 from pipulate.chat.memory import Memory
-from pipulate.components import ago, page
+from pipulate.components import page
 from pipulate.errors import PipulateError
 from pipulate.routes import fragment
 from pipulate.store import Store

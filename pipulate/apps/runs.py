@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -32,7 +33,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pipulate import record as rec
-from pipulate.components import ago, fragment, page
+from pipulate.components import URLENCODED, failure, fragment, page
 from pipulate.errors import Corrupt, Invalid, Unknown
 from pipulate.pipeline import Pipulate
 from pipulate.settings import Settings
@@ -83,7 +84,25 @@ def import_lines(engine: Pipulate, text: str) -> list[str]:
         return [import_run(engine, run) for run in runs]
 
 
-# -------------------------------------------------------------------- lists of runs, here and on each workflow's page
+# -------------------------------------------------------------------- choosing a run, here and on each workflow's page
+
+
+def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False) -> FT:
+    """Return the card on top of every workflow: which run?"""
+    return Form(
+        Label(flow.id_label, _for="run-id"),
+        Div(
+            Input(
+                name="id", id="run-id", value=id[:600], required=True, maxlength=str(rec.MAX_ID), autocomplete="off", spellcheck="false",
+                autofocus=not id or missing, aria_describedby="id-hint", aria_invalid="true" if error else None,
+            ),
+            Button("Begin" if missing or not id else "Open", type="submit"),
+            cls="joined",
+        ),
+        failure(error),
+        Small(f"There is no run “{id}” yet. Begin it?" if missing else flow.id_hint, id="id-hint", cls="hint"),
+        action=f"/{flow.name}/open", method="post", cls="card id", enctype=URLENCODED,
+    )
 
 
 def run_state(flow: Workflow | None, data: str) -> str:
@@ -117,6 +136,19 @@ def run_row(row: dict[str, Any], flow: Workflow | None, show_workflow: bool = Fa
         Button("Delete", cls="quiet", aria_label=f"Delete run {row['id']}", hx_post=f"/{name}/delete?{query}", hx_target="closest li",
                hx_swap="outerHTML"),
     )  # fmt: skip
+
+
+def ago(time: str | None) -> str:
+    """Say how long ago a UTC time was: "5 minutes ago"."""
+    try:
+        seconds = (datetime.now(UTC) - datetime.fromisoformat(time or "")).total_seconds()
+    except (ValueError, TypeError):
+        return ""
+    for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "just now"
 
 
 def run_search(address: str, value: str = "") -> FT:

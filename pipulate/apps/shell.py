@@ -4,6 +4,12 @@ from typing import Any
 from urllib.parse import quote
 
 from fasthtml.common import FT, A, Aside, Button, Dialog, Div, Header, Input, Li, Main, Nav, P, Section, Small, Span, Ul
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from pipulate.settings import PACKAGE
 
 HTMX = (
     '{"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true,"defaultSettleDelay":0,"historyCacheSize":0,'
@@ -16,6 +22,18 @@ HEAD = f"""<meta charset="utf-8"><meta name="viewport" content="width=device-wid
 <link rel="stylesheet" href="/static/app.css">
 <script src="/static/vendor/htmx.min.js" defer></script><script src="/static/vendor/htmx-ws.min.js" defer></script>
 <script src="/static/chat.js" defer></script><script src="/static/app.js" defer blocking="render"></script>"""
+
+
+class _Files(StaticFiles):
+    """Our own files, revalidated at each use: they change with an upgrade only."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+STATIC = GZipMiddleware(_Files(directory=PACKAGE / "static"), minimum_size=1000)
 
 
 def shell(content: Any, request: Any) -> tuple[Any, ...]:
