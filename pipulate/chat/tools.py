@@ -39,8 +39,7 @@ Change = Generator[str, None, Undo]
 
 KINDS = 12  # different values up to which a column's values are told to a model that writes SQL
 KEYS = {"task": "id", "profile": "id", "memory": "id", "prompt": "version"}  #: tables that tools change, and their keys
-
-
+#: Words that tell no name from another.
 FILLERS = set("a about all an as for i in is it my of on one s that the this to with task client memory".split())  # noqa: SIM905
 
 
@@ -106,14 +105,14 @@ def complete_task(desk: Desk, task: Which) -> Change:
     """Mark a task as done."""
     row = _find(_tasks(desk), task, "task")
     yield f"Mark the task “{row['name']}” as done."
-    return [_put(desk, "task", row | {"done": 1})]
+    return [_put(desk, "task", {"id": row["id"], "done": 1})]
 
 
 def rename_task(desk: Desk, task: Which, name: NewName) -> Change:
     """Change the wording of a task."""
     row, name = _find(_tasks(desk), task, "task"), clean(name, "name", 300)
     yield f"Rename the task “{row['name']}” to “{name}”."
-    return [_put(desk, "task", row | {"name": name})]
+    return [_put(desk, "task", {"id": row["id"], "name": name})]
 
 
 def delete_task(desk: Desk, task: Which) -> Change:
@@ -139,7 +138,7 @@ def rename_profile(desk: Desk, profile: Which, name: NewName) -> Change:
     """Change the name of a profile."""
     row, name = _find(_profiles(desk), profile, "profile"), clean(name, "name", 300)
     yield f"Rename the profile “{row['name']}” to “{name}”."
-    return [_put(desk, "profile", row | {"name": name})]
+    return [_put(desk, "profile", {"id": row["id"], "name": name})]
 
 
 def delete_profile(desk: Desk, profile: Which) -> Change:
@@ -187,7 +186,7 @@ def row_of(store: Store, table: str, key: Any) -> Row | None:
 
 
 def _put(desk: Desk, table: str, row: Row) -> list[Any]:
-    """Insert the row, or put it in its own place; returns how to undo that."""
+    """Insert the row, or change these columns of the one with its key; returns how to undo that."""
     key, rows = row.get(KEYS[table]), desk.store.db.t[table]
     before = row_of(desk.store, table, key) if key else None
     if key and not before:
@@ -282,15 +281,16 @@ Select = Annotated[str, "one SQLite SELECT"]
 
 
 def query_data(desk: Desk, statement: Select) -> str:
-    """Query the app's tables by SQL: task (id, name, done, priority, profile_id), profile (id, name, address),
-    pipeline (workflow, id, data, created, updated), history, job, conversation, message.
+    """Count and look up tasks, profiles and runs by SQL.  Tables: task (id, name, done, priority, profile_id),
+    profile (id, name, address), pipeline (workflow, id, data, created, updated), history, job, conversation, message.
     """
     return f"`{statement}`\n\n{sql.query(desk.store.path, statement)}"
 
 
 def query_links(desk: Desk, statement: Select, graph: Annotated[str, "org/project; empty for the latest"] = "") -> str:
-    """Query a site's link graph by SQL: pages (url, depth in clicks from home, inlinks, outlinks, pagerank, orphan,
-    dead_end, ..., and the crawl's columns, such as pagetype, impressions, clicks), links (source, target).
+    """Find pages of a site by their links, depth, PageRank, clicks or impressions, by SQL.  Tables: pages (url, depth in
+    clicks from home, inlinks, outlinks, pagerank, orphan, dead_end, ..., and the crawl's columns, such as pagetype,
+    impressions, clicks), links (source, target).
     """
     from pipulate.graph import sql as graph_sql  # here: it brings polars, which few commands need
 
