@@ -18,11 +18,10 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from pipulate.graph import compare, edges, folders, outofcore, portable, report
+from pipulate.graph import compare, edges, folders, portable, report
 from pipulate.graph.edges import Graph
 from pipulate.graph.report import Report
 from pipulate.settings import Settings
@@ -60,13 +59,8 @@ def main(argv: Sequence[str], settings: Settings) -> int:
         portable.write(tables, out)
         print(f"{', '.join(f'{name} ({table.height:,} rows)' for name, table in tables.items())}\nin {out}")
         return 0
-    if edges.about(place)["links"] > outofcore.LARGE:
-        summary = outofcore.report(place, out, _tell())
-        print(json.dumps(summary, indent=1) if args.json else _large(summary, out))
-        return 0
-    graph = edges.load(place)
-    deep = act == "report" and graph.m <= report.DEEP
-    made = report.analyse(graph, deep=deep, only_good=args.only_good, progress=_tell())
+    deep = None if act == "report" else False
+    made = report.of_folder(place, deep=deep, only_good=args.only_good, progress=_tell())
     if act == "report" or args.out:
         report.write(made, out)
     if args.json:
@@ -153,13 +147,6 @@ def _changes(made: Report) -> str:
     if not made.summary["same_depth"]:
         head += f"\nThe deepest pages are {made.summary['deepest']} clicks away: mind pages beyond the lesser depth."
     return head + "\n" + "\n".join(f"{finding.count:>11,}  {finding.title}" for finding in made.findings)
-
-
-def _large(summary: dict[str, Any], out: Path) -> str:
-    return (
-        f"{summary['pages']:,} pages, {summary['links']:,} links. Home: {summary['home']}\n"
-        f"{summary['counts']['orphans']:>11,}  Orphans\n{summary['counts']['unreachable']:>11,}  Out of reach\n\nTables: {out}"
-    )
 
 
 def _address(place: Path, settings: Settings) -> str:

@@ -11,20 +11,18 @@ EQUAL     The definitions are those of `measures`; tests compare page by page.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-from pipulate.graph import edges, measures
+from pipulate.graph import edges, measures, report
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphMissing
-from pipulate.graph.report import GROUPS, OTHER, for_spreadsheets
+from pipulate.graph.report import Report
 from pipulate.graph.roles import facts
 from pipulate.graph.sources import first_line
 
@@ -196,58 +194,36 @@ def flow(disk: Disk, group: np.ndarray, k: int, rank: np.ndarray) -> tuple[np.nd
     return count.reshape(k, k), flows.reshape(k, k)
 
 
-def report(folder: Path, out: Path, progress: Progress | None = None) -> dict[str, Any]:
-    """Write pages (degrees, depth, PageRank, link score, orphan) and the matrix to `out`; return a summary.
-
-    For graphs of more than LARGE links; smaller ones get the whole report of `report.analyse`.
-    """
+def analyse(folder: Path, progress: Progress | None = None) -> Report:
+    """Make a report of the chapters that need no link in memory: for graphs of more than LARGE links."""
     tell = progress or (lambda share, text: None)
     tell(0.0, "Counting links")
     disk = open_graph(folder)
     table = pl.read_parquet(folder / "pages.parquet", glob=False)
     nothing = np.zeros(0, np.uint32)
-    said = facts(Graph(table, nothing, nothing))  # what the page table says; it asks nothing of the links
+    graph = Graph(table, nothing, nothing, meta=edges.about(folder))  # its pages alone
+    said = facts(graph)
     received, from_others = inlinks(disk)
     home = measures.choose_home(table["url"], received, said.depth)
     depth = depths(disk, home, lambda share, text: tell(0.1, text))
     rank = pagerank(disk, progress=lambda share, text: tell(0.2 + 0.7 * share, text))
-    by_pages = said.group.value_counts(name="pages").sort(["pages", said.group.name], descending=[True, False])
-    names = by_pages[said.group.name].head(GROUPS).to_list()
-    number = {name: i for i, name in enumerate(names)}
-    code = said.group.replace_strict(number, default=len(names), return_dtype=pl.UInt32).to_numpy()
-    tell(0.95, "Links between groups")
-    count, flows = flow(disk, code, len(names) + 1, rank)
-    row, column = np.nonzero(count)
-    labels = pl.Series([*names, OTHER])
-    matrix = pl.DataFrame(
-        {
-            "from": labels.gather(pl.Series(row)),
-            "to": labels.gather(pl.Series(column)),
-            "links": count[row, column],
-            "flow": flows[row, column],
-        }
-    )
-    pages = pl.DataFrame(
-        {
-            "url": table["url"],
-            "depth": pl.Series(depth).replace(measures.UNREACHED, None),
-            "inlinks": received,
-            "outlinks": disk.outlinks,
-            "pagerank": rank,
-            "link_score": measures.link_score(rank),
-            "orphan": (from_others == 0) & (np.arange(disk.n) != home),
-        }
-    )
-    summary = {
-        "pages": disk.n,
-        "links": disk.m,
-        "home": table["url"][home],
-        "deepest": int(depth.max()),
-        "counts": {"orphans": int(pages["orphan"].sum()), "unreachable": int((depth < 0).sum())},
+    tell(0.95, "Findings")
+    columns = {
+        "url": table["url"],
+        said.group.name: said.group,
+        "depth": pl.Series(depth).replace(measures.UNREACHED, None),
+        "inlinks": received,
+        "outlinks": disk.outlinks,
+        "pagerank": rank,
+        "link_score": measures.link_score(rank),
+        "reachable": measures.reachable(depth),
+        "orphan": (from_others == 0) & (np.arange(disk.n) != home),
     }
-    with edges.whole(out) as part:
-        for name, frame in (("pages", pages), ("matrix", matrix)):
-            frame.write_parquet(part / f"{name}.parquet")
-            for_spreadsheets(frame).write_csv(part / f"{name}.csv")
-        (part / "summary.json").write_text(json.dumps(summary), "utf-8")
-    return summary
+    pages, said = report.whole_table(table, columns, said)
+    work = report.Work(
+        graph, disk.m, int((received - from_others).sum()), said, home, pages, rank, depth, received,
+        lambda group, k: flow(disk, group, k, rank),
+    )  # fmt: skip
+    made = report.compose(work, report.LIGHT)
+    tell(1.0, "Done")
+    return made

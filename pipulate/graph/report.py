@@ -12,7 +12,7 @@ PLOTS     Only numbers and labels; `kind` says how they are meant: bars, curve, 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -88,16 +88,19 @@ class Report:
 
 
 @dataclass(frozen=True)
-class _Work:
-    """What the chapters are made from."""
+class Work:
+    """What the chapters are made from.  Those of LIGHT ask the graph for its size and its pages only."""
 
     graph: Graph
+    links: int
+    self_links: int
     facts: Facts
     home: int
     pages: pl.DataFrame
     rank: np.ndarray
     depth: np.ndarray
     inlinks: np.ndarray
+    flow: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]  # (group by page, groups) -> measures.flow
 
     def rows(self, chosen: np.ndarray, *columns: str) -> pl.DataFrame:
         """Return these pages' rows (page numbers, or a mask: then the strongest first), address first."""
@@ -158,22 +161,32 @@ def analyse(
     if deep:
         tell(0.7, "Communities")
         columns["community"] = measures.communities(graph, template)
+    tell(0.85, "Findings")
+    pages, facts = whole_table(graph.pages, columns, facts)
+    work = Work(
+        graph, graph.m, int((graph.source == graph.target).sum()), facts, home, pages, rank, depth, inlinks,
+        lambda group, k: measures.flow(graph, group, k, rank),
+    )  # fmt: skip
+    made = compose(work, CHAPTERS)
+    tell(1.0, "Done")
+    return made
+
+
+def whole_table(table: pl.DataFrame, columns: dict[str, Any], facts: Facts) -> tuple[pl.DataFrame, Facts]:
+    """Join measures and page table; where both have a column, the table's gets another name.  Roles follow."""
     pages = pl.DataFrame(columns)
-    own = {c: f"{c} (table)" if c in columns else c for c in graph.pages.columns if c not in ("url", "listed")}
+    own = {c: f"{c} (table)" if c in columns else c for c in table.columns if c not in ("url", "listed")}
     if facts.columns.get("type") == facts.group.name:
         own[facts.group.name] = facts.group.name  # already there, as the group
     added = [pl.col(c).alias(name) for c, name in own.items() if name not in columns]
-    pages = pages.hstack(graph.pages.select("listed", *added))
-    facts = replace(facts, columns={role: own[column] for role, column in facts.columns.items()})
-    work = _Work(graph, facts, home, pages, rank, depth, inlinks)
-    tell(0.85, "Findings")
-    chapters = (
-        _clicks, _received, _strongest, _groups, _wanted, _orphans, _near_orphans, _unreachable, _dead_ends, _bad_targets,
-        _bad_links, _template, _centres, _parts, _communities,
-    )  # fmt: skip
+    renamed = {role: own[column] for role, column in facts.columns.items()}
+    return pages.hstack(table.select("listed", *added)), replace(facts, columns=renamed)
+
+
+def compose(work: Work, chapters: Sequence[Callable[[Work], Finding | None]]) -> Report:
+    """Make a report of these chapters."""
     findings = [found for chapter in chapters if (found := chapter(work)) is not None]
-    tell(1.0, "Done")
-    return Report(_summary(work, findings), findings, pages)
+    return Report(_summary(work, findings), findings, work.pages)
 
 
 def _left_out(facts: Facts) -> np.ndarray | None:
@@ -181,20 +194,20 @@ def _left_out(facts: Facts) -> np.ndarray | None:
     return np.logical_or.reduce(known) if known else None
 
 
-def _summary(work: _Work, findings: list[Finding]) -> dict[str, Any]:
+def _summary(work: Work, findings: list[Finding]) -> dict[str, Any]:
     graph = work.graph
     reached = work.depth[work.depth >= 0]
     return {
         "pages": graph.n,
-        "links": graph.m,
+        "links": work.links,
         "home": graph.urls[work.home] if graph.n else None,
-        "links_per_page": round(graph.m / max(1, graph.n), 2),
+        "links_per_page": round(work.links / max(1, graph.n), 2),
         "deepest": int(reached.max()) if len(reached) else 0,
         "average_depth": round(float(reached.mean()), 2) if len(reached) else 0.0,
         "pagerank_gini": round(measures.concentration(work.rank), 3),
         "grouping": work.facts.group.name,
         "duplicates": graph.meta.get("duplicates", 0),
-        "self_links": int((graph.source == graph.target).sum()),
+        "self_links": work.self_links,
         "counts": {finding.key: finding.count for finding in findings},
     }
 
@@ -202,7 +215,7 @@ def _summary(work: _Work, findings: list[Finding]) -> dict[str, Any]:
 # --- chapters: each returns a finding, or None when the data has nothing to say ---------------------------------------
 
 
-def _clicks(work: _Work) -> Finding:
+def _clicks(work: Work) -> Finding:
     reached = work.depth[work.depth >= 0]
     pages = np.bincount(reached) if len(reached) else np.zeros(0, np.int64)
     table = pl.DataFrame({"depth": np.arange(len(pages)), "pages": pages, "share": pages / max(1, work.graph.n)})
@@ -219,7 +232,7 @@ def _clicks(work: _Work) -> Finding:
     )
 
 
-def _received(work: _Work) -> Finding:
+def _received(work: Work) -> Finding:
     most = int(work.inlinks.max()) if work.graph.n else 0
     lower = np.array([0, 1, *(2**i + 1 for i in range(int(most).bit_length()) if 2**i + 1 <= most)])
     pages = np.bincount(np.searchsorted(lower, work.inlinks, side="right") - 1, minlength=len(lower))
@@ -237,7 +250,7 @@ def _received(work: _Work) -> Finding:
     )
 
 
-def _strongest(work: _Work) -> Finding:
+def _strongest(work: Work) -> Finding:
     order = np.lexsort((np.arange(work.graph.n), -work.rank))
     running = np.cumsum(work.rank[order]) if work.graph.n else np.zeros(1)
     spots = np.unique(np.linspace(0, max(0, work.graph.n - 1), 101).astype(np.int64))
@@ -259,7 +272,7 @@ def _strongest(work: _Work) -> Finding:
     )
 
 
-def _groups(work: _Work) -> Finding | None:
+def _groups(work: Work) -> Finding | None:
     by_pages = work.facts.group.value_counts(name="pages").sort(["pages", work.group], descending=[True, False])
     names = by_pages[work.group].to_list()
     if len(names) < 2:
@@ -267,7 +280,7 @@ def _groups(work: _Work) -> Finding | None:
     shown = names if len(names) <= GROUPS + 1 else [*names[:GROUPS], OTHER]
     number = {name: min(i, len(shown) - 1) for i, name in enumerate(names)}
     code = work.facts.group.replace_strict(number, return_dtype=pl.UInt32).to_numpy()
-    count, flow = measures.flow(work.graph, code, len(shown), work.rank)
+    count, flow = work.flow(code, len(shown))
     row, column = np.nonzero(count)
     pages = np.bincount(code, minlength=len(shown))
     table = pl.DataFrame(
@@ -297,7 +310,7 @@ def _groups(work: _Work) -> Finding | None:
     )
 
 
-def _wanted(work: _Work) -> Finding | None:
+def _wanted(work: Work) -> Finding | None:
     what = "impressions" if work.facts.impressions is not None else "clicks"
     demand = work.facts.impressions if work.facts.impressions is not None else work.facts.clicks
     if demand is None or not (np.nan_to_num(demand) > 0).any():
@@ -327,7 +340,7 @@ def _wanted(work: _Work) -> Finding | None:
     )
 
 
-def _orphans(work: _Work) -> Finding:
+def _orphans(work: Work) -> Finding:
     chosen = work.pages["orphan"].to_numpy()
     extra = [work.facts.columns["sitemap"]] if "sitemap" in work.facts.columns else []
     return Finding(
@@ -340,7 +353,7 @@ def _orphans(work: _Work) -> Finding:
     )
 
 
-def _near_orphans(work: _Work) -> Finding:
+def _near_orphans(work: Work) -> Finding:
     chosen = work.pages["near_orphan"].to_numpy()
     starts, origins = work.graph.reverse()
     table = work.rows(chosen, work.group, "depth", "pagerank")
@@ -360,7 +373,7 @@ def _near_orphans(work: _Work) -> Finding:
     )
 
 
-def _unreachable(work: _Work) -> Finding:
+def _unreachable(work: Work) -> Finding:
     chosen = (work.depth == measures.UNREACHED) & work.facts.internal & ~work.pages["orphan"].to_numpy()
     return Finding(
         "unreachable",
@@ -372,7 +385,7 @@ def _unreachable(work: _Work) -> Finding:
     )
 
 
-def _dead_ends(work: _Work) -> Finding:
+def _dead_ends(work: Work) -> Finding:
     chosen = work.pages["dead_end"].to_numpy()
     unsure = "" if work.graph.listed.any() else " (Without a page table this includes pages nobody crawled.)"
     return Finding(
@@ -407,7 +420,7 @@ def _problem(facts: Facts) -> pl.Series:
     return pl.select(problem.alias("problem")).to_series()
 
 
-def _bad_targets(work: _Work) -> Finding | None:
+def _bad_targets(work: Work) -> Finding | None:
     if not _reasons(work.facts):
         return None
     others = measures.inlinks_from_others(work.graph)
@@ -449,7 +462,7 @@ def _bad_targets(work: _Work) -> Finding | None:
     )
 
 
-def _bad_links(work: _Work) -> Finding | None:
+def _bad_links(work: Work) -> Finding | None:
     if not _reasons(work.facts):
         return None
     rows = measures.links_to(work.graph, _bad(work.facts))
@@ -472,7 +485,7 @@ def _bad_links(work: _Work) -> Finding | None:
     )
 
 
-def _template(work: _Work) -> Finding:
+def _template(work: Work) -> Finding:
     chosen = work.pages["template"].to_numpy()
     linking = max(1, int(np.count_nonzero(measures.outlinks(work.graph))))
     table = work.rows(chosen, work.group, "inlinks", "pagerank").with_columns(share=pl.col("inlinks") / linking)
@@ -486,7 +499,7 @@ def _template(work: _Work) -> Finding:
     )
 
 
-def _centres(work: _Work) -> Finding:
+def _centres(work: Work) -> Finding:
     hub, authority = work.pages["hub"].to_numpy(), work.pages["authority"].to_numpy()
     half = TOP // 2
     order = np.arange(work.graph.n)
@@ -502,7 +515,7 @@ def _centres(work: _Work) -> Finding:
     )
 
 
-def _parts(work: _Work) -> Finding:
+def _parts(work: Work) -> Finding:
     part = work.pages["part"].to_numpy()
     size = np.bincount(part) if len(part) else np.zeros(0, np.int64)
     order = np.lexsort((np.arange(len(part)), -work.rank, part))
@@ -526,7 +539,7 @@ def _parts(work: _Work) -> Finding:
     )
 
 
-def _communities(work: _Work) -> Finding | None:
+def _communities(work: Work) -> Finding | None:
     if "community" not in work.pages.columns:
         return None
     frame = work.pages.lazy().select("community", work.group, "url", "pagerank").sort("pagerank", descending=True)
@@ -558,6 +571,13 @@ def _communities(work: _Work) -> Finding | None:
             "y_label": "pages",
         },
     )
+
+
+#: What needs no link in memory: also for graphs measured on disk.
+LIGHT = (_clicks, _received, _strongest, _groups, _wanted, _orphans)
+CHAPTERS = (
+    *LIGHT, _near_orphans, _unreachable, _dead_ends, _bad_targets, _bad_links, _template, _centres, _parts, _communities,
+)  # fmt: skip
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -603,14 +623,26 @@ def for_spreadsheets(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def make(
-    graph_folder: Path, folder: Path, *, deep: bool | None = None, progress: Progress | None = None
-) -> dict[str, Any]:
-    """Load a graph, analyse it, write the report to `folder`; return its summary.  For a child process.
+def of_folder(
+    folder: Path, *, deep: bool | None = None, only_good: bool = False, progress: Progress | None = None
+) -> Report:
+    """Make the report on the graph in `folder`, in memory or, when it is too large for that, by passes over the disk.
 
     Unless `deep` says otherwise, graphs of up to DEEP links get communities too.
     """
-    graph = edges.load(graph_folder)
-    report = analyse(graph, deep=graph.m <= DEEP if deep is None else deep, progress=progress)
+    from pipulate.graph import outofcore  # which makes reports, too
+
+    links = edges.about(folder)["links"]
+    if links > outofcore.LARGE:
+        return outofcore.analyse(folder, progress)
+    deep = links <= DEEP if deep is None else deep
+    return analyse(edges.load(folder), deep=deep, only_good=only_good, progress=progress)
+
+
+def make(
+    graph_folder: Path, folder: Path, *, deep: bool | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Analyse the graph in a folder, write the report to `folder`; return its summary.  For a child process."""
+    report = of_folder(graph_folder, deep=deep, progress=progress)
     write(report, folder)
     return report.summary

@@ -26,7 +26,7 @@ from typing import Any
 import apsw
 import polars as pl
 
-from pipulate.graph import edges, report
+from pipulate.graph import edges, outofcore, report
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphError
 from pipulate.graph.sources import plain
@@ -124,7 +124,7 @@ _MEANING = {"id": "number of the page"} | report.COLUMNS
 def prepare(folder: Path) -> None:
     """Write `query.db` from the graph in `folder` and its measures.  Raises GraphMissing when there is no graph."""
     graph = edges.load(folder)
-    pages = report.analyse(graph, deep=graph.m <= report.DEEP).pages
+    pages = report.of_folder(folder).pages
     part = folder / f".{secrets.token_hex(4)}.part"
     try:
         connection = apsw.Connection(str(part))
@@ -189,7 +189,10 @@ def _ready(folder: Path) -> None:
     """See to it that `query.db` is there.  For a large graph a child makes it, so that a server stays responsive."""
     if (folder / FILE).exists():
         return
-    if edges.about(folder)["links"] <= SMALL:
+    links = edges.about(folder)["links"]
+    if links > outofcore.LARGE:
+        raise GraphError(f"With {links:,} links this graph is too large for questions here; its report has Parquet files.")
+    if links <= SMALL:
         prepare(folder)
         return
     done = subprocess.run([sys.executable, "-m", __name__, str(folder)], capture_output=True, text=True)
