@@ -10,7 +10,6 @@ from typing import Any
 import httpx2
 import pytest
 import uvicorn
-from playwright.sync_api import Page, expect
 
 from pipulate import create_app
 from pipulate.apps import lan
@@ -405,35 +404,3 @@ def test_the_name_fits_a_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # -------------------------------------------------------------------- a whole afternoon
-
-
-def test_a_phone_pairs_works_and_is_sent_away(page: Page, build: Callable[..., Any], serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real browser that is treated as another machine's: code, card, refusals that say why, removal."""
-    monkeypatch.setattr(lan, "here", lambda scope: False)
-    monkeypatch.setattr(lan, "announce", lambda *_: lambda: None)
-    app = build()
-    url, pairing = serve(app), app.state.lan.pairing
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{url}/bridge?id=arthur")
-    expect(page.get_by_role("heading", name="Pair this device")).to_be_visible()
-    page.get_by_label("Code").fill("wrong")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("wrong")
-    page.get_by_label("Code").fill(lan.spelled(pairing.make().code).lower())
-    page.get_by_role("button", name="Pair this device").click()
-    expect(page).to_have_url(re.compile(f"{url}/(introduction)?$"))
-    page.goto(f"{url}/bridge")
-    page.fill("#run-id", "arthur")
-    page.keyboard.press("Enter")
-    page.fill("[name=name]", "Arthur")
-    page.keyboard.press("Enter")
-    expect(page.locator("[name=quest]")).to_be_focused()
-    page.evaluate("""() => { const form = document.getElementById("chat-form"); form.elements.text.value = "/tasks"; form.requestSubmit() }""")
-    expect(page.locator("#alert")).to_contain_text("for the machine on which Pipulate runs")
-    page.goto(f"{url}/settings")
-    expect(page.get_by_role("heading", name="Not on this device")).to_be_visible()
-    page.get_by_role("link", name="Back").click()
-    (key,) = pairing.devices
-    pairing.remove(key)
-    page.reload()
-    expect(page.get_by_role("heading", name="Pair this device")).to_be_visible()

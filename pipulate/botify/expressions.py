@@ -91,6 +91,8 @@ def function_of(node: dict) -> tuple[str, list]:
         if len(rest) != 1:
             raise QueryRefused(f"{json.dumps(node)} is neither a field nor a function.")
         name, args = rest[0], [node[rest[0]]]
+    if not isinstance(name, str):
+        raise QueryRefused(f"A function's name was expected, not {json.dumps(name)}.")
     if name in _UNKNOWN_SHAPE:
         raise QueryRefused(f'The function "{name}" exists, but its results are not known well enough to simulate them.')
     if name not in AGGREGATES and name not in _FUNCTIONS:
