@@ -3,9 +3,10 @@
 `make docs` writes it; tests/test_docs.py fails when it is not what this would write.
 """
 
-import argparse
+import contextlib
 import dataclasses
 import inspect
+import io
 import os
 import re
 import sys
@@ -26,17 +27,17 @@ def first(text: str | None) -> str:
 
 def commands() -> Iterator[str]:
     """Yield the commands as argparse prints them."""
-    from pipulate.cli import COMMANDS, parser
+    from pipulate.cli import COMMANDS, main, parser
 
     top = parser()
     yield f"```\n{top.format_help().rstrip()}\n```\n"
-    action = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
-    parts = {name: what for name, _, what in COMMANDS}
-    for name, sub in action.choices.items():
-        if name in parts:
-            yield f"- `pipulate {name}`: {parts[name]}. `pipulate {name} --help` has its options."
-        else:
-            yield f"\n```\n{sub.format_help().rstrip()}\n```\n"
+    for name, _, what in COMMANDS:
+        yield f"- `pipulate {name}`: {what}. `pipulate {name} --help` has its options."
+    for name in ("new", "run"):
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+            main([name, "--help"])
+        yield f"\n```\n{said.getvalue().rstrip()}\n```"
 
 
 def settings() -> Iterator[str]:

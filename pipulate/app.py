@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipulate import apps, discovery
 from pipulate.apps import failures
-from pipulate.apps.handwritten import Table
+from pipulate.apps.handwritten import offered
 from pipulate.apps.shell import HEAD, STATIC, shell
-from pipulate.chat.voice import Silent, chat_with_llm, chatq, voice
+from pipulate.chat.voice import Silent, voice
 from pipulate.discovery import Broken
 from pipulate.guard import Guard
 from pipulate.jobs import Jobs
@@ -27,8 +27,6 @@ from pipulate.routes import Pages
 from pipulate.settings import Settings
 from pipulate.store import Store
 from pipulate.workflow import Workflow
-
-ORDER = ["link_graph", "explore_csv", "bridge", "petite", "poet", "work", "byhand"]  #: in the menu; others follow
 
 
 class Voiced:
@@ -104,8 +102,6 @@ class Workflows:
         for stem in [stem for stem in stamps if stem not in self._stamps]:
             self._stamps[stem] = stamps[stem]
             self._read(stem, files[stem])
-        names = sorted(state.found, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
-        state.found = {name: state.found[name] for name in names}
 
     def _forget(self, stem: str) -> None:
         for name in self._names.pop(stem, []):
@@ -117,11 +113,7 @@ class Workflows:
     def _read(self, stem: str, path: Path) -> None:
         state, router = self.app.state, self.app.router
         before = list(router.routes)
-        given = {
-            "app": self.app, "rt": self.app.route, "pipulate": Pipulate(state.store, stem), "db": state.store,
-            "pipeline": Table(state.store, "pipeline"), "chatq": chatq, "chat_with_llm": chat_with_llm,
-        }
-        found = discovery.load(path, given)
+        found = discovery.load(path, offered(self.app, Pipulate(state.store, stem)))
         self._names[stem] = [item.name for item in found]
         self._routes[stem] = [route for route in router.routes if route not in before]
         if self.settled:  # before the routes that take any first segment

@@ -16,7 +16,7 @@ from typing import Any
 
 from fasthtml.common import Div, Li, P
 from loguru import logger
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -25,7 +25,7 @@ from pipulate import components, forms
 from pipulate import record as rec
 from pipulate.apps.failures import broken_page, damaged
 from pipulate.apps.runs import id_card, recent, run_list, run_row
-from pipulate.apps.uploads import save
+from pipulate.apps.uploads import received
 from pipulate.components import fragment as fragment
 from pipulate.discovery import Broken
 from pipulate.errors import Corrupt, Incompatible, Invalid, OutOfOrder, PipulateError, Refused, Unknown
@@ -187,7 +187,7 @@ class Pages:
         if step.work:
             raise OutOfOrder("This step is the machine's work; it takes no answer.")
         inside = await call(step.function, run)
-        submitted = {key: [await self._received(item) for item in form.getlist(key)] for key in form if key != "rev"}
+        submitted = await received(form, self.store.folder / "uploads")
         try:
             stored = await answer(run, step, inside, submitted, rev)
         except Refused:
@@ -203,12 +203,6 @@ class Pages:
             return await self._advance(run, step)
         card = await components.card(run, self.jobs, step.number - 1, problem, _typed(submitted))
         return fragment(card, status=422)
-
-    async def _received(self, item: Any) -> Any:
-        """Return a form's value; a file is put on disk whole and described by a dictionary."""
-        if not isinstance(item, UploadFile):
-            return item
-        return await asyncio.to_thread(save, item, self.store.folder / "uploads") if item.filename else None
 
     async def _stop(self, flow: Workflow, id: str, steps: list[Step]) -> None:
         for step in steps:

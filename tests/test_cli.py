@@ -113,7 +113,7 @@ def test_context_counts_the_core(cli):
     """The core is small enough to be read whole: 30,000 tokens."""
     status, out, _ = cli("context", "--counts")
     total = int(out.splitlines()[-1].split()[0].replace(",", ""))
-    assert status == 0 and 10_000 < total <= 40_000
+    assert status == 0 and 10_000 < total <= 30_000
 
 
 def test_doctor_is_well_and_names_a_broken_file(cli, tmp_path):

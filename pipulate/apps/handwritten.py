@@ -14,6 +14,7 @@ from typing import Any
 
 from fasthtml.common import FT, Div
 
+from pipulate.chat.voice import chat_with_llm, chatq
 from pipulate.record import StepTuple
 from pipulate.store import Store
 
@@ -36,6 +37,15 @@ def classes(module: ModuleType) -> list[type]:
         and (hasattr(value, "STEPS") or hasattr(value, "steps") or "steps" in inspect.getsource(value).lower())
         and any(name in dir(value) for name in ("landing", "step_01", "init", "index", "register", "home"))
     ]  # fmt: skip
+
+
+def offered(app: Any, engine: Any) -> dict[str, Any]:
+    """Return what an app has for hand-written workflows, by the names under which they may ask for it."""
+    store = app.state.store
+    return {
+        "app": app, "rt": app.route, "pipulate": engine, "db": store, "pipeline": Table(store, "pipeline"),
+        "chatq": chatq, "chat_with_llm": chat_with_llm,
+    }  # fmt: skip
 
 
 def make(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:

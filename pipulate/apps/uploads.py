@@ -1,12 +1,24 @@
 """Files that come with a form: kept in the data folder under their content's hash, never half-written."""
 
+import asyncio
 import hashlib
 import os
 import re
 from pathlib import Path
 from typing import Any
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
+
+
+async def received(form: FormData, folder: Path) -> dict[str, list[Any]]:
+    """Return a form's values, without the page's revision; each file is put into `folder` and described by `save`."""
+
+    async def value(item: str | UploadFile) -> Any:
+        if isinstance(item, UploadFile):
+            return await asyncio.to_thread(save, item, folder) if item.filename else None
+        return item
+
+    return {key: [await value(item) for item in form.getlist(key)] for key in form if key != "rev"}
 
 
 def save(upload: UploadFile, folder: Path) -> dict[str, Any]:
