@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from pipulate import discovery
-from pipulate import jobs as jobs_module
 from pipulate.botify import client, ingest, token
 from pipulate.botify.htmlsite import read_html_site
 from pipulate.botify.options import Options
@@ -160,16 +159,15 @@ def plant(monkeypatch, where: str) -> None:
     """Arrange the crash of a transition."""
     target, name, before, nth = TRANSITIONS[where]
     if name == "_result_":  # the files exist, the record does not know it yet
-        real = jobs_module.Jobs._finish
-        calls: list[int] = []
+        real, calls = Pipulate.change, []
 
-        def finish(self: Jobs, *arguments: Any) -> None:
-            calls.append(1)
-            if len(calls) == 1:
+        def change(self: Pipulate, id: str, act: str, *arguments: Any, **named: Any) -> Any:
+            if act.startswith("job step") and not calls:
+                calls.append(act)
                 raise Crash
-            real(self, *arguments)
+            return real(self, id, act, *arguments, **named)
 
-        monkeypatch.setattr(Jobs, "_finish", finish)
+        monkeypatch.setattr(Pipulate, "change", change)
     else:
         patched(monkeypatch, target, name, before, nth)
 
