@@ -6,7 +6,7 @@ the model is told of each page), and the hooks that the chat fills: voice, expla
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,7 @@ class Voiced:
         await self.app(scope, receive, send)
 
 
-def create_app(
-    settings: Settings | None = None, parts: tuple[Callable[[FastHTML], None], ...] | None = None
-) -> FastHTML:
+def create_app(settings: Settings | None = None, parts: Sequence[Callable[[FastHTML], None]] | None = None) -> FastHTML:
     """Return the app; `parts` are functions that add routes and menu entries (all of ours by default)."""
     settings = settings or Settings()
     store = Store(settings.database)

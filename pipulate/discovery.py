@@ -52,7 +52,7 @@ def files(folders: tuple[Path, ...]) -> dict[str, Path]:
 def load(path: Path, given: Mapping[str, Any] | None = None) -> list[Found]:
     """Return what one file defines; a Broken if it cannot be loaded or defines nothing.
 
-    `given` holds what the app offers to hand-written classes; without an app (None) they are found but not made.
+    `given` is what the app offers to hand-written classes; without an app (None) they are found but not made.
     """
     try:
         module = _execute(path, given)

@@ -81,7 +81,7 @@ def _option(option: FT) -> str:
     return str(option.attrs.get("value", " ".join(_text(option).split())))
 
 
-def _on(part: FT, name: str) -> bool:
+def _on(part: FT | Field, name: str) -> bool:
     return part.attrs.get(name) not in (None, False)
 
 
@@ -125,7 +125,7 @@ def read(wanted: Iterable[Field], submitted: Mapping[str, list[Any]]) -> Values:
 
 
 def _read_one(item: Field, given: list[Any]) -> Any:
-    required = item.attrs.get("required") not in (None, False)
+    required = _on(item, "required")
     if item.kind == "file":
         return _read_file(item, given, required)
     if any(not isinstance(value, str) for value in given):

@@ -3,7 +3,7 @@
 HOST     must be one of our names (else a foreign name that resolves to 127.0.0.1 could read us: DNS rebinding).
 ORIGIN   an unsafe method, and every WebSocket, must come from our own page: `Origin` equal to our scheme and
          host.  Without `Origin` it needs Sec-Fetch-Site: same-origin or the HX-Request header, which no other
-         site can send without a CORS preflight, and we answer none.  So no token is needed in the forms.
+         site can send without a CORS preflight, and we answer none.  So the forms need no token.
          At AGENTS programs speak, which have no Origin but a key (checked there), and JSON, another preflight.
 BODY     At most `MAX_BODY`, and no slower than `PATIENCE` allows; form types only (at AGENTS JSON only).
 SLOW     A request head must come within PATIENCE, too: `apps.serve.Protocol` sees to that.

@@ -77,7 +77,7 @@ class Jobs:
         return not dead
 
     async def start(self, flow: Workflow, id: str, step: Step) -> None:
-        """Begin or resume the step's work; harmless while it runs.  Refused if another process runs it."""
+        """Begin or resume the step's work, unless it runs.  Refused if another process runs it."""
         key = (flow.name, rec.normalise_id(id), step.id)
         if not self.running(key):
             await asyncio.to_thread(self._claim, key)

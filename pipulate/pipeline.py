@@ -100,7 +100,7 @@ class Pipulate:
         return self.store.read(select, self.workflow, rec.normalise_id(id))
 
     def runs(self, search: str = "", limit: int = 20, profile_id: int | None = None) -> list[dict[str, Any]]:
-        """Return the newest runs (workflow, id, data, updated, profile_id) whose ID contains `search`."""
+        """Return the newest rows of `pipeline` whose ID contains `search`."""
         return self.store.read(
             """SELECT * FROM pipeline WHERE instr(lower(id), lower(?1)) AND ?2 IN ('', workflow)
                AND coalesce(?3, profile_id) IS profile_id ORDER BY updated DESC, rowid DESC LIMIT ?4""",
@@ -136,9 +136,7 @@ class Pipulate:
         self._log(id, rev, act, text, undoes)
         return rev
 
-    def _log(
-        self, id: str, rev: int, act: str, text: str, undoes: int | None = None, profile: int | None = None
-    ) -> None:
+    def _log(self, id: str, rev: int, act: str, text: str, undoes: int | None = None, profile: int | None = None) -> None:
         insert = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
         self.store.write(insert, self.workflow, id, rev, now(), act, undoes, text, profile)
 
@@ -200,8 +198,9 @@ class Pipulate:
 
     def _undo_target(self, id: str) -> dict[str, Any]:
         return self.store.one(
-            """WITH run AS (SELECT *, lag(data) OVER (ORDER BY seq) AS before FROM history WHERE workflow = ? AND id = ?)
-               SELECT act, seq, before FROM run WHERE undoes IS NULL AND seq NOT IN (SELECT undoes FROM run WHERE undoes)
+            """WITH run AS (SELECT seq, act, undoes FROM history WHERE workflow = ? AND id = ?)
+               SELECT act, seq, (SELECT data FROM history WHERE seq = (SELECT max(seq) FROM run older WHERE older.seq < run.seq)) AS before
+               FROM run WHERE undoes IS NULL AND seq NOT IN (SELECT undoes FROM run WHERE undoes)
                AND act NOT IN ('begin', 'delete', 'undelete', 'import', 'repair', 'finalize', 'unfinalize')
                AND act NOT LIKE 'job %' AND act NOT LIKE 'upgrade %'
                AND seq > (SELECT ifnull(max(seq), 0) FROM run WHERE act IN ('begin', 'import', 'repair'))

@@ -1,7 +1,6 @@
 """One SQLite file holds everything: records, history, tables, memory.  One library (apsw) opens it.
 
-CONNECTIONS  One per thread.  WAL, synchronous=FULL (a power cut loses nothing that was acknowledged), both
-             asserted on opening; busy timeout 10 s.
+CONNECTIONS  One per thread.  WAL, synchronous=FULL (a power cut loses nothing that was acknowledged), both asserted.
 WRITING      `with store.transaction() as db:` is BEGIN IMMEDIATE ... COMMIT.  Writers of this process queue at a
              lock, those of other processes at SQLite's; nobody reads, then writes, outside.
 MIGRATIONS   SCHEMA is a list of SQL scripts, applied in order, their number kept in user_version; a backup is
@@ -62,7 +61,7 @@ SCHEMA = [
 
 
 def now() -> str:
-    """Return the present moment in UTC, to the second: "2026-11-23T19:10:00+00:00"."""
+    """Return the present moment in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -138,7 +137,7 @@ class Store:
                 connection.set_busy_timeout(BUSY_TIMEOUT)
                 mode = _wal(connection)
                 connection.pragma("synchronous", "FULL")
-                connection.pragma("fullfsync", True)  # macOS: only this reaches the disk; no difference elsewhere
+                connection.pragma("fullfsync", True)  # on macOS only this reaches the disk
             if mode != "wal" or connection.pragma("synchronous") != 2:
                 raise Corrupt(f"{self.path} does not accept WAL with synchronous=FULL; is it on a network drive?")
             self._connections.add(connection)

@@ -172,7 +172,7 @@ class Run:
     settings: Settings
 
     def __getitem__(self, key: str) -> Any:
-        """The answer of step `key`: the field of that name, else all its fields.  KeyError until it is done."""
+        """The answer of step `key`: its field of that name, else all fields.  KeyError until it is done."""
         step = next((step for step in self.flow.steps if step.key == key), None)
         if step and rec.is_done(self.record, step.id):
             return rec.answer(self.record[step.id], key)
@@ -227,8 +227,8 @@ async def accepted(run: Run, step: Step, values: forms.Values) -> Record:
 async def answer(run: Run, step: Step, inside: Any, submitted: Mapping[str, list[Any]], rev: int | None = None) -> bool:
     """Answer the open step with what was submitted to the form `inside` of its card; `run` is then as stored.
 
-    Returns False for a double submit, which changes nothing.  Raises Invalid, Stale when another step is open or
-    `rev` is an older revision, and whatever `accept` raises.
+    False for a double submit, which changes nothing.  Raises Invalid, Stale (another step is open, or `rev` is an older
+    revision), and whatever `accept` raises.
     """
     values = forms.read(forms.fields(inside), submitted)
     if run.open_index != step.number - 1:

@@ -98,6 +98,7 @@ def test_an_authors_ten_minutes(page: Page, server: Server):
     (folder / "mine.py").write_text(code.replace("What... is your quest?", "Why?"))
     expect(page.get_by_role("textbox", name="What... is your name?")).to_have_value("half typed")
     page.keyboard.press("Enter")
+    page.locator("#card2").wait_for()  # a page that is left takes its request along
     page.goto(f"{server.url}/mine?id=first")
     expect(page.locator("#card2")).to_contain_text("Why?")
     (folder / "mine.py").write_text(code + "\n1/0\n")
