@@ -221,7 +221,8 @@ class Pages:
         cards = [await components.card(run, self.jobs, index) for index in (step.number - 1, step.number)]
         tail = f"card{step.number + 1}" if step.number < len(run.flow.steps) else ""
         headers = {"hx_push_url": components.address(run.flow, run.id, tail), **headers}
-        return fragment(*cards, components.revision(run, oob=True), components.undo(run, oob=True), **headers)
+        nothing_to_undo = Div(id="undo", hx_swap_oob="true")  # only a revert offers that, and this was none
+        return fragment(*cards, components.revision(run, oob=True), nothing_to_undo, **headers)
 
     async def _chain(self, run: Run, status: int = 200, tail: str | None = None, **what: Any) -> Response:
         """Answer with the whole chain; `tail` is put in the address bar."""
