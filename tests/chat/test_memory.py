@@ -161,3 +161,17 @@ def test_forget_takes_whole_words_only(memory: Memory) -> None:
     assert talk.messages(1)[0]["content"] == f"{FORGOTTEN}, steam, {FORGOTTEN}-pot"
     with pytest.raises(Unknown):
         memory.forget("tea")
+
+
+@pytest.mark.model
+def test_the_real_embedder_finds_what_is_meant(tmp_path: Path) -> None:
+    """On our English facts and paraphrased questions: recall@1 at least 0.85, recall@3 at least 0.92."""
+    from bench.bench_memory import FACTS, filled, recall
+    from pipulate.chat.embedder import Embedder
+    from tests.chat.test_real_model import file
+
+    data = json.loads(FACTS.read_text("utf-8"))["en"]
+    memory = filled(tmp_path, data["facts"], Embedder(file("minilm").parent))
+    first, third = recall(memory, data["questions"], data["facts"])
+    print(f"recall@1 {first:.3f}, recall@3 {third:.3f}")
+    assert first >= 0.85 and third >= 0.92

@@ -104,3 +104,19 @@ async def test_of_a_link_graph_only_a_filter_is_asked(desk: Desk, tmp_path: Path
     assert await choose(model, "list all orphan pages", desk) == ToolCall("query_links", {"statement": statement})
     assert "dead_end" in model.options[0]["schema"]["properties"]["where"]["pattern"]
     assert await choose(model, "list all orphan pages", desk) == ToolCall("query_links", {"statement": "?"})
+
+
+@pytest.mark.model
+async def test_the_real_small_model_chooses_right() -> None:
+    """Of the requests that nothing was tuned on, at least five of six get the right tool and arguments."""
+    from bench.bench_tools import lists, measure
+    from pipulate.chat.embedded import Embedded
+    from tests.chat.test_real_model import file
+
+    model = Embedded(file("qwen-0.5b"))
+    try:
+        counts = await measure(model, lists()["held_out"])
+    finally:
+        await model.stop()
+    print(counts)
+    assert counts["with arguments"] >= counts["requests"] * 5 / 6
