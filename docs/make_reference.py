@@ -102,6 +102,16 @@ def tools() -> Iterator[str]:
         yield f"- `{usage(name)}` ({changes}): {first(function.__doc__)}"
 
 
+def measures() -> Iterator[str]:
+    """Yield the measures of a link graph with their definitions and sources, from their docstrings."""
+    from pipulate.graph import measures as module
+
+    yield f"{inspect.cleandoc(module.__doc__ or '')}\n"
+    for name, function in inspect.getmembers(module, inspect.isfunction):
+        if not name.startswith("_") and function.__module__ == module.__name__:
+            yield f"\n### `{name}`\n\n{inspect.cleandoc(function.__doc__ or '')}\n"
+
+
 def reference() -> str:
     """Return the page."""
     app, folder = scratch_app()
@@ -112,6 +122,7 @@ def reference() -> str:
         "Tables": tables(app),
         "Addresses": addresses(app),
         "Tools and slash commands": tools(),
+        "Measures of a link graph": measures(),
     }
     text = "# Reference\n\nMade from the code by `make docs`; do not edit.\n"
     for title, lines in sections.items():
