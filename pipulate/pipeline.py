@@ -20,7 +20,7 @@ from pipulate import record as rec
 from pipulate.apps import handwritten
 from pipulate.errors import Corrupt, Finalized, Invalid, OutOfOrder, Stale, Unknown
 from pipulate.record import Record, StepTuple
-from pipulate.store import Store, now
+from pipulate.store import Store, now, plainly
 
 _STALE = (
     "This page was older than the run: it was changed in another tab or program. Nothing was overwritten. Below is how "
@@ -50,13 +50,18 @@ class Pipulate:
 
     def load(self, id: str) -> tuple[Record, int]:
         """Return (record, revision).  Raises Unknown; a damaged record is quarantined, and Corrupt says so."""
-        row = self.row(id)
+        return self._load(rec.normalise_id(id))
+
+    def _load(self, id: str) -> tuple[Record, int]:
+        select = "SELECT data, rev FROM pipeline WHERE workflow = ? AND id = ?"
+        with plainly(self.store.path):
+            row = self.store.connection.execute(select, (self.workflow, id)).fetchone()
         if row is None:
             raise Unknown(f"There is no run {id!r} in {self.workflow!r} yet.")
         try:
-            return rec.loads(row["data"]), row["rev"]
+            return rec.loads(row[0]), row[1]
         except Corrupt as error:
-            self._quarantine(row)
+            self._quarantine(id, row[0])
             cure = "Nothing else is affected; restore the last good state from its history."
             raise Corrupt(f"The record of {id!r} is damaged: {error} Its text is kept in the quarantine table. {cure}") from error
 
@@ -118,7 +123,7 @@ class Pipulate:
         """
         id = rec.normalise_id(id)
         with self.store.transaction():
-            record, present = self.load(id)
+            record, present = self._load(id)
             if rev is not None and rev != present:
                 raise Stale(_STALE)
             if record.get("finalized") and not locked:
@@ -132,13 +137,15 @@ class Pipulate:
         record["updated"] = at = now()
         text = rec.dumps(record)
         update = "UPDATE pipeline SET data = ?, rev = ?, updated = ? WHERE workflow = ? AND id = ?"
-        self.store.write(update, text, rev, at, self.workflow, id)
-        self._log(id, rev, act, text, undoes)
+        self.store.connection.execute(update, (text, rev, at, self.workflow, id))
+        self._log(id, rev, act, text, undoes, at=at)
         return rev
 
-    def _log(self, id: str, rev: int, act: str, text: str, undoes: int | None = None, profile: int | None = None) -> None:
+    def _log(
+        self, id: str, rev: int, act: str, text: str, undoes: int | None = None, profile: int | None = None, at: str = ""
+    ) -> None:
         insert = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
-        self.store.write(insert, self.workflow, id, rev, now(), act, undoes, text, profile)
+        self.store.connection.execute(insert, (self.workflow, id, rev, at or now(), act, undoes, text, profile))
 
     def initialize_if_missing(self, id: str, initial: Record | None = None, profile_id: int | None = None) -> Record:
         """Return the run's record, beginning the run (with `initial` in its record) if there is none.
@@ -252,13 +259,13 @@ class Pipulate:
                 raise Unknown(f"There is no run {id!r} with a history to restore it from.")
             with suppress(Corrupt):
                 return rec.loads(row["data"])
-            self._quarantine(row)
+            self._quarantine(id, row["data"])
             self._write(id, good, row["rev"] + 1, "repair")
         return good
 
-    def _quarantine(self, row: dict[str, Any]) -> None:
+    def _quarantine(self, id: str, text: str) -> None:
         insert = "INSERT INTO quarantine SELECT ?1, ?2, ?3, ?4 WHERE ?4 NOT IN (SELECT data FROM quarantine)"
-        self.store.write(insert, row["workflow"], row["id"], now(), row["data"])
+        self.store.write(insert, self.workflow, id, now(), text)
 
     def generate_step_placeholders(self, steps: Sequence[StepTuple], prefix: str, start_from: int = 0) -> list[FT]:
         """Return a Div a step that loads its card: up to index `start_from` now, later ones after the one before."""
