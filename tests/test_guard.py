@@ -173,7 +173,7 @@ def test_large_and_odd_bodies_get_4xx(server):
             reply = client.post("/bridge/card1?id=odd", content=body, headers={**own, "Content-Type": kind})
             assert 400 <= reply.status_code < 500 or reply.status_code == 200, (kind, reply.status_code, reply.text[:200])
         chunked = client.post("/bridge/card1?id=odd", content=(b"a" * 65536 for _ in range(64)), headers={**own, "Content-Type": "application/x-www-form-urlencoded"})
-        assert chunked.status_code == 413
+        assert chunked.status_code in (400, 413)  # too large a field, or too large a body: whichever is noticed first
 
 
 def fuzzed(chance: random.Random, port: int) -> bytes:

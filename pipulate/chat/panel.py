@@ -173,7 +173,9 @@ class Panel:
 
     def explain(self, run: Run) -> None:
         """Let the model say a sentence about the card that has just opened; nothing if there is no model."""
-        index = run.open_index
+        index, (looked, found) = run.open_index, self._models
+        if looked and not found:  # none when a page last looked, which each page does
+            return
         if index < len(run.flow.steps) and run.flow.steps[index].explain and self.store.get("explain", True):
             self.background(self._explain(run, run.flow.steps[index].label))
 
