@@ -162,6 +162,20 @@ def test_delete_and_undelete(server):
     assert record(server, "gone") == before
 
 
+def test_the_list_of_all_runs_says_whose_they_are(server):
+    """Once there are two profiles each run tells its own; a deleted one leaves a way back; an import says how many."""
+    with server.client() as client:
+        finished(client, "whose")
+        assert " · Default" not in client.get("/runs").text
+        client.post("/profiles", data={"name": "Camelot"})
+        assert " · Default" in client.get("/runs").text and "Camelot" not in client.get("/runs").text
+        whole = client.get("/runs/export", params={"workflow": "bridge", "id": "whose"}).content
+        gone = client.post("/bridge/delete", params={"id": "whose"}).text
+        assert 'hx-post="/bridge/undelete?id=whose"' in gone and "hx-include" not in gone  # that page has no revision
+        reply = client.post("/runs/import/upload", files={"file": ("runs.jsonl", whole)}, follow_redirects=True)
+        assert "Imported: 1 run." in reply.text
+
+
 def test_answers_are_escaped_wherever_they_are_shown(server):
     """An answer, an ID and a search are text, never markup."""
     evil = '"><script>alert(1)</script>'

@@ -61,14 +61,14 @@ def demo(app: FastHTML, error: str = "", typed: str = "") -> FT:
     """Return the card of the demo data."""
     settings, store = app.state.settings, app.state.store
     folders = demo_folders(store)
-    names = ["shop", "tiny", "portal"]
+    names, own = ["shop", "tiny", "portal"], list[str]()
     if demo_is_on(settings, store) and folders:
-        names += [project.slug for project in simulator(settings, store).state.projects if project.slug not in names]
+        own = [project.slug for project in simulator(settings, store).state.projects if project.slug not in names]
     return Section(
         H2("Demo data"),
         P("Made-up sites, served by a simulator of Botify's API inside this app. Nothing leaves this machine, nothing costs anything."),
         _form("/connect/demo", Button("Try it without an account", type="submit")),
-        Ul(*[Li(A(f"{APP}/{DEMO_ORG}/{name}/", href=project_link(name))) for name in names]) if demo_is_on(settings, store) else None,
+        _links(names) if demo_is_on(settings, store) else None,
         H2("A folder of real HTML pages"),
         _form(
             "/connect/folder",
@@ -76,9 +76,13 @@ def demo(app: FastHTML, error: str = "", typed: str = "") -> FT:
             P(error, role="alert", cls="error") if error else None,
             Button("Serve it as a site", type="submit"),
         ),
-        Ul(*[Li(Code(str(folder))) for folder in folders]) if folders else None,
+        (P("Served: ", *[(Code(str(folder)), " ") for folder in folders], "Draw its links:"), _links(own)) if own else None,
         cls="card open",
     )  # fmt: skip
+
+
+def _links(names: list[str]) -> FT:
+    return Ul(*[Li(A(f"{APP}/{DEMO_ORG}/{name}/", href=project_link(name))) for name in names])
 
 
 def add_folder(store: Store, typed: str) -> None:

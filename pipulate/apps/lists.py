@@ -13,13 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fasthtml.common import FT, Button, FastHTML, Form, Input, Li, P, Script, Span, Ul
+from fasthtml.common import FT, Button, Div, FastHTML, Form, Input, Li, P, Script, Span, Ul
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from pipulate.components import page
+from pipulate.components import fragment, page
 from pipulate.errors import Invalid
-from pipulate.routes import fragment
 from pipulate.store import Store, now
 
 Row = dict[str, Any]
@@ -177,7 +176,11 @@ class ListApp:
         def whole(status: int = 200, error: str = "", typed: str = "") -> Any:
             form = self.form(error, typed)
             form.attrs["hx-swap-oob"] = "true"
-            return fragment(self.list(store), form, status=status)
+            return fragment(self.list(store), form, menu(), status=status)
+
+        def menu() -> FT | None:
+            """The choice of a profile in the menu, which may have changed as well."""
+            return Div(app.state.profile_switcher(app), id="switcher", hx_swap_oob="true") if self.table == "profile" else None
 
         @app.route(self.path, methods=["GET"], name=f"{self.table}_page")
         def show(request: Request) -> Any:
@@ -208,14 +211,14 @@ class ListApp:
 
         @app.route(f"{self.path}/undo/{{seq:int}}", methods=["POST"], name=f"{self.table}_undo")
         def undo(seq: int) -> Any:
-            return fragment(self.item(self.undo(store, seq)))
+            return fragment(self.item(self.undo(store, seq)), menu())
 
         @app.route(f"{self.path}/{{id:int}}", methods=["POST"], name=f"{self.table}_change")
         async def change(request: Request, id: int) -> Any:
             form, field_name = await request.form(), request.query_params.get("field")
             values: Row = {field_name: form.get("on", "")} if field_name else {key: form[key] for key in form}
             try:
-                return fragment(self.item(self.change(store, id, values)))
+                return fragment(self.item(self.change(store, id, values)), menu())
             except Invalid as error:
                 return fragment(self.item(self.one(store, id))(P(str(error), role="alert", cls="error")), status=422)
 
@@ -229,4 +232,4 @@ class ListApp:
             name = self.one(store, id)["name"]
             url = f"{self.path}/undo/{self.delete(store, id)}"
             back = Button("Undo", cls="quiet", hx_post=url, hx_target="closest li", hx_swap="outerHTML")
-            return fragment(Li(Span(f"Deleted “{name}”."), back, cls="note"))
+            return fragment(Li(Span(f"Deleted “{name}”."), back, cls="note"), menu())

@@ -23,7 +23,7 @@ def _check_delete(store: Store, row: Row) -> None:
 PROFILES = ListApp(
     table="profile", path="/profiles", title="Profiles", noun="profile",
     fields={"name": "Name", "menu_name": "Menu name", "address": "Site", "code": "Country"}, toggle=("active", "Shown in the menu"),
-    about="Profiles are the clients or sites you work for. Tasks and runs belong to the profile chosen in the menu, which shows the menu name only.",
+    about="Profiles are the clients or sites you work for; the menu shows their menu names only, so that no client reads another's name. Tasks and runs belong to the profile chosen in the menu.",
     check_delete=_check_delete,
 )  # fmt: skip
 
@@ -33,9 +33,9 @@ def label(row: Row) -> str:
     return str(row["menu_name"] or f"Profile {row['id']}")
 
 
-def switcher(request: Request) -> FT | None:
+def switcher(app: FastHTML) -> FT | None:
     """Return the menu's profile switcher, once there is more than one profile to choose from."""
-    store = request.app.state.store
+    store = app.state.store
     rows = [row for row in PROFILES.rows(store) if row["active"] or row["id"] == store.get("profile_id", 1)]
     current = next((row for row in rows if row["id"] == store.get("profile_id", 1)), None)
     if len(rows) < 2 and current:

@@ -33,6 +33,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pipulate import record as rec
+from pipulate.apps.profiles import PROFILES
+from pipulate.apps.profiles import label as menu_label
 from pipulate.components import URLENCODED, failure, fragment, page
 from pipulate.errors import Corrupt, Invalid, Unknown
 from pipulate.pipeline import Pipulate
@@ -40,7 +42,7 @@ from pipulate.settings import Settings
 from pipulate.store import Store
 from pipulate.workflow import Workflow
 
-ABOUT = "All runs of all workflows, newest first, of the chosen profile or of all. A run is opened by its ID, exported as JSON and imported again."
+ABOUT = "All runs of all workflows, newest first, of all profiles. A run is opened by its ID, exported as JSON and imported again."
 
 
 def export(engine: Pipulate, id: str) -> dict[str, Any]:
@@ -120,22 +122,30 @@ def run_state(flow: Workflow | None, data: str) -> str:
 
 
 def run_list(
-    rows: Sequence[dict[str, Any]], flows: dict[str, Workflow], show_workflow: bool = False, empty: str = "No runs yet."
-) -> FT:
-    """Return runs as a list: ID, state, when, delete."""
-    items = [run_row(row, flows.get(row["workflow"]), show_workflow) for row in rows]
+    rows: Sequence[dict[str, Any]], flows: dict[str, Workflow], show_workflow: bool = False, empty: str = "No runs yet.",
+    profiles: dict[int, str] | None = None,
+) -> FT:  # fmt: skip
+    """Return runs as a list: ID, state, when, whose (if `profiles` has the menu names of several), delete."""
+    names = profiles if profiles and len(profiles) > 1 else {}
+    items = [run_row(row, flows.get(row["workflow"]), show_workflow, names.get(row["profile_id"], "")) for row in rows]
     return Ul(*items or [Li(empty, cls="empty")], id="run-list", cls="runs")
 
 
-def run_row(row: dict[str, Any], flow: Workflow | None, show_workflow: bool = False) -> FT:
+def run_row(row: dict[str, Any], flow: Workflow | None, show_workflow: bool = False, profile: str = "") -> FT:
     """Return one run of a list."""
     name, query = row["workflow"], urlencode({"id": row["id"]})
-    about = Small(f"{name} · " if show_workflow else "", run_state(flow, row["data"]), " · ", ago(row["updated"]))
+    about = Small(f"{name} · " if show_workflow else "", run_state(flow, row["data"]), " · ", ago(row["updated"]), f" · {profile}" if profile else "")
     return Li(
         A(Strong(row["id"]), about, href=f"/{name}?{query}"),
         Button("Delete", cls="quiet", aria_label=f"Delete run {row['id']}", hx_post=f"/{name}/delete?{query}", hx_target="closest li",
                hx_swap="outerHTML"),
     )  # fmt: skip
+
+
+def deleted_row(undo: str, id: str) -> FT:
+    """Return what stands in a deleted run's place: what happened, and the way back (a POST to `undo`)."""
+    back = Button("Undo", cls="quiet", hx_post=undo, hx_target="closest li", hx_swap="outerHTML")
+    return Li(P(f"Deleted “{id}”."), back, cls="note")
 
 
 def ago(time: str | None) -> str:
@@ -169,13 +179,20 @@ def recent(engine: Pipulate, flow: Workflow) -> FT:
 # -------------------------------------------------------------------- the page
 
 
-def content(app: FastHTML, search: str = "", error: str = "") -> FT:
-    """Return the page's body."""
+def found(app: FastHTML, search: str, empty: str) -> FT:
+    """Return the list of the runs with `search` in their IDs, of all workflows and profiles."""
     store: Store = app.state.store
     flows = {name: flow for name, flow in app.state.found.items() if isinstance(flow, Workflow)}
+    names = {row["id"]: menu_label(row) for row in PROFILES.rows(store)}
+    return run_list(Pipulate(store).runs(search, limit=200), flows, show_workflow=True, empty=empty, profiles=names)
+
+
+def content(app: FastHTML, imported: str = "", error: str = "") -> FT:
+    """Return the page's body."""
     return Section(
-        run_search("/runs/list", search),
-        run_list(Pipulate(store).runs(search, limit=200), flows, show_workflow=True, empty="No runs yet. Begin one in a workflow."),
+        P(f"Imported: {imported} run{'' if imported == '1' else 's'}.", role="status", cls="note") if imported.isdecimal() else None,
+        run_search("/runs/list"),
+        found(app, "", "No runs yet. Begin one in a workflow."),
         Div(
             A("Export all", href="/runs/export", role="button", cls="quiet", download="runs.jsonl"),
             Details(
@@ -200,13 +217,11 @@ def routes(app: FastHTML) -> None:
 
     @app.route("/runs", methods=["GET"])
     def runs(request: Request) -> Any:
-        return page(request, "Runs", content(app), about=ABOUT)
+        return page(request, "Runs", content(app, request.query_params.get("imported", "")), about=ABOUT)
 
     @app.route("/runs/list", methods=["GET"])
     def runs_list(request: Request) -> Any:
-        flows = {name: flow for name, flow in app.state.found.items() if isinstance(flow, Workflow)}
-        rows = Pipulate(store).runs(request.query_params.get("q", ""), limit=200)
-        return fragment(run_list(rows, flows, show_workflow=True, empty="No run has that in its ID."))
+        return fragment(found(app, request.query_params.get("q", ""), "No run has that in its ID."))
 
     @app.route("/runs/export", methods=["GET"])
     def runs_export(request: Request) -> Any:
@@ -228,10 +243,10 @@ def routes(app: FastHTML) -> None:
         try:
             if not isinstance(upload, UploadFile):
                 raise Invalid("Choose a file that was exported here.")
-            import_lines(Pipulate(store), (await upload.read()).decode("utf-8", "replace"))
+            runs = import_lines(Pipulate(store), (await upload.read()).decode("utf-8", "replace"))
         except Invalid as error:
             return page(request, "Runs", content(app, error=str(error)), about=ABOUT)
-        return RedirectResponse(f"/runs?{urlencode({'imported': 1})}", 303)
+        return RedirectResponse(f"/runs?{urlencode({'imported': len(runs)})}", 303)
 
 
 # -------------------------------------------------------------------- pipulate runs

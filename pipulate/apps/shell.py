@@ -61,7 +61,7 @@ def shell(content: Any, request: Any) -> tuple[Any, ...]:
         Nav(
             A("Pipulate", href="/", cls="brand"),
             Button(Span("Find anything"), Small("Ctrl K"), cls="quiet find", data_find="1"),
-            state.profile_switcher(request) if state.profile_switcher else None,
+            Div(state.profile_switcher(request.app) if state.profile_switcher else None, id="switcher"),
             *menu,
             id="menu", aria_label="Main",
         ),

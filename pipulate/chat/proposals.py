@@ -160,9 +160,9 @@ def usage(name: str) -> str:
     """Return how the command of a tool is written."""
     wanted = schema(TOOLS[name])
     spelled = next(spelled for spelled, tool in commands().items() if tool == name)
-    return " ".join([f"/{spelled}", *(key if key in wanted["required"] else f"[{key}]" for key in wanted["properties"])])
+    return " ".join([f"/{spelled}", *(key.upper() if key in wanted["required"] else f"[{key.upper()}]" for key in wanted["properties"])])
 
 
 def help_text() -> str:
-    """Return the list of commands, in Markdown."""
-    return "\n".join(f"- `{usage(name)}`: {inspect.getdoc(tool)}" for name, tool in TOOLS.items())
+    """Return the list of commands, in Markdown; of each description the first sentence, the rest is for models."""
+    return "\n".join(f"- `{usage(name)}`: {(inspect.getdoc(tool) or '').split('. ')[0].rstrip('.')}." for name, tool in TOOLS.items())

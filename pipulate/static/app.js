@@ -16,6 +16,10 @@
     arrive($("[data-focus]") || $("#chain [data-current]"));
     connectFinder();
   });
+  // A change of pages that the browser gives up (a quick second click) is no error.
+  for (const name of ["pageswap", "pagereveal"]) addEventListener(name, ({ viewTransition: shown }) => {
+    if (shown) for (const part of [shown.ready, shown.finished, shown.updateCallbackDone]) part.catch(() => {});
+  });
   let before = "";
   document.addEventListener("htmx:beforeSwap", (event) => {
     // After a card was answered, its successor is the place to be; progress lines must not take the focus away.

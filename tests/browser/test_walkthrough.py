@@ -195,3 +195,22 @@ def test_the_finder_finds_by_keyboard(page: Page, server: Server):
     page.keyboard.press("Control+k")
     page.locator("#finder input").fill("call the")
     expect(page.locator("#found")).to_contain_text("Task")
+
+
+def test_what_the_chat_does_is_seen_at_once(page: Page, server: Server):
+    """A task that the panel adds, or takes back, stands in the list beside it; so does a new profile in the menu."""
+    page.goto(f"{server.url}/tasks")
+    page.fill("#chat-text", "/add task Buy milk")
+    page.press("#chat-text", "Enter")
+    page.get_by_role("button", name="Yes, do it").click()
+    task = page.locator("#task-list").get_by_role("textbox", name="Task of Buy milk")
+    expect(task).to_be_visible()
+    page.locator("#chat").get_by_role("button", name="Undo").click()
+    expect(task).to_have_count(0)
+    page.goto(f"{server.url}/profiles")
+    page.fill("#new-profile", "Camelot")
+    page.press("#new-profile", "Enter")
+    page.get_by_role("textbox", name="Menu name of Camelot").fill("C")
+    page.keyboard.press("Tab")
+    page.locator("#menu .profile summary").click()
+    expect(page.locator("#menu").get_by_role("button", name="C", exact=True)).to_be_visible()

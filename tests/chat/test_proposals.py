@@ -285,7 +285,7 @@ def test_commands(line: str, tool: str, arguments: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(("line", "error", "said"), [
     ("/dance", Unknown, "“/dance”. Type /help"), ("/", Unknown, "/help"), ("/taskss", Unknown, "/help"),
-    ("/add task", Invalid, "name is missing. /add task name"), ("/rename task 3", Invalid, r"name is missing. /rename task task name"),
+    ("/add task", Invalid, "name is missing. /add task NAME"), ("/rename task 3", Invalid, r"name is missing. /rename task TASK NAME"),
     ("/tasks please", Invalid, "too many: “please”. /tasks"), ("/tasks name=x", Invalid, "too many"),
 ])  # fmt: skip
 def test_wrong_commands_say_how_they_are_written(line: str, error: type[PipulateError], said: str) -> None:
@@ -298,4 +298,4 @@ def test_every_tool_has_a_command_and_help() -> None:
     """None is missing, and no command hides another."""
     assert set(commands().values()) == set(TOOLS)
     assert all(f"`/{spelled}" in help_text() for spelled in commands())
-    assert "- `/open run run [workflow]`: Open a run of a workflow." in help_text()
+    assert "- `/open run RUN [WORKFLOW]`: Open a run of a workflow." in help_text()
