@@ -37,7 +37,7 @@ class Voiced:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         voice.set(self.state.voice)
-        if self.state.settings.dev and scope.get("method") == "GET":
+        if self.state.settings.dev and scope["type"] == "http":
             await asyncio.to_thread(self.state.reload)
         await self.app(scope, receive, send)
 
