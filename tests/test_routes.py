@@ -162,6 +162,21 @@ def test_delete_and_undelete(server):
     assert record(server, "gone") == before
 
 
+def test_a_saved_file_judges_the_very_next_answer(server):
+    """With --dev a check that was saved after its card was opened is asked already."""
+    file = server.folder / "workflows" / "late.py"
+    file.parent.mkdir(exist_ok=True)
+    code = Path("pipulate/workflows/bridge.py").read_text().replace('Workflow("bridge"', 'Workflow("late"')
+    file.write_text(code)
+    with server.client() as client:
+        rev = begin(client, "late", "x")
+        file.write_text(code + '\n\n@name.accept\ndef check(run, form):\n    raise ValueError("Nobody passes.")\n')
+        assert answer(client, "late", "x", 1, rev, name="Arthur").status_code != 200
+        file.write_text(code)
+        assert answer(client, "late", "x", 1, rev, name="Arthur").status_code == 200
+    file.unlink()
+
+
 def test_the_list_of_all_runs_says_whose_they_are(server):
     """Once there are two profiles each run tells its own; a deleted one leaves a way back; an import says how many."""
     with server.client() as client:
