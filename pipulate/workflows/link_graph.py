@@ -177,7 +177,7 @@ def fields(run):
                 value=str(d.depth), selected=d.depth == found["depth"],
             ) for d in profile], name="depth"),
         ),
-        Small("Nothing has been spent so far. “Export” asks Botify for the files; without a tick, for the links alone."),
+        Small("Nothing has been spent so far. The count has every link tag, repeats included; the export has each pair of pages once, so it is usually smaller. “Export” asks Botify for the files; without a tick, for the links alone."),
     )
 
 
