@@ -16,7 +16,7 @@ export function find(viewer, field, list) {
     const mine = ++asked;
     const start = performance.now();
     const query = field.value.trim();
-    const answer = query ? await texts.find(query, MARKED) : { count: 0, pages: [] };
+    const answer = query ? await texts.find(query, MARKED, LISTED) : { count: 0, pages: [] };
     if (mine !== asked) return; // a later letter is already being looked up
     pages = answer.pages.slice(0, LISTED);
     const urls = await texts.urls(pages);

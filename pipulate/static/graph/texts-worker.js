@@ -32,15 +32,17 @@ const tasks = {
     return Array.from(pages, (page) => lineOf(lines, page));
   },
 
-  /** Pages with a line that holds all words, most important first: {count, pages} with at most `most` pages. */
-  async find({ files, query, most }) {
+  /** Pages with a line that holds all words, most important first: {count, pages, lines} with at most `most` pages,
+      and of the first `listed` their lines in the first file. */
+  async find({ files, query, most, listed }) {
     const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-    if (!words.length) return { count: 0, pages: [] };
+    if (!words.length) return { count: 0, pages: [], lines: [] };
     const found = new Uint8Array(importance.length);
     let count = 0;
-    for (const file of files)
-      for (const page of matches(await open(file), words)) if (!found[page]) found[page] = 1, count++;
-    return { count, pages: mostImportant(found, Math.min(most, count)) };
+    for (const file of files) count += markMatches(await open(file), words, found);
+    const pages = mostImportant(found, Math.min(most, count));
+    const lines = await open(files[0]);
+    return { count, pages, lines: pages.slice(0, listed).map((page) => lineOf(lines, page)) };
   },
 
   /** The page with just this line, or -1. */
@@ -92,17 +94,19 @@ function mostImportant(found, most) {
   return pages;
 }
 
-/** Pages whose line holds all words.  The longest word, the rarest as a rule, is searched for; the others checked. */
-function* matches({ lower, starts }, words) {
+/** Mark the pages whose line holds all words; returns how many were not marked before.  The longest word, the rarest as
+    a rule, is searched for; the others checked. */
+function markMatches({ lower, starts }, words, found) {
   const [longest, ...others] = [...words].sort((a, b) => b.length - a.length);
-  let page = 0;
+  let page = 0, count = 0;
   for (let at = lower.indexOf(longest); at >= 0; ) {
     while (page + 1 < starts.length && starts[page + 1] <= at) page++;
     const end = page + 1 < starts.length ? starts[page + 1] - 1 : lower.length;
     const line = others.length ? lower.slice(starts[page], end) : "";
-    if (others.every((word) => line.includes(word))) yield page;
+    if (!found[page] && others.every((word) => line.includes(word))) found[page] = 1, count++;
     at = end < lower.length ? lower.indexOf(longest, end) : -1;
   }
+  return count;
 }
 
 /** The line that a place in the text belongs to: binary search. */

@@ -50,8 +50,11 @@ export class Texts {
     return this.ask("read", { file, pages });
   }
 
-  find(query, most) {
-    return this.ask("find", { files: ["urls.txt", this.titles].filter(Boolean), query, most });
+  /** Pages that have all words of `query`: {count, pages}; the URLs of the first `listed` are known from then on. */
+  async find(query, most, listed) {
+    const answer = await this.ask("find", { files: ["urls.txt", this.titles].filter(Boolean), query, most, listed });
+    answer.lines.forEach((line, k) => this.known.set(answer.pages[k], line));
+    return answer;
   }
 
   pageOf(url) {
