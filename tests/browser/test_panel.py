@@ -229,3 +229,18 @@ def test_conversations_are_kept_apart_searched_and_a_temporary_one_is_not_stored
         page.get_by_role("searchbox", name="Search messages").fill("turnips")
         page.get_by_role("button", name="First talk about turnips", exact=True).click()
         expect(page.locator("li.user")).to_contain_text("turnips")
+
+
+def test_switching_the_model_in_mid_conversation_keeps_everything(page: Page, start):
+    """The other model gets the same history, memory and prompt."""
+    with ScriptedModel(otherwise=lambda body: f"I am {body['model']}.", models=("first:1b", "second:1b")) as model:
+        url, app = start(model)
+        app.state.panel.memory.add("Graz", key="city")
+        page.goto(f"{url}/introduction")
+        say(page, "My cat is called Tom")
+        expect(page.locator("li.assistant")).to_have_text(re.compile("I am first:1b."))
+        page.get_by_role("combobox", name="Model").select_option("second:1b")
+        say(page, "And who are you?")
+        expect(page.locator("li.assistant").last).to_contain_text("I am second:1b.")
+        sent = json.dumps(model.requests[-1])
+        assert "My cat is called Tom" in sent and "I am first:1b." in sent and "city: Graz" in sent
