@@ -15,10 +15,10 @@ from pathlib import Path
 
 from fasthtml.common import Input
 
-from pipulate.pipeline import Pipulate
-from pipulate.settings import Settings
-from pipulate.store import SCHEMA, connect
-from pipulate.workflow import Run, Workflow
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import Settings
+from pipulate.engine.store import SCHEMA, connect
+from pipulate.engine.workflow import Run, Workflow
 
 RUNS, STEPS = 60, 10
 TEXT = "I seek the Grail, and if it is not here, I shall go on to seek it elsewhere."

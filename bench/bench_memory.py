@@ -18,8 +18,8 @@ import numpy as np
 
 from pipulate.chat.embedder import SIZE, Embedder
 from pipulate.chat.memory import Memory
-from pipulate.settings import Settings
-from pipulate.store import Store
+from pipulate.engine.settings import Settings
+from pipulate.engine.store import Store
 
 FACTS = Path(__file__).parent.parent / "tests" / "chat" / "facts.json"
 LANGUAGES = ("en", "de", "fr")

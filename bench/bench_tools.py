@@ -17,7 +17,7 @@ from pipulate.chat.embedded import Embedded
 from pipulate.chat.providers import Model
 from pipulate.chat.router import TALK, choose, rank
 from pipulate.chat.weights import RECIPES
-from pipulate.settings import Settings
+from pipulate.engine.settings import Settings
 
 REQUESTS = Path(__file__).parent.parent / "tests" / "chat" / "requests.json"
 

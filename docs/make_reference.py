@@ -42,7 +42,7 @@ def commands() -> Iterator[str]:
 
 def settings() -> Iterator[str]:
     """Yield the fields of Settings with their comments."""
-    from pipulate.settings import Settings
+    from pipulate.engine.settings import Settings
 
     source = inspect.getsource(Settings)
     for item in dataclasses.fields(Settings):
@@ -59,14 +59,14 @@ def public() -> Iterator[str]:
         yield f"\n### `{name}`\n\n{first(thing.__doc__)}\n"
         for method, function in inspect.getmembers(thing, lambda m: inspect.isfunction(m) or inspect.ismethod(m)) if inspect.isclass(thing) else ():
             if not method.startswith("_") and function.__module__.startswith("pipulate"):
-                signature = re.sub(r"pipulate\.\w+\.|<function .*?>", "", str(inspect.signature(function))).replace("'", "")
+                signature = re.sub(r"pipulate\.(?:\w+\.)+|<function .*?>", "", str(inspect.signature(function))).replace("'", "")
                 yield f"- `{method}{signature}`: {first(function.__doc__)}"
 
 
 def scratch_app() -> tuple[Any, tempfile.TemporaryDirectory[str]]:
     """Return an app on a scratch folder."""
     from pipulate import Settings, create_app
-    from pipulate.settings import PACKAGE
+    from pipulate.engine.settings import PACKAGE
 
     folder = tempfile.TemporaryDirectory()
     path = Path(folder.name)

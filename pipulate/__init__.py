@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipulate.app import create_app
-    from pipulate.chat.voice import chat_with_llm, chatq
-    from pipulate.errors import Invalid, PipulateError
-    from pipulate.pipeline import Pipulate
-    from pipulate.settings import Settings
-    from pipulate.workflow import Job, Run, Workflow
+    from pipulate.engine.errors import Invalid, PipulateError
+    from pipulate.engine.pipeline import Pipulate
+    from pipulate.engine.settings import Settings
+    from pipulate.engine.voice import chat_with_llm, chatq
+    from pipulate.engine.workflow import Job, Run, Workflow
 
 __version__ = "0.1.0"
 __all__ = [
@@ -20,8 +20,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Invalid": "errors", "Job": "workflow", "Pipulate": "pipeline", "PipulateError": "errors", "Run": "workflow",
-    "Settings": "settings", "Workflow": "workflow", "chat_with_llm": "chat.voice", "chatq": "chat.voice", "create_app": "app",
+    "Invalid": "engine.errors", "Job": "engine.workflow", "Pipulate": "engine.pipeline", "PipulateError": "engine.errors",
+    "Run": "engine.workflow", "Settings": "engine.settings", "Workflow": "engine.workflow",
+    "chat_with_llm": "engine.voice", "chatq": "engine.voice", "create_app": "app",
 }
 
 

@@ -14,19 +14,20 @@ from fasthtml.common import FastHTML, NotStr
 from loguru import logger
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pipulate import apps, discovery
-from pipulate.apps import failures
-from pipulate.apps.handwritten import offered
-from pipulate.apps.shell import HEAD, STATIC, shell
-from pipulate.chat.voice import Silent, voice
-from pipulate.discovery import Broken
-from pipulate.guard import Guard
-from pipulate.jobs import Jobs
-from pipulate.pipeline import Pipulate
-from pipulate.routes import Pages
-from pipulate.settings import Settings
-from pipulate.store import Store
-from pipulate.workflow import Workflow
+from pipulate import pages
+from pipulate.engine import discovery
+from pipulate.engine.discovery import Broken
+from pipulate.engine.handwritten import offered
+from pipulate.engine.jobs import Jobs
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import Settings
+from pipulate.engine.store import Store
+from pipulate.engine.voice import Silent, voice
+from pipulate.engine.workflow import Workflow
+from pipulate.web import failures
+from pipulate.web.guard import Guard
+from pipulate.web.routes import Pages
+from pipulate.web.shell import HEAD, STATIC, shell
 
 
 class Voiced:
@@ -71,7 +72,7 @@ def create_app(settings: Settings | None = None, parts: Sequence[Callable[[FastH
     app.add_middleware(Voiced, state=state)
     app.add_middleware(Guard, hosts=settings.hosts)
     app.mount("/static", STATIC)
-    for part in apps.parts() if parts is None else parts:
+    for part in pages.parts() if parts is None else parts:
         part(app)
     reader = Workflows(app)
     state.reload = reader.reload

@@ -8,23 +8,23 @@ from pathlib import Path
 
 from loguru import logger
 
-from pipulate.errors import PipulateError
-from pipulate.settings import LOCAL, PACKAGE, Settings
+from pipulate.engine.errors import PipulateError
+from pipulate.engine.settings import LOCAL, PACKAGE, Settings
 
 #: (name, "module:function" that takes (argv, settings), help)
 COMMANDS = [
-    ("new", "pipulate.apps.terminal:new", "copy a template to workflows/NAME.py"),
-    ("run", "pipulate.apps.terminal:run", "run a workflow here, without the browser; JSON on stdout"),
-    ("runs", "pipulate.apps.runs:main", "list, show, delete, export or import runs"),
-    ("model", "pipulate.chat.cli:model", "get, list or remove weights of the embedded model"),
-    ("soul", "pipulate.chat.cli:soul_file", "export or import the model's portable memory"),
-    ("mcp", "pipulate.chat.mcp:main", "print how other programs' agents connect"),
-    ("graph", "pipulate.graph.cli:main", "analyse CSVs of links from any source"),
-    ("botify-simulator", "pipulate.botify.simulator:main", "serve the simulator of Botify's API alone"),
-    ("context", "pipulate.apps.context:main", "print the core as one text, for a model's window"),
-    ("backup", "pipulate.apps.care:backup", "write a consistent copy of the database"),
-    ("restore", "pipulate.apps.care:restore", "put a backup in place of the database"),
-    ("doctor", "pipulate.apps.care:doctor", "what is installed, what is wrong, how to mend it"),
+    ("new", "pipulate.commands.run:new", "copy a template to workflows/NAME.py"),
+    ("run", "pipulate.commands.run:run", "run a workflow here, without the browser; JSON on stdout"),
+    ("runs", "pipulate.web.runs:main", "list, show, delete, export or import runs"),
+    ("model", "pipulate.commands.model:model", "get, list or remove weights of the embedded model"),
+    ("soul", "pipulate.commands.model:soul_file", "export or import the model's portable memory"),
+    ("mcp", "pipulate.chat.agents:main", "print how other programs' agents connect"),
+    ("graph", "pipulate.commands.graph:main", "analyse CSVs of links from any source"),
+    ("botify-simulator", "pipulate.simulator.server:main", "serve the simulator of Botify's API alone"),
+    ("context", "pipulate.commands.context:main", "print the core as one text, for a model's window"),
+    ("backup", "pipulate.engine.care:backup", "write a consistent copy of the database"),
+    ("restore", "pipulate.engine.care:restore", "put a backup in place of the database"),
+    ("doctor", "pipulate.engine.care:doctor", "what is installed, what is wrong, how to mend it"),
 ]
 
 
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     add("--model", default="", metavar="URL", help="a model server that speaks OpenAI's protocol, ending in /v1")
     add("--botify", default=Settings.botify, metavar="URL", help="base of Botify's API, to use a stand-in on this machine")
     add("--no-browser", action="store_true", help="do not open the browser")
-    top.set_defaults(module="pipulate.apps.serve:serve")
+    top.set_defaults(module="pipulate.commands.serve:serve")
     sub = top.add_subparsers(dest="command", metavar="COMMAND", title="commands (without one: serve)")
     for name, module, what in COMMANDS:
         sub.add_parser(name, help=what, add_help=False).set_defaults(module=module)

@@ -14,12 +14,12 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from pipulate import store as stores
-from pipulate.apps.care import serving
-from pipulate.errors import Unsure
-from pipulate.pipeline import Pipulate
-from pipulate.settings import Settings
-from pipulate.workflow import Job, Run, Workflow
+from pipulate.engine import store as stores
+from pipulate.engine.care import serving
+from pipulate.engine.errors import Unsure
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import Settings
+from pipulate.engine.workflow import Job, Run, Workflow
 
 
 class Child:

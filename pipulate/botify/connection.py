@@ -15,10 +15,10 @@ from starlette.applications import Starlette
 from pipulate.botify import token
 from pipulate.botify.client import Botify
 from pipulate.botify.errors import BadToken
-from pipulate.botify.inprocess import InProcessTransport
-from pipulate.botify.simulator import DEMO_BASE, DEMO_TOKEN, demo_simulator
-from pipulate.settings import Settings
-from pipulate.store import Store
+from pipulate.engine.settings import Settings
+from pipulate.engine.store import Store
+from pipulate.simulator.inprocess import InProcessTransport
+from pipulate.simulator.server import DEMO_BASE, DEMO_TOKEN, demo_simulator
 
 DEMO_ORG = "demo"
 

@@ -23,7 +23,7 @@ import httpx2
 
 from pipulate.botify.errors import BadFile, ForeignAddress, LinkExpired, TooLarge, Unreachable
 from pipulate.botify.unpack import MOST_BYTES, check
-from pipulate.botify.whole import begin, explained, finish
+from pipulate.engine.files import begin, explained, finish
 
 MOST_REDIRECTS = 3
 TRIES = 4

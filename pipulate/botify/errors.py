@@ -18,14 +18,13 @@ PipulateError
     ├── LinkExpired         the download address no longer works, nor does a fresh one
     ├── TooLarge            a file is larger than we are willing to take
     ├── BadFile             a downloaded file is cut off, damaged, or not the CSV it should be
-    ├── CannotWrite         the disk is full, or the folder cannot be written
     └── IngestStopped       the process that reads downloaded files ended without an answer
 
 An error that `Botify.create_export` raises has `definite = True` when it is certain that nothing was started (and
 paid), which is so for every one but AnswerLost.
 """
 
-from pipulate.errors import Invalid, PipulateError, Unknown, Unsure
+from pipulate.engine.errors import Invalid, PipulateError, Unknown, Unsure
 
 
 class BotifyError(PipulateError):
@@ -140,12 +139,6 @@ class TooLarge(BotifyError):
 
 class BadFile(BotifyError):
     """The file is cut off, damaged, or not a CSV with the columns that were asked for."""
-
-
-class CannotWrite(BotifyError):
-    """Writing to the data folder failed.  Nothing half-written is left under the final name."""
-
-    status = 507
 
 
 class IngestStopped(BotifyError):

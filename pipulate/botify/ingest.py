@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipulate.botify import errors
-from pipulate.botify.whole import sweep
-from pipulate.errors import PipulateError
+from pipulate.engine.errors import CannotWrite, PipulateError
+from pipulate.engine.files import sweep
 
 if TYPE_CHECKING:
     from pipulate.botify.queries import Column
@@ -156,7 +156,9 @@ async def ingest(order: Order, progress: Progress = lambda stage, share, rows: N
         stderr = await trouble
         process.stdin.close()
     if "error" in outcome:
-        raise getattr(errors, outcome["error"], PipulateError)(outcome["message"])
+        name = outcome["error"]
+        kind = CannotWrite if name == "CannotWrite" else getattr(errors, name, PipulateError)
+        raise kind(outcome["message"])
     if "done" not in outcome:
         last = stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise errors.IngestStopped(

@@ -42,8 +42,8 @@ import polars as pl
 from pipulate.botify.errors import BadFile, TooLarge
 from pipulate.botify.ingest import LINKS, Ingested, Order, Raw, Stage, Table
 from pipulate.botify.unpack import MOST_BYTES, unpacked
-from pipulate.botify.whole import whole
-from pipulate.errors import PipulateError
+from pipulate.engine.errors import PipulateError
+from pipulate.engine.files import whole
 from pipulate.graph import edges
 
 BLOCK = 2 << 20

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipulate.botify.errors import BadToken
-from pipulate.botify.whole import explained
+from pipulate.engine.files import explained
 
 WHERE = "https://app.botify.com/account"
 

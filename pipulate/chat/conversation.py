@@ -16,8 +16,8 @@ from typing import Any
 
 from pipulate.chat.prompts import LIMITER, assemble
 from pipulate.chat.providers import Message, Model, fit, tokens
-from pipulate.errors import Unknown
-from pipulate.store import Store, now
+from pipulate.engine.errors import Unknown
+from pipulate.engine.store import Store, now
 
 Row = dict[str, Any]
 

@@ -23,8 +23,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipulate.errors import Invalid, Unknown
-from pipulate.store import Store, now
+from pipulate.engine.errors import Invalid, Unknown
+from pipulate.engine.store import Store, now
 
 Row = dict[str, Any]
 

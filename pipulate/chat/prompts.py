@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pipulate.chat.providers import Message
-from pipulate.errors import Invalid, Unknown
-from pipulate.store import Store, now
+from pipulate.engine.errors import Invalid, Unknown
+from pipulate.engine.store import Store, now
 
 Row = dict[str, Any]
 

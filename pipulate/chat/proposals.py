@@ -17,9 +17,9 @@ from typing import Any
 
 from pipulate.chat.memory import erase
 from pipulate.chat.tools import TOOLS, Change, Desk, Undo, check, row_of, schema
-from pipulate.errors import Invalid, Refused, Stale, Unknown
-from pipulate.pipeline import Pipulate
-from pipulate.store import Store, now
+from pipulate.engine.errors import Invalid, Refused, Stale, Unknown
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.store import Store, now
 
 LONGEST = 8000  # characters of a result: a model has to read it
 

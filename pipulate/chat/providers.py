@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Protocol, TypedDict, Unpack
 
 import httpx2
 
-from pipulate.errors import PipulateError
+from pipulate.engine.errors import PipulateError
 
 Message = dict[str, Any]
 Stream = AsyncGenerator["str | ToolCall", None]

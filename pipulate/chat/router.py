@@ -25,7 +25,7 @@ from typing import Any
 from pipulate.chat import filters
 from pipulate.chat.providers import Message, Model, ToolCall
 from pipulate.chat.tools import TOOLS, Desk, describe_data, schema
-from pipulate.errors import Unknown
+from pipulate.engine.errors import Unknown
 
 TALK = "talk"
 CHOICE = 3  # tools that the model chooses from

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pipulate.chat.memory import identity
-from pipulate.errors import Corrupt, Incompatible, Invalid, Unknown
-from pipulate.store import Store, now
+from pipulate.engine.errors import Corrupt, Incompatible, Invalid, Unknown
+from pipulate.engine.store import Store, now
 
 FORMAT, VERSION = "pipulate-soul", 1
 Row = dict[str, Any]

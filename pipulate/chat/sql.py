@@ -11,7 +11,7 @@ from pathlib import Path
 
 import apsw
 
-from pipulate.errors import Invalid
+from pipulate.engine.errors import Invalid
 
 TABLES = frozenset({"pipeline", "history", "job", "profile", "client", "task", "conversation", "message"})
 VIRTUAL = frozenset({"json_each", "json_tree"})

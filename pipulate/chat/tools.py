@@ -24,14 +24,14 @@ from urllib.parse import quote
 
 import apsw
 
-from pipulate import forms
 from pipulate.chat import prompts, sql
 from pipulate.chat.memory import Memory, clean, identity, text
-from pipulate.errors import Invalid, OutOfOrder, Refused, Unknown
-from pipulate.pipeline import Pipulate
-from pipulate.settings import PACKAGE, Settings
-from pipulate.store import Store
-from pipulate.workflow import Run, Workflow, accepted, call
+from pipulate.engine import forms
+from pipulate.engine.errors import Invalid, OutOfOrder, Refused, Unknown
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import PACKAGE, Settings
+from pipulate.engine.store import Store
+from pipulate.engine.workflow import Run, Workflow, accepted, call
 
 Row = dict[str, Any]
 Undo = list[list[Any]]

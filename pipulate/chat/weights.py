@@ -24,7 +24,7 @@ from pathlib import Path
 import httpx2
 
 from pipulate.chat.providers import ModelError
-from pipulate.errors import Unknown
+from pipulate.engine.errors import Unknown
 
 HUB = "https://huggingface.co"
 BLOCK = 1 << 20

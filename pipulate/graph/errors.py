@@ -5,7 +5,7 @@ PipulateError
     └── GraphMissing  there is no columnar copy in that folder, or it is damaged: build it again
 """
 
-from pipulate.errors import PipulateError
+from pipulate.engine.errors import PipulateError
 
 
 class GraphError(PipulateError):

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipulate.errors import PipulateError
-from pipulate.graph import compare, edges, folders, layout, measures, picture, report, roles
+from pipulate.engine.errors import PipulateError
+from pipulate.graph import compare, edges, layout, measures, picture, report, roles
+from pipulate.graph import shelf as folders
 from pipulate.graph.edges import Graph
 
 Tell = Callable[[float, str], None]

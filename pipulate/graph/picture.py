@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from pipulate.graph import layout, roles
 from pipulate.graph.edges import Graph, whole
-from pipulate.graph.folders import PICTURE_FORMAT
+from pipulate.graph.shelf import PICTURE_FORMAT
 from pipulate.graph.site_sections import sections
 
 UNKNOWN = 255

@@ -11,8 +11,8 @@ from fasthtml.common import A, Details, Div, Input, Label, P, Small, Summary
 
 from pipulate import Invalid, Workflow
 from pipulate.graph import edges
-from pipulate.graph.background import make
-from pipulate.graph.pages import picture
+from pipulate.graph.tasks import make
+from pipulate.pages.graphs import picture
 
 flow = Workflow("explore_csv", title="Explore CSV", id_label="Name of the graph", id_hint="Any name. Enter it again to look at the graph again.")
 

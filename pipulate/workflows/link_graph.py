@@ -39,8 +39,8 @@ from pipulate.botify.connection import connected, demo_is_on
 from pipulate.botify.errors import AnswerLost, JobFailed, LinkExpired, NotThere
 from pipulate.botify.ingest import Order, Raw, ingest
 from pipulate.botify.snippet import snippet
-from pipulate.graph.background import make
-from pipulate.graph.pages import picture as draw
+from pipulate.graph.tasks import make
+from pipulate.pages.graphs import picture as draw
 
 flow = Workflow(
     "link_graph", title="Link graph", id_label="Botify project", id_hint=f"Paste the project's address, {urls.APP}/organisation/project/"

@@ -26,7 +26,7 @@ from fasthtml.common import (
 )
 
 from pipulate import Invalid, Workflow
-from pipulate.components import download, markdown
+from pipulate.web.components import download, markdown
 
 flow = Workflow("petite", title="Petite briefing", id_label="Client", id_hint="A client's short name. Enter it again to go on.")
 

@@ -32,7 +32,7 @@ from pipulate.botify.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
-from pipulate.errors import Unknown, Unsure
+from pipulate.engine.errors import Unknown, Unsure
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 Answer = httpx2.Response | Exception

@@ -18,7 +18,6 @@ from starlette.applications import Starlette
 
 from pipulate.botify import queries
 from pipulate.botify.answers import Job
-from pipulate.botify.bql import Dialect
 from pipulate.botify.client import Botify
 from pipulate.botify.errors import (
     AnswerLost,
@@ -35,14 +34,15 @@ from pipulate.botify.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
-from pipulate.botify.faults import KINDS
 from pipulate.botify.ingest import Order, Raw
-from pipulate.botify.inprocess import InProcessTransport
 from pipulate.botify.normalise import run
-from pipulate.botify.options import Options, User
-from pipulate.botify.projects import Project, demo_projects
-from pipulate.botify.simulated_jobs import Pace
-from pipulate.botify.simulator import DEMO_BASE, DEMO_TOKEN, create_simulator, running
+from pipulate.simulator.bql import Dialect
+from pipulate.simulator.faults import KINDS
+from pipulate.simulator.inprocess import InProcessTransport
+from pipulate.simulator.jobs import Pace
+from pipulate.simulator.options import Options, User
+from pipulate.simulator.projects import Project, demo_projects
+from pipulate.simulator.server import DEMO_BASE, DEMO_TOKEN, create_simulator, running
 
 ORG, SHOP = "demo", "tiny"
 

@@ -18,7 +18,7 @@ from pipulate.botify import ingest as module
 from pipulate.botify.errors import BadFile, IngestStopped
 from pipulate.botify.ingest import Ingested, Order, Raw, Table, ingest
 from pipulate.botify.queries import COLUMNS, page_columns
-from pipulate.errors import PipulateError
+from pipulate.engine.errors import PipulateError
 from pipulate.graph import edges
 
 A = "https://example.com/a"

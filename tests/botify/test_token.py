@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipulate.botify import token
-from pipulate.botify.errors import BadToken, CannotWrite
+from pipulate.botify.errors import BadToken
 from pipulate.botify.token import Token
+from pipulate.engine.errors import CannotWrite
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipulate.botify import urls
 from pipulate.botify.errors import NotBotifyUrl
 from pipulate.botify.urls import Place
-from pipulate.errors import Invalid
+from pipulate.engine.errors import Invalid
 
 GOOD = [
     ("https://app.botify.com/acme/shop/", None),

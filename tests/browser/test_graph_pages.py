@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipulate.app import create_app
-from pipulate.graph import edges, making, measures, pages
-from pipulate.settings import Settings
+from pipulate.engine.settings import Settings
+from pipulate.graph import edges, making, measures
+from pipulate.pages import graphs as pages
 from tests.browser.test_look import faults
 from tests.conftest import Serve
 from tests.graph.sites import export, site

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipulate.app import create_app
-from pipulate.pipeline import Pipulate
-from pipulate.settings import Settings
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import Settings
 from tests.conftest import Serve
 
 AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipulate import create_app
-from pipulate.settings import PACKAGE, Settings
+from pipulate.engine.settings import PACKAGE, Settings
 from tests.chat.payloads import PAYLOADS
 from tests.chat.scripted import HOSTILE, Reply, ScriptedModel
 

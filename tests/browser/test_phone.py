@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipulate import create_app
-from pipulate.apps import lan
-from pipulate.settings import PACKAGE, Settings
+from pipulate.engine.settings import PACKAGE, Settings
+from pipulate.pages import devices as lan
 
 
 def test_a_phone_pairs_works_and_is_sent_away(page: Page, tmp_path: Path, serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from pipulate.chat.memory import Memory
 from pipulate.chat.providers import Message, ToolCall
 from pipulate.chat.tools import Desk
-from pipulate.store import Store
+from pipulate.engine.store import Store
 from pipulate.workflows import bridge
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from pipulate.chat.conversation import Conversations, summarise
 from pipulate.chat.providers import ModelError, tokens
-from pipulate.errors import Unknown
-from pipulate.store import Store
+from pipulate.engine.errors import Unknown
+from pipulate.engine.store import Store
 from tests.chat.fakes import FakeModel, dump
 
 

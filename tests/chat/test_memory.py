@@ -7,8 +7,8 @@ import pytest
 
 from pipulate.chat.conversation import Conversations
 from pipulate.chat.memory import FORGOTTEN, Memory, clean, identity, text
-from pipulate.errors import Invalid, Unknown
-from pipulate.store import Store
+from pipulate.engine.errors import Invalid, Unknown
+from pipulate.engine.store import Store
 from tests.chat.fakes import FakeEmbedder, dump
 
 

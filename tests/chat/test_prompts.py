@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipulate.chat import prompts
-from pipulate.errors import Invalid, Unknown
-from pipulate.store import Store
+from pipulate.engine.errors import Invalid, Unknown
+from pipulate.engine.store import Store
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from pipulate.chat import prompts, proposals, tools
 from pipulate.chat.conversation import Conversations
 from pipulate.chat.proposals import Proposal, call, commands, confirm, get, help_text, parse, refuse, undo
 from pipulate.chat.tools import TOOLS, Desk
-from pipulate.errors import Invalid, PipulateError, Refused, Stale, Unknown
-from pipulate.pipeline import Pipulate
-from pipulate.store import Store
+from pipulate.engine.errors import Invalid, PipulateError, Refused, Stale, Unknown
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.store import Store
 from tests.chat.fakes import FakeModel, dump, make_desk
 
 

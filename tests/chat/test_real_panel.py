@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from pipulate import create_app, discovery
+from pipulate import create_app
 from pipulate.chat import proposals
 from pipulate.chat.weights import RECIPES
-from pipulate.pipeline import Pipulate
-from pipulate.settings import PACKAGE, Settings
-from pipulate.workflow import Run, voice
+from pipulate.engine import discovery
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import PACKAGE, Settings
+from pipulate.engine.workflow import Run, voice
 
 pytestmark = pytest.mark.model
 WEIGHTS = Path(os.environ.get("PIPULATE_MODEL", f"data/models/{RECIPES['qwen-0.5b'].file}"))

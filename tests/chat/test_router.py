@@ -8,7 +8,7 @@ import pytest
 from pipulate.chat.providers import ToolCall
 from pipulate.chat.router import CHOICE, TALK, choose, examples, rank
 from pipulate.chat.tools import TOOLS, Desk, schema
-from pipulate.settings import Settings
+from pipulate.engine.settings import Settings
 from tests.chat.fakes import FakeModel, make_desk
 
 REQUESTS = [tuple(row) for row in json.loads(Path(__file__).with_name("requests.json").read_text("utf-8"))["requests"]]

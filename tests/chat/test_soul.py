@@ -13,8 +13,8 @@ from pipulate.chat import prompts, soul
 from pipulate.chat.conversation import Conversations
 from pipulate.chat.memory import Memory
 from pipulate.chat.proposals import call
-from pipulate.errors import Corrupt, Incompatible, Invalid, Unknown
-from pipulate.store import Store
+from pipulate.engine.errors import Corrupt, Incompatible, Invalid, Unknown
+from pipulate.engine.store import Store
 from tests.chat.fakes import dump, make_desk
 
 

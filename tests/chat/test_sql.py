@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipulate.chat.sql import CELL, query
-from pipulate.errors import Invalid
-from pipulate.store import Store
+from pipulate.engine.errors import Invalid
+from pipulate.engine.store import Store
 from tests.chat.fakes import dump
 
 CANARY = "canary-9f3e"

@@ -8,10 +8,10 @@ import pytest
 from pipulate.chat import prompts
 from pipulate.chat.proposals import Proposal, call, confirm
 from pipulate.chat.tools import TOOLS, Desk, check, describe_data, schema
-from pipulate.errors import Invalid, OutOfOrder, PipulateError, Refused, Unknown
-from pipulate.pipeline import Pipulate
-from pipulate.settings import Settings
-from pipulate.workflow import Run, Workflow
+from pipulate.engine.errors import Invalid, OutOfOrder, PipulateError, Refused, Unknown
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import Settings
+from pipulate.engine.workflow import Run, Workflow
 from tests.chat.fakes import FakeEmbedder, make_desk
 
 TASKS = ("Write to the bank", "Buy tea", "Buy coffee", "Pay the bank's invoice")

@@ -15,7 +15,7 @@ import pytest
 from pipulate.chat import weights
 from pipulate.chat.providers import ModelError
 from pipulate.chat.weights import RECIPES, Recipe, find, get, named, remove
-from pipulate.errors import Unknown
+from pipulate.engine.errors import Unknown
 
 DATA = Random(5).randbytes(2_500_000)
 SLICE = 1_000_000

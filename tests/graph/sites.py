@@ -11,8 +11,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from pipulate.engine.settings import PACKAGE
 from pipulate.graph import edges, measures, picture
-from pipulate.settings import PACKAGE
 
 TYPES = np.array(["home", "category", "listing", "product", "article", "tag", "author", "static"])
 SHARE = np.array([0, 0.02, 0.15, 0.5, 0.18, 0.08, 0.04, 0.03])

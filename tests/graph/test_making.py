@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipulate.graph import edges, folders, making, measures
+from pipulate.graph import edges, making, measures
+from pipulate.graph import shelf as folders
 from pipulate.graph.errors import GraphError
 from tests.graph.sites import export, site
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipulate.graph import edges, folders, layout, measures, picture
+from pipulate.graph import edges, layout, measures, picture
+from pipulate.graph import shelf as folders
 from pipulate.graph.site_sections import sections
 from tests.graph.sites import picture_files, site
 

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from pipulate import discovery
 from pipulate.botify import client, ingest, token
-from pipulate.botify.htmlsite import read_html_site
-from pipulate.botify.options import Options
-from pipulate.botify.projects import demo_projects
-from pipulate.botify.simulated_jobs import Pace
-from pipulate.botify.simulator import DEMO_TOKEN, create_simulator, running
 from pipulate.botify.token import Token
-from pipulate.jobs import Jobs
-from pipulate.pipeline import Pipulate
-from pipulate.settings import PACKAGE, Settings
-from pipulate.store import Store
-from pipulate.workflow import Job, Run, call
+from pipulate.engine import discovery
+from pipulate.engine.jobs import Jobs
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import PACKAGE, Settings
+from pipulate.engine.store import Store
+from pipulate.engine.workflow import Job, Run, call
+from pipulate.graph.htmlsite import read_html_site
+from pipulate.simulator.jobs import Pace
+from pipulate.simulator.options import Options
+from pipulate.simulator.projects import demo_projects
+from pipulate.simulator.server import DEMO_TOKEN, create_simulator, running
 
 ID = "https://app.botify.com/demo/tiny/"
 KEY = ("link_graph", ID, "step_04")

@@ -1,0 +1,1 @@
+"""One file, one command of `pipulate`; `cli` is their table of contents."""

@@ -1,0 +1,1 @@
+"""Runs of workflows, durable; works in a notebook without a web framework."""

@@ -1,0 +1,87 @@
+"""Finds workflow files and says what is wrong with one.
+
+A file holds `Workflow` values, or hand-written classes (see `apps.handwritten`); what is `given` to these, modules also
+find as globals.
+A file that cannot be loaded becomes a `Broken`, shown as a card with its traceback; nothing else suffers.
+Of two files with one name the later folder wins (the user's over ours).
+"""
+
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pipulate.engine.handwritten import HandWritten as HandWritten
+from pipulate.engine.handwritten import classes, make
+from pipulate.engine.workflow import Workflow
+
+
+@dataclass
+class Broken:
+    """A workflow file that does not load."""
+
+    name: str
+    path: Path
+    traceback: str
+
+    @property
+    def title(self) -> str:
+        """What the menu shows."""
+        return f"{self.name} (broken)"
+
+
+Found = Workflow | Broken | HandWritten
+
+#: Addresses that a workflow cannot take, since the app has them.
+RESERVED = {
+    "static", "download", "graph", "runs", "tasks", "profiles", "settings", "memory", "connect", "find", "chat", "pair",
+    "search", "introduction", "stream", "mcp", "export",
+}
+
+
+def files(folders: tuple[Path, ...]) -> dict[str, Path]:
+    """Return the workflow files by name, later folders winning."""
+    paths = (path for folder in folders for path in sorted(folder.glob("*.py")))
+    return {path.stem: path for path in paths if not path.name.startswith(("_", "."))}
+
+
+def load(path: Path, given: Mapping[str, Any] | None = None) -> list[Found]:
+    """Return what one file defines; a Broken if it cannot be loaded or defines nothing.
+
+    `given` is what the app offers to hand-written classes; without an app (None) they are found but not made.
+    """
+    try:
+        module = _execute(path, given)
+        found: list[Found] = [value for value in vars(module).values() if isinstance(value, Workflow)]
+        found += [make(cls, path, given) for cls in classes(module)]
+        if not found:
+            raise ImportError("It defines no workflow: expected `flow = Workflow(...)`, or a class with STEPS.")
+        for flow in found:
+            if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", flow.name) or flow.name in RESERVED:
+                raise ImportError(f"{flow.name!r} cannot be a workflow's name: small letters, digits, _ and no page's name.")
+        return found
+    except (Exception, SystemExit):  # whatever the author's file raises is the author's to read
+        return [Broken(path.stem, path, _shortened(path))]
+
+
+def _shortened(path: Path) -> str:
+    """The traceback from the author's own file on: what comes before is ours and of no use to them."""
+    kind, error, tb = sys.exc_info()
+    while tb and tb.tb_frame.f_code.co_filename != str(path):
+        tb = tb.tb_next
+    return "".join(traceback.format_exception(kind, error, tb))
+
+
+def _execute(path: Path, given: Mapping[str, Any] | None) -> ModuleType:
+    # Read and compiled here, not imported: bytecode caches go by whole seconds and would miss a quick edit.
+    module = ModuleType(f"pipulate_workflow_{path.stem}")
+    module.__file__ = str(path)
+    vars(module).update(given or {})
+    code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
+    sys.modules[module.__name__] = module
+    exec(code, vars(module))  # noqa: S102 - running the user's own workflow files is what this product does
+    return module

@@ -1,0 +1,37 @@
+"""Every path and knob, read once and frozen.  Flags of the command line set them; nothing else does."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})  #: the names of this machine, as it calls itself
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are and how the server behaves; a test makes as many as it likes."""
+
+    data: Path = Path("data")  #: the SQLite file, token, logs, backups, models
+    downloads: Path = Path("downloads")  #: exported CSVs: downloads/link-graph/{org}/{project}/
+    workflows: tuple[Path, ...] = field(default=(PACKAGE / "workflows", Path("workflows")))
+    host: str = "127.0.0.1"
+    port: int = 5001
+    browser: bool = True  #: it is opened when serving begins
+    demo: bool = False  #: Botify is the simulator, plainly labelled
+    dev: bool = False  #: workflow files are read again when they change
+    lan: bool = False  #: other machines may pair
+    fast_jobs: bool = False  #: no waiting between polls (tests against the simulator)
+    botify: str = "https://api.botify.com/v1"  #: the API's base, changed only for a stand-in
+    model_url: str = ""  #: a model endpoint that speaks OpenAI's protocol
+    model_name: str = ""
+    hosts: frozenset[str] = frozenset()  #: further names under which this server may be asked for
+
+    @property
+    def listen(self) -> str:
+        """The address to serve on: with `lan` every one of this machine, unless `host` names another one."""
+        return "0.0.0.0" if self.lan and self.host in LOCAL else self.host  # noqa: S104 - what --lan is for
+
+    @property
+    def database(self) -> Path:
+        """The one SQLite file."""
+        return self.data / "pipulate.db"

@@ -1,0 +1,239 @@
+"""One SQLite file holds everything: records, history, tables, memory.  One library (apsw) opens it.
+
+CONNECTIONS  One per thread.  WAL, synchronous=FULL (a power cut loses nothing that was acknowledged), both asserted.
+WRITING      `with store.transaction() as db:` is BEGIN IMMEDIATE ... COMMIT.  Writers of this process queue at a
+             lock, those of other processes at SQLite's; nobody reads, then writes, outside.
+MIGRATIONS   SCHEMA is a list of SQL scripts, applied in order, their number kept in user_version; a backup is
+             made first.  Never fastlite's transform: it drops columns with their data.
+LOCKS        A SQLite file on which BEGIN EXCLUSIVE is held: the system frees it however the process ends.
+BACKUP       SQLite's online backup: before a migration, and daily (`apps.care`); the last seven are kept.
+
+To paste into any SQLite shell:  SELECT workflow, id, updated FROM pipeline ORDER BY updated DESC;
+                                 SELECT at, act, data FROM history WHERE id = 'arthur' ORDER BY seq;
+"""
+
+import json
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import apsw
+from fastlite import Database
+
+from pipulate.engine.errors import Corrupt, NotSaved
+from pipulate.engine.schema import SCHEMA
+
+KEEP_BACKUPS = 7
+BUSY_TIMEOUT = 10_000  #: milliseconds for which a writer waits for another process
+
+_ADVICE = {
+    apsw.BusyError: "Another program keeps the database locked. Close it",
+    apsw.FullError: "The disk is full. Make room",
+    apsw.IOError: "The disk did not do its part. Check it",
+    apsw.ReadOnlyError: "The database may not be written. Check the rights of its folder",
+    apsw.CantOpenError: "The database cannot be opened. Check the rights of its folder",
+}
+
+def now() -> str:
+    """Return the present moment in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def plainly(path: Path) -> Iterator[None]:
+    """Raise what SQLite reports of the disk as NotSaved, of a damaged file as Corrupt, in words for the user."""
+    try:
+        yield
+    except tuple(_ADVICE) as error:
+        advice = f"{_ADVICE[type(error)]}, then send this again."
+        raise NotSaved(f"Nothing was saved. {advice} All that was saved before is safe. ({path}: {error})") from error
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        cure = "`pipulate restore` brings back the newest backup, `pipulate restore FILE` any other."
+        raise Corrupt(f"{path} is damaged ({error}). Nothing was changed. {cure}") from error
+
+
+def connect(path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE) -> apsw.Connection:
+    """Open a SQLite file without fastlite's hooks, which write statistics and give up after 0.1 s."""
+    apsw.connection_hooks.clear()
+    return apsw.Connection(str(path), flags=flags)
+
+
+def _wal(connection: apsw.Connection) -> str:
+    """Switch to WAL: once in a file's life this needs a lock for which SQLite itself does not wait."""
+    deadline = time.monotonic() + BUSY_TIMEOUT / 1000
+    while True:
+        try:
+            return str(connection.pragma("journal_mode", "wal"))
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
+
+
+class Lock:
+    """An exclusive lock between processes that ends with its holder, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self._db = path, connect(path)
+
+    def acquire(self) -> bool:
+        """Take the lock; False if another holder has it."""
+        try:
+            self._db.execute("BEGIN EXCLUSIVE")
+        except apsw.BusyError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._db.close()
+
+
+class Store:
+    """The database of one data folder."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Open the file, making or migrating it as needed; raises Corrupt if it is damaged or not ours."""
+        self.path, self.folder = Path(path), Path(path).parent
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._local, self._write = threading.local(), threading.RLock()
+        self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()  # a thread's ends with the thread
+        with plainly(self.path):
+            self._migrate()
+
+    @property
+    def db(self) -> Database:
+        """This thread's fastlite database (MiniDataAPI: `db.t.task.insert(...)`)."""
+        if (found := getattr(self._local, "db", None)) is None:
+            with plainly(self.path):
+                connection = connect(self.path)
+                connection.set_busy_timeout(BUSY_TIMEOUT)
+                mode = _wal(connection)
+                connection.pragma("synchronous", "FULL")
+                connection.pragma("fullfsync", True)  # on macOS only this reaches the disk
+            if mode != "wal" or connection.pragma("synchronous") != 2:
+                raise Corrupt(f"{self.path} does not accept WAL with synchronous=FULL; is it on a network drive?")
+            self._connections.add(connection)
+            found = self._local.db = Database(connection)
+        return found
+
+    def table(self, name: str) -> Any:
+        """Return a table of the MiniDataAPI (insert, xtra, ...); `client` is profile's older name."""
+        return self.db.table("profile" if name == "client" else name)
+
+    @property
+    def connection(self) -> apsw.Connection:
+        """This thread's raw connection."""
+        return self.db.conn
+
+    @contextmanager
+    def transaction(self) -> Iterator[apsw.Connection]:
+        """One durable write: all of the block or nothing; nested blocks join the outer one."""
+        connection = self.connection
+        if connection.in_transaction:
+            yield connection
+            return
+        with self._write, plainly(self.path):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def read(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """Return the rows of a query as dictionaries."""
+        with plainly(self.path):
+            cursor = self.connection.execute(sql, values)
+            return [dict(zip((name for name, *_ in cursor.description), row, strict=True)) for row in cursor]
+
+    def one(self, sql: str, *values: Any) -> dict[str, Any] | None:
+        """Return the first row of a query, or None."""
+        return next(iter(self.read(sql, *values)), None)
+
+    def write(self, sql: str, *values: Any) -> int:
+        """Run one durable statement; returns the last inserted row id."""
+        with self.transaction() as db:
+            db.execute(sql, values)
+            return db.last_insert_rowid()
+
+    def close(self) -> None:
+        """Close all connections of this store, of all threads."""
+        for connection in list(self._connections):
+            connection.close()
+        self._connections.clear()
+        self._local = threading.local()
+
+    def __getitem__(self, key: str) -> Any:
+        if (row := self.one("SELECT value FROM store WHERE key = ?", key)) is None:
+            raise KeyError(key)
+        return json.loads(row["value"])
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.write("INSERT OR REPLACE INTO store VALUES (?, ?)", key, json.dumps(value))
+
+    def __delitem__(self, key: str) -> None:
+        self.write("DELETE FROM store WHERE key = ?", key)
+
+    def __contains__(self, key: str) -> bool:
+        return self.one("SELECT 1 FROM store WHERE key = ?", key) is not None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value under `key`, or `default`."""
+        with suppress(KeyError):
+            return self[key]
+        return default
+
+    def _migrate(self) -> None:
+        version = self.connection.pragma("user_version")
+        if version > len(SCHEMA):
+            raise Corrupt(f"{self.path} was written by a newer Pipulate (schema {version}). Upgrade, or restore a backup.")
+        if 0 < version < len(SCHEMA):
+            self.backup("before-migration")
+        for number, script in enumerate(SCHEMA[version:], version + 1):
+            with self.transaction() as db:
+                if db.pragma("user_version") >= number:
+                    continue  # another process was first
+                if number == 1 and db.execute("SELECT count(*) FROM sqlite_schema").get:
+                    raise Corrupt(f"{self.path} is another program's database. Choose another data folder.")
+                db.execute(script)
+                db.pragma("user_version", number)
+
+    def backup(self, why: str = "manual", to: Path | None = None) -> Path:
+        """Write a consistent copy while others go on working; returns its path."""
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        target = to or self.folder / "backups" / f"pipulate-{stamp}-{why}.db"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(target.name + ".part")
+        try:
+            with plainly(target):
+                copy_database(self.connection, part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        others = [path for path in self.backups() if path != target]  # which is new, whatever the clock says
+        for old in others[KEEP_BACKUPS - 1 :] if to is None else []:
+            old.unlink(missing_ok=True)
+        return target
+
+    def backups(self) -> list[Path]:
+        """Return the backups of this data folder, newest first."""
+        return sorted((self.folder / "backups").glob("pipulate-*.db"), reverse=True)
+
+
+def copy_database(source: apsw.Connection, target: Path) -> None:
+    """Copy `source`'s main database to the new file `target` by SQLite's online backup."""
+    target.unlink(missing_ok=True)
+    with closing(connect(target)) as copy:
+        copy.pragma("journal_mode", "off")  # a copy that fails is thrown away
+        with closing(copy.backup("main", source, "main")) as backup:
+            backup.step()  # in one go: each write of another process would make a copy in pieces start again
+        copy.pragma("journal_mode", "delete")

@@ -1,0 +1,47 @@
+"""What a workflow can say and ask: the chat panel in the browser, the terminal in headless runs.
+
+`Run.say` and `Run.ask` speak with the voice that serves the present request or job; hand-written workflows with
+`chatq` and `chat_with_llm`.
+"""
+
+import contextvars
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from pipulate.engine.errors import Unknown
+
+
+class Voice(Protocol):
+    """What a run can say and ask: the chat panel in the browser, the terminal in headless runs."""
+
+    async def say(self, text: str) -> None: ...
+
+    def ask(self, prompt: str) -> AsyncIterator[str]: ...
+
+
+class Silent:
+    """The voice where nobody listens and no model answers."""
+
+    async def say(self, text: str) -> None:
+        """Say nothing."""
+
+    async def ask(self, prompt: str) -> AsyncIterator[str]:
+        """Refuse kindly."""
+        raise Unknown("No model answers yet. Get one in the chat panel, or write the text yourself.")
+        yield ""
+
+
+#: The voice of the app that serves the present request or job; set by `app` and `jobs`.
+voice: contextvars.ContextVar[Voice] = contextvars.ContextVar("voice", default=Silent())  # noqa: B039
+
+
+async def chatq(text: str) -> None:
+    """Say `text` in the chat panel (for hand-written workflows)."""
+    await voice.get().say(text)
+
+
+async def chat_with_llm(model: str, messages: list[dict[str, str]]) -> AsyncIterator[str]:
+    """Stream a model's answer to `messages` (for hand-written workflows); `model` "" is whichever answers."""
+    several = "\n\n".join(f"{message.get('role', 'user')}: {message.get('content', '')}" for message in messages)
+    async for text in voice.get().ask(several if len(messages) > 1 else messages[0]["content"]):
+        yield text

@@ -1,0 +1,141 @@
+"""Faults: what the simulator does wrong on purpose, in one small language.
+
+TEXT        `500 times=2; truncated on=/cdn; slow=0.5 on=/query method=POST`
+            Rules are separated by ";".  A rule is a kind, with "=value" where it takes one, then conditions:
+            on=TEXT (must occur in the request's path), method=VERB, token=TOKEN, skip=N (let the first N matching
+            requests pass), times=N (then do it N times; without it always).
+PLACES      The same text in `create_simulator(faults=...)`, in `--faults`, in a request's header `X-Simulate` (for that
+            request, and for the job it creates) and, where it is enabled, in POST /_simulate.
+KINDS       `KINDS` lists them with the moment they act: before a request is looked at, after it was carried out, in a
+            list's answer, when a job is created, or when a file is fetched.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pipulate.engine.errors import Invalid
+
+REQUEST, AFTER, LIST, JOB, FILE = "request", "after", "list", "job", "file"
+
+KINDS = {
+    "401": (REQUEST, "refuse the token"),
+    "403": (REQUEST, "deny permission"),
+    "404": (REQUEST, "know nothing of it"),
+    "429": (REQUEST, "too many requests; a value is sent as Retry-After"),
+    "500": (REQUEST, "an HTML error page"),
+    "502": (REQUEST, "an HTML error page of a proxy"),
+    "503": (REQUEST, "an HTML error page; a value is sent as Retry-After"),
+    "html": (REQUEST, "an HTML page with status 200"),
+    "slow": (REQUEST, "wait that many seconds before answering"),
+    "drop": (REQUEST, "drop the connection, having done nothing"),
+    "lost": (AFTER, "do what was asked, then drop the connection"),
+    "next-repeats": (LIST, "the next page is always this page"),
+    "next-foreign": (LIST, "the next page is on another host"),
+    "job-fails": (JOB, "FAILED, with a reason"),
+    "job-fails-silently": (JOB, "FAILED, without a reason"),
+    "job-stuck": (JOB, "PROCESSING for ever"),
+    "job-no-processing": (JOB, "CREATED, then DONE"),
+    "job-gone": (JOB, "404 when it is polled"),
+    "job-url-foreign": (JOB, "job_url is on another host"),
+    "zip": (JOB, "the file is a zip whatever was asked for"),
+    "plain": (JOB, "the file is a plain CSV"),
+    "sep": (JOB, "the file begins with a line sep=,"),
+    "v1-header": (JOB, "the file begins with sep=, and the labels of the old export"),
+    "empty": (JOB, "the file has no rows"),
+    "expired": (FILE, "403, as when a link has expired; the next look at the job gives a fresh one"),
+    "truncated": (FILE, "only the first part of the file, as if it were all"),
+    "cut": (FILE, "the connection drops in the midst of the file"),
+    "corrupt": (FILE, "one byte in the middle is wrong"),
+}
+
+
+@dataclass
+class Fault:
+    """One rule; `skip` and `times` count down as it is met."""
+
+    kind: str
+    value: str | None = None
+    on: str = ""
+    method: str | None = None
+    token: str | None = None
+    skip: int = 0
+    times: int | None = None
+
+    @property
+    def moment(self) -> str:
+        return KINDS[self.kind][0]
+
+    def matches(self, method: str, path: str, token: str | None) -> bool:
+        return (
+            self.times != 0
+            and self.on in path
+            and self.method in (None, method)
+            and (self.token is None or self.token == token)
+        )
+
+
+class Faults:
+    """The rules in force.  Not thread-safe: asked only on the event loop."""
+
+    def __init__(self, text: str = "") -> None:
+        self.rules = parse_faults(text)
+
+    def set(self, text: str) -> None:
+        """Replace all rules."""
+        self.rules = parse_faults(text)
+
+    def take(self, moment: str, method: str, path: str, token: str | None) -> list[Fault]:
+        """The faults to commit at this moment of this request; counts them as done."""
+        met = []
+        for rule in self.rules:
+            if rule.moment != moment or not rule.matches(method, path, token):
+                continue
+            if rule.skip:
+                rule.skip -= 1
+                continue
+            if rule.times is not None:
+                rule.times -= 1
+            met.append(rule)
+        return met
+
+    def __str__(self) -> str:
+        return "; ".join(rule.kind for rule in self.rules)
+
+
+def parse_faults(text: str) -> list[Fault]:
+    """Read the rules of a text.  Raises Invalid with the rule that is wrong and what is known."""
+    return [_rule(part) for part in text.split(";") if part.strip()]
+
+
+def _rule(text: str) -> Fault:
+    kind, *conditions = text.split()
+    kind, _, value = kind.partition("=")
+    if kind not in KINDS:
+        raise Invalid(f'There is no fault "{kind}". Known: {", ".join(KINDS)}.')
+    if kind == "slow" or (value and kind in ("429", "503")):
+        _positive(kind, value)
+    elif value:
+        raise Invalid(f'The fault "{kind}" takes no value.')
+    fault = Fault(kind, value or None)
+    for condition in conditions:
+        name, _, wanted = condition.partition("=")
+        if not wanted or name not in ("on", "method", "token", "skip", "times"):
+            raise Invalid(f'"{condition}" in the fault "{kind}": expected on=, method=, token=, skip= or times=.')
+        if name in ("skip", "times") and not wanted.isdecimal():
+            raise Invalid(f'"{condition}" in the fault "{kind}": a whole number was expected.')
+        setattr(fault, name, int(wanted) if name in ("skip", "times") else wanted)
+    return fault
+
+
+def _positive(kind: str, value: str) -> None:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < 3600:
+        raise Invalid(f'The fault "{kind}" needs a number of seconds, such as {kind}=2; "{value}" is none.')
+
+
+def describe_faults(moments: Collection[str] = (REQUEST, AFTER, LIST, JOB, FILE)) -> str:
+    """All kinds, one a line, for the command line's help."""
+    return "\n".join(f"  {kind:<20}{text}" for kind, (moment, text) in KINDS.items() if moment in moments)

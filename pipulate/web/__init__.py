@@ -1,0 +1,1 @@
+"""Serves any workflow in the browser."""

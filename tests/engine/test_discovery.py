@@ -1,0 +1,69 @@
+"""Discovery: what a workflow file may hold, and what is said of one that does not load."""
+
+import pytest
+
+from pipulate.engine import discovery
+from pipulate.engine.discovery import Broken, HandWritten
+from pipulate.engine.settings import PACKAGE
+from pipulate.engine.workflow import Workflow
+
+GOOD = 'from pipulate import Workflow\nflow = Workflow("mine")\n@flow.step("a", "A?")\ndef a(run):\n    return None\n'
+
+
+def load(tmp_path, text, **given):
+    """Write a file and load it."""
+    path = tmp_path / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    return discovery.load(path, given)
+
+
+def test_a_workflow_takes_its_docstring_as_training_text(tmp_path):
+    """The file's docstring is what the model is told."""
+    (flow,) = load(tmp_path, '"""What it is for."""\n' + GOOD)
+    assert isinstance(flow, Workflow) and flow.about == "What it is for."
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("this is no Python", "SyntaxError"),
+        ("import no_such_library", "ModuleNotFoundError"),
+        ("x = 1", "defines no workflow"),
+        (GOOD.replace('"mine"', '"tasks"'), "cannot be a workflow's name"),
+        (GOOD.replace('"mine"', '"../x"'), "cannot be a workflow's name"),
+        (GOOD + '@flow.step("a", "again")\ndef b(run):\n    pass\n', "two steps with the key"),
+        ("raise SystemExit", "SystemExit"),
+        ("\x00", "null bytes"),
+    ],
+)
+def test_a_broken_file_is_told_with_its_traceback(tmp_path, text, says):
+    """Whatever is wrong with a file, the others live on."""
+    (found,) = load(tmp_path, text)
+    assert isinstance(found, Broken) and says in found.traceback and "discovery.py" not in found.traceback
+
+
+def test_a_class_gets_what_its_constructor_names(tmp_path):
+    """Hand-written classes ask by name; unknown names keep their defaults."""
+    text = (
+        "class Flow:\n    '''By hand.'''\n    steps = []\n    def __init__(self, db, app_name, extra=5):\n"
+        "        self.got = (db, app_name, extra)\n    def landing(self): ...\n"
+    )
+    (found,) = load(tmp_path, text, db="the db", app="the app")
+    assert isinstance(found, HandWritten) and found.instance.got == ("the db", "mine", 5)
+    assert (found.name, found.title, found.about) == ("mine", "Mine", "By hand.")
+
+
+def test_the_users_file_wins_over_ours(tmp_path):
+    """Of two files with one name the later folder's is taken; hidden and private files are none."""
+    (tmp_path / "bridge.py").write_text(GOOD)
+    (tmp_path / "_private.py").write_text("1/0")
+    (tmp_path / ".hidden.py").write_text("1/0")
+    found = discovery.files((PACKAGE / "workflows", tmp_path, tmp_path / "missing"))
+    assert found["bridge"] == tmp_path / "bridge.py" and "_private" not in found and "poet" in found
+
+
+def test_the_bridge_is_as_short_as_promised():
+    """The smallest workflow stays within 35 lines of code."""
+    text = (PACKAGE / "workflows" / "bridge.py").read_text()
+    code = [line for line in text.split('"""')[2].splitlines() if line.strip() and not line.strip().startswith("#")]
+    assert len(code) <= 35

@@ -1,0 +1,85 @@
+"""A file appears whole or not at all."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from pipulate.engine import files as module
+from pipulate.engine.errors import CannotWrite
+from pipulate.engine.files import begin, finish, sweep, whole
+
+
+def test_file_appears_when_the_block_ends(tmp_path: Path) -> None:
+    """Not before; the folder is made; nothing else is left."""
+    target = tmp_path / "deep" / "result.csv"
+    with whole(target) as file:
+        file.write(b"all of it")
+        assert not target.exists()
+    assert target.read_bytes() == b"all of it"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_failure_leaves_the_old_file(tmp_path: Path) -> None:
+    """And no leftover."""
+    target = tmp_path / "result.csv"
+    target.write_bytes(b"old")
+    with pytest.raises(RuntimeError), whole(target) as file:
+        file.write(b"new")
+        raise RuntimeError
+    assert target.read_bytes() == b"old" and list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "open"])
+def test_disk_trouble_is_explained_and_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Whichever call meets the full disk: the message names file and reason."""
+    target = tmp_path / "result.csv"
+    target.write_bytes(b"old")
+
+    def full(*args: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if call == "fsync":
+        monkeypatch.setattr(module.os, "fsync", full)
+    else:
+        monkeypatch.setattr(Path, call, full)
+    with pytest.raises(CannotWrite, match=r"result\.csv could not be written: No space left"), whole(target) as file:
+        file.write(b"new")
+    monkeypatch.undo()
+    assert target.read_bytes() == b"old" and list(tmp_path.iterdir()) == [target]
+
+
+def test_contents_are_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """fsync of the file, then the rename, then fsync of the folder."""
+    order: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(module.os, "fsync", lambda fd: order.append("fsync") or fsync(fd))
+    monkeypatch.setattr(Path, "replace", lambda self, to: order.append("rename") or replace(self, to))
+    with whole(tmp_path / "result.csv") as file:
+        file.write(b"x")
+    assert order == ["fsync", "rename", "fsync"]
+
+
+def test_leftovers_of_a_killed_writer_are_swept(tmp_path: Path) -> None:
+    """Its own only, also when the name holds characters that mean something to a search."""
+    target = tmp_path / "a[1]_links.csv"
+    mine, other = tmp_path / ".a[1]_links.csv.0123.part", tmp_path / ".b_links.csv.0123.part"
+    mine.touch()
+    other.touch()
+    sweep(target)
+    assert not mine.exists() and other.exists()
+
+
+def test_of_two_writers_one_wins_whole(tmp_path: Path) -> None:
+    """The one that began last; the other is told, and never do both write into one file."""
+    target = tmp_path / "result.csv"
+    with pytest.raises(CannotWrite), whole(target) as older:
+        older.write(b"older")
+        part, newer = begin(target)
+        newer.write(b"newer")
+    with newer:
+        finish(part, newer, target)
+    assert target.read_bytes() == b"newer" and list(tmp_path.iterdir()) == [target]

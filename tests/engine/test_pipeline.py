@@ -1,0 +1,609 @@
+"""The engine: what every public method returns, refuses and keeps; undo, deletion, damage; two processes on one run."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fasthtml.common import to_xml
+
+from pipulate.engine.errors import Corrupt, Finalized, Invalid, OutOfOrder, Stale, Unknown
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.store import Store
+from pipulate.web.runs import export, import_run
+from tests.engine_child import Child, append
+
+STEPS = [
+    ("name", "step_01", "Name"),
+    ("quest", "step_02", "Quest"),
+    ("color", "step_03", "Color"),
+    ("finalize", "finalize", "Finalize"),
+]
+ACT = {"export:job:1": {"begun": "2026-11-23T19:10:00+00:00", "result": {"url": "/jobs/1"}}}
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Pipulate]:
+    """An engine on a fresh data folder, with the run `arthur` begun."""
+    engine = Pipulate.open(tmp_path / "data", "bridge")
+    engine.initialize_if_missing("arthur")
+    yield engine
+    engine.store.close()
+
+
+def answered(engine: Pipulate, count: int = 3) -> Pipulate:
+    """Answer the first steps of `arthur`."""
+    for key, step_id, value in [
+        ("name", "step_01", "Arthur"),
+        ("quest", "step_02", "I seek the Grail"),
+        ("color", "step_03", "blue"),
+    ][:count]:
+        engine.set_step_data("arthur", step_id, {key: value})
+    return engine
+
+
+def damage(engine: Pipulate, text: str = '{"step_01": {"name": "Art') -> None:
+    """Overwrite the record of `arthur` as no code of ours would."""
+    engine.store.write("UPDATE pipeline SET data = ? WHERE id = 'arthur'", text)
+
+
+def rev(engine: Pipulate, id: str = "arthur") -> int:
+    """Return the present revision."""
+    return engine.load(id)[1]
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_does_not_exist(engine: Pipulate) -> None:
+    """Asking about an unknown run makes none: its state is {}, nothing of it is done, and loading says so."""
+    assert engine.get_state("lancelot") == {} and engine.row("lancelot") is None
+    assert engine.get_step_data("lancelot", "step_01") == {} and engine.get_step_data("lancelot", "step_01", 7) == 7
+    assert engine.get_all_step_data("lancelot", STEPS) == {}
+    assert engine.get_last_completed_step_number("lancelot", STEPS) == 0
+    assert engine.get_step_summary("lancelot", "step_02", STEPS) == ({}, [])
+    assert engine.history("lancelot") == [] and engine.undoable("lancelot") is None
+    assert not engine.should_advance("lancelot", "step_01", {})
+    with pytest.raises(Unknown, match=r"lancelot.*bridge"):
+        engine.load("lancelot")
+    assert [row["id"] for row in engine.runs()] == ["arthur"]
+
+
+def test_begin(engine: Pipulate) -> None:
+    """Beginning stores creation time (UTC) and what is given; beginning again changes nothing."""
+    record = engine.initialize_if_missing("lancelot", {"version": 2, "step_01": {"name": "Lancelot"}})
+    assert record["version"] == 2 and record["created"].endswith("+00:00") and record["created"] == record["updated"]
+    assert engine.load("lancelot") == (record, 1)
+    assert engine.initialize_if_missing("  lancelot ", {"version": 9}) == record
+    assert [act["act"] for act in engine.history("lancelot")] == ["begin"]
+
+
+def test_answers(engine: Pipulate) -> None:
+    """Answers stand under their step by field name, and are read back by step or all together by key."""
+    answered(engine)
+    engine.set_step_data("arthur", "finalize", {"finalized": True})
+    assert engine.get_step_data("arthur", "step_02") == {"quest": "I seek the Grail"}
+    everything = {"name": "Arthur", "quest": "I seek the Grail", "color": "blue"}
+    assert engine.get_all_step_data("arthur", STEPS) == everything
+    assert engine.get_all_step_data("arthur", STEPS, exclude_final=False) == everything | {
+        "finalize": {"finalized": True}
+    }
+    assert engine.get_last_completed_step_number("arthur", STEPS[:3]) == 3
+
+
+def test_any_answer_may_be_kept(engine: Pipulate) -> None:
+    """Step data need not be a form: any JSON value is kept, and data without the key's name is given whole."""
+    engine.set_step_data("arthur", "step_01", {"rows": 12, "url": "/a"})
+    engine.set_step_data("arthur", "step_02", ["a", "b"])
+    assert engine.get_all_step_data("arthur", STEPS) == {"name": {"rows": 12, "url": "/a"}, "quest": ["a", "b"]}
+    assert engine.get_step_summary("arthur", "step_02", STEPS) == (
+        {"quest": ["a", "b"]},
+        ["- Name: {'rows': 12, 'url': '/a'}", "- Quest: ['a', 'b']"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("step_id", "condition", "advance"),
+    [
+        ("step_01", {}, True),
+        ("step_01", {"name": "Arthur"}, True),
+        ("step_01", {"name": "Lancelot"}, False),
+        ("step_01", {"name": "Arthur", "age": None}, True),
+        ("step_02", {}, False),  # emptied
+        ("step_03", {}, True),  # done, though no dictionary
+        ("step_03", {"color": "blue"}, False),
+        ("step_04", {}, False),  # unknown
+    ],
+)
+def test_should_advance(engine: Pipulate, step_id: str, condition: dict[str, Any], advance: bool) -> None:
+    """One may go on when the step is done and holds all that the condition asks for."""
+    engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
+    engine.set_step_data("arthur", "step_02", {"quest": ""})
+    engine.set_step_data("arthur", "step_03", "blue")
+    assert engine.should_advance("arthur", step_id, condition) is advance
+
+
+def test_summary(engine: Pipulate) -> None:
+    """A summary tells the done steps up to the given one, and this one's own answer."""
+    answered(engine)
+    lines = ["- Name: Arthur", "- Quest: I seek the Grail"]
+    assert engine.get_step_summary("arthur", "step_02", STEPS) == ({"quest": "I seek the Grail"}, lines)
+    assert engine.get_step_summary("arthur", "step_01", STEPS) == ({"name": "Arthur"}, lines[:1])
+    engine.clear_steps_from("arthur", "step_02", STEPS)
+    assert engine.get_step_summary("arthur", "step_02", STEPS) == ({}, lines[:1])
+
+
+def test_runs(engine: Pipulate) -> None:
+    """Runs are listed newest first, found by a part of their ID, by profile, and for all workflows by the nameless one."""
+    engine.initialize_if_missing("Lancelot", profile_id=2)
+    engine.for_workflow("petite").initialize_if_missing("arthur")
+    engine.store.write("UPDATE pipeline SET updated = '2020' WHERE id = 'Lancelot'")
+
+    def ids(engine: Pipulate, **named: Any) -> list[str]:
+        return [row["id"] for row in engine.runs(**named)]
+
+    assert ids(engine) == ["arthur", "Lancelot"] and ids(engine, limit=1) == ["arthur"]
+    assert ids(engine, search="LANCE") == ["Lancelot"] and ids(engine, search="%") == []
+    assert ids(engine, profile_id=2) == ["Lancelot"] and ids(engine, profile_id=1) == ["arthur"]
+    assert [(row["workflow"], row["id"]) for row in engine.for_workflow("").runs("arthur")] == [
+        ("petite", "arthur"),
+        ("bridge", "arthur"),
+    ]
+
+
+def test_the_same_id_in_two_workflows(engine: Pipulate) -> None:
+    """One ID in two workflows names two runs, with records and histories of their own."""
+    petite = engine.for_workflow("petite")
+    petite.initialize_if_missing("arthur")
+    petite.set_step_data("arthur", "step_01", {"x": 1})
+    engine.delete("arthur")
+    assert petite.get_step_data("arthur", "step_01") == {"x": 1} and len(petite.history("arthur")) == 2
+
+
+def test_other_spellings_name_the_same_run(engine: Pipulate) -> None:
+    """Every method takes the ID as it was typed."""
+    engine.initialize_if_missing("app.botify.com/acme/shop")
+    engine.set_step_data(" https://app.botify.com/acme/shop/overview ", "step_01", {"x": 1})
+    id = "https://app.botify.com/acme/shop/"
+    assert engine.get_state(id)["step_01"] == {"x": 1} and engine.undoable("app.botify.com/acme/shop") == "set step_01"
+    engine.delete("app.botify.com/acme/shop")
+    assert engine.get_state(id) == {} and engine.undelete("app.botify.com/acme/shop")
+
+
+# --- changing ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_change_counts(engine: Pipulate) -> None:
+    """Every change raises the revision by one, and appends the whole record to history."""
+    answered(engine)
+    assert rev(engine) == 4
+    acts = [(act["rev"], act["act"]) for act in engine.history("arthur")]
+    assert acts == [(1, "begin"), (2, "set step_01"), (3, "set step_02"), (4, "set step_03")]
+    assert json.loads(engine.history("arthur")[-1]["data"]) == engine.get_state("arthur")
+
+
+def test_no_change_is_no_act(engine: Pipulate) -> None:
+    """A function that returns the record it got writes nothing."""
+    engine.change("arthur", "nothing", lambda record: record)
+    engine.checkpoint("arthur", lambda record: record)
+    assert rev(engine) == 1 and len(engine.history("arthur")) == 1
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda engine, rev: engine.set_step_data("arthur", "step_01", {"name": "Galahad"}, rev=rev),
+        lambda engine, rev: engine.clear_steps_from("arthur", "step_01", STEPS, rev=rev),
+        lambda engine, rev: engine.finalize("arthur", rev=rev),
+        lambda engine, rev: engine.unfinalize("arthur", rev=rev),
+        lambda engine, rev: engine.undo("arthur", rev=rev),
+    ],
+    ids=["set", "revert", "finalize", "unfinalize", "undo"],
+)
+def test_a_stale_page_changes_nothing(engine: Pipulate, act: Callable[[Pipulate, int], Any]) -> None:
+    """A change made on an older revision is refused and merged into nothing; on the present one it is made."""
+    answered(engine)
+    before = engine.load("arthur"), engine.history("arthur")
+    for wrong in (rev(engine) - 1, rev(engine) + 1, 0):
+        with pytest.raises(Stale, match="older than the run"):
+            act(engine, wrong)
+    assert (engine.load("arthur"), engine.history("arthur")) == before
+    act(engine, rev(engine))
+
+
+CHANGES: list[Callable[[Pipulate], Any]] = [
+    lambda engine: engine.set_step_data("arthur", "step_01", {"name": "Galahad"}),
+    lambda engine: engine.clear_steps_from("arthur", "step_01", STEPS),
+    lambda engine: engine.change("arthur", "anything", lambda record: {**record, "x": 1}),
+    lambda engine: engine.undo("arthur"),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=["set", "revert", "change", "undo"])
+def test_a_finalized_run_refuses_every_change(engine: Pipulate, change: Callable[[Pipulate], Any]) -> None:
+    """While a run is finalized nothing in it changes, whatever is tried; unfinalized, it changes again."""
+    answered(engine).finalize("arthur")
+    before = engine.load("arthur"), engine.history("arthur")
+    with pytest.raises(Finalized, match="finalized"):
+        change(engine)
+    assert (engine.load("arthur"), engine.history("arthur")) == before
+    engine.unfinalize("arthur")
+    change(engine)
+    assert engine.load("arthur") != before[0]
+
+
+def test_finalize_twice_is_finalize_once(engine: Pipulate) -> None:
+    """Locking a locked run and opening an open one are no acts."""
+    answered(engine).finalize("arthur")
+    engine.finalize("arthur")
+    engine.unfinalize("arthur")
+    engine.unfinalize("arthur")
+    assert [act["act"] for act in engine.history("arthur")][-2:] == ["finalize", "unfinalize"]
+    assert "finalized" not in engine.get_state("arthur")
+
+
+def test_a_finalized_run_keeps_a_late_jobs_result(engine: Pipulate) -> None:
+    """What was done in the world is noted even in a locked run, without making its pages old."""
+    answered(engine).finalize("arthur")
+    before = rev(engine)
+    engine.checkpoint("arthur", lambda record: {**record, "once": ACT})
+    assert engine.get_state("arthur")["once"] == ACT and rev(engine) == before
+
+
+@pytest.mark.parametrize("step_id", ["once", "was", "version", "finalized", "created", "updated"])
+def test_the_engines_own_keys_are_no_steps(engine: Pipulate, step_id: str) -> None:
+    """A step cannot be stored over what the engine keeps: outward acts, the lock, the version."""
+    with pytest.raises(Invalid, match="another id"):
+        engine.set_step_data("arthur", step_id, {})
+
+
+def test_what_cannot_be_stored_changes_nothing(engine: Pipulate) -> None:
+    """Data that is no JSON is refused, and the record stays readable."""
+    before = engine.load("arthur")
+    with pytest.raises(Invalid, match="not plain JSON"):
+        engine.set_step_data("arthur", "step_01", {"x": {1, 2}})
+    assert engine.load("arthur") == before
+
+
+@pytest.mark.parametrize("change", CHANGES[:3], ids=["set", "revert", "change"])
+def test_an_unknown_run_is_not_made_by_a_change(engine: Pipulate, change: Callable[[Pipulate], Any]) -> None:
+    """Only `initialize_if_missing` begins a run."""
+    engine.delete("arthur")
+    with pytest.raises(Unknown):
+        change(engine)
+    assert engine.row("arthur") is None
+
+
+def test_revert_to_no_step(engine: Pipulate) -> None:
+    """Reverting to a step that the workflow does not have is refused."""
+    with pytest.raises(OutOfOrder, match="step_09"):
+        engine.clear_steps_from("arthur", "step_09", STEPS)
+
+
+# --- undo -------------------------------------------------------------------------------------------------------------
+
+
+def without_times(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record without the time of its last change."""
+    return {key: value for key, value in record.items() if key != "updated"}
+
+
+def test_revert_then_undo_brings_everything_back(engine: Pipulate) -> None:
+    """A revert keeps the answers as `was`; undo brings the later steps back as they were."""
+    before = answered(engine).get_state("arthur")
+    reverted = engine.clear_steps_from("arthur", "step_02", STEPS)
+    assert "step_02" not in reverted and reverted["was"]["step_03"] == {"color": "blue"}
+    assert engine.undoable("arthur") == "revert step_02"
+    assert without_times(engine.undo("arthur")) == without_times(before)
+    assert engine.load("arthur")[1] == 6
+
+
+def test_undo_goes_back_one_act_at_a_time(engine: Pipulate) -> None:
+    """Undo after undo walks back through all acts to the beginning of the run, and then refuses."""
+    states = [without_times(engine.get_state("arthur"))]
+    for act in (
+        lambda: engine.set_step_data("arthur", "step_01", {"name": "Arthur"}),
+        lambda: engine.set_step_data("arthur", "step_02", {"quest": "Grail"}),
+        lambda: engine.clear_steps_from("arthur", "step_01", STEPS),
+        lambda: engine.set_step_data("arthur", "step_01", {"name": "Galahad"}),
+    ):
+        act()
+        states.append(without_times(engine.get_state("arthur")))
+    while len(states) > 1:
+        assert without_times(engine.get_state("arthur")) == states.pop()
+        engine.undo("arthur")
+    assert without_times(engine.get_state("arthur")) == states.pop()
+    assert engine.undoable("arthur") is None
+    with pytest.raises(OutOfOrder, match="nothing left to undo"):
+        engine.undo("arthur")
+
+
+def test_an_act_after_an_undo_is_undone_next(engine: Pipulate) -> None:
+    """Undo, answer, undo, undo: the new answer goes first, then what stood before the first undo's act."""
+    answered(engine, 2)
+    engine.undo("arthur")
+    engine.set_step_data("arthur", "step_02", {"quest": "shrubbery"})
+    assert engine.undo("arthur").get("step_02") is None
+    assert engine.undoable("arthur") == "set step_01"
+    assert engine.undo("arthur").get("step_01") is None
+
+
+def test_undo_leaves_outward_acts_alone(engine: Pipulate) -> None:
+    """What a job did in the world is not undone, and is no act that undo would stop at."""
+    answered(engine, 1)
+    engine.checkpoint("arthur", lambda record: {**record, "once": ACT})
+    assert engine.undoable("arthur") == "set step_01"
+    undone = engine.undo("arthur")
+    assert "step_01" not in undone and undone["once"] == ACT
+
+
+def test_undo_passes_over_lock_and_unlock(engine: Pipulate) -> None:
+    """An unlocked run's undo takes the last answer back; it would otherwise lock the run again, for ever."""
+    answered(engine, 2).finalize("arthur")
+    engine.unfinalize("arthur")
+    assert engine.undoable("arthur") == "set step_02"
+    undone = engine.undo("arthur")
+    assert "step_02" not in undone and "finalized" not in undone
+
+
+def test_undo_does_not_take_an_upgrade_back(engine: Pipulate) -> None:
+    """The conversion of an old record is not the user's act: undo goes to the act before it."""
+    answered(engine, 1)
+    engine.change("arthur", "upgrade to 2", lambda record: {**record, "version": 2})
+    assert engine.undoable("arthur") == "set step_01"
+
+
+def test_history_only_grows(engine: Pipulate) -> None:
+    """No act rewrites or removes an earlier row of history, deletion and undo included."""
+    seen: list[dict[str, Any]] = []
+    for act in (
+        lambda: answered(engine),
+        lambda: engine.clear_steps_from("arthur", "step_01", STEPS),
+        lambda: engine.undo("arthur"),
+        lambda: engine.finalize("arthur"),
+        lambda: engine.unfinalize("arthur"),
+        lambda: engine.delete("arthur"),
+        lambda: engine.undelete("arthur"),
+        lambda: engine.delete("arthur"),
+        lambda: engine.initialize_if_missing("arthur"),
+    ):
+        act()
+        now = engine.history("arthur")
+        assert len(now) > len(seen) and now[: len(seen)] == seen
+        seen = now
+
+
+# --- deletion ---------------------------------------------------------------------------------------------------------
+
+
+def test_undelete(engine: Pipulate) -> None:
+    """A deleted run comes back with its record, its profile and its undo, whatever profile is chosen meanwhile."""
+    engine.initialize_if_missing("lancelot", profile_id=3)
+    before = engine.set_step_data("lancelot", "step_01", {"name": "Lancelot"})
+    engine.delete("lancelot")
+    assert engine.get_state("lancelot") == {} and [row["id"] for row in engine.runs()] == ["arthur"]
+    engine.store["profile_id"] = 7
+    assert engine.undelete("lancelot") == before
+    row = engine.row("lancelot")
+    assert row and row["profile_id"] == 3 and row["created"] == before["created"]
+    assert engine.undoable("lancelot") == "set step_01"
+
+
+def test_what_cannot_be_undeleted(engine: Pipulate) -> None:
+    """A run that exists, was never there, or was begun anew since is not brought back over what is there."""
+    for id in ("arthur", "nobody"):
+        with pytest.raises(Unknown, match="no deleted run"):
+            engine.undelete(id)
+    with pytest.raises(Unknown, match="no run 'nobody'"):
+        engine.delete("nobody")
+    answered(engine).delete("arthur")
+    engine.initialize_if_missing("arthur")
+    with pytest.raises(Unknown):
+        engine.undelete("arthur")
+    assert engine.get_step_data("arthur", "step_01") == {}
+
+
+def test_a_run_begun_again_repeats_no_outward_act(engine: Pipulate) -> None:
+    """Deleted and begun anew under its ID, a run has no answers, but knows what was done and outdates old pages."""
+    answered(engine).checkpoint("arthur", lambda record: {**record, "once": ACT})
+    old = rev(engine)
+    engine.delete("arthur")
+    record = engine.initialize_if_missing("arthur")
+    assert record["once"] == ACT == engine.get_state("arthur")["once"] and "step_01" not in record
+    assert rev(engine) > old + 1 and engine.undoable("arthur") is None
+    with pytest.raises(Stale):
+        engine.set_step_data("arthur", "step_01", {"name": "x"}, rev=old)
+
+
+# --- export and import ------------------------------------------------------------------------------------------------
+
+
+def test_export_and_import(engine: Pipulate, tmp_path: Path) -> None:
+    """An exported run, through a JSON file, is the same run in another data folder."""
+    answered(engine).checkpoint("arthur", lambda record: {**record, "once": ACT})
+    file = json.dumps(export(engine, "arthur"))
+    other = Pipulate.open(tmp_path / "other")
+    assert import_run(other, json.loads(file)) == "arthur"
+    there = other.for_workflow("bridge")
+    assert there.get_state("arthur") == engine.get_state("arthur")
+    assert import_run(other, json.loads(file)) == "arthur" and len(there.history("arthur")) == 1
+    with pytest.raises(OutOfOrder):
+        there.undo("arthur")
+    there.set_step_data("arthur", "step_01", {"name": "Galahad"})
+    with pytest.raises(Invalid, match=r"different run .*Delete it first"):
+        import_run(other, json.loads(file))
+    other.store.close()
+
+
+def test_an_old_export_forgets_no_outward_act(engine: Pipulate) -> None:
+    """An import over a deleted run keeps both sides' outward acts, the local result first."""
+    old = export(engine, "arthur")
+    old["record"]["once"] = {"export:job:1": {"begun": "?"}, "export:job:2": {"begun": "?", "result": 2}}
+    engine.checkpoint("arthur", lambda record: {**record, "once": ACT})
+    engine.delete("arthur")
+    before = engine.history("arthur")[-1]["rev"]
+    import_run(engine, old)
+    assert engine.get_state("arthur")["once"] == {**ACT, "export:job:2": {"begun": "?", "result": 2}}
+    assert rev(engine) == before + 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None, [], "arthur", {}, {"id": "arthur"}, {"id": "arthur", "record": []}, {"id": 7, "record": {}},
+        {"id": "", "record": {}}, {"id": "x", "record": {"step_01": float("nan")}}, {"id": "x" * 501, "record": {}},
+        {"pipulate": 2, "id": "x", "record": {}},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_exported_run(engine: Pipulate, data: Any) -> None:
+    """Anything else than an exported run is refused in words."""
+    with pytest.raises(Invalid):
+        import_run(engine, data)
+    assert [row["id"] for row in engine.runs()] == ["arthur"]
+
+
+def test_an_import_needs_a_workflow(engine: Pipulate) -> None:
+    """A run that names no workflow is refused by an engine that has none either, and taken by one that has."""
+    with pytest.raises(Invalid):
+        import_run(engine.for_workflow(""), {"id": "x", "record": {}})
+    assert import_run(engine, {"id": "x", "record": {}}) == "x" and engine.row("x")
+
+
+def test_an_import_in_a_wrong_format(engine: Pipulate) -> None:
+    """A record whose `once` or `was` is not of the format is refused before it can do harm."""
+    with pytest.raises(Corrupt, match="once"):
+        import_run(engine, {"id": "x", "record": {"once": [1]}})
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ['{"step_01": {"name": "Art', "", "[]", '{"once": 3}'])
+def test_a_damaged_record_is_set_aside_and_repaired(engine: Pipulate, text: str) -> None:
+    """A corrupt record is reported and quarantined, hurts no other run, and its last good state comes back."""
+    good = answered(engine).get_state("arthur")
+    engine.initialize_if_missing("lancelot")
+    damage(engine, text)
+    for _ in range(2):
+        with pytest.raises(Corrupt, match=r"arthur.*damaged.*quarantine"):
+            engine.get_state("arthur")
+    with pytest.raises(Corrupt):
+        engine.set_step_data("arthur", "step_01", {"name": "x"})
+    assert [row["data"] for row in engine.store.read("SELECT data FROM quarantine")] == [text]
+    assert engine.get_state("lancelot") and len(engine.runs()) == 2
+    assert without_times(engine.repair("arthur")) == without_times(good)
+    assert without_times(engine.get_state("arthur")) == without_times(good) and rev(engine) == 5
+
+
+def test_repair_keeps_the_damaged_text(engine: Pipulate) -> None:
+    """A record that is repaired without having been looked at before is in quarantine all the same."""
+    damage(engine, "{")
+    engine.repair("arthur")
+    assert [row["data"] for row in engine.store.read("SELECT data FROM quarantine")] == ["{"]
+
+
+def test_repair_of_a_sound_record(engine: Pipulate) -> None:
+    """There is nothing to repair in a sound record, so nothing changes, and undo goes on to work."""
+    answered(engine, 1)
+    before = engine.load("arthur")
+    assert engine.repair("arthur") == before[0] and engine.load("arthur") == before
+    assert engine.undoable("arthur") == "set step_01"
+
+
+def test_repair_of_no_run(engine: Pipulate) -> None:
+    """A run that does not exist, or has no history, cannot be repaired."""
+    with pytest.raises(Unknown, match="nobody"):
+        engine.repair("nobody")
+
+
+def test_a_damaged_run_may_be_deleted(engine: Pipulate) -> None:
+    """A damaged run can be deleted, brought back in its last good state, and its ID used again."""
+    good = answered(engine).get_state("arthur")
+    damage(engine)
+    engine.delete("arthur")
+    assert engine.undelete("arthur") == good
+    damage(engine)
+    engine.delete("arthur")
+    assert "step_01" not in engine.initialize_if_missing("arthur")
+    assert engine.set_step_data("arthur", "step_01", {"name": "x"})
+
+
+# --- threads and processes --------------------------------------------------------------------------------------------
+
+
+def test_one_revision_is_answered_once(engine: Pipulate) -> None:
+    """Of eight tabs that answer the same page in the same moment, one is taken and seven are stale."""
+    together = threading.Barrier(8)
+
+    def submit(tab: int) -> bool:
+        together.wait()
+        try:
+            engine.set_step_data("arthur", "step_01", {"name": f"tab {tab}"}, rev=1)
+        except Stale:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(submit, range(8))) == 1
+    assert rev(engine) == 2
+
+
+def test_one_run_begun_by_many(engine: Pipulate) -> None:
+    """Eight threads that begin the same run begin it once."""
+    with ThreadPoolExecutor(8) as pool:
+        records = list(pool.map(lambda _: engine.initialize_if_missing("lancelot"), range(8)))
+    assert all(record == records[0] for record in records) and len(engine.history("lancelot")) == 1
+
+
+def race(folder: Path, processes: int, each: int) -> None:
+    """Let processes append to one answer at once, and check that every acknowledged word is there."""
+    engine = Pipulate.open(folder, "shared")
+    engine.initialize_if_missing("arthur")
+    children = [Child(append, folder, "arthur", f"p{number}-", each) for number in range(processes)]
+    acknowledged = [word for child in children for word in child.rest()]
+    words = engine.get_step_data("arthur", "step_01")["words"]
+    assert len(acknowledged) == processes * each
+    assert sorted(words) == sorted(acknowledged)
+    assert engine.load("arthur")[1] == 1 + len(words)
+    engine.store.close()
+
+
+def test_two_processes_lose_no_answer(tmp_path: Path) -> None:
+    """Two processes that read, change and write one record at once lose none of 100 acknowledged answers."""
+    race(tmp_path, 2, 50)
+
+
+@pytest.mark.trust
+def test_two_processes_lose_no_answer_at_length(tmp_path: Path) -> None:
+    """The same with 800 answers."""
+    race(tmp_path, 2, 400)
+
+
+# --- cards of hand-written workflows ----------------------------------------------------------------------------------
+
+
+def test_placeholders(engine: Pipulate) -> None:
+    """One empty div a step: those up to the start load themselves, each later one waits for the one before it."""
+    html = [to_xml(part, indent=False) for part in engine.generate_step_placeholders(STEPS, "/bridge/", start_from=1)]
+    assert [f'id="{step[1]}"' in part for step, part in zip(STEPS, html, strict=True)] == [True] * 4
+    assert [f'hx-get="/bridge/{step[1]}"' in part for step, part in zip(STEPS, html, strict=True)] == [True] * 4
+    assert ['hx-trigger="load"' in part for part in html] == [True, True, False, False]
+    assert 'hx-trigger="step_02-done from:body"' in html[2] and 'hx-trigger="step_03-done from:body"' in html[3]
+
+
+@pytest.mark.parametrize(("done", "loading"), [(0, 1), (1, 2), (3, 4)])
+def test_chain(engine: Pipulate, done: int, loading: int) -> None:
+    """The chain loads every done step and the first open one."""
+    html = to_xml(answered(engine, done).generate_step_chain("bridge", "arthur", STEPS), indent=False)
+    assert html.count('hx-trigger="load"') == loading and 'id="bridge-chain"' in html
+
+
+def test_open_makes_the_folder(tmp_path: Path) -> None:
+    """In a notebook, opening the engine on a folder that does not exist makes it."""
+    engine = Pipulate.open(str(tmp_path / "deep" / "data"), "bridge")
+    assert engine.get_state("arthur") == {} and isinstance(engine.store, Store)
+    engine.store.close()

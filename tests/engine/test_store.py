@@ -1,0 +1,649 @@
+"""The one SQLite file: durable, shared between threads and processes, migrated, backed up, restored, never half-written."""
+
+import gc
+import json
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from pipulate.engine import store as stores
+from pipulate.engine.care import backup_daily, serving
+from pipulate.engine.care import put_back as restore
+from pipulate.engine.errors import Corrupt, InUse, NotSaved, PipulateError, Unknown
+from pipulate.engine.handwritten import Table
+from pipulate.engine.store import KEEP_BACKUPS, SCHEMA, Lock, Store, connect
+from tests.engine_child import Child, hold_database, hold_lock, open_store, serve
+from tests.faulty_disk import Disk
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The database's path in a fresh data folder."""
+    return tmp_path / "data" / "pipulate.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    """A fresh store."""
+    store = Store(path)
+    yield store
+    store.close()
+
+
+def older(path: Path, schema: int) -> None:
+    """Make a database as the version of Pipulate with that schema would have left it, with a run and a task."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = connect(path)
+    for script in SCHEMA[:schema]:
+        db.execute(script)
+    db.pragma("user_version", schema)
+    record = json.dumps({"step_01": {"name": "Arthur"}, "created": "2026-01-01T00:00:00+00:00"})
+    db.execute("INSERT INTO pipeline VALUES ('bridge', 'arthur', ?, 1, 1, '2026', '2026')", (record,))
+    db.execute("INSERT INTO task (name, priority) VALUES ('Find the Grail', 3)")
+    db.close()
+
+
+def integrity(path: Path) -> str:
+    """Return what SQLite's integrity check says of the file."""
+    db = connect(path)
+    try:
+        return str(db.pragma("integrity_check"))
+    finally:
+        db.close()
+
+
+def in_thread(function: Callable[[], Any]) -> Any:
+    """Return what the function returns in a thread of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+# --- durability -------------------------------------------------------------------------------------------------------
+
+
+def test_every_connection_is_durable(store: Store) -> None:
+    """WAL, synchronous=FULL and a busy timeout of 10 s hold for the connection of each thread."""
+
+    def pragmas() -> tuple[Any, ...]:
+        return tuple(store.connection.pragma(name) for name in ("journal_mode", "synchronous", "busy_timeout"))
+
+    assert pragmas() == in_thread(pragmas) == ("wal", 2, 10_000)
+
+
+@pytest.mark.parametrize("seed", [None, *range(8)])
+def test_a_power_cut_loses_nothing_acknowledged(tmp_path: Path, seed: int | None) -> None:
+    """After a power cut, in which unsynced bytes are lost or torn, all that `write` returned from is there."""
+    with Disk() as disk:
+        store = Store(tmp_path / "data" / "pipulate.db")
+        for number in range(40):
+            store[f"key{number}"] = "x" * (number * 211 % 9000)
+            if number % 13 == 7:
+                store.connection.pragma("wal_checkpoint", "PASSIVE")
+        disk.cut_power(tmp_path / "after", random.Random(seed) if seed is not None else None)
+        store.close()
+    after = Store(tmp_path / "after" / "pipulate.db")
+    assert {f"key{number}" for number in range(40)} == {row["key"] for row in after.read("SELECT key FROM store")}
+    assert after.connection.pragma("integrity_check") == "ok"
+    after.close()
+
+
+def test_the_power_cut_is_a_real_one(tmp_path: Path) -> None:
+    """The same power cut does lose writes when SQLite is told to sync less: the test above can fail."""
+    with Disk() as disk:
+        store = Store(tmp_path / "data" / "pipulate.db")
+        store.connection.pragma("synchronous", "NORMAL")
+        store["lost"] = 1
+        disk.cut_power(tmp_path / "after")
+        store.close()
+    after = Store(tmp_path / "after" / "pipulate.db")
+    assert "lost" not in after
+    after.close()
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 5, 8])
+def test_a_checkpoint_that_fails(tmp_path: Path, at: int) -> None:
+    """When the disk fails while the log is moved into the file, nothing is lost, neither by that nor by a power cut then."""
+    with Disk() as disk:
+        store = Store(tmp_path / "data" / "pipulate.db")
+        for number in range(20):
+            store[f"key{number}"] = "x" * 2000
+        disk.fail(at, apsw.FullError, on=True)
+        with pytest.raises(apsw.FullError):
+            store.connection.pragma("wal_checkpoint", "TRUNCATE")
+        disk.fail(None)
+        disk.cut_power(tmp_path / "after", random.Random(at))
+        assert all(store[f"key{number}"] == "x" * 2000 for number in range(20))
+        store.close()
+    after = Store(tmp_path / "after" / "pipulate.db")
+    assert all(after[f"key{number}"] == "x" * 2000 for number in range(20))
+    after.close()
+
+
+def test_nothing_of_ours_opens_another_sqlite() -> None:
+    """No module of Pipulate imports Python's sqlite3: two SQLite libraries on one file corrupt it."""
+    package = Path(stores.__file__).parents[1]
+    assert not [path for path in package.rglob("*.py") if "import sqlite3" in path.read_text()]
+
+
+# --- transactions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stop", [ValueError, KeyboardInterrupt, SystemExit])
+def test_all_or_nothing(store: Store, stop: type[BaseException]) -> None:
+    """A transaction that is left by any exception has written nothing, and the next one works."""
+
+    def begin() -> None:
+        with store.transaction():
+            store["one"] = 1
+            store["two"] = 2
+            raise stop
+
+    with pytest.raises(stop):
+        begin()
+    assert "one" not in store and "two" not in store
+    store["three"] = 3
+    assert store["three"] == 3
+
+
+def test_an_inner_transaction_joins_the_outer_one(store: Store) -> None:
+    """A nested transaction commits and fails with the outermost."""
+    with store.transaction():
+        with store.transaction() as db:
+            db.execute("INSERT INTO store VALUES ('inner', '1')")
+        assert store.connection.in_transaction
+    assert store["inner"] == 1
+
+
+def test_the_tables_of_the_minidataapi_join_too(store: Store) -> None:
+    """A row inserted through fastlite's tables inside a transaction goes with it."""
+
+    def insert_and_fail() -> None:
+        with store.transaction():
+            store.db.t.task.insert(name="Seek", profile_id=1)
+            raise ValueError
+
+    with pytest.raises(ValueError):
+        insert_and_fail()
+    assert list(store.db.t.task()) == []
+    assert store.db.t.task.insert(name="Find", profile_id=1)["id"] == 1
+
+
+def test_profiles_by_their_older_name(store: Store) -> None:
+    """`client` is the table of profiles, with all that the MiniDataAPI can do; in SQL it is a view."""
+    clients = Table(store, "client")
+    row = clients.insert(name="Camelot", menu_name="C")
+    clients.update(id=row["id"], code="GB")
+    assert store.table("profile")[row["id"]]["code"] == clients[row["id"]]["code"] == "GB" and row["id"] in clients
+    with ThreadPoolExecutor(1) as pool:  # over a connection of its own
+        assert [client["name"] for client in pool.submit(clients).result()] == ["Default profile", "Camelot"]
+    assert [row["name"] for row in store.read("SELECT name FROM client ORDER BY id")] == ["Default profile", "Camelot"]
+    clients.delete(row["id"])
+    mine = store.table("task")
+    mine.xtra(profile_id=2)
+    mine.insert(name="Seek")
+    assert len(mine()) == 1 and store.table("task")()[0]["profile_id"] == 2
+
+
+def test_many_threads(store: Store) -> None:
+    """Threads that read and write at once never share a connection, and lose no write."""
+    together = threading.Barrier(12)
+
+    def work(name: int) -> None:
+        together.wait()
+        for _ in range(10):
+            with store.transaction():
+                store["count"] = store.get("count", 0) + 1
+            store[f"own{name}"] = store.get(f"own{name}", 0) + 1
+            store.read("SELECT count(*) FROM store")
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(work, range(12)))
+    assert store["count"] == 120
+    assert all(store[f"own{name}"] == 10 for name in range(12))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
+def test_a_thread_takes_its_connection_with_it(store: Store) -> None:
+    """A hundred threads, one after another, leave no file open behind them."""
+    in_thread(lambda: store.get("x"))
+    gc.collect()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(100):
+        in_thread(lambda: store.get("x"))
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 3
+
+
+def test_closed_and_used_again(store: Store) -> None:
+    """Closing is for all threads, may be repeated, and the next use opens the file anew."""
+    store["x"] = 1
+    store.close()
+    store.close()
+    assert store["x"] == 1
+
+
+# --- the dictionary ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["text", "", None, 0, True, [1, "two"], {"a": {"b": None}}, "Zoë 🏰"], ids=repr)
+def test_the_dictionary(store: Store, value: Any) -> None:
+    """`db[key]` holds any JSON-able value, until deleted, over a restart."""
+    store["key"] = "before"
+    store["key"] = value
+    store.close()
+    assert store["key"] == store.get("key", "default") == value and "key" in store
+    del store["key"]
+    assert "key" not in store and store.get("key", "default") == "default"
+    with pytest.raises(KeyError):
+        store["key"]
+
+
+# --- migrations -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schema", range(1, len(SCHEMA)))
+def test_every_older_schema_is_migrated_with_a_backup(path: Path, schema: int) -> None:
+    """A database of any older schema opens with all its rows, and the backup made before holds it as it was."""
+    older(path, schema)
+    store = Store(path)
+    assert store.connection.pragma("user_version") == len(SCHEMA)
+    assert json.loads(store.read("SELECT data FROM pipeline")[0]["data"])["step_01"] == {"name": "Arthur"}
+    assert store.db.t.task[1]["priority"] == 3
+    fresh = Store(path.parent / "fresh.db")
+    tables = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
+    assert store.read(tables) == fresh.read(tables)
+    (backup,) = store.backups()
+    assert "before-migration" in backup.name
+    copy = connect(backup)
+    assert copy.pragma("user_version") == schema and copy.execute("SELECT name FROM task").get == "Find the Grail"
+    for closable in (copy, fresh, store):
+        closable.close()
+
+
+def test_a_fresh_database_needs_no_backup(store: Store) -> None:
+    """Making the database is no migration."""
+    assert store.backups() == []
+
+
+def test_opening_again_changes_nothing(path: Path) -> None:
+    """An up-to-date database is opened without a migration or a backup."""
+    older(path, len(SCHEMA))
+    store = Store(path)
+    assert store.backups() == []
+    store.close()
+
+
+def test_a_failing_migration_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migration that fails halfway is rolled back whole; with a mended one the file opens."""
+    older(path, len(SCHEMA))
+    monkeypatch.setattr(stores, "SCHEMA", [*SCHEMA, "ALTER TABLE task ADD COLUMN due TEXT; SELECT no_such_function();"])
+    with pytest.raises(apsw.SQLError):
+        Store(path)
+    monkeypatch.setattr(stores, "SCHEMA", [*SCHEMA, "ALTER TABLE task ADD COLUMN due TEXT;"])
+    store = Store(path)
+    assert store.db.t.task[1]["due"] is None and store.connection.pragma("user_version") == len(SCHEMA) + 1
+    store.close()
+
+
+@pytest.mark.parametrize("schema", [0, 1])
+def test_processes_that_open_it_at_once(path: Path, schema: int) -> None:
+    """Six processes that make or migrate the same file in the same moment all get it, migrated once."""
+    path.parent.mkdir()
+    if schema:
+        older(path, schema)
+    together = Child.context.Barrier(6)
+    children = [Child(open_store, path, together) for _ in range(6)]
+    assert [child.rest() for child in children] == [[len(SCHEMA)]] * 6
+    store = Store(path)
+    assert len(store.read("SELECT * FROM profile")) == 1
+    store.close()
+
+
+def _damage(path: Path) -> None:
+    older(path, len(SCHEMA))
+    data = bytearray(path.read_bytes())
+    data[100:4000] = os.urandom(3900)  # the page that says where the tables are
+    path.write_bytes(data)
+
+
+def _other_program(path: Path) -> None:
+    db = connect(path)
+    db.execute("CREATE TABLE photos (id)")
+    db.close()
+
+
+def _newer(path: Path) -> None:
+    older(path, len(SCHEMA))
+    db = connect(path)
+    db.pragma("user_version", 999)
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.write_text("This is no database at all. " * 50), "damaged.*restore"),
+        (_damage, "damaged.*restore"),
+        (_other_program, "another program's"),
+        (_newer, "newer Pipulate.*999"),
+    ],
+    ids=["text", "damaged", "other", "newer"],
+)
+def test_a_file_that_is_not_ours_is_refused(path: Path, make: Callable[[Path], None], words: str) -> None:
+    """A damaged, foreign or newer file is refused with what to do, and no table is added to it."""
+    path.parent.mkdir()
+    make(path)
+    with pytest.raises(Corrupt, match=words):
+        Store(path)
+    if make is _other_program:
+        assert connect(path).execute("SELECT group_concat(name) FROM sqlite_schema").get == "photos"
+
+
+# --- a disk and neighbours that misbehave -----------------------------------------------------------------------------
+
+
+def test_a_writer_waits_for_another_process(path: Path) -> None:
+    """While another process writes, a writer waits, and then writes."""
+    store = Store(path)
+    listen, tell = Child.context.Pipe(duplex=False)
+    child = Child(hold_database, path, listen)
+    assert child.heard() == "held"
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(store.__setitem__, "x", 1)
+        assert "x" not in store and not writing.done()  # readers do not wait
+        tell.send("let go")
+        writing.result(timeout=10)
+    assert store["x"] == 1
+    child.rest()
+    store.close()
+
+
+def test_a_lock_that_is_never_given_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the busy timeout the writer is told who is in the way, and can write once that is gone."""
+    monkeypatch.setattr(stores, "BUSY_TIMEOUT", 50)
+    store, other = Store(path), connect(path)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(NotSaved, match=r"Another program keeps the database locked.*send this again"):
+        store["x"] = 1
+    other.execute("ROLLBACK")
+    store["x"] = 2
+    assert store["x"] == 2
+    other.close()
+    store.close()
+
+
+def test_a_full_disk(store: Store) -> None:
+    """On a full disk the answer is refused in words, earlier ones are intact, and with room again it is taken."""
+    store["before"] = 1
+    pages = store.connection.pragma("page_count")
+    store.connection.pragma("max_page_count", pages)
+    with pytest.raises(NotSaved, match=r"disk is full.*before is safe"):
+        store["big"] = "x" * 100_000
+    assert store["before"] == 1 and "big" not in store
+    store.connection.pragma("max_page_count", pages + 100)
+    store["big"] = "x" * 100_000
+    assert len(store["big"]) == 100_000
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (apsw.BusyError, NotSaved, "locked"),
+        (apsw.FullError, NotSaved, "full"),
+        (apsw.IOError, NotSaved, "disk"),
+        (apsw.ReadOnlyError, NotSaved, "rights"),
+        (apsw.CantOpenError, NotSaved, "rights"),
+        (apsw.CorruptError, Corrupt, "restore"),
+        (apsw.NotADBError, Corrupt, "restore"),
+        (apsw.ConstraintError, apsw.ConstraintError, "sqlite says"),  # a bug of ours is not the disk's
+    ],
+)
+def test_what_sqlite_reports_in_words(error: type[Exception], kind: type[Exception], words: str) -> None:
+    """Each failure of disk or file becomes one of our errors, with advice and with what SQLite said."""
+    with pytest.raises(kind, match=words) as caught, stores.plainly(Path("p.db")):
+        raise error("sqlite says")
+    assert "sqlite says" in str(caught.value)
+
+
+def test_a_file_system_without_wal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the durable mode is not to be had, on some network drives, the store refuses to work in another."""
+    monkeypatch.setattr(stores, "_wal", lambda connection: "delete")
+    with pytest.raises(Corrupt, match=r"WAL.*network drive"):
+        Store(path)
+
+
+def test_a_folder_in_the_place_of_the_file(path: Path) -> None:
+    """A database that cannot be opened says so instead of showing a traceback."""
+    path.mkdir(parents=True)
+    with pytest.raises(PipulateError, match="cannot be opened"):
+        Store(path)
+
+
+# --- backups ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_backup_while_others_write(store: Store) -> None:
+    """A backup made while a thread writes is whole and holds one moment: both halves of each write, or neither."""
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            with store.transaction():
+                store["left"] = number
+                store["ballast"] = "x" * (number * 997 % 60_000)
+                store["right"] = number
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            backups = [store.backup("busy") for _ in range(5)]
+        finally:
+            stop.set()
+        writing.result(timeout=10)
+    for backup in backups:
+        copy = Store(backup)
+        assert copy.get("left") == copy.get("right") and copy.connection.pragma("integrity_check") == "ok"
+        copy.close()
+
+
+def test_seven_are_kept(store: Store) -> None:
+    """Of many backups the newest seven stay; one written to a place of the user's choice is not counted."""
+    made = [store.backup(f"number{number}") for number in range(KEEP_BACKUPS + 3)]
+    chosen = store.backup(to=store.folder / "elsewhere" / "mine.db")
+    assert store.backups() == made[:-8:-1] and chosen.exists()
+    assert not list(store.folder.rglob("*.part*"))
+
+
+def test_a_clock_set_back_costs_no_backup(store: Store) -> None:
+    """Backups that seem to be of the future neither push the new one out nor keep the daily one from being made."""
+    for number in range(KEEP_BACKUPS):
+        store.backup("old").rename(store.folder / "backups" / f"pipulate-2099010{number + 1}T000000.000000Z-future.db")
+    store["backed_up"] = "2099-01-01T00:00:00+00:00"
+    made = backup_daily(store)
+    assert made in store.backups() and len(store.backups()) == KEEP_BACKUPS
+
+
+@pytest.mark.parametrize(("hours", "again"), [(1, False), (23, False), (25, True), (240, True)])
+def test_daily(store: Store, hours: int, again: bool) -> None:
+    """A day after the last backup, and not before, the next one is due."""
+    assert backup_daily(store)
+    store["backed_up"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
+    assert (backup_daily(store) is not None) is again
+
+
+def test_a_backup_that_fails_is_none(store: Store) -> None:
+    """A backup for which there is no room leaves no file that looks like one."""
+    store["x"] = "y" * 50_000
+    with Disk() as disk:
+        disk.fail(5, apsw.FullError, on=True)
+        with pytest.raises(NotSaved, match="full"):
+            store.backup()
+        disk.fail(None)
+    assert list((store.folder / "backups").iterdir()) == []
+    assert restore_of(store, store.backup()) == "y" * 50_000
+
+
+def restore_of(store: Store, backup: Path) -> Any:
+    """Return what `x` is in a backup."""
+    copy = Store(backup)
+    try:
+        return copy["x"]
+    finally:
+        copy.close()
+
+
+# --- restore ----------------------------------------------------------------------------------------------------------
+
+
+def written(path: Path, *values: int) -> list[Path]:
+    """Write each value under `x` and back it up; return the backups."""
+    store = Store(path)
+    backups = []
+    for value in values:
+        store["x"] = value
+        backups.append(store.backup())
+    store.close()
+    return backups
+
+
+def value(path: Path) -> Any:
+    """Return what stands under `x`."""
+    store = Store(path)
+    try:
+        return store["x"]
+    finally:
+        store.close()
+
+
+def test_the_newest_backup_is_restored(path: Path) -> None:
+    """Restoring takes the newest backup, sets the present database aside, and can be undone by that."""
+    backups = written(path, 1, 2)
+    store = Store(path)
+    store["x"] = 3
+    store.close()
+    used, aside = restore(path.parent)
+    assert used == backups[1] and value(path) == 2
+    assert aside and restore(path.parent, aside)[0] == aside and value(path) == 3
+
+
+def test_a_chosen_backup_is_restored(path: Path) -> None:
+    """Any backup can be chosen, and stays where it is."""
+    backups = written(path, 1, 2)
+    restore(path.parent, backups[0])
+    assert value(path) == 1 and all(backup.exists() for backup in backups)
+
+
+def test_a_log_left_behind_is_not_taken_for_the_backups(path: Path) -> None:
+    """After a crash with changes only in the log, the restored file is the backup and nothing of the log."""
+    written(path, 1)
+    store = Store(path)
+    store["x"] = 2
+    crashed = path.parent / "crashed"
+    crashed.mkdir()
+    for tail in ("", "-wal", "-shm"):  # as a kill leaves them: the change is in the log alone
+        (crashed / f"pipulate.db{tail}").write_bytes((path.parent / f"pipulate.db{tail}").read_bytes())
+    assert (crashed / "pipulate.db-wal").stat().st_size > 0
+    (backup,) = store.backups()
+    store.close()
+    _, aside = restore(crashed, backup)
+    assert value(crashed / "pipulate.db") == 1
+    assert aside and value(aside) == 2  # what was set aside is whole, too
+    (crashed / "pipulate.db").unlink()
+    (crashed / "pipulate.db-wal").write_bytes((path.parent / "pipulate.db").read_bytes())
+    restore(crashed, backup)
+    assert value(crashed / "pipulate.db") == 1
+
+
+def test_a_damaged_database_is_replaced(path: Path) -> None:
+    """The case that restore is for: the database does not open any more, and the backup takes its place."""
+    written(path, 1)
+    path.write_bytes(b"rubbish" * 1000)
+    with pytest.raises(Corrupt):
+        Store(path)
+    _, aside = restore(path.parent)
+    assert value(path) == 1 and aside and aside.read_bytes().startswith(b"rubbish")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"rubbish" * 1000,
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:5000] + os.urandom(8000) + data[13_000:],
+    ],
+    ids=["rubbish", "empty", "truncated", "overwritten"],
+)
+def test_a_damaged_backup_is_refused(path: Path, damage: Callable[[bytes], bytes]) -> None:
+    """A backup that fails the integrity check is refused, and the database stays as it is."""
+    (backup,) = written(path, 1)
+    backup.write_bytes(damage(backup.read_bytes()))
+    with pytest.raises(Corrupt, match="damaged"):
+        restore(path.parent)
+    assert value(path) == 1
+
+
+def test_another_programs_file_is_no_backup(path: Path) -> None:
+    """A sound SQLite file that Pipulate did not write is refused."""
+    written(path, 1)
+    _other_program(path.parent / "photos.db")
+    with pytest.raises(Corrupt, match="no backup of Pipulate"):
+        restore(path.parent, path.parent / "photos.db")
+    assert value(path) == 1
+
+
+def test_no_backup_to_restore(tmp_path: Path) -> None:
+    """Without a backup, or with a wrong name, restore says where it looked."""
+    with pytest.raises(Unknown, match=r"no backup at .*backups"):
+        restore(tmp_path)
+    with pytest.raises(Unknown, match=r"no backup at .*nowhere\.db"):
+        restore(tmp_path, tmp_path / "nowhere.db")
+
+
+def test_not_while_a_server_runs(path: Path) -> None:
+    """Restore is refused while a server has the data folder, and says where it is; after kill -9 it works."""
+    written(path, 1)
+    child = Child(serve, path.parent)
+    child.heard()
+    with pytest.raises(InUse, match=r"127\.0\.0\.1:5001"):
+        restore(path.parent)
+    child.kill()
+    restore(path.parent)
+    assert value(path) == 1
+
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+
+
+def test_kill_frees_the_lock(tmp_path: Path) -> None:
+    """A lock held by a process is free the moment that process is killed."""
+    path = tmp_path / "locks" / "a.lock"
+    child = Child(hold_lock, path)
+    assert child.heard() is True
+    lock = Lock(path)
+    assert lock.acquire() is False
+    child.kill()
+    assert lock.acquire() is True
+    lock.release()
+
+
+def test_two_servers_of_one_process(tmp_path: Path) -> None:
+    """A second server on the same folder is told where the first one is, and may begin once that has ended."""
+    first = serving(tmp_path, "http://127.0.0.1:5001")
+    with pytest.raises(InUse, match=r"at http://127\.0\.0\.1:5001"):
+        serving(tmp_path, "http://127.0.0.1:5002")
+    first.release()
+    second = serving(tmp_path, "http://127.0.0.1:5002")
+    with pytest.raises(InUse, match="5002"):
+        serving(tmp_path)
+    second.release()

@@ -1,0 +1,307 @@
+"""Every attack of the trust page that reaches the server's door: tables of raw requests and the answers they must get."""
+
+import asyncio
+import random
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from pipulate.web.guard import refusal
+from tests.server import Server, begin
+
+OK = [("host", "127.0.0.1:5001")]
+OWN = [*OK, ("origin", "http://127.0.0.1:5001")]
+
+
+def scope(headers: list[tuple[str, str]], method: str = "POST", kind: str = "http", raw_path: str = "/bridge/open") -> dict:
+    """Return an ASGI scope."""
+    pairs = [(key.encode(), value.encode("latin-1")) for key, value in headers]
+    return {"type": kind, "method": method, "scheme": "http" if kind == "http" else "ws", "path": raw_path,
+            "raw_path": raw_path.encode(), "headers": pairs}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        [], ["evil.example"], ["127.0.0.1.evil.example"], ["127.0.0.1", "evil.example"], ["127.0.0.1", "127.0.0.1"], ["localhost.evil:5001"],
+        ["evil@127.0.0.1"], ["127.0.0.1:5001@evil"], ["127.0.0.1/evil"], ["[::1].evil"], ["0.0.0.0"], ["192.168.1.1"], ["127.0.0.2"], [""], ["["],
+        ["127.0.0.1#"], ["127.0.0.1\\evil"], ["xn--127.0.0.1"], ["2130706433"],
+    ],
+)  # fmt: skip
+def test_a_foreign_missing_or_double_host_is_refused(hosts):
+    """DNS rebinding: only our own names are answered, for reads as well, and on WebSockets."""
+    for kind, method in (("http", "GET"), ("http", "POST"), ("websocket", "GET")):
+        headers = [("host", host) for host in hosts] + [("origin", f"http://{host}") for host in hosts[:1]]
+        assert refusal(scope(headers, method, kind))[0] in (400, 403, 421)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:5001", "localhost:5001", "LOCALHOST:5001", "[::1]:5001"])
+def test_our_own_names_are_answered(host):
+    """All spellings of this machine reach it."""
+    assert refusal(scope([("host", host)], "GET")) is None
+    assert refusal(scope([("host", host), ("origin", f"http://{host}")])) is None
+
+
+FOREIGN = [
+    [("origin", "http://evil.example")], [("origin", "null")], [("origin", "http://127.0.0.1:9999")], [("origin", "https://127.0.0.1:5001")],
+    [("origin", "http://localhost:5001")], [], [("origin", "http://127.0.0.1:5001"), ("origin", "http://evil.example")],
+    [("origin", "http://127.0.0.1:5001"), ("sec-fetch-site", "cross-site")], [("sec-fetch-site", "cross-site")], [("sec-fetch-site", "none")],
+    [("sec-fetch-site", "same-site"), ("hx-request", "true")], [("origin", "http://127.0.0.1:5001.evil.example")], [("origin", "file://")],
+    [("origin", "chrome-extension://abc")],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"])
+def test_cross_site_requests_are_refused_for_every_unsafe_method(headers, method):
+    """CSRF: only our own pages may cause an effect."""
+    assert refusal(scope([*OK, *headers], method))[0] == 403
+
+
+@pytest.mark.parametrize("headers", [*FOREIGN, [("hx-request", "true")], [("sec-fetch-site", "same-origin")]])
+def test_cross_site_websockets_are_refused(headers):
+    """A WebSocket needs our own Origin; nothing else vouches for it."""
+    assert refusal(scope([*OK, *headers], "GET", "websocket")) is not None
+    assert refusal(scope(OWN, "GET", "websocket")) is None
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "TEXT/PLAIN; charset=utf-8", "application/octet-stream", "x"])
+def test_other_body_types_are_refused(kind):
+    """What a foreign page can send without asking first is not taken."""
+    assert refusal(scope([*OWN, ("content-type", kind)]))[0] == 415
+
+
+@pytest.mark.parametrize(("length", "status"), [("67108864", 413), ("-1", 413), ("9" * 400, 413), ("1e3", 413), ("1000", None)])
+def test_large_bodies_are_refused_before_they_are_read(length, status):
+    """The announced length decides at once."""
+    found = refusal(scope([*OWN, ("content-length", length)]))
+    assert (found and found[0]) == status
+
+
+# -------------------------------------------------------------------- on the wire
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The real server."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    started = Server(tmp_path_factory.mktemp("guard"), port).start()
+    yield started
+    started.stop()
+
+
+def raw(server: Server, data: bytes, timeout: float = 5) -> bytes:
+    """Send bytes and return all that comes back."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=timeout) as connection:
+        connection.sendall(data)
+        received = b""
+        try:
+            while chunk := connection.recv(65536):
+                received += chunk
+        except OSError:
+            pass
+        return received
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET http://evil.example/bridge HTTP/1.1\r\nHost: 127.0.0.1:{port}",
+        "GET http://127.0.0.1:{port}/bridge HTTP/1.1\r\nHost: evil.example",
+        "GET /bridge HTTP/1.1\r\nHost: evil.example",
+        "GET /bridge HTTP/1.1",
+        "GET /bridge HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nHost: evil.example",
+        "POST /bridge/open HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://evil.example\r\nContent-Length: 4",
+        "GET /chat HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nOrigin: http://evil.example",
+    ],
+)
+def test_refusals_carry_no_page_of_ours(server, head):
+    """Refused means refused before any handler: 4xx and no body of ours."""
+    answer = raw(server, (head.format(port=server.port) + "\r\n\r\nid=x").encode())
+    assert answer.split(b" ")[1][:1] == b"4", answer[:200]
+    assert b"Bridge" not in answer and b"<html" not in answer
+
+
+TRAVERSALS = [
+    "/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static/%2e%2e%2f%2e%2e%2fREADME.md", "/static/..%5capp.py",
+    "/static//etc/passwd", "/static/%00", "/static/app.css%00.js", "/../README.md", "/%2e%2e/README.md", "/README.md", "/data/pipulate.db",
+    "/static/vendor/../../app.py", "/download/../../x", "/download/a/%2e%2e/b.csv", "/.git/config", "/pipulate/app.py", "/static/./../settings.py",
+]  # fmt: skip
+
+
+def test_path_traversal_gets_the_same_404_always(server):
+    """No address leaves the static folder, and the answers do not tell one miss from another."""
+    bodies = set()
+    for path in TRAVERSALS:
+        answer = raw(server, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nHX-Request: true\r\nConnection: close\r\n\r\n".encode())
+        assert answer.split(b" ")[1] == b"404", (path, answer[:100])
+        bodies.add(answer.split(b"\r\n\r\n", 1)[1])
+    assert len(bodies) == 1
+
+
+def test_security_headers_are_on_every_answer(server):
+    """Pages, files, misses and refusals all carry the policy."""
+    with server.client() as client:
+        for path in ("/introduction", "/static/app.js", "/nothing", "/bridge?id=x"):
+            answer = client.get(path)
+            assert "default-src 'self'" in answer.headers["content-security-policy"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert "access-control-allow-origin" not in answer.headers
+            assert "script-src 'self'" in answer.headers["content-security-policy"]
+            assert "set-cookie" not in answer.headers
+
+
+def test_large_and_odd_bodies_get_4xx(server):
+    """64 MB, deep JSON, broken multipart, wrong lengths: a clear refusal, never a 500."""
+    with server.client() as client:
+        begin(client, "bridge", "odd")
+        own = dict(client.headers)
+        odd = [
+            (b"x" * 3_000_000, "application/x-www-form-urlencoded"),
+            (b"[" * 200_000, "application/json"),
+            (b"--x\r\nbroken", "multipart/form-data; boundary=x"),
+            (b"--x\r\nContent-Disposition: form-data\r\n\r\nv\r\n--x--", "multipart/form-data; boundary=x"),
+            (b"name=%ff%fe&rev=zz", "application/x-www-form-urlencoded"),
+            (b"\x00\xff" * 100, "multipart/form-data"),
+            (b"name=" + b"a=1&" * 5000, "application/x-www-form-urlencoded"),
+        ]
+        for body, kind in odd:
+            reply = client.post("/bridge/card1?id=odd", content=body, headers={**own, "Content-Type": kind})
+            assert 400 <= reply.status_code < 500 or reply.status_code == 200, (kind, reply.status_code, reply.text[:200])
+        chunked = client.post("/bridge/card1?id=odd", content=(b"a" * 65536 for _ in range(64)), headers={**own, "Content-Type": "application/x-www-form-urlencoded"})
+        assert chunked.status_code in (400, 413)  # too large a field, or too large a body: whichever is noticed first
+
+
+def fuzzed(chance: random.Random, port: int) -> bytes:
+    """Return one odd request."""
+    names = ["bridge", "petite", "poet", "work", "byhand", "tasks", "profiles", "runs", "find", "static", "introduction", "download", "graph", "chat", "x", ""]
+    acts = ["card1", "card2", "card99", "revert1", "undo", "finalize", "unfinalize", "delete", "undelete", "repair", "open", "start2", "cancel1",
+            "repeat1", "runs", "card2/progress", "card1/upload", "card3/upload", "1", "99999999999999999999", "1/delete", "sort", "undo/1", "undo/999999999999999999999", "import/upload", "export",
+            "list", "..", "%2e%2e", "%00", "step_01", "step_01_submit", "init", "1/move", "-1", "card0", "1/choose", "9/choose"]  # fmt: skip
+    junk = ["", "arthur", "%00", "é", "%F0%9F%92%A9", "a" * 600, "' OR 1=1 --", "<script>", "%ff%fe", "[]", "null", "-1", "1e309", "NaN", "%0d%0aX: y"]
+    path = "/" + "/".join(part for part in (chance.choice(names), chance.choice([*acts, ""])) if part or chance.random() < 0.1)
+    query = "&".join(f"{chance.choice(['id', 'q', 'rev', 'by', 'field', 'id'])}={chance.choice(junk)}" for _ in range(chance.randrange(3)))
+    body = "&".join(f"{chance.choice(['id', 'name', 'quest', 'color', 'rev', 'ids', 'value', 'step_id', 'on', 'done'])}={chance.choice(junk)}" for _ in range(chance.randrange(5)))
+    kind = chance.choice(["application/x-www-form-urlencoded"] * 5 + ["multipart/form-data; boundary=b", "application/json", "multipart/form-data"])
+    method = chance.choice(["GET"] * 4 + ["POST"] * 6 + ["PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"])
+    head = [f"{method} {path}{'?' + query if query else ''} HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Origin: http://127.0.0.1:{port}"]
+    if chance.random() < 0.7:
+        head.append("HX-Request: true")
+    if chance.random() < 0.2:
+        head.append(chance.choice(["Cookie: a=b; c", "Range: bytes=5-1", "Accept-Encoding: gzip", "If-None-Match: x", "HX-Current-URL: %", "Referer: x"]))
+    if method not in ("GET", "HEAD"):
+        head += [f"Content-Type: {kind}", f"Content-Length: {len(body.encode())}"]
+    else:
+        body = ""
+    return ("\r\n".join(head) + "\r\n\r\n" + body).encode("utf-8", "surrogateescape")
+
+
+async def bombard(port: int, count: int, seed: int) -> dict[int, list[bytes]]:
+    """Send odd requests over a few kept-alive connections; returns the requests by status."""
+    chance, found = random.Random(seed), {}
+
+    async def talk(number: int) -> None:
+        reader = writer = None
+        for _ in range(number):
+            request = fuzzed(chance, port)
+            for attempt in (1, 2):  # a kept-alive connection may have been closed under us: once more on a fresh one
+                if writer is None:
+                    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                try:
+                    writer.write(request)
+                    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+                    break
+                except (asyncio.IncompleteReadError, ConnectionError):
+                    writer.close()
+                    writer = None
+                    if attempt == 2:
+                        head = b"HTTP/1.1 0 no answer\r\nconnection: close\r\n"
+            found.setdefault(int(head.split(b" ")[1]), []).append(request)
+            length = next((int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")), None)
+            if request.startswith(b"HEAD") or head.split(b" ")[1] in (b"304", b"204"):
+                length = 0
+            if length is None or b"connection: close" in head.lower():
+                if writer:
+                    writer.close()
+                writer = None
+            elif length:
+                await reader.readexactly(length)
+        if writer:
+            writer.close()
+
+    await asyncio.gather(*(talk(count // 4) for _ in range(4)))
+    return found
+
+
+def check_fuzz(server: Server, count: int, seed: int) -> None:
+    """No odd request is answered with 500 or a traceback."""
+    found = asyncio.run(bombard(server.port, count, seed))
+    bad = {status: requests[:3] for status, requests in found.items() if status >= 500 or status == 0}
+    assert not bad, (bad, server.log()[-3000:])
+    assert sum(map(len, found.values())) >= count - 3
+    assert "Traceback" not in server.log()
+
+
+def test_fuzzed_requests_never_get_a_500(server):
+    """A short form of the ten thousand."""
+    check_fuzz(server, 1000, 7)
+
+
+@pytest.mark.trust
+def test_ten_thousand_fuzzed_requests(server):
+    """Ten thousand odd requests: none answered with 500 or more, and memory stays."""
+    from pathlib import Path
+
+    def memory() -> int:
+        text = Path(f"/proc/{server.process.pid}/status").read_text()
+        return int(text.split("VmRSS:")[1].split()[0]) // 1024
+
+    check_fuzz(server, 1000, 1)
+    before = memory()
+    check_fuzz(server, 10_000, 2)
+    assert memory() - before < 50
+
+
+def test_slow_connections_are_closed_and_honest_pages_stay_fast(tmp_path):
+    """300 half-open connections are reaped; meanwhile a page answers."""
+    import subprocess
+    import sys
+    import time
+
+    code = (
+        "import sys, pipulate.web.guard as guard; guard.PATIENCE = 2.0\n"
+        "from pipulate.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-c", code, "--data", str(tmp_path / "data"), "--workflows", str(tmp_path), "--port", str(port), "--no-browser"]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        slow = Server(tmp_path, port)
+        slow.process = process
+        for _ in range(400):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        half = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
+        for number, connection in enumerate(half):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " if number % 2 else b"P")
+        began = time.monotonic()
+        with slow.client() as client:
+            assert client.get("/introduction").status_code == 200
+        assert time.monotonic() - began < 2
+        for connection in half:
+            connection.settimeout(10)
+            assert connection.recv(1000)[:12] in (b"", b"HTTP/1.1 408", b"HTTP/1.1 400")
+            connection.close()
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,304 @@
+"""The addresses of a workflow: what each answers, what it refuses, and that a refusal changes nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import httpx2
+import pytest
+
+from pipulate.app import create_app
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import Settings
+from tests.server import Server, answer, begin, revision
+
+BRIDGE = [("name", "Arthur"), ("quest", "The Grail"), ("color", "blue")]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The real server, for all tests of this file."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    started = Server(tmp_path_factory.mktemp("routes"), port, "--dev").start()
+    yield started
+    started.stop()
+
+
+def finished(client, id: str) -> str:
+    """Cross the bridge; returns the last revision."""
+    rev = begin(client, "bridge", id)
+    for number, (key, value) in enumerate(BRIDGE, 1):
+        reply = answer(client, "bridge", id, number, rev, **{key: value})
+        assert reply.status_code == 200, reply.text
+        rev = revision(reply.text)
+    return rev
+
+
+def record(server: Server, id: str, workflow: str = "bridge") -> dict:
+    """Return what is on disk."""
+    engine = Pipulate.open(server.folder / "data", workflow)
+    try:
+        return engine.get_state(id)
+    finally:
+        engine.store.close()
+
+
+def test_one_answer_brings_the_done_card_and_the_next(server):
+    """A step is one round trip: the done card, the next card, the new revision and the new address."""
+    with server.client() as client:
+        rev = begin(client, "bridge", "one")
+        reply = answer(client, "bridge", "one", 1, rev, name="Arthur")
+    assert 'id="card1"' in reply.text and 'id="card2"' in reply.text and 'id="card3"' not in reply.text
+    assert revision(reply.text) == str(int(rev) + 1)
+    assert reply.headers["HX-Push-Url"] == "/bridge/card2?id=one"
+
+
+def test_a_run_is_resumed_by_its_id_in_any_spelling(server):
+    """Padded IDs are trimmed, and a GET never begins a run."""
+    with server.client() as client:
+        assert "There is no run" in client.get("/bridge", params={"id": "nobody"}).text
+        assert record(server, "nobody") == {}
+        begin(client, "bridge", "  padded  ")
+        assert 'id="card1"' in client.get("/bridge", params={"id": "padded"}).text
+
+
+def test_the_same_id_in_two_workflows_is_two_runs(server):
+    """Runs are scoped by their workflow."""
+    with server.client() as client:
+        finished(client, "twin")
+        begin(client, "poet", "twin")
+        assert 'id="result"' in client.get("/bridge", params={"id": "twin"}).text
+        assert 'id="result"' not in client.get("/poet", params={"id": "twin"}).text
+
+
+def test_a_stale_tab_is_refused_and_keeps_what_was_typed(server):
+    """Another tab answered first: 409, the truth, a reason, and nothing merged."""
+    with server.client() as client:
+        rev = begin(client, "bridge", "stale")
+        answer(client, "bridge", "stale", 1, rev, name="Arthur")
+        late = answer(client, "bridge", "stale", 1, rev, name="Robin")
+        assert late.status_code == 409 and "Arthur" in late.text and late.headers["HX-Retarget"] == "#chain"
+        other = answer(client, "bridge", "stale", 2, rev, quest="typed here")
+        assert other.status_code == 409 and "typed here" in other.text
+    assert "step_02" not in record(server, "stale") and record(server, "stale")["step_01"] == {"name": "Arthur"}
+
+
+def test_a_double_submit_is_harmless(server):
+    """The same answer twice shows the same next card and stores one answer."""
+    with server.client() as client:
+        rev = begin(client, "bridge", "double")
+        first, second = (answer(client, "bridge", "double", 1, rev, name="Arthur") for _ in range(2))
+    assert first.status_code == second.status_code == 200
+    assert first.text == second.text
+
+
+@pytest.mark.parametrize(
+    ("number", "values", "says"),
+    [
+        (1, {"name": "   "}, "An answer is needed"),
+        (1, {}, "An answer is needed"),
+        (3, {"color": "purple"}, "not one of the choices"),
+    ],
+)
+def test_an_invalid_answer_is_refused_in_its_card(server, number, values, says):
+    """422, the message at the field, and nothing stored."""
+    id = f"invalid {number} {len(values)}"
+    with server.client() as client:
+        rev = begin(client, "bridge", id)
+        for step, (key, value) in enumerate(BRIDGE[: number - 1], 1):
+            rev = revision(answer(client, "bridge", id, step, rev, **{key: value}).text)
+        reply = answer(client, "bridge", id, number, rev, **values)
+    assert reply.status_code == 422 and says in reply.text and 'aria-invalid="true"' in reply.text
+    assert f"step_{number:02d}" not in record(server, id)
+
+
+def test_revert_then_undo_brings_everything_back(server):
+    """Going back keeps later answers as prefilled values; Undo restores the record."""
+    with server.client() as client:
+        rev = finished(client, "undo")
+        before = record(server, "undo")
+        reverted = client.post("/bridge/revert1", params={"id": "undo"}, data={"rev": rev})
+        assert 'value="Arthur"' in reverted.text and 'id="card2"' not in reverted.text and "Undo" in reverted.text
+        back = client.post("/bridge/undo", params={"id": "undo"}, data={"rev": revision(reverted.text)})
+        assert 'id="result"' in back.text
+    after = record(server, "undo")
+    assert {k: v for k, v in after.items() if k != "updated"} == {k: v for k, v in before.items() if k != "updated"}
+
+
+def test_a_finalized_run_refuses_every_change_on_the_server(server):
+    """Locked means locked, whatever a page or program sends; unlocking opens it again."""
+    with server.client() as client:
+        rev = finished(client, "locked")
+        reply = client.post("/bridge/finalize", params={"id": "locked"}, data={"rev": rev})
+        assert "Unlock" in reply.text
+        rev, before = revision(reply.text), record(server, "locked")
+        for act in ("card1", "revert1", "revert3", "undo", "card3"):
+            refused = client.post(f"/bridge/{act}", params={"id": "locked"}, data={"rev": rev, "name": "X", "color": "red"})
+            assert refused.status_code == 409, act
+        assert record(server, "locked") == before
+        reopened = client.post("/bridge/unfinalize", params={"id": "locked"}, data={"rev": rev})
+        assert "Finalize" in reopened.text and "finalized" not in record(server, "locked")
+
+
+def test_an_incomplete_run_cannot_be_finalized(server):
+    """Only what is complete can be locked."""
+    with server.client() as client:
+        rev = begin(client, "bridge", "early")
+        assert client.post("/bridge/finalize", params={"id": "early"}, data={"rev": rev}).status_code == 409
+
+
+def test_delete_and_undelete(server):
+    """A deleted run comes back with all its answers."""
+    with server.client() as client:
+        finished(client, "gone")
+        before = record(server, "gone")
+        assert "Undo" in client.post("/bridge/delete", params={"id": "gone"}).text
+        assert record(server, "gone") == {}
+        client.post("/bridge/undelete", params={"id": "gone"})
+    assert record(server, "gone") == before
+
+
+def test_a_saved_file_judges_the_very_next_answer(server):
+    """With --dev a check that was saved after its card was opened is asked already."""
+    file = server.folder / "workflows" / "late.py"
+    file.parent.mkdir(exist_ok=True)
+    code = Path("pipulate/workflows/bridge.py").read_text().replace('Workflow("bridge"', 'Workflow("late"')
+    file.write_text(code)
+    with server.client() as client:
+        rev = begin(client, "late", "x")
+        file.write_text(code + '\n\n@name.accept\ndef check(run, form):\n    raise ValueError("Nobody passes.")\n')
+        assert answer(client, "late", "x", 1, rev, name="Arthur").status_code != 200
+        file.write_text(code)
+        assert answer(client, "late", "x", 1, rev, name="Arthur").status_code == 200
+    file.unlink()
+
+
+def test_the_list_of_all_runs_says_whose_they_are(server):
+    """Once there are two profiles each run tells its own; a deleted one leaves a way back; an import says how many."""
+    with server.client() as client:
+        finished(client, "whose")
+        assert " · Default" not in client.get("/runs").text
+        client.post("/profiles", data={"name": "Camelot"})
+        assert " · Default" in client.get("/runs").text and "Camelot" not in client.get("/runs").text
+        whole = client.get("/runs/export", params={"workflow": "bridge", "id": "whose"}).content
+        gone = client.post("/bridge/delete", params={"id": "whose"}).text
+        assert 'hx-post="/bridge/undelete?id=whose"' in gone and "hx-include" not in gone  # that page has no revision
+        reply = client.post("/runs/import/upload", files={"file": ("runs.jsonl", whole)}, follow_redirects=True)
+        assert "Imported: 1 run." in reply.text
+
+
+def test_answers_are_escaped_wherever_they_are_shown(server):
+    """An answer, an ID and a search are text, never markup."""
+    evil = '"><script>alert(1)</script>'
+    with server.client() as client:
+        rev = begin(client, "bridge", evil)
+        reply = answer(client, "bridge", evil, 1, rev, name=evil)
+        pages = [reply.text, *(client.get(path, params={"id": evil, "q": evil}).text for path in ("/bridge", "/runs", "/find", "/bridge/runs"))]
+    assert not any("<script>alert" in page for page in pages)
+
+
+def test_a_damaged_record_is_set_aside_and_mended(server):
+    """Broken JSON neither blocks the page nor the list, and the last good state can be restored."""
+    with server.client() as client:
+        finished(client, "damaged")
+        engine = Pipulate.open(server.folder / "data", "bridge")
+        engine.store.write("UPDATE pipeline SET data = '{oops' WHERE id = 'damaged'")
+        page = client.get("/bridge", params={"id": "damaged"})
+        assert page.status_code == 200 and "damaged" in page.text and "Restore the last good state" in page.text
+        assert "damaged" in client.get("/bridge").text
+        assert 'id="result"' in client.post("/bridge/repair", params={"id": "damaged"}).text
+        assert engine.store.one("SELECT data FROM quarantine")["data"] == "{oops"
+        engine.store.close()
+
+
+def test_workflow_files_come_and_go_without_a_restart(server):
+    """In dev mode a new file appears, a broken one shows its traceback, a mended one works; others are untouched."""
+    folder: Path = server.folder / "workflows"
+    folder.mkdir(exist_ok=True)
+    file = folder / "mine.py"
+    good = (Path("pipulate") / "workflows" / "bridge.py").read_text().replace('"bridge"', '"mine"')
+    with server.client() as client:
+        assert client.get("/mine").status_code == 404
+        file.write_text(good)
+        assert client.get("/mine").status_code == 200
+        file.write_text(good + "\nthis is no Python\n")
+        broken = client.get("/mine")
+        assert broken.status_code == 200 and "SyntaxError" in broken.text and "mine.py" in broken.text
+        assert client.get("/bridge").status_code == 200
+        file.write_text(good)
+        assert "Run ID" in client.get("/mine").text
+        file.unlink()
+        assert client.get("/mine").status_code == 404
+
+
+HAND = '''
+"""A class by hand."""
+from fasthtml.common import P
+
+class Knock:
+    """Knock, knock."""
+    STEPS = [("who", "step_01", "Who is there?"), ("finalize", "step_02", "Finalize")]
+
+    def __init__(self, app, pipulate, pipeline, db):
+        self.pipulate, self.db = pipulate, db
+        app.route("/knock", methods=["GET"])(self.landing)
+        app.route("/knock/step_01", methods=["GET", "POST"])(self.step_01)
+
+    def landing(self):
+        return P("Knock")
+
+    async def step_01(self, who: str = ""):
+        self.pipulate.initialize_if_missing("door")
+        self.db["pipeline_id"] = "door"
+        if who:
+            self.pipulate.set_step_data(self.db["pipeline_id"], "step_01", {"who": who})
+        return P(str(self.pipulate.get_step_summary("door", "step_01", self.STEPS)))
+'''
+
+
+def test_a_hand_written_class_runs_unchanged(server):
+    """A plain class dropped into the folder registers its own routes and uses the engine."""
+    folder: Path = server.folder / "workflows"
+    folder.mkdir(exist_ok=True)
+    (folder / "knock.py").write_text(HAND)
+    with server.client() as client:
+        assert "Knock" in client.get("/knock").text
+        assert "Boo" in client.post("/knock/step_01", data={"who": "Boo"}).text
+        del client.headers["HX-Request"]
+        page = client.get("/knock").text
+        assert "Knock" in page and 'href="/knock"' in page and 'href="/bridge"' in page
+    assert record(server, "door", "knock")["step_01"] == {"who": "Boo"}
+    (folder / "knock.py").unlink()
+
+
+def test_every_page_of_the_menu_answers(server):
+    """No menu entry leads nowhere."""
+    import re
+
+    with server.client() as client:
+        del client.headers["HX-Request"]
+        menu = set(re.findall(r'href="(/[a-z_]*)"', client.get("/introduction").text))
+        assert len(menu) > 6
+        assert {path: client.get(path, follow_redirects=True).status_code for path in menu} == dict.fromkeys(menu, 200)
+
+
+@pytest.mark.parametrize(("error", "status", "says"), [(apsw.BusyError, 424, "locked"), (apsw.CorruptError, 409, "damaged")])
+async def test_what_sqlite_reports_anywhere_is_told(tmp_path, error, status, says):
+    """A locked, full or damaged database is no failure of ours, wherever in a request it shows."""
+
+    def part(app):
+        @app.route("/broken", methods=["GET"])
+        def broken():
+            raise error("sqlite says")
+
+    app = create_app(Settings(data=tmp_path, workflows=()), (part,))
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        reply = await client.get("/broken")
+    assert reply.status_code == status and says in reply.text
+    await app.state.jobs.close()
+    app.state.store.close()
