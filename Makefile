@@ -34,7 +34,8 @@ test-model: .venv/dev.stamp ## run the tests that need the real model's weights
 trust: .venv/dev.stamp ## prove the promises at full length: kills, faults, attacks (long)
 	@$(PY) -m pytest -m trust $(ARGS)
 
-lint: .venv/dev.stamp ## check style (ruff) and types (mypy)
+lint: .venv/dev.stamp ## check format and style (ruff) and types (mypy)
+	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 

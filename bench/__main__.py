@@ -11,7 +11,9 @@ from pathlib import Path
 def main() -> int:
     """Run the benchmarks whose names were given, or all."""
     folder = Path(__file__).parent
-    names = sys.argv[1:] or [path.stem.removeprefix("bench_") for path in sorted(folder.glob("bench_*.py"))]
+    names = sys.argv[1:] or [
+        path.stem.removeprefix("bench_") for path in sorted(folder.glob("bench_*.py"))
+    ]
     failed = []
     for name in names:
         print(f"\n== {name}", flush=True)

@@ -54,10 +54,14 @@ def commits(folder: Path) -> None:
     def one_of_raw(id: str, texts: list[str]) -> None:
         for number, text in enumerate(texts, 1):
             raw.execute("BEGIN IMMEDIATE")
-            raw.execute("UPDATE pipeline SET data = ?, rev = ?, updated = ? WHERE workflow = 'bench' AND id = ?",
-                        (text, number, "2026-11-23T19:10:00+00:00", id))  # fmt: skip
-            raw.execute("INSERT INTO history (workflow, id, rev, at, act, data) VALUES ('bench', ?, ?, ?, ?, ?)",
-                        (id, number, "2026-11-23T19:10:00+00:00", "set step_01", text))  # fmt: skip
+            raw.execute(
+                "UPDATE pipeline SET data = ?, rev = ?, updated = ? WHERE workflow = 'bench' AND id = ?",
+                (text, number, "2026-11-23T19:10:00+00:00", id),
+            )
+            raw.execute(
+                "INSERT INTO history (workflow, id, rev, at, act, data) VALUES ('bench', ?, ?, ?, ?, ?)",
+                (id, number, "2026-11-23T19:10:00+00:00", "set step_01", text),
+            )
             raw.execute("COMMIT")
 
     ours, limit = [], []
@@ -70,7 +74,13 @@ def commits(folder: Path) -> None:
         limit.append(timed(lambda id=id, texts=texts: one_of_raw(id, texts)))
     mine, best = sum(ours[5:]), sum(limit[5:])
     steps = RUNS * STEPS
-    row("durable step commits a second", f"{steps / mine:,.0f}", f"{steps / best:,.0f}", best / mine, 0.8)
+    row(
+        "durable step commits a second",
+        f"{steps / mine:,.0f}",
+        f"{steps / best:,.0f}",
+        best / mine,
+        0.8,
+    )
     extra = (statistics.median(ours[5:]) - statistics.median(limit[5:])) / STEPS * 1e6
     print(f"  {'  what the engine adds to a step (median)':<46} {f'{extra:,.0f} µs':>16}")
     engine.store.close()
@@ -93,15 +103,28 @@ def resume(folder: Path) -> None:
         return run.open_index, run.answers()
 
     def limit() -> object:
-        return json.loads(raw.execute("SELECT data FROM pipeline WHERE workflow = 'hundred' AND id = 'arthur'").get)
+        return json.loads(
+            raw.execute(
+                "SELECT data FROM pipeline WHERE workflow = 'hundred' AND id = 'arthur'"
+            ).get
+        )
 
-    mine, best = (statistics.median(timed(function) for _ in range(400)) * 1e6 for function in (ours, limit))
+    mine, best = (
+        statistics.median(timed(function) for _ in range(400)) * 1e6 for function in (ours, limit)
+    )
     row("a run of 100 steps taken up, µs", f"{mine:,.0f}", f"{best:,.0f}", best / mine)
     size = len(engine.history("arthur")[-1]["data"])
     whole = sum(len(act["data"]) for act in engine.history("arthur"))
-    print(f"  {'  its record, its history':<46} {f'{size / 1024:.0f} KB':>16} {f'{whole / 1024:,.0f} KB':>16}")
-    last = [timed(lambda: engine.set_step_data("arthur", "step_100", {"key99": TEXT})) for _ in range(40)]
-    print(f"  {'  a step of it committed (median)':<46} {f'{statistics.median(last) * 1e6:,.0f} µs':>16}")
+    print(
+        f"  {'  its record, its history':<46} {f'{size / 1024:.0f} KB':>16} {f'{whole / 1024:,.0f} KB':>16}"
+    )
+    last = [
+        timed(lambda: engine.set_step_data("arthur", "step_100", {"key99": TEXT}))
+        for _ in range(40)
+    ]
+    print(
+        f"  {'  a step of it committed (median)':<46} {f'{statistics.median(last) * 1e6:,.0f} µs':>16}"
+    )
     raw.close()
     engine.store.close()
 

@@ -59,13 +59,18 @@ def main() -> None:
             print(f"{'ingest + report, CPU s':30}{'':8}{(ingest or 0) + (report or 0):8.2f}")
 
 
-def show(name: str, result: dict[str, Any], limit: float | None = None, against: str = "") -> float | None:
+def show(
+    name: str, result: dict[str, Any], limit: float | None = None, against: str = ""
+) -> float | None:
     """Print a row; return its CPU seconds."""
     if "missing" in result:
         print(f"{name:30}  not installed")
         return None
     ratio = f"{result['cpu'] / limit:5.1f} x {against}" if limit else ""
-    print(f"{name:30}{result['wall']:8.2f}{result['cpu']:8.2f}{result['mb']:7.0f}  {ratio} {result.get('note', '')}", flush=True)
+    print(
+        f"{name:30}{result['wall']:8.2f}{result['cpu']:8.2f}{result['mb']:7.0f}  {ratio} {result.get('note', '')}",
+        flush=True,
+    )
     return float(result["cpu"])
 
 
@@ -80,7 +85,9 @@ def child(step: str, size: str, place: Path) -> dict[str, Any]:
 
 def step(name: str, size: str, place: Path) -> None:
     """Run a step here and print what it cost."""
-    work = STEPS[name](SIZES[size], place)  # imports and loading are not counted, but for "ingest" and "load"
+    work = STEPS[name](
+        SIZES[size], place
+    )  # imports and loading are not counted, but for "ingest" and "load"
     wall, cpu = time.perf_counter(), time.process_time()
     note = work()
     row = {
@@ -103,7 +110,10 @@ def make(links: int, place: Path) -> Work:
     def work() -> None:
         place.mkdir()
         synthetic.write(synthetic.generate(links), place / "links.csv", place / "pages.csv")
-        with (place / "links.csv").open("rb") as plain, igzip.open(place / "links.csv.gz", "wb") as packed:
+        with (
+            (place / "links.csv").open("rb") as plain,
+            igzip.open(place / "links.csv.gz", "wb") as packed,
+        ):
             while block := plain.read(1 << 20):
                 packed.write(block)
 
@@ -152,14 +162,22 @@ def measure(name: str) -> Callable[[int, Path], Work]:
         graph = edges.load(place / "graph")
         match name:
             case "pagerank":
-                return lambda: np.save(place / "rank.npy", measures.pagerank(graph, tolerance=TOLERANCE))
+                return lambda: np.save(
+                    place / "rank.npy", measures.pagerank(graph, tolerance=TOLERANCE)
+                )
             case "depths":
-                return lambda: np.save(place / "depth.npy", measures.depths(graph, measures.home(graph)))
+                return lambda: np.save(
+                    place / "depth.npy", measures.depths(graph, measures.home(graph))
+                )
             case "flow":
                 group = np.arange(graph.n, dtype=np.uint32) % 25
-                return lambda: measures.flow(graph, group, 25, np.full(graph.n, 1 / graph.n)) and None
+                return lambda: (
+                    measures.flow(graph, group, 25, np.full(graph.n, 1 / graph.n)) and None
+                )
             case "communities":
-                return lambda: f"modularity {measures.modularity(graph, measures.communities(graph)):.3f}"
+                return lambda: (
+                    f"modularity {measures.modularity(graph, measures.communities(graph)):.3f}"
+                )
             case "roles":
                 return lambda: roles.facts(graph) and None
         return lambda: getattr(measures, name)(graph) is None
@@ -203,7 +221,9 @@ def igraph(links: int, place: Path) -> Work:
     graph = edges.load(place / "graph")
 
     def work() -> str:
-        other = peer.Graph(n=graph.n, edges=np.column_stack([graph.source, graph.target]), directed=True)
+        other = peer.Graph(
+            n=graph.n, edges=np.column_stack([graph.source, graph.target]), directed=True
+        )
         rank = np.array(other.pagerank(damping=0.85))
         far = np.array(other.distances(source=measures.home(graph), mode="out")[0])
         same = (np.where(np.isinf(far), -1, far) == np.load(place / "depth.npy")).all()
@@ -278,12 +298,16 @@ def disk(what: str) -> Callable[[int, Path], Work]:
                     outofcore.flow(graph, group, 25, np.full(graph.n, 1 / graph.n))
                 case "rounds":
                     told: list[float] = []
-                    outofcore.pagerank(graph, progress=lambda share, text: told.append(time.perf_counter()))
+                    outofcore.pagerank(
+                        graph, progress=lambda share, text: told.append(time.perf_counter())
+                    )
                     each = (told[-1] - told[0]) / (len(told) - 1)
                     return f"{len(told)} rounds, {each:.2f} s a round"
                 case "pagerank":
                     rank = outofcore.pagerank(graph, tolerance=TOLERANCE)
-                    return f"largest difference {np.abs(rank - np.load(place / 'rank.npy')).max():.1e}"
+                    return (
+                        f"largest difference {np.abs(rank - np.load(place / 'rank.npy')).max():.1e}"
+                    )
             return None
 
         return work
@@ -292,12 +316,23 @@ def disk(what: str) -> Callable[[int, Path], Work]:
 
 
 STEPS: dict[str, Callable[[int, Path], Work]] = {
-    "make": make, "gunzip": gunzip, "ingest": ingest, "ingest_gz": ingest_gz, "load": load, "scipy_rank": scipy_rank,
-    "igraph": igraph, "networkit": networkit, "report": report, "report_from_csv": report_from_csv,
+    "make": make,
+    "gunzip": gunzip,
+    "ingest": ingest,
+    "ingest_gz": ingest_gz,
+    "load": load,
+    "scipy_rank": scipy_rank,
+    "igraph": igraph,
+    "networkit": networkit,
+    "report": report,
+    "report_from_csv": report_from_csv,
     "make_columnar": make_columnar,
-    **{name: measure(name) for name in ("pagerank", "depths", "hits", "strong_parts", "flow", "communities", "roles")},
+    **{
+        name: measure(name)
+        for name in ("pagerank", "depths", "hits", "strong_parts", "flow", "communities", "roles")
+    },
     **{f"disk_{name}": disk(name) for name in ("degrees", "matrix", "rounds", "pagerank")},
-}  # fmt: skip
+}
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--step"]:

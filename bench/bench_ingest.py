@@ -67,7 +67,8 @@ def export(folder: Path, links: int, commas: bool) -> tuple[Path, Path]:
         for n in range(0, links, LINKS_PER_PAGE):
             source = quoted[n // LINKS_PER_PAGE % pages]
             file.writelines(
-                f"{source},{quoted[int(pages * rng.random() ** 3)]}\n" for _ in range(min(LINKS_PER_PAGE, links - n))
+                f"{source},{quoted[int(pages * rng.random() ** 3)]}\n"
+                for _ in range(min(LINKS_PER_PAGE, links - n))
             )
     with gzip.open(page_file, "wt", 6, encoding="utf-8") as file:
         file.writelines(
@@ -116,7 +117,16 @@ def memory_of_children() -> float:
         for pid in children.read_text().split():
             with contextlib.suppress(OSError):
                 lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-                peak = max([peak, *(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))])
+                peak = max(
+                    [
+                        peak,
+                        *(
+                            int(line.split()[1]) / 1024
+                            for line in lines
+                            if line.startswith("VmHWM")
+                        ),
+                    ]
+                )
     return peak
 
 
@@ -158,7 +168,10 @@ async def visited(figure: Figure, work: Awaitable[object]) -> None:
 def compare(title: str, link_file: Path, page_file: Path, folder: Path) -> None:
     """Print one table."""
     columns = page_columns(c.name for c in COLUMNS)
-    links, pages = Raw(link_file, folder / "links.csv"), Raw.pages(page_file, folder / "meta.csv", columns)
+    links, pages = (
+        Raw(link_file, folder / "links.csv"),
+        Raw.pages(page_file, folder / "meta.csv", columns),
+    )
     graph = folder / "graph"
 
     def clean() -> None:  # removing 200 MB takes time, too
@@ -166,7 +179,11 @@ def compare(title: str, link_file: Path, page_file: Path, folder: Path) -> None:
         pages.target.unlink(missing_ok=True)
         shutil.rmtree(graph, ignore_errors=True)
 
-    nothing, yardstick, quick = Figure("nothing, for a second"), Figure("gzip -dc"), Figure("isal to nowhere")
+    nothing, yardstick, quick = (
+        Figure("nothing, for a second"),
+        Figure("gzip -dc"),
+        Figure("isal to nowhere"),
+    )
     here, alone = Figure("links to CSV and columnar, here"), Figure("... with its process")
     both = Figure("links and pages, with the process")
     for _ in range(ROUNDS):
@@ -175,13 +192,18 @@ def compare(title: str, link_file: Path, page_file: Path, folder: Path) -> None:
         inside(quick, lambda: unpack(link_file))
         inside(here, lambda: run(Order(links, None, graph), lambda *step: None))
         clean()
-        for figure, order in ((alone, Order(links, None, graph)), (both, Order(links, pages, graph))):
+        for figure, order in (
+            (alone, Order(links, None, graph)),
+            (both, Order(links, pages, graph)),
+        ):
             asyncio.run(visited(figure, ingest(order)))
             clean()
     print(f"\n{title}: {link_file.stat().st_size / 1e6:.1f} MB packed")
     print(f"  {'':36}{'s':>7}{'ratio':>7}{'CPU s':>7}{'ratio':>7}{'MB':>6}{'page ms':>9}")
     for f in (nothing, yardstick, quick, here, alone, both):
-        times = f"{f.wall:7.2f}{f.wall / yardstick.wall:7.2f}{f.cpu:7.2f}{f.cpu / yardstick.cpu:7.2f}"
+        times = (
+            f"{f.wall:7.2f}{f.wall / yardstick.wall:7.2f}{f.cpu:7.2f}{f.cpu / yardstick.cpu:7.2f}"
+        )
         print(f"  {f.name:36}{times if f is not nothing else ' ' * 28}", end="")
         print(f"{f.memory:6.0f}{f.held:9.1f}" if f.held else "")
 

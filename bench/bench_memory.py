@@ -23,7 +23,13 @@ from pipulate.engine.store import Store
 
 FACTS = Path(__file__).parent.parent / "tests" / "chat" / "facts.json"
 LANGUAGES = ("en", "de", "fr")
-IDLE = ("hello, how are you?", "add a task to call the client", "what's on my list?", "thanks a lot", "what is PageRank?")
+IDLE = (
+    "hello, how are you?",
+    "add a task to call the client",
+    "what's on my list?",
+    "thanks a lot",
+    "what is PageRank?",
+)
 
 
 class Quick:
@@ -45,12 +51,16 @@ def filled(folder: Path, facts: list[str], embedder: Any) -> Memory:
     return memory
 
 
-def recall(memory: Memory, questions: list[tuple[str, int]], facts: list[str]) -> tuple[float, float]:
+def recall(
+    memory: Memory, questions: list[tuple[str, int]], facts: list[str]
+) -> tuple[float, float]:
     """Return recall@1 and recall@3."""
     found = [[row["content"] for row in memory.recall(question)][:3] for question, _ in questions]
     wanted = [facts[index] for _, index in questions]
     first = np.mean([rows[:1] == [fact] for rows, fact in zip(found, wanted, strict=True)])
-    return float(first), float(np.mean([fact in rows for rows, fact in zip(found, wanted, strict=True)]))
+    return float(first), float(
+        np.mean([fact in rows for rows, fact in zip(found, wanted, strict=True)])
+    )
 
 
 def measure(weights: Path) -> list[str]:
@@ -69,17 +79,25 @@ def measure(weights: Path) -> list[str]:
         vectors = embedder.embed(facts)
         right = [float(embedder.embed([q])[0] @ vectors[index]) for q, index in questions]
         idle = [float((embedder.embed([text]) @ vectors.T).max()) for text in IDLE]
-        lines.append(f"floor: right facts {np.percentile(right, [2, 5]).round(2)}, idle requests {np.sort(idle).round(2)}")
+        lines.append(
+            f"floor: right facts {np.percentile(right, [2, 5]).round(2)}, idle requests {np.sort(idle).round(2)}"
+        )
         for count in (1000, 10_000):
-            memory = filled(Path(scratch), [f"{facts[i % len(facts)]} ({i})" for i in range(count)], Quick())
+            memory = filled(
+                Path(scratch), [f"{facts[i % len(facts)]} ({i})" for i in range(count)], Quick()
+            )
             memory.recall("fill the cache")
             memory.embedder = embedder
             begin = time.perf_counter()
             for question, _ in questions:
                 memory.recall(question)
-            lines.append(f"{count:,} memories: {(time.perf_counter() - begin) / len(questions) * 1000:.1f} ms a recall")
+            lines.append(
+                f"{count:,} memories: {(time.perf_counter() - begin) / len(questions) * 1000:.1f} ms a recall"
+            )
     return lines
 
 
 if __name__ == "__main__":
-    print("\n".join(measure(Path(sys.argv[1]) if len(sys.argv) > 1 else Settings().data / "models")))
+    print(
+        "\n".join(measure(Path(sys.argv[1]) if len(sys.argv) > 1 else Settings().data / "models"))
+    )

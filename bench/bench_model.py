@@ -23,7 +23,9 @@ WINDOW, ROUNDS = 2048, 5
 
 def bare_server(weights: Path) -> Any:
     """Return llama.cpp in this process, set as in llama_child.py."""
-    os.environ["OMP_WAIT_POLICY"] = "passive"  # read when the library is loaded: the import must come after it
+    os.environ["OMP_WAIT_POLICY"] = (
+        "passive"  # read when the library is loaded: the import must come after it
+    )
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -57,7 +59,9 @@ async def ask_embedded(model: Embedded, prompt: str, count: int) -> tuple[float,
     return times[0] - start, (len(times) - 1) / (times[-1] - times[0])
 
 
-async def compare(name: str, weights: Path, prompt: Callable[[int], str], count: int, real: bool) -> None:
+async def compare(
+    name: str, weights: Path, prompt: Callable[[int], str], count: int, real: bool
+) -> None:
     """Ask both in turns and print the medians."""
     model = Embedded(weights, WINDOW)
     await model.start()
@@ -69,12 +73,21 @@ async def compare(name: str, weights: Path, prompt: Callable[[int], str], count:
         found["bare"].append(await asyncio.to_thread(ask_bare, server, prompt(number), count))
         found["embedded"].append(await ask_embedded(model, prompt(number), count))
     await model.stop()
-    medians = {way: [statistics.median(column) for column in zip(*rows, strict=True)] for way, rows in found.items()}
+    medians = {
+        way: [statistics.median(column) for column in zip(*rows, strict=True)]
+        for way, rows in found.items()
+    }
     (bare_first, bare_rate), (first, rate) = medians["bare"], medians["embedded"]
-    print(f"  {name}, {count} tokens, median of {ROUNDS}: bare {bare_rate:.1f} tokens/s, embedded {rate:.1f}")
+    print(
+        f"  {name}, {count} tokens, median of {ROUNDS}: bare {bare_rate:.1f} tokens/s, embedded {rate:.1f}"
+    )
     added, ratio = (first - bare_first) * 1000, rate / bare_rate
-    print(f"    first token {bare_first * 1000:.0f} ms bare, added {added:+.0f} ms   <= 50  {'ok' if added <= 50 else 'MISSED'}")
-    print(f"    throughput ratio {ratio:.3f} ({1e6 / rate - 1e6 / bare_rate:+.0f} µs a token)", end="")
+    print(
+        f"    first token {bare_first * 1000:.0f} ms bare, added {added:+.0f} ms   <= 50  {'ok' if added <= 50 else 'MISSED'}"
+    )
+    print(
+        f"    throughput ratio {ratio:.3f} ({1e6 / rate - 1e6 / bare_rate:+.0f} µs a token)", end=""
+    )
     print(f"   >= 0.95  {'ok' if ratio >= 0.95 else 'MISSED'}" if real else "")
 
 
@@ -84,7 +97,13 @@ async def main() -> None:
         tiny = tiny_gguf.write(Path(folder) / "tiny.gguf")
         await compare("tiny model", tiny, lambda number: f"{number} sing!", 1000, real=False)
     if given := os.environ.get("PIPULATE_MODEL"):
-        await compare(Path(given).stem, Path(given), lambda number: f"{number} is my number. Tell a long tale.", 30, real=True)
+        await compare(
+            Path(given).stem,
+            Path(given),
+            lambda number: f"{number} is my number. Tell a long tale.",
+            30,
+            real=True,
+        )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,11 @@ REQUESTS = Path(__file__).parent.parent / "tests" / "chat" / "requests.json"
 def lists() -> dict[str, list[Any]]:
     """Return the lists of requests by their part."""
     data = json.loads(REQUESTS.read_text("utf-8"))
-    return {"tuned": data["requests"][::2], "tested": data["requests"][1::2], "held_out": data["held_out"]}
+    return {
+        "tuned": data["requests"][::2],
+        "tested": data["requests"][1::2],
+        "held_out": data["held_out"],
+    }
 
 
 async def measure(model: Model, requests: list[Any], show: bool = True) -> dict[str, float]:
@@ -38,17 +42,36 @@ async def measure(model: Model, requests: list[Any], show: bool = True) -> dict[
         took = time.perf_counter() - begin
         spent, asked = spent + took, asked + (took > 0.1)
         name, arguments = (call.name, call.arguments) if call else ("", {})
-        fits = name == tool and all(word in str(arguments.get(key, "")).lower() for key, word in words.items())
-        right, full, guessed = right + (name == tool), full + fits, guessed + (rank(text)[0][0] == (tool or TALK))
+        fits = name == tool and all(
+            word in str(arguments.get(key, "")).lower() for key, word in words.items()
+        )
+        right, full, guessed = (
+            right + (name == tool),
+            full + fits,
+            guessed + (rank(text)[0][0] == (tool or TALK)),
+        )
         if show and not fits:
-            print(f"  {text!r}: expected {tool or TALK} {words or ''}, got {name or TALK} {arguments or ''}", flush=True)
-    return {"requests": len(requests), "choice": right, "with arguments": full, "by examples": guessed, "asked": asked,
-            "seconds each": round(spent / max(asked, 1), 2)}  # fmt: skip
+            print(
+                f"  {text!r}: expected {tool or TALK} {words or ''}, got {name or TALK} {arguments or ''}",
+                flush=True,
+            )
+    return {
+        "requests": len(requests),
+        "choice": right,
+        "with arguments": full,
+        "by examples": guessed,
+        "asked": asked,
+        "seconds each": round(spent / max(asked, 1), 2),
+    }
 
 
 async def main() -> None:
     """Print a line for each list."""
-    file = Path(sys.argv[1]) if len(sys.argv) > 1 else Settings().data / "models" / RECIPES["qwen-0.5b"].file
+    file = (
+        Path(sys.argv[1])
+        if len(sys.argv) > 1
+        else Settings().data / "models" / RECIPES["qwen-0.5b"].file
+    )
     model = Embedded(file)
     try:
         for name, requests in lists().items():

@@ -68,7 +68,9 @@ def renderer_memory() -> float:
     parent = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            parent[int(folder.name)] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            parent[int(folder.name)] = int(
+                (folder / "stat").read_text().rsplit(")", 1)[1].split()[1]
+            )
         except (OSError, IndexError):
             continue
 
@@ -84,7 +86,9 @@ def renderer_memory() -> float:
         try:
             if ours(pid) and b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-                sizes.append(next(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")))
+                sizes.append(
+                    next(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
+                )
         except (OSError, StopIteration):
             continue
     return max(sizes)
@@ -101,7 +105,11 @@ def look(page: Page, address: str) -> dict[str, float]:
     gaps = page.evaluate(FRAMES)
     found |= {"frame": statistics.median(gaps), "frame95": statistics.quantiles(gaps, n=20)[-1]}
     picks = page.evaluate(HOVER)
-    found |= {"hover": statistics.median(picks), "hoverworst": max(picks), "path": page.evaluate(PATH)}
+    found |= {
+        "hover": statistics.median(picks),
+        "hoverworst": max(picks),
+        "path": page.evaluate(PATH),
+    }
     field = page.get_by_role("combobox", name="Find a page")
     field.fill("warm up")
     times = []

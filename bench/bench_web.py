@@ -22,7 +22,7 @@ from tests.server import Server, answer, begin, revision
 
 ROUNDS = 60
 
-PEER = '''
+PEER = """
 import json, sys
 import apsw, uvicorn
 from fasthtml.common import FastHTML, Article, Button, Div, Form, H2, Header, Hidden, Input, P, Small, Span, Footer
@@ -50,7 +50,7 @@ async def card(request: Request, n: int, id: str):
         db.execute("INSERT OR REPLACE INTO run VALUES (?, ?)", (id, json.dumps(data)))
     return done_card(n, form[QUESTIONS[n - 1]]), open_card(n + 1, id), Hidden("1", id="rev", hx_swap_oob="true"), Div(id="undo", hx_swap_oob="true")
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", http="h11", access_log=False)
-'''
+"""
 
 
 def free_port() -> int:
@@ -73,7 +73,12 @@ def step_time(folder: Path, server: Server) -> None:
     peer = subprocess.Popen([sys.executable, str(script), str(port), str(folder / "peer.db")])
     ours, plain = [], []
     try:
-        with server.client() as client, httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers={"HX-Request": "true"}) as other:
+        with (
+            server.client() as client,
+            httpx2.Client(
+                base_url=f"http://127.0.0.1:{port}", headers={"HX-Request": "true"}
+            ) as other,
+        ):
             for _ in range(200):
                 try:
                     other.get("/")
@@ -83,18 +88,27 @@ def step_time(folder: Path, server: Server) -> None:
             for number in range(ROUNDS):
                 id = f"bench {number}"
                 rev = begin(client, "bridge", id)
-                for step, (key, value) in enumerate((("name", "Arthur"), ("quest", "Grail"), ("color", "blue")), 1):
+                for step, (key, value) in enumerate(
+                    (("name", "Arthur"), ("quest", "Grail"), ("color", "blue")), 1
+                ):
                     began = time.perf_counter()
                     reply = answer(client, "bridge", id, step, rev, **{key: value})
                     ours.append(time.perf_counter() - began)
                     rev = revision(reply.text)
                     began = time.perf_counter()
-                    other.post(f"/card{step}", params={"id": id}, data={key: value}).raise_for_status()
+                    other.post(
+                        f"/card{step}", params={"id": id}, data={key: value}
+                    ).raise_for_status()
                     plain.append(time.perf_counter() - began)
     finally:
         peer.kill()
     mine, theirs = statistics.median(ours[9:]) * 1000, statistics.median(plain[9:]) * 1000
-    row("a step's server time / plain FastHTML", f"{mine:.1f} / {theirs:.1f} ms = {mine / theirs:.2f}", "<= 1.3", mine / theirs <= 1.3)
+    row(
+        "a step's server time / plain FastHTML",
+        f"{mine:.1f} / {theirs:.1f} ms = {mine / theirs:.2f}",
+        "<= 1.3",
+        mine / theirs <= 1.3,
+    )
 
 
 def browser_time(server: Server) -> None:
@@ -112,8 +126,16 @@ def browser_time(server: Server) -> None:
         page.wait_for_load_state("networkidle")
         page.remove_listener("requestfinished", note)
         sizes = {request.url: request.sizes()["responseBodySize"] for request in finished}
-        total, script = sum(sizes.values()) / 1024, sum(v for k, v in sizes.items() if k.endswith(".js")) / 1024
-        row("first page as sent, KB", f"{total:.0f} in {len(sizes)} requests", "<= 150", total <= 150)
+        total, script = (
+            sum(sizes.values()) / 1024,
+            sum(v for k, v in sizes.items() if k.endswith(".js")) / 1024,
+        )
+        row(
+            "first page as sent, KB",
+            f"{total:.0f} in {len(sizes)} requests",
+            "<= 150",
+            total <= 150,
+        )
         row("  of it script, KB", f"{script:.0f}", "<= 80", script <= 80)
         times = []
         script_text = """number => new Promise(resolve => {
@@ -137,7 +159,12 @@ def browser_time(server: Server) -> None:
                     page.fill(f"[name={name}]", "x")
                 times.append(page.evaluate(script_text, step + 1))
         median = statistics.median(times[3:])
-        row("click on Next to next card visible and focused, ms", f"median {median:.0f}, p90 {sorted(times)[int(len(times) * 0.9)]:.0f}", "<= 60", median <= 60)
+        row(
+            "click on Next to next card visible and focused, ms",
+            f"median {median:.0f}, p90 {sorted(times)[int(len(times) * 0.9)]:.0f}",
+            "<= 60",
+            median <= 60,
+        )
         browser.close()
 
 
@@ -154,11 +181,21 @@ def main() -> None:
             starts.append(time.perf_counter() - began)
             if len(starts) < 4:
                 server.stop()
-        row("cold start to first page, s (first / warm median)", f"{starts[0]:.1f} / {statistics.median(starts[1:]):.1f}", "<= 3", statistics.median(starts[1:]) <= 3)
+        row(
+            "cold start to first page, s (first / warm median)",
+            f"{starts[0]:.1f} / {statistics.median(starts[1:]):.1f}",
+            "<= 3",
+            statistics.median(starts[1:]) <= 3,
+        )
         step_time(folder, server)
         browser_time(server)
-        status = Path(f"/proc/{server.process.pid}/smaps_rollup").read_text() if server.process else ""
-        memory = int(next(line for line in status.splitlines() if line.startswith("Pss:")).split()[1]) / 1024
+        status = (
+            Path(f"/proc/{server.process.pid}/smaps_rollup").read_text() if server.process else ""
+        )
+        memory = (
+            int(next(line for line in status.splitlines() if line.startswith("Pss:")).split()[1])
+            / 1024
+        )
         row("memory after all this, MB (PSS)", f"{memory:.0f}", "<= 120", memory <= 120)
         server.stop()
 

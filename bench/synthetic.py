@@ -19,7 +19,18 @@ import pyarrow.parquet as pq
 
 from pipulate.graph import edges
 
-TYPES = ("home", "category", "subcategory", "listing", "product", "article", "tag", "author", "static", "search")
+TYPES = (
+    "home",
+    "category",
+    "subcategory",
+    "listing",
+    "product",
+    "article",
+    "tag",
+    "author",
+    "static",
+    "search",
+)
 _SHARE = np.array([0, 0.004, 0.02, 0.12, 0.60, 0.14, 0.06, 0.01, 0.003, 0.043])
 _PULL = np.array([50, 25, 12, 3, 1, 1.2, 2, 1, 4, 0.2])
 
@@ -48,10 +59,18 @@ def generate(links: int, *, pages: int | None = None, seed: int = 1) -> Site:
     keys = np.zeros(0, np.uint64)
     while len(keys) < links:
         source, target = _draw(draw, int((links - len(keys)) * 1.3) + 100, section, parts, pull)
-        keys = np.unique(np.concatenate([keys, (source.astype(np.uint64) << np.uint64(32)) | target]))
+        keys = np.unique(
+            np.concatenate([keys, (source.astype(np.uint64) << np.uint64(32)) | target])
+        )
     draw.shuffle(keys)
     keys = keys[:links]
-    return Site((keys >> np.uint64(32)).astype(np.uint32), keys.astype(np.uint32), kind, section, _urls(kind, section))
+    return Site(
+        (keys >> np.uint64(32)).astype(np.uint32),
+        keys.astype(np.uint32),
+        kind,
+        section,
+        _urls(kind, section),
+    )
 
 
 def _draw(
@@ -71,7 +90,10 @@ def _draw(
     inside = ~everywhere
     own = section[source[inside]]
     low, high = running[start[own]], running[start[own + 1]]
-    spot = np.searchsorted(running, low + draw.random(int(inside.sum())) * (high - low), side="right") - 1
+    spot = (
+        np.searchsorted(running, low + draw.random(int(inside.sum())) * (high - low), side="right")
+        - 1
+    )
     target[inside] = by_section[np.clip(spot, 0, n - 1)]
     menu = fate < 0.1
     target[menu] = draw.integers(0, min(13, n), int(menu.sum()))
@@ -79,12 +101,18 @@ def _draw(
 
 
 def _urls(kind: np.ndarray, section: np.ndarray) -> pl.Series:
-    frame = pl.DataFrame({"id": np.arange(len(kind)), "kind": np.array(TYPES)[kind], "section": section})
+    frame = pl.DataFrame(
+        {"id": np.arange(len(kind)), "kind": np.array(TYPES)[kind], "section": section}
+    )
     text = pl.format(
         "https://www.example.com/{}/section-{}/page-{}-a-slug-with-a-few-more-words.html",
-        "kind", "section", pl.col("id").cast(pl.String).str.zfill(8),
+        "kind",
+        "section",
+        pl.col("id").cast(pl.String).str.zfill(8),
     )
-    return frame.select(pl.when(pl.col("id") == 0).then(pl.lit("https://www.example.com/")).otherwise(text))[:, 0]
+    return frame.select(
+        pl.when(pl.col("id") == 0).then(pl.lit("https://www.example.com/")).otherwise(text)
+    )[:, 0]
 
 
 def write(site: Site, links: Path, pages: Path, *, seed: int = 1, block: int = 2_000_000) -> None:
@@ -92,7 +120,10 @@ def write(site: Site, links: Path, pages: Path, *, seed: int = 1, block: int = 2
     with links.open("wb") as out:
         for at in range(0, len(site.source), block):
             part = slice(at, at + block)
-            rows = {"source": site.url.gather(site.source[part]), "target": site.url.gather(site.target[part])}
+            rows = {
+                "source": site.url.gather(site.source[part]),
+                "target": site.url.gather(site.target[part]),
+            }
             pl.DataFrame(rows).write_csv(out, include_header=at == 0)
     draw = np.random.default_rng(seed)
     n = len(site.url)
@@ -129,7 +160,9 @@ def write_columnar(links: int, folder: Path, *, seed: int = 1, block: int = 65_5
             total += len(keys)
     kind = draw.choice(len(TYPES), n, p=_SHARE / _SHARE.sum()).astype(np.uint8)
     url = _urls(kind, (np.arange(n) // 1000).astype(np.uint32))
-    pages = pl.DataFrame({"url": url, "listed": np.ones(n, bool), "pagetype": np.array(TYPES)[kind]})
+    pages = pl.DataFrame(
+        {"url": url, "listed": np.ones(n, bool), "pagetype": np.array(TYPES)[kind]}
+    )
     pages.write_parquet(folder / "pages.parquet")
     meta = {"format": edges.FORMAT, "pages": n, "links": total, "listed": n}
     (folder / "meta.json").write_text(json.dumps(meta))

@@ -37,7 +37,9 @@ def main() -> None:
         _, graph = html_folder(folder)
         print(f"{folder}: {graph.n:,} pages, {graph.m:,} links")
         pictures[name] = picture_files(graph)
-        pictures[name]["force.f32"] = layout.force(graph.n, graph.source, graph.target).positions.tobytes()
+        pictures[name]["force.f32"] = layout.force(
+            graph.n, graph.source, graph.target
+        ).positions.tobytes()
     server = uvicorn.Server(uvicorn.Config(Pages(pictures).app(), port=0, log_level="warning"))
     threading.Thread(target=server.run, daemon=True).start()
     while not server.started:

@@ -57,9 +57,15 @@ def public() -> Iterator[str]:
     for name in pipulate.__all__:
         thing = getattr(pipulate, name)
         yield f"\n### `{name}`\n\n{first(thing.__doc__)}\n"
-        for method, function in inspect.getmembers(thing, lambda m: inspect.isfunction(m) or inspect.ismethod(m)) if inspect.isclass(thing) else ():
+        for method, function in (
+            inspect.getmembers(thing, lambda m: inspect.isfunction(m) or inspect.ismethod(m))
+            if inspect.isclass(thing)
+            else ()
+        ):
             if not method.startswith("_") and function.__module__.startswith("pipulate"):
-                signature = re.sub(r"pipulate\.(?:\w+\.)+|<function .*?>", "", str(inspect.signature(function))).replace("'", "")
+                signature = re.sub(
+                    r"pipulate\.(?:\w+\.)+|<function .*?>", "", str(inspect.signature(function))
+                ).replace("'", "")
                 yield f"- `{method}{signature}`: {first(function.__doc__)}"
 
 
@@ -70,12 +76,16 @@ def scratch_app() -> tuple[Any, tempfile.TemporaryDirectory[str]]:
 
     folder = tempfile.TemporaryDirectory()
     path = Path(folder.name)
-    return create_app(Settings(data=path, downloads=path, workflows=(PACKAGE / "workflows",))), folder
+    return create_app(
+        Settings(data=path, downloads=path, workflows=(PACKAGE / "workflows",))
+    ), folder
 
 
 def tables(app: Any) -> Iterator[str]:
     """Yield the tables with their columns."""
-    rows = app.state.store.read("SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT GLOB 'sqlite_*' ORDER BY name")
+    rows = app.state.store.read(
+        "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT GLOB 'sqlite_*' ORDER BY name"
+    )
     for row in rows:
         if not re.search(r"_text_\w+$", row["name"]):
             columns = app.state.store.read(f"SELECT name FROM pragma_table_info('{row['name']}')")
@@ -86,8 +96,13 @@ def addresses(app: Any) -> Iterator[str]:
     """Yield the addresses with their methods."""
     seen: dict[str, set[str]] = {}
     for route in app.router.routes:
-        methods = set(getattr(route, "methods", None) or ["WS" if "WebSocket" in type(route).__name__ else "GET"])
-        seen.setdefault(getattr(route, "path", ""), set()).update(m for m in methods if m not in ("HEAD", "OPTIONS"))
+        methods = set(
+            getattr(route, "methods", None)
+            or ["WS" if "WebSocket" in type(route).__name__ else "GET"]
+        )
+        seen.setdefault(getattr(route, "path", ""), set()).update(
+            m for m in methods if m not in ("HEAD", "OPTIONS")
+        )
     for path, methods in sorted(seen.items()):
         yield f"- `{path}` ({', '.join(sorted(m.upper() for m in methods))})"
 

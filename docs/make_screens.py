@@ -31,7 +31,16 @@ def served(folder: Path) -> Iterator[str]:
     """Serve the app with its data in `folder`, which is also its working folder; gives the address."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "pipulate", "--data", "data", "--port", str(port), "--no-browser"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipulate",
+        "--data",
+        "data",
+        "--port",
+        str(port),
+        "--no-browser",
+    ]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     base, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
     try:
@@ -51,7 +60,9 @@ def served(folder: Path) -> Iterator[str]:
 
 def shoot(page: Page, name: str) -> None:
     """Save what the browser shows as docs/img/NAME.png, and say so."""
-    page.locator("#chat-state > *").first.wait_for(state="attached")  # the chat comes a moment after the page
+    page.locator("#chat-state > *").first.wait_for(
+        state="attached"
+    )  # the chat comes a moment after the page
     page.screenshot(path=IMAGES / f"{name}.png", animations="disabled", caret="hide")
     print(f"docs/img/{name}.png")
 
@@ -139,7 +150,9 @@ def work(page: Page, base: str) -> None:
     page.get_by_label("Folder on this machine").fill("notes")
     page.get_by_label("Pause").fill("0.6")
     page.get_by_role("button", name="Count").click()
-    expect(page.get_by_role("progressbar")).to_have_attribute("value", re.compile(r"0\.[4-9]"), timeout=20_000)
+    expect(page.get_by_role("progressbar")).to_have_attribute(
+        "value", re.compile(r"0\.[4-9]"), timeout=20_000
+    )
     page.wait_for_timeout(600)  # the bar arrives
     shoot(page, "job")
 
@@ -156,11 +169,17 @@ def finder(page: Page, base: str) -> None:
 def tasks(page: Page, base: str) -> None:
     """The tasks of a profile, and a change that the chat proposes."""
     page.goto(f"{base}/tasks")
-    for name in ("Mend the orphans below /guides", "Ask for the crawl of November", "Write to Ada about the report"):
+    for name in (
+        "Mend the orphans below /guides",
+        "Ask for the crawl of November",
+        "Write to Ada about the report",
+    ):
         page.get_by_label("Name of the new task").fill(name)
         page.get_by_role("button", name="Add").click()
         expect(page.get_by_role("checkbox", name=f"Done: {name}")).to_be_visible()
-    page.get_by_role("textbox", name="Message").fill("/add_task Link the lanterns from the home page")
+    page.get_by_role("textbox", name="Message").fill(
+        "/add_task Link the lanterns from the home page"
+    )
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Yes, do it")).to_be_visible()
     page.mouse.move(0, 0)
@@ -199,7 +218,15 @@ def drawn(page: Page) -> None:
     page.wait_for_timeout(1500)
 
 
-WALKS: tuple[Callable[[Page, str], None], ...] = (introduction, bridge, petite, work, finder, tasks, link_graph)
+WALKS: tuple[Callable[[Page, str], None], ...] = (
+    introduction,
+    bridge,
+    petite,
+    work,
+    finder,
+    tasks,
+    link_graph,
+)
 
 
 def main() -> None:
@@ -210,12 +237,18 @@ def main() -> None:
         notes = Path(scratch, "notes")
         notes.mkdir()
         for day in ("monday", "tuesday", "wednesday", "thursday", "friday"):
-            (notes / f"{day}.txt").write_text(f"On {day} the swallow carried a coconut over the field.\n" * 40)
+            (notes / f"{day}.txt").write_text(
+                f"On {day} the swallow carried a coconut over the field.\n" * 40
+            )
         with served(Path(scratch)) as base:
             browser = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH_ARGS)
             for walk in wanted:
                 context = browser.new_context(
-                    viewport=DESK, locale="en-US", timezone_id="UTC", reduced_motion="reduce", color_scheme="light"
+                    viewport=DESK,
+                    locale="en-US",
+                    timezone_id="UTC",
+                    reduced_motion="reduce",
+                    color_scheme="light",
                 )
                 walk(context.new_page(), base)
                 context.close()

@@ -16,13 +16,29 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Invalid", "Job", "Pipulate", "PipulateError", "Run", "Settings", "Workflow", "chat_with_llm", "chatq", "create_app",
+    "Invalid",
+    "Job",
+    "Pipulate",
+    "PipulateError",
+    "Run",
+    "Settings",
+    "Workflow",
+    "chat_with_llm",
+    "chatq",
+    "create_app",
 ]
 
 _HOMES = {
-    "Invalid": "engine.errors", "Job": "engine.workflow", "Pipulate": "engine.pipeline", "PipulateError": "engine.errors",
-    "Run": "engine.workflow", "Settings": "engine.settings", "Workflow": "engine.workflow",
-    "chat_with_llm": "engine.voice", "chatq": "engine.voice", "create_app": "app",
+    "Invalid": "engine.errors",
+    "Job": "engine.workflow",
+    "Pipulate": "engine.pipeline",
+    "PipulateError": "engine.errors",
+    "Run": "engine.workflow",
+    "Settings": "engine.settings",
+    "Workflow": "engine.workflow",
+    "chat_with_llm": "engine.voice",
+    "chatq": "engine.voice",
+    "create_app": "app",
 }
 
 

@@ -43,7 +43,9 @@ class Voiced:
         await self.app(scope, receive, send)
 
 
-def create_app(settings: Settings | None = None, parts: Sequence[Callable[[FastHTML], None]] | None = None) -> FastHTML:
+def create_app(
+    settings: Settings | None = None, parts: Sequence[Callable[[FastHTML], None]] | None = None
+) -> FastHTML:
     """Return the app; `parts` are functions that add routes and menu entries (all of ours by default)."""
     settings = settings or Settings()
     store = Store(settings.database)
@@ -52,7 +54,9 @@ def create_app(settings: Settings | None = None, parts: Sequence[Callable[[FastH
     async def lifespan(app: FastHTML) -> AsyncIterator[None]:
         for begin in state.begin:
             await begin()
-        await state.jobs.resume({name: flow for name, flow in state.found.items() if isinstance(flow, Workflow)})
+        await state.jobs.resume(
+            {name: flow for name, flow in state.found.items() if isinstance(flow, Workflow)}
+        )
         yield
         for end in state.end:
             await end()
@@ -60,13 +64,27 @@ def create_app(settings: Settings | None = None, parts: Sequence[Callable[[FastH
         store.close()
 
     app = FastHTML(
-        default_hdrs=False, canonical=False, surreal=False, htmx=False, sess_cls=None, secret_key=secrets.token_hex(),
-        title="Pipulate", hdrs=(NotStr(HEAD),), htmlkw=theme, body_wrap=shell, lifespan=lifespan,
+        default_hdrs=False,
+        canonical=False,
+        surreal=False,
+        htmx=False,
+        sess_cls=None,
+        secret_key=secrets.token_hex(),
+        title="Pipulate",
+        hdrs=(NotStr(HEAD),),
+        htmlkw=theme,
+        body_wrap=shell,
+        lifespan=lifespan,
         exception_handlers=failures.HANDLERS,
     )
     state = app.state
     state.settings, state.store, state.theme = settings, store, theme
-    state.voice, state.explain, state.chat_panel, state.profile_switcher = Silent(), None, None, None
+    state.voice, state.explain, state.chat_panel, state.profile_switcher = (
+        Silent(),
+        None,
+        None,
+        None,
+    )
     state.menu, state.about, state.found, state.begin, state.end = {}, {}, {}, [], []
     state.jobs = Jobs(store, settings)
     app.add_middleware(Voiced, state=state)
@@ -89,13 +107,18 @@ class Workflows:
         self.app, self.settled = app, False
         self._stamps: dict[str, tuple[Path, int, int]] = {}
         self._names: dict[str, list[str]] = {}  #: what each file defines
-        self._routes: dict[str, list[Any]] = {}  #: what hand-written classes of each file registered
+        self._routes: dict[
+            str, list[Any]
+        ] = {}  #: what hand-written classes of each file registered
 
     def reload(self) -> None:
         """Read the files that are new or changed, and forget those that are gone."""
         state = self.app.state
         files = discovery.files(state.settings.workflows)
-        stamps = {stem: (path, (stat := path.stat()).st_mtime_ns, stat.st_size) for stem, path in files.items()}
+        stamps = {
+            stem: (path, (stat := path.stat()).st_mtime_ns, stat.st_size)
+            for stem, path in files.items()
+        }
         for stem in [stem for stem, stamp in self._stamps.items() if stamps.get(stem) != stamp]:
             self._forget(stem)
         for stem in [stem for stem in stamps if stem not in self._stamps]:

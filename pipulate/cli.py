@@ -14,14 +14,26 @@ from pipulate.engine.settings import LOCAL, PACKAGE, Settings
 #: (name, "module:function" that takes (argv, settings), help)
 COMMANDS = [
     ("new", "pipulate.commands.run:new", "copy a template to workflows/NAME.py"),
-    ("run", "pipulate.commands.run:run", "run a workflow here, without the browser; JSON on stdout"),
+    (
+        "run",
+        "pipulate.commands.run:run",
+        "run a workflow here, without the browser; JSON on stdout",
+    ),
     ("runs", "pipulate.web.runs:main", "list, show, delete, export or import runs"),
     ("model", "pipulate.commands.model:model", "get, list or remove weights of the embedded model"),
     ("soul", "pipulate.commands.model:soul_file", "export or import the model's portable memory"),
     ("mcp", "pipulate.chat.agents:main", "print how other programs' agents connect"),
     ("graph", "pipulate.commands.graph:main", "analyse CSVs of links from any source"),
-    ("botify-simulator", "pipulate.simulator.server:main", "serve the simulator of Botify's API alone"),
-    ("context", "pipulate.commands.context:main", "print the core as one text, for a model's window"),
+    (
+        "botify-simulator",
+        "pipulate.simulator.server:main",
+        "serve the simulator of Botify's API alone",
+    ),
+    (
+        "context",
+        "pipulate.commands.context:main",
+        "print the core as one text, for a model's window",
+    ),
     ("backup", "pipulate.engine.care:backup", "write a consistent copy of the database"),
     ("restore", "pipulate.engine.care:restore", "put a backup in place of the database"),
     ("doctor", "pipulate.engine.care:doctor", "what is installed, what is wrong, how to mend it"),
@@ -34,18 +46,44 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="pipulate", description=about)
     add = top.add_argument
     add("--data", type=Path, default=Path("data"), help="data folder (default: data)")
-    add("--downloads", type=Path, default=Path("downloads"), help="folder of exported files (default: downloads)")
-    add("--workflows", type=Path, action="append", help="folder of workflow files, instead of ./workflows")
+    add(
+        "--downloads",
+        type=Path,
+        default=Path("downloads"),
+        help="folder of exported files (default: downloads)",
+    )
+    add(
+        "--workflows",
+        type=Path,
+        action="append",
+        help="folder of workflow files, instead of ./workflows",
+    )
     add("--host", default="127.0.0.1", help="address to serve on (default: 127.0.0.1)")
     add("--port", type=int, default=5001, help="port to serve on (default: 5001)")
-    add("--lan", action="store_true", help="let other devices of this network pair, by a code shown here")
+    add(
+        "--lan",
+        action="store_true",
+        help="let other devices of this network pair, by a code shown here",
+    )
     add("--dev", action="store_true", help="read workflow files again when they change")
     add("--demo", action="store_true", help="Botify is a simulator with made-up sites")
-    add("--model", default="", metavar="URL", help="a model server that speaks OpenAI's protocol, ending in /v1")
-    add("--botify", default=Settings.botify, metavar="URL", help="base of Botify's API, to use a stand-in on this machine")
+    add(
+        "--model",
+        default="",
+        metavar="URL",
+        help="a model server that speaks OpenAI's protocol, ending in /v1",
+    )
+    add(
+        "--botify",
+        default=Settings.botify,
+        metavar="URL",
+        help="base of Botify's API, to use a stand-in on this machine",
+    )
     add("--no-browser", action="store_true", help="do not open the browser")
     top.set_defaults(module="pipulate.commands.serve:serve")
-    sub = top.add_subparsers(dest="command", metavar="COMMAND", title="commands (without one: serve)")
+    sub = top.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands (without one: serve)"
+    )
     for name, module, what in COMMANDS:
         sub.add_parser(name, help=what, add_help=False).set_defaults(module=module)
     return top
@@ -59,8 +97,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     module, _, function = args.module.partition(":")
     folders = args.workflows or [Path("workflows")]
     settings = Settings(
-        data=args.data, downloads=args.downloads, workflows=(PACKAGE / "workflows", *folders), host=args.host, port=args.port,
-        lan=args.lan or args.host not in LOCAL, dev=args.dev, demo=args.demo, botify=args.botify, model_url=args.model,
+        data=args.data,
+        downloads=args.downloads,
+        workflows=(PACKAGE / "workflows", *folders),
+        host=args.host,
+        port=args.port,
+        lan=args.lan or args.host not in LOCAL,
+        dev=args.dev,
+        demo=args.demo,
+        botify=args.botify,
+        model_url=args.model,
         browser=not args.no_browser,
     )
     log_to_terminal("WARNING")
@@ -77,4 +123,10 @@ def log_to_terminal(level: str) -> None:
     """Log to stderr alone, and never the values of variables, as loguru does by default: one may be a secret."""
     logger.remove()
     form = "{time:HH:mm:ss} {level: <7} {message}"
-    logger.add(lambda line: print(line, end="", file=sys.stderr), format=form, level=level, diagnose=False, backtrace=False)
+    logger.add(
+        lambda line: print(line, end="", file=sys.stderr),
+        format=form,
+        level=level,
+        diagnose=False,
+        backtrace=False,
+    )

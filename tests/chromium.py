@@ -33,7 +33,9 @@ def find_chromium() -> str:
     named = os.environ.get("CHROMIUM")
     found = shutil.which(named) if named else next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        raise FileNotFoundError(f"CHROMIUM={named} is no program that can be run.\n{MISSING}" if named else MISSING)
+        raise FileNotFoundError(
+            f"CHROMIUM={named} is no program that can be run.\n{MISSING}" if named else MISSING
+        )
     return found
 
 
@@ -42,7 +44,9 @@ def browser_unwanted() -> bool:
     return os.environ.get("PIPULATE_NO_BROWSER") == "1"
 
 
-if __name__ == "__main__":  # `make test` asks before it starts, for one clear message instead of a hundred errors
+if (
+    __name__ == "__main__"
+):  # `make test` asks before it starts, for one clear message instead of a hundred errors
     try:
         print("left out" if browser_unwanted() else find_chromium())
     except FileNotFoundError as missing:

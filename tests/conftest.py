@@ -44,7 +44,9 @@ def chromium_path() -> str:
 
 
 @pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium_path: str) -> dict[str, Any]:
+def browser_type_launch_args(
+    browser_type_launch_args: dict[str, Any], chromium_path: str
+) -> dict[str, Any]:
     """Make pytest-playwright start the installed Chromium, which reaches nothing but this machine."""
     return browser_type_launch_args | {"executable_path": chromium_path, "args": LAUNCH_ARGS}
 

@@ -30,7 +30,9 @@ class Child:
     def __init__(self, function: Callable[..., None], *args: Any) -> None:
         self.context.set_forkserver_preload([__name__])
         self.pipe, theirs = self.context.Pipe(duplex=False)
-        self.process: ForkServerProcess = self.context.Process(target=function, args=(theirs, *args), daemon=True)
+        self.process: ForkServerProcess = self.context.Process(
+            target=function, args=(theirs, *args), daemon=True
+        )
         self.process.start()
         theirs.close()
 
@@ -60,7 +62,9 @@ def answer(say: Connection, folder: Path, id: str, count: int, first: int = 0) -
     engine = Pipulate.open(folder, "crash")
     engine.initialize_if_missing(id)
     for number in range(first, first + count):
-        engine.set_step_data(id, f"step_{number:04d}", {"answer": number, "text": "x" * (number * 37 % 3000)})
+        engine.set_step_data(
+            id, f"step_{number:04d}", {"answer": number, "text": "x" * (number * 37 % 3000)}
+        )
         say.send(number)
 
 
@@ -71,7 +75,10 @@ def append(say: Connection, folder: Path, id: str, name: str, count: int) -> Non
         word = f"{name}{number}"
 
         def add(record: dict[str, Any], word: str = word) -> dict[str, Any]:
-            return {**record, "step_01": {"words": [*record.get("step_01", {}).get("words", []), word]}}
+            return {
+                **record,
+                "step_01": {"words": [*record.get("step_01", {}).get("words", []), word]},
+            }
 
         engine.change(id, "set step_01", add)
         say.send(word)

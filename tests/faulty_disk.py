@@ -34,14 +34,18 @@ class Disk(apsw.VFS):
     def __exit__(self, *_: object) -> None:
         self.unregister()
 
-    def fail(self, at: int | None, error: type[apsw.Error] = apsw.IOError, *, on: bool = False) -> None:
+    def fail(
+        self, at: int | None, error: type[apsw.Error] = apsw.IOError, *, on: bool = False
+    ) -> None:
         """Make the `at`-th call from now fail, and all later ones if `on`; None mends the disk."""
         self.calls, self.fail_at, self.error, self.fail_on = 0, at, error, on
 
     def called(self) -> None:
         """Count a write or sync, and fail it if it is its turn."""
         self.calls += 1
-        if self.fail_at is not None and (self.calls == self.fail_at or (self.fail_on and self.calls > self.fail_at)):
+        if self.fail_at is not None and (
+            self.calls == self.fail_at or (self.fail_on and self.calls > self.fail_at)
+        ):
             raise self.error("the test's disk failed")
 
     def excepthook(self, *_: Any) -> None:
@@ -73,8 +77,16 @@ class File(apsw.VFSFile):
 
     def __init__(self, disk: Disk, name: Any, flags: list[int]) -> None:
         super().__init__(disk.base, name, flags)
-        self.disk, self.path = disk, name.filename() if isinstance(name, apsw.URIFilename) else name or ""
-        if self.path and self.path not in disk.synced and self.path not in disk.pending and Path(self.path).exists():
+        self.disk, self.path = (
+            disk,
+            name.filename() if isinstance(name, apsw.URIFilename) else name or "",
+        )
+        if (
+            self.path
+            and self.path not in disk.synced
+            and self.path not in disk.pending
+            and Path(self.path).exists()
+        ):
             disk.synced[self.path] = Path(self.path).read_bytes()
 
     def excepthook(self, *_: Any) -> None:

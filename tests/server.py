@@ -23,9 +23,20 @@ class Server:
         """Start and wait until it answers; its output goes to `server.log` in the folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [
-            sys.executable, "-m", "pipulate", "--data", str(self.folder / "data"), "--downloads", str(self.folder / "downloads"),
-             "--workflows", str(self.folder / "workflows"), "--port", str(self.port), "--no-browser", *self.arguments,
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "pipulate",
+            "--data",
+            str(self.folder / "data"),
+            "--downloads",
+            str(self.folder / "downloads"),
+            "--workflows",
+            str(self.folder / "workflows"),
+            "--port",
+            str(self.port),
+            "--no-browser",
+            *self.arguments,
+        ]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 30
@@ -56,7 +67,9 @@ class Server:
 
     def client(self) -> httpx2.Client:
         """Return a client whose requests look like those of the app's own pages."""
-        return httpx2.Client(base_url=self.url, headers={"Origin": self.url, "HX-Request": "true"}, timeout=20)
+        return httpx2.Client(
+            base_url=self.url, headers={"Origin": self.url, "HX-Request": "true"}, timeout=20
+        )
 
 
 def revision(html: str) -> str:
@@ -72,6 +85,8 @@ def begin(client: httpx2.Client, workflow: str, id: str) -> str:
     return revision(client.get(f"/{workflow}", params={"id": id}).text)
 
 
-def answer(client: httpx2.Client, workflow: str, id: str, number: int, rev: str, **values: Any) -> httpx2.Response:
+def answer(
+    client: httpx2.Client, workflow: str, id: str, number: int, rev: str, **values: Any
+) -> httpx2.Response:
     """Answer a card."""
     return client.post(f"/{workflow}/card{number}", params={"id": id}, data={**values, "rev": rev})

@@ -14,7 +14,15 @@ def cli(tmp_path, capsys):
     """Return a function that runs the command on a scratch folder: (status, stdout, stderr)."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        status = main(["--data", str(tmp_path / "data"), "--workflows", str(tmp_path / "workflows"), *arguments])
+        status = main(
+            [
+                "--data",
+                str(tmp_path / "data"),
+                "--workflows",
+                str(tmp_path / "workflows"),
+                *arguments,
+            ]
+        )
         out, err = capsys.readouterr()
         return status, out, err
 
@@ -23,7 +31,9 @@ def cli(tmp_path, capsys):
 
 def test_the_bridge_runs_headless_and_prints_json(cli):
     """The same workflow serves cron and Unix pipes."""
-    status, out, err = cli("run", "bridge", "--id", "arthur", "name=Arthur", "quest=Grail", "color=blue")
+    status, out, err = cli(
+        "run", "bridge", "--id", "arthur", "name=Arthur", "quest=Grail", "color=blue"
+    )
     assert (status, err) == (0, "")
     assert json.loads(out)["answers"] == {"name": "Arthur", "quest": "Grail", "color": "blue"}
 
@@ -58,7 +68,11 @@ def test_work_runs_headless(cli, tmp_path):
     folder.mkdir()
     (folder / "a.txt").write_text("one two two")
     status, out, err = cli("run", "work", "--id", "w", f"folder={folder}", "pause=0")
-    assert status == 0 and json.loads(out)["answers"]["count"]["words"] == 3 and "Counted 3 words" in err
+    assert (
+        status == 0
+        and json.loads(out)["answers"]["count"]["words"] == 3
+        and "Counted 3 words" in err
+    )
 
 
 @pytest.mark.parametrize("template", ["bridge", "petite", "poet", "work", "byhand"])
@@ -78,7 +92,10 @@ def test_new_copies_each_template_and_the_copy_loads(cli, tmp_path, template):
     assert again == 1 and "exists already" in err
 
 
-@pytest.mark.parametrize(("name", "says"), [("Has Space", "small letters"), ("../x", "small letters"), ("ok", "no template")])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("Has Space", "small letters"), ("../x", "small letters"), ("ok", "no template")],
+)
 def test_new_refuses_bad_names_and_templates(cli, name, says):
     """The name becomes a file and an address."""
     status, _, err = cli("new", name, *(["--from", "none"] if name == "ok" else []))
@@ -128,5 +145,14 @@ def test_doctor_is_well_and_names_a_broken_file(cli, tmp_path):
 
 def test_the_module_is_the_command(tmp_path):
     """`python -m pipulate --help` lists every command."""
-    out = subprocess.run([sys.executable, "-m", "pipulate", "--help"], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
-    assert all(f"    {name}" in out for name in ("new", "run", "runs", "backup", "restore", "context", "doctor"))
+    out = subprocess.run(
+        [sys.executable, "-m", "pipulate", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    ).stdout
+    assert all(
+        f"    {name}" in out
+        for name in ("new", "run", "runs", "backup", "restore", "context", "doctor")
+    )

@@ -13,7 +13,9 @@ HERE = Path(__file__).parent
 FOLDERS = [HERE.parent / "pipulate" / "static" / "vendor", HERE / "vendor"]
 ABOUT = {"vendor.json", "LICENSES.txt"}
 SHIPPED_LICENCES = {"0BSD", "MIT"}
-TEST_LICENCES = SHIPPED_LICENCES | {"MPL-2.0"}  # axe-core, unmodified, which is not shipped in the package
+TEST_LICENCES = SHIPPED_LICENCES | {
+    "MPL-2.0"
+}  # axe-core, unmodified, which is not shipped in the package
 
 # What would make a browser fetch: CSS imports and url(), script and module loads, a debugger's source map.
 FETCHES = re.compile(
@@ -51,7 +53,9 @@ def test_each_file_is_byte_for_byte_the_published_one(folder: Path) -> None:
         assert row["source"].startswith(f"npm {row['name']}@{row['version']} "), row["file"]
 
 
-@pytest.mark.parametrize(("folder", "allowed"), [(FOLDERS[0], SHIPPED_LICENCES), (FOLDERS[1], TEST_LICENCES)])
+@pytest.mark.parametrize(
+    ("folder", "allowed"), [(FOLDERS[0], SHIPPED_LICENCES), (FOLDERS[1], TEST_LICENCES)]
+)
 def test_each_licence_is_allowed_and_its_text_is_here(folder: Path, allowed: set[str]) -> None:
     """Only licences that ask for no more than a notice are shipped, and the notice is beside the file."""
     texts = (folder / "LICENSES.txt").read_text()
@@ -86,4 +90,6 @@ def test_the_search_for_loads_finds_them(text: str) -> None:
 
 def test_the_search_for_loads_lets_inline_pictures_pass() -> None:
     """Pico's icons are data: addresses, which no server is asked for."""
-    assert not FETCHES.search("""a{background:url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'")}""")
+    assert not FETCHES.search(
+        """a{background:url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'")}"""
+    )

@@ -44,10 +44,18 @@ class Profile:
         """Raises BadToken if the answer says that the token is none."""
         if isinstance(answer, dict) and answer.get("success", True) is not True:
             raise BadToken(BAD_TOKEN)
-        username, first, last = (text(at(answer, "data", k)).strip() for k in ("username", "first_name", "last_name"))
+        username, first, last = (
+            text(at(answer, "data", k)).strip() for k in ("username", "first_name", "last_name")
+        )
         if not username:
-            raise UnexpectedAnswer("Botify's answer about the token names no user. Is the address of the API right?")
-        return cls(username, f"{first} {last}".strip() or " ".join(w.title() for w in re.split(r"[._\s]+", username)))
+            raise UnexpectedAnswer(
+                "Botify's answer about the token names no user. Is the address of the API right?"
+            )
+        return cls(
+            username,
+            f"{first} {last}".strip()
+            or " ".join(w.title() for w in re.split(r"[._\s]+", username)),
+        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,13 @@ class Analysis:
         if not SLUG.fullmatch(slug) or not day(slug[:8]):
             return None
         status = text(at(entry, "status")) or status
-        return cls(slug, text(at(entry, "name")) or slug, status, slug_date(slug), whole_number(at(entry, "urls_done")))
+        return cls(
+            slug,
+            text(at(entry, "name")) or slug,
+            status,
+            slug_date(slug),
+            whole_number(at(entry, "urls_done")),
+        )
 
     @property
     def done(self) -> bool:
@@ -106,7 +120,9 @@ class AnalysisDetail:
         if not isinstance(answer, dict):
             raise UnexpectedAnswer(f"Botify's answer about the analysis {slug} is no object.")
         graph = at(answer, "features", "links", "links_graph")
-        limit, depth = (whole_number(at(answer, "config", key)) for key in ("export_limit", "max_depth"))
+        limit, depth = (
+            whole_number(at(answer, "config", key)) for key in ("export_limit", "max_depth")
+        )
         return cls(slug, graph if isinstance(graph, bool) else None, limit, depth)
 
 
@@ -123,8 +139,16 @@ class Collection:
     @classmethod
     def read(cls, entry: Any) -> Self | None:
         """None for an entry without an id."""
-        id, first, last = text(at(entry, "id")), day(at(entry, "date_start")), day(at(entry, "date_end"))
-        return cls(id, text(at(entry, "name")), at(entry, "timestamped") is True, first, last) if id else None
+        id, first, last = (
+            text(at(entry, "id")),
+            day(at(entry, "date_start")),
+            day(at(entry, "date_end")),
+        )
+        return (
+            cls(id, text(at(entry, "name")), at(entry, "timestamped") is True, first, last)
+            if id
+            else None
+        )
 
 
 def read_fields(answer: Any, collection: str) -> frozenset[str]:
@@ -147,7 +171,9 @@ class Row(NamedTuple):
         """Raises UnexpectedAnswer for anything but two lists, of which one may be missing."""
         values = [at(entry, "dimensions"), at(entry, "metrics")]
         if values == [None, None] or not all(isinstance(v, list | None) for v in values):
-            raise UnexpectedAnswer(f"Botify's answer to a query has a row of an unknown form: {str(entry)[:100]}")
+            raise UnexpectedAnswer(
+                f"Botify's answer to a query has a row of an unknown form: {str(entry)[:100]}"
+            )
         return cls(*(tuple(v or ()) for v in values))
 
 
@@ -205,7 +231,9 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str], what: str) -> 
     code, words = _error(body)
     said = f" Botify says: {words}{f' (code {code})' if code else ''}" if words else ""
     if status >= 500:
-        return Unreachable(f"Botify answered {status} to {what}: it is out of order or overloaded. Try again later.")
+        return Unreachable(
+            f"Botify answered {status} to {what}: it is out of order or overloaded. Try again later."
+        )
     if status == 429 or code == "1053":
         return RateLimited(
             f"Botify got too many requests for this account, and refused {what}. Wait a minute, then try again.{said}",
@@ -214,17 +242,23 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str], what: str) -> 
     if status == 401:
         return BadToken(BAD_TOKEN)
     if code in _LIMITS or status == 402:
-        return LimitReached(f"A limit of this Botify account was reached with {what}. Wait, or ask for less.{said}")
+        return LimitReached(
+            f"A limit of this Botify account was reached with {what}. Wait, or ask for less.{said}"
+        )
     if status == 403:
         return NoRight(
             f"This token has no right to {what}. Ask the organisation's owner for access, or connect with another "
             f"token.{said}"
         )
     if status == 404:
-        return NotThere(f"Botify does not know {what}. Check the address; it may have been renamed or deleted.{said}")
+        return NotThere(
+            f"Botify does not know {what}. Check the address; it may have been renamed or deleted.{said}"
+        )
     if 400 <= status < 500:
         return BadQuery(f"Botify refused {what} ({status}).{said}", code, words)
-    return UnexpectedAnswer(f"Botify answered {status} to {what}, a redirect or the like, which is not followed.")
+    return UnexpectedAnswer(
+        f"Botify answered {status} to {what}, a redirect or the like, which is not followed."
+    )
 
 
 def _error(body: bytes) -> tuple[str, str]:

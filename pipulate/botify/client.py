@@ -122,7 +122,10 @@ class Botify:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         client, self._client = self._http, None
         await client.aclose()
@@ -170,7 +173,9 @@ class Botify:
     async def analysis(self, org: str, project: str, slug: str) -> AnalysisDetail:
         """What one crawl allows."""
         path = f"analyses/{_part(org)}/{_part(project)}/{_part(slug)}"
-        return AnalysisDetail.read(await self._get(path, f"the analysis {slug} of {org}/{project}"), slug)
+        return AnalysisDetail.read(
+            await self._get(path, f"the analysis {slug} of {org}/{project}"), slug
+        )
 
     async def collections(self, org: str, project: str) -> list[Collection]:
         """The data that a project has: `crawl.20240301`, `search_console`, ..."""
@@ -206,7 +211,9 @@ class Botify:
         """
         path = f"projects/{_part(org)}/{_part(project)}/query"
         try:
-            await self._safe("POST", path, {"page": 1, "size": 1}, query, f"a query on {org}/{project}")
+            await self._safe(
+                "POST", path, {"page": 1, "size": 1}, query, f"a query on {org}/{project}"
+            )
         except (BadQuery, LimitReached, NoRight, NotThere) as e:
             return getattr(e, "words", "") or str(e)
         return None
@@ -224,7 +231,9 @@ class Botify:
         try:
             response = await self._send("POST", "jobs", None, body)
         except _NOT_SENT as e:
-            error = Unreachable(f"Botify could not be reached ({type(e).__name__}), so no export was started.")
+            error = Unreachable(
+                f"Botify could not be reached ({type(e).__name__}), so no export was started."
+            )
             error.definite = True
             raise error from e
         except httpx2.RequestError as e:
@@ -248,12 +257,18 @@ class Botify:
         """
         for narrower in ({"project": project}, {}):
             try:
-                found = await self._list("jobs", "your export jobs", {"job_type": "export", **narrower})
+                found = await self._list(
+                    "jobs", "your export jobs", {"job_type": "export", **narrower}
+                )
             except (NotThere, BadQuery):
                 if not narrower:
                     raise
                 continue
-            jobs = [Job.read(entry) for entry in found if at(entry, "payload", "export_job_name") == name]
+            jobs = [
+                Job.read(entry)
+                for entry in found
+                if at(entry, "payload", "export_job_name") == name
+            ]
             if jobs:
                 return min(jobs, key=lambda job: job.failed)
         return None
@@ -290,7 +305,9 @@ class Botify:
                 if job.url:
                     return job
                 if job.done and (missing := missing + 1) == 3:
-                    raise UnexpectedAnswer(f"Botify says that the export job {id} is done, but gives no address.")
+                    raise UnexpectedAnswer(
+                        f"Botify says that the export job {id} is done, but gives no address."
+                    )
             if self._clock() - begun + pause > deadline:
                 raise trouble or JobRunning(
                     f"The export job {id} still runs at Botify after {deadline / 60:.0f} minutes. It goes on there: "
@@ -300,7 +317,11 @@ class Botify:
             pause = min(pause * 1.5, poll[1])
 
     async def download(
-        self, job: Job, target: Path, progress: Progress = lambda received, total: None, **limits: Any
+        self,
+        job: Job,
+        target: Path,
+        progress: Progress = lambda received, total: None,
+        **limits: Any,
     ) -> int:
         """Fetch the file of a finished job, as it is packed; see `pipulate.botify.download`.
 
@@ -310,12 +331,21 @@ class Botify:
         async def fresh() -> str:
             again = await self.job(job.id)
             if not again.url:
-                raise LinkExpired(f"The export job {job.id} no longer has a file. Revert this step to export anew.")
+                raise LinkExpired(
+                    f"The export job {job.id} no longer has a file. Revert this step to export anew."
+                )
             return again.url
 
         url = job.url or await fresh()
         return await download(
-            self._http, url, target, fresh=fresh, progress=progress, local=self._local, sleep=self._sleep, **limits
+            self._http,
+            url,
+            target,
+            fresh=fresh,
+            progress=progress,
+            local=self._local,
+            sleep=self._sleep,
+            **limits,
         )
 
     # --- requests -------------------------------------------------------------------------------------------------
@@ -327,8 +357,16 @@ class Botify:
         await self._pace.turn()
         begun = self._clock()
         headers = {"Authorization": f"Token {self._token.reveal()}", "Accept": "application/json"}
-        response = await self._http.request(method, f"{self.base}/{path}", params=params, json=body, headers=headers)
-        logger.debug("Botify {} {}: {} in {:.2f} s", method, path, response.status_code, self._clock() - begun)
+        response = await self._http.request(
+            method, f"{self.base}/{path}", params=params, json=body, headers=headers
+        )
+        logger.debug(
+            "Botify {} {}: {} in {:.2f} s",
+            method,
+            path,
+            response.status_code,
+            self._clock() - begun,
+        )
         return response
 
     async def _safe(
@@ -367,7 +405,9 @@ class Botify:
         """All entries of a list; `paged=False` for one that the API gives whole."""
 
         def ask(page: int) -> Awaitable[Any]:
-            return self._get(path, what, {**(params or {}), "page": page, "size": PAGE} if paged else params)
+            return self._get(
+                path, what, {**(params or {}), "page": page, "size": PAGE} if paged else params
+            )
 
         return [entry for entry in await self._pages(ask, what) if isinstance(entry, dict)]
 
@@ -386,11 +426,15 @@ class Botify:
                 return answer  # not paged at all
             results = answer.get("results") if isinstance(answer, dict) else None
             if not isinstance(results, list):
-                raise UnexpectedAnswer(f"Botify's answer to {what} is no list. Is the address of the API right?")
+                raise UnexpectedAnswer(
+                    f"Botify's answer to {what} is no list. Is the address of the API right?"
+                )
             count = whole_number(answer.get("count"))
             if results == previous:
                 if count is not None and count > len(found):
-                    raise UnexpectedAnswer(f"Botify says that {what} are {count:,}, but gives the same page again.")
+                    raise UnexpectedAnswer(
+                        f"Botify says that {what} are {count:,}, but gives the same page again."
+                    )
                 return found
             found += results
             if not results or not answer.get("next"):
@@ -398,13 +442,17 @@ class Botify:
             if count is not None and len(found) > count + 2 * len(results):
                 break
             previous = results
-        raise UnexpectedAnswer(f"Botify's list of {what} does not end: {len(found):,} entries so far.")
+        raise UnexpectedAnswer(
+            f"Botify's list of {what} does not end: {len(found):,} entries so far."
+        )
 
 
 class Pace:
     """Lets at most `rate` callers pass in any one second; the others wait in line."""
 
-    def __init__(self, rate: int, clock: Callable[[], float], sleep: Callable[[float], Awaitable[object]]) -> None:
+    def __init__(
+        self, rate: int, clock: Callable[[], float], sleep: Callable[[float], Awaitable[object]]
+    ) -> None:
         self._passed: deque[float] = deque(maxlen=rate)
         self._clock, self._sleep = clock, sleep
         self._line = asyncio.Lock()
@@ -412,7 +460,10 @@ class Pace:
     async def turn(self) -> None:
         """Wait for one's turn."""
         async with self._line:
-            while len(self._passed) == self._passed.maxlen and (rest := self._passed[0] + 1.0 - self._clock()) > 0:
+            while (
+                len(self._passed) == self._passed.maxlen
+                and (rest := self._passed[0] + 1.0 - self._clock()) > 0
+            ):
                 await self._sleep(rest)
             self._passed.append(self._clock())
 

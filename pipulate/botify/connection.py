@@ -55,6 +55,8 @@ async def connected(settings: Settings, store: Store, org: str) -> AsyncIterator
         return
     kept = token.load(settings.data)
     if kept is None:
-        raise BadToken("There is no connection to Botify yet. Connect on the page “Connect to Botify”, then try again.")
+        raise BadToken(
+            "There is no connection to Botify yet. Connect on the page “Connect to Botify”, then try again."
+        )
     async with Botify(kept, settings.botify) as api:
         yield api

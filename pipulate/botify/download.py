@@ -95,13 +95,17 @@ def check_address(url: str, local: bool = False) -> str:
     if local:
         if parts.scheme in ("http", "https") and is_loopback(host):
             return url
-        raise ForeignAddress(f"A local stand-in of Botify gave a download address on {host}, which is not followed.")
+        raise ForeignAddress(
+            f"A local stand-in of Botify gave a download address on {host}, which is not followed."
+        )
     if parts.scheme != "https":
         raise ForeignAddress(
             f"The download address begins with {parts.scheme}://, not https://, so it is not followed."
         )
     if _is_ip(host) or "." not in host or host.endswith(_LOCAL_NAMES):
-        raise ForeignAddress(f"The download address names {host}, no public host, so it is not followed.")
+        raise ForeignAddress(
+            f"The download address names {host}, no public host, so it is not followed."
+        )
     return url
 
 
@@ -121,24 +125,36 @@ def _is_ip(host: str) -> bool:
 
 
 async def _attempt(
-    http: httpx2.AsyncClient, url: str, target: Path, progress: Progress, local: bool, most_bytes: int
+    http: httpx2.AsyncClient,
+    url: str,
+    target: Path,
+    progress: Progress,
+    local: bool,
+    most_bytes: int,
 ) -> int:
     """One try, redirects included."""
     try:
         for _ in range(MOST_REDIRECTS + 1):
             check_address(url, local)
             async with http.stream(
-                "GET", url, headers={"Accept-Encoding": "identity", "Accept": "*/*"}, follow_redirects=False
+                "GET",
+                url,
+                headers={"Accept-Encoding": "identity", "Accept": "*/*"},
+                follow_redirects=False,
             ) as response:
                 if not response.has_redirect_location:
                     return await _receive(response, target, progress, most_bytes)
                 url = urljoin(url, response.headers["location"])
     except httpx2.RequestError as e:
         raise _Again(f"the connection to the file host failed ({type(e).__name__})") from e
-    raise ForeignAddress("The download address leads from redirect to redirect; it is not followed further.")
+    raise ForeignAddress(
+        "The download address leads from redirect to redirect; it is not followed further."
+    )
 
 
-async def _receive(response: httpx2.Response, target: Path, progress: Progress, most_bytes: int) -> int:
+async def _receive(
+    response: httpx2.Response, target: Path, progress: Progress, most_bytes: int
+) -> int:
     """Write the body to a temporary file, check it, give it its name."""
     if response.status_code in (403, 404, 410):
         raise _Expired
@@ -147,7 +163,9 @@ async def _receive(response: httpx2.Response, target: Path, progress: Progress, 
     length = response.headers.get("content-length", "")
     total = int(length) if length.isdecimal() else None
     if (total or 0) > most_bytes:
-        raise TooLarge(f"The exported file has {total:,} bytes, more than any export has. It was not downloaded.")
+        raise TooLarge(
+            f"The exported file has {total:,} bytes, more than any export has. It was not downloaded."
+        )
     with explained(target):
         part, file = await asyncio.to_thread(begin, target)
         try:
@@ -157,7 +175,9 @@ async def _receive(response: httpx2.Response, target: Path, progress: Progress, 
             async for piece in response.aiter_raw():
                 received += len(piece)
                 if received > most_bytes:
-                    raise TooLarge(f"The exported file goes on after {most_bytes:,} bytes. It was not kept.")
+                    raise TooLarge(
+                        f"The exported file goes on after {most_bytes:,} bytes. It was not kept."
+                    )
                 pending += piece
                 if len(pending) >= _PIECE:
                     await asyncio.to_thread(file.write, bytes(pending))

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 LINKS = ("source", "target")
 Stage = Literal["links", "pages", "graph"]
-Progress = Callable[[Stage, float, int], object]  # what is being made, share done (0 to 1), rows so far
+Progress = Callable[
+    [Stage, float, int], object
+]  # what is being made, share done (0 to 1), rows so far
 
 _PACKAGE = Path(__file__).parents[1]
 # `import pipulate` brings the web framework, a second of work.  The process needs only modules inside the package, so
@@ -58,7 +60,9 @@ class Raw:
     export_size: int = 0
 
     @classmethod
-    def pages(cls, file: Path, target: Path, columns: Sequence[Column], export_size: int = 0) -> Raw:
+    def pages(
+        cls, file: Path, target: Path, columns: Sequence[Column], export_size: int = 0
+    ) -> Raw:
         """The answer to `queries.pages_query`: the page's address, then those columns."""
         names = ("id", *(c.name for c in columns))
         return cls(file, target, names, tuple(c.name for c in columns if c.boolean), export_size)
@@ -88,7 +92,11 @@ class Order:
     def from_json(cls, text: str) -> Order:
         """The inverse of `to_json`."""
         data = json.loads(text)
-        return cls(_part(data["links"]), _part(data["pages"]), Path(data["graph"]) if data["graph"] else None)
+        return cls(
+            _part(data["links"]),
+            _part(data["pages"]),
+            Path(data["graph"]) if data["graph"] else None,
+        )
 
 
 @dataclass

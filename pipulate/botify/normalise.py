@@ -48,7 +48,9 @@ from pipulate.graph import edges
 
 BLOCK = 2 << 20
 LONGEST_RECORD = 1 << 20
-Progress = Callable[[float, int], object]  # share of the packed file that was read (0 to 1), rows so far
+Progress = Callable[
+    [float, int], object
+]  # share of the packed file that was read (0 to 1), rows so far
 
 
 @dataclass
@@ -135,7 +137,9 @@ def _parse(block: bytes, separator: str, raw: Raw, rows_before: int) -> tuple[pl
     """Return a block as strings, "" for an empty cell, and whether its bytes may be copied as they are."""
     schema = {column: pl.String() for column in raw.columns}
     try:
-        frame = pl.read_csv(block, has_header=False, schema=schema, separator=separator, empty_string_is_null=False)
+        frame = pl.read_csv(
+            block, has_header=False, schema=schema, separator=separator, empty_string_is_null=False
+        )
     except pl.exceptions.PolarsError:
         return _patient(block, separator, raw, rows_before), False
     if b'"' not in block and b"\r" not in block:
@@ -154,7 +158,9 @@ def _patient(block: bytes, separator: str, raw: Raw, rows_before: int) -> pl.Dat
     rows: list[list[str]] = []
     csv.field_size_limit(LONGEST_RECORD)
     try:
-        for row in csv.reader(io.StringIO(block.decode("utf-8", "replace"), newline=""), delimiter=separator):
+        for row in csv.reader(
+            io.StringIO(block.decode("utf-8", "replace"), newline=""), delimiter=separator
+        ):
             if not row:
                 continue
             if len(row) != len(raw.columns):
@@ -162,7 +168,9 @@ def _patient(block: bytes, separator: str, raw: Raw, rows_before: int) -> pl.Dat
             rows.append(row)
     except csv.Error as e:
         number = rows_before + len(rows) + 1
-        raise BadFile(f"{raw.target.name}: the export cannot be read near row {number:,}: {e}.") from e
+        raise BadFile(
+            f"{raw.target.name}: the export cannot be read near row {number:,}: {e}."
+        ) from e
     return pl.DataFrame(rows, schema={column: pl.String() for column in raw.columns}, orient="row")
 
 
@@ -194,7 +202,9 @@ def _tidied(frame: pl.DataFrame, booleans: Sequence[str]) -> pl.DataFrame:
     """Write true and false in lower case, and nothing for an empty cell (Polars would write "")."""
     for name in booleans:
         lower = pl.col(name).str.to_lowercase()
-        frame = frame.with_columns(pl.when(lower.is_in(["true", "false"])).then(lower).otherwise(name).alias(name))
+        frame = frame.with_columns(
+            pl.when(lower.is_in(["true", "false"])).then(lower).otherwise(name).alias(name)
+        )
     return frame.with_columns(pl.when(pl.all() != "").then(pl.all()))
 
 
@@ -221,12 +231,18 @@ def _blocks(file: IO[bytes], raw: Raw, most_bytes: int) -> Iterator[tuple[bytes,
             extra += len(line)
             odd = (odd + line.count(b'"')) % 2
             if odd and (not line or extra > LONGEST_RECORD):
-                raise BadFile(f"{raw.file.name}: a quotation mark has no partner, so that rows cannot be told apart.")
+                raise BadFile(
+                    f"{raw.file.name}: a quotation mark has no partner, so that rows cannot be told apart."
+                )
         if len(line) == LONGEST_RECORD:
-            raise BadFile(f"{raw.file.name} has a row of more than {LONGEST_RECORD >> 20} MB: it is no CSV.")
+            raise BadFile(
+                f"{raw.file.name} has a row of more than {LONGEST_RECORD >> 20} MB: it is no CSV."
+            )
         total += len(block)
         if total > most_bytes:
-            raise TooLarge(f"{raw.file.name} unpacks to more than {most_bytes >> 20:,} MB, more than any export.")
+            raise TooLarge(
+                f"{raw.file.name} unpacks to more than {most_bytes >> 20:,} MB, more than any export."
+            )
         if not block.endswith(b"\n"):
             block += b"\n"  # the end of the file
         if not separator:
@@ -262,7 +278,9 @@ def _preamble(block: bytes, raw: Raw) -> tuple[int, str]:
 # --- the columnar copy ------------------------------------------------------------------------------------------------
 
 
-def columnar(links: Raw, table: Table, numbered: Numbered, pages: Path | None, folder: Path) -> edges.Graph:
+def columnar(
+    links: Raw, table: Table, numbered: Numbered, pages: Path | None, folder: Path
+) -> edges.Graph:
     """Write what `edges.build(links.target, pages, folder)` writes, from the numbers that are already there."""
     listed = None if pages is None else _page_table(pages)
     rows = None if listed is None else listed["id"].cast(numbered.kind).to_physical().to_numpy()
@@ -278,10 +296,17 @@ def columnar(links: Raw, table: Table, numbered: Numbered, pages: Path | None, f
         row = np.full(len(order), -1, np.int64)
         row[number[rows]] = np.arange(len(rows))
         at = pl.Series(row).replace(-1, None)
-        frame = frame.with_columns(at.is_not_null().alias("listed"), *(c.gather(at) for c in listed.drop("id")))
+        frame = frame.with_columns(
+            at.is_not_null().alias("listed"), *(c.gather(at) for c in listed.drop("id"))
+        )
     source, target = (number[pl.concat(numbered.ends)[c].to_numpy()] for c in LINKS)
     inputs = [_print(links.target, table.sha256), *([_print(pages)] if pages else [])]
-    meta = {"rows": table.rows, "incomplete_rows": table.incomplete, "self_links": 0, "inputs": inputs}
+    meta = {
+        "rows": table.rows,
+        "incomplete_rows": table.incomplete,
+        "self_links": 0,
+        "inputs": inputs,
+    }
     graph = edges.of(source, target, frame, meta=meta)
     graph = replace(graph, meta={**graph.meta, "duplicates": table.rows - graph.m})
     edges.save(graph, folder)
@@ -290,7 +315,9 @@ def columnar(links: Raw, table: Table, numbered: Numbered, pages: Path | None, f
 
 def _page_table(pages: Path) -> pl.DataFrame:
     """Read our own CSV of pages: `id`, then its columns, typed by what they hold; one row a page."""
-    frame = pl.read_csv(pages, schema_overrides={"id": pl.String()}, infer_schema_length=None, glob=False)
+    frame = pl.read_csv(
+        pages, schema_overrides={"id": pl.String()}, infer_schema_length=None, glob=False
+    )
     return frame.unique("id", keep="first", maintain_order=True)
 
 
@@ -311,9 +338,13 @@ def run(order: Order, report: Callable[[Stage, float, int], object]) -> Ingested
     done = Ingested()
     numbered = Numbered()
     if isinstance(order.links, Raw):
-        done.links = normalise(order.links, numbered.add, lambda share, rows: report("links", share, rows))
+        done.links = normalise(
+            order.links, numbered.add, lambda share, rows: report("links", share, rows)
+        )
     if isinstance(order.pages, Raw):
-        done.pages = normalise(order.pages, progress=lambda share, rows: report("pages", share, rows))
+        done.pages = normalise(
+            order.pages, progress=lambda share, rows: report("pages", share, rows)
+        )
     if order.graph:
         report("graph", 0.0, 0)
         pages = order.pages.target if isinstance(order.pages, Raw) else order.pages
@@ -350,7 +381,9 @@ def main() -> NoReturn:
         say(done=asdict(run(order, report)))
     except PipulateError as e:
         say(error=type(e).__name__, message=str(e))
-    os._exit(0)  # all files are on the disk: taking Polars and a million numbers apart would only cost time
+    os._exit(
+        0
+    )  # all files are on the disk: taking Polars and a million numbers apart would only cost time
 
 
 def _follow_parent() -> None:

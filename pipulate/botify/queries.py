@@ -96,7 +96,14 @@ def crawl_id(slug: str, collections: Iterable[str] = ()) -> str:
         return likely
     letters = re.sub(r"[^a-z0-9]", "", likely)
     # "crawl.20240301" and "crawl.2024-03-01" are one; a number is kept apart from the day by position alone.
-    return next((i for i in ids if i.startswith("crawl.") and re.sub(r"[^a-z0-9]", "", i.lower()) == letters), likely)
+    return next(
+        (
+            i
+            for i in ids
+            if i.startswith("crawl.") and re.sub(r"[^a-z0-9]", "", i.lower()) == letters
+        ),
+        likely,
+    )
 
 
 def depth_profile(crawl: str) -> Json:
@@ -163,7 +170,10 @@ def _depth_up_to(crawl: str, depth: int) -> Json:
 
 
 def pages_query(
-    crawl: str, names: Iterable[str], period: tuple[date, date] | None = None, max_depth: int | None = None
+    crawl: str,
+    names: Iterable[str],
+    period: tuple[date, date] | None = None,
+    max_depth: int | None = None,
 ) -> Json:
     """Ask for the page table: the page's URL, then the columns of `page_columns(names)`.
 
@@ -175,7 +185,9 @@ def pages_query(
     query: Json = {
         "dimensions": [f"{crawl}.url", *(f"{crawl}.{c.field}" for c in columns if not c.metric)],
         "metrics": [f"{SEARCH_CONSOLE}.period_0.{c.field}" for c in columns if c.metric],
-        "filters": fetched if max_depth is None else {"and": [fetched, _depth_up_to(crawl, max_depth + 1)]},
+        "filters": fetched
+        if max_depth is None
+        else {"and": [fetched, _depth_up_to(crawl, max_depth + 1)]},
     }
     if not query["metrics"]:
         return {"collections": [crawl], "query": query}
@@ -188,7 +200,9 @@ def pages_query(
     }
 
 
-def both(crawl: str, max_depth: int, names: Sequence[str], period: Sequence[str] | None) -> dict[str, Json]:
+def both(
+    crawl: str, max_depth: int, names: Sequence[str], period: Sequence[str] | None
+) -> dict[str, Json]:
     """The queries of one export by kind: "links", and "pages" if columns are wanted; `period` as two ISO dates."""
     asked = {"links": links_query(crawl, max_depth)}
     if names:
@@ -205,7 +219,9 @@ def page_columns(names: Iterable[str]) -> list[Column]:
     return [c for c in COLUMNS if c.name in wanted]
 
 
-def available_groups(fields: Container[str], collections: Container[str]) -> dict[str, list[Column]]:
+def available_groups(
+    fields: Container[str], collections: Container[str]
+) -> dict[str, list[Column]]:
     """What this crawl can tell: group name → its columns that exist, empty groups left out.
 
     `fields` are the field names of the crawl's collection (without prefix), `collections` the project's collection
@@ -213,13 +229,17 @@ def available_groups(fields: Container[str], collections: Container[str]) -> dic
     """
     search = SEARCH_CONSOLE in collections
     groups = {
-        group: [c for c in COLUMNS if c.group == group and (search if c.metric else c.field in fields)]
+        group: [
+            c for c in COLUMNS if c.group == group and (search if c.metric else c.field in fields)
+        ]
         for group in GROUPS
     }
     return {group: columns for group, columns in groups.items() if columns}
 
 
-def search_period(slug: str, first: date | None = None, last: date | None = None) -> tuple[date, date] | None:
+def search_period(
+    slug: str, first: date | None = None, last: date | None = None
+) -> tuple[date, date] | None:
     """The seven days up to the crawl's day, within the dates that Search Console has (`first` to `last`).
 
     Search Console runs two or three days behind, hence the clamp.  None when its data begins after the crawl.

@@ -35,10 +35,21 @@ for name, body in EXPORTS.items():
 
 def snippet(place: Place, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """Return the program; `found` and `wanted` are the answers of the steps "analysis" and "fields"."""
-    asked = queries.both(found["crawl"], int(wanted["depth"]), wanted.get("fields") or [], found["period"])
+    asked = queries.both(
+        found["crawl"], int(wanted["depth"]), wanted.get("fields") or [], found["period"]
+    )
     bodies = {
-        kind: queries.export_body(place.org, place.project, query, f"by-hand-{kind}-{found['analysis']}", found["limit"])
+        kind: queries.export_body(
+            place.org, place.project, query, f"by-hand-{kind}-{found['analysis']}", found["limit"]
+        )
         for kind, query in asked.items()
     }
-    literal = json.dumps(bodies, indent=4).replace(": true", ": True").replace(": false", ": False").replace(": null", ": None")
-    return TEMPLATE.format(org=place.org, project=place.project, slug=found["analysis"], exports=literal)
+    literal = (
+        json.dumps(bodies, indent=4)
+        .replace(": true", ": True")
+        .replace(": false", ": False")
+        .replace(": null", ": None")
+    )
+    return TEMPLATE.format(
+        org=place.org, project=place.project, slug=found["analysis"], exports=literal
+    )

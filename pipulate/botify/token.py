@@ -27,7 +27,9 @@ class Token:
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
-        text = re.sub(r"^(authorization:\s*)?token\s+", "", text.strip().strip("\"'"), flags=re.IGNORECASE).strip()
+        text = re.sub(
+            r"^(authorization:\s*)?token\s+", "", text.strip().strip("\"'"), flags=re.IGNORECASE
+        ).strip()
         if not text:
             raise BadToken(f"No token was given. You find yours at {WHERE}.")
         # Botify's are 40 hexadecimal digits, but that is not documented: only what no header may carry is refused.
@@ -87,11 +89,17 @@ def load(data: Path) -> Token | None:
     except FileNotFoundError:
         return None
     except OSError as e:
-        raise BadToken(f"{target.name} cannot be read ({e.strerror}). Remove it and connect again.") from e
+        raise BadToken(
+            f"{target.name} cannot be read ({e.strerror}). Remove it and connect again."
+        ) from e
     with os.fdopen(descriptor, "rb") as file:
         about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode) or (os.name == "posix" and about.st_uid not in (os.geteuid(), 0)):
-            raise BadToken(f"{target.name} is not a file of yours, so it is not used. Remove it and connect again.")
+        if not stat.S_ISREG(about.st_mode) or (
+            os.name == "posix" and about.st_uid not in (os.geteuid(), 0)
+        ):
+            raise BadToken(
+                f"{target.name} is not a file of yours, so it is not used. Remove it and connect again."
+            )
         if os.name == "posix" and about.st_mode & 0o077:
             os.fchmod(file.fileno(), 0o600)
         text = file.read(4096)

@@ -18,7 +18,10 @@ from pipulate.botify.errors import BadFile, TooLarge
 
 MOST_BYTES = 4 << 30  #: no export of a million rows comes near
 _PIECE = 1 << 20
-_DAMAGED = cast(tuple[type[Exception], ...], (isal_zlib.error, zlib.error, zipfile.BadZipFile, igzip.BadGzipFile))
+_DAMAGED = cast(
+    tuple[type[Exception], ...],
+    (isal_zlib.error, zlib.error, zipfile.BadZipFile, igzip.BadGzipFile),
+)
 
 
 @contextlib.contextmanager
@@ -46,7 +49,9 @@ def unpacked(path: Path, name: str = "") -> Iterator[tuple[IO[bytes], Callable[[
             if magic[:2] == b"\x1f\x8b":
                 stream = stack.enter_context(cast(IO[bytes], igzip.open(stream, "rb")))
             elif magic == b"PK\x03\x04":
-                stream = stack.enter_context(_single_member(stack.enter_context(zipfile.ZipFile(stream)), name))
+                stream = stack.enter_context(
+                    _single_member(stack.enter_context(zipfile.ZipFile(stream)), name)
+                )
             else:
                 break
         yield stream, share
@@ -68,7 +73,9 @@ def _damage(name: str) -> Iterator[None]:
     try:
         yield
     except EOFError as e:
-        raise BadFile(f"{name} is cut off: the download did not get all of it. Download it again.") from e
+        raise BadFile(
+            f"{name} is cut off: the download did not get all of it. Download it again."
+        ) from e
     except _DAMAGED as e:
         raise BadFile(f"{name} is damaged ({e}). Download it again.") from e
 
@@ -82,4 +89,6 @@ def check(path: Path, name: str) -> None:
         while piece := stream.read(_PIECE):
             total += len(piece)
             if total > MOST_BYTES:
-                raise TooLarge(f"{name} unpacks to more than {MOST_BYTES >> 20:,} MB, more than any export.")
+                raise TooLarge(
+                    f"{name} unpacks to more than {MOST_BYTES >> 20:,} MB, more than any export."
+                )

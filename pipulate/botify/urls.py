@@ -25,7 +25,13 @@ SLUG = re.compile(r"\d{8}(?:-[1-9]\d{0,3})?")
 
 _EXAMPLE = f"A project's address looks like {APP}/your-organisation/your-project/"
 # Botify's hosts that are not the web application, and first path segments that are not an organisation.
-_OTHER_HOSTS = {"www.botify.com", "api.botify.com", "mcp.botify.com", "developers.botify.com", "support.botify.com"}
+_OTHER_HOSTS = {
+    "www.botify.com",
+    "api.botify.com",
+    "mcp.botify.com",
+    "developers.botify.com",
+    "support.botify.com",
+}
 _OTHER_PATHS = {"account", "api", "login", "logout", "static"}
 
 
@@ -67,7 +73,9 @@ def parse(text: str) -> Place:
     if not text:
         raise NotBotifyUrl(f"No address was given. {_EXAMPLE}")
     if not all("!" <= c <= "~" for c in text) or "\\" in text:
-        raise NotBotifyUrl(f"The address contains a space or a character that Botify addresses never have. {_EXAMPLE}")
+        raise NotBotifyUrl(
+            f"The address contains a space or a character that Botify addresses never have. {_EXAMPLE}"
+        )
     if "://" not in text:
         text = f"https://{text}"
     try:
@@ -76,7 +84,9 @@ def parse(text: str) -> Place:
     except ValueError as e:
         raise NotBotifyUrl(f"This is not a valid address ({e}). {_EXAMPLE}") from None
     if parts.scheme.lower() not in ("http", "https"):
-        raise NotBotifyUrl(f"The address starts with {parts.scheme}:// instead of https://. {_EXAMPLE}")
+        raise NotBotifyUrl(
+            f"The address starts with {parts.scheme}:// instead of https://. {_EXAMPLE}"
+        )
     if "@" in parts.netloc:
         raise NotBotifyUrl(f"The address contains an @, as forged addresses do. {_EXAMPLE}")
     if not host.endswith(".botify.com") or host in _OTHER_HOSTS or port not in (None, 80, 443):
@@ -101,14 +111,18 @@ def clean(text: str) -> str:
 def check_name(name: str, what: str = "name") -> str:
     """Return `name` if it can be an organisation's or project's name and a folder; else raise NotBotifyUrl."""
     if not NAME.fullmatch(name) or ".." in name:
-        raise NotBotifyUrl(f"{name!r} cannot be the name of a Botify {what}: letters, digits and . _ - only.")
+        raise NotBotifyUrl(
+            f"{name!r} cannot be the name of a Botify {what}: letters, digits and . _ - only."
+        )
     return name
 
 
 def check_slug(slug: str) -> str:
     """Return `slug` if it is an analysis name such as 20240301 or 20240301-2; else raise NotBotifyUrl."""
     if not SLUG.fullmatch(slug):
-        raise NotBotifyUrl(f"{slug!r} is not the name of an analysis; those look like 20240301 or 20240301-2.")
+        raise NotBotifyUrl(
+            f"{slug!r} is not the name of an analysis; those look like 20240301 or 20240301-2."
+        )
     return slug
 
 
@@ -129,7 +143,9 @@ def slug_order(slug: str) -> tuple[str, int]:
 
 def folder(downloads: Path, org: str, project: str) -> Path:
     """The folder of a project's link graphs; it need not exist yet."""
-    return downloads / "link-graph" / check_name(org, "organisation") / check_name(project, "project")
+    return (
+        downloads / "link-graph" / check_name(org, "organisation") / check_name(project, "project")
+    )
 
 
 def paths(downloads: Path, org: str, project: str, analysis: str) -> Paths:
@@ -144,7 +160,11 @@ def existing(downloads: Path, org: str, project: str) -> dict[str, OnDisk]:
     prefix, suffix = f"{project}_", "_links.csv"
     for path in folder(downloads, org, project).glob(f"*{suffix}"):
         analysis = path.name.removeprefix(prefix).removesuffix(suffix)
-        if path.is_file() and SLUG.fullmatch(analysis) and path.name == f"{prefix}{analysis}{suffix}":
+        if (
+            path.is_file()
+            and SLUG.fullmatch(analysis)
+            and path.name == f"{prefix}{analysis}{suffix}"
+        ):
             meta = paths(downloads, org, project, analysis).meta
             found[analysis] = OnDisk(analysis, path, meta if meta.is_file() else None)
     return {a: found[a] for a in sorted(found, key=slug_order, reverse=True)}

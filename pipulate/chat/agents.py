@@ -69,7 +69,13 @@ def list_workflows(desk: Desk) -> str:
 
 def list_tables(desk: Desk) -> str:
     """List the tables that query_data reads, with their columns, and those of the latest link graph, which query_links reads."""
-    rows = [(name, [row["name"] for row in desk.store.read("SELECT name FROM pragma_table_info(?)", name)]) for name in sorted(sql.TABLES)]
+    rows = [
+        (
+            name,
+            [row["name"] for row in desk.store.read("SELECT name FROM pragma_table_info(?)", name)],
+        )
+        for name in sorted(sql.TABLES)
+    ]
     tables = "\n".join(f"- {name}: {', '.join(columns)}" for name, columns in rows)
     try:
         graph = describe_data(desk, "query_links")
@@ -78,17 +84,29 @@ def list_tables(desk: Desk) -> str:
     return f"query_data:\n{tables}\n\nquery_links:\n{graph}"
 
 
-def check_change(desk: Desk, number: Annotated[str, "the number of the change, as told when it was asked for"]) -> str:
+def check_change(
+    desk: Desk, number: Annotated[str, "the number of the change, as told when it was asked for"]
+) -> str:
     """Tell what the user decided about a change that was asked for."""
     if not number.isdecimal() or len(number) > 15:
         raise Invalid("A change is named by its number.", "number")
-    told = {"open": "The user has not decided yet.", "done": "The user said Yes: it is done.", "refused": "The user said No: nothing was done.",
-            "undone": "It was done, and then undone."}  # fmt: skip
+    told = {
+        "open": "The user has not decided yet.",
+        "done": "The user said Yes: it is done.",
+        "refused": "The user said No: nothing was done.",
+        "undone": "It was done, and then undone.",
+    }
     return told[proposals.get(desk.store, int(number)).state]
 
 
-OWN: dict[str, Callable[..., Any]] = {function.__name__: function for function in (list_workflows, list_tables, check_change)}
-RESOURCES: dict[str, Callable[[Desk], str]] = {"workflows": list_workflows, "runs": list_runs, "tables": list_tables}
+OWN: dict[str, Callable[..., Any]] = {
+    function.__name__: function for function in (list_workflows, list_tables, check_change)
+}
+RESOURCES: dict[str, Callable[[Desk], str]] = {
+    "workflows": list_workflows,
+    "runs": list_runs,
+    "tables": list_tables,
+}
 
 
 def described() -> list[Json]:
@@ -96,9 +114,18 @@ def described() -> list[Json]:
     listed = []
     for name, function in {**TOOLS, **OWN}.items():
         asks = inspect.isgeneratorfunction(function)
-        told = (inspect.getdoc(function) or "") + (" The user is asked first, by a card in Pipulate." if asks else "")
+        told = (inspect.getdoc(function) or "") + (
+            " The user is asked first, by a card in Pipulate." if asks else ""
+        )
         hints = {"readOnlyHint": not asks, "destructiveHint": False, "openWorldHint": False}
-        listed.append({"name": name, "description": told, "inputSchema": schema(function), "annotations": hints})
+        listed.append(
+            {
+                "name": name,
+                "description": told,
+                "inputSchema": schema(function),
+                "annotations": hints,
+            }
+        )
     return listed
 
 
@@ -121,10 +148,16 @@ class Server:
             return failure(error, id)
         except Exception:
             logger.exception("an agent's request failed")
-            return failure(RpcError(INTERNAL, "Something in Pipulate failed; its log has the details."), id)
+            return failure(
+                RpcError(INTERNAL, "Something in Pipulate failed; its log has the details."), id
+            )
 
     async def _result(self, message: Any) -> Json | None:
-        if not isinstance(message, dict) or message.get("jsonrpc") != "2.0" or not isinstance(message.get("method"), str):
+        if (
+            not isinstance(message, dict)
+            or message.get("jsonrpc") != "2.0"
+            or not isinstance(message.get("method"), str)
+        ):
             raise RpcError(REQUEST, "One JSON-RPC 2.0 request was expected.")
         if "id" not in message:
             return None
@@ -139,7 +172,11 @@ class Server:
                 return {
                     "protocolVersion": wanted if wanted in VERSIONS else VERSIONS[0],
                     "capabilities": {"tools": {}, "resources": {}},
-                    "serverInfo": {"name": "pipulate", "title": "Pipulate", "version": pipulate.__version__},
+                    "serverInfo": {
+                        "name": "pipulate",
+                        "title": "Pipulate",
+                        "version": pipulate.__version__,
+                    },
                     "instructions": INSTRUCTIONS,
                 }
             case "ping":
@@ -149,12 +186,24 @@ class Server:
             case "tools/call":
                 return await self._call(given)
             case "resources/list":
-                return {"resources": [
-                    {"uri": f"pipulate://{name}", "name": name, "description": inspect.getdoc(function), "mimeType": "text/markdown"}
-                    for name, function in RESOURCES.items()
-                ]}  # fmt: skip
+                return {
+                    "resources": [
+                        {
+                            "uri": f"pipulate://{name}",
+                            "name": name,
+                            "description": inspect.getdoc(function),
+                            "mimeType": "text/markdown",
+                        }
+                        for name, function in RESOURCES.items()
+                    ]
+                }
             case "resources/templates/list":
-                run = {"uriTemplate": "pipulate://runs/{workflow}/{id}", "name": "run", "description": "The record of a run.", "mimeType": "application/json"}
+                run = {
+                    "uriTemplate": "pipulate://runs/{workflow}/{id}",
+                    "name": "run",
+                    "description": "The record of a run.",
+                    "mimeType": "application/json",
+                }
                 return {"resourceTemplates": [run]}
             case "resources/read":
                 return await self._read(given)
@@ -191,8 +240,13 @@ class Server:
         kind, _, rest = uri.removeprefix("pipulate://").partition("/")
         workflow, _, id = rest.partition("/")
         if uri == f"pipulate://{kind}" and kind in RESOURCES:
-            mime, text = "text/markdown", await asyncio.to_thread(RESOURCES[kind], self.panel.desk())
-        elif uri.startswith("pipulate://runs/") and (record := await asyncio.to_thread(self._record, workflow, unquote(id))):
+            mime, text = (
+                "text/markdown",
+                await asyncio.to_thread(RESOURCES[kind], self.panel.desk()),
+            )
+        elif uri.startswith("pipulate://runs/") and (
+            record := await asyncio.to_thread(self._record, workflow, unquote(id))
+        ):
             mime, text = "application/json", json.dumps(record, ensure_ascii=False)
         else:
             raise RpcError(NOT_FOUND, "There is no such resource.", {"uri": uri[:500]})
@@ -206,27 +260,44 @@ class Server:
 
     def _fit_to_tell(self, text: str) -> str:
         """Return the text without secrets, its links with our address."""
-        struck = prompts.strike([{"role": "tool", "content": text}], [*self.panel.secrets(), read_key(self.panel.settings.data)])
+        struck = prompts.strike(
+            [{"role": "tool", "content": text}],
+            [*self.panel.secrets(), read_key(self.panel.settings.data)],
+        )
         return str(struck[0]["content"]).replace("](/", f"]({origin(self.panel.settings)}/")
 
 
 def failure(error: RpcError, id: Any = None) -> Json:
     """Return an error's message; the id is null if the request had none that can be answered."""
-    return {"jsonrpc": "2.0", "id": id if isinstance(id, (str, int)) and not isinstance(id, bool) else None, "error": error.body}
+    return {
+        "jsonrpc": "2.0",
+        "id": id if isinstance(id, (str, int)) and not isinstance(id, bool) else None,
+        "error": error.body,
+    }
 
 
 async def handle(server: Server, request: Request) -> Response:
     """Answer one HTTP request."""
     key = await asyncio.to_thread(read_key, server.panel.settings.data)
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if not key or scheme.lower() != "bearer" or not secrets.compare_digest(given.strip().encode(), key.encode()):
+    if (
+        not key
+        or scheme.lower() != "bearer"
+        or not secrets.compare_digest(given.strip().encode(), key.encode())
+    ):
         told = "The key is missing or wrong. `pipulate mcp` on the machine on which Pipulate runs tells how to connect."
         return JSONResponse({"error": told}, 401, {"www-authenticate": "Bearer"})
     if request.method != "POST":
-        return Response(status_code=405, headers={"allow": "POST"})  # we have no stream to listen to, and no session to end
+        return Response(
+            status_code=405, headers={"allow": "POST"}
+        )  # we have no stream to listen to, and no session to end
     version = request.headers.get("mcp-protocol-version", VERSIONS[0])
     if version not in VERSIONS:
-        refused = RpcError(VERSION, "This version of MCP is not spoken here.", {"supported": list(VERSIONS), "requested": version[:40]})
+        refused = RpcError(
+            VERSION,
+            "This version of MCP is not spoken here.",
+            {"supported": list(VERSIONS), "requested": version[:40]},
+        )
         return JSONResponse(failure(refused), 400)
     body = await request.body()
     try:
@@ -275,19 +346,30 @@ def make_key(data: Path) -> str:
 
 def origin(settings: Settings) -> str:
     """Return the address at which this machine reaches the app."""
-    return f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.port}"
+    return (
+        f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.port}"
+    )
 
 
 def configuration(settings: Settings) -> str:
     """Return what most clients want in their configuration file, with the key."""
-    server = {"type": "http", "url": origin(settings) + AGENTS, "headers": {"Authorization": f"Bearer {make_key(settings.data)}"}}
+    server = {
+        "type": "http",
+        "url": origin(settings) + AGENTS,
+        "headers": {"Authorization": f"Bearer {make_key(settings.data)}"},
+    }
     return json.dumps({"mcpServers": {"pipulate": server}}, indent=2)
 
 
 def main(argv: Sequence[str], settings: Settings) -> int:
     """`pipulate mcp`: print how an agent connects, making the key if there is none."""
-    parser = argparse.ArgumentParser(prog="pipulate mcp", description="Let other programs' agents in: print what their configuration needs, key included.")
-    parser.add_argument("--forget", action="store_true", help="throw the key away: agents are shut out at once")
+    parser = argparse.ArgumentParser(
+        prog="pipulate mcp",
+        description="Let other programs' agents in: print what their configuration needs, key included.",
+    )
+    parser.add_argument(
+        "--forget", action="store_true", help="throw the key away: agents are shut out at once"
+    )
     if parser.parse_args(argv).forget:
         key_file(settings.data).unlink(missing_ok=True)
         print("Agents are shut out.")
@@ -305,19 +387,32 @@ def section(app: FastHTML) -> FT:
     on = bool(read_key(settings.data))
     return Section(
         H2("Agents of other programs"),
-        P("A program that speaks MCP can read workflows, runs and tables here. What it wants to change, it must ask you for, by a card in the chat panel. Only programs on this machine that have the key get in."),
-        P("The key is in ", Code(str(key_file(settings.data))), ".") if on else P("None gets in at present.", cls="hint"),
+        P(
+            "A program that speaks MCP can read workflows, runs and tables here. What it wants to change, it must ask you for, by a card in the chat panel. Only programs on this machine that have the key get in."
+        ),
+        P("The key is in ", Code(str(key_file(settings.data))), ".")
+        if on
+        else P("None gets in at present.", cls="hint"),
         Div(
-            _button("/settings/mcp", "Show how to connect" if on else "Let agents in", "" if not on else "quiet"),
+            _button(
+                "/settings/mcp",
+                "Show how to connect" if on else "Let agents in",
+                "" if not on else "quiet",
+            ),
             _button("/settings/mcp/forget", "Shut agents out", "quiet danger") if on else None,
             cls="row",
         ),
         cls="card open",
-    )  # fmt: skip
+    )
 
 
 def _button(action: str, text: str, cls: str) -> FT:
-    return Form(Button(text, type="submit", cls=cls), method="post", action=action, enctype="application/x-www-form-urlencoded")
+    return Form(
+        Button(text, type="submit", cls=cls),
+        method="post",
+        action=action,
+        enctype="application/x-www-form-urlencoded",
+    )
 
 
 def routes(app: FastHTML) -> None:
@@ -333,8 +428,18 @@ def routes(app: FastHTML) -> None:
     @app.route("/settings/mcp", methods=["POST"])
     async def show(request: Request) -> Any:
         ready = await asyncio.to_thread(configuration, settings)
-        lead = P("Put this into the client's configuration. It holds the key, which is like a password: ", Code("pipulate mcp"), " prints it as well.")
-        return page(request, "How agents connect", lead, Pre(Code(ready), tabindex="0"), P(A("Back to Settings", href="/settings")))
+        lead = P(
+            "Put this into the client's configuration. It holds the key, which is like a password: ",
+            Code("pipulate mcp"),
+            " prints it as well.",
+        )
+        return page(
+            request,
+            "How agents connect",
+            lead,
+            Pre(Code(ready), tabindex="0"),
+            P(A("Back to Settings", href="/settings")),
+        )
 
     @app.route("/settings/mcp/forget", methods=["POST"])
     async def forget() -> Any:

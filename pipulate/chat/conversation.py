@@ -36,14 +36,23 @@ class Conversations:
         """Begin a conversation; returns its id, which is negative for a temporary one."""
         if temporary:
             id = -next(self._numbers)
-            self._temporary[id] = ({"id": id, "title": title, "created": now(), "summary": "", "summarised": 0}, [])
+            self._temporary[id] = (
+                {"id": id, "title": title, "created": now(), "summary": "", "summarised": 0},
+                [],
+            )
             return id
-        return self.store.write("INSERT INTO conversation (title, created) VALUES (?, ?)", title.strip(), now())
+        return self.store.write(
+            "INSERT INTO conversation (title, created) VALUES (?, ?)", title.strip(), now()
+        )
 
     def get(self, id: int) -> Row:
         """Return a conversation's row; raises Unknown."""
         temporary = self._temporary.get(id)
-        row = temporary[0] if temporary else self.store.one("SELECT * FROM conversation WHERE id = ?", id)
+        row = (
+            temporary[0]
+            if temporary
+            else self.store.one("SELECT * FROM conversation WHERE id = ?", id)
+        )
         if row is None:
             raise Unknown("This conversation does not exist (any more).")
         return row
@@ -60,7 +69,9 @@ class Conversations:
         """Give a conversation a title; an empty one brings back the first words."""
         if id in self._temporary:
             self.get(id)["title"] = title.strip()
-        self.store.write("UPDATE conversation SET title = ? WHERE id = ?", title.strip(), self.get(id)["id"])
+        self.store.write(
+            "UPDATE conversation SET title = ? WHERE id = ?", title.strip(), self.get(id)["id"]
+        )
 
     def delete(self, id: int) -> int:
         """Move a conversation to the trash; returns the number for `restore` (0: it was temporary, and is gone)."""
@@ -69,7 +80,9 @@ class Conversations:
             return 0
         with self.store.transaction() as db:
             data = json.dumps({"conversation": row, "messages": messages}, ensure_ascii=False)
-            seq = self.store.write("INSERT INTO trash (at, kind, data) VALUES (?, 'conversation', ?)", now(), data)
+            seq = self.store.write(
+                "INSERT INTO trash (at, kind, data) VALUES (?, 'conversation', ?)", now(), data
+            )
             db.execute("DELETE FROM message WHERE conversation_id = ?", (id,))
             db.execute("DELETE FROM conversation WHERE id = ?", (id,))
         return seq
@@ -77,7 +90,9 @@ class Conversations:
     def restore(self, seq: int) -> int:
         """Bring a deleted conversation back from the trash; returns its id."""
         with self.store.transaction() as db:
-            row = self.store.one("SELECT data FROM trash WHERE seq = ? AND kind = 'conversation'", seq)
+            row = self.store.one(
+                "SELECT data FROM trash WHERE seq = ? AND kind = 'conversation'", seq
+            )
             if row is None:
                 raise Unknown("This conversation is no longer in the trash.")
             data = json.loads(row["data"])
@@ -99,10 +114,19 @@ class Conversations:
         self.get(id)
         if id in self._temporary:
             number = next(self._numbers)
-            row = {"id": number, "conversation_id": id, "role": role, "content": content, "at": now(), "about": about}
+            row = {
+                "id": number,
+                "conversation_id": id,
+                "role": role,
+                "content": content,
+                "at": now(),
+                "about": about,
+            }
             self._temporary[id][1].append(row)
             return number
-        sql = "INSERT INTO message (conversation_id, role, content, at, about) VALUES (?, ?, ?, ?, ?)"
+        sql = (
+            "INSERT INTO message (conversation_id, role, content, at, about) VALUES (?, ?, ?, ?, ?)"
+        )
         return self.store.write(sql, id, role, content, now(), about)
 
     def truncate(self, id: int, message: int) -> list[Row]:
@@ -127,10 +151,17 @@ class Conversations:
     def _summarise(self, id: int, summary: str, last: int) -> None:
         if id in self._temporary:
             self.get(id).update(summary=summary, summarised=last)
-        self.store.write("UPDATE conversation SET summary = ?, summarised = ? WHERE id = ?", summary, last, id)
+        self.store.write(
+            "UPDATE conversation SET summary = ?, summarised = ? WHERE id = ?", summary, last, id
+        )
 
     async def for_model(
-        self, id: int, model: Model, beginning: str, recalled: Sequence[str] = (), secrets: Iterable[str] = ()
+        self,
+        id: int,
+        model: Model,
+        beginning: str,
+        recalled: Sequence[str] = (),
+        secrets: Iterable[str] = (),
     ) -> list[Message]:
         """Return what to send so that `model` answers the last message, within its window (see `prompts.assemble`).
 
@@ -157,8 +188,14 @@ async def summarise(model: Model, messages: Sequence[Message], summary: str = ""
         told = f"Summary so far: {summary or '(nothing)'}\n\nThe conversation goes on:\n{text[start : start + size]}"
         ask = f"{told}\n\nWrite the new summary: who wants what, what was found and decided. {LIMITER}"
         pieces = []
-        async with aclosing(model.stream([{"role": "user", "content": ask}], max_tokens=model.window // 10)) as stream:
+        async with aclosing(
+            model.stream([{"role": "user", "content": ask}], max_tokens=model.window // 10)
+        ) as stream:
             async for piece in stream:
                 pieces.append(piece if isinstance(piece, str) else "")
-        summary = "".join(pieces).strip() or summary or "(An earlier part of the conversation could not be summarised.)"
+        summary = (
+            "".join(pieces).strip()
+            or summary
+            or "(An earlier part of the conversation could not be summarised.)"
+        )
     return summary

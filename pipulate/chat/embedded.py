@@ -63,13 +63,24 @@ class Embedded:
         if not has_avx2():
             raise ModelError(NO_AVX2)
         if not self.weights.is_file():
-            raise ModelError(f"There are no weights at {self.weights}. Get some: pipulate model get")
+            raise ModelError(
+                f"There are no weights at {self.weights}. Get some: pipulate model get"
+            )
         key = secrets.token_urlsafe(24)
-        asked = {"model": str(self.weights), "window": self.window, "key": key}  # by the pipe: all can see arguments
+        asked = {
+            "model": str(self.weights),
+            "window": self.window,
+            "key": key,
+        }  # by the pipe: all can see arguments
         with tempfile.TemporaryFile() as log:
             child = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", str(Path(__file__).with_name("llama_child.py")),
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+                sys.executable,
+                "-P",
+                str(Path(__file__).with_name("llama_child.py")),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
             assert child.stdin and child.stdout
             try:
                 child.stdin.write(json.dumps(asked).encode() + b"\n")
@@ -85,9 +96,13 @@ class Embedded:
                     child.kill()
                 log.seek(0)
                 said = log.read()[-500:].decode("utf-8", "replace").strip()
-                raise ModelError(f"The embedded model did not start. {end} Is {self.weights} whole?\n{said}".strip())
+                raise ModelError(
+                    f"The embedded model did not start. {end} Is {self.weights} whole?\n{said}".strip()
+                )
         self._child = child
-        return Remote(OPENAI, f"{address}/v1", self.name, key, self.window, place="The embedded model")
+        return Remote(
+            OPENAI, f"{address}/v1", self.name, key, self.window, place="The embedded model"
+        )
 
     async def stop(self) -> None:
         """End the child.  Another `stream` would start a new one."""
@@ -115,7 +130,14 @@ def has_avx2() -> bool:
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return True
     if sys.platform == "win32":
-        return bool(ctypes.windll.kernel32.IsProcessorFeaturePresent(40))  # PF_AVX2_INSTRUCTIONS_AVAILABLE
+        return bool(
+            ctypes.windll.kernel32.IsProcessorFeaturePresent(40)
+        )  # PF_AVX2_INSTRUCTIONS_AVAILABLE
     if sys.platform == "darwin":
-        return b"AVX2" in subprocess.run(["sysctl", "-n", "machdep.cpu.leaf7_features"], stdout=subprocess.PIPE).stdout
+        return (
+            b"AVX2"
+            in subprocess.run(
+                ["sysctl", "-n", "machdep.cpu.leaf7_features"], stdout=subprocess.PIPE
+            ).stdout
+        )
     return " avx2 " in Path("/proc/cpuinfo").read_text()

@@ -41,15 +41,19 @@ class Embedder:
         """Unit vectors of the texts, shape (len(texts), SIZE), at about 10 ms each: call it in a thread."""
         tokens = [self._wordpiece.tokens(text) for text in texts]
         vectors = np.zeros((len(texts), SIZE), np.float32)
-        order = sorted(range(len(texts)), key=lambda index: len(tokens[index]))  # like lengths together: little padding
+        order = sorted(
+            range(len(texts)), key=lambda index: len(tokens[index])
+        )  # like lengths together: little padding
         for first in range(0, len(order), BATCH):
-            batch = order[first:first + BATCH]
+            batch = order[first : first + BATCH]
             ids = np.zeros((len(batch), len(tokens[batch[-1]])), np.int64)  # 0 is [PAD]
             for row, index in enumerate(batch):
-                ids[row, :len(tokens[index])] = tokens[index]
+                ids[row, : len(tokens[index])] = tokens[index]
             mask = (ids > 0).astype(np.int64)
             (states,) = self._session.run(
-                None, {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)})
+                None,
+                {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)},
+            )
             sums = (states * mask[:, :, None]).sum(1)
             vectors[batch] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
         return vectors
@@ -80,15 +84,18 @@ class WordPiece:
 
     def tokens(self, text: str) -> list[int]:
         """The numbers of the tokens of `text`, between [CLS] and [SEP], at most LONGEST."""
-        found = [number for word in split(text[:LONGEST * 20]) for number in self._pieces(word)]
-        return [self.ids["[CLS]"], *found[:LONGEST - 2], self.ids["[SEP]"]]
+        found = [number for word in split(text[: LONGEST * 20]) for number in self._pieces(word)]
+        return [self.ids["[CLS]"], *found[: LONGEST - 2], self.ids["[SEP]"]]
 
     def _pieces(self, word: str) -> list[int]:
         found: list[int] = []
         start = 0
         while start < len(word):
             mark = "##" if start else ""
-            end = next((end for end in range(len(word), start, -1) if mark + word[start:end] in self.ids), 0)
+            end = next(
+                (end for end in range(len(word), start, -1) if mark + word[start:end] in self.ids),
+                0,
+            )
             if not end or len(word) > 100:
                 return [self.ids["[UNK]"]]
             found.append(self.ids[mark + word[start:end]])
@@ -103,7 +110,9 @@ def split(text: str) -> list[str]:
         kind = unicodedata.category(char)
         if kind[0] == "Z" or char in "\t\n\r":
             spaced.append(" ")
-        elif kind in ("Mn", "Cc", "Cf", "Co", "Cs") or char == "\ufffd":  # accents; what shows nothing
+        elif (
+            kind in ("Mn", "Cc", "Cf", "Co", "Cs") or char == "\ufffd"
+        ):  # accents; what shows nothing
             continue
         elif kind[0] == "P" or (char.isascii() and not char.isalnum()) or _is_chinese(ord(char)):
             spaced.append(f" {char} ")
@@ -113,5 +122,10 @@ def split(text: str) -> list[str]:
 
 
 def _is_chinese(code: int) -> bool:
-    return (0x4E00 <= code <= 0x9FFF or 0x3400 <= code <= 0x4DBF or 0xF900 <= code <= 0xFAFF
-            or 0x20000 <= code <= 0x2CEAF or 0x2F800 <= code <= 0x2FA1F)
+    return (
+        0x4E00 <= code <= 0x9FFF
+        or 0x3400 <= code <= 0x4DBF
+        or 0xF900 <= code <= 0xFAFF
+        or 0x20000 <= code <= 0x2CEAF
+        or 0x2F800 <= code <= 0x2FA1F
+    )

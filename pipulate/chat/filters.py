@@ -14,15 +14,35 @@ LINKING = "url IN (SELECT source FROM links WHERE target = '{}')"
 
 #: Question, what to show, WHERE, ORDER BY; an example is given if the graph has its columns.
 EXAMPLES = (
-    ("blog pages with clicks but few outlinks", "pages", "pagetype = 'blog' AND clicks > 0 AND outlinks < 5", "clicks"),
+    (
+        "blog pages with clicks but few outlinks",
+        "pages",
+        "pagetype = 'blog' AND clicks > 0 AND outlinks < 5",
+        "clicks",
+    ),
     ("which pages are orphans?", "pages", "orphan = 1", ""),
     ("the twenty most linked pages", "pages", "", "inlinks"),
     ("how many pages are deeper than four?", "count", "depth > 4", ""),
-    ("which pages have one inlink but many impressions?", "pages", "inlinks = 1 AND impressions > 100", "impressions"),
-    ("which pages link to https://a.example/b?", "pages", LINKING.format("https://a.example/b"), ""),
+    (
+        "which pages have one inlink but many impressions?",
+        "pages",
+        "inlinks = 1 AND impressions > 100",
+        "impressions",
+    ),
+    (
+        "which pages link to https://a.example/b?",
+        "pages",
+        LINKING.format("https://a.example/b"),
+        "",
+    ),
     ("listing pages without traffic", "pages", "pagetype = 'listing' AND clicks = 0", "inlinks"),
     ("pages to which no other page links", "pages", "inlinks = 0", ""),
-    ("help pages more than five clicks from home", "pages", "pagetype = 'help' AND depth > 5", "depth"),
+    (
+        "help pages more than five clicks from home",
+        "pages",
+        "pagetype = 'help' AND depth > 5",
+        "depth",
+    ),
     ("top pages by PageRank", "pages", "", "pagerank"),
 )
 
@@ -43,7 +63,12 @@ def shape(known: dict[str, str]) -> dict[str, Any]:
         "where": {"type": "string", "pattern": f"^(({one})( AND ({one})){{0,3}}|{linking})?$"},
         "order": {"enum": ["", *numbers]},
     }
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 def lesson(known: dict[str, str]) -> list[Message]:
@@ -55,7 +80,10 @@ def lesson(known: dict[str, str]) -> list[Message]:
         used = [*re.findall(r"(\w+) [=<>]", where.partition("url IN")[0]), order or "url"]
         if set(used) <= set(known):
             answer = json.dumps({"show": show, "where": where, "order": order})
-            messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+            messages += [
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": answer},
+            ]
     return messages
 
 
@@ -63,9 +91,16 @@ def to_sql(answer: dict[str, Any], known: dict[str, str]) -> str:
     """Return the query that an answer means, with the columns it speaks of; "?" if it does not obey the schema."""
     allowed = shape(known)["properties"]
     show, where, order = (str(answer.get(key, "?")) for key in ("show", "where", "order"))
-    if not re.fullmatch(allowed["where"]["pattern"], where) or order not in allowed["order"]["enum"]:
+    if (
+        not re.fullmatch(allowed["where"]["pattern"], where)
+        or order not in allowed["order"]["enum"]
+    ):
         return "?"
     spoken = [*re.findall(r"\w+", re.sub("'.*?'", "", where)), order]
     shown = ", ".join(dict.fromkeys(["url", *(word for word in spoken if word in known)]))
     statement = f"SELECT {'count(*) AS pages' if show == 'count' else shown} FROM pages"  # noqa: S608 - our columns
-    return statement + (f" WHERE {where}" if where else "") + (f" ORDER BY {order} DESC" if order and show != "count" else "")
+    return (
+        statement
+        + (f" WHERE {where}" if where else "")
+        + (f" ORDER BY {order} DESC" if order and show != "count" else "")
+    )

@@ -22,7 +22,9 @@ def _leave_with_parent(parent: int) -> None:
 def main() -> None:
     """Serve until the parent leaves."""
     parent = os.getppid()
-    os.environ["OMP_WAIT_POLICY"] = "passive"  # idle threads that spin slow a shared machine down tenfold
+    os.environ["OMP_WAIT_POLICY"] = (
+        "passive"  # idle threads that spin slow a shared machine down tenfold
+    )
     if hasattr(os, "nice"):
         os.nice(5)  # pages come first
     asked = json.loads(sys.stdin.readline())
@@ -30,10 +32,16 @@ def main() -> None:
     import xllamacpp  # here: not even its loading may happen before the line above set the policy
 
     params = xllamacpp.CommonParams()
-    params.model.path, params.n_ctx, params.n_parallel = asked["model"], asked["window"], 1  # slots divide n_ctx
+    params.model.path, params.n_ctx, params.n_parallel = (
+        asked["model"],
+        asked["window"],
+        1,
+    )  # slots divide n_ctx
     params.api_keys, params.cors_origins, params.ui = [asked["key"]], "", False
     params.endpoint_slots, params.use_jinja, params.warmup = False, True, False
-    params.n_batch = params.n_ubatch = 128  # it sees that we hung up between batches: 1 s, not 30, at the same speed
+    params.n_batch = params.n_ubatch = (
+        128  # it sees that we hung up between batches: 1 s, not 30, at the same speed
+    )
     params.cache_ram_mib = 256  # of earlier prompts; 8 GB by default
     params.verbosity = 1  # errors only: prompts are private
     try:

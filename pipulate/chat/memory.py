@@ -30,7 +30,9 @@ Row = dict[str, Any]
 
 BATCH = 64  # texts embedded between two writes
 LIMIT = 3  # recalled for a prompt; more distracts a small model
-FLOOR = 0.2  # cosine below which a memory has nothing to do with the question (bench/bench_memory.py)
+FLOOR = (
+    0.2  # cosine below which a memory has nothing to do with the question (bench/bench_memory.py)
+)
 FORGOTTEN = "[forgotten]"
 
 
@@ -46,7 +48,9 @@ class Embedder(Protocol):
 
 def identity(content: str, key: str | None = None) -> str:
     """Return a memory's id."""
-    return hashlib.sha256(f"fact {key.casefold()}".encode() if key else content.encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        f"fact {key.casefold()}".encode() if key else content.encode()
+    ).hexdigest()[:16]
 
 
 def text(row: Row) -> str:
@@ -57,10 +61,14 @@ def text(row: Row) -> str:
 def clean(content: str, field: str = "content", most: int = 2000) -> str:
     """Return the text in one line, NFC, without control characters; raises Invalid if it is empty or too long."""
     normal = unicodedata.normalize("NFC", content)
-    content = " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in normal).split())
+    content = " ".join(
+        "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in normal).split()
+    )
     if 1 <= len(content) <= most:
         return content
-    raise Invalid(f"Between 1 and {most:,} characters are expected here, not {len(content):,}.", field)
+    raise Invalid(
+        f"Between 1 and {most:,} characters are expected here, not {len(content):,}.", field
+    )
 
 
 class Memory:
@@ -107,15 +115,25 @@ class Memory:
     def _by_meaning(self, embedder: Embedder, query: str, limit: int, floor: float) -> list[Row]:
         self._embed_missing(embedder)
         sql = "SELECT id, vector FROM memory_vector JOIN memory USING (id) WHERE state = 'active' AND embedder = ?"
-        rows: list[tuple[Any, ...]] = self.store.connection.execute(sql, (embedder.name,)).fetchall()
+        rows: list[tuple[Any, ...]] = self.store.connection.execute(
+            sql, (embedder.name,)
+        ).fetchall()
         if not rows:
             return []
-        vectors = np.frombuffer(b"".join(vector for _, vector in rows), np.float32).reshape(len(rows), -1)
+        vectors = np.frombuffer(b"".join(vector for _, vector in rows), np.float32).reshape(
+            len(rows), -1
+        )
         cosines = vectors @ embedder.embed([query])[0]
-        return [self.get(rows[i][0]) for i in np.argsort(-cosines, kind="stable")[:limit] if cosines[i] >= floor]
+        return [
+            self.get(rows[i][0])
+            for i in np.argsort(-cosines, kind="stable")[:limit]
+            if cosines[i] >= floor
+        ]
 
     def _embed_missing(self, embedder: Embedder) -> None:
-        sql = "SELECT * FROM memory WHERE id NOT IN (SELECT id FROM memory_vector WHERE embedder = ?)"
+        sql = (
+            "SELECT * FROM memory WHERE id NOT IN (SELECT id FROM memory_vector WHERE embedder = ?)"
+        )
         rows = self.store.read(sql, embedder.name)
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
@@ -124,21 +142,29 @@ class Memory:
                 db.execute("DELETE FROM memory_vector WHERE embedder != ?", (embedder.name,))
                 db.executemany(  # FROM memory: one forgotten or edited meanwhile must not leave a vector
                     "INSERT OR REPLACE INTO memory_vector SELECT id, ?3, ?4 FROM memory WHERE id = ?1 AND content = ?2",
-                    [(r["id"], r["content"], embedder.name, v.tobytes()) for r, v in zip(batch, vectors, strict=True)],
+                    [
+                        (r["id"], r["content"], embedder.name, v.tobytes())
+                        for r, v in zip(batch, vectors, strict=True)
+                    ],
                 )
 
     def _by_keyword(self, query: str, limit: int) -> list[Row]:
         words = re.findall(r"\w+", query)[:64]
-        telling = [word for word in words if len(word) > 3 or word.isdigit()] or words  # a stop list for any language
+        telling = [
+            word for word in words if len(word) > 3 or word.isdigit()
+        ] or words  # a stop list for any language
         return self.store.read(
             "SELECT memory.* FROM memory_text JOIN memory USING (id) "
             "WHERE memory_text MATCH ? AND state = 'active' ORDER BY rank LIMIT ?",
-            " OR ".join(f'"{word}"' for word in telling) or '""', limit,
-        )  # fmt: skip
+            " OR ".join(f'"{word}"' for word in telling) or '""',
+            limit,
+        )
 
     # ---------------------------------------------------------------- changing
 
-    def add(self, content: str, *, key: str = "", source: str = "", pinned: bool | None = None) -> Row:
+    def add(
+        self, content: str, *, key: str = "", source: str = "", pinned: bool | None = None
+    ) -> Row:
         """Remember a sentence, or a fact under `key` (pinned unless told otherwise); returns the memory.
 
         What is already remembered stays as it is.  Raises Invalid.
@@ -149,8 +175,14 @@ class Memory:
             "INSERT INTO memory VALUES (?, ?, ?, ?, ?, ?, ?, 'active') ON CONFLICT DO UPDATE SET content = excluded.content,"
             " source = excluded.source, at = excluded.at, state = 'active'"
             " WHERE content != excluded.content OR state != 'active'",
-            id, "fact" if name else "memory", name, content, source, now(), pin,
-        )  # fmt: skip
+            id,
+            "fact" if name else "memory",
+            name,
+            content,
+            source,
+            now(),
+            pin,
+        )
         return self.get(id)
 
     def edit(self, id: str, content: str) -> Row:
@@ -159,7 +191,10 @@ class Memory:
         new = identity(content, key)
         with self.store.transaction() as db:
             db.execute("DELETE FROM memory WHERE id = ? AND id != ?", (new, id))
-            db.execute("UPDATE memory SET id = ?, content = ?, at = ? WHERE id = ?", (new, content, now(), id))
+            db.execute(
+                "UPDATE memory SET id = ?, content = ?, at = ? WHERE id = ?",
+                (new, content, now(), id),
+            )
         return self.get(new)
 
     def pin(self, id: str, on: bool = True) -> None:
@@ -168,7 +203,11 @@ class Memory:
 
     def switch(self, id: str, on: bool = True) -> None:
         """Make a memory active, or keep it to ourselves."""
-        self.store.write("UPDATE memory SET state = ? WHERE id = ?", "active" if on else "off", self.get(id)["id"])
+        self.store.write(
+            "UPDATE memory SET state = ? WHERE id = ?",
+            "active" if on else "off",
+            self.get(id)["id"],
+        )
 
     def forget(self, id: str) -> None:
         """Remove a memory and its words for good (see FORGET)."""
@@ -191,17 +230,27 @@ def _scrub(db: Any, said: str) -> None:
     said = said.rstrip(".!?… ") or said
     plain = re.compile(rf"(?<!\w){re.escape(said)}(?!\w)", re.IGNORECASE)
     touched = set()
-    for id, conversation, content in db.execute("SELECT id, conversation_id, content FROM message").fetchall():
+    for id, conversation, content in db.execute(
+        "SELECT id, conversation_id, content FROM message"
+    ).fetchall():
         if plain.search(content):
             touched.add(conversation)
-            db.execute("UPDATE message SET content = ? WHERE id = ?", (plain.sub(FORGOTTEN, content), id))
+            db.execute(
+                "UPDATE message SET content = ? WHERE id = ?", (plain.sub(FORGOTTEN, content), id)
+            )
     for id, title, summary in db.execute("SELECT id, title, summary FROM conversation").fetchall():
         if id in touched or plain.search(title + summary):
             values = (plain.sub(FORGOTTEN, title), id)
-            db.execute("UPDATE conversation SET title = ?, summary = '', summarised = 0 WHERE id = ?", values)
+            db.execute(
+                "UPDATE conversation SET title = ?, summary = '', summarised = 0 WHERE id = ?",
+                values,
+            )
     spellings = (said, json.dumps(said)[1:-1], json.dumps(said, ensure_ascii=False)[1:-1])
     any_spelling = re.compile("|".join(map(re.escape, spellings)), re.IGNORECASE)
-    for table, key, held in (("proposal", "id", "words || arguments || undo"), ("trash", "seq", "data")):
+    for table, key, held in (
+        ("proposal", "id", "words || arguments || undo"),
+        ("trash", "seq", "data"),
+    ):
         for id, content in db.execute(f"SELECT {key}, {held} FROM {table}").fetchall():  # noqa: S608 - our names
             if any_spelling.search(content):
                 db.execute(f"DELETE FROM {table} WHERE {key} = ?", (id,))  # noqa: S608

@@ -45,7 +45,9 @@ def call(desk: Desk, name: str, arguments: Mapping[str, Any]) -> str | Proposal:
         return made if len(made) <= LONGEST else f"{made[:LONGEST]}\n\n(Cut here: there is more.)"
     words = str(next(made))
     sql = "INSERT INTO proposal (at, tool, arguments, profile_id, words) VALUES (?, ?, ?, ?, ?)"
-    id = desk.store.write(sql, now(), name, json.dumps(given, ensure_ascii=False), desk.profile, words)
+    id = desk.store.write(
+        sql, now(), name, json.dumps(given, ensure_ascii=False), desk.profile, words
+    )
     return Proposal(id, name, given, words, desk.profile)
 
 
@@ -55,7 +57,9 @@ def get(store: Store, id: int) -> Proposal:
     if row is None:
         raise Unknown("There is no such proposal (any more).")
     arguments = json.loads(row["arguments"])
-    return Proposal(id, row["tool"], arguments, row["words"], row["profile_id"], row["state"], row["undo"] != "")
+    return Proposal(
+        id, row["tool"], arguments, row["words"], row["profile_id"], row["state"], row["undo"] != ""
+    )
 
 
 def confirm(desk: Desk, id: int, arguments: Mapping[str, Any] | None = None) -> Proposal:
@@ -65,14 +69,21 @@ def confirm(desk: Desk, id: int, arguments: Mapping[str, Any] | None = None) -> 
     change: Change = TOOLS[shown.tool](replace(desk, profile=shown.profile), **given)
     words = next(change)
     if given == shown.arguments and words != shown.words:
-        raise Stale(f"Things have changed since this was proposed. Now it would be: {words} Ask again.")
+        raise Stale(
+            f"Things have changed since this was proposed. Now it would be: {words} Ask again."
+        )
     with desk.store.transaction() as db:
         _step(desk.store, id, "open", "done")
         try:
             next(change)
         except StopIteration as end:
             undo: Undo = end.value
-        values = (json.dumps(undo) if undo else "", json.dumps(given, ensure_ascii=False), words, id)
+        values = (
+            json.dumps(undo) if undo else "",
+            json.dumps(given, ensure_ascii=False),
+            words,
+            id,
+        )
         db.execute("UPDATE proposal SET undo = ?, arguments = ?, words = ? WHERE id = ?", values)
     try:
         return get(desk.store, id)
@@ -143,7 +154,9 @@ def _arguments(name: str, given: str) -> dict[str, str]:
         given = given[: match.start()] + given[match.end() :]
     free = [key for key in names if key not in found]
     for key in [key for key in free if key in wanted["required"]] or free[:1]:
-        last = key == free[-1] or not any(k in wanted["required"] for k in free[free.index(key) + 1 :])
+        last = key == free[-1] or not any(
+            k in wanted["required"] for k in free[free.index(key) + 1 :]
+        )
         one = re.match(r"\"([^\"]+)\"\s*|(\S+)\s*", given)
         if one and (not last or one.end() == len(given)):
             found[key], given = one[1] or one[2], given[one.end() :]
@@ -160,9 +173,20 @@ def usage(name: str) -> str:
     """Return how the command of a tool is written."""
     wanted = schema(TOOLS[name])
     spelled = next(spelled for spelled, tool in commands().items() if tool == name)
-    return " ".join([f"/{spelled}", *(key.upper() if key in wanted["required"] else f"[{key.upper()}]" for key in wanted["properties"])])
+    return " ".join(
+        [
+            f"/{spelled}",
+            *(
+                key.upper() if key in wanted["required"] else f"[{key.upper()}]"
+                for key in wanted["properties"]
+            ),
+        ]
+    )
 
 
 def help_text() -> str:
     """Return the list of commands, in Markdown; of each description the first sentence, the rest is for models."""
-    return "\n".join(f"- `{usage(name)}`: {(inspect.getdoc(tool) or '').split('. ')[0].rstrip('.')}." for name, tool in TOOLS.items())
+    return "\n".join(
+        f"- `{usage(name)}`: {(inspect.getdoc(tool) or '').split('. ')[0].rstrip('.')}."
+        for name, tool in TOOLS.items()
+    )

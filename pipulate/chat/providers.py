@@ -99,7 +99,9 @@ class Remote:
     window: int = WINDOW
     tools: bool = True
     place: str = ""
-    silence: float = 300  # a large model may need minutes to load from disk and to read a long prompt
+    silence: float = (
+        300  # a large model may need minutes to load from disk and to read a long prompt
+    )
 
     def __post_init__(self) -> None:
         self.place = self.place or re.sub(r"^\w+://([^/@]*@)?|/.*$", "", self.url)
@@ -108,9 +110,14 @@ class Remote:
     def client(self) -> httpx2.AsyncClient:
         """Our way to the server."""
         return httpx2.AsyncClient(
-            base_url=self.url, headers={"Authorization": f"Bearer {self.key}"} if self.key else {}, trust_env=False,
-            verify=self.url.startswith("https"),  # reading the certificates takes 20-100 ms: not for loopback
-            limits=httpx2.Limits(max_keepalive_connections=0))
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
+            trust_env=False,
+            verify=self.url.startswith(
+                "https"
+            ),  # reading the certificates takes 20-100 ms: not for loopback
+            limits=httpx2.Limits(max_keepalive_connections=0),
+        )
 
     async def stream(self, messages: Sequence[Message], **ask: Unpack[Ask]) -> Stream:
         """See `Model.stream`."""
@@ -119,11 +126,15 @@ class Remote:
         body = {"model": self.name, "stream": True} | self.speech.ask(self, messages, ask)
         if ask.get("tools"):
             body["tools"] = list(ask["tools"])
-        async with aclosing(self._lines(self.speech.path, body, httpx2.Timeout(self.silence, connect=10))) as lines:
+        async with aclosing(
+            self._lines(self.speech.path, body, httpx2.Timeout(self.silence, connect=10))
+        ) as lines:
             async for line in lines:
                 try:
                     text, end = self.speech.read(line, calls)
-                    text = text.encode("utf-8", "replace").decode()  # half an emoji in a JSON escape is no text
+                    text = text.encode(
+                        "utf-8", "replace"
+                    ).decode()  # half an emoji in a JSON escape is no text
                 except GARBAGE as error:
                     raise self._unexpected(line) from error
                 if text:
@@ -133,12 +144,16 @@ class Remote:
         if not end:
             raise ModelError(f"{self.place} broke off in the middle of the answer. Ask again.")
         if end == "length" and not ask.get("max_tokens"):
-            raise ModelError(f"The answer stops here: the window of {self.name} ({self.window} tokens) is full.")
+            raise ModelError(
+                f"The answer stops here: the window of {self.name} ({self.window} tokens) is full."
+            )
         for name, arguments, number in calls.values():
             try:
                 call = ToolCall(name, dict(json.loads(arguments or "{}")), number)
             except GARBAGE as error:
-                raise ModelError(f"{self.name} called {name!r} with broken arguments: {arguments[:100]}") from error
+                raise ModelError(
+                    f"{self.name} called {name!r} with broken arguments: {arguments[:100]}"
+                ) from error
             yield call
 
     async def document(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -149,11 +164,15 @@ class Remote:
         except GARBAGE as error:
             raise self._unexpected(data) from error
 
-    async def _lines(self, path: str, body: Any, timeout: httpx2.Timeout) -> AsyncGenerator[bytes, None]:
+    async def _lines(
+        self, path: str, body: Any, timeout: httpx2.Timeout
+    ) -> AsyncGenerator[bytes, None]:
         # Split at line feeds alone: httpx's aiter_lines also splits at U+2028, which may stand inside JSON.
         content = json.dumps(body) if body else None
         try:
-            async with self.client.stream("POST" if body else "GET", path, content=content, timeout=timeout) as answer:
+            async with self.client.stream(
+                "POST" if body else "GET", path, content=content, timeout=timeout
+            ) as answer:
                 if answer.status_code != 200:
                     raise self._refusal(answer.status_code, await answer.aread())
                 rest = b""
@@ -167,22 +186,40 @@ class Remote:
                 if rest.strip():
                     yield rest.strip()
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            raise ModelError(f"{self.place} is not running: start it, choose another model, or get the small embedded "
-                             "one: pipulate model get") from error
+            raise ModelError(
+                f"{self.place} is not running: start it, choose another model, or get the small embedded "
+                "one: pipulate model get"
+            ) from error
         except httpx2.TimeoutException as error:
-            raise ModelError(f"{self.place} was silent for {timeout.read:g} s. Try a smaller model.") from error
+            raise ModelError(
+                f"{self.place} was silent for {timeout.read:g} s. Try a smaller model."
+            ) from error
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-            raise ModelError(f"{self.url!r} is no model server's address, like http://127.0.0.1:8080/v1") from error
+            raise ModelError(
+                f"{self.url!r} is no model server's address, like http://127.0.0.1:8080/v1"
+            ) from error
         except httpx2.HTTPError as error:
-            raise ModelError(f"{self.place} broke off ({type(error).__name__}). Ask again.") from error
+            raise ModelError(
+                f"{self.place} broke off ({type(error).__name__}). Ask again."
+            ) from error
 
     def _refusal(self, status: int, body: bytes) -> ModelError:
-        pull = f"Get it: ollama pull {self.name}" if self.speech is OLLAMA else "Choose another model."
-        cure = {401: "Check the key in Settings.", 403: "Check the key in Settings.", 404: pull}.get(status, "")
-        return ModelError(f"{self.place} answered with status {status} to {self.name!r}: {self._quote(body)} {cure}")
+        pull = (
+            f"Get it: ollama pull {self.name}" if self.speech is OLLAMA else "Choose another model."
+        )
+        cure = {
+            401: "Check the key in Settings.",
+            403: "Check the key in Settings.",
+            404: pull,
+        }.get(status, "")
+        return ModelError(
+            f"{self.place} answered with status {status} to {self.name!r}: {self._quote(body)} {cure}"
+        )
 
     def _unexpected(self, data: bytes) -> ModelError:
-        return ModelError(f"{self.place} sent something unexpected: {self._quote(data)} Is its address right?")
+        return ModelError(
+            f"{self.place} sent something unexpected: {self._quote(data)} Is its address right?"
+        )
 
     def _quote(self, data: bytes) -> str:
         # Short, on one line, and without our key should the server echo that.
@@ -195,14 +232,22 @@ def _ask_openai(model: Remote, messages: Sequence[Message], ask: Ask) -> dict[st
     if ask.get("max_tokens"):
         body["max_tokens"] = ask["max_tokens"]
     if ask.get("schema"):
-        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": ask["schema"]}}
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": ask["schema"]},
+        }
         body["temperature"] = 0  # a choice wants the likeliest answer, not a lively one
     return body
 
 
 def _read_openai(line: bytes, calls: dict[int, list[str]]) -> tuple[str, str]:
     field, _, data = line.partition(b":")
-    if field in (b"", b"event", b"id", b"retry"):  # "" is a comment, sent to keep the connection alive
+    if field in (
+        b"",
+        b"event",
+        b"id",
+        b"retry",
+    ):  # "" is a comment, sent to keep the connection alive
         return "", ""
     if field != b"data":
         raise ValueError(field)
@@ -236,9 +281,14 @@ def _ask_ollama(model: Remote, messages: Sequence[Message], ask: Ask) -> dict[st
 def _for_ollama(message: Message) -> Message:
     # Ollama wants a call's arguments as an object, and a result by the name of its tool.
     if called := message.get("tool_calls"):
-        functions = [{**call["function"], "arguments": json.loads(call["function"]["arguments"])} for call in called]
+        functions = [
+            {**call["function"], "arguments": json.loads(call["function"]["arguments"])}
+            for call in called
+        ]
         return {**message, "tool_calls": [{"function": function} for function in functions]}
-    return {**message, "tool_name": message.get("name", "")} if message["role"] == "tool" else message
+    return (
+        {**message, "tool_name": message.get("name", "")} if message["role"] == "tool" else message
+    )
 
 
 def _read_ollama(line: bytes, calls: dict[int, list[str]]) -> tuple[str, str]:
@@ -246,15 +296,23 @@ def _read_ollama(line: bytes, calls: dict[int, list[str]]) -> tuple[str, str]:
     message = event.get("message") or {}
     for part in message.get("tool_calls") or []:
         function = part["function"]
-        calls[len(calls)] = [function["name"], json.dumps(function.get("arguments") or {}), part.get("id") or ""]
-    return message.get("content") or "", (event.get("done_reason") or "stop") if event.get("done") else ""
+        calls[len(calls)] = [
+            function["name"],
+            json.dumps(function.get("arguments") or {}),
+            part.get("id") or "",
+        ]
+    return message.get("content") or "", (event.get("done_reason") or "stop") if event.get(
+        "done"
+    ) else ""
 
 
 def _event(data: bytes) -> dict[str, Any]:
     # Both protocols report a late failure as an "error" in the stream.
     event = dict(json.loads(data))
     if error := event.get("error"):
-        raise ModelError(f"The model failed: {error['message'] if isinstance(error, dict) else error}"[:300])
+        raise ModelError(
+            f"The model failed: {error['message'] if isinstance(error, dict) else error}"[:300]
+        )
     return event
 
 
@@ -262,8 +320,15 @@ OPENAI = Speech("/chat/completions", _ask_openai, _read_openai)
 OLLAMA = Speech("/api/chat", _ask_ollama, _read_ollama)
 
 
-async def detect(*, url: str = "", key: str = "", name: str = "", window: int = WINDOW, ollama: str = OLLAMA_URL,
-                 embedded: Model | None = None) -> list[Model]:
+async def detect(
+    *,
+    url: str = "",
+    key: str = "",
+    name: str = "",
+    window: int = WINDOW,
+    ollama: str = OLLAMA_URL,
+    embedded: Model | None = None,
+) -> list[Model]:
     """The models that answer now, the one to use first; empty when there is none.
 
     Order: the user's own endpoint (OpenAI protocol at `url`, with `key` and perhaps the `name` of a model), a running
@@ -283,24 +348,45 @@ async def detect(*, url: str = "", key: str = "", name: str = "", window: int = 
 
 async def _openai_models(server: Remote) -> list[Remote]:
     listed = (await server.document("/models")).get("data") or []
-    found = [replace(server, name=entry["id"], window=entry.get("max_model_len") or server.window)  # told by vLLM
-             for entry in listed if server.name in ("", entry["id"])]
-    return found or ([server] if server.name else [])  # not every service lists all it has: believe the user
+    found = [
+        replace(
+            server, name=entry["id"], window=entry.get("max_model_len") or server.window
+        )  # told by vLLM
+        for entry in listed
+        if server.name in ("", entry["id"])
+    ]
+    return found or (
+        [server] if server.name else []
+    )  # not every service lists all it has: believe the user
 
 
 async def _ollama_models(server: Remote) -> list[Remote]:
     tags = (await server.document("/api/tags")).get("models") or []
-    local = [tag["model"] for tag in tags if not (tag.get("remote_host") or tag.get("remote_model"))]
-    shown = await asyncio.gather(*(server.document("/api/show", {"model": name}) for name in local),
-                                 return_exceptions=True)
+    local = [
+        tag["model"] for tag in tags if not (tag.get("remote_host") or tag.get("remote_model"))
+    ]
+    shown = await asyncio.gather(
+        *(server.document("/api/show", {"model": name}) for name in local), return_exceptions=True
+    )
     found = []
     for name, facts in zip(local, shown, strict=True):
         if not isinstance(facts, dict):  # it could not be shown
             continue
         abilities = facts.get("capabilities") or ["completion"]
-        trained = [size for fact, size in (facts.get("model_info") or {}).items() if fact.endswith(".context_length")]
+        trained = [
+            size
+            for fact, size in (facts.get("model_info") or {}).items()
+            if fact.endswith(".context_length")
+        ]
         if "completion" in abilities:  # the others only embed
-            found.append(replace(server, name=name, window=min([server.window, *trained]), tools="tools" in abilities))
+            found.append(
+                replace(
+                    server,
+                    name=name,
+                    window=min([server.window, *trained]),
+                    tools="tools" in abilities,
+                )
+            )
     return found
 
 
@@ -316,7 +402,9 @@ def tokens(text: str) -> int:
     return math.ceil(prose / 3.8 + digits + (plain - prose - digits) * 0.6 + rest / 3)
 
 
-def fit(messages: Sequence[Message], window: int, summary: str = "") -> tuple[list[Message], list[Message]]:
+def fit(
+    messages: Sequence[Message], window: int, summary: str = ""
+) -> tuple[list[Message], list[Message]]:
     """Split a conversation into (what to send, what had to be left out) so that the first fits the window.
 
     The leading system messages and the newest turns are kept; a quarter of the window stays free for the answer.
@@ -324,21 +412,34 @@ def fit(messages: Sequence[Message], window: int, summary: str = "") -> tuple[li
     them summarised and call `fit` again with the `summary`: it goes after the system prompt, whose beginning stays
     the same (a runtime need not read that again).  Raises `ModelError` when the last turn alone is too long.
     """
-    start = next((index for index, message in enumerate(messages) if message["role"] != "system"), len(messages))
+    start = next(
+        (index for index, message in enumerate(messages) if message["role"] != "system"),
+        len(messages),
+    )
     system, rest = list(messages[:start]), list(messages[start:])
     if summary:  # in one message: the templates of several models refuse a second system message
-        texts = [*(message["content"] for message in system), f"Summary of the earlier conversation:\n{summary}"]
+        texts = [
+            *(message["content"] for message in system),
+            f"Summary of the earlier conversation:\n{summary}",
+        ]
         system = [{"role": "system", "content": "\n\n".join(texts)}]
     room = window - window // 4 - sum(map(_cost, system))
     costs = [*map(_cost, rest)]
-    for turn in [0, *(index for index, message in enumerate(rest) if index and message["role"] == "user")]:
+    for turn in [
+        0,
+        *(index for index, message in enumerate(rest) if index and message["role"] == "user"),
+    ]:
         reserve = window // 8 if turn and not summary else 0  # for the summary to come
         if sum(costs[turn:]) <= room - reserve:
             return [*system, *rest[turn:]], rest[:turn]
-    raise ModelError(f"This is too long for the model: its window is {window} tokens, prompt and answer together. "
-                     "Shorten the message, or choose a model with a larger window.")
+    raise ModelError(
+        f"This is too long for the model: its window is {window} tokens, prompt and answer together. "
+        "Shorten the message, or choose a model with a larger window."
+    )
 
 
 def _cost(message: Message) -> int:
     called = json.dumps(message["tool_calls"]) if message.get("tool_calls") else ""
-    return 8 + tokens((message.get("content") or "") + called)  # 8: the template's marks around a message
+    return 8 + tokens(
+        (message.get("content") or "") + called
+    )  # 8: the template's marks around a message

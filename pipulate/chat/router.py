@@ -29,7 +29,10 @@ from pipulate.engine.errors import Unknown
 
 TALK = "talk"
 CHOICE = 3  # tools that the model chooses from
-AHEAD, SURELY_TALK = 0.15, 0.05  # similarity by which a tool, or "talk", must lead to be taken without asking
+AHEAD, SURELY_TALK = (
+    0.15,
+    0.05,
+)  # similarity by which a tool, or "talk", must lead to be taken without asking
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,9 @@ async def choose(model: Model, text: str, desk: Desk | None = None) -> ToolCall 
     names = [first] if score - second >= AHEAD else [name for name, _ in ranked[:CHOICE]]
     answer: dict[str, Any] = {"tool": first}
     if len(names) > 1 or _taught(first):
-        answer = await _ask(model, [*_lesson(), {"role": "user", "content": text}], {"anyOf": [*map(_shape, names)]})
+        answer = await _ask(
+            model, [*_lesson(), {"role": "user", "content": text}], {"anyOf": [*map(_shape, names)]}
+        )
     name = answer.pop("tool", TALK)
     if name not in TOOLS:
         return None
@@ -104,7 +109,12 @@ def _taught(tool: str) -> list[str]:
 
 def _shape(tool: str) -> dict[str, Any]:
     properties = {"tool": {"const": tool}} | {key: {"type": "string"} for key in _taught(tool)}
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 @lru_cache(maxsize=1)
@@ -115,12 +125,25 @@ def _lesson() -> tuple[Message, ...]:
     about = {name: (tool.__doc__ or "").split(".")[0] for name, tool in TOOLS.items()}
     about[TALK] = "Anything else: greetings, general knowledge, explanations, advice, texts"
     lines = [f"{name}({', '.join(_taught(name))}): {about[name]}" for name in tools]
-    shown = [one for place in (0, 1) for name in tools for one in [e for e in found if e.tool == name][place : place + 1]]
-    messages = [{"role": "system", "content": "Choose the tool for the user's request. Answer in JSON.\n" + "\n".join(lines)}]
+    shown = [
+        one
+        for place in (0, 1)
+        for name in tools
+        for one in [e for e in found if e.tool == name][place : place + 1]
+    ]
+    messages = [
+        {
+            "role": "system",
+            "content": "Choose the tool for the user's request. Answer in JSON.\n"
+            + "\n".join(lines),
+        }
+    ]
     for one in shown:
         call = {"tool": one.tool} | {key: one.arguments.get(key, "") for key in _taught(one.tool)}
-        messages += [{"role": "user", "content": one.text},
-                     {"role": "assistant", "content": json.dumps(call, ensure_ascii=False)}]  # fmt: skip
+        messages += [
+            {"role": "user", "content": one.text},
+            {"role": "assistant", "content": json.dumps(call, ensure_ascii=False)},
+        ]
     return tuple(messages)
 
 
@@ -133,9 +156,18 @@ async def _select(model: Model, text: str, desk: Desk, tool: str) -> str:
     asked = {"role": "user", "content": text}
     if tool == "query_links":
         known = filters.columns(tables)
-        return filters.to_sql(await _ask(model, [*filters.lesson(known), asked], filters.shape(known)), known)
-    told = {"role": "system", "content": f"Write one SQLite SELECT that answers the question. Tables:\n{tables}"}
-    wanted = {"type": "object", "properties": {"statement": {"type": "string"}}, "required": ["statement"]}
+        return filters.to_sql(
+            await _ask(model, [*filters.lesson(known), asked], filters.shape(known)), known
+        )
+    told = {
+        "role": "system",
+        "content": f"Write one SQLite SELECT that answers the question. Tables:\n{tables}",
+    }
+    wanted = {
+        "type": "object",
+        "properties": {"statement": {"type": "string"}},
+        "required": ["statement"],
+    }
     return str((await _ask(model, [told, asked], wanted)).get("statement", "?"))
 
 

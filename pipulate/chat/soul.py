@@ -26,7 +26,13 @@ def export(store: Store, path: Path) -> dict[str, int]:
     """Write the soul to `path`, whole or not at all, readable by its owner only; returns how many of what."""
     body = [*_rows(store)]
     counts = dict(Counter(row["type"] for row in body))
-    header = {"type": "header", "format": FORMAT, "version": VERSION, "created": now(), "counts": counts}
+    header = {
+        "type": "header",
+        "format": FORMAT,
+        "version": VERSION,
+        "created": now(),
+        "counts": counts,
+    }
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in [header, *body]).encode()
     end = {"type": "end", "sha256": hashlib.sha256(text).hexdigest()}
     part = path.with_name(path.name + ".part")
@@ -39,25 +45,39 @@ def export(store: Store, path: Path) -> dict[str, int]:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        raise Invalid(f"{path} cannot be written: {error.strerror}. Choose another place.") from error
+        raise Invalid(
+            f"{path} cannot be written: {error.strerror}. Choose another place."
+        ) from error
     return counts
 
 
 def _rows(store: Store) -> list[Row]:
     with store.transaction():  # one moment for all tables
         prompts = store.read("SELECT text, at, author FROM prompt ORDER BY version")
-        memories = store.read("SELECT kind AS type, key, content, source, at, pinned, state FROM memory ORDER BY at, id")
+        memories = store.read(
+            "SELECT kind AS type, key, content, source, at, pinned, state FROM memory ORDER BY at, id"
+        )
         conversations = store.read("SELECT * FROM conversation ORDER BY id")
         messages = store.read("SELECT * FROM message ORDER BY id")
     spoken: dict[int, list[Row]] = {row["id"]: [] for row in conversations}
     for row in messages:
-        spoken[row["conversation_id"]].append({key: row[key] for key in ("role", "content", "at", "about")})
+        spoken[row["conversation_id"]].append(
+            {key: row[key] for key in ("role", "content", "at", "about")}
+        )
     return [
         *({"type": "prompt", **row} for row in prompts),
         *({key: value for key, value in row.items() if value is not None} for row in memories),
-        *({"type": "conversation", "title": row["title"], "created": row["created"], "messages": spoken[row["id"]]}
-          for row in conversations if spoken[row["id"]]),
-    ]  # fmt: skip
+        *(
+            {
+                "type": "conversation",
+                "title": row["title"],
+                "created": row["created"],
+                "messages": spoken[row["id"]],
+            }
+            for row in conversations
+            if spoken[row["id"]]
+        ),
+    ]
 
 
 def import_(store: Store, path: Path) -> dict[str, int]:
@@ -69,15 +89,20 @@ def import_(store: Store, path: Path) -> dict[str, int]:
     rows = _read(path)
     taken: set[int] = set()
     take: dict[str, Callable[[Store, Row], bool]] = {
-        "prompt": _prompt, "fact": _memory, "memory": _memory, "conversation": partial(_conversation, taken),
-    }  # fmt: skip
+        "prompt": _prompt,
+        "fact": _memory,
+        "memory": _memory,
+        "conversation": partial(_conversation, taken),
+    }
     new: Counter[str] = Counter()
     try:
         with store.transaction():
             for row in rows:
                 new[row["type"]] += take[row["type"]](store, row)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise Corrupt(f"{path} holds a line that is not as docs/soul.md says ({error!r}). Nothing was imported.") from error
+        raise Corrupt(
+            f"{path} holds a line that is not as docs/soul.md says ({error!r}). Nothing was imported."
+        ) from error
     return dict(new)
 
 
@@ -87,8 +112,12 @@ def _read(path: Path) -> list[Row]:
         lines = path.read_bytes().splitlines(keepends=True)
         header, *body, end = [json.loads(line) for line in lines]
         if header["format"] == FORMAT and header["version"] != VERSION:
-            raise Incompatible(f"{path} was written by a newer Pipulate (format {header['version']}). Upgrade this one.")
-        whole = header["format"] == FORMAT and header["counts"] == dict(Counter(row["type"] for row in body))
+            raise Incompatible(
+                f"{path} was written by a newer Pipulate (format {header['version']}). Upgrade this one."
+            )
+        whole = header["format"] == FORMAT and header["counts"] == dict(
+            Counter(row["type"] for row in body)
+        )
         if not whole or end["sha256"] != hashlib.sha256(b"".join(lines[:-1])).hexdigest():
             raise ValueError("its checksum does not fit")
     except OSError as error:
@@ -139,13 +168,16 @@ def _conversation(taken: set[int], store: Store, row: Row) -> bool:
     began = store.read(
         """SELECT c.id FROM conversation c JOIN message m ON m.id = (SELECT min(id) FROM message
            WHERE conversation_id = c.id) WHERE c.created = ? AND m.role = ? AND m.content = ? AND m.at = ? ORDER BY c.id""",
-        created, *said[0][:3],
-    )  # fmt: skip
+        created,
+        *said[0][:3],
+    )
     id = next((found["id"] for found in began if found["id"] not in taken), None)
     if id is None:
         id = store.write("INSERT INTO conversation (title, created) VALUES (?, ?)", title, created)
     taken.add(id)
-    present = store.read("SELECT role, content, at, about FROM message WHERE conversation_id = ?", id)
+    present = store.read(
+        "SELECT role, content, at, about FROM message WHERE conversation_id = ?", id
+    )
     missing = Counter(said) - Counter(tuple(message.values()) for message in present)
     new = bool(missing)
     for message in said:

@@ -13,7 +13,9 @@ import apsw
 
 from pipulate.engine.errors import Invalid
 
-TABLES = frozenset({"pipeline", "history", "job", "profile", "client", "task", "conversation", "message"})
+TABLES = frozenset(
+    {"pipeline", "history", "job", "profile", "client", "task", "conversation", "message"}
+)
 VIRTUAL = frozenset({"json_each", "json_tree"})
 FUNCTIONS = frozenset(
     """abs avg cast ceil ceiling coalesce count cume_dist date datetime dense_rank first_value floor glob group_concat
@@ -30,7 +32,9 @@ def query(database: Path, statement: str, rows: int = ROWS, seconds: float = SEC
     try:
         connection.set_busy_timeout(1000)
         connection.limit(apsw.SQLITE_LIMIT_LENGTH, BYTES)
-        others = {name.lower() for (name,) in connection.execute("SELECT name FROM sqlite_schema")} - TABLES
+        others = {
+            name.lower() for (name,) in connection.execute("SELECT name FROM sqlite_schema")
+        } - TABLES
         connection.set_authorizer(partial(_allow, others | {"sqlite_master", "sqlite_schema"}))
         end = time.monotonic() + seconds
         connection.set_progress_handler(lambda: time.monotonic() > end, 10_000)
@@ -40,9 +44,13 @@ def query(database: Path, statement: str, rows: int = ROWS, seconds: float = SEC
     except apsw.ExecutionCompleteError:
         return "No rows."
     except apsw.InterruptError:
-        raise Invalid(f"The query took longer than {seconds:g} seconds and was stopped. Ask for less.") from None
+        raise Invalid(
+            f"The query took longer than {seconds:g} seconds and was stopped. Ask for less."
+        ) from None
     except apsw.AuthError as error:
-        raise Invalid(f"Not allowed: {error}. One SELECT over {', '.join(sorted(TABLES))} is.") from None
+        raise Invalid(
+            f"Not allowed: {error}. One SELECT over {', '.join(sorted(TABLES))} is."
+        ) from None
     except (apsw.Error, ValueError) as error:
         raise Invalid(f"SQLite cannot run this: {error}") from None
     finally:
@@ -51,12 +59,16 @@ def query(database: Path, statement: str, rows: int = ROWS, seconds: float = SEC
     return table(names, found[:rows]) + more
 
 
-def _allow(others: set[str], action: int, first: str | None, second: str | None, *_: str | None) -> int:
+def _allow(
+    others: set[str], action: int, first: str | None, second: str | None, *_: str | None
+) -> int:
     name = str(first).lower()
     fine = (
         action in (apsw.SQLITE_SELECT, apsw.SQLITE_RECURSIVE)
         or (action == apsw.SQLITE_READ and name in TABLES | VIRTUAL)
-        or (action == apsw.SQLITE_READ and not second and name not in others)  # count(*) of a WITH table
+        or (
+            action == apsw.SQLITE_READ and not second and name not in others
+        )  # count(*) of a WITH table
         or (action == apsw.SQLITE_FUNCTION and str(second).lower() in FUNCTIONS)
     )
     return apsw.SQLITE_OK if fine else apsw.SQLITE_DENY

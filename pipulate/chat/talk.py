@@ -43,7 +43,7 @@ from fasthtml.common import (
     Textarea,
     Ul,
     to_xml,
-)  # fmt: skip
+)
 from loguru import logger
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -110,19 +110,30 @@ class Panel:
     def desk(self) -> Desk:
         """What the tools work on."""
         self.memory.embedder = self.embedder if self.embedder.present else None
-        flows = {name: flow for name, flow in self.app.state.found.items() if isinstance(flow, Workflow)}
+        flows = {
+            name: flow for name, flow in self.app.state.found.items() if isinstance(flow, Workflow)
+        }
         return Desk(self.store, self.memory, flows, self.settings, self.store.get("profile_id", 1))
 
     async def models(self, fresh: bool = False) -> list[Model]:
         """The models that answer now, the preferred one first."""
         when, found = self._models
         if fresh or time.monotonic() - when > FRESH:
-            path = next((p for name in ("qwen-1.5b", SMALL) if (p := weights.find(weights.RECIPES[name], self.folder))), None)
+            path = next(
+                (
+                    p
+                    for name in ("qwen-1.5b", SMALL)
+                    if (p := weights.find(weights.RECIPES[name], self.folder))
+                ),
+                None,
+            )
             if path and (self._embedded is None or self._embedded.weights != path):
                 self._embedded = Embedded(path)
             url = self.store.get("model_url", "") or self.settings.model_url
             name = self.store.get("model_name", "") or self.settings.model_name
-            found = await detect(url=url, name=name, key=self.store.get("model_key", ""), embedded=self._embedded)
+            found = await detect(
+                url=url, name=name, key=self.store.get("model_key", ""), embedded=self._embedded
+            )
             self._models = (time.monotonic(), found)
         chosen = self.store.get("model", "")
         return sorted(found, key=lambda model: model.name != chosen)
@@ -145,7 +156,9 @@ class Panel:
 
     async def add(self, role: str, content: str, about: str = "") -> int:
         """Store a message and show it."""
-        id = await asyncio.to_thread(self.conversations.append, self.conversation, role, content, about)
+        id = await asyncio.to_thread(
+            self.conversations.append, self.conversation, role, content, about
+        )
         row = {"id": id, "role": role, "content": content, "about": about}
         await self.push(Ol(self.item(row), hx_swap_oob="beforeend:#messages"))
         return id
@@ -176,7 +189,11 @@ class Panel:
         index, (looked, found) = run.open_index, self._models
         if looked and not found:  # none when a page last looked, which each page does
             return
-        if index < len(run.flow.steps) and run.flow.steps[index].explain and self.store.get("explain", True):
+        if (
+            index < len(run.flow.steps)
+            and run.flow.steps[index].explain
+            and self.store.get("explain", True)
+        ):
             self.background(self._explain(run, run.flow.steps[index].label))
 
     async def _explain(self, run: Run, label: str) -> None:
@@ -187,7 +204,13 @@ class Panel:
             f"{prompts.note(run.flow.about, run.flow.title)}\n\nAnswers so far:\n{run.summary() or '(none)'}\n\n"
             f"The next card asks: “{label}”\nTell the user what this card is for. {prompts.LIMITER}"
         )
-        messages = prompts.strike([{"role": "system", "content": prompts.current(self.store)}, {"role": "user", "content": prompt}], self.secrets())
+        messages = prompts.strike(
+            [
+                {"role": "system", "content": prompts.current(self.store)},
+                {"role": "user", "content": prompt},
+            ],
+            self.secrets(),
+        )
         async with self.turn:
             await self.stream(found[0], messages, about=f"step {label}", max_tokens=120)
 
@@ -201,7 +224,11 @@ class Panel:
                 await self.add("note", str(error), "problem")
             except Exception:
                 logger.exception("the chat failed")
-                await self.add("note", "Something in the chat failed; the log has the details. Try again.", "problem")
+                await self.add(
+                    "note",
+                    "Something in the chat failed; the log has the details. Try again.",
+                    "problem",
+                )
 
         task = asyncio.get_running_loop().create_task(watched())
         self.tasks.add(task)
@@ -266,26 +293,50 @@ class Panel:
         """Stream an answer; a model that calls tools natively gets their results and goes on."""
         self.desk()  # the embedder may be here by now
         recalled = [text(row) for row in await asyncio.to_thread(self.memory.recall, said)]
-        beginning = prompts.system(prompts.current(self.store), [text(row) for row in self.memory.pinned()])
-        messages = await self.conversations.for_model(self.conversation, model, beginning, recalled, self.secrets())
-        tools = [{"type": "function", "function": {"name": n, "description": f.__doc__, "parameters": schema(f)}} for n, f in TOOLS.items()]
+        beginning = prompts.system(
+            prompts.current(self.store), [text(row) for row in self.memory.pinned()]
+        )
+        messages = await self.conversations.for_model(
+            self.conversation, model, beginning, recalled, self.secrets()
+        )
+        tools = [
+            {
+                "type": "function",
+                "function": {"name": n, "description": f.__doc__, "parameters": schema(f)},
+            }
+            for n, f in TOOLS.items()
+        ]
         # A small model may ramble until its window is full.
         ask: dict[str, Any] = {"tools": tools} if model.tools else {"max_tokens": LONGEST}
         for _ in range(ROUNDS):
             calls = await self.stream(model, messages, **ask)
             if not calls:
                 return
-            functions = [{"id": c.id or c.name, "type": "function", "function": {"name": c.name, "arguments": json.dumps(c.arguments)}} for c in calls]
+            functions = [
+                {
+                    "id": c.id or c.name,
+                    "type": "function",
+                    "function": {"name": c.name, "arguments": json.dumps(c.arguments)},
+                }
+                for c in calls
+            ]
             messages = [*messages, {"role": "assistant", "content": "", "tool_calls": functions}]
             for call in calls:
                 try:
                     result = await self.use(call.name, call.arguments)
                 except PipulateError as error:
                     result = f"Error: {error}"
-                note = {"role": "tool", "tool_call_id": call.id or call.name, "name": call.name, "content": prompts.note(result, call.name)}
+                note = {
+                    "role": "tool",
+                    "tool_call_id": call.id or call.name,
+                    "name": call.name,
+                    "content": prompts.note(result, call.name),
+                }
                 messages += prompts.strike([note], self.secrets())
 
-    async def stream(self, model: Model, messages: Sequence[Message], about: str = "", **ask: Any) -> list[ToolCall]:
+    async def stream(
+        self, model: Model, messages: Sequence[Message], about: str = "", **ask: Any
+    ) -> list[ToolCall]:
         """Show and store one streamed answer; returns the tools it called."""
         calls: list[ToolCall] = []
         self.live, due, problem = "", 0.0, ""
@@ -328,7 +379,9 @@ class Panel:
         """The user opened a page: note once per visit what it is about; of pages only passed through, the last stays."""
         title, about = self.app.state.about.get(path.split("?")[0], ("", ""))
         rows = self.conversations.messages(self.conversation)
-        seen = next((row["about"] for row in reversed(rows) if row["about"].startswith("page ")), "")
+        seen = next(
+            (row["about"] for row in reversed(rows) if row["about"].startswith("page ")), ""
+        )
         if not about or seen == f"page {title}":
             return
         if rows and rows[-1]["about"].startswith("page "):
@@ -350,7 +403,9 @@ class Panel:
         try:
             await asyncio.to_thread(weights.get, recipe, self.folder, progress)
             with suppress(PipulateError):  # finds memories by meaning; without it keywords do
-                await asyncio.to_thread(weights.get, weights.RECIPES["minilm"], self.folder, progress)
+                await asyncio.to_thread(
+                    weights.get, weights.RECIPES["minilm"], self.folder, progress
+                )
         finally:
             self.getting = None
             await self.models(fresh=True)
@@ -375,32 +430,64 @@ class Panel:
                 Strong("Chat"),
                 Details(
                     Summary("Conversations", aria_label="Conversations"),
-                    Div(hx_get="/chat/conversations", hx_trigger="toggle from:closest details, chat-changed from:body", hx_swap="innerHTML", id="conversations"),
+                    Div(
+                        hx_get="/chat/conversations",
+                        hx_trigger="toggle from:closest details, chat-changed from:body",
+                        hx_swap="innerHTML",
+                        id="conversations",
+                    ),
                     cls="conversations",
                 ),
             ),
             self.messages(),
             Div(id="chat-state", cls="chat-state"),
             Form(
-                Textarea(name="text", rows="2", placeholder="Ask, or type / for a command", aria_label="Message", required=True, id="chat-text", maxlength="20000"),
+                Textarea(
+                    name="text",
+                    rows="2",
+                    placeholder="Ask, or type / for a command",
+                    aria_label="Message",
+                    required=True,
+                    id="chat-text",
+                    maxlength="20000",
+                ),
                 Button("Send", type="submit"),
-                hx_post="/chat/send", hx_swap="none", id="chat-form", action="/chat/send", method="post", enctype="application/x-www-form-urlencoded",
+                hx_post="/chat/send",
+                hx_swap="none",
+                id="chat-form",
+                action="/chat/send",
+                method="post",
+                enctype="application/x-www-form-urlencoded",
             ),
             Div(hx_ext="ws", ws_connect=f"/chat/ws?page={quote(here, safe='/')}", hidden=True),
-            id="chat", aria_label="Chat",
-        )  # fmt: skip
+            id="chat",
+            aria_label="Chat",
+        )
 
     def messages(self, oob: bool = False) -> FT:
         """The list of messages."""
         rows = [self.item(row) for row in self.conversations.messages(self.conversation)]
         if self.live:
             rows.append(self.live_item())
-        return Ol(*rows, id="messages", aria_live="polite", aria_label="Messages", tabindex="0", **({"hx_swap_oob": "true"} if oob else {}))
+        return Ol(
+            *rows,
+            id="messages",
+            aria_live="polite",
+            aria_label="Messages",
+            tabindex="0",
+            **({"hx_swap_oob": "true"} if oob else {}),
+        )
 
     def live_item(self, oob: bool = False) -> FT:
         """The answer that is coming."""
         body = NotStr(render(self.live)) if self.live else Span("…", cls="thinking")
-        return Li(Div(body, cls="markdown"), id="m-live", cls="assistant live", aria_busy="true", **({"hx_swap_oob": "true"} if oob else {}))
+        return Li(
+            Div(body, cls="markdown"),
+            id="m-live",
+            cls="assistant live",
+            aria_busy="true",
+            **({"hx_swap_oob": "true"} if oob else {}),
+        )
 
     def item(self, row: Row, oob: bool = False) -> FT:
         """One message."""
@@ -408,16 +495,35 @@ class Panel:
         swap = {"hx_swap_oob": "true"} if oob else {}
         named = {"id": f"m{row['id']}", **swap}
         if kind == "page":
-            return Li(Details(Summary(f"You opened “{what}”"), P(row["content"])), cls="note page", **named)
+            return Li(
+                Details(Summary(f"You opened “{what}”"), P(row["content"])),
+                cls="note page",
+                **named,
+            )
         if kind == "proposal":
             return Li(self.card(int(what), row["content"]), cls="note proposal", **named)
         if row["role"] == "user":
-            acts = Details(Summary("Edit", aria_label="Edit this message"), _post(f"/chat/edit/{row['id']}", "Send again", Textarea(row["content"], name="text", rows="2", aria_label="Edited message", id=None)))
+            acts = Details(
+                Summary("Edit", aria_label="Edit this message"),
+                _post(
+                    f"/chat/edit/{row['id']}",
+                    "Send again",
+                    Textarea(
+                        row["content"], name="text", rows="2", aria_label="Edited message", id=None
+                    ),
+                ),
+            )
             return Li(P(row["content"]), acts, cls="user", **named)
         body = Div(NotStr(render(row["content"])), cls="markdown")
         if row["role"] == "assistant":
             label = Small(f"On “{what}”") if kind == "step" else None
-            return Li(label, body, _post(f"/chat/again/{row['id']}", "Answer again"), cls="assistant", **named)
+            return Li(
+                label,
+                body,
+                _post(f"/chat/again/{row['id']}", "Answer again"),
+                cls="assistant",
+                **named,
+            )
         return Li(body, cls="note problem" if kind == "problem" else "note said", **named)
 
     def card(self, id: int, words: str) -> FT:
@@ -428,14 +534,32 @@ class Panel:
             return Div(P(words), Small("No longer there."))
         said = Pre(found.words) if "\n" in found.words else P(Strong(found.words))
         if found.state == "open":
-            fields = [Label(key, Input(name=key, value=value, id=None)) for key, value in found.arguments.items()]
+            fields = [
+                Label(key, Input(name=key, value=value, id=None))
+                for key, value in found.arguments.items()
+            ]
             return Div(
                 said,
-                Div(_post(f"/chat/yes/{id}", "Yes, do it", cls=""), _post(f"/chat/no/{id}", "No"), cls="row"),
-                Details(Summary("Edit first"), _post(f"/chat/yes/{id}", "Do it so", *fields)) if fields else None,
+                Div(
+                    _post(f"/chat/yes/{id}", "Yes, do it", cls=""),
+                    _post(f"/chat/no/{id}", "No"),
+                    cls="row",
+                ),
+                Details(Summary("Edit first"), _post(f"/chat/yes/{id}", "Do it so", *fields))
+                if fields
+                else None,
             )
         told = {"done": "Done.", "refused": "Not done.", "undone": "Undone."}[found.state]
-        return Div(said, Div(Small(told), _post(f"/chat/undo/{id}", "Undo") if found.state == "done" and found.undoable else None, cls="row"))
+        return Div(
+            said,
+            Div(
+                Small(told),
+                _post(f"/chat/undo/{id}", "Undo")
+                if found.state == "done" and found.undoable
+                else None,
+                cls="row",
+            ),
+        )
 
     async def state(self) -> FT:
         """Which model answers, and what can be done about it."""
@@ -443,41 +567,96 @@ class Panel:
         busy = bool(self.answering and not self.answering.done())
         if found:
             chosen = Form(
-                Select(*[Option(f"{m.name} · {m.place}", value=m.name, selected=i == 0) for i, m in enumerate(found)], name="name", aria_label="Model", id=None),
-                hx_post="/chat/model", hx_trigger="change", hx_swap="none",
-            )  # fmt: skip
+                Select(
+                    *[
+                        Option(f"{m.name} · {m.place}", value=m.name, selected=i == 0)
+                        for i, m in enumerate(found)
+                    ],
+                    name="name",
+                    aria_label="Model",
+                    id=None,
+                ),
+                hx_post="/chat/model",
+                hx_trigger="change",
+                hx_swap="none",
+            )
         else:
-            chosen = Div(P("No model yet. All works without one; with one the panel explains, answers and remembers.", cls="hint"),
-                         None if self.getting else _post(f"/chat/get/{SMALL}", "Get a small model, 491 MB", cls=""))  # fmt: skip
+            chosen = Div(
+                P(
+                    "No model yet. All works without one; with one the panel explains, answers and remembers.",
+                    cls="hint",
+                ),
+                None
+                if self.getting
+                else _post(f"/chat/get/{SMALL}", "Get a small model, 491 MB", cls=""),
+            )
         return Div(
-            chosen, self.getting_line(), _post("/chat/stop", "Stop") if busy else None,
-            id="chat-state", cls="chat-state", hx_swap_oob="true",
-        )  # fmt: skip
+            chosen,
+            self.getting_line(),
+            _post("/chat/stop", "Stop") if busy else None,
+            id="chat-state",
+            cls="chat-state",
+            hx_swap_oob="true",
+        )
 
     def getting_line(self, oob: bool = False) -> FT:
         """The progress of a download."""
-        inside = () if not self.getting else (
-            Progress(value=f"{self.getting[1]:.3f}", max="1", aria_label=self.getting[0]), Small(f"{self.getting[0]}: {self.getting[1]:.0%}"),
-        )  # fmt: skip
+        inside = (
+            ()
+            if not self.getting
+            else (
+                Progress(value=f"{self.getting[1]:.3f}", max="1", aria_label=self.getting[0]),
+                Small(f"{self.getting[0]}: {self.getting[1]:.0%}"),
+            )
+        )
         return Div(*inside, id="chat-getting", **({"hx_swap_oob": "true"} if oob else {}))
 
     def list(self, search: str = "") -> tuple[FT, ...]:
         """The conversations, or the messages that contain `search`."""
-        looking = Input(type="search", name="q", value=search, placeholder="Search messages", aria_label="Search messages", id=None,
-                        hx_get="/chat/conversations", hx_trigger="input changed delay:200ms, search", hx_target="#conversations")  # fmt: skip
+        looking = Input(
+            type="search",
+            name="q",
+            value=search,
+            placeholder="Search messages",
+            aria_label="Search messages",
+            id=None,
+            hx_get="/chat/conversations",
+            hx_trigger="input changed delay:200ms, search",
+            hx_target="#conversations",
+        )
         if search:
-            rows = [Li(_post(f"/chat/open/{r['conversation_id']}", r["content"][:80])) for r in self.conversations.search(search, 20)]
+            rows = [
+                Li(_post(f"/chat/open/{r['conversation_id']}", r["content"][:80]))
+                for r in self.conversations.search(search, 20)
+            ]
             return looking, Ul(*rows or [Li("No message has that.", cls="empty")])
         rows = [
-            Li(_post(f"/chat/open/{r['id']}", r["title"]), _post(f"/chat/delete/{r['id']}", "×", label=f"Delete {r['title']}"), aria_current="true" if r["id"] == self.conversation else None)
+            Li(
+                _post(f"/chat/open/{r['id']}", r["title"]),
+                _post(f"/chat/delete/{r['id']}", "×", label=f"Delete {r['title']}"),
+                aria_current="true" if r["id"] == self.conversation else None,
+            )
             for r in self.conversations.all()[:30]
         ]
-        return looking, Div(_post("/chat/new", "New"), _post("/chat/new?temporary=1", "Temporary"), cls="row"), Ul(*rows)
+        return (
+            looking,
+            Div(_post("/chat/new", "New"), _post("/chat/new?temporary=1", "Temporary"), cls="row"),
+            Ul(*rows),
+        )
 
 
-def _post(url: str, label_text: str, *inside: Any, cls: str = "quiet", label: str | None = None) -> FT:
-    return Form(*inside, Button(label_text, type="submit", cls=cls, aria_label=label), hx_post=url, hx_swap="none", action=url, method="post",
-                enctype="application/x-www-form-urlencoded")  # fmt: skip
+def _post(
+    url: str, label_text: str, *inside: Any, cls: str = "quiet", label: str | None = None
+) -> FT:
+    return Form(
+        *inside,
+        Button(label_text, type="submit", cls=cls, aria_label=label),
+        hx_post=url,
+        hx_swap="none",
+        action=url,
+        method="post",
+        enctype="application/x-www-form-urlencoded",
+    )
 
 
 def routes(app: FastHTML) -> None:
@@ -493,7 +672,12 @@ def routes(app: FastHTML) -> None:
             try:
                 await function(request)
             except PipulateError as error:
-                return fragment(P(str(error), cls="error"), status=409, hx_retarget="#alert", hx_reswap="innerHTML")
+                return fragment(
+                    P(str(error), cls="error"),
+                    status=409,
+                    hx_retarget="#alert",
+                    hx_reswap="innerHTML",
+                )
             return Response(status_code=204, headers={"HX-Trigger": "chat-changed"})
 
         app.route(path, methods=["POST"], name=path)(handler)
@@ -507,8 +691,12 @@ def routes(app: FastHTML) -> None:
 
     async def again(request: Request) -> None:
         await panel.stop()
-        rows = await asyncio.to_thread(panel.conversations.truncate, panel.conversation, request.path_params["id"])
-        asked = [row for row in panel.conversations.messages(panel.conversation) if row["role"] == "user"]
+        rows = await asyncio.to_thread(
+            panel.conversations.truncate, panel.conversation, request.path_params["id"]
+        )
+        asked = [
+            row for row in panel.conversations.messages(panel.conversation) if row["role"] == "user"
+        ]
         await panel.show_all()
         if rows and asked:
             panel.answering = panel.background(panel.react(asked[-1]["content"]))
@@ -516,7 +704,9 @@ def routes(app: FastHTML) -> None:
     async def edit(request: Request) -> None:
         said = await field(request, "text")
         await panel.stop()
-        await asyncio.to_thread(panel.conversations.truncate, panel.conversation, request.path_params["id"])
+        await asyncio.to_thread(
+            panel.conversations.truncate, panel.conversation, request.path_params["id"]
+        )
         await panel.show_all()
         if said:
             await panel.send(said)
@@ -540,7 +730,9 @@ def routes(app: FastHTML) -> None:
 
     async def new(request: Request) -> None:
         await panel.stop()
-        panel._temporary = panel.conversations.new(temporary=True) if request.query_params.get("temporary") else 0
+        panel._temporary = (
+            panel.conversations.new(temporary=True) if request.query_params.get("temporary") else 0
+        )
         if not panel._temporary:
             panel.store["conversation"] = panel.conversations.new()
         await panel.show_all()
@@ -556,10 +748,19 @@ def routes(app: FastHTML) -> None:
         seq = await asyncio.to_thread(panel.conversations.delete, request.path_params["id"])
         await panel.show_all()
         if seq:
-            await panel.push(Div(P("Conversation deleted."), _post(f"/chat/restore/{seq}", "Undo"), id="alert", hx_swap_oob="innerHTML"))
+            await panel.push(
+                Div(
+                    P("Conversation deleted."),
+                    _post(f"/chat/restore/{seq}", "Undo"),
+                    id="alert",
+                    hx_swap_oob="innerHTML",
+                )
+            )
 
     async def restore(request: Request) -> None:
-        panel.store["conversation"] = await asyncio.to_thread(panel.conversations.restore, request.path_params["id"])
+        panel.store["conversation"] = await asyncio.to_thread(
+            panel.conversations.restore, request.path_params["id"]
+        )
         await panel.push(Div(id="alert", hx_swap_oob="innerHTML"))
         await panel.show_all()
 
@@ -576,10 +777,20 @@ def routes(app: FastHTML) -> None:
         await panel.stop()
 
     for path, function in {
-        "send": send, "stop": stop, "again/{id:int}": again, "edit/{id:int}": edit, "yes/{id:int}": yes, "no/{id:int}": no,
-        "undo/{id:int}": undo, "new": new, "open/{id:int}": open_, "delete/{id:int}": delete, "restore/{id:int}": restore,
-        "model": model, "get/{name}": get,
-    }.items():  # fmt: skip
+        "send": send,
+        "stop": stop,
+        "again/{id:int}": again,
+        "edit/{id:int}": edit,
+        "yes/{id:int}": yes,
+        "no/{id:int}": no,
+        "undo/{id:int}": undo,
+        "new": new,
+        "open/{id:int}": open_,
+        "delete/{id:int}": delete,
+        "restore/{id:int}": restore,
+        "model": model,
+        "get/{name}": get,
+    }.items():
         act(f"/chat/{path}", function)
 
     @app.route("/chat/conversations", methods=["GET"], name="chat_conversations")
@@ -593,7 +804,9 @@ def routes(app: FastHTML) -> None:
         panel.sockets.add(socket)
         try:
             await panel.visit(socket.query_params.get("page", ""))
-            await socket.send_text(to_xml((panel.messages(oob=True), await panel.state()), indent=False))
+            await socket.send_text(
+                to_xml((panel.messages(oob=True), await panel.state()), indent=False)
+            )
             while True:
                 await socket.receive_text()  # pages send nothing: their acts are posts
         except (WebSocketDisconnect, RuntimeError, OSError, KeyError):

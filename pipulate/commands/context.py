@@ -1,4 +1,7 @@
-"""`pipulate context`: the core as one text, for a model's window.  Token = four characters."""
+"""`pipulate context`: engine and web as one text, for a model's window.
+
+Token = four characters, without the blanks that lines begin with: what reading costs.
+"""
 
 import argparse
 import sys
@@ -13,14 +16,27 @@ def core_files() -> list[Path]:
     return sorted([*PACKAGE.glob("engine/*.py"), *PACKAGE.glob("web/*.py")])
 
 
+def tokens(text: str) -> int:
+    """Return what reading a text costs, in tokens."""
+    return sum(len(line.lstrip(" ")) for line in text.splitlines(keepends=True)) // 4
+
+
 def main(argv: Sequence[str], settings: Settings) -> int:
     """Print the core, or only how long each file is."""
-    parser = argparse.ArgumentParser(prog="pipulate context", description="Print the core as one text.")
+    parser = argparse.ArgumentParser(
+        prog="pipulate context", description="Print engine and web as one text."
+    )
     parser.add_argument("--counts", action="store_true", help="only the token counts per file")
-    counts, total = parser.parse_args(argv).counts, 0
+    counts = parser.parse_args(argv).counts
+    total = 0
     for path in core_files():
-        text, name = path.read_text(encoding="utf-8"), path.relative_to(PACKAGE.parent)
-        total += len(text)
-        print(f"{len(text) // 4:>7,}  {name}" if counts else f"\n# ==== {name} ({len(text) // 4:,} tokens)\n\n{text}")
-    print(f"{total // 4:>7,}  tokens in all (characters / 4)", file=sys.stdout if counts else sys.stderr)
+        text = path.read_text(encoding="utf-8")
+        name = path.relative_to(PACKAGE.parent)
+        total += tokens(text)
+        if counts:
+            print(f"{tokens(text):>7,}  {name}")
+        else:
+            print(f"\n# ==== {name} ({tokens(text):,} tokens)\n\n{text}")
+    note = f"{total:>7,}  tokens in all (characters without indentation / 4)"
+    print(note, file=sys.stdout if counts else sys.stderr)
     return 0

@@ -37,11 +37,22 @@ def parser() -> argparse.ArgumentParser:
         description="Measure the internal links of a site: from any CSV with a source and a target column, or a folder of HTML.",
         epilog="pipulate graph report … writes all tables; pipulate graph compare EARLIER LATER says what changed.",
     )
-    top.add_argument("links", type=Path, help="links: CSV, .gz, .zip, Parquet; a folder of HTML; a .graph folder")
-    top.add_argument("pages", type=Path, nargs="?", help="pages: a table with a column of addresses")
+    top.add_argument(
+        "links", type=Path, help="links: CSV, .gz, .zip, Parquet; a folder of HTML; a .graph folder"
+    )
+    top.add_argument(
+        "pages", type=Path, nargs="?", help="pages: a table with a column of addresses"
+    )
     top.add_argument("--out", type=Path, help="folder for the report's tables")
-    top.add_argument("--backend", help="compute elsewhere: duckdb, polars, spark, spark://host:port, or an Ibis address")
-    top.add_argument("--only-good", action="store_true", help="leave redirected and canonicalised pages out of PageRank")
+    top.add_argument(
+        "--backend",
+        help="compute elsewhere: duckdb, polars, spark, spark://host:port, or an Ibis address",
+    )
+    top.add_argument(
+        "--only-good",
+        action="store_true",
+        help="leave redirected and canonicalised pages out of PageRank",
+    )
     top.add_argument("--json", action="store_true", help="print JSON")
     return top
 
@@ -58,7 +69,9 @@ def main(argv: Sequence[str], settings: Settings) -> int:
     if args.backend:
         tables = portable.report(edges.load(place), args.backend)
         portable.write(tables, out)
-        print(f"{', '.join(f'{name} ({table.height:,} rows)' for name, table in tables.items())}\nin {out}")
+        print(
+            f"{', '.join(f'{name} ({table.height:,} rows)' for name, table in tables.items())}\nin {out}"
+        )
         return 0
     deep = None if act == "report" else False
     made = report.of_folder(place, deep=deep, only_good=args.only_good, progress=_tell())
@@ -68,23 +81,35 @@ def main(argv: Sequence[str], settings: Settings) -> int:
         print(json.dumps(report.as_json(made, rows=20), ensure_ascii=False, indent=1))
         return 0
     print(text(made))
-    print(f"\nTables: {out}" if act == "report" or args.out else f"\nAll tables: pipulate graph report {args.links}")
+    print(
+        f"\nTables: {out}"
+        if act == "report" or args.out
+        else f"\nAll tables: pipulate graph report {args.links}"
+    )
     print(f"Picture and report: run pipulate, then open {_address(place, settings)}")
     return 0
 
 
 def _compare(argv: Sequence[str], settings: Settings) -> int:
-    reader = argparse.ArgumentParser(prog="pipulate graph compare", description="What changed between two analyses.")
+    reader = argparse.ArgumentParser(
+        prog="pipulate graph compare", description="What changed between two analyses."
+    )
     reader.add_argument("earlier", type=Path)
     reader.add_argument("later", type=Path)
     reader.add_argument("--out", type=Path, help="folder for the tables")
     reader.add_argument("--json", action="store_true", help="print JSON")
     args = reader.parse_args(argv)
-    earlier, later = (edges.load(columnar(path, None, settings)) for path in (args.earlier, args.later))
+    earlier, later = (
+        edges.load(columnar(path, None, settings)) for path in (args.earlier, args.later)
+    )
     made = compare.compare(earlier, later).report
     if args.out:
         report.write(made, args.out)
-    print(json.dumps(report.as_json(made, rows=20), ensure_ascii=False, indent=1) if args.json else _changes(made))
+    print(
+        json.dumps(report.as_json(made, rows=20), ensure_ascii=False, indent=1)
+        if args.json
+        else _changes(made)
+    )
     return 0
 
 
@@ -108,7 +133,13 @@ def columnar(links: Path, pages: Path | None, settings: Settings) -> Path:
 
 def _place(name: str, settings: Settings) -> Path:
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "graph"
-    return settings.downloads / "link-graph" / ORG / plain / f"{plain}_{datetime.now(UTC):%Y%m%d}.graph"
+    return (
+        settings.downloads
+        / "link-graph"
+        / ORG
+        / plain
+        / f"{plain}_{datetime.now(UTC):%Y%m%d}.graph"
+    )
 
 
 def _beside(links: Path) -> Path | None:
@@ -127,9 +158,13 @@ def html_folder(folder: Path) -> tuple[str, Graph]:
 
     site = read_html_site(folder)
     counts = ("outlinks_total", "outlinks_unique", "inlinks_total", "inlinks_unique")
-    pages = site.pages.with_columns(listed=pl.col("http_code").is_between(1, 399)).drop(counts, strict=False)
+    pages = site.pages.with_columns(listed=pl.col("http_code").is_between(1, 399)).drop(
+        counts, strict=False
+    )
     empty = [c for c in pages.columns if pages[c].null_count() == pages.height]
-    return site.name, edges.of(site.sources, site.targets, pages.drop(empty), meta={"folder": folder.resolve().name})
+    return site.name, edges.of(
+        site.sources, site.targets, pages.drop(empty), meta={"folder": folder.resolve().name}
+    )
 
 
 def text(made: Report) -> str:
@@ -147,7 +182,11 @@ def _changes(made: Report) -> str:
     head = f"Pages {pages[0]:,} → {pages[1]:,}, links {links[0]:,} → {links[1]:,}."
     if not made.summary["same_depth"]:
         head += f"\nThe deepest pages are {made.summary['deepest']} clicks away: mind pages beyond the lesser depth."
-    return head + "\n" + "\n".join(f"{finding.count:>11,}  {finding.title}" for finding in made.findings)
+    return (
+        head
+        + "\n"
+        + "\n".join(f"{finding.count:>11,}  {finding.title}" for finding in made.findings)
+    )
 
 
 def _address(place: Path, settings: Settings) -> str:
@@ -165,5 +204,3 @@ def _tell() -> Callable[[float, str], None]:
         sys.stderr.flush()
 
     return show if sys.stderr.isatty() else lambda share, what: None
-
-

@@ -24,26 +24,39 @@ from pipulate.engine.workflow import Run, Step, Workflow, answer, call
 
 def new(argv: Sequence[str], settings: Settings) -> None:
     """Copy a template under a new name."""
-    parser = argparse.ArgumentParser(prog="pipulate new", description="Copy a template to workflows/NAME.py.")
+    parser = argparse.ArgumentParser(
+        prog="pipulate new", description="Copy a template to workflows/NAME.py."
+    )
     parser.add_argument("name")
-    parser.add_argument("--from", dest="template", default="bridge", help="bridge, petite, poet, work or byhand")
+    parser.add_argument(
+        "--from", dest="template", default="bridge", help="bridge, petite, poet, work or byhand"
+    )
     args = parser.parse_args(argv)
     name, template = args.name, args.template
     templates = {path.stem: path for path in sorted((PACKAGE / "workflows").glob("*.py"))}
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
-        raise Invalid(f"{name!r} cannot be a workflow's name: small letters, digits and _ only, a letter first.")
+        raise Invalid(
+            f"{name!r} cannot be a workflow's name: small letters, digits and _ only, a letter first."
+        )
     if template not in templates:
         raise Unknown(f"There is no template {template!r}. There are: {', '.join(templates)}.")
     target = settings.workflows[-1] / f"{name}.py"
     if target.exists():
         raise Invalid(f"{target} exists already; nothing was overwritten. Choose another name.")
-    text, title = templates[template].read_text(encoding="utf-8"), name.replace("_", " ").capitalize()
-    text = re.sub(rf'Workflow\("{template}", title="[^"]*"', f'Workflow("{name}", title="{title}"', text)
+    text, title = (
+        templates[template].read_text(encoding="utf-8"),
+        name.replace("_", " ").capitalize(),
+    )
+    text = re.sub(
+        rf'Workflow\(\s*"{template}",\s*title="[^"]*"', f'Workflow("{name}", title="{title}"', text
+    )
     text = re.sub(r'APP_NAME = "\w+"', f'APP_NAME = "{name}"', text)
     text = re.sub(r'TITLE = "[^"]+"', f'TITLE = "{title}"', text)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
-    print(f"{target}: a copy of {template}. Change its steps; `pipulate --dev` shows it at /{name} as you save.")
+    print(
+        f"{target}: a copy of {template}. Change its steps; `pipulate --dev` shows it at /{name} as you save."
+    )
 
 
 class Terminal:
@@ -61,18 +74,26 @@ class Terminal:
 
 def run(argv: Sequence[str], settings: Settings) -> None:
     """Run a workflow to its end, or to the first answer that is missing."""
-    parser = argparse.ArgumentParser(prog="pipulate run", description="Run a workflow here, without the browser; JSON on stdout.")
+    parser = argparse.ArgumentParser(
+        prog="pipulate run", description="Run a workflow here, without the browser; JSON on stdout."
+    )
     parser.usage = "pipulate run WORKFLOW --id ID [NAME=VALUE ...]"  # argparse cannot take answers after an option
     parser.add_argument("workflow")
     parser.add_argument("--id", required=True, help="run ID")
     args, pairs = parser.parse_known_args(argv)
     name, id = args.workflow, args.id
     files = discovery.files(settings.workflows)
-    flow = next((item for item in discovery.load(files[name]) if item.name == name), None) if name in files else None
+    flow = (
+        next((item for item in discovery.load(files[name]) if item.name == name), None)
+        if name in files
+        else None
+    )
     if isinstance(flow, discovery.Broken):
         raise Invalid(f"The workflow file does not load.\n{flow.traceback}")
     if not isinstance(flow, Workflow):
-        raise Unknown(f"There is no workflow {name!r} that can run here. There are: {', '.join(files)}.")
+        raise Unknown(
+            f"There is no workflow {name!r} that can run here. There are: {', '.join(files)}."
+        )
     given: dict[str, list[str]] = {}
     for pair in pairs:
         field, equals, value = pair.partition("=")
@@ -84,10 +105,17 @@ def run(argv: Sequence[str], settings: Settings) -> None:
         run = asyncio.run(_headless(flow, id, given, store, settings))
     finally:
         store.close()
-    print(json.dumps({"workflow": name, "id": run.id, "answers": run.answers(), "record": run.record}, ensure_ascii=False))
+    print(
+        json.dumps(
+            {"workflow": name, "id": run.id, "answers": run.answers(), "record": run.record},
+            ensure_ascii=False,
+        )
+    )
 
 
-async def _headless(flow: Workflow, id: str, given: dict[str, list[str]], store: Store, settings: Settings) -> Run:
+async def _headless(
+    flow: Workflow, id: str, given: dict[str, list[str]], store: Store, settings: Settings
+) -> Run:
     terminal = Terminal()
     voice.set(terminal)
     flow.begin(Pipulate(store, flow.name), id)
@@ -108,7 +136,9 @@ async def _fill(run: Run, step: Step, given: dict[str, list[str]]) -> None:
         await answer(run, step, inside, {**forms.initial(inside), **given}, run.rev)
     except Invalid as error:
         names = ", ".join(f"{item.name}=…" for item in forms.fields(inside))
-        what = f"Step {step.key!r} ({step.label}): {error} It takes {names}. Earlier answers are kept."
+        what = (
+            f"Step {step.key!r} ({step.label}): {error} It takes {names}. Earlier answers are kept."
+        )
         raise Invalid(what) from error
 
 
@@ -118,10 +148,19 @@ async def _work(jobs: Jobs, run: Run, step: Step) -> None:
     await jobs.start(run.flow, run.id, step)
     while jobs.running(key):
         now = jobs.progress(key)
-        bar = "…" if now.fraction is None else f"{'█' * int(now.fraction * 24):24} {now.fraction:4.0%}"
+        bar = (
+            "…"
+            if now.fraction is None
+            else f"{'█' * int(now.fraction * 24):24} {now.fraction:4.0%}"
+        )
         line = f"{step.label}  {bar}  {now.message}"
         if line != shown:
-            print(f"\r\x1b[K{line}" if live else line, end="" if live else "\n", file=sys.stderr, flush=True)
+            print(
+                f"\r\x1b[K{line}" if live else line,
+                end="" if live else "\n",
+                file=sys.stderr,
+                flush=True,
+            )
         shown = line
         await asyncio.sleep(0.1)
     if live:

@@ -28,11 +28,22 @@ def serve(argv: Sequence[str], settings: Settings) -> None:
         logger.add(log, rotation="5 MB", retention=5, level="INFO", diagnose=False, backtrace=False)
         _probe(settings)
         config = uvicorn.Config(
-            create_app(settings), host=settings.listen, port=settings.port, http=Protocol, ws="websockets-sansio",
-            log_level="warning", access_log=False, server_header=False, proxy_headers=False, date_header=True,
-            timeout_graceful_shutdown=3, ws_max_size=1 << 20,
-        )  # fmt: skip
-        logger.info("Pipulate serves {} (data in {}). Ctrl+C stops it.", url, settings.data.resolve())
+            create_app(settings),
+            host=settings.listen,
+            port=settings.port,
+            http=Protocol,
+            ws="websockets-sansio",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            date_header=True,
+            timeout_graceful_shutdown=3,
+            ws_max_size=1 << 20,
+        )
+        logger.info(
+            "Pipulate serves {} (data in {}). Ctrl+C stops it.", url, settings.data.resolve()
+        )
         if settings.browser:
             threading.Timer(1.0, webbrowser.open, [url]).start()
         uvicorn.Server(config).run()

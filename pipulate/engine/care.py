@@ -54,7 +54,9 @@ def routes(app: FastHTML) -> None:
 
 def _file(argv: Sequence[str], name: str, what: str) -> Path | None:
     parser = argparse.ArgumentParser(prog=f"pipulate {name}", description=what)
-    parser.add_argument("file", nargs="?", type=Path, help="the backup's file (default: in the data folder)")
+    parser.add_argument(
+        "file", nargs="?", type=Path, help="the backup's file (default: in the data folder)"
+    )
     file: Path | None = parser.parse_args(argv).file
     return file
 
@@ -71,7 +73,10 @@ def restore(argv: Sequence[str], settings: Settings) -> int:
     """Put a backup (the newest by default) in place of the database; the server must be stopped."""
     file = _file(argv, "restore", "Put a backup (the newest by default) in place of the database.")
     used, aside = put_back(settings.data, file)
-    print(f"{used} is in place again." + (f" The database it replaced is kept as {aside}." if aside else ""))
+    print(
+        f"{used} is in place again."
+        + (f" The database it replaced is kept as {aside}." if aside else "")
+    )
     return 0
 
 
@@ -94,7 +99,11 @@ def put_back(folder: Path, backup: Path | None = None) -> tuple[Path, Path | Non
             copy_database(source, part)
         moved = None
         aside = f"pipulate.db.replaced-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S.%fZ')}"
-        for tail in ("-shm", "-wal", ""):  # the log first: one left behind would be taken for the backup's
+        for tail in (
+            "-shm",
+            "-wal",
+            "",
+        ):  # the log first: one left behind would be taken for the backup's
             if (old := folder / f"pipulate.db{tail}").exists():
                 moved = old.replace(folder / f"{aside}{tail}")
         part.replace(database)
@@ -110,7 +119,9 @@ def serving(folder: Path, url: str = "") -> Lock:
         lock.release()
         first = json.loads(where.read_text()).get("url") if where.exists() else None
         at = f" at {first}" if first else ""
-        raise InUse(f"Another Pipulate serves {folder.resolve()}{at}. Use that one, or stop it first.")
+        raise InUse(
+            f"Another Pipulate serves {folder.resolve()}{at}. Use that one, or stop it first."
+        )
     part = where.with_suffix(".part")
     part.write_text(json.dumps({"url": url}))
     part.replace(where)
@@ -133,7 +144,9 @@ def doctor(argv: Sequence[str], settings: Settings) -> int:
         opened = Store(settings.database)
         check = opened.connection.pragma("integrity_check")
         count = (opened.one("SELECT count(*) AS n FROM pipeline") or {})["n"]
-        print(f"Data: {settings.database.resolve()}: {check}, {count} runs, {len(opened.backups())} backups")
+        print(
+            f"Data: {settings.database.resolve()}: {check}, {count} runs, {len(opened.backups())} backups"
+        )
         wrong += check != "ok"
         opened.close()
     else:

@@ -38,8 +38,23 @@ Found = Workflow | Broken | HandWritten
 
 #: Addresses that a workflow cannot take, since the app has them.
 RESERVED = {
-    "static", "download", "graph", "runs", "tasks", "profiles", "settings", "memory", "connect", "find", "chat", "pair",
-    "search", "introduction", "stream", "mcp", "export",
+    "static",
+    "download",
+    "graph",
+    "runs",
+    "tasks",
+    "profiles",
+    "settings",
+    "memory",
+    "connect",
+    "find",
+    "chat",
+    "pair",
+    "search",
+    "introduction",
+    "stream",
+    "mcp",
+    "export",
 }
 
 
@@ -56,13 +71,19 @@ def load(path: Path, given: Mapping[str, Any] | None = None) -> list[Found]:
     """
     try:
         module = _execute(path, given)
-        found: list[Found] = [value for value in vars(module).values() if isinstance(value, Workflow)]
+        found: list[Found] = [
+            value for value in vars(module).values() if isinstance(value, Workflow)
+        ]
         found += [make(cls, path, given) for cls in classes(module)]
         if not found:
-            raise ImportError("It defines no workflow: expected `flow = Workflow(...)`, or a class with STEPS.")
+            raise ImportError(
+                "It defines no workflow: expected `flow = Workflow(...)`, or a class with STEPS."
+            )
         for flow in found:
             if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", flow.name) or flow.name in RESERVED:
-                raise ImportError(f"{flow.name!r} cannot be a workflow's name: small letters, digits, _ and no page's name.")
+                raise ImportError(
+                    f"{flow.name!r} cannot be a workflow's name: small letters, digits, _ and no page's name."
+                )
         return found
     except (Exception, SystemExit):  # whatever the author's file raises is the author's to read
         return [Broken(path.stem, path, _shortened(path))]

@@ -32,7 +32,15 @@ _KINDS = {
     "email": (r"[^@\s]+@[^@\s]+", "This is not an e-mail address."),
     "url": (r"https?://\S+", "A web address is expected, beginning with https://."),
 }
-_TEXTS = ("text", "search", "tel", "email", "url", "password", "textarea")  #: these have a length and a pattern
+_TEXTS = (
+    "text",
+    "search",
+    "tel",
+    "email",
+    "url",
+    "password",
+    "textarea",
+)  #: these have a length and a pattern
 
 
 @dataclass
@@ -43,12 +51,16 @@ class Field:
     kind: str  #: the input's type, or "select", "textarea"
     attrs: Mapping[str, Any]
     options: list[str] = field(default_factory=list)  #: what may be chosen; empty = free text
-    shown: list[str] = field(default_factory=list)  #: what a browser would submit if nobody touched it
+    shown: list[str] = field(
+        default_factory=list
+    )  #: what a browser would submit if nobody touched it
 
     @property
     def many(self) -> bool:
         """Whether the answer is a list."""
-        return bool(self.attrs.get("multiple")) or (self.kind == "checkbox" and len(self.options) > 1)
+        return bool(self.attrs.get("multiple")) or (
+            self.kind == "checkbox" and len(self.options) > 1
+        )
 
 
 def walk(part: Any) -> Iterator[FT]:
@@ -93,21 +105,33 @@ def fields(form: Any) -> list[Field]:
         if not name or _on(part, "disabled") or part.tag not in CONTROLS:
             continue
         if part.tag == "select":
-            options = [item for item in walk(part.children) if item.tag == "option" and not _on(item, "disabled")]
-            shown = [item for item in options if _on(item, "selected")] or options[: not _on(part, "multiple")]
-            found[name] = Field(name, "select", part.attrs, [*map(_option, options)], [*map(_option, shown)])
+            options = [
+                item
+                for item in walk(part.children)
+                if item.tag == "option" and not _on(item, "disabled")
+            ]
+            shown = [item for item in options if _on(item, "selected")] or options[
+                : not _on(part, "multiple")
+            ]
+            found[name] = Field(
+                name, "select", part.attrs, [*map(_option, options)], [*map(_option, shown)]
+            )
         elif part.tag == "textarea":
             found[name] = Field(name, "textarea", part.attrs, [], [_text(part).removeprefix("\n")])
         elif kind in ("radio", "checkbox"):
             group = found.get(name)
-            if group is None or group.kind != kind:  # a hidden field of the same name before it says "unticked"
+            if (
+                group is None or group.kind != kind
+            ):  # a hidden field of the same name before it says "unticked"
                 group = found[name] = Field(name, kind, {})
             group.attrs, value = {**group.attrs, **part.attrs}, str(part.attrs.get("value", "on"))
             group.options.append(value)
             group.shown += [value] if _on(part, "checked") else []
         elif kind not in _BUTTONS and not (kind == "hidden" and name in found):
             value = part.attrs.get("value")
-            found[name] = Field(name, kind, part.attrs, [], [] if value is None or kind == "file" else [str(value)])
+            found[name] = Field(
+                name, kind, part.attrs, [], [] if value is None or kind == "file" else [str(value)]
+            )
     return list(found.values())
 
 
@@ -131,7 +155,9 @@ def _read_one(item: Field, given: list[Any]) -> Any:
     if any(not isinstance(value, str) for value in given):
         raise Invalid("Text was expected here, not a file.", item.name)
     if item.kind == "checkbox" and not item.many:
-        ticked = bool(given) and (given[-1] in item.options or given[-1].lower() not in ("", "0", "no", "off", "false"))
+        ticked = bool(given) and (
+            given[-1] in item.options or given[-1].lower() not in ("", "0", "no", "off", "false")
+        )
         if required and not ticked:
             raise Invalid("Tick this to go on.", item.name)
         return ticked
@@ -141,7 +167,9 @@ def _read_one(item: Field, given: list[Any]) -> Any:
     if item.many:
         values = [value for value in values if value]
     if required and not any(values):
-        raise Invalid("Choose an answer." if item.options else "An answer is needed here.", item.name)
+        raise Invalid(
+            "Choose an answer." if item.options else "An answer is needed here.", item.name
+        )
     for problem in (_problem(item, value) for value in values if value or item.options):
         if problem:
             raise Invalid(problem, item.name)
@@ -160,20 +188,32 @@ def _read_file(item: Field, given: list[Any], required: bool) -> Any:
 def _problem(item: Field, value: str) -> str | None:
     """Say what the browser's own rules have against the value; a rule that makes no sense is none, as there."""
     if item.options:
-        return None if value in item.options else f"{value!r} is not one of the choices: {', '.join(item.options[:12])}."
+        return (
+            None
+            if value in item.options
+            else f"{value!r} is not one of the choices: {', '.join(item.options[:12])}."
+        )
     if "\x00" in value:
         return "The text holds an invisible control character. Type it again."
     if item.kind in ("number", "range"):
         return _number_problem(item.attrs, value)
     shape, words = _KINDS.get(item.kind, (r"(?s:.*)", ""))
-    if not re.fullmatch(shape, value, re.ASCII) or (item.kind.startswith("date") and not _is_date(value[:10])):
+    if not re.fullmatch(shape, value, re.ASCII) or (
+        item.kind.startswith("date") and not _is_date(value[:10])
+    ):
         return words
     if item.kind in _TEXTS:
         return _text_problem(item, value)
     low, high = (str(item.attrs.get(key, "")) for key in ("min", "max"))
-    if item.kind in _KINDS and re.fullmatch(shape, low) and value < low:  # dates and times: as texts, they are in order
+    if (
+        item.kind in _KINDS and re.fullmatch(shape, low) and value < low
+    ):  # dates and times: as texts, they are in order
         return f"This must be {low} or later."
-    return f"This must be {high} or earlier." if item.kind in _KINDS and re.fullmatch(shape, high) and value > high else None
+    return (
+        f"This must be {high} or earlier."
+        if item.kind in _KINDS and re.fullmatch(shape, high) and value > high
+        else None
+    )
 
 
 def _text_problem(item: Field, value: str) -> str | None:
@@ -203,7 +243,9 @@ def _number_problem(attrs: Mapping[str, Any], value: str) -> str | None:
     if str(attrs.get("step")).lower() == "any" or abs(away) <= step * 1e-6:
         return None
     whole = step == 1 and base == round(base)
-    return "A whole number is expected." if whole else f"Steps of {step:g} from {base:g} are expected."
+    return (
+        "A whole number is expected." if whole else f"Steps of {step:g} from {base:g} are expected."
+    )
 
 
 def _number(text: Any) -> float | None:
@@ -223,7 +265,10 @@ def _is_date(text: str) -> bool:
 def _matches(pattern: str, value: str) -> bool:
     try:
         return re.fullmatch(pattern, value) is not None
-    except (re.error, OverflowError):  # the browser's to judge: its dialect has forms that Python's has not
+    except (
+        re.error,
+        OverflowError,
+    ):  # the browser's to judge: its dialect has forms that Python's has not
         return True
 
 
@@ -243,14 +288,19 @@ def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None) -> An
         if name not in values or values[name] is None:
             continue
         value, kind = values[name], str(part.attrs.get("type") or "text")
-        several = [str(v) for v in (value if isinstance(value, list) else [] if value is False else [value])]
+        several = [
+            str(v)
+            for v in (value if isinstance(value, list) else [] if value is False else [value])
+        ]
         last = several[-1] if several else ""
         if part.tag == "select":
             for option in walk(part.children):
                 if option.tag == "option":
                     option.attrs["selected"] = _option(option) in several
         elif part.tag == "textarea":
-            part.children = ("\n" + last if last.startswith("\n") else last,)  # a browser drops the first empty line
+            part.children = (
+                "\n" + last if last.startswith("\n") else last,
+            )  # a browser drops the first empty line
         elif kind in ("radio", "checkbox"):
             part.attrs["checked"] = value is True or str(part.attrs.get("value", "on")) in several
         elif kind not in ("file", "password", "hidden", *_BUTTONS):

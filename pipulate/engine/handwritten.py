@@ -32,24 +32,39 @@ class HandWritten:
 def classes(module: ModuleType) -> list[type]:
     """Return the classes of a file that look like workflows."""
     return [
-        value for value in vars(module).values()
-        if inspect.isclass(value) and value.__module__ == module.__name__
-        and (hasattr(value, "STEPS") or hasattr(value, "steps") or "steps" in inspect.getsource(value).lower())
-        and any(name in dir(value) for name in ("landing", "step_01", "init", "index", "register", "home"))
-    ]  # fmt: skip
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and value.__module__ == module.__name__
+        and (
+            hasattr(value, "STEPS")
+            or hasattr(value, "steps")
+            or "steps" in inspect.getsource(value).lower()
+        )
+        and any(
+            name in dir(value)
+            for name in ("landing", "step_01", "init", "index", "register", "home")
+        )
+    ]
 
 
 def offered(app: Any, engine: Any) -> dict[str, Any]:
     """Return what an app has for hand-written workflows, by the names under which they may ask for it."""
     store = app.state.store
     return {
-        "app": app, "rt": app.route, "pipulate": engine, "db": store, "pipeline": Table(store, "pipeline"),
-        "chatq": chatq, "chat_with_llm": chat_with_llm,
-    }  # fmt: skip
+        "app": app,
+        "rt": app.route,
+        "pipulate": engine,
+        "db": store,
+        "pipeline": Table(store, "pipeline"),
+        "chatq": chatq,
+        "chat_with_llm": chat_with_llm,
+    }
 
 
 def make(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:
     """Make the workflow with those of the `given` things that it asks for; without an app (None), only describe it."""
+
     def named(*attributes: str) -> str:
         return next((str(value) for key in attributes if (value := getattr(cls, key, ""))), "")
 
@@ -58,7 +73,9 @@ def make(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:
     if "pipulate" in offered:
         offered["pipulate"] = offered["pipulate"].for_workflow(name)
     asked = inspect.signature(cls).parameters if cls.__init__ is not object.__init__ else {}  # type: ignore[misc]
-    instance = None if given is None else cls(**{key: offered[key] for key in asked if key in offered})
+    instance = (
+        None if given is None else cls(**{key: offered[key] for key in asked if key in offered})
+    )
     title = named("DISPLAY_NAME", "TITLE") or name.replace("_", " ").capitalize()
     about = inspect.getdoc(cls) or (sys.modules[cls.__module__].__doc__ or "")
     return HandWritten(name, title, inspect.cleandoc(about), instance)
@@ -71,7 +88,9 @@ def placeholders(steps: Sequence[StepTuple], prefix: str, start_from: int) -> li
     before it to return it filled.
     """
     ids, base = [step[1] for step in steps], "/" + prefix.strip("/")
-    triggers = ["load" if i <= start_from else f"{ids[i - 1]}-done from:body" for i in range(len(ids))]
+    triggers = [
+        "load" if i <= start_from else f"{ids[i - 1]}-done from:body" for i in range(len(ids))
+    ]
     return [
         Div(id=id, hx_get=f"{base}/{id}", hx_swap="outerHTML", hx_target="this", hx_trigger=trigger)
         for id, trigger in zip(ids, triggers, strict=True)

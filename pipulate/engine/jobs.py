@@ -52,7 +52,9 @@ class Jobs:
 
     def row(self, key: Key) -> dict[str, Any] | None:
         """Return the job's row, or None if it never began."""
-        return self.store.one("SELECT * FROM job WHERE workflow = ? AND id = ? AND step_id = ?", *key)
+        return self.store.one(
+            "SELECT * FROM job WHERE workflow = ? AND id = ? AND step_id = ?", *key
+        )
 
     def progress(self, key: Key) -> Progress:
         """Return how far the job is."""
@@ -88,20 +90,35 @@ class Jobs:
     def _claim(self, key: Key) -> None:
         with self.store.transaction() as db:
             row = self.row(key)
-            if row and row["state"] == "running" and row["owner"] != self.owner and self._alive(row["owner"]):
-                raise Refused("This job is being done by another Pipulate process. Wait for it, or stop that one.")
+            if (
+                row
+                and row["state"] == "running"
+                and row["owner"] != self.owner
+                and self._alive(row["owner"])
+            ):
+                raise Refused(
+                    "This job is being done by another Pipulate process. Wait for it, or stop that one."
+                )
             values = (*key, self.owner, now(), now())
-            db.execute("INSERT OR REPLACE INTO job VALUES (?, ?, ?, 'running', ?, NULL, '', '', ?, ?)", values)
+            db.execute(
+                "INSERT OR REPLACE INTO job VALUES (?, ?, ?, 'running', ?, NULL, '', '', ?, ?)",
+                values,
+            )
 
     async def _work(self, flow: Workflow, key: Key, step: Step) -> None:
         token, state, error = voice.set(self.speaker), "done", ""
         try:
             await self._result(flow, key, step)
         except asyncio.CancelledError:
-            state, error = "cancelled", "Cancelled. What was done so far is kept; start again to go on."
+            state, error = (
+                "cancelled",
+                "Cancelled. What was done so far is kept; start again to go on.",
+            )
         except PipulateError as problem:
             state, error = "unsure" if isinstance(problem, Unsure) else "failed", str(problem)
-        except Exception as problem:  # an author's bug must look failed in its card, not vanish in a task
+        except (
+            Exception
+        ) as problem:  # an author's bug must look failed in its card, not vanish in a task
             logger.exception("{} of {} failed", step.key, flow.name)
             state, error = "failed", f"{type(problem).__name__}: {problem}"
         finally:
@@ -114,13 +131,17 @@ class Jobs:
             return
 
         def report(fraction: float | None, message: str) -> None:
-            self._progress[key] = Progress(None if fraction is None else min(max(fraction, 0.0), 1.0), message)
+            self._progress[key] = Progress(
+                None if fraction is None else min(max(fraction, 0.0), 1.0), message
+            )
 
         result = await call(step.function, run, Job(run, step, report))
         if not (isinstance(result, dict) and result):
             result = {"done": True} if result is None else {step.key: result}
 
-        def finish(record: Record) -> Record:  # unless a revert has meanwhile made an earlier step the open one
+        def finish(
+            record: Record,
+        ) -> Record:  # unless a revert has meanwhile made an earlier step the open one
             before = rec.first_open(record, flow.tuples) < step.number - 1
             return record if before else {**record, step.id: result}
 
@@ -147,7 +168,14 @@ class Jobs:
 
         def forget(record: Record) -> Record:
             known, own = record.get("once", {}), f"{step.key}:"
-            return {**record, "once": {key: act for key, act in known.items() if "result" in act or not key.startswith(own)}}
+            return {
+                **record,
+                "once": {
+                    key: act
+                    for key, act in known.items()
+                    if "result" in act or not key.startswith(own)
+                },
+            }
 
         await asyncio.to_thread(Pipulate(self.store, flow.name).checkpoint, id, forget)
         await self.start(flow, id, step)
@@ -158,12 +186,20 @@ class Jobs:
             if self._alive(row["owner"]):
                 continue
             flow, key = workflows.get(row["workflow"]), (row["workflow"], row["id"], row["step_id"])
-            step = next((step for step in flow.steps if step.id == row["step_id"] and step.work), None) if flow else None
+            step = (
+                next((step for step in flow.steps if step.id == row["step_id"] and step.work), None)
+                if flow
+                else None
+            )
             if flow and step:
                 logger.info("Resuming {} of {} {}", step.key, flow.name, row["id"])
                 await self.start(flow, row["id"], step)
             else:
-                self._settle(key, "failed", "Its workflow is no longer installed, so the job could not go on.")
+                self._settle(
+                    key,
+                    "failed",
+                    "Its workflow is no longer installed, so the job could not go on.",
+                )
 
     async def close(self) -> None:
         """Stop all jobs; their rows stay 'running', so the next start resumes them."""

@@ -63,7 +63,9 @@ class Pipulate:
         except Corrupt as error:
             self._quarantine(id, row[0])
             cure = "Nothing else is affected; restore the last good state from its history."
-            raise Corrupt(f"The record of {id!r} is damaged: {error} Its text is kept in the quarantine table. {cure}") from error
+            raise Corrupt(
+                f"The record of {id!r} is damaged: {error} Its text is kept in the quarantine table. {cure}"
+            ) from error
 
     def get_state(self, id: str) -> Record:
         """Return the run's record; {} when there is no such run."""
@@ -75,7 +77,9 @@ class Pipulate:
         """Return what is stored under the step, or `default` ({} when none is given)."""
         return self.get_state(id).get(step_id, {} if default is None else default)
 
-    def get_all_step_data(self, id: str, steps: Sequence[StepTuple], exclude_final: bool = True) -> dict[str, Any]:
+    def get_all_step_data(
+        self, id: str, steps: Sequence[StepTuple], exclude_final: bool = True
+    ) -> dict[str, Any]:
         """Return {key: answer} of the done steps, without the last one (finalize) unless asked for."""
         state = self.get_state(id)
         wanted = steps[:-1] if exclude_final else steps
@@ -89,13 +93,21 @@ class Pipulate:
         """Say whether the step is done and its data has all of `condition`'s values."""
         state = self.get_state(id)
         held = state[step_id] if isinstance(state.get(step_id), dict) else {}
-        return rec.is_done(state, step_id) and all(held.get(key) == value for key, value in condition.items())
+        return rec.is_done(state, step_id) and all(
+            held.get(key) == value for key, value in condition.items()
+        )
 
-    def get_step_summary(self, id: str, step_id: str, steps: Sequence[StepTuple]) -> tuple[dict[str, Any], list[str]]:
+    def get_step_summary(
+        self, id: str, step_id: str, steps: Sequence[StepTuple]
+    ) -> tuple[dict[str, Any], list[str]]:
         """Return (this step's answer as {key: value}, a line for each done step up to this one)."""
         state, ids = self.get_state(id), [step[1] for step in steps]
         so_far = steps[: ids.index(step_id) + 1] if step_id in ids else steps
-        done = [(*step[:3], rec.answer(state[step[1]], step[0])) for step in so_far if rec.is_done(state, step[1])]
+        done = [
+            (*step[:3], rec.answer(state[step[1]], step[0]))
+            for step in so_far
+            if rec.is_done(state, step[1])
+        ]
         current = {key: value for key, id, _, value in done if id == step_id}
         return current, [f"- {label}: {value}" for _, _, label, value in done]
 
@@ -104,17 +116,29 @@ class Pipulate:
         select = "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq"
         return self.store.read(select, self.workflow, rec.normalise_id(id))
 
-    def runs(self, search: str = "", limit: int = 20, profile_id: int | None = None) -> list[dict[str, Any]]:
+    def runs(
+        self, search: str = "", limit: int = 20, profile_id: int | None = None
+    ) -> list[dict[str, Any]]:
         """Return the newest rows of `pipeline` whose ID contains `search`."""
         return self.store.read(
             """SELECT * FROM pipeline WHERE instr(lower(id), lower(?1)) AND ?2 IN ('', workflow)
                AND coalesce(?3, profile_id) IS profile_id ORDER BY updated DESC, rowid DESC LIMIT ?4""",
-            search, self.workflow, profile_id, limit,
+            search,
+            self.workflow,
+            profile_id,
+            limit,
         )
 
     def change(
-        self, id: str, act: str, function: Callable[[Record], Record], *,
-        rev: int | None = None, locked: bool = False, count: int = 1, undoes: int | None = None,
+        self,
+        id: str,
+        act: str,
+        function: Callable[[Record], Record],
+        *,
+        rev: int | None = None,
+        locked: bool = False,
+        count: int = 1,
+        undoes: int | None = None,
     ) -> tuple[Record, int]:
         """Apply `function` to the record in one durable transaction; returns (new record, revision).
 
@@ -127,7 +151,9 @@ class Pipulate:
             if rev is not None and rev != present:
                 raise Stale(_STALE)
             if record.get("finalized") and not locked:
-                raise Finalized("This run is finalized, so nothing in it can change. Unlock it first.")
+                raise Finalized(
+                    "This run is finalized, so nothing in it can change. Unlock it first."
+                )
             new = function(record)
             if new is record:
                 return record, present
@@ -142,12 +168,23 @@ class Pipulate:
         return rev
 
     def _log(
-        self, id: str, rev: int, act: str, text: str, undoes: int | None = None, profile: int | None = None, at: str = ""
+        self,
+        id: str,
+        rev: int,
+        act: str,
+        text: str,
+        undoes: int | None = None,
+        profile: int | None = None,
+        at: str = "",
     ) -> None:
         insert = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
-        self.store.connection.execute(insert, (self.workflow, id, rev, at or now(), act, undoes, text, profile))
+        self.store.connection.execute(
+            insert, (self.workflow, id, rev, at or now(), act, undoes, text, profile)
+        )
 
-    def initialize_if_missing(self, id: str, initial: Record | None = None, profile_id: int | None = None) -> Record:
+    def initialize_if_missing(
+        self, id: str, initial: Record | None = None, profile_id: int | None = None
+    ) -> Record:
         """Return the run's record, beginning the run (with `initial` in its record) if there is none.
 
         A run deleted earlier keeps its outward acts: begun again under the same ID, it repeats none.
@@ -157,12 +194,16 @@ class Pipulate:
             if self.row(id):
                 return self.load(id)[0]
             at = now()
-            return self.insert(id, "begin", {**(initial or {}), "created": at, "updated": at}, profile_id)
+            return self.insert(
+                id, "begin", {**(initial or {}), "created": at, "updated": at}, profile_id
+            )
 
     def insert(self, id: str, act: str, record: Record, profile: int | None = None) -> Record:
         """Add the row of a run that has none.  If it had one before, revisions go on, and outward acts stay known."""
         acts = self.history(id)
-        record = rec.restore(record, {"once": {**record.get("once", {}), **_last_good(acts).get("once", {})}})
+        record = rec.restore(
+            record, {"once": {**record.get("once", {}), **_last_good(acts).get("once", {})}}
+        )
         rev, text = acts[-1]["rev"] + 1 if acts else 1, rec.dumps(record)
         profile = self.store.get("profile_id", 1) if profile is None else profile
         values = (self.workflow, id, text, rev, profile, str(record.get("created") or now()), now())
@@ -173,14 +214,22 @@ class Pipulate:
     def set_step_data(self, id: str, step_id: str, data: Any, rev: int | None = None) -> Record:
         """Store a step's answers (replacing what was there) and return the new record."""
         if step_id in rec.NOT_STEPS:
-            raise Invalid(f"{step_id!r} is kept by the engine; a step needs another id, such as 'step_01'.")
-        return self.change(id, f"set {step_id}", lambda record: {**record, step_id: data}, rev=rev)[0]
+            raise Invalid(
+                f"{step_id!r} is kept by the engine; a step needs another id, such as 'step_01'."
+            )
+        return self.change(id, f"set {step_id}", lambda record: {**record, step_id: data}, rev=rev)[
+            0
+        ]
 
-    def clear_steps_from(self, id: str, step_id: str, steps: Sequence[StepTuple], rev: int | None = None) -> Record:
+    def clear_steps_from(
+        self, id: str, step_id: str, steps: Sequence[StepTuple], rev: int | None = None
+    ) -> Record:
         """Revert: undo the step and all later ones; their answers stay as prefilled values and in history."""
         if step_id not in [step[1] for step in steps]:
             raise OutOfOrder(f"There is no step {step_id!r} here.")
-        return self.change(id, f"revert {step_id}", lambda record: rec.clear_from(record, step_id, steps), rev=rev)[0]
+        return self.change(
+            id, f"revert {step_id}", lambda record: rec.clear_from(record, step_id, steps), rev=rev
+        )[0]
 
     def finalize(self, id: str, rev: int | None = None) -> Record:
         """Lock the run: every later change is refused until it is unfinalized."""
@@ -212,7 +261,8 @@ class Pipulate:
                AND act NOT LIKE 'job %' AND act NOT LIKE 'upgrade %'
                AND seq > (SELECT ifnull(max(seq), 0) FROM run WHERE act IN ('begin', 'import', 'repair'))
                ORDER BY seq DESC LIMIT 1""",
-            self.workflow, rec.normalise_id(id),
+            self.workflow,
+            rec.normalise_id(id),
         ) or {"act": "", "seq": None, "before": None}
 
     def undo(self, id: str, rev: int | None = None) -> Record:
@@ -225,7 +275,9 @@ class Pipulate:
                     raise OutOfOrder("There is nothing left to undo in this run.")
                 return rec.restore(rec.loads(target["before"]), record)
 
-            return self.change(id, f"undo {target['act']}", restore, rev=rev, undoes=target["seq"])[0]
+            return self.change(id, f"undo {target['act']}", restore, rev=rev, undoes=target["seq"])[
+                0
+            ]
 
     def checkpoint(self, id: str, function: Callable[[Record], Record]) -> Record:
         """Durably note a job's progress in the record without outdating open pages (the revision stays)."""
@@ -238,7 +290,9 @@ class Pipulate:
             row = self.row(id)
             if row is None:
                 raise Unknown(f"There is no run {id!r} in {self.workflow!r}.")
-            self.store.write("DELETE FROM pipeline WHERE workflow = ? AND id = ?", self.workflow, id)
+            self.store.write(
+                "DELETE FROM pipeline WHERE workflow = ? AND id = ?", self.workflow, id
+            )
             self._log(id, row["rev"] + 1, "delete", row["data"], profile=row["profile_id"])
 
     def undelete(self, id: str) -> Record:
@@ -267,7 +321,9 @@ class Pipulate:
         insert = "INSERT INTO quarantine SELECT ?1, ?2, ?3, ?4 WHERE ?4 NOT IN (SELECT data FROM quarantine)"
         self.store.write(insert, self.workflow, id, now(), text)
 
-    def generate_step_placeholders(self, steps: Sequence[StepTuple], prefix: str, start_from: int = 0) -> list[FT]:
+    def generate_step_placeholders(
+        self, steps: Sequence[StepTuple], prefix: str, start_from: int = 0
+    ) -> list[FT]:
         """Return a Div a step that loads its card: up to index `start_from` now, later ones after the one before."""
         return handwritten.placeholders(steps, prefix, start_from)
 

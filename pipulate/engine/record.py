@@ -27,11 +27,23 @@ Record = dict[str, Any]
 StepTuple = Sequence[Any]  #: (key, step_id, label, ...)
 
 MAX_ID = 500  #: characters of a run ID
-NOT_STEPS = ("version", "was", "once", "finalized", "created", "updated")  #: the keys that are no step's id
+NOT_STEPS = (
+    "version",
+    "was",
+    "once",
+    "finalized",
+    "created",
+    "updated",
+)  #: the keys that are no step's id
 _STEP = re.compile(r"step_\d+")
-_UNSEEN = r"[\s\u200b\u200e\u200f\u2060\ufeff]+"  # what web pages and editors leave around a copied text
+_UNSEEN = (
+    r"[\s\u200b\u200e\u200f\u2060\ufeff]+"  # what web pages and editors leave around a copied text
+)
 _PADDING = re.compile(f"^{_UNSEEN}|{_UNSEEN}$")
-_PROJECT = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:www\.)?app\.botify\.com/+([^/?#]+)/+([^/?#]+)", re.ASCII | re.IGNORECASE)
+_PROJECT = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*://)?(?:www\.)?app\.botify\.com/+([^/?#]+)/+([^/?#]+)",
+    re.ASCII | re.IGNORECASE,
+)
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -43,7 +55,9 @@ def normalise_id(text: str) -> str:
     """
     text = _PADDING.sub("", unicodedata.normalize("NFC", text)) if isinstance(text, str) else ""
     if not text:
-        raise Invalid("A run needs an ID: any name you will remember, or a Botify project URL.", "id")
+        raise Invalid(
+            "A run needs an ID: any name you will remember, or a Botify project URL.", "id"
+        )
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise Invalid("The ID holds an invisible control character. Type it again.", "id")
     if project := _PROJECT.match(text):
@@ -73,7 +87,9 @@ def loads(text: str) -> Record:
         raise Corrupt(f"The record is a JSON {type(record).__name__}, not an object.")
     for key, kind in (("was", dict), ("once", dict), ("version", int)):
         if not isinstance(record.get(key, kind()), kind):
-            raise Corrupt(f"Its {key!r} is a JSON {type(record[key]).__name__}, not what the format says.")
+            raise Corrupt(
+                f"Its {key!r} is a JSON {type(record[key]).__name__}, not what the format says."
+            )
     return record
 
 
@@ -92,12 +108,16 @@ def answer(data: Any, key: str) -> Any:
 
 def last_done(record: Record, steps: Sequence[StepTuple]) -> int:
     """Return the 1-based number of the highest done step, 0 when none is."""
-    return max((number for number, step in enumerate(steps, 1) if is_done(record, step[1])), default=0)
+    return max(
+        (number for number, step in enumerate(steps, 1) if is_done(record, step[1])), default=0
+    )
 
 
 def first_open(record: Record, steps: Sequence[StepTuple]) -> int:
     """Return the 0-based index of the first step that is not done; len(steps) when all are."""
-    return next((index for index, step in enumerate(steps) if not is_done(record, step[1])), len(steps))
+    return next(
+        (index for index, step in enumerate(steps) if not is_done(record, step[1])), len(steps)
+    )
 
 
 def clear_from(record: Record, step_id: str, steps: Sequence[StepTuple]) -> Record:

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})  #: the names of this machine, as it calls itself
+LOCAL = frozenset(
+    {"127.0.0.1", "localhost", "::1"}
+)  #: the names of this machine, as it calls itself
 
 
 @dataclass(frozen=True)

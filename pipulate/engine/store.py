@@ -39,6 +39,7 @@ _ADVICE = {
     apsw.CantOpenError: "The database cannot be opened. Check the rights of its folder",
 }
 
+
 def now() -> str:
     """Return the present moment in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -51,13 +52,19 @@ def plainly(path: Path) -> Iterator[None]:
         yield
     except tuple(_ADVICE) as error:
         advice = f"{_ADVICE[type(error)]}, then send this again."
-        raise NotSaved(f"Nothing was saved. {advice} All that was saved before is safe. ({path}: {error})") from error
+        raise NotSaved(
+            f"Nothing was saved. {advice} All that was saved before is safe. ({path}: {error})"
+        ) from error
     except (apsw.NotADBError, apsw.CorruptError) as error:
-        cure = "`pipulate restore` brings back the newest backup, `pipulate restore FILE` any other."
+        cure = (
+            "`pipulate restore` brings back the newest backup, `pipulate restore FILE` any other."
+        )
         raise Corrupt(f"{path} is damaged ({error}). Nothing was changed. {cure}") from error
 
 
-def connect(path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE) -> apsw.Connection:
+def connect(
+    path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+) -> apsw.Connection:
     """Open a SQLite file without fastlite's hooks, which write statistics and give up after 0.1 s."""
     apsw.connection_hooks.clear()
     return apsw.Connection(str(path), flags=flags)
@@ -103,7 +110,9 @@ class Store:
         self.path, self.folder = Path(path), Path(path).parent
         self.folder.mkdir(parents=True, exist_ok=True)
         self._local, self._write = threading.local(), threading.RLock()
-        self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()  # a thread's ends with the thread
+        self._connections: weakref.WeakSet[apsw.Connection] = (
+            weakref.WeakSet()
+        )  # a thread's ends with the thread
         with plainly(self.path):
             self._migrate()
 
@@ -118,7 +127,9 @@ class Store:
                 connection.pragma("synchronous", "FULL")
                 connection.pragma("fullfsync", True)  # on macOS only this reaches the disk
             if mode != "wal" or connection.pragma("synchronous") != 2:
-                raise Corrupt(f"{self.path} does not accept WAL with synchronous=FULL; is it on a network drive?")
+                raise Corrupt(
+                    f"{self.path} does not accept WAL with synchronous=FULL; is it on a network drive?"
+                )
             self._connections.add(connection)
             found = self._local.db = Database(connection)
         return found
@@ -153,7 +164,10 @@ class Store:
         """Return the rows of a query as dictionaries."""
         with plainly(self.path):
             cursor = self.connection.execute(sql, values)
-            return [dict(zip((name for name, *_ in cursor.description), row, strict=True)) for row in cursor]
+            return [
+                dict(zip((name for name, *_ in cursor.description), row, strict=True))
+                for row in cursor
+            ]
 
     def one(self, sql: str, *values: Any) -> dict[str, Any] | None:
         """Return the first row of a query, or None."""
@@ -195,7 +209,9 @@ class Store:
     def _migrate(self) -> None:
         version = self.connection.pragma("user_version")
         if version > len(SCHEMA):
-            raise Corrupt(f"{self.path} was written by a newer Pipulate (schema {version}). Upgrade, or restore a backup.")
+            raise Corrupt(
+                f"{self.path} was written by a newer Pipulate (schema {version}). Upgrade, or restore a backup."
+            )
         if 0 < version < len(SCHEMA):
             self.backup("before-migration")
         for number, script in enumerate(SCHEMA[version:], version + 1):
@@ -203,7 +219,9 @@ class Store:
                 if db.pragma("user_version") >= number:
                     continue  # another process was first
                 if number == 1 and db.execute("SELECT count(*) FROM sqlite_schema").get:
-                    raise Corrupt(f"{self.path} is another program's database. Choose another data folder.")
+                    raise Corrupt(
+                        f"{self.path} is another program's database. Choose another data folder."
+                    )
                 db.execute(script)
                 db.pragma("user_version", number)
 
@@ -219,7 +237,9 @@ class Store:
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
-        others = [path for path in self.backups() if path != target]  # which is new, whatever the clock says
+        others = [
+            path for path in self.backups() if path != target
+        ]  # which is new, whatever the clock says
         for old in others[KEEP_BACKUPS - 1 :] if to is None else []:
             old.unlink(missing_ok=True)
         return target

@@ -27,7 +27,9 @@ class Silent:
 
     async def ask(self, prompt: str) -> AsyncIterator[str]:
         """Refuse kindly."""
-        raise Unknown("No model answers yet. Get one in the chat panel, or write the text yourself.")
+        raise Unknown(
+            "No model answers yet. Get one in the chat panel, or write the text yourself."
+        )
         yield ""
 
 
@@ -42,6 +44,8 @@ async def chatq(text: str) -> None:
 
 async def chat_with_llm(model: str, messages: list[dict[str, str]]) -> AsyncIterator[str]:
     """Stream a model's answer to `messages` (for hand-written workflows); `model` "" is whichever answers."""
-    several = "\n\n".join(f"{message.get('role', 'user')}: {message.get('content', '')}" for message in messages)
+    several = "\n\n".join(
+        f"{message.get('role', 'user')}: {message.get('content', '')}" for message in messages
+    )
     async for text in voice.get().ask(several if len(messages) > 1 else messages[0]["content"]):
         yield text

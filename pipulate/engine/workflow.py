@@ -46,7 +46,11 @@ Function = Callable[..., Any]
 
 async def call(function: Function, *args: Any) -> Any:
     """Call a workflow's function without blocking the event loop."""
-    return await (function(*args) if inspect.iscoroutinefunction(function) else asyncio.to_thread(function, *args))
+    return await (
+        function(*args)
+        if inspect.iscoroutinefunction(function)
+        else asyncio.to_thread(function, *args)
+    )
 
 
 @dataclass
@@ -95,23 +99,37 @@ class Workflow:
     upgrade_function: Function | None = None
 
     def __post_init__(self) -> None:
-        file = sys._getframe(2).f_globals  # 0 is here, 1 the dataclass's own __init__, 2 who makes the workflow
+        file = sys._getframe(
+            2
+        ).f_globals  # 0 is here, 1 the dataclass's own __init__, 2 who makes the workflow
         self.about = self.about or inspect.cleandoc(file.get("__doc__") or "")
         self.title = self.title or self.name.replace("_", " ").capitalize()
 
-    def step(self, key: str, label: str, *, button: str = "Next", explain: bool = True) -> Callable[[Function], Step]:
+    def step(
+        self, key: str, label: str, *, button: str = "Next", explain: bool = True
+    ) -> Callable[[Function], Step]:
         """Decorate `(run) -> components`: the inside of an input card's form."""
         return lambda function: self._add(key, label, function, button=button, explain=explain)
 
     def work(
-        self, key: str, label: str, *, button: str = "Start", auto: bool = True, explain: bool = True
+        self,
+        key: str,
+        label: str,
+        *,
+        button: str = "Start",
+        auto: bool = True,
+        explain: bool = True,
     ) -> Callable[[Function], Step]:
         """Decorate `async (run, job) -> result`: a step of the machine; `auto=False` waits for its button."""
-        return lambda function: self._add(key, label, function, work=True, button=button, auto=auto, explain=explain)
+        return lambda function: self._add(
+            key, label, function, work=True, button=button, auto=auto, explain=explain
+        )
 
     def _add(self, key: str, label: str, function: Function, **options: Any) -> Step:
         if any(key == other.key for other in self.steps):
-            raise PipulateError(f"Workflow {self.name!r} has two steps with the key {key!r}; each needs its own.")
+            raise PipulateError(
+                f"Workflow {self.name!r} has two steps with the key {key!r}; each needs its own."
+            )
         self.steps.append(Step(key, label, function, len(self.steps) + 1, **options))
         return self.steps[-1]
 
@@ -176,7 +194,9 @@ class Run:
         step = next((step for step in self.flow.steps if step.key == key), None)
         if step and rec.is_done(self.record, step.id):
             return rec.answer(self.record[step.id], key)
-        raise KeyError(f"Step {key!r} of {self.flow.name!r} is not {'done yet' if step else 'a step'}.")
+        raise KeyError(
+            f"Step {key!r} of {self.flow.name!r} is not {'done yet' if step else 'a step'}."
+        )
 
     def get(self, key: str, default: Any = None) -> Any:
         """The answer of step `key`, or `default` while it is not done."""
@@ -196,7 +216,11 @@ class Run:
 
     def answers(self) -> dict[str, Any]:
         """All answers so far, by step key."""
-        return {step.key: self[step.key] for step in self.flow.steps if rec.is_done(self.record, step.id)}
+        return {
+            step.key: self[step.key]
+            for step in self.flow.steps
+            if rec.is_done(self.record, step.id)
+        }
 
     @property
     def open_index(self) -> int:
@@ -205,7 +229,9 @@ class Run:
 
     def summary(self) -> str:
         """The run so far in a few lines, for the model and for lists."""
-        return "\n".join(self.engine.get_step_summary(self.id, self.flow.steps[-1].id, self.flow.tuples)[1])
+        return "\n".join(
+            self.engine.get_step_summary(self.id, self.flow.steps[-1].id, self.flow.tuples)[1]
+        )
 
     async def say(self, text: str) -> None:
         """Say something in the chat panel."""
@@ -224,7 +250,9 @@ async def accepted(run: Run, step: Step, values: forms.Values) -> Record:
     return values if rec.is_done({step.id: values}, step.id) else {**values, "answered": True}
 
 
-async def answer(run: Run, step: Step, inside: Any, submitted: Mapping[str, list[Any]], rev: int | None = None) -> bool:
+async def answer(
+    run: Run, step: Step, inside: Any, submitted: Mapping[str, list[Any]], rev: int | None = None
+) -> bool:
     """Answer the open step with what was submitted to the form `inside` of its card; `run` is then as stored.
 
     False for a double submit, which changes nothing.  Raises Invalid, Stale (another step is open, or `rev` is an older
@@ -240,7 +268,11 @@ async def answer(run: Run, step: Step, inside: Any, submitted: Mapping[str, list
         raise Stale(f"“{step.label}” is {where}; nothing was changed. {hint}")
     data = await accepted(run, step, values)
     run.record, run.rev = await asyncio.to_thread(
-        run.engine.change, run.id, f"set {step.id}", lambda record: {**record, step.id: data}, rev=rev
+        run.engine.change,
+        run.id,
+        f"set {step.id}",
+        lambda record: {**record, step.id: data},
+        rev=rev,
     )
     return True
 
@@ -264,8 +296,11 @@ class Job:
         self._report(fraction, message)
 
     async def once(
-        self, name: str, function: Callable[[], Awaitable[Any]],
-        find: Callable[[], Awaitable[Any]] | None = None, params: Any = None,
+        self,
+        name: str,
+        function: Callable[[], Awaitable[Any]],
+        find: Callable[[], Awaitable[Any]] | None = None,
+        params: Any = None,
     ) -> Any:
         """Do an outward act at most once ever for this (run, step, `params`) and return its JSON-able result.
 
@@ -284,7 +319,9 @@ class Job:
         if act is not intention:
             result = await find() if find else None
             if result is None:
-                looked = "It is not in the service's list, but that may lag behind. " if find else ""
+                looked = (
+                    "It is not in the service's list, but that may lag behind. " if find else ""
+                )
                 raise Unsure(
                     f"{name!r} was begun at {act['begun']} and interrupted before its answer arrived. {looked}It may have "
                     "been done. Do it again only if you are sure, or accept that it may be done twice."
@@ -312,8 +349,14 @@ class Job:
 
         def note(record: Record) -> Record:
             known = record.get("once", {})
-            changed = {name: act for name, act in {**known, key: function(known.get(key, {}))}.items() if act}
+            changed = {
+                name: act
+                for name, act in {**known, key: function(known.get(key, {}))}.items()
+                if act
+            }
             return record if changed == known else {**record, "once": changed}
 
-        record = await asyncio.shield(asyncio.to_thread(self.run.engine.checkpoint, self.run.id, note))
+        record = await asyncio.shield(
+            asyncio.to_thread(self.run.engine.checkpoint, self.run.id, note)
+        )
         return record["once"].get(key, {})

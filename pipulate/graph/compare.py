@@ -46,13 +46,25 @@ def compare(earlier: Graph, later: Graph) -> Comparison:
     """Compare two graphs of one site."""
     urls, number = _common(earlier, later)
     facts = roles.facts(earlier), roles.facts(later)
-    if any(f.group.name == "section" for f in facts):  # the parts of both sites together, so that they are the same
+    if any(
+        f.group.name == "section" for f in facts
+    ):  # the parts of both sites together, so that they are the same
         site = sections(urls)
         parts = pl.Series("section", site.names, pl.String).gather(pl.Series(site.codes))
-        facts = replace(facts[0], group=parts.gather(pl.Series(number))), replace(facts[1], group=parts[: later.n])
+        facts = (
+            replace(facts[0], group=parts.gather(pl.Series(number))),
+            replace(facts[1], group=parts[: later.n]),
+        )
     before, after = _measured(earlier, facts[0]), _measured(later, facts[1])
     pages = (
-        after.join(before, on="url", how="full", coalesce=True, suffix=" before", maintain_order="left_right")
+        after.join(
+            before,
+            on="url",
+            how="full",
+            coalesce=True,
+            suffix=" before",
+            maintain_order="left_right",
+        )
         .join(pl.DataFrame({"url": urls}).with_row_index("page"), on="url", how="left")
         .sort("page")
     )
@@ -61,7 +73,9 @@ def compare(earlier: Graph, later: Graph) -> Comparison:
     new_links, gone_links = np.setdiff1d(new, old, True), np.setdiff1d(old, new, True)
     values = _changed_values(earlier, later)
     state = _state(pages, values["url"].unique())
-    pages = pages.with_columns(state=pl.Series(["same", "changed", "new", "gone"]).gather(pl.Series(state)))
+    pages = pages.with_columns(
+        state=pl.Series(["same", "changed", "new", "gone"]).gather(pl.Series(state))
+    )
     findings = _findings(pages.drop("page"), urls, new_links, gone_links, values)
     return Comparison(
         urls,
@@ -77,7 +91,10 @@ def _common(earlier: Graph, later: Graph) -> tuple[pl.Series, np.ndarray]:
     gone = earlier.urls.filter(~earlier.urls.is_in(later.urls.implode()))
     urls = pl.concat([later.urls, gone]).alias("url")
     rows = earlier.urls.to_frame("url").join(
-        pl.DataFrame({"url": urls}).with_row_index("page"), on="url", how="left", maintain_order="left"
+        pl.DataFrame({"url": urls}).with_row_index("page"),
+        on="url",
+        how="left",
+        maintain_order="left",
     )
     return urls, rows["page"].to_numpy()
 
@@ -115,11 +132,18 @@ def _changed_values(earlier: Graph, later: Graph) -> pl.DataFrame:
         for c in later.pages.columns
         if c in earlier.pages.columns
         and c not in ("url", "listed")
-        and (c == status or not (later.pages[c].dtype.is_numeric() or earlier.pages[c].dtype.is_numeric()))
+        and (
+            c == status
+            or not (later.pages[c].dtype.is_numeric() or earlier.pages[c].dtype.is_numeric())
+        )
     ]
-    both = later.pages.filter("listed").join(earlier.pages.filter("listed"), on="url", suffix=" before")
+    both = later.pages.filter("listed").join(
+        earlier.pages.filter("listed"), on="url", suffix=" before"
+    )
     parts = [
-        both.filter(pl.col(c).cast(pl.String).ne_missing(pl.col(f"{c} before").cast(pl.String))).select(
+        both.filter(
+            pl.col(c).cast(pl.String).ne_missing(pl.col(f"{c} before").cast(pl.String))
+        ).select(
             "url",
             pl.lit(c).alias("column"),
             pl.col(f"{c} before").cast(pl.String).alias("before"),
@@ -169,13 +193,21 @@ def _summary(
 
 
 def _findings(
-    pages: pl.DataFrame, urls: pl.Series, new_links: np.ndarray, gone_links: np.ndarray, values: pl.DataFrame
+    pages: pl.DataFrame,
+    urls: pl.Series,
+    new_links: np.ndarray,
+    gone_links: np.ndarray,
+    values: pl.DataFrame,
 ) -> list[Finding]:
     stayed = pages.filter(pl.col("state").is_in(["same", "changed"]))
     demand = ["demand"] if "demand" in pages.columns else []
     demand_before = ["demand before"] if "demand before" in pages.columns else []
-    new = pages.filter(pl.col("state") == "new").sort("pagerank", descending=True, maintain_order=True)
-    gone = pages.filter(pl.col("state") == "gone").sort("pagerank before", descending=True, maintain_order=True)
+    new = pages.filter(pl.col("state") == "new").sort(
+        "pagerank", descending=True, maintain_order=True
+    )
+    gone = pages.filter(pl.col("state") == "gone").sort(
+        "pagerank before", descending=True, maintain_order=True
+    )
     moved = stayed.filter(pl.col("depth").ne_missing(pl.col("depth before")))
     lost = stayed.filter(pl.col("inlinks") < pl.col("inlinks before") * (1 - NOTABLE))
     rank = stayed.filter(_notable("strength"))
@@ -194,7 +226,14 @@ def _findings(
             gone.height,
             "There in the earlier analysis, no longer. The figures are the earlier ones.",
             "Redirect those that had links or visitors.",
-            gone.select("url", "section before", "depth before", "inlinks before", "pagerank before", *demand_before),
+            gone.select(
+                "url",
+                "section before",
+                "depth before",
+                "inlinks before",
+                "pagerank before",
+                *demand_before,
+            ),
         ),
         Finding(
             "depth_changes",
@@ -202,11 +241,16 @@ def _findings(
             moved.height,
             "Click depth changed; empty means out of reach. Those that went farthest away come first.",
             "See which link on the way was lost: usually one on a page near home.",
-            moved.select("url", "section", "depth before", "depth", "inlinks before", "inlinks", *demand)
+            moved.select(
+                "url", "section", "depth before", "depth", "inlinks before", "inlinks", *demand
+            )
             .with_columns(change=pl.col("depth") - pl.col("depth before"))
             .sort(
-                pl.col("depth").is_null(), pl.col("depth before").is_not_null(), "change",
-                descending=True, maintain_order=True,
+                pl.col("depth").is_null(),
+                pl.col("depth before").is_not_null(),
+                "change",
+                descending=True,
+                maintain_order=True,
             ),
         ),
         Finding(
@@ -225,7 +269,15 @@ def _findings(
             rank.height,
             "Strength: PageRank times the number of pages, so 1 is the average page of its time.",
             "Losses of pages that earn money are worth a look at who stopped linking to them.",
-            rank.select("url", "section", "strength before", "strength", "inlinks before", "inlinks", *demand)
+            rank.select(
+                "url",
+                "section",
+                "strength before",
+                "strength",
+                "inlinks before",
+                "inlinks",
+                *demand,
+            )
             .with_columns(change=pl.col("strength") - pl.col("strength before"))
             .sort(pl.col("change").abs(), descending=True, maintain_order=True),
         ),
@@ -237,8 +289,22 @@ def _findings(
             "Non-compliant or redirected all of a sudden: find out why before search engines do.",
             values,
         ),
-        Finding("new_links", "New links", len(new_links), "Linked now, not before.", "", _table(urls, new_links)),
-        Finding("gone_links", "Links that are gone", len(gone_links), "Linked before.", "", _table(urls, gone_links)),
+        Finding(
+            "new_links",
+            "New links",
+            len(new_links),
+            "Linked now, not before.",
+            "",
+            _table(urls, new_links),
+        ),
+        Finding(
+            "gone_links",
+            "Links that are gone",
+            len(gone_links),
+            "Linked before.",
+            "",
+            _table(urls, gone_links),
+        ),
         _by_section(pages),
     ]
 
@@ -258,11 +324,18 @@ def _by_section(pages: pl.DataFrame) -> Finding:
     )
     then = pages.group_by(pl.col("section before").alias("section")).agg(
         gone=(pl.col("state") == "gone").sum(),
-        **{"pages before": pl.col("inlinks before").is_not_null().sum(), "pagerank before": pl.col("pagerank before").sum()},
+        **{
+            "pages before": pl.col("inlinks before").is_not_null().sum(),
+            "pagerank before": pl.col("pagerank before").sum(),
+        },
     )
-    table = now.join(then, on="section", how="full", coalesce=True).filter(pl.col("section").is_not_null())
+    table = now.join(then, on="section", how="full", coalesce=True).filter(
+        pl.col("section").is_not_null()
+    )
     table = table.with_columns(pl.col(c).fill_null(0) for c in table.columns if c != "section")
-    table = table.select("section", "pages before", "pages", "new", "gone", "pagerank before", "pagerank")
+    table = table.select(
+        "section", "pages before", "pages", "new", "gone", "pagerank before", "pagerank"
+    )
     table = table.with_columns(change=pl.col("pagerank") - pl.col("pagerank before"))
     return Finding(
         "sections",

@@ -125,7 +125,12 @@ def of(
     highest = max(int(source[-1]), int(target.max())) if source.size else -1
     if highest >= pages.height:
         raise GraphError(f"A link names page {highest}; there are {pages.height} pages.")
-    counts = {"format": FORMAT, "pages": pages.height, "links": len(source), "listed": int(pages["listed"].sum())}
+    counts = {
+        "format": FORMAT,
+        "pages": pages.height,
+        "links": len(source),
+        "listed": int(pages["listed"].sum()),
+    }
     return Graph(pages, source, target, follow, {**(meta or {}), **counts})
 
 
@@ -157,7 +162,9 @@ def fresh(folder: Path, links: Path, pages: Path | None) -> bool:
     except GraphMissing:
         return False
     inputs = [path for path in (links, pages) if path is not None]
-    return len(was) == len(inputs) and all(_same(path, old) for path, old in zip(inputs, was, strict=True))
+    return len(was) == len(inputs) and all(
+        _same(path, old) for path, old in zip(inputs, was, strict=True)
+    )
 
 
 def save(graph: Graph, folder: Path) -> None:
@@ -199,7 +206,9 @@ def load(folder: Path) -> Graph:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise GraphMissing(f"The graph in {folder.name} is damaged: build it again.") from error
     if (links.height, pages.height) != (meta.get("links"), meta.get("pages")):
-        raise GraphMissing(f"The graph in {folder.name} is damaged: its counts differ. Build it again.")
+        raise GraphMissing(
+            f"The graph in {folder.name} is damaged: its counts differ. Build it again."
+        )
     follow = links["follow"].to_numpy() if "follow" in links.columns else None
     return Graph(pages, links["source"].to_numpy(), links["target"].to_numpy(), follow, meta)
 
@@ -213,7 +222,9 @@ def about(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise GraphMissing(f"The graph in {folder.name} is damaged: build it again.") from error
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise GraphMissing(f"The graph in {folder.name} was written by another version: build it again.")
+        raise GraphMissing(
+            f"The graph in {folder.name} was written by another version: build it again."
+        )
     return meta
 
 
@@ -225,20 +236,32 @@ def read(links: Path, pages: Path | None, scratch: Path) -> Graph:
     used[source] = used[target] = True
     spelled = names.str.strip_chars()
     known = spelled.filter(pl.Series(used))
-    url = (known if table is None else pl.concat([known, table["url"]])).unique().sort().alias("url")
+    url = (
+        (known if table is None else pl.concat([known, table["url"]])).unique().sort().alias("url")
+    )
     if len(url) > MOST_PAGES:
-        raise GraphError(f"{links.name} has {len(url):,} pages; at most {MOST_PAGES:,} can be numbered.")
+        raise GraphError(
+            f"{links.name} has {len(url):,} pages; at most {MOST_PAGES:,} can be numbered."
+        )
     number = _numbers(spelled, url)
     if table is None:
         frame = url.to_frame().with_columns(listed=pl.lit(False))
     else:
-        frame = url.to_frame().join(table.with_columns(listed=pl.lit(True)), "url", "left", maintain_order="left")
+        frame = url.to_frame().join(
+            table.with_columns(listed=pl.lit(True)), "url", "left", maintain_order="left"
+        )
         frame = frame.with_columns(pl.col("listed").fill_null(False))
     rows = len(source)
     source, target = number[source], number[target]
     graph = of(source, target, frame, nofollow)
     self_links = int((graph.source == graph.target).sum())
-    counts = {"rows": rows, "duplicates": rows - graph.m, "self_links": self_links, **notes, **page_notes}
+    counts = {
+        "rows": rows,
+        "duplicates": rows - graph.m,
+        "self_links": self_links,
+        **notes,
+        **page_notes,
+    }
     return replace(graph, meta={**graph.meta, **counts})
 
 
@@ -247,7 +270,9 @@ def _distinct(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Sort links by source, then target, and keep one of each: the followed one, if there is one."""
     key = source.astype(np.uint64)
-    for part in _parts(len(key)):  # in parts, and in place: at 100 million links each copy is 800 MB
+    for part in _parts(
+        len(key)
+    ):  # in parts, and in place: at 100 million links each copy is 800 MB
         key[part] <<= np.uint64(32)
         key[part] |= target[part].astype(np.uint64) << np.uint64(1)
         if nofollow is not None:
@@ -286,10 +311,14 @@ def _read_links(
     source, target = _link_columns(table)
     kind = sources.find(table.columns, sources.LINK_TYPE)
     follow, nofollow, rel = (
-        sources.find(table.columns, names) for names in (sources.FOLLOW, sources.NOFOLLOW, sources.REL)
+        sources.find(table.columns, names)
+        for names in (sources.FOLLOW, sources.NOFOLLOW, sources.REL)
     )
     types: dict[str, pl.DataType] = {c: pl.String() for c in (kind, follow, nofollow, rel) if c}
-    shape = [pl.col(source).to_physical().alias("source"), pl.col(target).to_physical().alias("target")]
+    shape = [
+        pl.col(source).to_physical().alias("source"),
+        pl.col(target).to_physical().alias("target"),
+    ]
     if kind:
         shape.append(pl.col(kind).eq_missing("Hyperlink").alias("hyperlink"))
     if follow or nofollow or rel:
@@ -297,7 +326,9 @@ def _read_links(
 
     def number(table: Table) -> tuple[pl.DataFrame, pl.Series]:
         numbered = pl.Categorical(pl.Categories.random())
-        keep_alive = pl.Series([], dtype=numbered)  # the numbering lives as long as a series that uses it
+        keep_alive = pl.Series(
+            [], dtype=numbered
+        )  # the numbering lives as long as a series that uses it
         scanned = sources.scan(table, types | {source: numbered, target: numbered})
         frame = scanned.select(shape).collect(engine="streaming")
         highest = frame.select(pl.max_horizontal(pl.col("source", "target").max())).item()
@@ -328,7 +359,10 @@ def _read_links(
 
 
 def _link_columns(table: Table) -> tuple[str, str]:
-    source, target = sources.find(table.columns, sources.SOURCE), sources.find(table.columns, sources.TARGET)
+    source, target = (
+        sources.find(table.columns, sources.SOURCE),
+        sources.find(table.columns, sources.TARGET),
+    )
     if source and target and source != target:
         return source, target
     if len(table.columns) == 2 and len(set(table.columns)) == 2:
@@ -337,7 +371,13 @@ def _link_columns(table: Table) -> tuple[str, str]:
         if target:
             return next(c for c in table.columns if c != target), target
     have = ", ".join(table.columns[:12]) + (", …" if len(table.columns) > 12 else "")
-    lacks = "a target column" if source else "a source column" if target else "source and target columns"
+    lacks = (
+        "a target column"
+        if source
+        else "a source column"
+        if target
+        else "source and target columns"
+    )
     raise GraphError(
         f"{table.name} lacks {lacks}; its columns are: {have}. "
         "Name the column of the linking page `source` and that of the linked page `target`."
@@ -356,14 +396,18 @@ def _is_nofollow(follow: str | None, nofollow: str | None, rel: str | None) -> p
     return said.fill_null(False)
 
 
-def _fast_or_patient(table: Table, scratch: Path, read: Callable[[Table], Read]) -> tuple[Read, int]:
+def _fast_or_patient(
+    table: Table, scratch: Path, read: Callable[[Table], Read]
+) -> tuple[Read, int]:
     """Read a table as it is, or else mended; return what was read and the rows that had to be left out."""
     if not table.odd:
         try:
             return read(table), 0
         except pl.exceptions.PolarsError as error:
             if table.parquet:
-                raise GraphError(f"{table.name} cannot be read: {sources.first_line(error)}.") from error
+                raise GraphError(
+                    f"{table.name} cannot be read: {sources.first_line(error)}."
+                ) from error
     table, left_out = sources.mend(table, scratch)
     try:
         return read(table), left_out
@@ -407,7 +451,9 @@ def _read_pages(path: Path, scratch: Path) -> tuple[pl.DataFrame, dict[str, Any]
 
     frame, mended = _fast_or_patient(table, scratch, collect)
     address = frame[column].str.strip_chars().alias("url")
-    rest = (_typed(series).alias(_free_name(series.name)) for series in frame if series.name != column)
+    rest = (
+        _typed(series).alias(_free_name(series.name)) for series in frame if series.name != column
+    )
     frame = pl.DataFrame([address, *rest])
     _check_length(address, path)
     whole = frame.filter(pl.col("url") != "")
@@ -426,7 +472,9 @@ def _free_name(column: str) -> str:
 
 def _typed(text: pl.Series) -> pl.Series:
     """Turn a column of texts into integers, numbers (also `3.4%`) or booleans, if all of it is such."""
-    text = text.set(text.str.strip_chars().str.to_lowercase().is_in(_NOTHING), None).str.strip_chars()
+    text = text.set(
+        text.str.strip_chars().str.to_lowercase().is_in(_NOTHING), None
+    ).str.strip_chars()
     filled = len(text) - text.null_count()
     if not filled:
         return text
@@ -435,7 +483,10 @@ def _typed(text: pl.Series) -> pl.Series:
         if number.null_count() == text.null_count() and number.is_finite().all():
             return number
     share = text.str.strip_suffix("%")
-    if not (share == text).any() and share.cast(pl.Float64, strict=False).null_count() == text.null_count():
+    if (
+        not (share == text).any()
+        and share.cast(pl.Float64, strict=False).null_count() == text.null_count()
+    ):
         return share.cast(pl.Float64)
     lower = text.str.to_lowercase()
     if lower.drop_nulls().is_in(["true", "false", "yes", "no"]).all():

@@ -88,7 +88,9 @@ def read_document(text: str) -> Document:
         if tag == "title":
             end = _TITLE_END.search(text, position)
             if found.title is None:
-                found.title = " ".join(html.unescape(text[position : end.start() if end else None]).split())
+                found.title = " ".join(
+                    html.unescape(text[position : end.start() if end else None]).split()
+                )
             position = end.start() if end else len(text)
         elif tag in ("a", "area"):
             if (href := _attributes(attributes).get("href")) is not None:
@@ -110,13 +112,19 @@ def _head(found: Document, tag: str, attributes: dict[str, str]) -> None:
     """Take what <base>, <link> and <meta> say."""
     if tag == "base" and found.base is None:
         found.base = attributes.get("href")
-    elif tag == "link" and found.canonical is None and "canonical" in attributes.get("rel", "").lower().split():
+    elif (
+        tag == "link"
+        and found.canonical is None
+        and "canonical" in attributes.get("rel", "").lower().split()
+    ):
         found.canonical = attributes.get("href")
     elif tag == "meta":
         content = attributes.get("content", "")
         if attributes.get("name", "").lower() == "robots":
             found.noindex |= bool({"noindex", "none"} & set(re.split(r"[\s,]+", content.lower())))
-        elif attributes.get("http-equiv", "").lower() == "refresh" and (to := _REFRESH.match(content)):
+        elif attributes.get("http-equiv", "").lower() == "refresh" and (
+            to := _REFRESH.match(content)
+        ):
             found.refresh = to[1]
 
 
@@ -131,7 +139,9 @@ def read_html_site(folder: Path, *, base: str | None = None, home: str = "index.
         raise Invalid(f"{folder} is not a folder.")
     base = base or f"https://{_host_name(root)}.example/"
     if not urlsplit(base).netloc or not urlsplit(base).path.endswith("/"):
-        raise Invalid(f'{base} cannot be the address of a folder: it must be a URL that ends with "/".')
+        raise Invalid(
+            f'{base} cannot be the address of a folder: it must be a URL that ends with "/".'
+        )
     reader = _Folder(base, {base + _encoded(path): size for path, size in _files(root)})
     texts = [url for url in reader.files if url.lower().endswith(HTML_SUFFIXES)]
     if not texts:
@@ -146,7 +156,11 @@ def read_html_site(folder: Path, *, base: str | None = None, home: str = "index.
 
 def _host_name(root: Path) -> str:
     """A host name for a folder: its own, or its parent's where that says more ("html" says nothing)."""
-    name = root.parent.name if root.name.lower() in ("html", "doc", "docs", "site", "public", "build") else root.name
+    name = (
+        root.parent.name
+        if root.name.lower() in ("html", "doc", "docs", "site", "public", "build")
+        else root.name
+    )
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.") or "folder"
 
 
@@ -165,7 +179,9 @@ def _files(root: Path) -> Iterator[tuple[str, int]]:
                 if real in above or not Path(real).is_relative_to(root):
                     continue  # leads out of the folder, or in a circle
             if entry.is_dir():
-                yield from walk(entry.path, f"{prefix}{entry.name}/", (*above, os.path.realpath(entry.path)))
+                yield from walk(
+                    entry.path, f"{prefix}{entry.name}/", (*above, os.path.realpath(entry.path))
+                )
             elif entry.is_file():
                 yield prefix + entry.name, entry.stat().st_size
 
@@ -176,7 +192,11 @@ def _text(path: Path) -> str:
     """A file's text, in the encoding that it names (else UTF-8); what cannot be decoded is replaced."""
     content = path.read_bytes()
     named = _CHARSET.search(content, 0, 2048)
-    encoding = "utf-8-sig" if content.startswith(b"\xef\xbb\xbf") or not named else named[1].decode("ascii")
+    encoding = (
+        "utf-8-sig"
+        if content.startswith(b"\xef\xbb\xbf") or not named
+        else named[1].decode("ascii")
+    )
     try:
         return content.decode(encoding, "replace")
     except LookupError:
@@ -196,7 +216,9 @@ class _Folder:
         self.targets: list[int] = []
         self.redirects: dict[int, int] = {}
         self.canonical: dict[int, str] = {}
-        self.resolved: dict[tuple[str, str], int | None] = {}  # the same href in the same folder means the same
+        self.resolved: dict[
+            tuple[str, str], int | None
+        ] = {}  # the same href in the same folder means the same
 
     def page(self, url: str) -> int:
         return self.ids.setdefault(url, len(self.ids))
@@ -274,9 +296,14 @@ class _Folder:
         urls = list(self.ids)
         documents = [self.documents.get(page, _NOTHING) for page in range(len(urls))]
         canonical = [self.canonical.get(page) for page in range(len(urls))]
-        redirect = [urls[self.redirects[p]] if p in self.redirects else None for p in range(len(urls))]
+        redirect = [
+            urls[self.redirects[p]] if p in self.redirects else None for p in range(len(urls))
+        ]
         codes = [301 if redirect[page] else self.code(url) for page, url in enumerate(urls)]
-        types = [_content_type(url) if code in (200, 301) else None for url, code in zip(urls, codes, strict=True)]
+        types = [
+            _content_type(url) if code in (200, 301) else None
+            for url, code in zip(urls, codes, strict=True)
+        ]
         return (
             pl.DataFrame(
                 {
@@ -288,7 +315,10 @@ class _Folder:
                     "noindex": [document.noindex for document in documents],
                     "pagetype": [self.pagetype(url) for url in urls],
                     "canonical": pl.Series(
-                        [None if to is None else to == url for to, url in zip(canonical, urls, strict=True)],
+                        [
+                            None if to is None else to == url
+                            for to, url in zip(canonical, urls, strict=True)
+                        ],
                         dtype=pl.Boolean,
                     ),
                     "canonical_url": pl.Series(canonical, dtype=pl.String),

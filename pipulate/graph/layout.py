@@ -48,7 +48,9 @@ class Layout:
     discs: NDArray[np.float32]
 
 
-def template_targets(n: int, source: Ints, target: Ints, share: float = 0.25, least: int = 40) -> NDArray[np.bool_]:
+def template_targets(
+    n: int, source: Ints, target: Ints, share: float = 0.25, least: int = 40
+) -> NDArray[np.bool_]:
     """Return a mask of pages linked from more than `share` of all linking pages, and from at least `least`.
 
     The least keeps small sites whole, where every page may well link to every other.
@@ -76,7 +78,9 @@ def sections(n: int, source: Ints, target: Ints, group: Ints) -> Layout:
     places = _barycentre(slots, centre, group, _neighbours(n, source, target))
     scale, shift = _into_square(centre, reach + gap)
     discs = np.column_stack([centre * scale + shift, reach * scale])
-    return Layout(np.clip(places * scale + shift, 0, SIDE).astype(np.float32), discs.astype(np.float32))
+    return Layout(
+        np.clip(places * scale + shift, 0, SIDE).astype(np.float32), discs.astype(np.float32)
+    )
 
 
 def _room(inlinks: Ints) -> Floats:
@@ -86,7 +90,9 @@ def _room(inlinks: Ints) -> Floats:
 
 def _affinity(group: Ints, count: int, source: Ints, target: Ints) -> Floats:
     """Links between each two groups, relative to what their sizes let expect; symmetric, zero diagonal."""
-    between = np.bincount(group[source] * count + group[target], minlength=count * count).reshape(count, count)
+    between = np.bincount(group[source] * count + group[target], minlength=count * count).reshape(
+        count, count
+    )
     size = np.bincount(group, minlength=count).astype(float)
     affinity = (between + between.T) / np.sqrt(np.outer(size, size))
     np.fill_diagonal(affinity, 0)
@@ -111,7 +117,9 @@ def pack_discs(radius: Floats, affinity: Floats) -> Floats:
         spots = _free_spots(centre[placed], radius[placed], radius[disc])
         pull = affinity[disc, placed]
         distance = np.linalg.norm(spots[:, None] - centre[placed][None], axis=2)
-        to_middle = np.linalg.norm(spots - np.average(centre[placed], axis=0, weights=radius[placed] ** 2), axis=1)
+        to_middle = np.linalg.norm(
+            spots - np.average(centre[placed], axis=0, weights=radius[placed] ** 2), axis=1
+        )
         cost = to_middle + (distance @ pull) / pull.sum() if pull.sum() > 0 else to_middle
         centre[disc] = spots[np.argmin(cost)]
     return centre
@@ -156,7 +164,9 @@ def _neighbours(n: int, source: Ints, target: Ints) -> sparse.csr_array:
     return both
 
 
-def _barycentre(slots: Floats, centre: Floats, group: Ints, mean: sparse.csr_array, sweeps: int = 4) -> Floats:
+def _barycentre(
+    slots: Floats, centre: Floats, group: Ints, mean: sparse.csr_array, sweeps: int = 4
+) -> Floats:
     """Return positions: within each ring of each disc, pages are reordered by the direction of their neighbours."""
     ring = np.floor(np.linalg.norm(slots, axis=1) / 1.5).astype(np.int64)
     key = group * (ring.max() + 1) + ring
@@ -182,12 +192,16 @@ def _into_square(centre: Floats, radius: Floats) -> tuple[float, Floats]:
 # --------------------------------------------------------------------------------------------------------------- Force
 
 
-def force(n: int, source: Ints, target: Ints, progress: Progress | None = None, seed: int = 0) -> Layout:
+def force(
+    n: int, source: Ints, target: Ints, progress: Progress | None = None, seed: int = 0
+) -> Layout:
     """Place pages by forces; `progress(share done, text)` is called often and may raise to cancel.  See the module."""
     report = progress or (lambda share, text: None)
     random = np.random.default_rng(seed)
     keep = ~template_targets(n, source, target)[target] & (source != target)
-    links = sparse.csr_array((np.ones(keep.sum(), np.float32), (source[keep], target[keep])), shape=(n, n))
+    links = sparse.csr_array(
+        (np.ones(keep.sum(), np.float32), (source[keep], target[keep])), shape=(n, n)
+    )
     links = (links + links.T).tocsr()
     linked = np.flatnonzero(np.diff(links.indptr))
     positions = np.zeros((n, 2), np.float32)
@@ -213,11 +227,16 @@ def _multilevel(links: sparse.csr_array, random: np.random.Generator, report: Pr
             break
         levels.append((weight, member))
         weight = _merge(weight, member)
-    work = [weight.shape[0] * 3 + 3000, *(level.shape[0] + level.nnz / 10 + 3000 for level, _ in reversed(levels))]
+    work = [
+        weight.shape[0] * 3 + 3000,
+        *(level.shape[0] + level.nnz / 10 + 3000 for level, _ in reversed(levels)),
+    ]
     done = np.cumsum([0, *work]) / sum(work)
 
     def span(level: int) -> Progress:
-        return lambda share, text: report(0.2 + 0.8 * (done[level] + share * (done[level + 1] - done[level])), text)
+        return lambda share, text: report(
+            0.2 + 0.8 * (done[level] + share * (done[level + 1] - done[level])), text
+        )
 
     x = random.standard_normal((weight.shape[0], 2)).astype(np.float32) * np.sqrt(weight.shape[0])
     x = _relax(x, weight, 240, 0.2, span(0))
@@ -227,7 +246,9 @@ def _multilevel(links: sparse.csr_array, random: np.random.Generator, report: Pr
     return x
 
 
-def _propagate_labels(weight: sparse.csr_array, random: np.random.Generator, cap: int, rounds: int = 4) -> Ints:
+def _propagate_labels(
+    weight: sparse.csr_array, random: np.random.Generator, cap: int, rounds: int = 4
+) -> Ints:
     """Return group codes: each node joins the group it is most tied to, unless that group has `cap` members."""
     n = weight.shape[0]
     label = np.arange(n, dtype=np.int64)
@@ -252,7 +273,8 @@ def _merge(weight: sparse.csr_array, member: Ints) -> sparse.csr_array:
     """Return the graph of groups: the weights between their members summed, links inside a group left out."""
     count = int(member.max()) + 1
     into = sparse.csr_array(
-        (np.ones(len(member), np.float32), (np.arange(len(member)), member)), shape=(len(member), count)
+        (np.ones(len(member), np.float32), (np.arange(len(member)), member)),
+        shape=(len(member), count),
     )
     merged = (into.T @ weight @ into).tocoo()
     between = merged.row != merged.col
@@ -266,10 +288,14 @@ def _expand(x: Floats, member: Ints, random: np.random.Generator) -> Floats:
     grown = x * np.sqrt(len(member) / len(size))
     angle = random.random(len(member)) * 2 * np.pi
     reach = np.sqrt(random.random(len(member)) * size[member])
-    return (grown[member] + np.column_stack([reach * np.cos(angle), reach * np.sin(angle)])).astype(np.float32)
+    return (grown[member] + np.column_stack([reach * np.cos(angle), reach * np.sin(angle)])).astype(
+        np.float32
+    )
 
 
-def _relax(x: Floats, weight: sparse.csr_array, steps: int, heat: float, report: Progress) -> Floats:
+def _relax(
+    x: Floats, weight: sparse.csr_array, steps: int, heat: float, report: Progress
+) -> Floats:
     """Move nodes along the forces, `steps` times, with a largest move of `heat` x width that cools to nothing."""
     n = len(x)
     weight = weight.copy()
@@ -281,7 +307,9 @@ def _relax(x: Floats, weight: sparse.csr_array, steps: int, heat: float, report:
     radius = 2 * np.sqrt(n)
     repulsion = REPULSION * radius * np.log1p(radius) / mass.sum()
     for step in range(steps):
-        if step % 4 == 0:  # the logarithm changes slowly: refreshed now and then, the rest is one sparse product
+        if (
+            step % 4 == 0
+        ):  # the logarithm changes slowly: refreshed now and then, the rest is one sparse product
             length = _length(x[weight.indices] - x[row]) + 1e-3
             pull.data = weight.data * (np.log1p(length) / length)
             strength = np.asarray(pull.sum(axis=1)).ravel()[:, None]
@@ -289,7 +317,9 @@ def _relax(x: Floats, weight: sparse.csr_array, steps: int, heat: float, report:
         middle = (x * mass[:, None]).sum(axis=0) / mass.sum()
         outward = x - middle
         distance = _length(outward)[:, None] + 1e-3
-        push = _repulsion(x, mass, 128 if n < 4000 else 256 if step < steps / 2 else 512) * repulsion
+        push = (
+            _repulsion(x, mass, 128 if n < 4000 else 256 if step < steps / 2 else 512) * repulsion
+        )
         total = (pull @ x - strength * x) / mass[:, None] + push - 0.1 * outward / distance
         speed = _length(total)[:, None] + 1e-9
         limit = heat * 2 * radius * (1 - step / steps) ** 1.5
@@ -358,5 +388,7 @@ def _frame(x: Floats, linked: Ints, loose: Ints) -> NDArray[np.float32]:
         x[linked] = half + centred * (squeezed / np.maximum(ratio, 1e-9) * inner / reach)[:, None]
     rank = np.arange(len(loose))
     ring = inner + (half * 0.99 - inner) * np.sqrt((rank + 0.5) / max(1, len(loose)))
-    x[loose] = half + np.column_stack([ring * np.cos(rank * GOLDEN_ANGLE), ring * np.sin(rank * GOLDEN_ANGLE)])
+    x[loose] = half + np.column_stack(
+        [ring * np.cos(rank * GOLDEN_ANGLE), ring * np.sin(rank * GOLDEN_ANGLE)]
+    )
     return np.clip(x, 0, SIDE).astype(np.float32)

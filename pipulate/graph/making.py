@@ -90,12 +90,19 @@ def both(now: Graph, found: compare.Comparison) -> tuple[Graph, Shown]:
     Links that are gone are in it, so that gone pages hang where they hung.
     """
     extra = len(found.urls) - now.n
-    pages = pl.concat([now.pages, pl.DataFrame({"url": found.urls[now.n :]})], how="diagonal") if extra else now.pages
+    pages = (
+        pl.concat([now.pages, pl.DataFrame({"url": found.urls[now.n :]})], how="diagonal")
+        if extra
+        else now.pages
+    )
     source = np.concatenate([now.source, found.gone_links[:, 0].astype(np.uint32)])
     target = np.concatenate([now.target, found.gone_links[:, 1].astype(np.uint32)])
     table = found.report.pages
     before = ("depth", "inlinks", "pagerank")
-    shown: Shown = {"change": table["state"], **{c: table[c] for name in before for c in (name, f"{name} before")}}
+    shown: Shown = {
+        "change": table["state"],
+        **{c: table[c] for name in before for c in (name, f"{name} before")},
+    }
     return edges.of(source, target, pages.with_columns(pl.col("listed").fill_null(False))), shown
 
 
@@ -117,7 +124,9 @@ def main() -> None:
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_server, daemon=True).start()
     try:
-        MAKERS[order.pop("make")](**order, tell=lambda share, text: say(share=round(share, 3), text=text))
+        MAKERS[order.pop("make")](
+            **order, tell=lambda share, text: say(share=round(share, 3), text=text)
+        )
         say(done=True)
     except PipulateError as error:
         say(error=str(error))

@@ -55,7 +55,9 @@ def choose_home(urls: pl.Series, received: np.ndarray, depth: np.ndarray | None 
     ranked = received + 1 - np.minimum(urls.str.len_bytes().to_numpy(), 9999) / 10_000
     if depth is not None and (depth == 0).any():
         return _best(ranked, depth == 0)
-    front = urls.str.contains(r"^(?:[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)?/?(?:index\.[A-Za-z]+)?$").to_numpy()
+    front = urls.str.contains(
+        r"^(?:[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)?/?(?:index\.[A-Za-z]+)?$"
+    ).to_numpy()
     if front.any():
         host = hosts(urls)
         main = (host == host.mode().sort()[0]).to_numpy()
@@ -153,7 +155,9 @@ def pagerank(
     rank = anew
     for _ in range(rounds):
         after = into @ (rank * share)
-        after += (1 - after.sum()) * anew  # starts anew, dangling pages and nofollow in one: whatever was not passed on
+        after += (
+            1 - after.sum()
+        ) * anew  # starts anew, dangling pages and nofollow in one: whatever was not passed on
         change = np.abs(after - rank).sum()
         rank = after
         if change < tolerance:
@@ -219,7 +223,9 @@ def strong_parts(graph: Graph) -> np.ndarray:
     """
     if not graph.n:
         return np.zeros(0, np.int64)
-    _, label = csgraph.connected_components(_matrix(*graph.csr(), graph.n), directed=True, connection="strong")
+    _, label = csgraph.connected_components(
+        _matrix(*graph.csr(), graph.n), directed=True, connection="strong"
+    )
     return by_size(label)
 
 
@@ -227,7 +233,9 @@ def by_size(label: np.ndarray) -> np.ndarray:
     """Renumber labels 0, 1, ... from the most frequent to the least; ties by first occurrence."""
     if not len(label):
         return label.astype(np.int64)
-    _, first, index, count = np.unique(label, return_index=True, return_inverse=True, return_counts=True)
+    _, first, index, count = np.unique(
+        label, return_index=True, return_inverse=True, return_counts=True
+    )
     order = np.lexsort((first, -count))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
@@ -284,7 +292,9 @@ def links_to(graph: Graph, bad: np.ndarray) -> np.ndarray:
     return np.flatnonzero(bad[graph.target] & (graph.source != graph.target))
 
 
-def flow(graph: Graph, group: np.ndarray, k: int, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def flow(
+    graph: Graph, group: np.ndarray, k: int, rank: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return two k x k matrices, row = from, column = to: numbers of links, and PageRank that flows along them.
 
     `group` gives each page's number below k.  A page passes damping * rank / outlinks along each followed link; the
@@ -396,7 +406,9 @@ def _merge(level: _Level, label: np.ndarray, groups: int) -> _Level:
 
 def _sums(key: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct keys, ascending, and the sum of weights of each."""
-    if (w == 1).all():  # numbers alone are sorted several times faster than numbers with something attached
+    if (
+        w == 1
+    ).all():  # numbers alone are sorted several times faster than numbers with something attached
         key = np.sort(key)
         first = _firsts(key)
         return key[first], np.diff(first, append=len(key)).astype(np.float64)
@@ -411,7 +423,9 @@ def _firsts(key: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
 
 
-def _move(level: _Level, label: np.ndarray, draw: np.random.Generator, sweeps: int = 24) -> np.ndarray:
+def _move(
+    level: _Level, label: np.ndarray, draw: np.random.Generator, sweeps: int = 24
+) -> np.ndarray:
     """Move nodes between groups while modularity grows; return the best labels seen."""
     label = label.copy()
     degree = np.bincount(level.a, weights=level.w, minlength=level.n) + level.loop
@@ -423,10 +437,14 @@ def _move(level: _Level, label: np.ndarray, draw: np.random.Generator, sweeps: i
         key, w = _sums(level.a * level.n + label[level.b], level.w)
         node, to = key // level.n, key % level.n
         gain = w - degree[node] * (size[to] - np.where(to == label[node], degree[node], 0)) / total
-        stay = -degree * (size[label] - degree) / total  # staying without a neighbour in the own group
+        stay = (
+            -degree * (size[label] - degree) / total
+        )  # staying without a neighbour in the own group
         own = to == label[node]
         stay[node[own]] = gain[own]
-        first = _firsts(node)  # keys ascend, so each node's candidates stand together, lowest group first
+        first = _firsts(
+            node
+        )  # keys ascend, so each node's candidates stand together, lowest group first
         most = np.maximum.reduceat(gain, first)
         hit = np.flatnonzero(gain == np.repeat(most, np.diff(first, append=len(node))))
         hit = hit[_firsts(node[hit])]

@@ -68,7 +68,9 @@ def open_graph(folder: Path) -> Disk:
     try:
         columns = pl.read_parquet_schema(folder / "links.parquet")
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise GraphMissing(f"The graph in {folder.name} cannot be read: {first_line(error)}.") from error
+        raise GraphMissing(
+            f"The graph in {folder.name} cannot be read: {first_line(error)}."
+        ) from error
     starts = np.zeros(n + 1, np.int64)
     for frame in _frames(folder, m, ["source"]):
         source = frame["source"].to_numpy()
@@ -78,7 +80,9 @@ def open_graph(folder: Path) -> Disk:
             starts[low + 1 : low + 1 + len(counted)] += counted
     np.cumsum(starts, out=starts)
     if starts[-1] != m:
-        raise GraphMissing(f"The graph in {folder.name} is damaged: its counts differ. Build it again.")
+        raise GraphMissing(
+            f"The graph in {folder.name} is damaged: its counts differ. Build it again."
+        )
     return Disk(folder, n, m, starts, "follow" in columns)
 
 
@@ -104,7 +108,9 @@ def _frames(folder: Path, m: int, columns: list[str]) -> Iterator[pl.DataFrame]:
         try:
             return lazy.slice(at, BLOCK).collect()
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise GraphMissing(f"The graph in {folder.name} cannot be read: {first_line(error)}.") from error
+            raise GraphMissing(
+                f"The graph in {folder.name} cannot be read: {first_line(error)}."
+            ) from error
 
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(read, 0)
@@ -121,14 +127,20 @@ def inlinks(disk: Disk) -> tuple[np.ndarray, np.ndarray]:
     pages = np.arange(disk.n, dtype=np.uint32)
     for block in blocks(disk):
         total += np.bincount(block.target, minlength=disk.n)
-        own[block.target[block.target == block.spread(pages)]] += 1  # a page links to itself once at most
+        own[block.target[block.target == block.spread(pages)]] += (
+            1  # a page links to itself once at most
+        )
     return total, total - own
 
 
 def pagerank(
-    disk: Disk, *, damping: float = measures.DAMPING, tolerance: float = 1e-10, rounds: int = 1000,
+    disk: Disk,
+    *,
+    damping: float = measures.DAMPING,
+    tolerance: float = 1e-10,
+    rounds: int = 1000,
     progress: Progress | None = None,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """PageRank as `measures.pagerank`, one pass over the links a round."""
     rank = np.full(disk.n, 1 / max(1, disk.n))
     out = disk.outlinks
@@ -145,7 +157,10 @@ def pagerank(
         change = float(np.abs(after - rank).sum())
         rank = after
         if progress:
-            progress(min(0.99, np.log(change + 1e-300) / np.log(tolerance)), f"PageRank: round {number + 1}")
+            progress(
+                min(0.99, np.log(change + 1e-300) / np.log(tolerance)),
+                f"PageRank: round {number + 1}",
+            )
         if change < tolerance:
             break
     return rank
@@ -221,9 +236,17 @@ def analyse(folder: Path, progress: Progress | None = None) -> Report:
     }
     pages, said = report.whole_table(table, columns, said)
     work = report.Work(
-        graph, disk.m, int((received - from_others).sum()), said, home, pages, rank, depth, received,
+        graph,
+        disk.m,
+        int((received - from_others).sum()),
+        said,
+        home,
+        pages,
+        rank,
+        depth,
+        received,
         lambda group, k: flow(disk, group, k, rank),
-    )  # fmt: skip
+    )
     made = report.compose(work, report.LIGHT)
     tell(1.0, "Done")
     return made

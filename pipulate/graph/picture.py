@@ -68,7 +68,9 @@ def files(
     for name, values in measures.items():
         series = values if isinstance(values, pl.Series) else pl.Series(values, nan_to_null=True)
         _add_column(made, series.alias(name))
-    _add_column(made, pl.Series("section", site.names).gather(pl.Series(site.codes)).alias("section"))
+    _add_column(
+        made, pl.Series("section", site.names).gather(pl.Series(site.codes)).alias("section")
+    )
     if template.any():
         _add_column(made, pl.Series(SITE_WIDE, template))
     for name in graph.pages.columns:
@@ -80,8 +82,16 @@ def files(
     made.content["urls.txt"] = _lines(graph.urls)
     made.content["sections.f32"] = placed.positions.astype("<f4").tobytes()
     discs = [
-        {"label": name, "pages": int(pages), "x": round(float(x), 2), "y": round(float(y), 2), "r": round(float(r), 2)}
-        for name, pages, (x, y, r) in zip(site.names, np.bincount(site.codes), placed.discs, strict=True)
+        {
+            "label": name,
+            "pages": int(pages),
+            "x": round(float(x), 2),
+            "y": round(float(y), 2),
+            "r": round(float(r), 2),
+        }
+        for name, pages, (x, y, r) in zip(
+            site.names, np.bincount(site.codes), placed.discs, strict=True
+        )
     ]
     categories = [column["name"] for column in made.columns if column["kind"] == "category"]
     meta = {
@@ -137,7 +147,11 @@ def _categories(series: pl.Series) -> tuple[list[str], NDArray[np.uint8]] | None
         return None
     names = counts[series.name].to_list()
     code = {name: place for place, name in enumerate(names)}
-    codes = series.cast(pl.String).replace_strict(code, default=UNKNOWN, return_dtype=pl.UInt8).fill_null(UNKNOWN)
+    codes = (
+        series.cast(pl.String)
+        .replace_strict(code, default=UNKNOWN, return_dtype=pl.UInt8)
+        .fill_null(UNKNOWN)
+    )
     return names, codes.to_numpy()
 
 

@@ -46,7 +46,11 @@ class Engine:
 
     def drop(self, *tables: Any) -> None:
         """Drop these tables, or all that we made."""
-        for name in [name for name, table in self.made.items() if not tables or any(table is t for t in tables)]:
+        for name in [
+            name
+            for name, table in self.made.items()
+            if not tables or any(table is t for t in tables)
+        ]:
             self.connection.drop_table(name, force=True)
             del self.made[name]
 
@@ -63,7 +67,8 @@ def engine(backend: str) -> Iterator[Engine]:
         except ImportError as error:
             raise GraphError(
                 f"--backend {backend} needs a library that is not installed ({first_line(error)}): "
-                "pip install 'pipulate[portable]'" + (" pyspark" if backend.startswith("spark") else "")
+                "pip install 'pipulate[portable]'"
+                + (" pyspark" if backend.startswith("spark") else "")
             ) from error
         except Exception as error:  # each engine has its own kinds of failure
             raise GraphError(f"Cannot connect to {backend}: {first_line(error)}") from error
@@ -84,7 +89,11 @@ def _connect(backend: str, stack: contextlib.ExitStack) -> Any:
 
     home = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
     master = backend if backend.startswith("spark://") else f"local[{os.cpu_count() or 1}]"
-    builder = SparkSession.builder.master(master).appName("pipulate").config("spark.sql.warehouse.dir", f"{home}/tables")
+    builder = (
+        SparkSession.builder.master(master)
+        .appName("pipulate")
+        .config("spark.sql.warehouse.dir", f"{home}/tables")
+    )
     if master.startswith("local"):  # its defaults are for a cluster: 200 tasks a join, a web page
         builder = (
             builder.config("spark.sql.shuffle.partitions", str(2 * (os.cpu_count() or 1)))
@@ -110,11 +119,15 @@ def upload(engine: Engine, graph: Graph) -> tuple[Any, Any]:
             "id": pl.int_range(graph.n, eager=True),
             "url": graph.urls,
             "section": facts.group.alias("section"),
-            "demand": pl.Series([None] * graph.n, dtype=pl.Float64) if demand is None else pl.Series(demand).fill_nan(None),
+            "demand": pl.Series([None] * graph.n, dtype=pl.Float64)
+            if demand is None
+            else pl.Series(demand).fill_nan(None),
             "good": good,
         }
     )
-    links = pl.DataFrame({"source": graph.source.astype("int64"), "target": graph.target.astype("int64")})
+    links = pl.DataFrame(
+        {"source": graph.source.astype("int64"), "target": graph.target.astype("int64")}
+    )
     return engine.table(links.to_arrow()), engine.table(pages.to_arrow())
 
 
@@ -125,13 +138,25 @@ def degrees(links: Any, pages: Any) -> Any:
     other = (links.source != links.target).cast("int64")
     received = links.group_by(id=links.target).agg(inlinks=links.count(), from_others=other.sum())
     given = links.group_by(id=links.source).agg(outlinks=links.count(), to_others=other.sum())
-    both = pages.select("id").left_join(received, "id").drop("id_right").left_join(given, "id").drop("id_right")
+    both = (
+        pages.select("id")
+        .left_join(received, "id")
+        .drop("id_right")
+        .left_join(given, "id")
+        .drop("id_right")
+    )
     counts = ("inlinks", "outlinks", "from_others", "to_others")
     return both.select("id", **{c: ibis.coalesce(both[c], 0).cast("int64") for c in counts})
 
 
 def pagerank(
-    engine: Engine, links: Any, pages: Any, *, damping: float = DAMPING, tolerance: float = 1e-10, rounds: int = 1000
+    engine: Engine,
+    links: Any,
+    pages: Any,
+    *,
+    damping: float = DAMPING,
+    tolerance: float = 1e-10,
+    rounds: int = 1000,
 ) -> Any:
     """Return id, rank: `measures.pagerank` (without nofollow and pages left out).
 
@@ -150,7 +175,9 @@ def pagerank(
             after = _round(weights, pages, after, n)
         after = engine.table(after)
         both = after.join(rank, "id", rname="before_{name}")
-        change, total = _row(both.agg(change=(both.rank - both.before_rank).abs().sum(), total=both.rank.sum()))
+        change, total = _row(
+            both.agg(change=(both.rank - both.before_rank).abs().sum(), total=both.rank.sum())
+        )
         engine.drop(rank)
         rank = after
         if change is None or change < tolerance * total:
@@ -171,14 +198,18 @@ def _round(weights: Any, pages: Any, rank: Any, n: int) -> Any:
 
 def depths(engine: Engine, links: Any, pages: Any, start: int) -> Any:
     """Return a table of id, depth for the pages that can be reached from `start`: breadth-first search."""
-    reached = engine.table(pages.filter(pages.id == start).select("id", depth=pages.id.cast("int64") * 0))
+    reached = engine.table(
+        pages.filter(pages.id == start).select("id", depth=pages.id.cast("int64") * 0)
+    )
     level = 0
     while True:
         front = reached.filter(reached.depth == level)
         found = links.join(front, links.source == front.id).select(id=links.target).distinct()
         found = found.anti_join(reached, "id")
         level += 1
-        more = engine.table(reached.union(found.select("id", depth=found.id.cast("int64") * 0 + level)))
+        more = engine.table(
+            reached.union(found.select("id", depth=found.id.cast("int64") * 0 + level))
+        )
         engine.drop(reached)
         reached = more
         if not _value(reached.filter(reached.depth == level).count()):
@@ -190,7 +221,9 @@ def matrix(links: Any, pages: Any, rank: Any, damping: float = DAMPING) -> Any:
     import ibis
 
     out = links.group_by("source").agg(out=links.count())
-    passed = rank.join(out, rank.id == out.source).select("source", each=damping * ibis._.rank / ibis._.out)
+    passed = rank.join(out, rank.id == out.source).select(
+        "source", each=damping * ibis._.rank / ibis._.out
+    )
     begin = pages.select(source=pages.id, begin=pages.section)
     end = pages.select(target=pages.id, end=pages.section)
     wide = links.join(passed, "source").join(begin, "source").join(end, "target")
@@ -205,11 +238,19 @@ def orphans(links: Any, pages: Any, start: int) -> Any:
 
 def opportunities(links: Any, pages: Any) -> Any:
     """Return id, demand, inlinks of good pages in the top quarter by demand with inlinks up to the median."""
-    counted = pages.filter(pages.good).select("id", "demand").join(degrees(links, pages).select("id", "inlinks"), "id")
+    counted = (
+        pages.filter(pages.good)
+        .select("id", "demand")
+        .join(degrees(links, pages).select("id", "inlinks"), "id")
+    )
     wanted = counted.filter(counted.demand > 0)
-    limits = wanted.agg(high=wanted.demand.quantile(0.75)).cross_join(counted.agg(few=counted.inlinks.median()))
+    limits = wanted.agg(high=wanted.demand.quantile(0.75)).cross_join(
+        counted.agg(few=counted.inlinks.median())
+    )
     both = wanted.cross_join(limits)
-    return both.filter(both.demand >= both.high, both.inlinks <= both.few).select("id", "demand", "inlinks")
+    return both.filter(both.demand >= both.high, both.inlinks <= both.few).select(
+        "id", "demand", "inlinks"
+    )
 
 
 def report(graph: Graph, backend: str) -> dict[str, pl.DataFrame]:
@@ -228,12 +269,20 @@ def report(graph: Graph, backend: str) -> dict[str, pl.DataFrame]:
             "opportunities": opportunities(links, pages),
         }
         frames = {name: frame(table) for name, table in found.items()}
-    names = pl.DataFrame({"id": range(graph.n), "url": graph.urls}, schema_overrides={"id": pl.Int64})
+    names = pl.DataFrame(
+        {"id": range(graph.n), "url": graph.urls}, schema_overrides={"id": pl.Int64}
+    )
     table = names.join(frames.pop("degrees"), "id", "left").join(frames.pop("rank"), "id", "left")
     table = table.join(frames.pop("depth"), "id", "left").sort("id")
-    flows = frames.pop("matrix").rename({"begin": "from", "end": "to"}).sort(["links", "from", "to"], descending=[True, False, False])
+    flows = (
+        frames.pop("matrix")
+        .rename({"begin": "from", "end": "to"})
+        .sort(["links", "from", "to"], descending=[True, False, False])
+    )
     listed = {name: frame.join(names, "id").sort("id") for name, frame in frames.items()}
-    listed["opportunities"] = listed["opportunities"].sort(["demand", "inlinks", "id"], descending=[True, False, False])
+    listed["opportunities"] = listed["opportunities"].sort(
+        ["demand", "inlinks", "id"], descending=[True, False, False]
+    )
     return {"pages": table, "matrix": flows, **listed}
 
 

@@ -100,7 +100,9 @@ class Work:
     rank: np.ndarray
     depth: np.ndarray
     inlinks: np.ndarray
-    flow: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]  # (group by page, groups) -> measures.flow
+    flow: Callable[
+        [np.ndarray, int], tuple[np.ndarray, np.ndarray]
+    ]  # (group by page, groups) -> measures.flow
 
     def rows(self, chosen: np.ndarray, *columns: str) -> pl.DataFrame:
         """Return these pages' rows (page numbers, or a mask: then the strongest first), address first."""
@@ -117,7 +119,11 @@ class Work:
 
     def known(self) -> list[str]:
         """Columns of the page table that help to judge any page."""
-        return [self.facts.columns[r] for r in ("title", "impressions", "clicks") if r in self.facts.columns]
+        return [
+            self.facts.columns[r]
+            for r in ("title", "impressions", "clicks")
+            if r in self.facts.columns
+        ]
 
 
 def analyse(
@@ -164,18 +170,32 @@ def analyse(
     tell(0.85, "Findings")
     pages, facts = whole_table(graph.pages, columns, facts)
     work = Work(
-        graph, graph.m, int((graph.source == graph.target).sum()), facts, home, pages, rank, depth, inlinks,
+        graph,
+        graph.m,
+        int((graph.source == graph.target).sum()),
+        facts,
+        home,
+        pages,
+        rank,
+        depth,
+        inlinks,
         lambda group, k: measures.flow(graph, group, k, rank),
-    )  # fmt: skip
+    )
     made = compose(work, CHAPTERS)
     tell(1.0, "Done")
     return made
 
 
-def whole_table(table: pl.DataFrame, columns: dict[str, Any], facts: Facts) -> tuple[pl.DataFrame, Facts]:
+def whole_table(
+    table: pl.DataFrame, columns: dict[str, Any], facts: Facts
+) -> tuple[pl.DataFrame, Facts]:
     """Join measures and page table; where both have a column, the table's gets another name.  Roles follow."""
     pages = pl.DataFrame(columns)
-    own = {c: f"{c} (table)" if c in columns else c for c in table.columns if c not in ("url", "listed")}
+    own = {
+        c: f"{c} (table)" if c in columns else c
+        for c in table.columns
+        if c not in ("url", "listed")
+    }
     if facts.columns.get("type") == facts.group.name:
         own[facts.group.name] = facts.group.name  # already there, as the group
     added = [pl.col(c).alias(name) for c, name in own.items() if name not in columns]
@@ -218,8 +238,12 @@ def _summary(work: Work, findings: list[Finding]) -> dict[str, Any]:
 def _clicks(work: Work) -> Finding:
     reached = work.depth[work.depth >= 0]
     pages = np.bincount(reached) if len(reached) else np.zeros(0, np.int64)
-    table = pl.DataFrame({"depth": np.arange(len(pages)), "pages": pages, "share": pages / max(1, work.graph.n)})
-    ranks = np.bincount(reached, weights=work.rank[work.depth >= 0]) if len(reached) else np.zeros(0)
+    table = pl.DataFrame(
+        {"depth": np.arange(len(pages)), "pages": pages, "share": pages / max(1, work.graph.n)}
+    )
+    ranks = (
+        np.bincount(reached, weights=work.rank[work.depth >= 0]) if len(reached) else np.zeros(0)
+    )
     far = int((work.depth > 3).sum())
     return Finding(
         "depth",
@@ -228,17 +252,30 @@ def _clicks(work: Work) -> Finding:
         "Click depth: the least number of clicks from home. Deep pages are visited and crawled less.",
         "Link the important ones from a page near home: a category, a list of best sellers, a hub article.",
         table.with_columns(pagerank=ranks),
-        {"kind": "bars", "x": table["depth"].to_list(), "y": pages.tolist(), "x_label": "clicks from home", "y_label": "pages"},
+        {
+            "kind": "bars",
+            "x": table["depth"].to_list(),
+            "y": pages.tolist(),
+            "x_label": "clicks from home",
+            "y_label": "pages",
+        },
     )
 
 
 def _received(work: Work) -> Finding:
     most = int(work.inlinks.max()) if work.graph.n else 0
     lower = np.array([0, 1, *(2**i + 1 for i in range(int(most).bit_length()) if 2**i + 1 <= most)])
-    pages = np.bincount(np.searchsorted(lower, work.inlinks, side="right") - 1, minlength=len(lower))
+    pages = np.bincount(
+        np.searchsorted(lower, work.inlinks, side="right") - 1, minlength=len(lower)
+    )
     upper = np.append(lower[1:] - 1, max(most, int(lower[-1])))
-    names = [str(a) if a == b else f"{a}–{b}" for a, b in zip(lower.tolist(), upper.tolist(), strict=True)]
-    table = pl.DataFrame({"from": lower, "to": upper, "pages": pages, "share": pages / max(1, work.graph.n)})
+    names = [
+        str(a) if a == b else f"{a}–{b}"
+        for a, b in zip(lower.tolist(), upper.tolist(), strict=True)
+    ]
+    table = pl.DataFrame(
+        {"from": lower, "to": upper, "pages": pages, "share": pages / max(1, work.graph.n)}
+    )
     return Finding(
         "inlinks",
         "Pages with at most 2 inlinks",
@@ -261,7 +298,9 @@ def _strongest(work: Work) -> Finding:
         half,
         "Internal PageRank: where a surfer who follows links at random would be. It tells what the links say is important.",
         "Compare with what is important to you: cut links to strong pages nobody needs, add links to weak ones.",
-        work.rows(order[:TOP], work.group, "pagerank", "link_score", "inlinks", "outlinks", "depth"),
+        work.rows(
+            order[:TOP], work.group, "pagerank", "link_score", "inlinks", "outlinks", "depth"
+        ),
         {
             "kind": "curve",
             "x": ((spots + 1) / max(1, work.graph.n)).round(5).tolist(),
@@ -273,7 +312,9 @@ def _strongest(work: Work) -> Finding:
 
 
 def _groups(work: Work) -> Finding | None:
-    by_pages = work.facts.group.value_counts(name="pages").sort(["pages", work.group], descending=[True, False])
+    by_pages = work.facts.group.value_counts(name="pages").sort(
+        ["pages", work.group], descending=[True, False]
+    )
     names = by_pages[work.group].to_list()
     if len(names) < 2:
         return None
@@ -305,7 +346,9 @@ def _groups(work: Work) -> Finding | None:
             "links": count.tolist(),
             "flow": flow.round(8).tolist(),
             "pages": pages.tolist(),
-            "pagerank": np.bincount(code, weights=work.rank, minlength=len(shown)).round(6).tolist(),
+            "pagerank": np.bincount(code, weights=work.rank, minlength=len(shown))
+            .round(6)
+            .tolist(),
         },
     )
 
@@ -318,7 +361,9 @@ def _wanted(work: Work) -> Finding | None:
     among = work.facts.internal & ~_bad(work.facts)
     chosen = measures.opportunities(demand, work.inlinks, among)
     with_demand = np.flatnonzero(among & (np.nan_to_num(demand) > 0))
-    dots = with_demand[np.linspace(0, len(with_demand) - 1, min(DOTS, len(with_demand))).astype(np.int64)]
+    dots = with_demand[
+        np.linspace(0, len(with_demand) - 1, min(DOTS, len(with_demand))).astype(np.int64)
+    ]
     dots = np.union1d(dots, chosen[:DOTS])
     picked = np.isin(dots, chosen)
     return Finding(
@@ -369,12 +414,16 @@ def _near_orphans(work: Work) -> Finding:
         int(chosen.sum()),
         "Just one other page links to them: one edit away from being lost.",
         "Add a second way in: from a related page, a list or a breadcrumb.",
-        table.insert_column(1, work.graph.urls.gather(pl.Series(only.astype(np.int64))).alias("linked_from")),
+        table.insert_column(
+            1, work.graph.urls.gather(pl.Series(only.astype(np.int64))).alias("linked_from")
+        ),
     )
 
 
 def _unreachable(work: Work) -> Finding:
-    chosen = (work.depth == measures.UNREACHED) & work.facts.internal & ~work.pages["orphan"].to_numpy()
+    chosen = (
+        (work.depth == measures.UNREACHED) & work.facts.internal & ~work.pages["orphan"].to_numpy()
+    )
     return Finding(
         "unreachable",
         "Linked, but out of reach",
@@ -387,7 +436,11 @@ def _unreachable(work: Work) -> Finding:
 
 def _dead_ends(work: Work) -> Finding:
     chosen = work.pages["dead_end"].to_numpy()
-    unsure = "" if work.graph.listed.any() else " (Without a page table this includes pages nobody crawled.)"
+    unsure = (
+        ""
+        if work.graph.listed.any()
+        else " (Without a page table this includes pages nobody crawled.)"
+    )
     return Finding(
         "dead_ends",
         "Dead ends",
@@ -401,8 +454,14 @@ def _dead_ends(work: Work) -> Finding:
 def _reasons(facts: Facts) -> list[tuple[str, np.ndarray]]:
     """What can be wrong with a link's target, gravest first."""
     non_compliant = None if facts.compliant is None else ~facts.compliant
-    said = [("broken", facts.broken), ("redirected", facts.redirected), ("canonicalised", facts.canonicalised)]
-    return [(name, mask) for name, mask in [*said, ("non-compliant", non_compliant)] if mask is not None]
+    said = [
+        ("broken", facts.broken),
+        ("redirected", facts.redirected),
+        ("canonicalised", facts.canonicalised),
+    ]
+    return [
+        (name, mask) for name, mask in [*said, ("non-compliant", non_compliant)] if mask is not None
+    ]
 
 
 def _bad(facts: Facts) -> np.ndarray:
@@ -442,7 +501,11 @@ def _bad_targets(work: Work) -> Finding | None:
             "pagerank": work.rank[pages],
         }
     )
-    for column in (work.facts.columns[r] for r in ("status", "redirect", "canonical") if r in work.facts.columns):
+    for column in (
+        work.facts.columns[r]
+        for r in ("status", "redirect", "canonical")
+        if r in work.facts.columns
+    ):
         table = table.with_columns(work.pages[column].gather(pl.Series(pages)))
     reasons = table["problem"].value_counts().sort("problem")
     return Finding(
@@ -488,7 +551,9 @@ def _bad_links(work: Work) -> Finding | None:
 def _template(work: Work) -> Finding:
     chosen = work.pages["template"].to_numpy()
     linking = max(1, int(np.count_nonzero(measures.outlinks(work.graph))))
-    table = work.rows(chosen, work.group, "inlinks", "pagerank").with_columns(share=pl.col("inlinks") / linking)
+    table = work.rows(chosen, work.group, "inlinks", "pagerank").with_columns(
+        share=pl.col("inlinks") / linking
+    )
     return Finding(
         "template",
         "Site-wide links",
@@ -542,17 +607,34 @@ def _parts(work: Work) -> Finding:
 def _communities(work: Work) -> Finding | None:
     if "community" not in work.pages.columns:
         return None
-    frame = work.pages.lazy().select("community", work.group, "url", "pagerank").sort("pagerank", descending=True)
-    groups = frame.group_by("community", work.group).agg(count=pl.len()).sort(["count", work.group], descending=[True, False])
+    frame = (
+        work.pages.lazy()
+        .select("community", work.group, "url", "pagerank")
+        .sort("pagerank", descending=True)
+    )
+    groups = (
+        frame.group_by("community", work.group)
+        .agg(count=pl.len())
+        .sort(["count", work.group], descending=[True, False])
+    )
     main = groups.group_by("community", maintain_order=True).agg(
         pl.first(work.group), most=pl.first("count")
     )
-    whole = frame.group_by("community").agg(pages=pl.len(), pagerank=pl.sum("pagerank"), example=pl.first("url"))
+    whole = frame.group_by("community").agg(
+        pages=pl.len(), pagerank=pl.sum("pagerank"), example=pl.first("url")
+    )
     table = (
         whole.join(main, on="community")
         .filter(pl.col("pages") > 1)
         .sort("community")
-        .select("community", "pages", work.group, (pl.col("most") / pl.col("pages")).alias("share"), "pagerank", "example")
+        .select(
+            "community",
+            "pages",
+            work.group,
+            (pl.col("most") / pl.col("pages")).alias("share"),
+            "pagerank",
+            "example",
+        )
         .collect()
     )
     return Finding(
@@ -576,8 +658,17 @@ def _communities(work: Work) -> Finding | None:
 #: What needs no link in memory: also for graphs measured on disk.
 LIGHT = (_clicks, _received, _strongest, _groups, _wanted, _orphans)
 CHAPTERS = (
-    *LIGHT, _near_orphans, _unreachable, _dead_ends, _bad_targets, _bad_links, _template, _centres, _parts, _communities,
-)  # fmt: skip
+    *LIGHT,
+    _near_orphans,
+    _unreachable,
+    _dead_ends,
+    _bad_targets,
+    _bad_links,
+    _template,
+    _centres,
+    _parts,
+    _communities,
+)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -624,7 +715,11 @@ def for_spreadsheets(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def of_folder(
-    folder: Path, *, deep: bool | None = None, only_good: bool = False, progress: Progress | None = None
+    folder: Path,
+    *,
+    deep: bool | None = None,
+    only_good: bool = False,
+    progress: Progress | None = None,
 ) -> Report:
     """Make the report on the graph in `folder`, in memory or, when it is too large for that, by passes over the disk.
 

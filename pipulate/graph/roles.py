@@ -21,13 +21,38 @@ from pipulate.graph.site_sections import sections
 
 ROLES: dict[str, tuple[str, ...]] = {
     "title": ("title", "title1", "pagetitle", "metadatatitlecontent", "titre", "titel"),
-    "type": ("pagetype", "segmentspagetypevalue", "segment", "segments", "template", "contentgroup", "category"),
+    "type": (
+        "pagetype",
+        "segmentspagetypevalue",
+        "segment",
+        "segments",
+        "template",
+        "contentgroup",
+        "category",
+    ),
     "depth": ("depth", "crawldepth", "clickdepth", "level"),
-    "impressions": ("impressions", "countimpressions", "gscimpressions", "searchconsoleperiod0countimpressions"),
+    "impressions": (
+        "impressions",
+        "countimpressions",
+        "gscimpressions",
+        "searchconsoleperiod0countimpressions",
+    ),
     "clicks": ("clicks", "countclicks", "gscclicks", "searchconsoleperiod0countclicks"),
     "status": ("statuscode", "httpcode", "httpstatus", "httpstatuscode", "responsecode", "code"),
-    "compliant": ("compliant", "compliantiscompliant", "indexable", "indexableisindexable", "indexability"),
-    "canonical": ("canonical", "canonicallinkelement1", "canonicalurl", "canonicaltoequal", "canonicaltourl"),
+    "compliant": (
+        "compliant",
+        "compliantiscompliant",
+        "indexable",
+        "indexableisindexable",
+        "indexability",
+    ),
+    "canonical": (
+        "canonical",
+        "canonicallinkelement1",
+        "canonicalurl",
+        "canonicaltoequal",
+        "canonicaltourl",
+    ),
     "redirect": ("redirecturl", "redirecturi", "redirecttourl", "redirectto", "redirectsto"),
     "sitemap": ("sitemap", "insitemap", "sitemapspresent", "insitemaps"),
 }
@@ -104,7 +129,9 @@ def _number(pages: pl.DataFrame, column: str | None) -> np.ndarray | None:
 
 def _yes(pages: pl.DataFrame, column: str | None) -> np.ndarray | None:
     """Read a column of yes and no (booleans or 1 and 0); unknown is no."""
-    if column is None or not (pages[column].dtype == pl.Boolean or pages[column].dtype.is_numeric()):
+    if column is None or not (
+        pages[column].dtype == pl.Boolean or pages[column].dtype.is_numeric()
+    ):
         return None
     return (pages[column].cast(pl.Float64).fill_null(0) > 0).to_numpy()
 

@@ -27,7 +27,9 @@ class Sections:
 def sections(urls: pl.Series, kind: pl.Series | None = None) -> Sections:
     """Return the sections of a site; `kind` (page type, say) divides what the URLs do not."""
     folders = (
-        urls.str.replace(r"^[a-zA-Z][a-zA-Z0-9+.-]*://", "").str.replace(r"[?#].*$", "").str.replace(r"/[^/]*$", "")
+        urls.str.replace(r"^[a-zA-Z][a-zA-Z0-9+.-]*://", "")
+        .str.replace(r"[?#].*$", "")
+        .str.replace(r"/[^/]*$", "")
     )
     label = _split(folders)
     if kind is not None and len(urls):
@@ -83,8 +85,12 @@ def _divide_lumps(label: pl.Series, kind: pl.Series) -> pl.Series:
 def _numbered(label: pl.Series, one_host: bool) -> Sections:
     counts = label.value_counts().sort(["count", "section"], descending=[True, False])
     names = counts["section"].to_list()
-    codes = label.replace_strict(dict(zip(names, range(len(names)), strict=True)), return_dtype=pl.Int64)
-    return Sections(codes.to_numpy().astype(np.int64), [_readable(name, one_host) for name in names])
+    codes = label.replace_strict(
+        dict(zip(names, range(len(names)), strict=True)), return_dtype=pl.Int64
+    )
+    return Sections(
+        codes.to_numpy().astype(np.int64), [_readable(name, one_host) for name in names]
+    )
 
 
 def _readable(name: str, one_host: bool) -> str:

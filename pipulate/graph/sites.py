@@ -49,7 +49,9 @@ class Site:
 
     def links_of(self, ids: NDArray) -> tuple[Positions, Ids]:
         """All links of the pages `ids`: for each link the position of its page in `ids`, and its target page."""
-        owners, links = _ranges(self.starts[ids.astype(np.int64)], self.starts[ids.astype(np.int64) + 1])
+        owners, links = _ranges(
+            self.starts[ids.astype(np.int64)], self.starts[ids.astype(np.int64) + 1]
+        )
         return owners, self.targets[links]
 
 
@@ -105,7 +107,9 @@ def reason() -> pl.Expr:
     )
 
 
-def click_depth(count: int, starts: NDArray | list[int], sources: NDArray, targets: NDArray) -> NDArray[np.int32]:
+def click_depth(
+    count: int, starts: NDArray | list[int], sources: NDArray, targets: NDArray
+) -> NDArray[np.int32]:
     """Fewest clicks from one of the pages `starts` to each of `count` pages, -1 where no path of links leads.
 
     Breadth-first search with one numpy pass per level; the links may be in any order.

@@ -30,19 +30,69 @@ from pipulate.graph.errors import GraphError
 # Names are compared by their letters and digits only, lower case.  Order matters: Screaming Frog's own `Target`
 # column holds `_blank`, the page is in `Destination`.
 SOURCE = (
-    "source", "sourceurl", "sourcepage", "from", "fromurl", "urlfrom", "frompage", "referringurl", "referringpage",
-    "referringpageurl", "referrer", "referrerurl", "linkingpage", "linkingurl", "parent", "parenturl", "foundat",
-    "foundon", "quelle", "origen", "origine", "src",
-)  # fmt: skip
+    "source",
+    "sourceurl",
+    "sourcepage",
+    "from",
+    "fromurl",
+    "urlfrom",
+    "frompage",
+    "referringurl",
+    "referringpage",
+    "referringpageurl",
+    "referrer",
+    "referrerurl",
+    "linkingpage",
+    "linkingurl",
+    "parent",
+    "parenturl",
+    "foundat",
+    "foundon",
+    "quelle",
+    "origen",
+    "origine",
+    "src",
+)
 TARGET = (
-    "destination", "destinationurl", "destinationpage", "target", "targeturl", "targetpage", "to", "tourl", "urlto",
-    "topage", "linkedurl", "linkedpage", "linkurl", "outlink", "outlinkurl", "href", "ziel", "destino",
-    "destinazione", "dst", "dest",
-)  # fmt: skip
+    "destination",
+    "destinationurl",
+    "destinationpage",
+    "target",
+    "targeturl",
+    "targetpage",
+    "to",
+    "tourl",
+    "urlto",
+    "topage",
+    "linkedurl",
+    "linkedpage",
+    "linkurl",
+    "outlink",
+    "outlinkurl",
+    "href",
+    "ziel",
+    "destino",
+    "destinazione",
+    "dst",
+    "dest",
+)
 PAGE = (
-    "id", "url", "address", "fullurl", "pageurl", "toppages", "toppage", "page", "landingpage", "loc", "link",
-    "adresse", "direccion", "indirizzo", "uri",
-)  # fmt: skip
+    "id",
+    "url",
+    "address",
+    "fullurl",
+    "pageurl",
+    "toppages",
+    "toppage",
+    "page",
+    "landingpage",
+    "loc",
+    "link",
+    "adresse",
+    "direccion",
+    "indirizzo",
+    "uri",
+)
 LINK_TYPE = ("type", "linktype")
 FOLLOW = ("follow", "followed", "dofollow")
 NOFOLLOW = ("nofollow", "isnofollow")
@@ -67,7 +117,9 @@ class Table:
     skip: int = 0  # lines before the first record
     header: bool = True
     encoding: str = "utf-8"
-    odd: bool = False  # UTF-16, or lines that end in a bare carriage return: only `mend` can read it
+    odd: bool = (
+        False  # UTF-16, or lines that end in a bare carriage return: only `mend` can read it
+    )
 
 
 def plain(name: str) -> str:
@@ -100,7 +152,9 @@ def open_table(path: Path, scratch: Path, wanted: tuple[tuple[str, ...], ...]) -
     except OSError as error:
         raise GraphError(f"{path.name} cannot be read: {error.strerror or error}.") from error
     if not magic:
-        raise GraphError(f"{path.name} is empty: expected a header such as `source,target` and rows below it.")
+        raise GraphError(
+            f"{path.name} is empty: expected a header such as `source,target` and rows below it."
+        )
     if magic == b"PAR1":
         return _open_parquet(path)
     file_ = path
@@ -164,7 +218,9 @@ def mend(table: Table, scratch: Path) -> tuple[Table, int]:
             f"{table.name}: {bad:,} of {rows:,} rows do not fit the header; {first_bad}. "
             f"A cell that contains a {_name(table.separator)} must stand in quotes: export the file again."
         )
-    return replace(table, file=target, separator=",", skip=0, header=True, encoding="utf-8", odd=False), bad
+    return replace(
+        table, file=target, separator=",", skip=0, header=True, encoding="utf-8", odd=False
+    ), bad
 
 
 def _rows(table: Table) -> Iterator[tuple[int, list[str]]]:
@@ -184,7 +240,9 @@ def _rows(table: Table) -> Iterator[tuple[int, list[str]]]:
             f'({error}). Probably a quotation mark (") there has no partner.'
         ) from error
     except UnicodeError as error:
-        raise GraphError(f"{table.name} is not {table.encoding} text ({error}). Save it as UTF-8.") from error
+        raise GraphError(
+            f"{table.name} is not {table.encoding} text ({error}). Save it as UTF-8."
+        ) from error
     finally:
         csv.field_size_limit(allowed)
 
@@ -210,7 +268,9 @@ def _gunzip(path: Path, target: Path) -> None:
         with igzip_threaded.open(path, "rb", threads=1) as stream:
             _pour(stream, target, path.name)
     except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc]  # its stub says it is a variable
-        raise GraphError(f"{path.name} is a damaged or cut-off gzip file ({error}). Download it again.") from error
+        raise GraphError(
+            f"{path.name} is a damaged or cut-off gzip file ({error}). Download it again."
+        ) from error
 
 
 def _unzip(path: Path, target: Path) -> None:
@@ -218,11 +278,19 @@ def _unzip(path: Path, target: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             if any(name.startswith("xl/") for name in names):
-                raise GraphError(f"{path.name} is an Excel workbook. Save it as CSV (UTF-8) and take that file.")
-            tables = [n for n in names if n.lower().endswith((".csv", ".tsv", ".txt")) and "__MACOSX" not in n]
+                raise GraphError(
+                    f"{path.name} is an Excel workbook. Save it as CSV (UTF-8) and take that file."
+                )
+            tables = [
+                n
+                for n in names
+                if n.lower().endswith((".csv", ".tsv", ".txt")) and "__MACOSX" not in n
+            ]
             if len(tables) != 1:
                 what = ", ".join(tables[:5]) or "none"
-                raise GraphError(f"{path.name} must hold exactly one CSV file; it holds: {what}. Unpack it first.")
+                raise GraphError(
+                    f"{path.name} must hold exactly one CSV file; it holds: {what}. Unpack it first."
+                )
             with archive.open(tables[0]) as stream:
                 _pour(stream, target, path.name)
     except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
@@ -246,7 +314,9 @@ def _sniff(file: Path, name: str, wanted: tuple[tuple[str, ...], ...]) -> Table:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
     elif b"\0" in head or sum(b < 9 or 13 < b < 32 for b in head[:4096]) * 50 > len(head[:4096]):
-        raise GraphError(f"{name} is not a text file: expected CSV (plain, .gz or .zip) or Parquet.")
+        raise GraphError(
+            f"{name} is not a text file: expected CSV (plain, .gz or .zip) or Parquet."
+        )
     else:
         encoding = "utf-8-sig" if head.startswith(codecs.BOM_UTF8) else "utf-8"
     codecs.register_error("windows-1252", _as_windows_1252)
@@ -267,7 +337,9 @@ def _sniff(file: Path, name: str, wanted: tuple[tuple[str, ...], ...]) -> Table:
     columns = tuple(cells) if header else _nameless(len(cells), wanted)
     if columns[-1] == "" and len(columns) > 1:  # a separator at the end of each line
         columns = (*columns[:-1], f"column {len(columns)}")
-    return Table(file, name, columns, separator=best, skip=skip, header=header, encoding=encoding, odd=odd)
+    return Table(
+        file, name, columns, separator=best, skip=skip, header=header, encoding=encoding, odd=odd
+    )
 
 
 def _nameless(width: int, wanted: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
@@ -281,7 +353,9 @@ def _record(text: str, separator: str, name: str) -> list[str]:
         try:
             row = next(csv.reader(lines, delimiter=separator), [])
         except csv.Error as error:
-            raise GraphError(f"{name}: the first row cannot be read ({error}). Is it a CSV file?") from error
+            raise GraphError(
+                f"{name}: the first row cannot be read ({error}). Is it a CSV file?"
+            ) from error
     return [cell.strip() for cell in row]
 
 

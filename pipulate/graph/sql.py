@@ -62,7 +62,9 @@ def query(folder: Path, sql: str, limit: int = 200, seconds: float = 5) -> Answe
         connection.set_progress_handler(lambda: time.monotonic() > deadline, 1000)
         return _run(connection, sql, limit)
     except apsw.InterruptError as error:
-        raise GraphError(f"The query took longer than {seconds:g} seconds: ask for less, or filter more.") from error
+        raise GraphError(
+            f"The query took longer than {seconds:g} seconds: ask for less, or filter more."
+        ) from error
     except apsw.AuthError as error:
         raise GraphError("Only SELECT over the tables pages and links is allowed.") from error
     except apsw.Error as error:
@@ -94,7 +96,9 @@ def _run(connection: apsw.Connection, sql: str, limit: int) -> Answer:
     return Answer(columns, found[:limit], len(found) > limit)
 
 
-def _allow(action: int, first: str | None, second: str | None, database: str | None, view: str | None) -> int:
+def _allow(
+    action: int, first: str | None, second: str | None, database: str | None, view: str | None
+) -> int:
     match action:
         case apsw.SQLITE_SELECT | apsw.SQLITE_RECURSIVE:
             return apsw.SQLITE_OK
@@ -109,8 +113,13 @@ def schema(folder: Path) -> str:
     """Describe the tables for a model: columns with their meaning."""
     connection = _open(folder)
     with contextlib.closing(connection):
-        columns = [(name, kind) for _, name, kind, *_ in connection.execute("PRAGMA table_info(pages)")]
-    lines = [f"  {name} {kind}" + (f"  -- {_MEANING[name]}" if name in _MEANING else "") for name, kind in columns]
+        columns = [
+            (name, kind) for _, name, kind, *_ in connection.execute("PRAGMA table_info(pages)")
+        ]
+    lines = [
+        f"  {name} {kind}" + (f"  -- {_MEANING[name]}" if name in _MEANING else "")
+        for name, kind in columns
+    ]
     return (
         "pages: one row a page (booleans are 0 and 1)\n" + "\n".join(lines) + "\n"
         "links: one row a link\n  source_id INTEGER  -- pages.id of the linking page\n  target_id INTEGER\n"
@@ -143,7 +152,9 @@ def _fill(connection: apsw.Connection, graph: Graph, pages: pl.DataFrame) -> Non
     marks = ", ".join("?" * len(names))
     rows = ((i, *row) for i, row in enumerate(pages.iter_rows()))
     connection.executemany(f"INSERT INTO pages VALUES ({marks})", rows)  # noqa: S608  # names are letters, digits, _
-    connection.execute("CREATE TABLE edges (source_id INT, target_id INT, PRIMARY KEY (source_id, target_id)) WITHOUT ROWID")
+    connection.execute(
+        "CREATE TABLE edges (source_id INT, target_id INT, PRIMARY KEY (source_id, target_id)) WITHOUT ROWID"
+    )
     connection.executemany("INSERT INTO edges VALUES (?, ?)", _pairs(graph))
     connection.execute("CREATE INDEX linked ON edges (target_id)")
     connection.execute("CREATE UNIQUE INDEX address ON pages (url)")
@@ -191,13 +202,19 @@ def _ready(folder: Path) -> None:
         return
     links = edges.about(folder)["links"]
     if links > outofcore.LARGE:
-        raise GraphError(f"With {links:,} links this graph is too large for questions here; its report has Parquet files.")
+        raise GraphError(
+            f"With {links:,} links this graph is too large for questions here; its report has Parquet files."
+        )
     if links <= SMALL:
         prepare(folder)
         return
-    done = subprocess.run([sys.executable, "-m", __name__, str(folder)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, str(folder)], capture_output=True, text=True
+    )
     if done.returncode:
-        raise GraphError(f"The tables cannot be made: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+        raise GraphError(
+            f"The tables cannot be made: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"
+        )
 
 
 def _open(folder: Path) -> apsw.Connection:
@@ -208,7 +225,9 @@ def _open(folder: Path) -> apsw.Connection:
 def _names(folder: Path) -> str:
     with contextlib.closing(_open(folder)) as connection:
         columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(pages)")]
-    return f"Columns of pages: {', '.join(columns)}; of links: source_id, target_id, source, target."
+    return (
+        f"Columns of pages: {', '.join(columns)}; of links: source_id, target_id, source, target."
+    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from fasthtml.common import FT, H2, A, Button, Code, Div, FastHTML, Form, Input, Label, Li, P, Section, Ul
+from fasthtml.common import (
+    FT,
+    H2,
+    A,
+    Button,
+    Code,
+    Div,
+    FastHTML,
+    Form,
+    Input,
+    Label,
+    Li,
+    P,
+    Section,
+    Ul,
+)
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
@@ -26,7 +41,9 @@ DEMO_PROJECT = "shop"
 
 
 def _form(action: str, *inside: Any, **named: Any) -> FT:
-    return Form(*inside, method="post", action=action, enctype="application/x-www-form-urlencoded", **named)
+    return Form(
+        *inside, method="post", action=action, enctype="application/x-www-form-urlencoded", **named
+    )
 
 
 def project_link(project: str) -> str:
@@ -47,13 +64,32 @@ def account(app: FastHTML, error: str = "") -> FT:
         inside = (
             _form(
                 "/connect/token",
-                Label("API token", Input(type="password", name="token", required=True, autocomplete="off", spellcheck="false", aria_invalid="true" if error else None)),
+                Label(
+                    "API token",
+                    Input(
+                        type="password",
+                        name="token",
+                        required=True,
+                        autocomplete="off",
+                        spellcheck="false",
+                        aria_invalid="true" if error else None,
+                    ),
+                ),
                 P(error, role="alert", cls="error") if error else None,
-                P("You find it at ", A("app.botify.com/account", href=token.WHERE, target="_blank", rel="noopener noreferrer"),
-                  ". It is kept in a file that only you can read, and goes to Botify's API alone.", cls="hint"),
+                P(
+                    "You find it at ",
+                    A(
+                        "app.botify.com/account",
+                        href=token.WHERE,
+                        target="_blank",
+                        rel="noopener noreferrer",
+                    ),
+                    ". It is kept in a file that only you can read, and goes to Botify's API alone.",
+                    cls="hint",
+                ),
                 Button("Connect", type="submit"),
             ),
-        )  # fmt: skip
+        )
     return Section(H2("Your account"), *inside, cls="card open")
 
 
@@ -63,22 +99,42 @@ def demo(app: FastHTML, error: str = "", typed: str = "") -> FT:
     folders = demo_folders(store)
     names, own = ["shop", "tiny", "portal"], list[str]()
     if demo_is_on(settings, store) and folders:
-        own = [project.slug for project in simulator(settings, store).state.projects if project.slug not in names]
+        own = [
+            project.slug
+            for project in simulator(settings, store).state.projects
+            if project.slug not in names
+        ]
     return Section(
         H2("Demo data"),
-        P("Made-up sites, served by a simulator of Botify's API inside this app. Nothing leaves this machine, nothing costs anything."),
+        P(
+            "Made-up sites, served by a simulator of Botify's API inside this app. Nothing leaves this machine, nothing costs anything."
+        ),
         _form("/connect/demo", Button("Try it without an account", type="submit")),
         _links(names) if demo_is_on(settings, store) else None,
         H2("A folder of real HTML pages"),
         _form(
             "/connect/folder",
-            Label("Folder on this machine, such as a documentation tree", Input(name="folder", value=typed, required=True, placeholder="/usr/share/doc/python3/html", aria_invalid="true" if error else None)),
+            Label(
+                "Folder on this machine, such as a documentation tree",
+                Input(
+                    name="folder",
+                    value=typed,
+                    required=True,
+                    placeholder="/usr/share/doc/python3/html",
+                    aria_invalid="true" if error else None,
+                ),
+            ),
             P(error, role="alert", cls="error") if error else None,
             Button("Serve it as a site", type="submit"),
         ),
-        (P("Served: ", *[(Code(str(folder)), " ") for folder in folders], "Draw its links:"), _links(own)) if own else None,
+        (
+            P("Served: ", *[(Code(str(folder)), " ") for folder in folders], "Draw its links:"),
+            _links(own),
+        )
+        if own
+        else None,
         cls="card open",
-    )  # fmt: skip
+    )
 
 
 def _links(names: list[str]) -> FT:
@@ -103,8 +159,12 @@ def routes(app: FastHTML) -> None:
     settings = app.state.settings
     app.state.menu.setdefault("Pages", []).append(("Connect to Botify", "/connect"))
 
-    async def show(request: Request, error: str = "", folder_error: str = "", typed: str = "") -> Any:
-        cards = await asyncio.to_thread(lambda: Div(account(app, error), demo(app, folder_error, typed)))
+    async def show(
+        request: Request, error: str = "", folder_error: str = "", typed: str = ""
+    ) -> Any:
+        cards = await asyncio.to_thread(
+            lambda: Div(account(app, error), demo(app, folder_error, typed))
+        )
         return page(request, "Connect to Botify", cards, about=ABOUT)
 
     @app.route("/connect", methods=["GET"])

@@ -24,7 +24,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import segno
-from fasthtml.common import FT, H2, Button, Code, Div, FastHTML, Form, Img, Li, P, Section, Ul, to_xml
+from fasthtml.common import (
+    FT,
+    H2,
+    Button,
+    Code,
+    Div,
+    FastHTML,
+    Form,
+    Img,
+    Li,
+    P,
+    Section,
+    Ul,
+    to_xml,
+)
 from loguru import logger
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
@@ -40,7 +54,9 @@ LIFETIME = 600.0  #: seconds for which a code is good
 TRIES = 10  #: wrong ones, then the code is void
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no letter that looks like a digit
 COOKIE_AGE = 365 * 24 * 3600
-AT_HOME = frozenset({"settings", "connect", "memory", "mcp"})  #: first parts of addresses that no other device reaches
+AT_HOME = frozenset(
+    {"settings", "connect", "memory", "mcp"}
+)  #: first parts of addresses that no other device reaches
 REFUSED = "This is for the machine on which Pipulate runs: settings, Botify's token, memory, and what a model may do. All else works here too."
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>{title}</title>
@@ -66,7 +82,9 @@ def outward(settings: Settings) -> str:
         return settings.host
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("203.0.113.1", 9))  # a datagram socket only looks up the route: nothing is sent
+            probe.connect(
+                ("203.0.113.1", 9)
+            )  # a datagram socket only looks up the route: nothing is sent
             return str(probe.getsockname()[0])
         except OSError:  # no way out: a network of its own, or none
             return "127.0.0.1"
@@ -92,9 +110,13 @@ class Offer:
 class Pairing:
     """The code on offer, if any, and the devices that were paired."""
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic, delay: float = 1.0) -> None:
+    def __init__(
+        self, store: Store, clock: Callable[[], float] = time.monotonic, delay: float = 1.0
+    ) -> None:
         self.store, self.clock, self.delay = store, clock, delay
-        self.devices: dict[str, dict[str, str]] = store.get("devices", {})  # SHA-256 of the cookie -> name, paired
+        self.devices: dict[str, dict[str, str]] = store.get(
+            "devices", {}
+        )  # SHA-256 of the cookie -> name, paired
         self._offer: Offer | None = None
         self._wrong = 0
 
@@ -105,7 +127,10 @@ class Pairing:
 
     def make(self) -> Offer:
         """Offer a new code; an earlier one is void."""
-        self._offer, self._wrong = Offer("".join(secrets.choice(ALPHABET) for _ in range(10)), self.clock() + LIFETIME), 0
+        self._offer, self._wrong = (
+            Offer("".join(secrets.choice(ALPHABET) for _ in range(10)), self.clock() + LIFETIME),
+            0,
+        )
         return self._offer
 
     def take(self, typed: str) -> bool:
@@ -155,7 +180,14 @@ def spelled(code: str) -> str:
 def device_name(request: Request) -> str:
     """Return how a device is listed: its system, as far as it tells, and its address."""
     agent = request.headers.get("user-agent", "")
-    systems = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "Windows": "Windows", "Macintosh": "Mac", "Linux": "Linux"}
+    systems = {
+        "iPhone": "iPhone",
+        "iPad": "iPad",
+        "Android": "Android",
+        "Windows": "Windows",
+        "Macintosh": "Mac",
+        "Linux": "Linux",
+    }
     system = next((name for word, name in systems.items() if word in agent), "Device")
     return f"{system} at {request.client.host if request.client else 'an unknown address'}"
 
@@ -165,7 +197,9 @@ def device_name(request: Request) -> str:
 
 def plain(title: str, inside: str, status: int) -> HTMLResponse:
     """Return a page that shows nothing of ours; both texts are ours."""
-    return HTMLResponse(PAGE.format(title=title, inside=inside), status, {"cache-control": "no-store"})
+    return HTMLResponse(
+        PAGE.format(title=title, inside=inside), status, {"cache-control": "no-store"}
+    )
 
 
 class Gate:
@@ -187,7 +221,13 @@ class Gate:
             answer = plain("Pair this device", FORM, 403)
         elif device and _at_home(scope):
             hx = any(key == b"hx-request" for key, _ in scope["headers"])
-            answer = HTMLResponse(to_xml(P(REFUSED, cls="error")), 403) if hx else plain("Not on this device", f'<p>{REFUSED}</p><p><a href="/">Back</a></p>', 403)
+            answer = (
+                HTMLResponse(to_xml(P(REFUSED, cls="error")), 403)
+                if hx
+                else plain(
+                    "Not on this device", f'<p>{REFUSED}</p><p><a href="/">Back</a></p>', 403
+                )
+            )
         await answer(scope, receive, send)
 
     async def _listen(self, device: str | None, scope: Scope, receive: Receive, send: Send) -> None:
@@ -199,7 +239,9 @@ class Gate:
         async def while_paired(message: Message) -> None:
             if device not in self.pairing.devices:
                 await send({"type": "websocket.close", "code": 1008})
-                raise OSError("this device is no longer paired")  # as if it had gone: the handler forgets it
+                raise OSError(
+                    "this device is no longer paired"
+                )  # as if it had gone: the handler forgets it
             await send(message)
 
         await self.app(scope, receive, while_paired)
@@ -219,7 +261,9 @@ def announce(name: str, address: str, port: int) -> Callable[[], None]:
 
     kind = "_http._tcp.local."
     title = f"{name.removesuffix('.local')}.{kind}"
-    info = ServiceInfo(kind, title, port=port, addresses=[socket.inet_aton(address)], server=f"{name}.")
+    info = ServiceInfo(
+        kind, title, port=port, addresses=[socket.inet_aton(address)], server=f"{name}."
+    )
     network = Zeroconf(interfaces=[address], ip_version=IPVersion.V4Only)
     try:
         network.register_service(info, allow_name_change=True)
@@ -238,7 +282,9 @@ class Lan:
     def __init__(self, app: FastHTML) -> None:
         self.settings: Settings = app.state.settings
         self.pairing = Pairing(app.state.store)
-        self.cookie = f"pipulate_{self.settings.port}"  # cookies know no ports, and there may be two of us
+        self.cookie = (
+            f"pipulate_{self.settings.port}"  # cookies know no ports, and there may be two of us
+        )
         self.address = outward(self.settings) if self.settings.lan else ""
         self.name = local_name()
         self._announced: asyncio.Task[Callable[[], None] | None] | None = None
@@ -267,7 +313,9 @@ class Lan:
         try:
             return announce(self.name, self.address, self.settings.port)
         except (OSError, Error) as error:
-            logger.warning("{} is not announced on the network ({}); use the address.", self.name, error)
+            logger.warning(
+                "{} is not announced on the network ({}); use the address.", self.name, error
+            )
             return None
 
     async def end(self) -> None:
@@ -282,16 +330,28 @@ class Lan:
         if here(request.scope) or paired:
             return RedirectResponse("/", 303)
         given = request.query_params.get("token")
-        if given is None or request.method != "GET" or "prefetch" in request.headers.get("sec-purpose", ""):
+        if (
+            given is None
+            or request.method != "GET"
+            or "prefetch" in request.headers.get("sec-purpose", "")
+        ):
             return plain("Pair this device", FORM, 200)
         if not self.pairing.take(given):
             await asyncio.sleep(self.pairing.delay)
-            return plain("Pair this device", f'<p role="alert">This code is wrong, used or too old. After {TRIES} wrong tries a new one has to be made.</p>{FORM}', 403)
+            return plain(
+                "Pair this device",
+                f'<p role="alert">This code is wrong, used or too old. After {TRIES} wrong tries a new one has to be made.</p>{FORM}',
+                403,
+            )
         try:
             cookie = await asyncio.to_thread(self.pairing.add, device_name(request))
         except PipulateError:
             logger.exception("a device could not be paired")
-            return plain("Pair this device", '<p role="alert">This could not be saved. Make a new code and try again.</p>', 503)
+            return plain(
+                "Pair this device",
+                '<p role="alert">This could not be saved. Make a new code and try again.</p>',
+                503,
+            )
         answer = RedirectResponse("/", 303, {"cache-control": "no-store"})
         answer.set_cookie(self.cookie, cookie, max_age=COOKIE_AGE, httponly=True, samesite="strict")
         return answer
@@ -299,7 +359,15 @@ class Lan:
     def section(self, _: FastHTML) -> FT:
         """Return the part of the settings page."""
         if not self.settings.lan:
-            return Section(H2("Other devices"), P("To use Pipulate from a phone or another computer of your network, start it with ", Code("pipulate --lan"), "."), cls="card open")
+            return Section(
+                H2("Other devices"),
+                P(
+                    "To use Pipulate from a phone or another computer of your network, start it with ",
+                    Code("pipulate --lan"),
+                    ".",
+                ),
+                cls="card open",
+            )
         offer, minutes = self.pairing.offer, LIFETIME / 60
         shown = None
         if offer:
@@ -307,24 +375,39 @@ class Lan:
             picture = segno.make(self.url(offer), micro=False).svg_data_uri(scale=5, light="#fff")
             shown = Div(
                 Img(src=picture, alt="QR code of the pairing address", width="185", height="185"),
-                P("Scan this with the device, or open ", Code(f"http://{self.address}:{self.settings.port}"), " there and type ", Code(spelled(offer.code), style="white-space:nowrap"),
-                  f". It works once, for {minutes:.0f} more minute{'s' if minutes > 1 else ''}."),
-            )  # fmt: skip
+                P(
+                    "Scan this with the device, or open ",
+                    Code(f"http://{self.address}:{self.settings.port}"),
+                    " there and type ",
+                    Code(spelled(offer.code), style="white-space:nowrap"),
+                    f". It works once, for {minutes:.0f} more minute{'s' if minutes > 1 else ''}.",
+                ),
+            )
         devices = [
-            Li(Div(device["name"], P(f"paired {device['paired'][:10]}", cls="hint")), _button(f"/settings/devices/{key}/remove", "Remove", f"Remove {device['name']}"))
+            Li(
+                Div(device["name"], P(f"paired {device['paired'][:10]}", cls="hint")),
+                _button(f"/settings/devices/{key}/remove", "Remove", f"Remove {device['name']}"),
+            )
             for key, device in self.pairing.devices.items()
         ]
         return Section(
             H2("Other devices"),
-            P("Paired devices use workflows, tasks, runs and graphs. Settings, the connection to Botify, memory, and what a model may do stay here. What passes is not encrypted: pair in networks that you trust."),
+            P(
+                "Paired devices use workflows, tasks, runs and graphs. Settings, the connection to Botify, memory, and what a model may do stay here. What passes is not encrypted: pair in networks that you trust."
+            ),
             shown or _button("/settings/devices", "Pair a device", cls=""),
             Ul(*devices, cls="editable") if devices else P("No device is paired.", cls="hint"),
             cls="card open",
-        )  # fmt: skip
+        )
 
 
 def _button(action: str, text: str, label: str | None = None, cls: str = "quiet") -> FT:
-    return Form(Button(text, type="submit", cls=cls, aria_label=label), method="post", action=action, enctype="application/x-www-form-urlencoded")
+    return Form(
+        Button(text, type="submit", cls=cls, aria_label=label),
+        method="post",
+        action=action,
+        enctype="application/x-www-form-urlencoded",
+    )
 
 
 def routes(app: FastHTML) -> None:
@@ -333,7 +416,10 @@ def routes(app: FastHTML) -> None:
     app.state.settings_sections.append(lan.section)
     if lan.settings.lan:
         at = [layer.cls for layer in app.user_middleware].index(Guard)
-        app.user_middleware[at].kwargs |= {"hosts": lan.settings.hosts | {lan.name}, "own_address": True}
+        app.user_middleware[at].kwargs |= {
+            "hosts": lan.settings.hosts | {lan.name},
+            "own_address": True,
+        }
         app.user_middleware.insert(at + 1, Middleware(Gate, pairing=lan.pairing, cookie=lan.cookie))
         app.state.begin.append(lan.begin)
         app.state.end.append(lan.end)

@@ -46,7 +46,9 @@ def harmless(path: Path) -> Iterator[str]:
         buffer = io.StringIO()
         writer = csv.writer(buffer)
         for row in csv.reader(file):
-            writer.writerow(f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell for cell in row)
+            writer.writerow(
+                f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell for cell in row
+            )
             if buffer.tell() > 65_536:
                 yield buffer.getvalue()
                 buffer.seek(0)
@@ -68,11 +70,15 @@ def routes(app: FastHTML) -> None:
                 "access-control-allow-private-network": "true",
                 "access-control-allow-local-network": "true",
             }
-        found = find(settings.downloads, *(request.path_params[key] for key in ("org", "project", "file")))
+        found = find(
+            settings.downloads, *(request.path_params[key] for key in ("org", "project", "file"))
+        )
         if request.method == "OPTIONS":
             return Response(
                 status_code=204,
-                headers={**headers, "access-control-allow-methods": "GET"} if origin == COSMOGRAPH else headers,
+                headers={**headers, "access-control-allow-methods": "GET"}
+                if origin == COSMOGRAPH
+                else headers,
             )
         if request.query_params.get("spreadsheet"):
             name = f"{found.stem}_spreadsheet.csv"
@@ -83,13 +89,20 @@ def routes(app: FastHTML) -> None:
             )
         return FileResponse(found, media_type="text/csv", headers=headers, filename=found.name)
 
-    app.router.routes.append(Route("/download/{org}/{project}/{file}", download, methods=["GET", "HEAD", "OPTIONS"]))
+    app.router.routes.append(
+        Route("/download/{org}/{project}/{file}", download, methods=["GET", "HEAD", "OPTIONS"])
+    )
 
     @app.route("/cosmograph/{org}/{project}/{analysis}", methods=["GET"])
     async def cosmograph(request: Request, org: str, project: str, analysis: str) -> Any:
         find(settings.downloads, org, project, f"{project}_{analysis}_links.csv")
         base = f"{request.url.scheme}://{request.headers['host']}/download/{org}/{project}/{project}_{analysis}"
-        wanted = {"data": f"{base}_links.csv", "meta": f"{base}_meta.csv", "nodeColor": "pagetype", "link-spring": ".1"}
+        wanted = {
+            "data": f"{base}_links.csv",
+            "meta": f"{base}_meta.csv",
+            "nodeColor": "pagetype",
+            "link-spring": ".1",
+        }
         try:
             find(settings.downloads, org, project, f"{project}_{analysis}_meta.csv")
         except HTTPException:

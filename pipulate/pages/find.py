@@ -21,7 +21,13 @@ def hits(app: FastHTML, search: str) -> list[Hit]:
     pages += [(title, "Page", href) for group in state.menu.values() for title, href in group]
     found = [hit for hit in pages if search.lower() in hit[0].lower()]
     for row in Pipulate(store).runs(search, limit=8):
-        found.append((row["id"], f"Run of {row['workflow']}", f"/{row['workflow']}?{urlencode({'id': row['id']})}"))
+        found.append(
+            (
+                row["id"],
+                f"Run of {row['workflow']}",
+                f"/{row['workflow']}?{urlencode({'id': row['id']})}",
+            )
+        )
     if search:
         for table, href in (("task", "/tasks"), ("profile", "/profiles")):
             sql = f"SELECT name FROM {table} WHERE instr(lower(name), lower(?)) ORDER BY id DESC LIMIT 5"  # noqa: S608
@@ -40,4 +46,6 @@ def routes(app: FastHTML) -> None:
     @app.route("/find", methods=["GET"])
     def find(request: Request) -> Any:
         found = hits(app, request.query_params.get("q", "").strip())
-        return fragment(*[_row(hit) for hit in found] or [Li("Nothing has that in its name.", cls="empty")])
+        return fragment(
+            *[_row(hit) for hit in found] or [Li("Nothing has that in its name.", cls="empty")]
+        )

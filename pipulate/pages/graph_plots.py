@@ -69,7 +69,11 @@ def _bars(plot: dict[str, Any], title: str) -> NotStr:
             f"<title>{escape(name)}: {value:,}</title></rect>"
         )
         if len(names) <= 24:
-            parts.append(_text(x + step / 2, height - bottom - size - 5, compact(value), more='class="value"'))
+            parts.append(
+                _text(
+                    x + step / 2, height - bottom - size - 5, compact(value), more='class="value"'
+                )
+            )
         if len(names) <= 24 or k % math.ceil(len(names) / 24) == 0:
             parts.append(_text(x + step / 2, height - bottom + 15, name))
     return _svg(height, title, [*parts, *_axis_names(plot, height)])
@@ -107,7 +111,13 @@ def _curve(plot: dict[str, Any], title: str) -> NotStr:
         f'<polyline class="line" points="{line}"/>',
         f'<line class="even" x1="{x_of(0)}" y1="{y_of(0):.1f}" x2="{x_of(1)}" y2="{y_of(1):.1f}"><title>If all were equal</title></line>',
         f'<line class="mark" x1="{x_of(half):.1f}" y1="{y_of(0):.1f}" x2="{x_of(half):.1f}" y2="{y_of(0.5):.1f}"/>',
-        _text(x_of(half) + 6, y_of(0.5) + 4, f"half is held by {half:.1%} of the pages", "start", 'class="value"'),
+        _text(
+            x_of(half) + 6,
+            y_of(0.5) + 4,
+            f"half is held by {half:.1%} of the pages",
+            "start",
+            'class="value"',
+        ),
     ]
     for share in (0, 0.25, 0.5, 0.75, 1):
         parts += [
@@ -136,7 +146,10 @@ class _Log:
     def __init__(self, values: Sequence[float], start: float, stop: float) -> None:
         self.most = math.log1p(max([1.0, *values]))
         self.start, self.stop = start, stop
-        self.ticks = [0.0, *(10.0**k for k in range(int(math.log10(math.expm1(self.most) + 1e-9)) + 1))]
+        self.ticks = [
+            0.0,
+            *(10.0**k for k in range(int(math.log10(math.expm1(self.most) + 1e-9)) + 1)),
+        ]
 
     def __call__(self, value: float) -> float:
         return self.start + (self.stop - self.start) * math.log1p(max(0.0, value)) / self.most
@@ -152,7 +165,9 @@ def _heat(plot: dict[str, Any], title: str) -> FT:
             return Td("", title=f"{names[row]} to {names[column]}: no link")
         heat = max(0.06, (share / most) ** 0.4)
         told = f"{names[row]} to {names[column]}: {count:,} links, {share:.2%} of all PageRank"
-        return Td(f"{share * 100:.1f}" if share >= 0.0005 else "·", title=told, style=f"--heat:{heat:.2f}")
+        return Td(
+            f"{share * 100:.1f}" if share >= 0.0005 else "·", title=told, style=f"--heat:{heat:.2f}"
+        )
 
     head = Tr(Td(""), *[Th(name, scope="col", title=name) for name in names])
     rows = [
@@ -160,7 +175,10 @@ def _heat(plot: dict[str, Any], title: str) -> FT:
         for row, name in enumerate(names)
     ]
     return Div(
-        P("Rows: from; columns: to. Figures: percent of all PageRank that flow that way in one click.", cls="hint"),
+        P(
+            "Rows: from; columns: to. Figures: percent of all PageRank that flow that way in one click.",
+            cls="hint",
+        ),
         Div(
             Table(Thead(head), Tbody(*rows), aria_label=title),
             cls="heat",

@@ -39,7 +39,7 @@ from fasthtml.common import (
     Thead,
     Tr,
     Ul,
-)  # fmt: skip
+)
 
 from pipulate.engine.errors import Unknown
 from pipulate.graph.report import COLUMNS
@@ -79,7 +79,13 @@ class View:
 
     def query(self, **changes: Any) -> str:
         """As an address's query, changed."""
-        state = {"sort": self.sort, "desc": "1" if self.desc else "", "q": self.q, "from": self.start, **changes}
+        state = {
+            "sort": self.sort,
+            "desc": "1" if self.desc else "",
+            "q": self.q,
+            "from": self.start,
+            **changes,
+        }
         return urlencode({key: value for key, value in state.items() if value})
 
 
@@ -97,16 +103,24 @@ def body(report: dict[str, Any], base: str, picture: str) -> tuple[FT, ...]:
         Link(rel="stylesheet", href="/static/graph/report.css"),
         summary(report["summary"], picture),
         Nav(
-            Ul(*[Li(A(f["title"], Span(f"{f['count']:,}", cls="count"), href=f"#{f['key']}")) for f in shown]),
-            aria_label="Chapters", cls="chapters",
+            Ul(
+                *[
+                    Li(A(f["title"], Span(f"{f['count']:,}", cls="count"), href=f"#{f['key']}"))
+                    for f in shown
+                ]
+            ),
+            aria_label="Chapters",
+            cls="chapters",
         ),
         *[chapter(finding, base, picture) for finding in shown],
         P(f"Nothing was found for: {', '.join(clear)}.", cls="hint") if clear else "",
         P(
-            "All measures of all pages: ", A("CSV", href=f"{base}/pages.csv", download=True), " · ",
+            "All measures of all pages: ",
+            A("CSV", href=f"{base}/pages.csv", download=True),
+            " · ",
             A("Parquet", href=f"{base}/pages.parquet", download=True),
         ),
-    )  # fmt: skip
+    )
 
 
 def summary(found: dict[str, Any], picture: str) -> FT:
@@ -115,8 +129,13 @@ def summary(found: dict[str, Any], picture: str) -> FT:
     home = found.get("home")
     return Section(
         Dl(*[Div(Dt(title), Dd(_figure(value))) for title, value in figures], cls="figures"),
-        P("Clicks are counted from ", A(home, href=_in_picture(picture, home)), ".", cls="hint") if home else None,
-        P("The two exports end at different depths: pages beyond the shallower one only seem new or gone.", cls="hint")
+        P("Clicks are counted from ", A(home, href=_in_picture(picture, home)), ".", cls="hint")
+        if home
+        else None,
+        P(
+            "The two exports end at different depths: pages beyond the shallower one only seem new or gone.",
+            cls="hint",
+        )
         if found.get("same_depth") is False
         else None,
     )
@@ -131,19 +150,24 @@ def _figure(value: Any) -> str:
 def chapter(finding: dict[str, Any], base: str, picture: str) -> FT:
     """Return one finding: what it means, what to do, plot, table."""
     key = finding["key"]
-    rows = pl.DataFrame(finding["rows"][:ROWS], schema=finding["columns"], orient="row", strict=False)
+    rows = pl.DataFrame(
+        finding["rows"][:ROWS], schema=finding["columns"], orient="row", strict=False
+    )
     return Section(
         H2(finding["title"], Span(f"{finding['count']:,}", cls="count")),
         P(finding["meaning"]),
         P(Strong("What to do: "), finding["todo"], cls="todo") if finding["todo"] else None,
-        draw(finding["plot"], f"{finding['title']}: {finding['meaning']}") if finding["plot"] else None,
+        draw(finding["plot"], f"{finding['title']}: {finding['meaning']}")
+        if finding["plot"]
+        else None,
         Details(
             Summary(f"Table of {finding['height']:,} row{'s' if finding['height'] != 1 else ''}"),
             table(key, rows, finding["height"], View(), base, picture),
             open=finding["plot"] is None,
         ),
-        id=key, cls="finding",
-    )  # fmt: skip
+        id=key,
+        cls="finding",
+    )
 
 
 def read_table(folder: Path, key: str, view: View) -> tuple[pl.DataFrame, int]:
@@ -155,7 +179,10 @@ def read_table(folder: Path, key: str, view: View) -> tuple[pl.DataFrame, int]:
     schema = frame.collect_schema()
     if view.q:
         texts = [name for name, kind in schema.items() if kind == pl.String]
-        wanted = [pl.col(name).str.to_lowercase().str.contains(view.q.lower(), literal=True) for name in texts]
+        wanted = [
+            pl.col(name).str.to_lowercase().str.contains(view.q.lower(), literal=True)
+            for name in texts
+        ]
         frame = frame.filter(pl.any_horizontal(wanted) if wanted else pl.lit(False))
     count = frame.select(pl.len()).collect().item()
     if view.sort in schema:
@@ -169,7 +196,14 @@ def table(key: str, rows: pl.DataFrame, count: int, view: View, base: str, pictu
 
     def link(text: Any, query: str, **more: Any) -> FT:
         address = f"{place}?{query}" if query else place
-        return A(text, href=address, hx_get=address, hx_target=f"#table-{key}", hx_swap="outerHTML", **more)
+        return A(
+            text,
+            href=address,
+            hx_get=address,
+            hx_target=f"#table-{key}",
+            hx_swap="outerHTML",
+            **more,
+        )
 
     def heading(name: str) -> FT:
         current = view.sort == name
@@ -178,39 +212,75 @@ def table(key: str, rows: pl.DataFrame, count: int, view: View, base: str, pictu
         arrow = Span(" ▾" if view.desc else " ▴", aria_hidden="true") if current else None
         query = view.query(sort=name, desc="1" if down else "", **{"from": 0})
         return Th(
-            link((title(name), arrow) if arrow else title(name), query, title=COLUMNS.get(name)), scope="col",
+            link((title(name), arrow) if arrow else title(name), query, title=COLUMNS.get(name)),
+            scope="col",
             aria_sort=("descending" if view.desc else "ascending") if current else "none",
-        )  # fmt: skip
+        )
 
     last = min(count, view.start + rows.height)
     return Div(
         Form(
-            Input(type="search", name="q", value=view.q, placeholder="Filter", aria_label=f"Filter the table {key}", hx_get=place,
-                  hx_trigger="input changed delay:200ms, search", hx_target=f"#table-{key}-rows", hx_select=f"#table-{key}-rows",
-                  hx_swap="outerHTML", hx_include="closest form"),
+            Input(
+                type="search",
+                name="q",
+                value=view.q,
+                placeholder="Filter",
+                aria_label=f"Filter the table {key}",
+                hx_get=place,
+                hx_trigger="input changed delay:200ms, search",
+                hx_target=f"#table-{key}-rows",
+                hx_select=f"#table-{key}-rows",
+                hx_swap="outerHTML",
+                hx_include="closest form",
+            ),
             Input(type="hidden", name="sort", value=view.sort),
             Input(type="hidden", name="desc", value="1" if view.desc else ""),
-            Span(A("CSV", href=f"{place}.csv", download=True), " · ", A("Parquet", href=f"{place}.parquet", download=True)),
-            method="get", action=place, cls="filter",
+            Span(
+                A("CSV", href=f"{place}.csv", download=True),
+                " · ",
+                A("Parquet", href=f"{place}.parquet", download=True),
+            ),
+            method="get",
+            action=place,
+            cls="filter",
         ),
         Div(
             Div(
                 Table(
                     Thead(Tr(*[heading(name) for name in rows.columns])),
-                    Tbody(*[Tr(*[_cell(name, value, picture) for name, value in zip(rows.columns, row, strict=True)]) for row in rows.rows()]),
+                    Tbody(
+                        *[
+                            Tr(
+                                *[
+                                    _cell(name, value, picture)
+                                    for name, value in zip(rows.columns, row, strict=True)
+                                ]
+                            )
+                            for row in rows.rows()
+                        ]
+                    ),
                 ),
-                cls="scroll", tabindex="0", role="region", aria_label=f"Table {key}",
+                cls="scroll",
+                tabindex="0",
+                role="region",
+                aria_label=f"Table {key}",
             ),
             Nav(
-                link("Back", view.query(**{"from": max(0, view.start - ROWS)})) if view.start else None,
-                Small(f"{view.start + 1:,} to {last:,} of {count:,}" if rows.height else "No rows", role="status"),
+                link("Back", view.query(**{"from": max(0, view.start - ROWS)}))
+                if view.start
+                else None,
+                Small(
+                    f"{view.start + 1:,} to {last:,} of {count:,}" if rows.height else "No rows",
+                    role="status",
+                ),
                 link("Next", view.query(**{"from": view.start + ROWS})) if last < count else None,
                 aria_label=f"Pages of the table {key}",
             ),
             id=f"table-{key}-rows",
         ),
-        id=f"table-{key}", cls="rows",
-    )  # fmt: skip
+        id=f"table-{key}",
+        cls="rows",
+    )
 
 
 def _cell(name: str, value: Any, picture: str) -> FT:
@@ -224,7 +294,10 @@ def _cell(name: str, value: Any, picture: str) -> FT:
         return Td(f"{value:.2%}" if name in ("share", "flow") else f"{value:,.6g}", cls="figure")
     text = str(value)
     if "://" in text[:12]:
-        return Td(A(text, href=_in_picture(picture, text), title=f"{text} (show in the picture)"), cls="url")
+        return Td(
+            A(text, href=_in_picture(picture, text), title=f"{text} (show in the picture)"),
+            cls="url",
+        )
     return Td(text)
 
 

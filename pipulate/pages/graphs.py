@@ -21,7 +21,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fasthtml.common import FT, H2, A, Div, FastHTML, Li, Link, P, Progress, Script, Small, Ul, ft_hx
+from fasthtml.common import (
+    FT,
+    H2,
+    A,
+    Div,
+    FastHTML,
+    Li,
+    Link,
+    P,
+    Progress,
+    Script,
+    Small,
+    Ul,
+    ft_hx,
+)
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
@@ -121,7 +135,9 @@ def _links_of(folder: Path) -> Path:
 def picture(address: str, *, small: bool = False) -> tuple[FT, ...]:
     """Return the element that draws the graph at this address; small: for a card, leading to the whole."""
     more = {"small": True, "href": address} if small else {"force": f"{address}/force"}
-    return Script(src="/static/graph/link-graph.js", type="module"), ft_hx("link-graph", src=f"{address}/data/", **more)
+    return Script(src="/static/graph/link-graph.js", type="module"), ft_hx(
+        "link-graph", src=f"{address}/data/", **more
+    )
 
 
 def existing(downloads: Path) -> list[Place]:
@@ -132,7 +148,9 @@ def existing(downloads: Path) -> list[Place]:
         try:
             slugs = {path.stem.removeprefix(f"{project}_") for path in folder.glob("*.graph")}
             slugs |= set(urls.existing(downloads, org, project))
-            for slug in sorted(filter(urls.SLUG.fullmatch, slugs), key=urls.slug_order, reverse=True):
+            for slug in sorted(
+                filter(urls.SLUG.fullmatch, slugs), key=urls.slug_order, reverse=True
+            ):
                 files = urls.paths(downloads, org, project, slug)
                 found.append(Place(org, project, slug, files.links, files.meta))
         except NotBotifyUrl:
@@ -188,19 +206,39 @@ class Pages:
             )
         ]
         if not parts:
-            parts = [P("There are none yet. The workflow ", A("Link graph", href="/link_graph"), " makes them.")]
-        return page(request, "Link graphs", *parts, about="All link graphs on this machine, with picture and report.")
+            parts = [
+                P(
+                    "There are none yet. The workflow ",
+                    A("Link graph", href="/link_graph"),
+                    " makes them.",
+                )
+            ]
+        return page(
+            request,
+            "Link graphs",
+            *parts,
+            about="All link graphs on this machine, with picture and report.",
+        )
 
     async def show(self, request: Request) -> Any:
         """The picture."""
         place = await self.place(request)
         waiting = await self.waiting_for_picture(place)
-        others = [p for p in await asyncio.to_thread(existing, self.settings.downloads) if self.comparable(p, place)]
+        others = [
+            p
+            for p in await asyncio.to_thread(existing, self.settings.downloads)
+            if self.comparable(p, place)
+        ]
         more = [A("Report", href=f"{place.address}/report")]
-        more += [A(f"Compare with {p.analysis}", href=f"{place.address}/with/{p.analysis}") for p in others[:3]]
+        more += [
+            A(f"Compare with {p.analysis}", href=f"{place.address}/with/{p.analysis}")
+            for p in others[:3]
+        ]
         head = P(*[part for link in more for part in (link, " · ")][:-1], cls="hint")
         content = waiting or picture(place.address)
-        return page(request, place.title, head, *content, about=f"{place.title}. {ABOUT_PICTURE}", wide=True)
+        return page(
+            request, place.title, head, *content, about=f"{place.title}. {ABOUT_PICTURE}", wide=True
+        )
 
     def comparable(self, other: Place, place: Place) -> bool:
         """Say whether it is an earlier analysis of the same project."""
@@ -221,7 +259,9 @@ class Pages:
     async def compare(self, request: Request) -> Response:
         """The address with the earlier analysis in its query leads to the one with it in its path."""
         place = await self.place(request)
-        return RedirectResponse(f"{place.address}/with/{_slug(request.query_params.get('with', ''))}", 303)
+        return RedirectResponse(
+            f"{place.address}/with/{_slug(request.query_params.get('with', ''))}", 303
+        )
 
     async def comparison(self, request: Request) -> Any:
         """What changed."""
@@ -231,28 +271,46 @@ class Pages:
         if waiting:
             return page(request, title, *waiting, about=ABOUT_COMPARISON, wide=True)
         counts, body = await asyncio.to_thread(read_report, place)
-        return page(request, title, *picture(place.address), *body, about=f"{ABOUT_COMPARISON} {counts}.", wide=True)
+        return page(
+            request,
+            title,
+            *picture(place.address),
+            *body,
+            about=f"{ABOUT_COMPARISON} {counts}.",
+            wide=True,
+        )
 
     # ---- what they wait for
 
     async def waiting_for_picture(self, place: Place) -> tuple[FT, ...] | None:
         """Return None if there is a fresh picture; else have it made, and return what is shown meanwhile."""
-        if await asyncio.to_thread(folders.picture_is_fresh, place.links, place.pages, place.folder):
+        if await asyncio.to_thread(
+            folders.picture_is_fresh, place.links, place.pages, place.folder
+        ):
             return None
         pages = str(place.pages) if place.pages else None
-        order = {"folder": str(place.folder), "links": str(place.links), "pages": pages, "title": place.title}
+        order = {
+            "folder": str(place.folder),
+            "links": str(place.links),
+            "pages": pages,
+            "title": place.title,
+        }
         return self.waiting(place, "picture", **order)
 
     async def waiting_for_columnar(self, place: Place) -> tuple[FT, ...] | None:
         """The same for the columnar form, which comes with the picture."""
-        fresh = await asyncio.to_thread(folders.columnar_is_fresh, place.links, place.pages, place.folder)
+        fresh = await asyncio.to_thread(
+            folders.columnar_is_fresh, place.links, place.pages, place.folder
+        )
         return None if fresh else await self.waiting_for_picture(place)
 
     async def waiting_for_report(self, place: Place) -> tuple[FT, ...] | None:
         """The same for the report."""
         file = folders.report(place.folder) / "report.json"
         return (
-            None if await asyncio.to_thread(file.is_file) else self.waiting(place, "report", folder=str(place.folder))
+            None
+            if await asyncio.to_thread(file.is_file)
+            else self.waiting(place, "report", folder=str(place.folder))
         )
 
     async def waiting_for_comparison(self, place: Place) -> tuple[FT, ...] | None:
@@ -266,7 +324,11 @@ class Pages:
         if await asyncio.to_thread(folders.comparison_is_fresh, place.folder, place.earlier_folder):
             return None
         return self.waiting(
-            place, "comparison", folder=str(place.folder), earlier=str(place.earlier_folder), title=place.title
+            place,
+            "comparison",
+            folder=str(place.folder),
+            earlier=str(place.earlier_folder),
+            title=place.title,
         )
 
     def waiting(self, place: Place, kind: str, **order: str | None) -> tuple[FT, ...]:
@@ -290,9 +352,15 @@ class Pages:
         """A file of the picture."""
         folder = folders.picture((await self.place(request)).made)
         path = folder / file
-        if path.parent != folder or file.startswith(".") or not await asyncio.to_thread(path.is_file):
+        if (
+            path.parent != folder
+            or file.startswith(".")
+            or not await asyncio.to_thread(path.is_file)
+        ):
             raise HTTPException(404)
-        return FileResponse(path, media_type="application/octet-stream", headers={"cache-control": "no-cache"})
+        return FileResponse(
+            path, media_type="application/octet-stream", headers={"cache-control": "no-cache"}
+        )
 
     async def force(self, request: Request) -> Response:
         """Start the Force layout (POST), or say how far it is."""
@@ -302,7 +370,9 @@ class Pages:
         if request.method == "POST":
             task = self.background.start("force", place.made, folder=str(place.made))
         else:
-            task = self.background.task("force", place.made) or Task("failed", text="It was not asked for")
+            task = self.background.task("force", place.made) or Task(
+                "failed", text="It was not asked for"
+            )
         return JSONResponse({"state": task.state, "share": task.share, "text": task.text})
 
     async def table(self, request: Request, table: str) -> Response:
@@ -312,10 +382,16 @@ class Pages:
         key, dot, ending = table.partition(".")
         if dot:
             path = folder / table
-            if ending not in ("csv", "parquet") or path.parent != folder or not await asyncio.to_thread(path.is_file):
+            if (
+                ending not in ("csv", "parquet")
+                or path.parent != folder
+                or not await asyncio.to_thread(path.is_file)
+            ):
                 raise HTTPException(404)
             kinds = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
-            return FileResponse(path, media_type=kinds[ending], filename=f"{place.title.replace(' ', '_')}_{table}")
+            return FileResponse(
+                path, media_type=kinds[ending], filename=f"{place.title.replace(' ', '_')}_{table}"
+            )
         return fragment(await asyncio.to_thread(read_table, place, key, request.query_params))
 
 
@@ -324,7 +400,9 @@ def read_report(place: Place) -> tuple[str, tuple[FT, ...]]:
     from pipulate.pages import graph_report as report_page
 
     found = report_page.load(folders.report(place.made))
-    counts = ", ".join(f"{key.replace('_', ' ')} {count:,}" for key, count in found["summary"]["counts"].items())
+    counts = ", ".join(
+        f"{key.replace('_', ' ')} {count:,}" for key, count in found["summary"]["counts"].items()
+    )
     return counts, report_page.body(found, f"{place.address}/report", place.address)
 
 
@@ -354,21 +432,31 @@ def _row(place: Place, earlier: list[Place]) -> FT:
         else None
     )
     return Li(
-        A(place.analysis, href=place.address), " ",
+        A(place.analysis, href=place.address),
+        " ",
         Small(A("Report", href=f"{place.address}/report"), *((" · ", compare) if compare else ())),
-    )  # fmt: skip
+    )
 
 
 def progress_line(place: Place, kind: str, task: Task) -> FT:
     """Return how far something is; it asks for its successor every half second until the end."""
     if task.state == "failed":
         return Div(
-            P(task.text, role="alert", cls="error"), A("Try again", href="", role="button", cls="quiet"), cls="waiting"
+            P(task.text, role="alert", cls="error"),
+            A("Try again", href="", role="button", cls="quiet"),
+            cls="waiting",
         )
-    names = {"picture": "Drawing the picture", "report": "Writing the report", "comparison": "Comparing"}
+    names = {
+        "picture": "Drawing the picture",
+        "report": "Writing the report",
+        "comparison": "Comparing",
+    }
     return Div(
         Progress(max="1", value=f"{task.share:.3f}", aria_label=names[kind]),
         P(f"{names[kind]}: {task.text}", role="status", cls="hint"),
         Link(rel="stylesheet", href="/static/graph/report.css"),
-        hx_get=f"{place.address}/progress/{kind}", hx_trigger="every 500ms", hx_swap="outerHTML", cls="waiting progress",
-    )  # fmt: skip
+        hx_get=f"{place.address}/progress/{kind}",
+        hx_trigger="every 500ms",
+        hx_swap="outerHTML",
+        cls="waiting progress",
+    )

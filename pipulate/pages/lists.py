@@ -33,10 +33,14 @@ class ListApp:
     path: str
     title: str
     noun: str
-    fields: dict[str, str]  #: text columns and their labels; "name" is the first and must not be empty
+    fields: dict[
+        str, str
+    ]  #: text columns and their labels; "name" is the first and must not be empty
     toggle: tuple[str, str]  #: the yes/no column and its label
     about: str
-    scope: Callable[[Store], Row] = field(default=lambda store: {})  #: columns that rows of this list share (xtra)
+    scope: Callable[[Store], Row] = field(
+        default=lambda store: {}
+    )  #: columns that rows of this list share (xtra)
     check_delete: Callable[[Store, Row], None] = field(default=lambda store, row: None)
 
     def rows(self, store: Store) -> list[Row]:
@@ -86,7 +90,12 @@ class ListApp:
         with store.transaction() as db:
             row = self.one(store, id)
             self.check_delete(store, row)
-            seq = store.write("INSERT INTO trash (at, kind, data) VALUES (?, ?, ?)", now(), self.table, json.dumps(row))
+            seq = store.write(
+                "INSERT INTO trash (at, kind, data) VALUES (?, ?, ?)",
+                now(),
+                self.table,
+                json.dumps(row),
+            )
             db.execute(f"DELETE FROM {self.table} WHERE id = ?", (id,))  # noqa: S608
         return seq
 
@@ -123,55 +132,104 @@ class ListApp:
         url, column = f"{self.path}/{row['id']}", self.toggle[0]
         inputs = [
             Input(
-                name=name, value=row.get(name) or "", aria_label=f"{label} of {row['name']}", placeholder=label, id=None,
-                maxlength=str(MOST), required=name == "name", hx_post=url, hx_trigger="change", hx_target="closest li",
-                hx_swap="outerHTML", autocomplete="off", cls="inline",
+                name=name,
+                value=row.get(name) or "",
+                aria_label=f"{label} of {row['name']}",
+                placeholder=label,
+                id=None,
+                maxlength=str(MOST),
+                required=name == "name",
+                hx_post=url,
+                hx_trigger="change",
+                hx_target="closest li",
+                hx_swap="outerHTML",
+                autocomplete="off",
+                cls="inline",
             )
             for name, label in self.fields.items()
-        ]  # fmt: skip
+        ]
         tick = Input(
-            type="checkbox", checked=bool(row.get(column)), aria_label=f"{self.toggle[1]}: {row['name']}", id=None, name="on",
-            hx_post=f"{url}?field={column}", hx_trigger="change", hx_target="closest li", hx_swap="outerHTML",
-        )  # fmt: skip
+            type="checkbox",
+            checked=bool(row.get(column)),
+            aria_label=f"{self.toggle[1]}: {row['name']}",
+            id=None,
+            name="on",
+            hx_post=f"{url}?field={column}",
+            hx_trigger="change",
+            hx_target="closest li",
+            hx_swap="outerHTML",
+        )
         acts = [
             Button(
-                sign, type="button", cls="quiet", aria_label=f"{word} {row['name']}", hx_post=f"{url}/{tail}", hx_swap="outerHTML",
+                sign,
+                type="button",
+                cls="quiet",
+                aria_label=f"{word} {row['name']}",
+                hx_post=f"{url}/{tail}",
+                hx_swap="outerHTML",
                 hx_target=target,
             )
             for sign, word, tail, target in (
-                ("↑", "Move up", "move?by=-1", f"#{self.table}-list"), ("↓", "Move down", "move?by=1", f"#{self.table}-list"),
+                ("↑", "Move up", "move?by=-1", f"#{self.table}-list"),
+                ("↓", "Move down", "move?by=1", f"#{self.table}-list"),
                 ("Delete", "Delete", "delete", "closest li"),
             )
-        ]  # fmt: skip
+        ]
         return Li(
-            Span("⠿", cls="handle", aria_hidden="true"), tick, *inputs, Span(*acts, cls="acts"),
-            id=f"{self.table}-{row['id']}", data_id=row["id"], cls="done" if self.table == "task" and row.get("done") else "",
-        )  # fmt: skip
+            Span("⠿", cls="handle", aria_hidden="true"),
+            tick,
+            *inputs,
+            Span(*acts, cls="acts"),
+            id=f"{self.table}-{row['id']}",
+            data_id=row["id"],
+            cls="done" if self.table == "task" and row.get("done") else "",
+        )
 
     def list(self, store: Store) -> FT:
         """Return the whole list."""
         rows = self.rows(store)
         return Ul(
-            *[self.item(row) for row in rows], Li(f"No {self.noun}s yet. Add the first one above.", cls="empty") if not rows else None,
-            id=f"{self.table}-list", cls="editable", data_sort=f"{self.path}/sort",
-        )  # fmt: skip
+            *[self.item(row) for row in rows],
+            Li(f"No {self.noun}s yet. Add the first one above.", cls="empty") if not rows else None,
+            id=f"{self.table}-list",
+            cls="editable",
+            data_sort=f"{self.path}/sort",
+        )
 
     def form(self, error: str = "", typed: str = "") -> FT:
         """Return the form that adds a row."""
         return Form(
-            Input(name="name", value=typed, placeholder=f"New {self.noun}", aria_label=f"Name of the new {self.noun}", maxlength=str(MOST),
-                  autofocus=True, autocomplete="off", id=f"new-{self.noun}", aria_invalid="true" if error else None),
+            Input(
+                name="name",
+                value=typed,
+                placeholder=f"New {self.noun}",
+                aria_label=f"Name of the new {self.noun}",
+                maxlength=str(MOST),
+                autofocus=True,
+                autocomplete="off",
+                id=f"new-{self.noun}",
+                aria_invalid="true" if error else None,
+            ),
             Button("Add", type="submit"),
             P(error, role="alert", cls="error") if error else None,
-            hx_post=self.path, hx_target=f"#{self.table}-list", hx_swap="outerHTML", action=self.path, method="post", id=f"add-{self.noun}",
-            cls="joined", enctype="application/x-www-form-urlencoded",
-        )  # fmt: skip
+            hx_post=self.path,
+            hx_target=f"#{self.table}-list",
+            hx_swap="outerHTML",
+            action=self.path,
+            method="post",
+            id=f"add-{self.noun}",
+            cls="joined",
+            enctype="application/x-www-form-urlencoded",
+        )
 
     def routes(self, app: FastHTML) -> None:
         """Add the list's page, acts and menu entry."""
         store: Store = app.state.store
         app.state.menu.setdefault("Apps", []).append((self.title, self.path))
-        scripts = (Script(src="/static/vendor/sortable.min.js", defer=True), Script(src="/static/lists.js", defer=True))
+        scripts = (
+            Script(src="/static/vendor/sortable.min.js", defer=True),
+            Script(src="/static/lists.js", defer=True),
+        )
 
         def whole(status: int = 200, error: str = "", typed: str = "") -> Any:
             form = self.form(error, typed)
@@ -180,7 +238,11 @@ class ListApp:
 
         def menu() -> FT | None:
             """The choice of a profile in the menu, which may have changed as well."""
-            return Div(app.state.profile_switcher(app), id="switcher", hx_swap_oob="true") if self.table == "profile" else None
+            return (
+                Div(app.state.profile_switcher(app), id="switcher", hx_swap_oob="true")
+                if self.table == "profile"
+                else None
+            )
 
         @app.route(self.path, methods=["GET"], name=f"{self.table}_page")
         def show(request: Request) -> Any:
@@ -206,7 +268,14 @@ class ListApp:
         @app.route(f"{self.path}/sort", methods=["POST"], name=f"{self.table}_sort")
         async def sort(request: Request) -> Any:
             form = await request.form()
-            self.sort(store, [int(str(id)) for id in form.getlist("ids") if str(id).isdecimal() and len(str(id)) < 18])
+            self.sort(
+                store,
+                [
+                    int(str(id))
+                    for id in form.getlist("ids")
+                    if str(id).isdecimal() and len(str(id)) < 18
+                ],
+            )
             return fragment(self.list(store))
 
         @app.route(f"{self.path}/undo/{{seq:int}}", methods=["POST"], name=f"{self.table}_undo")
@@ -216,11 +285,16 @@ class ListApp:
         @app.route(f"{self.path}/{{id:int}}", methods=["POST"], name=f"{self.table}_change")
         async def change(request: Request, id: int) -> Any:
             form, field_name = await request.form(), request.query_params.get("field")
-            values: Row = {field_name: form.get("on", "")} if field_name else {key: form[key] for key in form}
+            values: Row = (
+                {field_name: form.get("on", "")} if field_name else {key: form[key] for key in form}
+            )
             try:
                 return fragment(self.item(self.change(store, id, values)), menu())
             except Invalid as error:
-                return fragment(self.item(self.one(store, id))(P(str(error), role="alert", cls="error")), status=422)
+                return fragment(
+                    self.item(self.one(store, id))(P(str(error), role="alert", cls="error")),
+                    status=422,
+                )
 
         @app.route(f"{self.path}/{{id:int}}/move", methods=["POST"], name=f"{self.table}_move")
         def move(request: Request, id: int) -> Any:
@@ -231,5 +305,7 @@ class ListApp:
         def delete(id: int) -> Any:
             name = self.one(store, id)["name"]
             url = f"{self.path}/undo/{self.delete(store, id)}"
-            back = Button("Undo", cls="quiet", hx_post=url, hx_target="closest li", hx_swap="outerHTML")
+            back = Button(
+                "Undo", cls="quiet", hx_post=url, hx_target="closest li", hx_swap="outerHTML"
+            )
             return fragment(Li(Span(f"Deleted “{name}”."), back, cls="note"), menu())

@@ -43,7 +43,11 @@ Row = dict[str, Any]
 
 
 def _form(action: str, *inside: Any, **named: Any) -> FT:
-    named = {"enctype": "application/x-www-form-urlencoded", "method": "post", "action": action} | named
+    named = {
+        "enctype": "application/x-www-form-urlencoded",
+        "method": "post",
+        "action": action,
+    } | named
     return Form(*inside, **named)
 
 
@@ -53,31 +57,83 @@ def item(row: Row) -> FT:
     name = row["key"] or "this memory"
 
     def button(sign: str, word: str, tail: str, cls: str = "quiet") -> FT:
-        return Button(sign, type="button", cls=cls, aria_label=f"{word} {name}: {row['content'][:60]}", hx_post=f"{url}/{tail}", hx_target="closest li", hx_swap="outerHTML")
+        return Button(
+            sign,
+            type="button",
+            cls=cls,
+            aria_label=f"{word} {name}: {row['content'][:60]}",
+            hx_post=f"{url}/{tail}",
+            hx_target="closest li",
+            hx_swap="outerHTML",
+        )
 
     return Li(
         Div(
             Small(row["key"], cls="label") if row["key"] else None,
-            Input(name="content", value=row["content"], aria_label=f"Text of {name}", id=None, maxlength="2000", hx_post=url, hx_trigger="change",
-                  hx_target="closest li", hx_swap="outerHTML", autocomplete="off", cls="inline"),
-            Small(" · ".join(filter(None, (row["source"], ago(row["at"]), "in every prompt" if row["pinned"] else "", "off: told to no model" if off else ""))), cls="hint"),
+            Input(
+                name="content",
+                value=row["content"],
+                aria_label=f"Text of {name}",
+                id=None,
+                maxlength="2000",
+                hx_post=url,
+                hx_trigger="change",
+                hx_target="closest li",
+                hx_swap="outerHTML",
+                autocomplete="off",
+                cls="inline",
+            ),
+            Small(
+                " · ".join(
+                    filter(
+                        None,
+                        (
+                            row["source"],
+                            ago(row["at"]),
+                            "in every prompt" if row["pinned"] else "",
+                            "off: told to no model" if off else "",
+                        ),
+                    )
+                ),
+                cls="hint",
+            ),
             cls="body",
         ),
         Div(
-            button("Unpin" if row["pinned"] else "Pin", "Unpin" if row["pinned"] else "Pin", f"pin?on={int(not row['pinned'])}"),
-            button("Switch on" if off else "Switch off", "Switch on" if off else "Switch off", f"switch?on={int(off)}"),
-            Button("Forget", type="button", cls="quiet danger", aria_label=f"Forget {name}: {row['content'][:60]}", hx_post=f"{url}/forget", hx_target="closest li",
-                   hx_swap="outerHTML", hx_confirm="Forget this for good? It is removed everywhere and cannot be undone."),
+            button(
+                "Unpin" if row["pinned"] else "Pin",
+                "Unpin" if row["pinned"] else "Pin",
+                f"pin?on={int(not row['pinned'])}",
+            ),
+            button(
+                "Switch on" if off else "Switch off",
+                "Switch on" if off else "Switch off",
+                f"switch?on={int(off)}",
+            ),
+            Button(
+                "Forget",
+                type="button",
+                cls="quiet danger",
+                aria_label=f"Forget {name}: {row['content'][:60]}",
+                hx_post=f"{url}/forget",
+                hx_target="closest li",
+                hx_swap="outerHTML",
+                hx_confirm="Forget this for good? It is removed everywhere and cannot be undone.",
+            ),
             cls="acts",
         ),
         cls="done" if off else "",
-    )  # fmt: skip
+    )
 
 
 def memories(memory: Memory, search: str = "") -> FT:
     """Return the list."""
     rows = memory.all(search)
-    return Ul(*[item(row) for row in rows] or [Li("Nothing is remembered.", cls="empty")], id="memory-list", cls="editable")
+    return Ul(
+        *[item(row) for row in rows] or [Li("Nothing is remembered.", cls="empty")],
+        id="memory-list",
+        cls="editable",
+    )
 
 
 def content(app: FastHTML, error: str = "") -> FT:
@@ -86,32 +142,117 @@ def content(app: FastHTML, error: str = "") -> FT:
     memory = Memory(store)
     versions = prompts.versions(store)
     return Div(
-        P("Everything a model may be told about you, whichever model answers. It stays on this machine.", cls="lead"),
+        P(
+            "Everything a model may be told about you, whichever model answers. It stays on this machine.",
+            cls="lead",
+        ),
         P(error, role="alert", cls="error") if error else None,
-        _form("/memory/enabled", Label(Input(type="checkbox", role="switch", name="on", checked=memory.enabled, hx_post="/memory/enabled", hx_trigger="change", hx_swap="none", id=None), "Use memories in conversations")),
-        _form("/memory", Input(name="key", placeholder="Key (optional), such as city", aria_label="Key of a fact, optional", id=None, maxlength="100"),
-              Input(name="content", placeholder="Something to remember", aria_label="Something to remember", required=True, id=None, maxlength="2000"),
-              Button("Remember", type="submit"), cls="joined"),
-        Input(type="search", name="q", placeholder="Search", aria_label="Search memories", id=None, hx_get="/memory/list", hx_trigger="input changed delay:150ms, search", hx_target="#memory-list", hx_swap="outerHTML"),
+        _form(
+            "/memory/enabled",
+            Label(
+                Input(
+                    type="checkbox",
+                    role="switch",
+                    name="on",
+                    checked=memory.enabled,
+                    hx_post="/memory/enabled",
+                    hx_trigger="change",
+                    hx_swap="none",
+                    id=None,
+                ),
+                "Use memories in conversations",
+            ),
+        ),
+        _form(
+            "/memory",
+            Input(
+                name="key",
+                placeholder="Key (optional), such as city",
+                aria_label="Key of a fact, optional",
+                id=None,
+                maxlength="100",
+            ),
+            Input(
+                name="content",
+                placeholder="Something to remember",
+                aria_label="Something to remember",
+                required=True,
+                id=None,
+                maxlength="2000",
+            ),
+            Button("Remember", type="submit"),
+            cls="joined",
+        ),
+        Input(
+            type="search",
+            name="q",
+            placeholder="Search",
+            aria_label="Search memories",
+            id=None,
+            hx_get="/memory/list",
+            hx_trigger="input changed delay:150ms, search",
+            hx_target="#memory-list",
+            hx_swap="outerHTML",
+        ),
         memories(memory),
         Section(
             H2("System prompt"),
-            _form("/memory/prompt", Textarea(prompts.current(store), name="text", rows="8", aria_label="System prompt", id=None), Button("Save as a new version", type="submit")),
-            Details(Summary(f"{len(versions)} version{'s' if len(versions) > 1 else ''}"), *[
-                Div(P(f"Version {row['version']} by {row['author']} {ago(row['at'])}"), Pre(row["text"]),
-                    _form(f"/memory/prompt/{row['version']}", Button("Use this again", type="submit", cls="quiet")) if number else None)
-                for number, row in enumerate(versions)
-            ]),
+            _form(
+                "/memory/prompt",
+                Textarea(
+                    prompts.current(store),
+                    name="text",
+                    rows="8",
+                    aria_label="System prompt",
+                    id=None,
+                ),
+                Button("Save as a new version", type="submit"),
+            ),
+            Details(
+                Summary(f"{len(versions)} version{'s' if len(versions) > 1 else ''}"),
+                *[
+                    Div(
+                        P(f"Version {row['version']} by {row['author']} {ago(row['at'])}"),
+                        Pre(row["text"]),
+                        _form(
+                            f"/memory/prompt/{row['version']}",
+                            Button("Use this again", type="submit", cls="quiet"),
+                        )
+                        if number
+                        else None,
+                    )
+                    for number, row in enumerate(versions)
+                ],
+            ),
             cls="card open",
         ),
         Section(
             H2("Soul"),
-            P("Facts, memories, conversations and prompts in one readable file, for another machine or another model. A secret never is in it."),
-            Div(A("Export", href="/memory/soul.jsonl", role="button", cls="quiet", download="soul.jsonl"), cls="row"),
-            _form("/memory/soul/upload", Label("Import a soul file", Input(type="file", name="file", accept=".jsonl", required=True, id=None)), Button("Import", type="submit", cls="quiet"), enctype="multipart/form-data"),
+            P(
+                "Facts, memories, conversations and prompts in one readable file, for another machine or another model. A secret never is in it."
+            ),
+            Div(
+                A(
+                    "Export",
+                    href="/memory/soul.jsonl",
+                    role="button",
+                    cls="quiet",
+                    download="soul.jsonl",
+                ),
+                cls="row",
+            ),
+            _form(
+                "/memory/soul/upload",
+                Label(
+                    "Import a soul file",
+                    Input(type="file", name="file", accept=".jsonl", required=True, id=None),
+                ),
+                Button("Import", type="submit", cls="quiet"),
+                enctype="multipart/form-data",
+            ),
             cls="card open",
         ),
-    )  # fmt: skip
+    )
 
 
 def routes(app: FastHTML) -> None:
@@ -163,7 +304,12 @@ def routes(app: FastHTML) -> None:
         folder = tempfile.TemporaryDirectory()
         path = Path(folder.name) / "soul.jsonl"
         soul.export(store, path)
-        return FileResponse(path, filename="soul.jsonl", media_type="application/jsonl", background=BackgroundTask(folder.cleanup))
+        return FileResponse(
+            path,
+            filename="soul.jsonl",
+            media_type="application/jsonl",
+            background=BackgroundTask(folder.cleanup),
+        )
 
     @app.route("/memory/soul/upload", methods=["POST"], name="memory_import")
     async def import_(request: Request) -> Any:
@@ -185,7 +331,9 @@ def routes(app: FastHTML) -> None:
         except PipulateError as error:
             if error.status == 404:
                 raise
-            return fragment(item(memory.get(id))(P(str(error), role="alert", cls="error")), status=422)
+            return fragment(
+                item(memory.get(id))(P(str(error), role="alert", cls="error")), status=422
+            )
 
     @app.route("/memory/{id}/{act}", methods=["POST"], name="memory_act")
     def act(request: Request, id: str, act: str) -> Any:

@@ -12,20 +12,56 @@ from pipulate.engine.store import Store
 def section(app: FastHTML) -> FT:
     """Return the card."""
     store: Store = app.state.store
-    kept = "kept; leave empty to keep it" if store.get("model_key") else "only if the server wants one"
+    kept = (
+        "kept; leave empty to keep it" if store.get("model_key") else "only if the server wants one"
+    )
     return Section(
         H2("Model"),
         Form(
-            Label("A server that speaks OpenAI's protocol", Input(name="url", type="url", value=store.get("model_url", ""), placeholder="http://127.0.0.1:8080/v1", id=None)),
-            Label("Its model", Input(name="name", value=store.get("model_name", ""), placeholder="any it has", id=None)),
-            Label("Its key", Input(name="key", type="password", placeholder=kept, autocomplete="off", id=None)),
-            Label(Input(type="checkbox", role="switch", name="explain", checked=store.get("explain", True), id=None), "Explain each card in a sentence or two"),
+            Label(
+                "A server that speaks OpenAI's protocol",
+                Input(
+                    name="url",
+                    type="url",
+                    value=store.get("model_url", ""),
+                    placeholder="http://127.0.0.1:8080/v1",
+                    id=None,
+                ),
+            ),
+            Label(
+                "Its model",
+                Input(
+                    name="name",
+                    value=store.get("model_name", ""),
+                    placeholder="any it has",
+                    id=None,
+                ),
+            ),
+            Label(
+                "Its key",
+                Input(name="key", type="password", placeholder=kept, autocomplete="off", id=None),
+            ),
+            Label(
+                Input(
+                    type="checkbox",
+                    role="switch",
+                    name="explain",
+                    checked=store.get("explain", True),
+                    id=None,
+                ),
+                "Explain each card in a sentence or two",
+            ),
             Button("Save", type="submit"),
-            method="post", action="/settings/model", enctype="application/x-www-form-urlencoded",
+            method="post",
+            action="/settings/model",
+            enctype="application/x-www-form-urlencoded",
         ),
-        P("Without an address, a running Ollama is used, or the small embedded model. Prompts go to the server you name here and nowhere else.", cls="hint"),
+        P(
+            "Without an address, a running Ollama is used, or the small embedded model. Prompts go to the server you name here and nowhere else.",
+            cls="hint",
+        ),
         cls="card open",
-    )  # fmt: skip
+    )
 
 
 def routes(app: FastHTML) -> None:

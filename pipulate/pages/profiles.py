@@ -17,15 +17,21 @@ from pipulate.pages.lists import ListApp, Row
 
 def _check_delete(store: Store, row: Row) -> None:
     if row["id"] == store.get("profile_id", 1):
-        raise Refused("This profile is the chosen one. Choose another in the menu first, then delete it.")
+        raise Refused(
+            "This profile is the chosen one. Choose another in the menu first, then delete it."
+        )
 
 
 PROFILES = ListApp(
-    table="profile", path="/profiles", title="Profiles", noun="profile",
-    fields={"name": "Name", "menu_name": "Menu name", "address": "Site", "code": "Country"}, toggle=("active", "Shown in the menu"),
+    table="profile",
+    path="/profiles",
+    title="Profiles",
+    noun="profile",
+    fields={"name": "Name", "menu_name": "Menu name", "address": "Site", "code": "Country"},
+    toggle=("active", "Shown in the menu"),
     about="Profiles are the clients or sites you work for; the menu shows their menu names only, so that no client reads another's name. Tasks and runs belong to the profile chosen in the menu.",
     check_delete=_check_delete,
-)  # fmt: skip
+)
 
 
 def label(row: Row) -> str:
@@ -36,18 +42,36 @@ def label(row: Row) -> str:
 def switcher(app: FastHTML) -> FT | None:
     """Return the menu's profile switcher, once there is more than one profile to choose from."""
     store = app.state.store
-    rows = [row for row in PROFILES.rows(store) if row["active"] or row["id"] == store.get("profile_id", 1)]
+    rows = [
+        row
+        for row in PROFILES.rows(store)
+        if row["active"] or row["id"] == store.get("profile_id", 1)
+    ]
     current = next((row for row in rows if row["id"] == store.get("profile_id", 1)), None)
     if len(rows) < 2 and current:
         return None
     return Details(
         Summary(Small("Profile"), Strong(label(current) if current else "Choose one")),
-        Ul(*[Li(Form(
-            Button(label(row), type="submit", cls="quiet", aria_current="true" if row is current else None),
-            method="post", action=f"/profiles/{row['id']}/choose", enctype="application/x-www-form-urlencoded",
-        )) for row in rows]),
+        Ul(
+            *[
+                Li(
+                    Form(
+                        Button(
+                            label(row),
+                            type="submit",
+                            cls="quiet",
+                            aria_current="true" if row is current else None,
+                        ),
+                        method="post",
+                        action=f"/profiles/{row['id']}/choose",
+                        enctype="application/x-www-form-urlencoded",
+                    )
+                )
+                for row in rows
+            ]
+        ),
         cls="profile",
-    )  # fmt: skip
+    )
 
 
 def routes(app: FastHTML) -> None:

@@ -52,19 +52,31 @@ def places(app: FastHTML) -> FT:
     settings, store = app.state.settings, app.state.store
     assert isinstance(store, Store)
     rows = [
-        ("Data", settings.data), ("Downloads", settings.downloads), ("Workflows of your own", settings.workflows[-1]),
+        ("Data", settings.data),
+        ("Downloads", settings.downloads),
+        ("Workflows of your own", settings.workflows[-1]),
         ("Log", settings.data / "log" / "pipulate.log"),
-    ]  # fmt: skip
+    ]
     backups = store.backups()
     return Section(
         H2("Folders and backups"),
         Ul(*[Li(f"{label}: ", Code(str(path.resolve()))) for label, path in rows]),
-        P(f"Served at http://{settings.host}:{settings.port}. Port, folders and LAN are set when Pipulate is started; ", Code("pipulate --help"), " lists how."),
+        P(
+            f"Served at http://{settings.host}:{settings.port}. Port, folders and LAN are set when Pipulate is started; ",
+            Code("pipulate --help"),
+            " lists how.",
+        ),
         _form("/settings/backup", Button("Back up now", type="submit")),
-        Ul(*[Li(Code(path.name), f" {path.stat().st_size / 1024:,.0f} KB") for path in backups]) if backups else P("No backup yet."),
-        P("A backup is made at the start, daily, and before every upgrade; seven are kept. To bring one back, stop Pipulate and run ", Code("pipulate restore"), "."),
+        Ul(*[Li(Code(path.name), f" {path.stat().st_size / 1024:,.0f} KB") for path in backups])
+        if backups
+        else P("No backup yet."),
+        P(
+            "A backup is made at the start, daily, and before every upgrade; seven are kept. To bring one back, stop Pipulate and run ",
+            Code("pipulate restore"),
+            ".",
+        ),
         cls="card open",
-    )  # fmt: skip
+    )
 
 
 def routes(app: FastHTML) -> None:
@@ -74,7 +86,12 @@ def routes(app: FastHTML) -> None:
 
     @app.route("/settings", methods=["GET"])
     async def settings(request: Request) -> Any:
-        return page(request, "Settings", Div(*[section(app) for section in app.state.settings_sections]), about=ABOUT)
+        return page(
+            request,
+            "Settings",
+            Div(*[section(app) for section in app.state.settings_sections]),
+            about=ABOUT,
+        )
 
     @app.route("/settings/theme", methods=["POST"])
     async def set_theme(request: Request) -> Any:

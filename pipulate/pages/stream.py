@@ -9,7 +9,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fasthtml.common import FT, Button, Code, Div, EventStream, FastHTML, Hidden, P, Progress, Script, Span, sse_message
+from fasthtml.common import (
+    FT,
+    Button,
+    Code,
+    Div,
+    EventStream,
+    FastHTML,
+    Hidden,
+    P,
+    Progress,
+    Script,
+    Span,
+    sse_message,
+)
 from starlette.requests import Request
 
 from pipulate.web.components import page
@@ -99,7 +112,11 @@ def bar(at: int) -> FT:
 
 def box(at: int, running: bool) -> FT:
     """Return the stream's box: running, stopped or finished."""
-    connect = {"hx_ext": "sse", "sse_connect": f"/stream/events?at={at}", "sse_close": "end"} if running else {}
+    connect = (
+        {"hx_ext": "sse", "sse_connect": f"/stream/events?at={at}", "sse_close": "end"}
+        if running
+        else {}
+    )
     sign = "Stop" if running else "Again" if at >= len(TEXT) else "Resume" if at else "Start"
     button = Button(
         sign,
@@ -110,10 +127,18 @@ def box(at: int, running: bool) -> FT:
     )
     return Div(
         Div(bar(at), sse_swap="progress"),
-        P(" ".join(TEXT[:at]), Span(" ") if at else None, sse_swap="text", hx_swap="beforeend", cls="streamed"),
+        P(
+            " ".join(TEXT[:at]),
+            Span(" ") if at else None,
+            sse_swap="text",
+            hx_swap="beforeend",
+            cls="streamed",
+        ),
         Div(button, sse_swap="finished", cls="row"),
-        id="stream", cls="card open", **connect,
-    )  # fmt: skip
+        id="stream",
+        cls="card open",
+        **connect,
+    )
 
 
 async def events(at: int) -> AsyncIterator[str]:
@@ -122,7 +147,9 @@ async def events(at: int) -> AsyncIterator[str]:
         await asyncio.sleep(PAUSE)
         yield sse_message(Span(TEXT[number] + " "), event="text")
         yield sse_message(bar(number + 1), event="progress")
-    again = Button("Again", hx_get="/stream/running?from=0", hx_target="#stream", hx_swap="outerHTML")
+    again = Button(
+        "Again", hx_get="/stream/running?from=0", hx_target="#stream", hx_swap="outerHTML"
+    )
     yield sse_message(again, event="finished")
     yield "event: end\ndata: \n\n"
 

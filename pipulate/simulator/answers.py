@@ -28,7 +28,9 @@ MESSAGES = {
 
 def error_json(code: int, message: str | None = None) -> dict[str, Any]:
     """The error envelope.  The code is a text, as the API describes it."""
-    return {"error": {"error_code": str(code), "message": message or MESSAGES[code], "error_detail": {}}}
+    return {
+        "error": {"error_code": str(code), "message": message or MESSAGES[code], "error_detail": {}}
+    }
 
 
 def instant(moment: datetime) -> str:
@@ -38,15 +40,29 @@ def instant(moment: datetime) -> str:
 
 def project_json(project: Project) -> dict[str, Any]:
     """A project as lists show it."""
-    owner = {"login": project.org, "email": f"{project.org}@example.com", "is_organization": True, "url": ""}
+    owner = {
+        "login": project.org,
+        "email": f"{project.org}@example.com",
+        "is_organization": True,
+        "url": "",
+    }
     return {
         "pk": _number(project.org, project.slug),
         "id": _number(project.org, project.slug),
         "name": project.name,
         "slug": project.slug,
         "user": owner,
-        "organization": {"name": project.org, "slug": project.org, "is_organization": True, "email": owner["email"]},
-        "current_settings": {"allowed_domains": [], "blacklisted_domains": [], "pk": _number(project.slug)},
+        "organization": {
+            "name": project.org,
+            "slug": project.org,
+            "is_organization": True,
+            "email": owner["email"],
+        },
+        "current_settings": {
+            "allowed_domains": [],
+            "blacklisted_domains": [],
+            "pk": _number(project.slug),
+        },
         "active": True,
         "date_created": "2022-01-10T09:00:00.000000Z",
         "url": project.url,
@@ -58,7 +74,9 @@ def project_json(project: Project) -> dict[str, Any]:
 
 def light_analysis_json(project: Project, analysis: Analysis, urls: int | None) -> dict[str, Any]:
     """A LightAnalysis; `urls` is the number of URLs it fetched, None while it is not known."""
-    start = datetime.combine(analysis.day, time(2), UTC) + timedelta(hours=12 * (analysis.number - 1))
+    start = datetime.combine(analysis.day, time(2), UTC) + timedelta(
+        hours=12 * (analysis.number - 1)
+    )
     end = start + timedelta(hours=1, minutes=12)
     finished = analysis.status == "success"
     return {
@@ -81,7 +99,9 @@ def light_analysis_json(project: Project, analysis: Analysis, urls: int | None) 
     }
 
 
-def analysis_json(project: Project, analysis: Analysis, urls: int | None, export_limit: int) -> dict[str, Any]:
+def analysis_json(
+    project: Project, analysis: Analysis, urls: int | None, export_limit: int
+) -> dict[str, Any]:
     """A full Analysis: the light one, and what was crawled and how."""
     days = project.search_days
     light = light_analysis_json(project, analysis, urls)
@@ -105,8 +125,15 @@ def analysis_json(project: Project, analysis: Analysis, urls: int | None, export
                 "links_segment_graph": False,
                 "links_to_non_canonical": False,
             },
-            "segments": {"flags": [], "names": ["pagetype"], "values": [], "date_created": light["date_created"]},
-            "search_console": {"date_start": days[0].isoformat(), "date_end": days[1].isoformat()} if days else None,
+            "segments": {
+                "flags": [],
+                "names": ["pagetype"],
+                "values": [],
+                "date_created": light["date_created"],
+            },
+            "search_console": {"date_start": days[0].isoformat(), "date_end": days[1].isoformat()}
+            if days
+            else None,
             "semantic_metadata": {},
         },
         "config": {
@@ -127,13 +154,29 @@ def collections_json(project: Project, crawls: Mapping[str, Analysis]) -> list[d
     """The project's collections; `crawls` are its finished analyses by collection id."""
 
     def item(id: str, name: str, **more: Any) -> dict[str, Any]:
-        nothing = {"date": None, "timestamped": False, "date_start": None, "date_end": None, "generic_name": None}
+        nothing = {
+            "date": None,
+            "timestamped": False,
+            "date_start": None,
+            "date_end": None,
+            "generic_name": None,
+        }
         return {"id": id, "name": name, **nothing, **more}
 
-    listed = [item(id, analysis.name, date=analysis.day.isoformat()) for id, analysis in crawls.items()]
+    listed = [
+        item(id, analysis.name, date=analysis.day.isoformat()) for id, analysis in crawls.items()
+    ]
     if project.search_days is not None:
         first, last = (day.isoformat() for day in project.search_days)
-        listed.append(item("search_console", "Search Console", timestamped=True, date_start=first, date_end=last))
+        listed.append(
+            item(
+                "search_console",
+                "Search Console",
+                timestamped=True,
+                date_start=first,
+                date_end=last,
+            )
+        )
     return [*listed, item("global", "URL Scheme and Segmentation")]
 
 

@@ -71,7 +71,11 @@ class Column:
     ranges: tuple[dict[str, Any], ...] = ()  # a bucketed dimension holds the number of its range
 
     def label(self, header_format: str) -> str:
-        return {"verbose": self.verbose, "slug": self.slug, "collection_slug": self.collection_slug}[header_format]
+        return {
+            "verbose": self.verbose,
+            "slug": self.slug,
+            "collection_slug": self.collection_slug,
+        }[header_format]
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,11 @@ class Query:
 
     def _frames(self, rows_per_chunk: int) -> Iterator[pl.DataFrame]:
         rows = _rows(self)
-        if self.key is not None and not self.sort and rows.select(self.key.is_unique().all()).item():
+        if (
+            self.key is not None
+            and not self.sort
+            and rows.select(self.key.is_unique().all()).item()
+        ):
             yield from (_grouped(self, part) for part in _with_links(self, rows, rows_per_chunk))
         else:
             everything = pl.concat(list(_with_links(self, rows, rows_per_chunk)))
@@ -115,7 +123,9 @@ class Query:
                 offset -= len(frame)
                 continue
             for row in frame[offset : offset + limit - len(found)].rows():
-                values = [_shown(column, value) for column, value in zip(self.columns, row, strict=True)]
+                values = [
+                    _shown(column, value) for column, value in zip(self.columns, row, strict=True)
+                ]
                 found.append({"dimensions": values[:dimensions], "metrics": values[dimensions:]})
             offset = 0
             if len(found) >= limit:
@@ -145,9 +155,13 @@ class _LinkTest:
     def per_page(self) -> pl.Series:
         site = self.table.site
         assert site is not None, "only crawls have links"
-        fits = site.pages.select(self.condition(pl.col("url")).fill_null(False)).to_series().to_numpy()
+        fits = (
+            site.pages.select(self.condition(pl.col("url")).fill_null(False)).to_series().to_numpy()
+        )
         fitting = np.bincount(site.sources, fits[site.targets], len(site.pages))
-        return pl.Series(self.alias, fitting > 0 if self.quantifier == "any" else fitting == np.diff(site.starts))
+        return pl.Series(
+            self.alias, fitting > 0 if self.quantifier == "any" else fitting == np.diff(site.starts)
+        )
 
 
 def _alias(table: Table, name: str) -> str:
@@ -160,12 +174,18 @@ def _rows(query: Query) -> pl.DataFrame:
     for table, needs in query.tables:
         rows = _table_rows(query, table, needs).lazy()
         how: Literal["left", "full"] = "left" if query.dialect.left_join else "full"
-        joined = rows if joined is None else joined.join(rows, "url", how, coalesce=True, maintain_order="left_right")
+        joined = (
+            rows
+            if joined is None
+            else joined.join(rows, "url", how, coalesce=True, maintain_order="left_right")
+        )
     assert joined is not None, "a query names at least one collection with rows"
     if query.where is not None:
         joined = joined.filter(query.where)
     if query.graph is not None:
-        joined = joined.filter(pl.col("page").is_not_null())  # a URL that was not crawled has no links
+        joined = joined.filter(
+            pl.col("page").is_not_null()
+        )  # a URL that was not crawled has no links
     return joined.collect()
 
 
@@ -198,13 +218,18 @@ def _with_links(query: Query, rows: pl.DataFrame, rows_per_chunk: int) -> Iterat
     before = np.concatenate([[0], np.cumsum(np.maximum(1, np.diff(site.starts)[pages]))])
     first = 0
     while first < len(pages) or first == 0:
-        end = max(first + 1, int(np.searchsorted(before, before[first] + rows_per_chunk, side="right")) - 1)
+        end = max(
+            first + 1,
+            int(np.searchsorted(before, before[first] + rows_per_chunk, side="right")) - 1,
+        )
         owners, targets = site.links_of(pages[first:end])
         part = rows[first:end]
         linked = part[owners].with_columns(site.pages["url"][targets].alias(alias))
         if query.dialect.linkless_rows:
             linkless = np.setdiff1d(np.arange(len(part)), owners)
-            linked = pl.concat([linked, part[linkless].with_columns(pl.lit(None, pl.String).alias(alias))])
+            linked = pl.concat(
+                [linked, part[linkless].with_columns(pl.lit(None, pl.String).alias(alias))]
+            )
         yield linked
         first = end
 
@@ -213,7 +238,9 @@ def _grouped(query: Query, rows: pl.DataFrame) -> pl.DataFrame:
     """One row per distinct tuple of dimensions, metrics aggregated; post-filtered and sorted."""
     names = [f"c{n}" for n in range(len(query.columns))]
     exprs = [column.expr.alias(name) for name, column in zip(names, query.columns, strict=True)]
-    keys = [e for e, column in zip(exprs, query.columns, strict=True) if column.kind == "dimensions"]
+    keys = [
+        e for e, column in zip(exprs, query.columns, strict=True) if column.kind == "dimensions"
+    ]
     metrics = exprs[len(keys) :]
     if query.having is not None:
         metrics = [*metrics, query.having.alias("having")]
@@ -234,7 +261,9 @@ def _grouped(query: Query, rows: pl.DataFrame) -> pl.DataFrame:
 # -------------------------------------------------------------------------------------------------- compiling
 
 
-def compile_query(body: Any, collection: Callable[[str], Collection | None], dialect: Dialect | None = None) -> Query:
+def compile_query(
+    body: Any, collection: Callable[[str], Collection | None], dialect: Dialect | None = None
+) -> Query:
     """Check a BQL v2 request; `collection` opens the project's collections by id.
 
     Raises QueryRefused as the API would refuse it.
@@ -243,7 +272,9 @@ def compile_query(body: Any, collection: Callable[[str], Collection | None], dia
     query = body["query"]
     check_keys(query, "query", ("dimensions", "metrics"), ("filters", "post_filters", "sort"))
     compiler = _Compiler(_tables(body, collection), dialect or Dialect())
-    columns = [compiler.column("dimensions", node) for node in as_list(query["dimensions"], "dimensions")]
+    columns = [
+        compiler.column("dimensions", node) for node in as_list(query["dimensions"], "dimensions")
+    ]
     columns += [compiler.column("metrics", node) for node in as_list(query["metrics"], "metrics")]
     if not columns:
         raise QueryRefused("The query asks for no dimension and no metric.")
@@ -455,7 +486,11 @@ class _Compiler:
         """`filters` as a condition on rows and one on groups (only where the dialect allows metrics in it)."""
         if not node:
             return None, None
-        parts = node["and"] if isinstance(node, dict) and list(node) == ["and"] and node["and"] else [node]
+        parts = (
+            node["and"]
+            if isinstance(node, dict) and list(node) == ["and"] and node["and"]
+            else [node]
+        )
         rows, groups = pl.lit(True), None
         for part in as_list(parts, "and"):
             if self.dialect.metrics_in_filters and _mentions_metric(part, self.tables.values()):
@@ -490,9 +525,15 @@ class _Compiler:
             return predicate_test(predicate, value.type, node, self.dialect.allow_in)(value.expr)
         quantifier, _, single = predicate.partition(".")
         if predicate == "exists":
-            return self.link_test(value.graph, "any", predicate_test("exists", value.type, node, self.dialect.allow_in))
+            return self.link_test(
+                value.graph,
+                "any",
+                predicate_test("exists", value.type, node, self.dialect.allow_in),
+            )
         if quantifier not in ("any", "all") or not single:
-            raise QueryRefused(f'The multiple field "{GRAPH}" needs a predicate that begins with "any." or "all.".')
+            raise QueryRefused(
+                f'The multiple field "{GRAPH}" needs a predicate that begins with "any." or "all.".'
+            )
         return self.link_test(
             value.graph,
             "any" if quantifier == "any" else "all",
@@ -500,7 +541,10 @@ class _Compiler:
         )
 
     def link_test(
-        self, table: Table, quantifier: Literal["any", "all"], condition: Callable[[pl.Expr], pl.Expr]
+        self,
+        table: Table,
+        quantifier: Literal["any", "all"],
+        condition: Callable[[pl.Expr], pl.Expr],
     ) -> pl.Expr:
         test = _LinkTest(f"link_test_{len(self.link_tests)}", table, quantifier, condition)
         self.link_tests.append(test)
@@ -508,7 +552,9 @@ class _Compiler:
 
     # -- sort
 
-    def sort(self, node: Any, columns: list[Column], dimensions: list, metrics: list) -> tuple[tuple[str, bool], ...]:
+    def sort(
+        self, node: Any, columns: list[Column], dimensions: list, metrics: list
+    ) -> tuple[tuple[str, bool], ...]:
         """Sort keys as (column name, descending)."""
         keys = []
         for key in as_list(node or [], "sort"):

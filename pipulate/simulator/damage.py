@@ -18,7 +18,9 @@ class Dropped(Response):
     """Promises one byte and sends none."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]}
+        )
 
 
 class DamagedFile(Response):
@@ -34,7 +36,10 @@ class DamagedFile(Response):
         whole = self.path.stat().st_size
         sent = whole if self.kind == "corrupt" else whole * 3 // 5
         promised = sent if self.kind == "truncated" else whole
-        headers = [(b"content-type", (self.media_type or "").encode()), (b"content-length", str(promised).encode())]
+        headers = [
+            (b"content-type", (self.media_type or "").encode()),
+            (b"content-length", str(promised).encode()),
+        ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         wrong = whole // 2 if self.kind == "corrupt" else None
         async for piece in iterate_in_threadpool(_pieces(self.path, sent, wrong)):

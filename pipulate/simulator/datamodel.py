@@ -50,7 +50,9 @@ def _column(id: str, name: str, type: str, column: str, group: str) -> Field:
 
 _URL = pl.col("url")
 _LEVELS = pl.col("pagetype").str.split("/")
-GRAPH = "outlinks_internal.graph.url"  # the link graph: one value per link of the page; not a column
+GRAPH = (
+    "outlinks_internal.graph.url"  # the link graph: one value per link of the page; not a column
+)
 
 HOST = Field("host", "Host", "string", _URL.str.extract(r"^[a-z]+://([^/?#]+)"), "url")
 PROTOCOL = Field("protocol", "Protocol", "string", _URL.str.extract(r"^([a-z]+)://"), "url")
@@ -65,17 +67,47 @@ CRAWL_FIELDS = (
     _column("byte_size", "Byte Size", "integer", "byte_size", "main"),
     Field("url_exists_crawl", "URL Exists in Crawl", "boolean", _URL.is_not_null()),
     _column("segments.pagetype.value", "pagetype", "tree", "pagetype", "segments"),
-    Field("segments.pagetype.depth_1", "pagetype Level 1", "string", _LEVELS.list.get(0), "segments"),
-    Field("segments.pagetype.depth_2", "pagetype Level 2", "string", _LEVELS.list.get(1, null_on_oob=True), "segments"),
+    Field(
+        "segments.pagetype.depth_1", "pagetype Level 1", "string", _LEVELS.list.get(0), "segments"
+    ),
+    Field(
+        "segments.pagetype.depth_2",
+        "pagetype Level 2",
+        "string",
+        _LEVELS.list.get(1, null_on_oob=True),
+        "segments",
+    ),
     _column("compliant.is_compliant", "Is Compliant", "boolean", "compliant", "compliant"),
     _column("indexable.is_indexable", "Is Indexable", "boolean", "compliant", "compliant"),
     _column("compliant.main_reason", "Non-Indexable Main Reason", "string", "reason", "compliant"),
-    Field("compliant.reason.http_code", "Bad HTTP Code", "boolean", pl.col("reason") == "http_code", "compliant"),
     Field(
-        "compliant.reason.content_type", "Bad Content Type", "boolean", pl.col("reason") == "content_type", "compliant"
+        "compliant.reason.http_code",
+        "Bad HTTP Code",
+        "boolean",
+        pl.col("reason") == "http_code",
+        "compliant",
     ),
-    Field("compliant.reason.canonical", "Bad Canonical", "boolean", pl.col("reason") == "canonical", "compliant"),
-    Field("compliant.reason.noindex", "Is Noindex", "boolean", pl.col("reason") == "noindex", "compliant"),
+    Field(
+        "compliant.reason.content_type",
+        "Bad Content Type",
+        "boolean",
+        pl.col("reason") == "content_type",
+        "compliant",
+    ),
+    Field(
+        "compliant.reason.canonical",
+        "Bad Canonical",
+        "boolean",
+        pl.col("reason") == "canonical",
+        "compliant",
+    ),
+    Field(
+        "compliant.reason.noindex",
+        "Is Noindex",
+        "boolean",
+        pl.col("reason") == "noindex",
+        "compliant",
+    ),
     _column("canonical.to.equal", "Canonical Points to Self", "boolean", "canonical", "canonical"),
     _column("canonical.to.url", "Canonical To", "string", "canonical_url", "canonical"),
     _column("redirect.to.url", "Redirects To", "string", "redirect_url", "redirect"),
@@ -83,15 +115,47 @@ CRAWL_FIELDS = (
     _column("js.rendering.exec", "JavaScript Executed", "boolean", "js_executed", "js"),
     _column("js.rendering.ok", "JavaScript Executed OK", "boolean", "js_succeeded", "js"),
     _column("metadata.title.content", "Title", "string", "title", "metadata"),
-    Field("metadata.title.len", "Title Length", "integer", pl.col("title").str.len_chars(), "metadata"),
-    _column("outlinks_internal.nb.total", "No. of Internal Outlinks", "integer", "outlinks_total", "outlinks"),
-    _column("outlinks_internal.nb.unique", "No. of Unique Internal Outlinks", "integer", "outlinks_unique", "outlinks"),
-    _column("inlinks_internal.nb.total", "No. of Internal Inlinks", "integer", "inlinks_total", "inlinks"),
-    _column("inlinks_internal.nb.unique", "No. of Unique Internal Inlinks", "integer", "inlinks_unique", "inlinks"),
+    Field(
+        "metadata.title.len", "Title Length", "integer", pl.col("title").str.len_chars(), "metadata"
+    ),
+    _column(
+        "outlinks_internal.nb.total",
+        "No. of Internal Outlinks",
+        "integer",
+        "outlinks_total",
+        "outlinks",
+    ),
+    _column(
+        "outlinks_internal.nb.unique",
+        "No. of Unique Internal Outlinks",
+        "integer",
+        "outlinks_unique",
+        "outlinks",
+    ),
+    _column(
+        "inlinks_internal.nb.total",
+        "No. of Internal Inlinks",
+        "integer",
+        "inlinks_total",
+        "inlinks",
+    ),
+    _column(
+        "inlinks_internal.nb.unique",
+        "No. of Unique Internal Inlinks",
+        "integer",
+        "inlinks_unique",
+        "inlinks",
+    ),
     Field(GRAPH, "Internal Outlinks Graph", "string", _URL, "outlinks", multiple=True),
 )
 CRAWL_METRICS = (
-    Metric("count_urls_crawl", "No. of URLs", "integer", ("url",), lambda url: url.drop_nulls().n_unique()),
+    Metric(
+        "count_urls_crawl",
+        "No. of URLs",
+        "integer",
+        ("url",),
+        lambda url: url.drop_nulls().n_unique(),
+    ),
 )
 
 SEARCH_FIELDS = (
@@ -102,7 +166,9 @@ SEARCH_FIELDS = (
     _column("date", "Date", "date", "date", "search_console"),
 )
 SEARCH_METRICS = (
-    Metric("count_impressions", "Impressions", "integer", ("impressions",), lambda shown: shown.sum()),
+    Metric(
+        "count_impressions", "Impressions", "integer", ("impressions",), lambda shown: shown.sum()
+    ),
     Metric("count_clicks", "Clicks", "integer", ("clicks",), lambda clicks: clicks.sum()),
     Metric(
         "ctr",
@@ -125,7 +191,13 @@ SEARCH_METRICS = (
         ("keywords",),
         lambda keywords: keywords.list.explode(empty_as_null=False).drop_nulls().n_unique(),
     ),
-    Metric("count_urls", "No. of URLs", "integer", ("ranked_url",), lambda url: url.drop_nulls().n_unique()),
+    Metric(
+        "count_urls",
+        "No. of URLs",
+        "integer",
+        ("ranked_url",),
+        lambda url: url.drop_nulls().n_unique(),
+    ),
 )
 
 
@@ -163,7 +235,9 @@ class Collection:
 
     id: str
     name: str
-    table: Callable[[tuple[date, date] | None, int], Table] | None  # None: it has no URLs of its own
+    table: (
+        Callable[[tuple[date, date] | None, int], Table] | None
+    )  # None: it has no URLs of its own
     fields: tuple[Field, ...]
     metrics: tuple[Metric, ...]
     day: date | None = None
@@ -180,14 +254,20 @@ def crawl_fields(site: Site, links_graph: bool = True) -> tuple[Field, ...]:
     """The fields that this crawl has."""
     columns = set(site.pages.columns)
     return tuple(
-        f for f in CRAWL_FIELDS if columns.issuperset(f.value.meta.root_names()) and (links_graph or f.id != GRAPH)
+        f
+        for f in CRAWL_FIELDS
+        if columns.issuperset(f.value.meta.root_names()) and (links_graph or f.id != GRAPH)
     )
 
 
-def crawl_collection(id: str, name: str, day: date, site: Site, *, links_graph: bool = True) -> Collection:
+def crawl_collection(
+    id: str, name: str, day: date, site: Site, *, links_graph: bool = True
+) -> Collection:
     """The collection of one analysis.  Its rows carry their page id in the column `page`."""
     fields = crawl_fields(site, links_graph)
-    frame = site.pages.with_row_index("page").filter(pl.col("url") != "")  # the "empty target" quirk is no page
+    frame = site.pages.with_row_index("page").filter(
+        pl.col("url") != ""
+    )  # the "empty target" quirk is no page
 
     def table(period: tuple[date, date] | None, number: int) -> Table:
         return Table(id, _by_id(fields), _by_id(CRAWL_METRICS), lambda needs: frame, site)
@@ -212,7 +292,14 @@ def search_collection(site: Site, start: date, end: date) -> Collection:
         )
 
     return Collection(
-        "search_console", "Search Console", table, SEARCH_FIELDS, SEARCH_METRICS, timestamped=True, start=start, end=end
+        "search_console",
+        "Search Console",
+        table,
+        SEARCH_FIELDS,
+        SEARCH_METRICS,
+        timestamped=True,
+        start=start,
+        end=end,
     )
 
 
@@ -231,16 +318,23 @@ def search_rows(search: pl.DataFrame, days: list[date], needs: Needs) -> pl.Data
     for day in days:
         impressions, clicks = _one_day(search, day)
         if dated:
-            parts.append(_numbers(search, impressions, clicks).with_columns(date=pl.lit(day.isoformat())))
+            parts.append(
+                _numbers(search, impressions, clicks).with_columns(date=pl.lit(day.isoformat()))
+            )
         else:
             shown, clicked = shown + impressions, clicked + clicks
     rows = pl.concat(parts) if parts else _numbers(search, shown, clicked)
     if dated and not parts:
         rows = rows.with_columns(date=pl.lit(None, pl.String))
-    sums = [pl.col("impressions", "clicks", "weighted").sum(), pl.col("url").first().alias("ranked_url")]
+    sums = [
+        pl.col("impressions", "clicks", "weighted").sum(),
+        pl.col("url").first().alias("ranked_url"),
+    ]
     if "keywords" in needs.parts:
         sums.append(pl.col("keyword").unique().alias("keywords"))
-    return rows.filter(pl.col("impressions") > 0).group_by(dimensions, maintain_order=True).agg(sums)
+    return (
+        rows.filter(pl.col("impressions") > 0).group_by(dimensions, maintain_order=True).agg(sums)
+    )
 
 
 def _numbers(search: pl.DataFrame, impressions: np.ndarray, clicks: np.ndarray) -> pl.DataFrame:
@@ -258,19 +352,25 @@ def _one_day(search: pl.DataFrame, day: date) -> tuple[np.ndarray, np.ndarray]:
     """Impressions and clicks of every row on one day: whole numbers around the row's mean, the same every time."""
     row = np.arange(len(search), dtype=np.uint64)
     mixed = (
-        row * np.uint64(0x9E3779B97F4A7C15) + np.uint64(day.toordinal() * 0xBF58476D1CE4E5B9 % 2**64)
+        row * np.uint64(0x9E3779B97F4A7C15)
+        + np.uint64(day.toordinal() * 0xBF58476D1CE4E5B9 % 2**64)
     ) >> np.uint64(32)
     chance = mixed / 2**32
-    impressions = (search["impressions"].to_numpy() * WEEKDAYS[day.weekday()] * (0.8 + 0.4 * chance) + chance).astype(
-        np.int64
-    )
+    impressions = (
+        search["impressions"].to_numpy() * WEEKDAYS[day.weekday()] * (0.8 + 0.4 * chance) + chance
+    ).astype(np.int64)
     clicks = (impressions * search["click_rate"].to_numpy() + (chance * 7) % 1).astype(np.int64)
     return impressions, np.minimum(clicks, impressions)
 
 
 GLOBAL = Collection("global", "URL Scheme and Segmentation", None, (), ())
 
-_GROUP_NAMES = {"main": "Main", "url": "URL", "js": "JavaScript", "search_console": "Search Console"}
+_GROUP_NAMES = {
+    "main": "Main",
+    "url": "URL",
+    "js": "JavaScript",
+    "search_console": "Search Console",
+}
 
 
 def describe(collection: Collection) -> dict:
@@ -282,12 +382,18 @@ def describe(collection: Collection) -> dict:
         "category": ["Main"],
         "multiple": False,
         "suggested_operations": [],
-        "groups": [{"id": group, "name": _GROUP_NAMES.get(group, group.capitalize())} for group in groups],
-        "fields": [_dimension_json(item) for item in collection.fields] + [_metric_json(m) for m in collection.metrics],
+        "groups": [
+            {"id": group, "name": _GROUP_NAMES.get(group, group.capitalize())} for group in groups
+        ],
+        "fields": [_dimension_json(item) for item in collection.fields]
+        + [_metric_json(m) for m in collection.metrics],
     }
     days = {"date_start": collection.start, "date_end": collection.end}
     metadata = {key: day and day.isoformat() for key, day in days.items()}
-    return {"datasets": [dataset], "metadata": {**metadata, "date_last_modified": None, "config": {}}}
+    return {
+        "datasets": [dataset],
+        "metadata": {**metadata, "date_last_modified": None, "config": {}},
+    }
 
 
 def _dimension_json(item: Field) -> dict:

@@ -85,7 +85,9 @@ def _csv(query: Query, out: _Writer, size: int, form: FileFormat) -> int:
         out.write(f"sep={form.delimiter}\n".encode())
     if form.print_header:
         header = io.StringIO()
-        csv.writer(header, delimiter=form.delimiter, lineterminator="\n").writerow(_labels(query, form))
+        csv.writer(header, delimiter=form.delimiter, lineterminator="\n").writerow(
+            _labels(query, form)
+        )
         out.write(header.getvalue().encode())
     written = 0
     for frame in _up_to(query.frames(), size):
@@ -98,9 +100,15 @@ def _csv(query: Query, out: _Writer, size: int, form: FileFormat) -> int:
 
 def _labels(query: Query, form: FileFormat) -> list[str]:
     def extra(columns: tuple[Extra, ...]) -> list[str]:
-        return [column.name if form.header_format == "verbose" else column.slug for column in columns]
+        return [
+            column.name if form.header_format == "verbose" else column.slug for column in columns
+        ]
 
-    return [*extra(form.prepend), *(column.label(form.header_format) for column in query.columns), *extra(form.append)]
+    return [
+        *extra(form.prepend),
+        *(column.label(form.header_format) for column in query.columns),
+        *extra(form.append),
+    ]
 
 
 def _up_to(frames: Iterator[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
@@ -123,7 +131,13 @@ def _cells(query: Query, frame: pl.DataFrame, form: FileFormat) -> pl.DataFrame:
 def _cell(column: Column, value: pl.Expr, form: FileFormat) -> pl.Expr:
     if column.type == "boolean":
         yes, no = form.booleans
-        return pl.when(value).then(pl.lit(yes)).when(~value).then(pl.lit(no)).alias(value.meta.output_name())
+        return (
+            pl.when(value)
+            .then(pl.lit(yes))
+            .when(~value)
+            .then(pl.lit(no))
+            .alias(value.meta.output_name())
+        )
     if column.ranges:
         return value.replace_strict(
             {n: json.dumps(each) for n, each in enumerate(column.ranges)}, return_dtype=pl.String

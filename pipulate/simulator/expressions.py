@@ -94,7 +94,9 @@ def function_of(node: dict) -> tuple[str, list]:
     if not isinstance(name, str):
         raise QueryRefused(f"A function's name was expected, not {json.dumps(name)}.")
     if name in _UNKNOWN_SHAPE:
-        raise QueryRefused(f'The function "{name}" exists, but its results are not known well enough to simulate them.')
+        raise QueryRefused(
+            f'The function "{name}" exists, but its results are not known well enough to simulate them.'
+        )
     if name not in AGGREGATES and name not in _FUNCTIONS:
         raise QueryRefused(f"Unknown function {json.dumps(name)}.")
     return name, args
@@ -139,24 +141,39 @@ _PREDICATES: dict[str, tuple[tuple[str, ...], Callable[[pl.Expr, Any], pl.Expr]]
     "starts": (_TEXT, lambda text, part: text.str.starts_with(part)),
     "ends": (_TEXT, lambda text, part: text.str.ends_with(part)),
     "re": (_TEXT, lambda text, pattern: text.str.contains(pattern)),
-    "with_children": (("tree",), lambda tree, node: (tree == node) | tree.str.starts_with(node + "/")),
+    "with_children": (
+        ("tree",),
+        lambda tree, node: (tree == node) | tree.str.starts_with(node + "/"),
+    ),
     "without_children": (("tree",), lambda tree, node: tree == node),
     "only_children": (("tree",), lambda tree, node: tree.str.starts_with(node + "/")),
 }
 
 
-def predicate_test(predicate: str, type: str, node: dict, allow_in: bool) -> Callable[[pl.Expr], pl.Expr]:
+def predicate_test(
+    predicate: str, type: str, node: dict, allow_in: bool
+) -> Callable[[pl.Expr], pl.Expr]:
     """The condition that a leaf of a filter puts on a value of the given type."""
     if predicate == "exists":
         if "value" in node:
             raise QueryRefused('The predicate "exists" takes no value.')
         return pl.Expr.is_not_null
-    if predicate not in _PREDICATES and predicate != "between" and not (predicate == "in" and allow_in):
+    if (
+        predicate not in _PREDICATES
+        and predicate != "between"
+        and not (predicate == "in" and allow_in)
+    ):
         raise QueryRefused(f'Unknown predicate "{predicate}".')
     if "value" not in node:
         raise QueryRefused(f'The predicate "{predicate}" needs a value.')
     wanted = node["value"]
-    allowed = _PREDICATES[predicate][0] if predicate in _PREDICATES else _ORDERED if predicate == "between" else None
+    allowed = (
+        _PREDICATES[predicate][0]
+        if predicate in _PREDICATES
+        else _ORDERED
+        if predicate == "between"
+        else None
+    )
     if allowed is not None and type not in allowed:
         raise QueryRefused(f'The predicate "{predicate}" cannot be used on a field of type {type}.')
     if predicate == "between":
@@ -181,7 +198,11 @@ def _pair(wanted: Any, type: str) -> tuple[Any, Any]:
 def _comparable(value: Any, type: str) -> Any:
     """The value, if it can be compared with a field of this type."""
     given = type_of(value)
-    same = given in NUMBERS if type in NUMBERS else given == ("boolean" if type == "boolean" else "string")
+    same = (
+        given in NUMBERS
+        if type in NUMBERS
+        else given == ("boolean" if type == "boolean" else "string")
+    )
     if not same:
         raise QueryRefused(f"{json.dumps(value)} cannot be compared with a field of type {type}.")
     return value
@@ -225,13 +246,22 @@ _FUNCTIONS: dict[str, tuple[int | None, str | None, Callable[..., pl.Expr]]] = {
     "if_not_exists": (2, None, lambda value, other: pl.coalesce(value, other)),
     "concat": (None, "string", lambda *texts: pl.concat_str(*texts)),
 }
-_UNKNOWN_SHAPE: tuple[str, ...] = ("date", "year", "month", "year_month", "first_day_of_week", "first_day_of_month")
+_UNKNOWN_SHAPE: tuple[str, ...] = (
+    "date",
+    "year",
+    "month",
+    "year_month",
+    "first_day_of_week",
+    "first_day_of_month",
+)
 _UNKNOWN_SHAPE += ("year_week_number_starting_monday", "year_week_number_starting_sunday")
 _UNKNOWN_SHAPE += ("http_code_family", "http_code_quality", "to_json_string", "first")
 AGGREGATES: dict[str, int] = {
     **dict.fromkeys(("sum", "avg", "min", "max", "count_distinct", "count_distinct_approx"), 1),
     **dict.fromkeys(("count_true", "count_false", "count_null"), 1),
-    **dict.fromkeys(("count_eq", "count_gt", "count_gte", "count_lt", "count_lte", "weighted_avg"), 2),
+    **dict.fromkeys(
+        ("count_eq", "count_gt", "count_gte", "count_lt", "count_lte", "weighted_avg"), 2
+    ),
     "count": 1,
 }
 
@@ -248,7 +278,9 @@ def apply(name: str, values: list[Value]) -> Value:
     if name in ("add", "sub", "mul", "div"):
         _number(values, name)
     if name in _COMPARE and _family(values[0].type) != _family(values[1].type):
-        raise QueryRefused(f'The function "{name}" cannot compare {values[0].type} with {values[1].type}.')
+        raise QueryRefused(
+            f'The function "{name}" cannot compare {values[0].type} with {values[1].type}.'
+        )
     tests = values if name in ("and", "or", "not") else values[:1] if name == "if" else []
     if any(test.type != "boolean" for test in tests):
         raise QueryRefused(f'The function "{name}" works on booleans.')
@@ -260,10 +292,14 @@ def apply(name: str, values: list[Value]) -> Value:
     result = values[1].type if type == "second" else type or values[0].type
     if name in ("add", "sub", "mul") and any(value.type == "float" for value in values):
         result = "float"
-    return Value(make(*(value.expr for value in values)), result, any(value.aggregated for value in values))
+    return Value(
+        make(*(value.expr for value in values)), result, any(value.aggregated for value in values)
+    )
 
 
-def aggregated(name: str, values: list[Value], mask: pl.Expr | None, empty_sum: int | None) -> Value:
+def aggregated(
+    name: str, values: list[Value], mask: pl.Expr | None, empty_sum: int | None
+) -> Value:
     """An aggregate function over the rows of a group, or over those of them that meet `mask`."""
     _exact(values, AGGREGATES[name], name)
     exprs = [value.expr if mask is None else value.expr.filter(mask) for value in values]
@@ -280,7 +316,10 @@ def aggregated(name: str, values: list[Value], mask: pl.Expr | None, empty_sum: 
         case "avg":
             expr, kind = over.mean(), "float"
         case "weighted_avg":
-            expr, kind = (over * exprs[1]).sum() / exprs[1].filter(over.is_not_null()).sum(), "float"
+            expr, kind = (
+                (over * exprs[1]).sum() / exprs[1].filter(over.is_not_null()).sum(),
+                "float",
+            )
         case "min" | "max":
             expr, kind = (over.min() if name == "min" else over.max()), values[0].type
         case "count":

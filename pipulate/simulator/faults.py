@@ -42,7 +42,10 @@ KINDS = {
     "sep": (JOB, "the file begins with a line sep=,"),
     "v1-header": (JOB, "the file begins with sep=, and the labels of the old export"),
     "empty": (JOB, "the file has no rows"),
-    "expired": (FILE, "403, as when a link has expired; the next look at the job gives a fresh one"),
+    "expired": (
+        FILE,
+        "403, as when a link has expired; the next look at the job gives a fresh one",
+    ),
     "truncated": (FILE, "only the first part of the file, as if it were all"),
     "cut": (FILE, "the connection drops in the midst of the file"),
     "corrupt": (FILE, "one byte in the middle is wrong"),
@@ -120,7 +123,9 @@ def _rule(text: str) -> Fault:
     for condition in conditions:
         name, _, wanted = condition.partition("=")
         if not wanted or name not in ("on", "method", "token", "skip", "times"):
-            raise Invalid(f'"{condition}" in the fault "{kind}": expected on=, method=, token=, skip= or times=.')
+            raise Invalid(
+                f'"{condition}" in the fault "{kind}": expected on=, method=, token=, skip= or times=.'
+            )
         if name in ("skip", "times") and not wanted.isdecimal():
             raise Invalid(f'"{condition}" in the fault "{kind}": a whole number was expected.')
         setattr(fault, name, int(wanted) if name in ("skip", "times") else wanted)
@@ -133,9 +138,13 @@ def _positive(kind: str, value: str) -> None:
     except ValueError:
         seconds = -1
     if not 0 <= seconds < 3600:
-        raise Invalid(f'The fault "{kind}" needs a number of seconds, such as {kind}=2; "{value}" is none.')
+        raise Invalid(
+            f'The fault "{kind}" needs a number of seconds, such as {kind}=2; "{value}" is none.'
+        )
 
 
 def describe_faults(moments: Collection[str] = (REQUEST, AFTER, LIST, JOB, FILE)) -> str:
     """All kinds, one a line, for the command line's help."""
-    return "\n".join(f"  {kind:<20}{text}" for kind, (moment, text) in KINDS.items() if moment in moments)
+    return "\n".join(
+        f"  {kind:<20}{text}" for kind, (moment, text) in KINDS.items() if moment in moments
+    )

@@ -81,7 +81,11 @@ _KINDS = {
     "unfetched": _Kind("product", http_code=0, canonical=None),
 }
 
-_FAME = {"home": 40, "department": 8, "category": 4}  # how much more often than others such pages are shown
+_FAME = {
+    "home": 40,
+    "department": 8,
+    "category": 4,
+}  # how much more often than others such pages are shown
 
 
 def generate_site(name: str, links: int, seed: int = 0) -> Site:
@@ -96,7 +100,10 @@ def generate_site(name: str, links: int, seed: int = 0) -> Site:
     products = _lay_out(shop, links_per_page)
     sources, targets = _fill(shop, products, links)
     twice = rng.random(links) < 0.1  # the same link in the menu and in the text
-    sources, targets = np.concatenate([sources, sources[twice]]), np.concatenate([targets, targets[twice]])
+    sources, targets = (
+        np.concatenate([sources, sources[twice]]),
+        np.concatenate([targets, targets[twice]]),
+    )
     site = link_site(name, 0, _describe(shop), sources, targets)
     pages = _with_redirects(shop, site.pages)
     return replace(site, pages=pages, search=_search_console(shop, pages))
@@ -211,9 +218,14 @@ def _catalogue(shop: _Shop, departments: Positions) -> _Products:
     first = np.cumsum(sizes) - sizes
     owners = np.repeat(np.arange(amount), sizes)
     numbers = shop.rng.permutation(len(owners))
-    paths = [f"{shop.path(categories[c])}{_name(n)}-p{10_000 + n}.html" for c, n in zip(owners, numbers, strict=True)]
+    paths = [
+        f"{shop.path(categories[c])}{_name(n)}-p{10_000 + n}.html"
+        for c, n in zip(owners, numbers, strict=True)
+    ]
     paths[-1] = paths[-1].replace(".html", ",boxed.html")
-    titles = [f"{_title(n)} | {shop.titles[categories[c]]}" for c, n in zip(owners, numbers, strict=True)]
+    titles = [
+        f"{_title(n)} | {shop.titles[categories[c]]}" for c, n in zip(owners, numbers, strict=True)
+    ]
     products = shop.add("product", paths, titles)
     shop.link(products, categories[owners])
     shop.link(products, parents[owners])
@@ -290,7 +302,9 @@ def _flaws(shop: _Shop, products: Positions) -> None:
             shop.link(shop.rng.choice(writers, len(pages)), pages)
     amount = shop.share(0.02)
     shop.add(
-        "orphan", [f"/archive/{_name(11 * n)}-{n}.html" for n in range(amount)], [_title(11 * n) for n in range(amount)]
+        "orphan",
+        [f"/archive/{_name(11 * n)}-{n}.html" for n in range(amount)],
+        [_title(11 * n) for n in range(amount)],
     )
     shop.link(products[:2], products[:2])
     nowhere = shop.add("unfetched", [""])
@@ -315,7 +329,9 @@ def _fill(shop: _Shop, products: _Products, links: int) -> tuple[Positions, Posi
         wanted = int(1.2 * (links - len(keys))) + 10
         near = (2 * wanted) // 3
         seller = shop.rng.integers(len(products.pages), size=near)
-        rank = products.first[seller] + (products.size[seller] * shop.rng.random(near) ** skew).astype(np.int64)
+        rank = products.first[seller] + (
+            products.size[seller] * shop.rng.random(near) ** skew
+        ).astype(np.int64)
         rank_far = (len(popular) * shop.rng.random(wanted - near) ** skew).astype(np.int64)
         sources = np.concatenate([products.pages[seller], shop.rng.choice(writers, wanted - near)])
         targets = np.concatenate([products.pages[rank], popular[rank_far]])
@@ -345,7 +361,10 @@ def _describe(shop: _Shop) -> pl.DataFrame:
     unclassified = pl.Series((rng.random(count) < 0.01) | np.isin(shop.kinds, ["file"]))
     unclassified[0] = False
     executed = (code == 200) & np.isin(shop.kinds, ["product", "variant", "listing", "filter"])
-    bases = [shop.urls[shop.variant_of[page]] if page in shop.variant_of else None for page in range(count)]
+    bases = [
+        shop.urls[shop.variant_of[page]] if page in shop.variant_of else None
+        for page in range(count)
+    ]
     fetched = code > 0
     return (
         pl.DataFrame(
@@ -369,7 +388,9 @@ def _describe(shop: _Shop) -> pl.DataFrame:
             canonical=pl.when(~untagged).then("canonical"),
             js_succeeded=pl.when("js_executed").then("js_succeeded"),
         )
-        .with_columns(canonical_url=pl.when("canonical").then("url").otherwise("variant_of"), reason=reason())
+        .with_columns(
+            canonical_url=pl.when("canonical").then("url").otherwise("variant_of"), reason=reason()
+        )
         .with_columns(compliant=pl.col("reason") == "Indexable")
         .drop("variant_of")
     )
@@ -392,11 +413,16 @@ def _with_redirects(shop: _Shop, pages: pl.DataFrame) -> pl.DataFrame:
 def _search_console(shop: _Shop, pages: pl.DataFrame) -> pl.DataFrame:
     """Search Console rows: most compliant pages, half of the orphans, some moved pages, and URLs no crawl knows."""
     rng = shop.rng
-    chance = pl.when("compliant").then(0.85).when(pl.col("http_code") == 301).then(0.3).otherwise(0.0)
+    chance = (
+        pl.when("compliant").then(0.85).when(pl.col("http_code") == 301).then(0.3).otherwise(0.0)
+    )
     odds = pages.select(chance).to_series().to_numpy().copy()
     odds[shop.of_kind("orphan")] = 0.5
     known = np.flatnonzero(rng.random(len(odds)) < odds)
-    lost = [f"https://www.{shop.name}.example/2019/{_name(13 * n)}-{n}.html" for n in range(shop.share(0.02))]
+    lost = [
+        f"https://www.{shop.name}.example/2019/{_name(13 * n)}-{n}.html"
+        for n in range(shop.share(0.02))
+    ]
     repeats = 1 + rng.binomial(2, 0.3, len(known) + len(lost))
     urls = np.repeat(np.array([shop.urls[page] for page in known] + lost, dtype=object), repeats)
     fame = np.repeat([_FAME.get(shop.kinds[page], 1) for page in known] + [1] * len(lost), repeats)
@@ -405,7 +431,10 @@ def _search_console(shop: _Shop, pages: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "url": pl.Series(urls, dtype=pl.String),
-            "keyword": [_name(n).replace("-", " ") for n in rng.integers(len(ADJECTIVES) * len(NOUNS), size=count)],
+            "keyword": [
+                _name(n).replace("-", " ")
+                for n in rng.integers(len(ADJECTIVES) * len(NOUNS), size=count)
+            ],
             "country": rng.choice(COUNTRIES, count, p=[0.6, 0.2, 0.1, 0.1]),
             "device": rng.choice(DEVICES, count, p=[0.35, 0.6, 0.05]),
             "impressions": fame * rng.pareto(1.1, count) * 20 / position,

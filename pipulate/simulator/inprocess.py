@@ -16,7 +16,10 @@ from typing import Any
 import httpx2
 
 _Message = MutableMapping[str, Any]
-_App = Callable[[_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]], Awaitable[None]]
+_App = Callable[
+    [_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]],
+    Awaitable[None],
+]
 
 QUEUED_CHUNKS = 4
 
@@ -92,11 +95,15 @@ class _Exchange(httpx2.AsyncByteStream):
         try:
             message = await asyncio.wait_for(self.messages.get(), self.patience)
         except TimeoutError as error:
-            raise httpx2.ReadTimeout("The in-process app did not answer in time.", request=self.request) from error
+            raise httpx2.ReadTimeout(
+                "The in-process app did not answer in time.", request=self.request
+            ) from error
         if message is None:
             if self.failure is not None:
                 raise self.failure
-            raise httpx2.RemoteProtocolError("The answer ended before it was complete.", request=self.request)
+            raise httpx2.RemoteProtocolError(
+                "The answer ended before it was complete.", request=self.request
+            )
         return message
 
     async def __aiter__(self) -> AsyncIterator[bytes]:

@@ -55,7 +55,9 @@ class Job:
     @property
     def secret(self) -> str:
         """The unguessable part of the file's present address."""
-        return hashlib.sha256(f"{self.id}/{self.created}/{self.links}/{self.payload}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"{self.id}/{self.created}/{self.links}/{self.payload}".encode()
+        ).hexdigest()
 
     @property
     def file_name(self) -> str:
@@ -65,7 +67,11 @@ class Job:
     def packing(self) -> Packing:
         if "plain" in self.faults:
             return "plain"
-        return "zip" if "zip" in self.faults or self.payload["extra_config"]["compression"] == "zip" else "gzip"
+        return (
+            "zip"
+            if "zip" in self.faults or self.payload["extra_config"]["compression"] == "zip"
+            else "gzip"
+        )
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,9 @@ class Jobs:
 
     # -- life
 
-    def create(self, user: str, org: str, project: str, payload: dict[str, Any], faults: list[str]) -> Job:
+    def create(
+        self, user: str, org: str, project: str, payload: dict[str, Any], faults: list[str]
+    ) -> Job:
         job = Job(3_658_303 + len(self.all), user, org, project, payload, self.clock(), faults)
         self.all[job.id] = job
         self.save()
@@ -160,7 +168,10 @@ class Jobs:
         """The job's present status.  A finished job has an address then; a poll brings it nearer to its end."""
         job.polls += poll
         status = await self._status(job)
-        aged = self.pace.link_seconds is not None and self.clock() - job.linked >= self.pace.link_seconds
+        aged = (
+            self.pace.link_seconds is not None
+            and self.clock() - job.linked >= self.pace.link_seconds
+        )
         if status == "DONE" and (not job.links or job.stale or aged):
             job.links, job.linked, job.stale = job.links + 1, self.clock(), False
         self.save()
@@ -188,7 +199,10 @@ class Jobs:
         """The job whose file has this address now."""
         for job in self.all.values():
             if job.links and job.secret == secret:
-                aged = self.pace.link_seconds is not None and self.clock() - job.linked >= self.pace.link_seconds
+                aged = (
+                    self.pace.link_seconds is not None
+                    and self.clock() - job.linked >= self.pace.link_seconds
+                )
                 return None if job.stale or aged else job
         return None
 
@@ -196,7 +210,12 @@ class Jobs:
 # ------------------------------------------------------------------------------------------- POST /jobs, checked
 
 _DEFAULTS: dict[str, Any] = {
-    "formatter_config": {"delimiter": ",", "print_header": False, "header_format": "verbose", "print_delimiter": False},
+    "formatter_config": {
+        "delimiter": ",",
+        "print_header": False,
+        "header_format": "verbose",
+        "print_delimiter": False,
+    },
     "extra_config": {"compression": "gzip"},
     "sort_url_id": False,
     "export_job_name": None,
@@ -222,7 +241,9 @@ def read_request(body: Any, limit: int, refuse_over_limit: bool) -> tuple[str, s
     """
     _only(body, "body", ("job_type", "payload"))
     if body["job_type"] != "export":
-        raise QueryRefused(f'job_type: {json.dumps(body["job_type"])} is not simulated, only "export".', 1020)
+        raise QueryRefused(
+            f'job_type: {json.dumps(body["job_type"])} is not simulated, only "export".', 1020
+        )
     payload = body["payload"]
     _only(payload, "payload", _NEEDED, ("export_size", *_DEFAULTS))
     for key in ("username", "project"):
@@ -230,7 +251,9 @@ def read_request(body: Any, limit: int, refuse_over_limit: bool) -> tuple[str, s
             raise QueryRefused(f"payload.{key}: a text was expected.", 1020)
     for key, only in (("connector", "direct_download"), ("formatter", "csv")):
         if payload[key] != only:
-            raise QueryRefused(f"payload.{key}: {json.dumps(payload[key])} is not simulated, only {only}.", 1020)
+            raise QueryRefused(
+                f"payload.{key}: {json.dumps(payload[key])} is not simulated, only {only}.", 1020
+            )
     label = payload.get("export_job_name")
     if label is not None and not isinstance(label, str):
         raise QueryRefused("payload.export_job_name: a text was expected.", 1020)

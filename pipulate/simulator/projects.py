@@ -102,7 +102,9 @@ class Project:
         for analysis in self.finished:
             if id == name_of(analysis.slug):
                 site = self.site(analysis.slug)
-                return crawl_collection(id, analysis.name, analysis.day, site, links_graph=analysis.links_graph)
+                return crawl_collection(
+                    id, analysis.name, analysis.day, site, links_graph=analysis.links_graph
+                )
         return None
 
 
@@ -114,12 +116,18 @@ def demo_projects(links: int | None = None, folders: Sequence[Path] = ()) -> lis
     """
     projects = [
         _project("shop", "The shop", lambda: generate_site("shop", 20_000)),
-        _project("tiny", "The tiny shop", lambda: _without_javascript(generate_site("tiny", 1_000))),
+        _project(
+            "tiny", "The tiny shop", lambda: _without_javascript(generate_site("tiny", 1_000))
+        ),
         _project("portal", "The portal", lambda: generate_site("portal", 300_000)),
     ]
     if links is not None:
         check_size(links)  # now, not at the first request
-        projects.append(_project(f"links-{links}", f"A shop of {links:,} links", lambda: generate_site("big", links)))
+        projects.append(
+            _project(
+                f"links-{links}", f"A shop of {links:,} links", lambda: generate_site("big", links)
+            )
+        )
     taken = {project.slug for project in projects}
     for folder in folders:
         site = read_html_site(folder)  # at once: a wrong path should be said at the start
@@ -128,7 +136,11 @@ def demo_projects(links: int | None = None, folders: Sequence[Path] = ()) -> lis
             slug = f"{slug}-2"
         taken.add(slug)
         make = partial(_from_every_file, site)
-        projects.append(_project(slug, f"HTML in {folder}", make, again=_from_every_file, has_search_console=False))
+        projects.append(
+            _project(
+                slug, f"HTML in {folder}", make, again=_from_every_file, has_search_console=False
+            )
+        )
     return projects
 
 
@@ -164,7 +176,9 @@ def _project(
 def _from_every_file(site: Site) -> Site:
     """The site with the files that no click reaches as further start pages (depth 0), as a crawl can be set up."""
     missed = site.pages["depth"].is_null() & site.pages["http_code"].is_in([200, 301])
-    depth = click_depth(len(site.pages), np.flatnonzero(missed.to_numpy()), site.sources, site.targets)
+    depth = click_depth(
+        len(site.pages), np.flatnonzero(missed.to_numpy()), site.sources, site.targets
+    )
     further = pl.Series(depth, dtype=pl.Int32).replace(-1, None)
     return replace(site, pages=site.pages.with_columns(pl.col("depth").fill_null(further)))
 
@@ -186,24 +200,38 @@ def earlier_site(site: Site, seed: int) -> Site:
     linked = old[site.sources] & old[site.targets] & (rng.random(len(site.sources)) < 0.98)
     sources, targets = site.sources[linked], site.targets[linked]
     repeats = site.repeats[linked]
-    others = rng.integers(len(sources), size=len(sources) // 100 + 1) if len(sources) else np.array([], np.int64)
+    others = (
+        rng.integers(len(sources), size=len(sources) // 100 + 1)
+        if len(sources)
+        else np.array([], np.int64)
+    )
     sources = np.concatenate([np.repeat(sources, repeats), sources[others]])
     targets = np.concatenate([np.repeat(targets, repeats), rng.permutation(targets[others])])
 
     number = np.cumsum(old) - 1  # new ids of the pages that are kept
     revived = pl.Series(rng.random(count) < 0.5) & pages["http_code"].is_in([404, 410])
     retitled, barred = pl.Series(rng.random(count) < 0.01), pl.Series(rng.random(count) < 0.01)
-    earlier = pages.drop("depth", "outlinks_total", "outlinks_unique", "inlinks_total", "inlinks_unique").with_columns(
+    earlier = pages.drop(
+        "depth", "outlinks_total", "outlinks_unique", "inlinks_total", "inlinks_unique"
+    ).with_columns(
         http_code=pl.when(revived).then(200).otherwise("http_code"),
         content_type=pl.when(revived).then(pl.lit("text/html")).otherwise("content_type"),
         title=pl.when(retitled).then(pl.col("title") + " (old)").otherwise("title"),
         noindex=pl.col("noindex") | barred,
     )
-    earlier = earlier.with_columns(reason=reason()).with_columns(compliant=pl.col("reason") == "Indexable").filter(old)
+    earlier = (
+        earlier.with_columns(reason=reason())
+        .with_columns(compliant=pl.col("reason") == "Indexable")
+        .filter(old)
+    )
     ids = pl.DataFrame({"redirect_url": earlier["url"], "id": np.arange(len(earlier))})
     redirects = (
-        earlier.select("redirect_url").join(ids, "redirect_url", "left", maintain_order="left")["id"].fill_null(-1)
+        earlier.select("redirect_url")
+        .join(ids, "redirect_url", "left", maintain_order="left")["id"]
+        .fill_null(-1)
     )
     home = int(number[(pages["url"] == site.home).arg_max() or 0])
-    before = link_site(site.name, home, earlier, number[sources], number[targets], redirects=redirects.to_numpy())
+    before = link_site(
+        site.name, home, earlier, number[sources], number[targets], redirects=redirects.to_numpy()
+    )
     return replace(before, search=site.search)

@@ -57,7 +57,16 @@ from pipulate.simulator.damage import DamagedFile, Dropped
 from pipulate.simulator.datamodel import describe
 from pipulate.simulator.exportfile import Extra, FileFormat
 from pipulate.simulator.expressions import QueryRefused
-from pipulate.simulator.faults import AFTER, FILE, JOB, LIST, REQUEST, Fault, Faults, describe_faults
+from pipulate.simulator.faults import (
+    AFTER,
+    FILE,
+    JOB,
+    LIST,
+    REQUEST,
+    Fault,
+    Faults,
+    describe_faults,
+)
 from pipulate.simulator.jobs import Job, Jobs, Pace, read_request
 from pipulate.simulator.options import Options, User
 from pipulate.simulator.projects import Analysis, Project, demo_projects
@@ -87,7 +96,9 @@ class Calls:
 
     def count(self, method: str, path: str) -> int:
         """How many requests had this method, and a path that matches the regular expression in full."""
-        return sum(call.method == method and bool(re.fullmatch(path, call.path)) for call in self.log)
+        return sum(
+            call.method == method and bool(re.fullmatch(path, call.path)) for call in self.log
+        )
 
     @property
     def tokens_at_file_host(self) -> int:
@@ -118,7 +129,14 @@ def create_simulator(
     `folder` keeps the jobs and their files across restarts; without it they last as long as the app.
     `app.state` has `calls`, `jobs`, `faults`.  Raises Invalid for a fault that does not exist.
     """
-    simulator = Simulator(projects, tokens or {DEMO_TOKEN: User()}, options or Options(), Faults(faults), folder, clock)
+    simulator = Simulator(
+        projects,
+        tokens or {DEMO_TOKEN: User()},
+        options or Options(),
+        Faults(faults),
+        folder,
+        clock,
+    )
     return simulator.app()
 
 
@@ -176,7 +194,11 @@ class Simulator:
         routes.append(Route("/cdn/collection_exports/{secret}/{name}", file_host, methods=["GET"]))
         if self.options.admin:
             routes.append(Route("/_simulate", self.administer, methods=["GET", "POST"]))
-        cors = Middleware(CORSMiddleware, allow_origins=self.options.allowed_origins, allow_headers=["Authorization"])
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=self.options.allowed_origins,
+            allow_headers=["Authorization"],
+        )
         app = Starlette(
             routes=routes,
             lifespan=lifespan,
@@ -200,14 +222,18 @@ class Simulator:
 
         return self.open_endpoint(act)
 
-    def open_endpoint(self, act: Callable[..., Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    def open_endpoint(
+        self, act: Callable[..., Awaitable[Response]]
+    ) -> Callable[[Request], Awaitable[Response]]:
         """A route without a token: faults, then the handler; noted in `calls`."""
 
         async def endpoint(request: Request) -> Response:
             response = await self.answer(request, act)
             with_token = "authorization" in request.headers
             status = response.status_code
-            self.calls.log.append(Call(request.method, request.url.path, request.url.query, status, with_token))
+            self.calls.log.append(
+                Call(request.method, request.url.path, request.url.query, status, with_token)
+            )
             return response
 
         return endpoint
@@ -233,7 +259,9 @@ class Simulator:
         """The faults to commit now: those of the request's header, then those in force."""
         token, path = _token(request), request.url.path
         mine: Faults = request.state.faults
-        return mine.take(moment, request.method, path, token) + self.faults.take(moment, request.method, path, token)
+        return mine.take(moment, request.method, path, token) + self.faults.take(
+            moment, request.method, path, token
+        )
 
     def authenticate(self, request: Request) -> User:
         user = self.tokens.get(_token(request) or "")
@@ -280,7 +308,9 @@ class Simulator:
 
     def compile(self, project: Project, body: Any) -> Query:
         """Compile a query of the project (in a thread: the site may have to be made first)."""
-        return compile_query(body, lambda id: project.collection(id, self.collection_id), self.options.bql)
+        return compile_query(
+            body, lambda id: project.collection(id, self.collection_id), self.options.bql
+        )
 
     def compile_job(self, job: Job) -> Query:
         project = next(p for p in self.projects if (p.org, p.slug) == (job.org, job.project))
@@ -328,7 +358,11 @@ class Simulator:
 async def profile(simulator: Simulator, request: Request, user: User) -> Response:
     data: dict[str, Any] = {"username": user.username}
     if simulator.options.profile_names:
-        data |= {"email": f"{user.username}@example.com", "first_name": user.first_name, "last_name": user.last_name}
+        data |= {
+            "email": f"{user.username}@example.com",
+            "first_name": user.first_name,
+            "last_name": user.last_name,
+        }
         data["is_organization"] = False
     return JSONResponse({"success": True, "data": data})
 
@@ -343,7 +377,9 @@ async def list_projects(simulator: Simulator, request: Request, user: User) -> R
     if not seen:
         raise ApiError(403, 1002)
     wanted = request.query_params.get("name", "").lower()
-    named = [project for project in seen if wanted in project.name.lower() or wanted in project.slug]
+    named = [
+        project for project in seen if wanted in project.name.lower() or wanted in project.slug
+    ]
     return await _page(simulator, request, named, project_json)
 
 
@@ -373,7 +409,9 @@ async def one_analysis(simulator: Simulator, request: Request, user: User) -> Re
     for analysis in project.analyses:
         if analysis.slug == request.path_params["slug"]:
             urls = await run_in_threadpool(_urls, project, analysis)
-            return JSONResponse(analysis_json(project, analysis, urls, simulator.options.export_limit))
+            return JSONResponse(
+                analysis_json(project, analysis, urls, simulator.options.export_limit)
+            )
     raise ApiError(404, 1004)
 
 
@@ -425,11 +463,16 @@ async def create_job(simulator: Simulator, request: Request, user: User) -> Resp
     payload = body.get("payload")
     label = payload.get("export_job_name") if isinstance(payload, dict) else None
     simulator.jobs.posts[str(label or "")] += 1
-    org, slug, payload = read_request(body, simulator.options.export_limit, simulator.options.refuse_over_limit)
+    org, slug, payload = read_request(
+        body, simulator.options.export_limit, simulator.options.refuse_over_limit
+    )
     project = simulator.find_project(org, slug, user)
     if simulator.options.refuse_bad_jobs:
         await run_in_threadpool(simulator.compile, project, payload["query"])
-    if simulator.options.running_jobs is not None and simulator.jobs.running() >= simulator.options.running_jobs:
+    if (
+        simulator.options.running_jobs is not None
+        and simulator.jobs.running() >= simulator.options.running_jobs
+    ):
         raise ApiError(400, 1058)
     faults = [fault.kind for fault in simulator.committed(request, JOB)]
     job = simulator.jobs.create(user.username, org, slug, payload, faults)
@@ -450,7 +493,9 @@ async def list_jobs(simulator: Simulator, request: Request, user: User) -> Respo
         and "job-gone" not in job.faults
     ]
     status = {job.id: await simulator.jobs.look(job, poll=False) for job in jobs}
-    return await _page(simulator, request, jobs, lambda job: _job_json(simulator, request, job, status[job.id]))
+    return await _page(
+        simulator, request, jobs, lambda job: _job_json(simulator, request, job, status[job.id])
+    )
 
 
 async def one_job(simulator: Simulator, request: Request, user: User) -> Response:
@@ -479,7 +524,9 @@ def _job_json(simulator: Simulator, request: Request, job: Job, status: str) -> 
     }
     if status == "DONE":
         files = (simulator.options.file_base or f"{request.base_url}cdn").rstrip("/")
-        answer["results"] = {"download_url": f"{files}/collection_exports/{job.secret}/{job.file_name}"}
+        answer["results"] = {
+            "download_url": f"{files}/collection_exports/{job.secret}/{job.file_name}"
+        }
         if simulator.options.results_extra:
             answer["results"]["file_size"] = simulator.jobs.path(job).stat().st_size
     if status == "FAILED" and job.failure is not None:
@@ -495,11 +542,15 @@ def _job_json(simulator: Simulator, request: Request, job: Job, status: str) -> 
 async def send_file(simulator: Simulator, request: Request) -> Response:
     """The file host.  Like a content network it answers 403 for what it does not (any longer) have."""
     job = simulator.jobs.by_secret(request.path_params["secret"])
-    gone = HTMLResponse("<Error><Code>AccessDenied</Code></Error>", 403, media_type="application/xml")
+    gone = HTMLResponse(
+        "<Error><Code>AccessDenied</Code></Error>", 403, media_type="application/xml"
+    )
     if job is None or job.file_name != request.path_params["name"]:
         return gone
     path = simulator.jobs.path(job)
-    media_type = {"zip": "application/zip", "plain": "text/csv"}.get(job.packing, "application/gzip")
+    media_type = {"zip": "application/zip", "plain": "text/csv"}.get(
+        job.packing, "application/gzip"
+    )
     for fault in simulator.committed(request, FILE):
         if fault.kind == "expired":
             job.stale = True
@@ -523,7 +574,9 @@ async def _json(request: Request) -> dict[str, Any]:
 
 def _token(request: Request) -> str | None:
     """The token of `Authorization: Token <token>`, the word in any case."""
-    found = re.fullmatch(r"token\s+(\S+)\s*", request.headers.get("authorization", ""), re.IGNORECASE)
+    found = re.fullmatch(
+        r"token\s+(\S+)\s*", request.headers.get("authorization", ""), re.IGNORECASE
+    )
     return found[1] if found else None
 
 
@@ -538,7 +591,9 @@ def _paging(request: Request, size: int, limit: int | None = None) -> tuple[int,
     return numbers[0], min(numbers[1], limit or numbers[1])
 
 
-def _links(simulator: Simulator, request: Request, page: int, *, more: bool) -> dict[str, str | None]:
+def _links(
+    simulator: Simulator, request: Request, page: int, *, more: bool
+) -> dict[str, str | None]:
     """`next` and `previous`, absolute, as the options and faults have them."""
     committed = [fault.kind for fault in simulator.committed(request, LIST)]
 
@@ -558,7 +613,10 @@ def _links(simulator: Simulator, request: Request, page: int, *, more: bool) -> 
 
 
 async def _page(
-    simulator: Simulator, request: Request, items: Sequence[T], to_json: Callable[[T], dict[str, Any]]
+    simulator: Simulator,
+    request: Request,
+    items: Sequence[T],
+    to_json: Callable[[T], dict[str, Any]],
 ) -> Response:
     """One page of a list, in the envelope that all lists have."""
     page, size = _paging(request, simulator.options.list_size)
@@ -567,7 +625,9 @@ async def _page(
         raise ApiError(404, 1000, "Invalid page.")
     results = await run_in_threadpool(lambda: [to_json(item) for item in shown])
     links = _links(simulator, request, page, more=page * size < len(items))
-    return JSONResponse({**links, "count": len(items), "results": results, "page": page, "size": size})
+    return JSONResponse(
+        {**links, "count": len(items), "results": results, "page": page, "size": size}
+    )
 
 
 def _refusal(fault: Fault) -> Response:
@@ -579,7 +639,9 @@ def _refusal(fault: Fault) -> Response:
         case "html":
             return HTMLResponse("<html><body>Welcome to the hotel's network</body></html>")
         case "500" | "502" | "503":
-            return HTMLResponse(f"<html><body><h1>{fault.kind}</h1></body></html>", int(fault.kind), headers)
+            return HTMLResponse(
+                f"<html><body><h1>{fault.kind}</h1></body></html>", int(fault.kind), headers
+            )
         case _:
             code = {"401": 1001, "403": 1002, "404": 1000, "429": 1053}[fault.kind]
             return JSONResponse(error_json(code), int(fault.kind), headers)
@@ -598,7 +660,9 @@ def demo_simulator(folder: Path | None = None, *, html: Sequence[Path] = ()) -> 
 
     Use it through `InProcessTransport(app)` with DEMO_BASE and DEMO_TOKEN.  `folder` remembers its jobs.
     """
-    return create_simulator(demo_projects(folders=html), options=Options(pace=DEMO_PACE), folder=folder)
+    return create_simulator(
+        demo_projects(folders=html), options=Options(pace=DEMO_PACE), folder=folder
+    )
 
 
 @contextlib.contextmanager
@@ -609,7 +673,9 @@ def running(app: Starlette, port: int = 0) -> Iterator[str]:
     """
     listener = _listen(port)
     server = _server(app)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="botify-simulator")
+    thread = threading.Thread(
+        target=server.run, kwargs={"sockets": [listener]}, name="botify-simulator"
+    )
     thread.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
@@ -626,7 +692,9 @@ def _listen(port: int) -> socket.socket:
         listener.bind(("127.0.0.1", port))
     except OSError as error:
         listener.close()
-        raise Invalid(f"Port {port} cannot be used: {error.strerror}. Choose another with --port.") from error
+        raise Invalid(
+            f"Port {port} cannot be used: {error.strerror}. Choose another with --port."
+        ) from error
     listener.listen(128)
     return listener
 
@@ -645,9 +713,13 @@ def main(argv: Sequence[str] | None = None, settings: object = None) -> int:
     )
     parser.add_argument("--port", type=int, default=8765, help="on 127.0.0.1 (default: 8765)")
     parser.add_argument("--links", type=int, help="add a generated site with this many links")
-    parser.add_argument("--html", type=Path, action="append", default=[], help="add a folder of HTML (repeatable)")
+    parser.add_argument(
+        "--html", type=Path, action="append", default=[], help="add a folder of HTML (repeatable)"
+    )
     parser.add_argument("--token", default=DEMO_TOKEN, help="the token to accept")
-    parser.add_argument("--faults", default="", help="what to do wrong, for example: 500 times=2; truncated")
+    parser.add_argument(
+        "--faults", default="", help="what to do wrong, for example: 500 times=2; truncated"
+    )
     parser.add_argument("--folder", type=Path, help="remember jobs and their files here")
     arguments = parser.parse_args(argv)
     try:
@@ -663,7 +735,9 @@ def main(argv: Sequence[str] | None = None, settings: object = None) -> int:
         print(error, file=sys.stderr)
         return 2
     projects: list[Project] = app.state.projects
-    print("A simulation of the Botify API with demo data: nothing here is real, and no account is needed.")
+    print(
+        "A simulation of the Botify API with demo data: nothing here is real, and no account is needed."
+    )
     print(f"  API       http://127.0.0.1:{listener.getsockname()[1]}/v1")
     print(f"  token     {arguments.token}")
     for project in projects:

@@ -33,7 +33,7 @@ from fastcore.xml import (
     Summary,
     Title,
     to_xml,
-)  # fmt: skip
+)
 from fasthtml.common import Progress
 from starlette.responses import HTMLResponse, Response
 
@@ -54,14 +54,23 @@ def address(flow: Workflow, id: str, tail: str = "") -> str:
 def fragment(*parts: Any, status: int = 200, **headers: Any) -> Response:
     """Return components as an HTML fragment; `hx_retarget="#x"` becomes the HX-Retarget header."""
     named = {key.replace("_", "-"): str(value) for key, value in headers.items()}
-    return HTMLResponse(to_xml(tuple(part for part in parts if part is not None), indent=False), status, named)
+    return HTMLResponse(
+        to_xml(tuple(part for part in parts if part is not None), indent=False), status, named
+    )
 
 
 def posting(url: str, target: str, **more: str) -> dict[str, str]:
     """Return the attributes of a form that posts to `url`, with the page's revision, by HTMX or without."""
     return {
-        "method": "post", "action": url, "hx_post": url, "hx_target": target, "hx_swap": "outerHTML", "hx_include": "#rev",
-        "hx_disabled_elt": "find button[type=submit]", "enctype": URLENCODED, **more,
+        "method": "post",
+        "action": url,
+        "hx_post": url,
+        "hx_target": target,
+        "hx_swap": "outerHTML",
+        "hx_include": "#rev",
+        "hx_disabled_elt": "find button[type=submit]",
+        "enctype": URLENCODED,
+        **more,
     }
 
 
@@ -82,8 +91,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return ", ".join(str(plain(item)) for item in value)
     if isinstance(value, dict):
-        held = {key: item for key, item in value.items() if item not in ("", None, []) and key != "answered"}
-        parts = [f"{key.replace('_', ' ').capitalize()}: {plain(item)}" for key, item in held.items()]
+        held = {
+            key: item
+            for key, item in value.items()
+            if item not in ("", None, []) and key != "answered"
+        }
+        parts = [
+            f"{key.replace('_', ' ').capitalize()}: {plain(item)}" for key, item in held.items()
+        ]
         return value.get("file") or " · ".join(parts) or "–"
     text = str(value)
     return text if len(text) <= 300 else text[:300] + "…"
@@ -98,10 +113,22 @@ def markdown(text: str) -> NotStr:
 
 def download(label: str, name: str, text: str) -> FT:
     """Return a link that saves `text` as a file called `name`."""
-    return A(label, href="data:text/plain;charset=utf-8," + quote(text), download=name, role="button", cls="quiet")
+    return A(
+        label,
+        href="data:text/plain;charset=utf-8," + quote(text),
+        download=name,
+        role="button",
+        cls="quiet",
+    )
 
 
-async def card(run: Run, jobs: Jobs, index: int, error: Invalid | None = None, typed: forms.Values | None = None) -> FT:
+async def card(
+    run: Run,
+    jobs: Jobs,
+    index: int,
+    error: Invalid | None = None,
+    typed: forms.Values | None = None,
+) -> FT:
     """Return the card at `index`: done, open or working; at len(steps), the result."""
     if index >= len(run.flow.steps):
         return await _result(run)
@@ -115,8 +142,17 @@ async def card(run: Run, jobs: Jobs, index: int, error: Invalid | None = None, t
 
 
 def _card(me: str, number: Any, title: str, kind: str, *content: Any) -> FT:
-    head = Header(Span(number, cls="number", aria_hidden="true"), H2(title, id=f"{me}-title", tabindex="-1"))
-    return Article(head, *content, id=me, cls=f"card open {kind}".strip(), data_current="1", aria_labelledby=f"{me}-title")
+    head = Header(
+        Span(number, cls="number", aria_hidden="true"), H2(title, id=f"{me}-title", tabindex="-1")
+    )
+    return Article(
+        head,
+        *content,
+        id=me,
+        cls=f"card open {kind}".strip(),
+        data_current="1",
+        aria_labelledby=f"{me}-title",
+    )
 
 
 def _step_card(step: Step, kind: str, *content: Any, remark: str = "") -> FT:
@@ -126,9 +162,13 @@ def _step_card(step: Step, kind: str, *content: Any, remark: str = "") -> FT:
 def broken_card(step: Step, problem: BaseException) -> FT:
     """Return the card of a step whose own code failed."""
     return _step_card(
-        step, "broken", failure(f"{type(problem).__name__}: {problem}"),
+        step,
+        "broken",
+        failure(f"{type(problem).__name__}: {problem}"),
         P("Your earlier answers are safe. Mend the workflow file and reload this page."),
-        Details(Summary("Where it failed"), Pre(Code("".join(traceback.format_exception(problem)[-6:])))),
+        Details(
+            Summary("Where it failed"), Pre(Code("".join(traceback.format_exception(problem)[-6:])))
+        ),
         remark=" – this card's code failed",
     )
 
@@ -136,19 +176,27 @@ def broken_card(step: Step, problem: BaseException) -> FT:
 async def _open(run: Run, step: Step, error: Invalid | None, typed: forms.Values | None) -> FT:
     inside, me = await call(step.function, run), f"card{step.number}"
     controls = forms.fields(inside)
-    known = {item.name: typed.get(item.name, []) for item in controls} if typed is not None else run.was(step.key)
+    known = (
+        {item.name: typed.get(item.name, []) for item in controls}
+        if typed is not None
+        else run.was(step.key)
+    )
     inside = forms.fill(inside, known, error.field if error else None)
     _name_controls(inside, f"{me}-title")
     files = {"hx_encoding": "multipart/form-data", "enctype": "multipart/form-data"}
     upload = any(item.kind == "file" for item in controls)
     url = address(run.flow, run.id, f"{me}/upload" if upload else me)
-    sending = posting(url, f"#{me}", hx_sync="this:drop", autocomplete="off", **(files if upload else {}))
+    sending = posting(
+        url, f"#{me}", hx_sync="this:drop", autocomplete="off", **(files if upload else {})
+    )
     if getattr(inside, "tag", "") == "article":  # the step made the card itself
         for form in [part for part in forms.walk(inside) if part.tag == "form"][:1]:
             form(**sending)
         return inside(id=me, data_current="1")
     refused = failure(error, id="card-error")
-    return _step_card(step, "", Form(refused, inside, Footer(Button(step.button, type="submit")), **sending))
+    return _step_card(
+        step, "", Form(refused, inside, Footer(Button(step.button, type="submit")), **sending)
+    )
 
 
 def _name_controls(inside: Any, title_id: str) -> None:
@@ -160,7 +208,11 @@ def _name_controls(inside: Any, title_id: str) -> None:
     for part in parts:
         attrs = part.attrs
         if part.tag in forms.CONTROLS and attrs.get("type") != "hidden":
-            own = attrs.get("aria-label") or attrs.get("aria-labelledby") or attrs.get("id") in targets
+            own = (
+                attrs.get("aria-label")
+                or attrs.get("aria-labelledby")
+                or attrs.get("id") in targets
+            )
             if attrs.get("id") == attrs.get("name"):
                 attrs.pop("id", None)  # FastHTML's default id: two cards may use one name
             if id(part) not in labelled and not own:
@@ -169,12 +221,24 @@ def _name_controls(inside: Any, title_id: str) -> None:
 
 async def _done(run: Run, step: Step) -> FT:
     shown = await call(step.show_function, run) if step.show_function else plain(run[step.key])
-    me, label, url = f"card{step.number}", "Redo" if step.work else "Change", address(run.flow, run.id, f"revert{step.number}")
+    me, label, url = (
+        f"card{step.number}",
+        "Redo" if step.work else "Change",
+        address(run.flow, run.id, f"revert{step.number}"),
+    )
     return Article(
         Span("✓", cls="number", aria_hidden="true"),
-        Div(Small(step.label, cls="label", id=f"{me}-title", tabindex="-1"), Div(shown, cls="answer"), cls="body"),
-        None if run.record.get("finalized") else button(url, label, cls="quiet", aria_label=f"Change: {step.label}"),
-        id=me, cls=f"card done{' plain' if isinstance(shown, str) else ''}", aria_labelledby=f"{me}-title",
+        Div(
+            Small(step.label, cls="label", id=f"{me}-title", tabindex="-1"),
+            Div(shown, cls="answer"),
+            cls="body",
+        ),
+        None
+        if run.record.get("finalized")
+        else button(url, label, cls="quiet", aria_label=f"Change: {step.label}"),
+        id=me,
+        cls=f"card done{' plain' if isinstance(shown, str) else ''}",
+        aria_labelledby=f"{me}-title",
     )
 
 
@@ -185,14 +249,27 @@ def working(run: Run, jobs: Jobs, step: Step) -> FT:
     state, why = row["state"], row["error"]
 
     def act(kind: str, label: str, cls: str = "") -> FT:
-        return button(address(run.flow, run.id, f"{kind}{step.number}"), label, f"#card{step.number}", cls=cls)
+        return button(
+            address(run.flow, run.id, f"{kind}{step.number}"), label, f"#card{step.number}", cls=cls
+        )
 
     if jobs.running(key) or state == "running":
         return _step_card(step, "work", progress(run, jobs, step), act("cancel", "Cancel", "quiet"))
-    labels = {"ready": step.button, "done": step.button, "unsure": "Look again", "cancelled": "Go on"}
+    labels = {
+        "ready": step.button,
+        "done": step.button,
+        "unsure": "Look again",
+        "cancelled": "Go on",
+    }
     again = act("start", labels.get(state, "Try again"))
     twice = act("repeat", "Do it again", "quiet danger") if state == "unsure" else None
-    reason = failure(why) if state in ("failed", "unsure") else P(why, role="alert", cls="hint") if why else None
+    reason = (
+        failure(why)
+        if state in ("failed", "unsure")
+        else P(why, role="alert", cls="hint")
+        if why
+        else None
+    )
     return _step_card(step, "work", reason, Div(again, twice, cls="row"))
 
 
@@ -200,31 +277,64 @@ def progress(run: Run, jobs: Jobs, step: Step) -> FT:
     """Return the part of a working card that asks for its successor every half second."""
     now, me = jobs.progress((run.flow.name, run.id, step.id)), f"card{step.number}"
     # The style is what htmx carries over to the new bar first, so that it moves from the old place to the new one.
-    value = {} if now.fraction is None else {"value": f"{now.fraction:.4f}", "style": f"--done: {now.fraction:.2%}"}
+    value = (
+        {}
+        if now.fraction is None
+        else {"value": f"{now.fraction:.4f}", "style": f"--done: {now.fraction:.2%}"}
+    )
     return Div(
         Progress(max="1", id=f"progress{step.number}", aria_labelledby=f"{me}-title", **value),
         P(now.message or "Working…", cls="hint"),
-        hx_get=address(run.flow, run.id, f"{me}/progress"), hx_trigger="every 500ms", hx_swap="outerHTML settle:20ms",
-        hx_target="this", cls="progress",
+        hx_get=address(run.flow, run.id, f"{me}/progress"),
+        hx_trigger="every 500ms",
+        hx_swap="outerHTML settle:20ms",
+        hx_target="this",
+        cls="progress",
     )
 
 
 async def _result(run: Run) -> FT:
     locked = run.record.get("finalized")
     try:
-        shown = await call(run.flow.result_function, run) if run.flow.result_function else P("All steps are done.")
+        shown = (
+            await call(run.flow.result_function, run)
+            if run.flow.result_function
+            else P("All steps are done.")
+        )
     except Exception as problem:
         shown = failure(f"The result's code failed: {type(problem).__name__}: {problem}")
-    hint = Span(f"Finalized on {str(locked)[:10]}: nothing can change until you unlock it.", cls="hint") if locked else None
-    lock = button(address(run.flow, run.id, "unfinalize" if locked else "finalize"), "Unlock" if locked else "Finalize", cls="quiet")
+    hint = (
+        Span(
+            f"Finalized on {str(locked)[:10]}: nothing can change until you unlock it.", cls="hint"
+        )
+        if locked
+        else None
+    )
+    lock = button(
+        address(run.flow, run.id, "unfinalize" if locked else "finalize"),
+        "Unlock" if locked else "Finalize",
+        cls="quiet",
+    )
     another = A("Start another run", href=f"/{run.flow.name}", role="button", cls="quiet")
-    return _card("result", "★", "Result", "locked" if locked else "", Div(shown, cls="result"), Footer(hint, lock, another))
+    return _card(
+        "result",
+        "★",
+        "Result",
+        "locked" if locked else "",
+        Div(shown, cls="result"),
+        Footer(hint, lock, another),
+    )
 
 
-async def chain(run: Run, jobs: Jobs, message: str = "", typed: forms.Values | None = None, at: int = 0) -> FT:
+async def chain(
+    run: Run, jobs: Jobs, message: str = "", typed: forms.Values | None = None, at: int = 0
+) -> FT:
     """Return the run's cards; `message` was refused, `typed` goes into the open card, number `at` gets the focus."""
     last = run.open_index
-    cards = [await card(run, jobs, index, typed=typed if index == last else None) for index in range(last + 1)]
+    cards = [
+        await card(run, jobs, index, typed=typed if index == last else None)
+        for index in range(last + 1)
+    ]
     if 0 < at <= last:
         cards[at - 1](data_focus="1")
     return Section(revision(run), undo(run), failure(message, id="refused"), *cards, id="chain")
@@ -232,7 +342,9 @@ async def chain(run: Run, jobs: Jobs, message: str = "", typed: forms.Values | N
 
 def revision(run: Run, oob: bool = False) -> FT:
     """Return the hidden field with the revision that the page shows."""
-    return Input(type="hidden", id="rev", name="rev", value=str(run.rev), hx_swap_oob="true" if oob else None)
+    return Input(
+        type="hidden", id="rev", name="rev", value=str(run.rev), hx_swap_oob="true" if oob else None
+    )
 
 
 def undo(run: Run) -> FT:
@@ -243,7 +355,9 @@ def undo(run: Run) -> FT:
     return Div(Span("Went back. Later answers are kept."), back, id="undo", cls="note")
 
 
-def page(request: Any, title: str, *content: Any, about: str = "", wide: bool = False) -> tuple[FT, ...]:
+def page(
+    request: Any, title: str, *content: Any, about: str = "", wide: bool = False
+) -> tuple[FT, ...]:
     """Return a page for the shell; `about` is what the model is told when the user opens it."""
     request.app.state.about[request.url.path] = (title, about)
     return Title(f"{title} · Pipulate"), Div(H1(title), *content, cls="wide" if wide else "page")

@@ -17,16 +17,24 @@ from pipulate.web.components import address, failure, fragment, page
 
 _WORDS = {
     404: ("Not found", "There is nothing at this address. The menu leads to everything there is."),
-    405: ("Not possible", "This address cannot be used that way. Go back and use the page's own buttons."),
+    405: (
+        "Not possible",
+        "This address cannot be used that way. Go back and use the page's own buttons.",
+    ),
     413: ("Too large", "That was more than this page takes."),
     400: ("Not understood", "The request was not understood, so nothing was changed."),
-    500: ("Something failed", "Something in Pipulate failed; what you sent was not stored. The log in the data folder has the details. Try again."),
-}  # fmt: skip
+    500: (
+        "Something failed",
+        "Something in Pipulate failed; what you sent was not stored. The log in the data folder has the details. Try again.",
+    ),
+}
 
 
 def _message(request: Request, title: str, text: str, status: int) -> Any:
     if request.headers.get("hx-request") == "true":
-        return fragment(P(text, cls="error"), status=status, hx_retarget="#alert", hx_reswap="innerHTML")
+        return fragment(
+            P(text, cls="error"), status=status, hx_retarget="#alert", hx_reswap="innerHTML"
+        )
     return page(request, title, failure(text))
 
 
@@ -59,24 +67,40 @@ async def _crashed(request: Request, error: Exception) -> Any:
 
 #: What FastHTML calls for a status or an exception that no handler caught.
 HANDLERS: dict[Any, Any] = {
-    400: _failed, 404: _failed, 405: _failed, 413: _failed, 500: _crashed,
-    PipulateError: _refused, apsw.Error: _unsaved, OverflowError: _too_big,
-}  # fmt: skip
+    400: _failed,
+    404: _failed,
+    405: _failed,
+    413: _failed,
+    500: _crashed,
+    PipulateError: _refused,
+    apsw.Error: _unsaved,
+    OverflowError: _too_big,
+}
 
 
 def broken_page(request: Request, broken: Broken) -> Any:
     """Return the page of a workflow file that does not load."""
     card = Div(
-        failure(f"{broken.path.name} could not be loaded, so this workflow is out of order. Everything else works."),
-        P("Mend the file. With ", A("--dev", href="/introduction"), " it is read again at the next click; otherwise restart Pipulate."),
+        failure(
+            f"{broken.path.name} could not be loaded, so this workflow is out of order. Everything else works."
+        ),
+        P(
+            "Mend the file. With ",
+            A("--dev", href="/introduction"),
+            " it is read again at the next click; otherwise restart Pipulate.",
+        ),
         Details(Summary("Traceback"), Pre(broken.traceback), open=True),
         cls="card broken",
-    )  # fmt: skip
+    )
     about = f"The workflow file {broken.path.name} is broken:\n{broken.traceback[-600:]}"
     return page(request, broken.title, card, about=about)
 
 
 def damaged(flow: Workflow, id: str, error: PipulateError) -> FT:
     """Return the card of a run whose record cannot be shown."""
-    mend = Form(Button("Restore the last good state", type="submit"), action=address(flow, id, "repair"), method="post")
+    mend = Form(
+        Button("Restore the last good state", type="submit"),
+        action=address(flow, id, "repair"),
+        method="post",
+    )
     return Div(failure(error), mend if isinstance(error, Corrupt) else None, cls="card")

@@ -28,9 +28,12 @@ FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 AGENTS = "/mcp"
 
 HEADERS = [
-    (b"content-security-policy", b"default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-     b"img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; "
-     b"form-action 'self'; frame-ancestors 'none'"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+        b"img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; "
+        b"form-action 'self'; frame-ancestors 'none'",
+    ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -86,13 +89,17 @@ def _name(host: str) -> str:
 class Guard:
     """ASGI middleware that applies `refusal` and the body limits, and adds the security headers."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] = frozenset(), own_address: bool = False) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: frozenset[str] = frozenset(), own_address: bool = False
+    ) -> None:
         self.app, self.hosts, self.own_address = app, LOCAL | hosts, own_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused = None
         if scope["type"] in ("http", "websocket"):  # not "lifespan"
-            own = {scope["server"][0]} if self.own_address else set()  # the address to which it was connected
+            own = (
+                {scope["server"][0]} if self.own_address else set()
+            )  # the address to which it was connected
             refused = refusal(scope, self.hosts | own)
         match scope["type"]:
             case "http" if refused:
@@ -126,18 +133,28 @@ class Guard:
             if message["type"] == "http.response.start":
                 started = True
                 names = {key.lower() for key, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(pair for pair in HEADERS if pair[0] not in names)]
+                message["headers"] = [
+                    *message["headers"],
+                    *(pair for pair in HEADERS if pair[0] not in names),
+                ]
             await send(message)
 
         try:
             await self.app(scope, limited, decorated)
         except TooMuch as error:
             if not started:
-                await _answer(send, error.args[0], "The request was too large or too slow, so it was dropped.")
+                await _answer(
+                    send, error.args[0], "The request was too large or too slow, so it was dropped."
+                )
 
 
 async def _answer(send: Send, status: int, reason: str) -> None:
     body, kind = reason.encode(), (b"content-type", b"text/plain; charset=utf-8")
-    headers = [kind, (b"content-length", str(len(body)).encode()), (b"connection", b"close"), *HEADERS]
+    headers = [
+        kind,
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+        *HEADERS,
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

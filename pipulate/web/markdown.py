@@ -55,7 +55,11 @@ def _tame(inline: list[Token]) -> list[Token]:
         tamed.append(token)
         if token.type == "link_open":
             href = str(token.attrs["href"])
-            away = {} if href.startswith(("/", "#")) else {"target": "_blank", "rel": "noopener noreferrer nofollow"}
+            away = (
+                {}
+                if href.startswith(("/", "#"))
+                else {"target": "_blank", "rel": "noopener noreferrer nofollow"}
+            )
             token.attrs = {"href": href, **away}
         elif token.type == "link_close" and tamed[-2].content != href:
             tamed.append(_text(f" ({href})"))
@@ -69,5 +73,7 @@ def _text(content: str) -> Token:
 def _code(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
     language = re.match(r"[\w+#.-]*", tokens[index].info.strip())
     name = f' class="language-{language[0]}"' if language and language[0] else ""
-    return (f'<div class="code"><button type="button" data-copy>Copy</button>'
-            f"<pre><code{name}>{escape(tokens[index].content)}</code></pre></div>\n")
+    return (
+        f'<div class="code"><button type="button" data-copy>Copy</button>'
+        f"<pre><code{name}>{escape(tokens[index].content)}</code></pre></div>\n"
+    )

@@ -25,7 +25,15 @@ from starlette.routing import Route
 from pipulate.engine import forms
 from pipulate.engine import record as rec
 from pipulate.engine.discovery import Broken
-from pipulate.engine.errors import Corrupt, Incompatible, Invalid, OutOfOrder, PipulateError, Refused, Unknown
+from pipulate.engine.errors import (
+    Corrupt,
+    Incompatible,
+    Invalid,
+    OutOfOrder,
+    PipulateError,
+    Refused,
+    Unknown,
+)
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.workflow import Run, Step, Workflow, answer, call
 from pipulate.web import components
@@ -44,13 +52,17 @@ class Pages:
     def add(self) -> None:
         """Add the routes; they take any first path segment, so they come after all others."""
         for method, path, name, handler in (
-            ("GET", "", "workflow", self.show), ("GET", "/runs", "workflow_runs", self.runs),
-            ("GET", "/{act}", "workflow_card", self.show), ("GET", "/{act}/progress", "workflow_progress", self.progress),
+            ("GET", "", "workflow", self.show),
+            ("GET", "/runs", "workflow_runs", self.runs),
+            ("GET", "/{act}", "workflow_card", self.show),
+            ("GET", "/{act}/progress", "workflow_progress", self.progress),
             ("POST", "/open", "workflow_open", self.open),
         ):
             self.app.route("/{name}" + path, methods=[method], name=name)(handler)
         # An act takes and returns what Starlette does: without FastHTML's care for parameters a step is a tenth faster.
-        acts = [Route("/{name}/{act}" + tail, self.act, methods=["POST"]) for tail in ("", "/upload")]
+        acts = [
+            Route("/{name}/{act}" + tail, self.act, methods=["POST"]) for tail in ("", "/upload")
+        ]
         self.app.router.routes.extend(acts)
 
     def found(self, request: Request) -> Workflow | Broken:
@@ -78,7 +90,9 @@ class Pages:
             if id:
                 run = self.run(flow, id)
                 body = await components.chain(run, self.jobs, at=at)
-                return components.page(request, flow.title, id_card(flow, run.id), body, about=flow.about)
+                return components.page(
+                    request, flow.title, id_card(flow, run.id), body, about=flow.about
+                )
             card = id_card(flow)
         except Unknown:
             card = id_card(flow, id, missing=True)
@@ -93,7 +107,9 @@ class Pages:
     async def runs(self, request: Request) -> Any:
         """The list of recent runs, searched."""
         flow = self.found(request)
-        rows = await asyncio.to_thread(Pipulate(self.store, flow.name).runs, request.query_params.get("q", ""))
+        rows = await asyncio.to_thread(
+            Pipulate(self.store, flow.name).runs, request.query_params.get("q", "")
+        )
         known = {flow.name: flow} if isinstance(flow, Workflow) else {}
         return fragment(run_list(rows, known, empty="No run has that in its ID."))
 
@@ -107,7 +123,9 @@ class Pages:
             return fragment(components.progress(run, self.jobs, step))
         if rec.is_done(run.record, step.id) and run.open_index == number:
             await self._proceed(run)
-            return await self._advance(run, step, hx_retarget=f"#card{number}", hx_reswap="outerHTML")
+            return await self._advance(
+                run, step, hx_retarget=f"#card{number}", hx_reswap="outerHTML"
+            )
         return await self._chain(run)
 
     async def act(self, request: Request) -> Response:
@@ -122,10 +140,20 @@ class Pages:
         shown = str(form.get("rev", ""))
         rev = int(shown) if re.fullmatch(r"\d{1,15}", shown, re.ASCII) else None
         try:
-            reply = await (self._on_step(flow, id, kind, step, rev, form) if step else self._on_run(flow, id, kind, rev))
-        except Refused as error:  # the run as it stands, the reason above it, what was typed still in its card
+            reply = await (
+                self._on_step(flow, id, kind, step, rev, form)
+                if step
+                else self._on_run(flow, id, kind, rev)
+            )
+        except (
+            Refused
+        ) as error:  # the run as it stands, the reason above it, what was typed still in its card
             run = self.run(flow, id)
-            kept = _typed({key: form.getlist(key) for key in form}) if step and not step.work and run.open_index == number - 1 else None
+            kept = (
+                _typed({key: form.getlist(key) for key in form})
+                if step and not step.work and run.open_index == number - 1
+                else None
+            )
             reply = await self._chain(run, status=409, message=str(error), typed=kept)
         if request.headers.get("hx-request") != "true" and reply.status_code < 400:
             return RedirectResponse(components.address(flow, id), 303)
@@ -150,7 +178,9 @@ class Pages:
         engine = Pipulate(self.store, flow.name)
         match kind:
             case "finalize" if self.run(flow, id).open_index < len(flow.steps):
-                raise OutOfOrder("Only a complete run can be finalized; answer the open card first.")
+                raise OutOfOrder(
+                    "Only a complete run can be finalized; answer the open card first."
+                )
             case "undo" | "finalize" | "unfinalize":
                 await asyncio.to_thread(getattr(engine, kind), id, rev)
             case "repair":
@@ -178,7 +208,10 @@ class Pages:
                 await asyncio.to_thread(engine.clear_steps_from, id, step.id, flow.tuples, rev)
                 return await self._chain(self.run(flow, id), tail=f"card{step.number}")
             case "start" | "repeat":
-                run, why = self.run(flow, id), "is not the step that comes next, so nothing was started."
+                run, why = (
+                    self.run(flow, id),
+                    "is not the step that comes next, so nothing was started.",
+                )
                 if run.record.get("finalized") or not _works(run, step):
                     raise OutOfOrder(f"“{step.label}” {why} Below is how the run stands now.")
                 await (self.jobs.start if kind == "start" else self.jobs.repeat)(flow, id, step)
@@ -186,7 +219,11 @@ class Pages:
             case "cancel":
                 await self._stop(flow, id, [step])
                 run = self.run(flow, id)
-                return fragment(components.working(run, self.jobs, step)) if _works(run, step) else await self._chain(run)
+                return (
+                    fragment(components.working(run, self.jobs, step))
+                    if _works(run, step)
+                    else await self._chain(run)
+                )
         raise HTTPException(404)
 
     async def _submit(self, run: Run, step: Step, rev: int | None, form: FormData) -> Response:
@@ -200,9 +237,13 @@ class Pages:
             raise
         except PipulateError as error:
             problem = error if isinstance(error, Invalid) else Invalid(str(error))
-        except Exception as error:  # an author's `accept` failed: say so in the card, keep what was typed
+        except (
+            Exception
+        ) as error:  # an author's `accept` failed: say so in the card, keep what was typed
             logger.exception("accept of {} in {} failed", step.key, run.flow.name)
-            problem = Invalid(f"This step's check failed, so nothing was stored. {type(error).__name__}: {error}")
+            problem = Invalid(
+                f"This step's check failed, so nothing was stored. {type(error).__name__}: {error}"
+            )
         else:
             if stored:
                 await self._proceed(run)
@@ -224,13 +265,19 @@ class Pages:
 
     async def _advance(self, run: Run, step: Step, **headers: Any) -> Response:
         """Answer with the card of the step that is done and the one after it."""
-        cards = [await components.card(run, self.jobs, index) for index in (step.number - 1, step.number)]
+        cards = [
+            await components.card(run, self.jobs, index) for index in (step.number - 1, step.number)
+        ]
         tail = f"card{step.number + 1}" if step.number < len(run.flow.steps) else ""
         headers = {"hx_push_url": components.address(run.flow, run.id, tail), **headers}
-        nothing_to_undo = Div(id="undo", hx_swap_oob="true")  # only a revert offers that, and this was none
+        nothing_to_undo = Div(
+            id="undo", hx_swap_oob="true"
+        )  # only a revert offers that, and this was none
         return fragment(*cards, components.revision(run, oob=True), nothing_to_undo, **headers)
 
-    async def _chain(self, run: Run, status: int = 200, tail: str | None = None, **what: Any) -> Response:
+    async def _chain(
+        self, run: Run, status: int = 200, tail: str | None = None, **what: Any
+    ) -> Response:
         """Answer with the whole chain; `tail` is put in the address bar."""
         headers = {"hx_retarget": "#chain", "hx_reswap": "outerHTML"}
         if tail is not None:

@@ -48,23 +48,39 @@ ABOUT = "All runs of all workflows, newest first, of all profiles. A run is open
 def export(engine: Pipulate, id: str) -> dict[str, Any]:
     """Return the run as one JSON object for `import_run`."""
     record, rev = engine.load(id)
-    return {"pipulate": 1, "workflow": engine.workflow, "id": rec.normalise_id(id), "rev": rev, "record": record}
+    return {
+        "pipulate": 1,
+        "workflow": engine.workflow,
+        "id": rec.normalise_id(id),
+        "rev": rev,
+        "record": record,
+    }
 
 
 def import_run(engine: Pipulate, data: Any) -> str:
     """Store an exported run under its own ID and return that; refuses to overwrite a different one."""
     if not (
-        isinstance(data, dict) and data.get("pipulate", 1) == 1 and isinstance(data.get("id"), str)
-        and isinstance(data.get("record"), dict) and (data.get("workflow") or engine.workflow)
-    ):  # fmt: skip
-        raise Invalid('This is not an exported run: expected {"workflow": ..., "id": ..., "record": {...}}.')
-    id, engine = rec.normalise_id(data["id"]), engine.for_workflow(str(data.get("workflow") or engine.workflow))
+        isinstance(data, dict)
+        and data.get("pipulate", 1) == 1
+        and isinstance(data.get("id"), str)
+        and isinstance(data.get("record"), dict)
+        and (data.get("workflow") or engine.workflow)
+    ):
+        raise Invalid(
+            'This is not an exported run: expected {"workflow": ..., "id": ..., "record": {...}}.'
+        )
+    id, engine = (
+        rec.normalise_id(data["id"]),
+        engine.for_workflow(str(data.get("workflow") or engine.workflow)),
+    )
     record = rec.loads(rec.dumps(data["record"]))
     with engine.store.transaction():
         if row := engine.row(id):
             if rec.loads(row["data"]) == record:
                 return id
-            raise Invalid(f"A different run {id!r} exists already. Delete it first, or change the ID in the file.")
+            raise Invalid(
+                f"A different run {id!r} exists already. Delete it first, or change the ID in the file."
+            )
         engine.insert(id, "import", record)
     return id
 
@@ -95,15 +111,30 @@ def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False
         Label(flow.id_label, _for="run-id"),
         Div(
             Input(
-                name="id", id="run-id", value=id[:600], required=True, maxlength=str(rec.MAX_ID), autocomplete="off", spellcheck="false",
-                autofocus=not id or missing, aria_describedby="id-hint", aria_invalid="true" if error else None,
+                name="id",
+                id="run-id",
+                value=id[:600],
+                required=True,
+                maxlength=str(rec.MAX_ID),
+                autocomplete="off",
+                spellcheck="false",
+                autofocus=not id or missing,
+                aria_describedby="id-hint",
+                aria_invalid="true" if error else None,
             ),
             Button("Begin" if missing or not id else "Open", type="submit"),
             cls="joined",
         ),
         failure(error),
-        Small(f"There is no run “{id}” yet. Begin it?" if missing else flow.id_hint, id="id-hint", cls="hint"),
-        action=f"/{flow.name}/open", method="post", cls="card id", enctype=URLENCODED,
+        Small(
+            f"There is no run “{id}” yet. Begin it?" if missing else flow.id_hint,
+            id="id-hint",
+            cls="hint",
+        ),
+        action=f"/{flow.name}/open",
+        method="post",
+        cls="card id",
+        enctype=URLENCODED,
     )
 
 
@@ -118,28 +149,52 @@ def run_state(flow: Workflow | None, data: str) -> str:
     if record.get("finalized"):
         return "finalized"
     index = rec.first_open(record, flow.tuples)
-    return "complete" if index >= len(flow.steps) else f"{index} of {len(flow.steps)} · next: {flow.steps[index].label}"
+    return (
+        "complete"
+        if index >= len(flow.steps)
+        else f"{index} of {len(flow.steps)} · next: {flow.steps[index].label}"
+    )
 
 
 def run_list(
-    rows: Sequence[dict[str, Any]], flows: dict[str, Workflow], show_workflow: bool = False, empty: str = "No runs yet.",
+    rows: Sequence[dict[str, Any]],
+    flows: dict[str, Workflow],
+    show_workflow: bool = False,
+    empty: str = "No runs yet.",
     profiles: dict[int, str] | None = None,
-) -> FT:  # fmt: skip
+) -> FT:
     """Return runs as a list: ID, state, when, whose (if `profiles` has the menu names of several), delete."""
     names = profiles if profiles and len(profiles) > 1 else {}
-    items = [run_row(row, flows.get(row["workflow"]), show_workflow, names.get(row["profile_id"], "")) for row in rows]
+    items = [
+        run_row(row, flows.get(row["workflow"]), show_workflow, names.get(row["profile_id"], ""))
+        for row in rows
+    ]
     return Ul(*items or [Li(empty, cls="empty")], id="run-list", cls="runs")
 
 
-def run_row(row: dict[str, Any], flow: Workflow | None, show_workflow: bool = False, profile: str = "") -> FT:
+def run_row(
+    row: dict[str, Any], flow: Workflow | None, show_workflow: bool = False, profile: str = ""
+) -> FT:
     """Return one run of a list."""
     name, query = row["workflow"], urlencode({"id": row["id"]})
-    about = Small(f"{name} · " if show_workflow else "", run_state(flow, row["data"]), " · ", ago(row["updated"]), f" · {profile}" if profile else "")
+    about = Small(
+        f"{name} · " if show_workflow else "",
+        run_state(flow, row["data"]),
+        " · ",
+        ago(row["updated"]),
+        f" · {profile}" if profile else "",
+    )
     return Li(
         A(Strong(row["id"]), about, href=f"/{name}?{query}"),
-        Button("Delete", cls="quiet", aria_label=f"Delete run {row['id']}", hx_post=f"/{name}/delete?{query}", hx_target="closest li",
-               hx_swap="outerHTML"),
-    )  # fmt: skip
+        Button(
+            "Delete",
+            cls="quiet",
+            aria_label=f"Delete run {row['id']}",
+            hx_post=f"/{name}/delete?{query}",
+            hx_target="closest li",
+            hx_swap="outerHTML",
+        ),
+    )
 
 
 def deleted_row(undo: str, id: str) -> FT:
@@ -164,16 +219,25 @@ def ago(time: str | None) -> str:
 def run_search(address: str, value: str = "") -> FT:
     """Return the field that searches the list of runs as one types."""
     return Input(
-        type="search", name="q", value=value, placeholder="Search by ID", aria_label="Search runs by ID", hx_get=address,
-        hx_trigger="input changed delay:150ms, search", hx_target="#run-list", hx_swap="outerHTML",
-    )  # fmt: skip
+        type="search",
+        name="q",
+        value=value,
+        placeholder="Search by ID",
+        aria_label="Search runs by ID",
+        hx_get=address,
+        hx_trigger="input changed delay:150ms, search",
+        hx_target="#run-list",
+        hx_swap="outerHTML",
+    )
 
 
 def recent(engine: Pipulate, flow: Workflow) -> FT:
     """Return the search field and the list of the workflow's newest runs."""
     runs = run_list(engine.runs(), {flow.name: flow})
     title = H2("Recent runs", id="recent-title")
-    return Section(title, run_search(f"/{flow.name}/runs"), runs, cls="recent", aria_labelledby="recent-title")
+    return Section(
+        title, run_search(f"/{flow.name}/runs"), runs, cls="recent", aria_labelledby="recent-title"
+    )
 
 
 # -------------------------------------------------------------------- the page
@@ -184,13 +248,21 @@ def found(app: FastHTML, search: str, empty: str) -> FT:
     store: Store = app.state.store
     flows = {name: flow for name, flow in app.state.found.items() if isinstance(flow, Workflow)}
     names = {row["id"]: menu_label(row) for row in PROFILES.rows(store)}
-    return run_list(Pipulate(store).runs(search, limit=200), flows, show_workflow=True, empty=empty, profiles=names)
+    return run_list(
+        Pipulate(store).runs(search, limit=200),
+        flows,
+        show_workflow=True,
+        empty=empty,
+        profiles=names,
+    )
 
 
 def content(app: FastHTML, imported: str = "", error: str = "") -> FT:
     """Return the page's body."""
     return Section(
-        P(f"Imported: {imported} run{'' if imported == '1' else 's'}.", role="status", cls="note") if imported.isdecimal() else None,
+        P(f"Imported: {imported} run{'' if imported == '1' else 's'}.", role="status", cls="note")
+        if imported.isdecimal()
+        else None,
         run_search("/runs/list"),
         found(app, "", "No runs yet. Begin one in a workflow."),
         Div(
@@ -198,8 +270,14 @@ def content(app: FastHTML, imported: str = "", error: str = "") -> FT:
             Details(
                 Summary("Import runs"),
                 Form(
-                    Label("A file that was exported here", Input(type="file", name="file", accept=".json,.jsonl", required=True)),
-                    Button("Import", type="submit"), method="post", action="/runs/import/upload", enctype="multipart/form-data",
+                    Label(
+                        "A file that was exported here",
+                        Input(type="file", name="file", accept=".json,.jsonl", required=True),
+                    ),
+                    Button("Import", type="submit"),
+                    method="post",
+                    action="/runs/import/upload",
+                    enctype="multipart/form-data",
                 ),
                 open=bool(error),
             ),
@@ -207,7 +285,7 @@ def content(app: FastHTML, imported: str = "", error: str = "") -> FT:
             cls="row",
         ),
         cls="recent",
-    )  # fmt: skip
+    )
 
 
 def routes(app: FastHTML) -> None:
@@ -217,7 +295,9 @@ def routes(app: FastHTML) -> None:
 
     @app.route("/runs", methods=["GET"])
     def runs(request: Request) -> Any:
-        return page(request, "Runs", content(app, request.query_params.get("imported", "")), about=ABOUT)
+        return page(
+            request, "Runs", content(app, request.query_params.get("imported", "")), about=ABOUT
+        )
 
     @app.route("/runs/list", methods=["GET"])
     def runs_list(request: Request) -> Any:
@@ -228,8 +308,15 @@ def routes(app: FastHTML) -> None:
         engine, one = Pipulate(store), request.query_params
         rows = engine.runs(limit=100_000)
         if one.get("workflow"):
-            rows = [row for row in rows if row["workflow"] == one["workflow"] and row["id"] == one.get("id")]
-        lines = [json.dumps(export(engine.for_workflow(row["workflow"]), row["id"]), ensure_ascii=False) for row in rows]
+            rows = [
+                row
+                for row in rows
+                if row["workflow"] == one["workflow"] and row["id"] == one.get("id")
+            ]
+        lines = [
+            json.dumps(export(engine.for_workflow(row["workflow"]), row["id"]), ensure_ascii=False)
+            for row in rows
+        ]
         return Response(
             "\n".join(lines) + "\n",
             media_type="application/jsonl",
@@ -254,10 +341,17 @@ def routes(app: FastHTML) -> None:
 
 def main(argv: Sequence[str], settings: Settings) -> int:
     """List, show, delete, export or import runs in the terminal."""
-    parser = argparse.ArgumentParser(prog="pipulate runs", description="List, show, delete, export or import runs.")
-    parser.add_argument("act", nargs="?", default="list", choices=["list", "show", "delete", "export", "import"])
+    parser = argparse.ArgumentParser(
+        prog="pipulate runs", description="List, show, delete, export or import runs."
+    )
     parser.add_argument(
-        "what", nargs="*", metavar="WORKFLOW ID", help="a workflow and a run ID; a file (or -) for import"
+        "act", nargs="?", default="list", choices=["list", "show", "delete", "export", "import"]
+    )
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="WORKFLOW ID",
+        help="a workflow and a run ID; a file (or -) for import",
     )
     parser.add_argument("--json", action="store_true", help="JSON lines")
     args = parser.parse_args(argv)
@@ -266,7 +360,12 @@ def main(argv: Sequence[str], settings: Settings) -> int:
         if args.act == "list":
             for row in engine.runs(limit=100_000):
                 if args.json:
-                    print(json.dumps(export(engine.for_workflow(row["workflow"]), row["id"]), ensure_ascii=False))
+                    print(
+                        json.dumps(
+                            export(engine.for_workflow(row["workflow"]), row["id"]),
+                            ensure_ascii=False,
+                        )
+                    )
                 else:
                     print(f"{row['updated']}  {row['workflow']:<14} {row['id']}")
         elif args.act == "import":
@@ -275,7 +374,11 @@ def main(argv: Sequence[str], settings: Settings) -> int:
             print("\n".join(import_lines(engine, text)))
         elif args.act == "export" and not args.what:
             for row in engine.runs(limit=100_000):
-                print(json.dumps(export(engine.for_workflow(row["workflow"]), row["id"]), ensure_ascii=False))
+                print(
+                    json.dumps(
+                        export(engine.for_workflow(row["workflow"]), row["id"]), ensure_ascii=False
+                    )
+                )
         elif len(args.what) != 2:
             raise Invalid(f"`pipulate runs {args.act}` needs a workflow and a run ID.")
         elif args.act == "delete":

@@ -3,7 +3,24 @@
 from typing import Any
 from urllib.parse import quote
 
-from fasthtml.common import FT, A, Aside, Button, Dialog, Div, Header, Input, Li, Main, Nav, P, Section, Small, Span, Ul
+from fasthtml.common import (
+    FT,
+    A,
+    Aside,
+    Button,
+    Dialog,
+    Div,
+    Header,
+    Input,
+    Li,
+    Main,
+    Nav,
+    P,
+    Section,
+    Small,
+    Span,
+    Ul,
+)
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -44,39 +61,84 @@ def shell(content: Any, request: Any) -> tuple[Any, ...]:
         if getattr(part, "tag", "") == "main":  # FastHTML's Titled brings one of its own
             part.tag, part.attrs["class"] = "div", "page"
     state, path = request.app.state, request.url.path
-    flows = sorted(state.found.values(), key=lambda flow: (ORDER.index(flow.name) if flow.name in ORDER else len(ORDER), flow.name))
+    flows = sorted(
+        state.found.values(),
+        key=lambda flow: (ORDER.index(flow.name) if flow.name in ORDER else len(ORDER), flow.name),
+    )
     groups = [("Workflows", [(flow.title, f"/{flow.name}") for flow in flows]), *state.menu.items()]
     menu = [
-        Section(Small(group, id=f"menu-{group.lower()}"), Ul(*[Li(_link(title, href, path)) for title, href in items], aria_labelledby=f"menu-{group.lower()}"))
-        for group, items in groups if items
-    ]  # fmt: skip
+        Section(
+            Small(group, id=f"menu-{group.lower()}"),
+            Ul(
+                *[Li(_link(title, href, path)) for title, href in items],
+                aria_labelledby=f"menu-{group.lower()}",
+            ),
+        )
+        for group, items in groups
+        if items
+    ]
     return (
         A("Skip to content", href="#main", cls="skip"),
         Header(
-            Button("☰", cls="quiet", data_toggle="menu", aria_label="Menu", aria_expanded="false", aria_controls="menu"),
+            Button(
+                "☰",
+                cls="quiet",
+                data_toggle="menu",
+                aria_label="Menu",
+                aria_expanded="false",
+                aria_controls="menu",
+            ),
             A("Pipulate", href="/", cls="brand"),
-            Button("Chat", cls="quiet", data_toggle="chat", aria_label="Chat", aria_expanded="false", aria_controls="chat"),
+            Button(
+                "Chat",
+                cls="quiet",
+                data_toggle="chat",
+                aria_label="Chat",
+                aria_expanded="false",
+                aria_controls="chat",
+            ),
             cls="topbar",
         ),
         Nav(
             A("Pipulate", href="/", cls="brand"),
             Button(Span("Find anything"), Small("Ctrl K"), cls="quiet find", data_find="1"),
-            Div(state.profile_switcher(request.app) if state.profile_switcher else None, id="switcher"),
+            Div(
+                state.profile_switcher(request.app) if state.profile_switcher else None,
+                id="switcher",
+            ),
             *menu,
-            id="menu", aria_label="Main",
+            id="menu",
+            aria_label="Main",
         ),
         Main(content, id="main", tabindex="-1"),
-        state.chat_panel(request) if state.chat_panel else Aside(P("No model yet.", cls="hint"), id="chat", aria_label="Chat"),
+        state.chat_panel(request)
+        if state.chat_panel
+        else Aside(P("No model yet.", cls="hint"), id="chat", aria_label="Chat"),
         Dialog(
-            Input(type="search", name="q", placeholder="Find a page, run, task, profile…", aria_label="Find", autocomplete="off",
-                  hx_get="/find", hx_trigger="input changed delay:100ms, focus once", hx_target="#found", hx_swap="innerHTML"),
+            Input(
+                type="search",
+                name="q",
+                placeholder="Find a page, run, task, profile…",
+                aria_label="Find",
+                autocomplete="off",
+                hx_get="/find",
+                hx_trigger="input changed delay:100ms, focus once",
+                hx_target="#found",
+                hx_swap="innerHTML",
+            ),
             Ul(id="found", aria_live="polite"),
-            id="finder", aria_label="Find anything",
+            id="finder",
+            aria_label="Find anything",
         ),
         P(id="announce", role="status", cls="sr"),
         Div(id="alert", role="alert"),
-        P("The server does not answer. Reconnecting… What you typed is kept.", id="offline", role="status", hidden=True),
-    )  # fmt: skip
+        P(
+            "The server does not answer. Reconnecting… What you typed is kept.",
+            id="offline",
+            role="status",
+            hidden=True,
+        ),
+    )
 
 
 def _link(title: str, href: str, path: str) -> FT:

@@ -23,7 +23,9 @@ async def received(form: FormData, folder: Path) -> dict[str, list[Any]]:
 
 def save(upload: UploadFile, folder: Path) -> dict[str, Any]:
     """Put an uploaded file on disk whole (temporary file, fsync, rename); returns file, path, size and sha256."""
-    name = re.sub(r"[^\w.\- ]", "_", Path(upload.filename or "file").name)[-100:].lstrip(".") or "file"
+    name = (
+        re.sub(r"[^\w.\- ]", "_", Path(upload.filename or "file").name)[-100:].lstrip(".") or "file"
+    )
     folder.mkdir(parents=True, exist_ok=True)
     part, digest, size = folder / f".{os.urandom(8).hex()}.part", hashlib.sha256(), 0
     with part.open("wb") as out:

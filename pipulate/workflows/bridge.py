@@ -2,6 +2,7 @@
 
 The bridgekeeper asks three questions. (This docstring is also what the model is told.)
 """
+
 from fasthtml.common import Input, Option, P, Select
 
 from pipulate import Workflow

@@ -2,6 +2,7 @@
 
 Nothing of `Workflow` is used here, only the engine. Read it to see what the framework does for you.
 """
+
 from fasthtml.common import H2, Button, Div, Form, Input, P, Small, Titled
 from fasthtml.pico import Card
 
@@ -25,22 +26,36 @@ class ByHand:
         app.route(f"{self.prefix}/init", methods=["POST"])(self.init)
         for _, step_id, _ in self.STEPS:
             app.route(f"{self.prefix}/{step_id}", methods=["GET"])(getattr(self, step_id))
-            app.route(f"{self.prefix}/{step_id}_submit", methods=["POST"])(getattr(self, f"{step_id}_submit"))
+            app.route(f"{self.prefix}/{step_id}_submit", methods=["POST"])(
+                getattr(self, f"{step_id}_submit")
+            )
         app.route(f"{self.prefix}/revert", methods=["POST"])(self.revert)
 
     async def landing(self):
         return Titled(
             self.TITLE,
-            Card(Form(
-                Input(name="id", value=self.db.get("pipeline_id", ""), placeholder="arthur", required=True, aria_label="Run ID"),
-                Button("Open"), hx_post=f"{self.prefix}/init", hx_target="#byhand-cards",
-            )),
+            Card(
+                Form(
+                    Input(
+                        name="id",
+                        value=self.db.get("pipeline_id", ""),
+                        placeholder="arthur",
+                        required=True,
+                        aria_label="Run ID",
+                    ),
+                    Button("Open"),
+                    hx_post=f"{self.prefix}/init",
+                    hx_target="#byhand-cards",
+                )
+            ),
             Div(id="byhand-cards"),
         )
 
     async def init(self, id: str):
         self.pipulate.initialize_if_missing(id)
-        self.db["pipeline_id"] = id  # a hand-written workflow keeps the current run on the server: one tab at a time
+        self.db["pipeline_id"] = (
+            id  # a hand-written workflow keeps the current run on the server: one tab at a time
+        )
         return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
 
     def card(self, index):
@@ -52,15 +67,25 @@ class ByHand:
             return Card(Small(label), P(value), id=step_id)
         if value:
             return Card(
-                Small(label), P(value),
-                Form(Input(type="hidden", name="step_id", value=step_id, id=None), Button("Change", cls="quiet", aria_label=f"Change: {label}"),
-                     hx_post=f"{self.prefix}/revert", hx_target="#byhand-cards"),
+                Small(label),
+                P(value),
+                Form(
+                    Input(type="hidden", name="step_id", value=step_id, id=None),
+                    Button("Change", cls="quiet", aria_label=f"Change: {label}"),
+                    hx_post=f"{self.prefix}/revert",
+                    hx_target="#byhand-cards",
+                ),
                 id=step_id,
             )
         return Card(
             H2(label),
-            Form(Input(name="value", required=True, autofocus=True, aria_label=label, id=None), Button("Next"),
-                 hx_post=f"{self.prefix}/{step_id}_submit", hx_target=f"#{step_id}", hx_swap="outerHTML"),
+            Form(
+                Input(name="value", required=True, autofocus=True, aria_label=label, id=None),
+                Button("Next"),
+                hx_post=f"{self.prefix}/{step_id}_submit",
+                hx_target=f"#{step_id}",
+                hx_swap="outerHTML",
+            ),
             id=step_id,
         )
 
@@ -70,7 +95,13 @@ class ByHand:
         await self.chatq(f"{label} {value}")
         following = self.STEPS[index + 1][1]
         # The next card loads itself: its placeholder, already on the page, is replaced out of band.
-        return self.card(index), Div(id=following, hx_get=f"{self.prefix}/{following}", hx_trigger="load", hx_swap="outerHTML", hx_swap_oob="true")
+        return self.card(index), Div(
+            id=following,
+            hx_get=f"{self.prefix}/{following}",
+            hx_trigger="load",
+            hx_swap="outerHTML",
+            hx_swap_oob="true",
+        )
 
     async def step_01(self):
         return self.card(0)
@@ -96,8 +127,14 @@ class ByHand:
         blue = self.pipulate.get_step_data(id, "step_03").get("color", "").lower() == "blue"
         verdict = "Right. Off you go." if blue else "You are cast into the Gorge of Eternal Peril!"
         return Card(
-            H2("Result"), P(verdict),
-            Form(Button("Unlock" if finalized else "Finalize"), hx_post=f"{self.prefix}/step_04_submit", hx_target="#byhand-cards"), id="step_04",
+            H2("Result"),
+            P(verdict),
+            Form(
+                Button("Unlock" if finalized else "Finalize"),
+                hx_post=f"{self.prefix}/step_04_submit",
+                hx_target="#byhand-cards",
+            ),
+            id="step_04",
         )
 
     async def step_04_submit(self):

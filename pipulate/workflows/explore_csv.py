@@ -3,6 +3,7 @@
 The first card takes the files, uploaded or by their paths on this machine; the machine reads and draws them; the last
 card shows the picture and leads to the report. (This docstring is also what the model is told.)
 """
+
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,12 @@ from pipulate.graph import edges
 from pipulate.graph.tasks import make
 from pipulate.pages.graphs import picture
 
-flow = Workflow("explore_csv", title="Explore CSV", id_label="Name of the graph", id_hint="Any name. Enter it again to look at the graph again.")
+flow = Workflow(
+    "explore_csv",
+    title="Explore CSV",
+    id_label="Name of the graph",
+    id_hint="Any name. Enter it again to look at the graph again.",
+)
 
 KINDS = ".csv,.gz,.zip,.parquet,.tsv,.txt"
 
@@ -22,14 +28,25 @@ KINDS = ".csv,.gz,.zip,.parquet,.tsv,.txt"
 @flow.step("files", "Which links?", button="Draw them")
 def files(run):
     return (
-        Label("Links: a file with a source and a target column", Input(name="links", type="file", accept=KINDS)),
-        Label("Pages: a file with a column of URLs, and whatever is known of them (optional)", Input(name="pages", type="file", accept=KINDS)),
+        Label(
+            "Links: a file with a source and a target column",
+            Input(name="links", type="file", accept=KINDS),
+        ),
+        Label(
+            "Pages: a file with a column of URLs, and whatever is known of them (optional)",
+            Input(name="pages", type="file", accept=KINDS),
+        ),
         Details(
             Summary("Or name files on this machine, which are not copied"),
             Label("Links", Input(name="links_path", placeholder="/home/me/all_inlinks.csv")),
-            Label("Pages (optional)", Input(name="pages_path", placeholder="/home/me/internal_all.csv")),
+            Label(
+                "Pages (optional)",
+                Input(name="pages_path", placeholder="/home/me/internal_all.csv"),
+            ),
         ),
-        Small("Exports of Screaming Frog and Sitebulb are recognised; .gz, .zip and Parquet are read as they are."),
+        Small(
+            "Exports of Screaming Frog and Sitebulb are recognised; .gz, .zip and Parquet are read as they are."
+        ),
     )
 
 
@@ -63,7 +80,14 @@ async def draw(run, job):
     slug = f"{datetime.now(UTC):%Y%m%d}"
     folder = run.settings.downloads / "link-graph" / "csv" / project / f"{project}_{slug}.graph"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    await make("picture", job.progress, links=given["links"], pages=given.get("pages"), folder=str(folder), title=run.id)
+    await make(
+        "picture",
+        job.progress,
+        links=given["links"],
+        pages=given.get("pages"),
+        folder=str(folder),
+        title=run.id,
+    )
     graph = edges.load(folder)
     return {"address": f"/graph/csv/{project}/{slug}", "pages": graph.n, "links": graph.m}
 
@@ -79,5 +103,9 @@ def result(run):
     return (
         P(f"{run['draw']['links']:,} links between {run['draw']['pages']:,} pages."),
         *picture(address, small=True),
-        Div(A("Open the picture", href=address, role="button"), A("Read the report", href=f"{address}/report", role="button", cls="quiet"), cls="row"),
+        Div(
+            A("Open the picture", href=address, role="button"),
+            A("Read the report", href=f"{address}/report", role="button", cls="quiet"),
+            cls="row",
+        ),
     )

@@ -3,6 +3,7 @@
 The first card shows the text fields, the second the choices, the third files and numbers. Copy the lines
 you need. (This docstring is also what the model is told.)
 """
+
 import csv
 from pathlib import Path
 
@@ -28,7 +29,12 @@ from fasthtml.common import (
 from pipulate import Invalid, Workflow
 from pipulate.web.components import download, markdown
 
-flow = Workflow("petite", title="Petite briefing", id_label="Client", id_hint="A client's short name. Enter it again to go on.")
+flow = Workflow(
+    "petite",
+    title="Petite briefing",
+    id_label="Client",
+    id_hint="A client's short name. Enter it again to go on.",
+)
 
 GOALS = ("More visits", "More sales", "Fewer errors")
 
@@ -36,9 +42,14 @@ GOALS = ("More visits", "More sales", "Fewer errors")
 @flow.step("brief", "Who is it, and what is it about?")
 def brief(run):
     return (
-        Label("Site", Input(name="site", type="url", placeholder="https://example.com", required=True)),
+        Label(
+            "Site", Input(name="site", type="url", placeholder="https://example.com", required=True)
+        ),
         Label("Contact", Input(name="contact", type="email", placeholder="name@example.com")),
-        Label("The brief, in Markdown", Textarea(name="text", rows=5, placeholder="**Goal:** …", maxlength=5000)),
+        Label(
+            "The brief, in Markdown",
+            Textarea(name="text", rows=5, placeholder="**Goal:** …", maxlength=5000),
+        ),
         Label("Due", Input(name="due", type="date")),
     )
 
@@ -59,8 +70,17 @@ def show_brief(run):
 def choices(run):
     return (
         Label("Market", Select(*[Option(m) for m in ("Europe", "America", "Asia")], name="market")),
-        Fieldset(Legend("Goals"), *[Label(Input(type="checkbox", name="goals", value=g), g) for g in GOALS]),
-        Fieldset(Legend("Pace"), *[Label(Input(type="radio", name="pace", value=p, required=True), p) for p in ("Calm", "Quick")]),
+        Fieldset(
+            Legend("Goals"),
+            *[Label(Input(type="checkbox", name="goals", value=g), g) for g in GOALS],
+        ),
+        Fieldset(
+            Legend("Pace"),
+            *[
+                Label(Input(type="radio", name="pace", value=p, required=True), p)
+                for p in ("Calm", "Quick")
+            ],
+        ),
         Label("Effort, from 1 to 10", Input(name="effort", type="range", min=1, max=10, value=5)),
         Label(Input(type="checkbox", name="report", role="switch"), "Send a weekly report"),
     )
@@ -69,22 +89,33 @@ def choices(run):
 @flow.step("data", "Any numbers?", button="Finish")
 def data(run):
     return (
-        Label("A CSV file with two columns, name and number (optional)", Input(name="table", type="file", accept=".csv")),
-        Label("Budget, in hours", Input(name="hours", type="number", min=0, max=1000, step=1, value=8)),
+        Label(
+            "A CSV file with two columns, name and number (optional)",
+            Input(name="table", type="file", accept=".csv"),
+        ),
+        Label(
+            "Budget, in hours", Input(name="hours", type="number", min=0, max=1000, step=1, value=8)
+        ),
     )
 
 
 @data.accept
 def check_data(run, form):
     if form["table"] and not rows(form["table"]["path"]):
-        raise Invalid("The file has no rows. Choose a CSV with a name and a number in each line.", "table")
+        raise Invalid(
+            "The file has no rows. Choose a CSV with a name and a number in each line.", "table"
+        )
     return form
 
 
 def rows(path):
     """Return the (name, number) pairs of a CSV; lines without a number are left out."""
     with Path(path).open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        return [(line[0], float(line[1])) for line in csv.reader(file) if len(line) > 1 and is_number(line[1])][:50]
+        return [
+            (line[0], float(line[1]))
+            for line in csv.reader(file)
+            if len(line) > 1 and is_number(line[1])
+        ][:50]
 
 
 def is_number(text):
@@ -102,7 +133,18 @@ def briefing(run):
         H3("The numbers") if table else None,
         Table(
             Thead(Tr(Th("Name"), Th("Number"), Th("Share of the largest"))),
-            Tbody(*[Tr(Td(n), Td(f"{v:g}"), Td(Progress(value=max(v, 0), max=most, aria_label=f"{n}: {v:g}"))) for n, v in table]),
-        ) if table else None,
+            Tbody(
+                *[
+                    Tr(
+                        Td(n),
+                        Td(f"{v:g}"),
+                        Td(Progress(value=max(v, 0), max=most, aria_label=f"{n}: {v:g}")),
+                    )
+                    for n, v in table
+                ]
+            ),
+        )
+        if table
+        else None,
         download("Download the briefing", f"{run.id}.md", text),
     )

@@ -4,11 +4,17 @@ Ask the poet for a subject, a form and a mood. The model writes the poem once; w
 since nothing is written anew when the page is opened again. While no model answers, you write the lines.
 (This docstring is also what the model is told.)
 """
+
 from fasthtml.common import Blockquote, Input, Label, Option, P, Select, Textarea
 
 from pipulate import Invalid, PipulateError, Workflow
 
-flow = Workflow("poet", title="The Poet", id_label="Poem", id_hint="A name for the poem. Enter it again to go on writing.")
+flow = Workflow(
+    "poet",
+    title="The Poet",
+    id_label="Poem",
+    id_hint="A name for the poem. Enter it again to go on writing.",
+)
 
 FORMS = {"haiku": 3, "couplet": 2, "quatrain": 4}
 
@@ -20,7 +26,10 @@ def subject(run):
 
 @flow.step("form", "Which form?")
 def form(run):
-    return Select(*[Option(f"{name.title()} ({lines} lines)", value=name) for name, lines in FORMS.items()], name="form")
+    return Select(
+        *[Option(f"{name.title()} ({lines} lines)", value=name) for name, lines in FORMS.items()],
+        name="form",
+    )
 
 
 @form.show
@@ -43,19 +52,31 @@ async def draft(run, job):
             job.progress(min(len(text) / 150, 0.95), text[-80:])
     except PipulateError as error:
         return {"lines": [], "note": str(error)}
-    return {"lines": [line.strip() for line in text.strip().splitlines() if line.strip()][: FORMS[run["form"]]], "note": ""}
+    return {
+        "lines": [line.strip() for line in text.strip().splitlines() if line.strip()][
+            : FORMS[run["form"]]
+        ],
+        "note": "",
+    }
 
 
 @draft.show
 def show_draft(run):
     made = run["draft"]
-    return Blockquote(*[P(line) for line in made["lines"]]) if made["lines"] else P(f"The poet is away. {made['note']}")
+    return (
+        Blockquote(*[P(line) for line in made["lines"]])
+        if made["lines"]
+        else P(f"The poet is away. {made['note']}")
+    )
 
 
 @flow.step("poem", "Change what you like", button="This is the poem")
 def poem(run):
     written = "\n".join(run["draft"]["lines"])
-    return Label("The poem" if written else "The poet is away: write the lines yourself", Textarea(written, name="poem", rows=5, required=True))
+    return Label(
+        "The poem" if written else "The poet is away: write the lines yourself",
+        Textarea(written, name="poem", rows=5, required=True),
+    )
 
 
 @poem.accept
@@ -67,4 +88,7 @@ def check_poem(run, form):
 
 @flow.result
 def result(run):
-    return (Blockquote(*[P(line) for line in run["poem"].splitlines() if line.strip()]), P(f"— a {run['mood']} {run['form']}, finalize it to keep it so."))
+    return (
+        Blockquote(*[P(line) for line in run["poem"].splitlines() if line.strip()]),
+        P(f"— a {run['mood']} {run['form']}, finalize it to keep it so."),
+    )

@@ -3,6 +3,7 @@
 It counts the words of a folder's text files. Close the tab, kill the server, come back: the job goes on.
 (This docstring is also what the model is told.)
 """
+
 import asyncio
 import re
 from collections import Counter
@@ -18,8 +19,14 @@ flow = Workflow("work", title="Work in the background")
 @flow.step("folder", "Which folder's text files shall be counted?", button="Count")
 def folder(run):
     return (
-        Label("Folder on this machine", Input(name="folder", value=str(Path(__file__).parent), required=True)),
-        Label("Pause after each file, in seconds", Input(name="pause", type="number", min=0, max=10, step=0.1, value=0.2)),
+        Label(
+            "Folder on this machine",
+            Input(name="folder", value=str(Path(__file__).parent), required=True),
+        ),
+        Label(
+            "Pause after each file, in seconds",
+            Input(name="pause", type="number", min=0, max=10, step=0.1, value=0.2),
+        ),
     )
 
 
@@ -38,14 +45,18 @@ async def count(run, job):
     for number, path in enumerate(files):
         job.progress(number / len(files), f"{path.name}, {number} of {len(files)} files")
         # A file that was counted once is not counted again, whatever happens in between.
-        total.update(await job.once(f"count {path.name}", lambda path=path: words(path), params=str(path)))
+        total.update(
+            await job.once(f"count {path.name}", lambda path=path: words(path), params=str(path))
+        )
         await asyncio.sleep(float(answers["pause"] or 0))
     await run.say(f"Counted {total.total():,} words in {len(files)} files.")
     return {"files": len(files), "words": total.total(), "most": total.most_common(5)}
 
 
 def text_files(folder):
-    return sorted(p for p in Path(folder).expanduser().glob("*") if p.suffix in (".py", ".txt", ".md", ".csv"))[:500]
+    return sorted(
+        p for p in Path(folder).expanduser().glob("*") if p.suffix in (".py", ".txt", ".md", ".csv")
+    )[:500]
 
 
 async def words(path):
@@ -62,4 +73,8 @@ def shown(run):
 @flow.result
 def result(run):
     most = run["count"]["most"]
-    return (H3("The most frequent words"), Ol(*[Li(f"{word}: {number:,}") for word, number in most])) if most else P("No text files there.")
+    return (
+        (H3("The most frequent words"), Ol(*[Li(f"{word}: {number:,}") for word, number in most]))
+        if most
+        else P("No text files there.")
+    )

@@ -14,9 +14,13 @@ from pipulate.botify.answers import Analysis, AnalysisDetail, Collection, Job, P
 from pipulate.botify.errors import BotifyError
 
 SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
     | st.sampled_from(["20240301", "2024-03-01T00:00Z"])
-)  # fmt: skip
+)
 READERS: dict[str, Callable[[Any], Any]] = {
     "success data username first_name": Profile.read,
     "slug user login organization name": lambda a: Project.read(a, "me"),
@@ -33,7 +37,9 @@ def json_of(words: list[str]) -> st.SearchStrategy[Any]:
     """Any JSON, whose objects have these keys."""
     keys = st.sampled_from(words)
     return st.recursive(
-        SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=6), max_leaves=20
+        SCALARS,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=6),
+        max_leaves=20,
     )
 
 
@@ -63,10 +69,19 @@ def test_any_refusal_is_an_error_of_ours(status: int, body: bytes, retry: str) -
     assert ("the thing" in str(error) or "token" in str(error)) and len(str(error)) < 900
 
 
-@pytest.mark.parametrize(("value", "day"), [
-    ("2024-03-01", date(2024, 3, 1)), ("20240301", date(2024, 3, 1)), ("2024-03-01T02:00:25.879995Z", date(2024, 3, 1)),
-    ("2024-13-01", None), ("soon", None), (None, None), (20240301, date(2024, 3, 1)), ([], None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "day"),
+    [
+        ("2024-03-01", date(2024, 3, 1)),
+        ("20240301", date(2024, 3, 1)),
+        ("2024-03-01T02:00:25.879995Z", date(2024, 3, 1)),
+        ("2024-13-01", None),
+        ("soon", None),
+        (None, None),
+        (20240301, date(2024, 3, 1)),
+        ([], None),
+    ],
+)
 def test_days_in_all_forms_seen(value: Any, day: date | None) -> None:
     """With dashes, without, with a time behind."""
     assert answers.day(value) == day

@@ -46,12 +46,23 @@ def ok(body: Any, status: int = 200, **headers: str) -> httpx2.Response:
 
 def error(status: int, code: str = "", message: str = "", **headers: str) -> httpx2.Response:
     """An error in Botify's envelope."""
-    return ok({"error": {"error_code": code, "message": message, "error_detail": {}}}, status, **headers)
+    return ok(
+        {"error": {"error_code": code, "message": message, "error_detail": {}}}, status, **headers
+    )
 
 
 def page(results: list[Any], **more: Any) -> httpx2.Response:
     """One page of a list; the last one unless `next` is given."""
-    return ok({"next": None, "previous": None, "count": len(results), "results": results, "page": 1, **more})
+    return ok(
+        {
+            "next": None,
+            "previous": None,
+            "count": len(results),
+            "results": results,
+            "page": 1,
+            **more,
+        }
+    )
 
 
 class Stage:
@@ -79,7 +90,9 @@ class Stage:
         if isinstance(answer, Exception):
             raise answer
         # A Response can be sent only once; the last one of a script may be needed again.
-        return httpx2.Response(answer.status_code, stream=httpx2.ByteStream(answer.content), headers=answer.headers)
+        return httpx2.Response(
+            answer.status_code, stream=httpx2.ByteStream(answer.content), headers=answer.headers
+        )
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -113,7 +126,9 @@ async def test_every_request_carries_token_and_name() -> None:
 async def test_at_most_four_requests_in_any_second() -> None:
     """Twenty tasks that share a client stay below Botify's limit of five a second, in every window."""
     times: list[float] = []
-    stage = Stage(lambda request: times.append(stage.now) or ok({"job_id": 1, "job_status": "DONE"}))
+    stage = Stage(
+        lambda request: times.append(stage.now) or ok({"job_id": 1, "job_status": "DONE"})
+    )
     async with stage.api as api:
         await asyncio.gather(*(api.job("1") for _ in range(20)))
     assert len(times) == 20
@@ -150,7 +165,11 @@ async def test_pace_does_not_delay_the_unhurried() -> None:
 async def test_safe_requests_are_repeated(trouble: Answer, ask: str) -> None:
     """A GET or a query that met with trouble is asked again, after 1 and 2 seconds with jitter."""
     stage = Stage(trouble, trouble, page([]))
-    call = (lambda api: api.projects("acme")) if ask == "get" else (lambda api: api.query("acme", "shop", {"x": 1}))
+    call = (
+        (lambda api: api.projects("acme"))
+        if ask == "get"
+        else (lambda api: api.query("acme", "shop", {"x": 1}))
+    )
     assert await stage.do(call) == []
     assert len(stage.requests) == 3
     assert stage.slept == [0.75, 1.5]
@@ -166,7 +185,9 @@ async def test_repeating_ends() -> None:
     assert stage.slept == [0.75, 1.5, 3.0, 6.0]
 
 
-@pytest.mark.parametrize(("value", "waits"), [("7", 7.0), ("0", 0.0), ("100000", 60.0), ("soon", 0.75), ("", 0.75)])
+@pytest.mark.parametrize(
+    ("value", "waits"), [("7", 7.0), ("0", 0.0), ("100000", 60.0), ("soon", 0.75), ("", 0.75)]
+)
 async def test_retry_after_is_obeyed_within_reason(value: str, waits: float) -> None:
     """As many seconds as asked, a minute at most; nonsense is as good as nothing."""
     stage = Stage(error(429, "1053", **{"retry-after": value}), ok({"job_id": 1}))
@@ -184,23 +205,41 @@ async def test_retry_after_may_be_a_date() -> None:
 
 REFUSALS = [
     (error(401, "1001", "Not Authorized"), BadToken, "regenerated.*app.botify.com/account"),
-    (error(403, "1002", "Permission denied"), NoRight, "no right to the analysis.*Permission denied"),
-    (error(404, "1004", "Analysis was not found"), NotThere, "does not know the analysis 20240301 of acme/shop.*1004"),
+    (
+        error(403, "1002", "Permission denied"),
+        NoRight,
+        "no right to the analysis.*Permission denied",
+    ),
+    (
+        error(404, "1004", "Analysis was not found"),
+        NotThere,
+        "does not know the analysis 20240301 of acme/shop.*1004",
+    ),
     (ok({"detail": "Not found."}, 404), NotThere, "Not found"),
     (error(400, "1029", "Field does not exist"), BadQuery, r"Field does not exist \(code 1029\)"),
-    (ok({"error": {"error_code": 1029, "message": "No", "error_detail": {"field": "x"}}}, 400), BadQuery, '"field": "x"'),
+    (
+        ok({"error": {"error_code": 1029, "message": "No", "error_detail": {"field": "x"}}}, 400),
+        BadQuery,
+        '"field": "x"',
+    ),
     (ok({"error": "a plain text"}, 400), BadQuery, "a plain text"),
     (httpx2.Response(400, text="<html>"), BadQuery, r"\(400\)\.$"),
     (error(405, "1039", "Method not allowed"), BadQuery, "Method not allowed"),
     (error(400, "1043", "The query is too big"), LimitReached, "too big"),
-    (httpx2.Response(302, headers={"location": "https://evil.example/"}), UnexpectedAnswer, "not followed"),
+    (
+        httpx2.Response(302, headers={"location": "https://evil.example/"}),
+        UnexpectedAnswer,
+        "not followed",
+    ),
     (httpx2.Response(200, text="<html>"), UnexpectedAnswer, "no JSON"),
     (ok([1]), UnexpectedAnswer, "no object"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("answer", "kind", "says"), REFUSALS, ids=range(len(REFUSALS)))
-async def test_refusals_are_not_repeated_and_say_what_to_do(answer: httpx2.Response, kind: type, says: str) -> None:
+async def test_refusals_are_not_repeated_and_say_what_to_do(
+    answer: httpx2.Response, kind: type, says: str
+) -> None:
     """Every definite answer becomes one error, at once, whose text holds the API's words."""
     stage = Stage(answer)
     with pytest.raises(kind, match=f"(?s){says}"):
@@ -237,12 +276,24 @@ def test_bases_that_may_get_the_token(base: str) -> None:
     assert check_base(base) == base.rstrip("/")
 
 
-@pytest.mark.parametrize("base", [
-    "http://api.botify.com/v1", "https://evilbotify.com/v1", "https://api.botify.com@evil.example/v1",
-    "https://api.botify.com.evil.example/v1", "https://api.botify.com:8443/v1", "ftp://127.0.0.1/v1", "https:///v1",
-    "https://api.botify.com/v1?x=", "https://api.botify.com/../v1", "http://192.168.0.1/v1", "http://127.0.0.1:x/v1",
-    "https://api.botify.com\\@evil.example/v1", "",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "base",
+    [
+        "http://api.botify.com/v1",
+        "https://evilbotify.com/v1",
+        "https://api.botify.com@evil.example/v1",
+        "https://api.botify.com.evil.example/v1",
+        "https://api.botify.com:8443/v1",
+        "ftp://127.0.0.1/v1",
+        "https:///v1",
+        "https://api.botify.com/v1?x=",
+        "https://api.botify.com/../v1",
+        "http://192.168.0.1/v1",
+        "http://127.0.0.1:x/v1",
+        "https://api.botify.com\\@evil.example/v1",
+        "",
+    ],
+)
 def test_bases_that_must_not_get_the_token(base: str) -> None:
     """Anything else, however it is dressed up."""
     with pytest.raises(ForeignAddress):
@@ -250,7 +301,8 @@ def test_bases_that_must_not_get_the_token(base: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("org", "shown"), [("..", None), (".", None), ("", None), ("a/../b", "a%2F..%2Fb"), ("a?b#c", "a%3Fb%23c")]
+    ("org", "shown"),
+    [("..", None), (".", None), ("", None), ("a/../b", "a%2F..%2Fb"), ("a?b#c", "a%3Fb%23c")],
 )
 async def test_names_stay_one_segment_of_the_path(org: str, shown: str | None) -> None:
     """A name cannot climb to another route, nor begin a query."""
@@ -278,7 +330,9 @@ async def test_token_is_in_no_log_repr_or_error(caplog: pytest.LogCaptureFixture
     finally:
         logger.remove(sink)
     assert any("authentication/profile: 401" in line for line in lines)
-    assert TOKEN not in "".join(map(str, lines)) + caplog.text + repr(stage.api) + repr(vars(stage.api))
+    assert TOKEN not in "".join(map(str, lines)) + caplog.text + repr(stage.api) + repr(
+        vars(stage.api)
+    )
 
 
 async def test_outside_its_block_the_client_says_how_to_use_it() -> None:
@@ -290,11 +344,14 @@ async def test_outside_its_block_the_client_says_how_to_use_it() -> None:
 # --- who and what -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("data", "name"), [
-    ({"username": "ada.lovelace"}, "Ada Lovelace"),
-    ({"username": "al", "first_name": "Ada", "last_name": "Lovelace"}, "Ada Lovelace"),
-    ({"username": "al", "first_name": "Ada", "last_name": None}, "Ada"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ({"username": "ada.lovelace"}, "Ada Lovelace"),
+        ({"username": "al", "first_name": "Ada", "last_name": "Lovelace"}, "Ada Lovelace"),
+        ({"username": "al", "first_name": "Ada", "last_name": None}, "Ada"),
+    ],
+)
 async def test_profile_names_the_user(data: dict[str, Any], name: str) -> None:
     """By first and last name where they are told, else by what the login suggests."""
     profile = await Stage(ok({"success": True, "data": data})).do(lambda api: api.profile())
@@ -303,7 +360,12 @@ async def test_profile_names_the_user(data: dict[str, Any], name: str) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [error(401), error(403), ok({"success": False, "data": {"username": "x"}}), ok({"detail": "Invalid token."}, 401)],
+    [
+        error(401),
+        error(403),
+        ok({"success": False, "data": {"username": "x"}}),
+        ok({"detail": "Invalid token."}, 401),
+    ],
 )
 async def test_bad_token_however_it_is_said(answer: httpx2.Response) -> None:
     """401, 403, or a friendly 200 that says false."""
@@ -311,7 +373,9 @@ async def test_bad_token_however_it_is_said(answer: httpx2.Response) -> None:
         await Stage(answer).do(lambda api: api.profile())
 
 
-@pytest.mark.parametrize("answer", [ok({"data": {}}), ok({}), ok([]), ok({"data": {"username": ""}})])
+@pytest.mark.parametrize(
+    "answer", [ok({"data": {}}), ok({}), ok([]), ok({"data": {"username": ""}})]
+)
 async def test_profile_without_a_user_is_unexpected(answer: httpx2.Response) -> None:
     """Some other server."""
     with pytest.raises(UnexpectedAnswer):
@@ -320,15 +384,28 @@ async def test_profile_without_a_user_is_unexpected(answer: httpx2.Response) -> 
 
 async def test_projects_know_their_owner() -> None:
     """From `user.login`, else `organization.slug`, else whom we asked for; entries without a slug are passed over."""
-    stage = Stage(page([
-        {"slug": "a", "name": "A", "user": {"login": "org-a"}, "organization": {"slug": "x"}},
-        {"slug": "b", "organization": {"slug": "org-b"}},
-        {"slug": "c", "user": "text"},
-        {"name": "no slug"},
-        None,
-    ]))  # fmt: skip
+    stage = Stage(
+        page(
+            [
+                {
+                    "slug": "a",
+                    "name": "A",
+                    "user": {"login": "org-a"},
+                    "organization": {"slug": "x"},
+                },
+                {"slug": "b", "organization": {"slug": "org-b"}},
+                {"slug": "c", "user": "text"},
+                {"name": "no slug"},
+                None,
+            ]
+        )
+    )
     projects = await stage.do(lambda api: api.projects("me"))
-    assert [(p.owner, p.slug, p.name) for p in projects] == [("org-a", "a", "A"), ("org-b", "b", "b"), ("me", "c", "c")]
+    assert [(p.owner, p.slug, p.name) for p in projects] == [
+        ("org-a", "a", "A"),
+        ("org-b", "b", "b"),
+        ("me", "c", "c"),
+    ]
 
 
 async def test_projects_may_come_as_a_bare_list() -> None:
@@ -339,8 +416,19 @@ async def test_projects_may_come_as_a_bare_list() -> None:
 
 async def test_analyses_are_newest_first_with_their_day() -> None:
     """Second crawls of a day count after the first; odd slugs are passed over; counts may be strings."""
-    slugs = ["20240101-2", "20240101-10", "20240301", "20240101", "latest", "20241399", "../../x", "20240301"]
-    stage = Stage(page([{"slug": s, "urls_done": "12", "status": "success", "name": s} for s in slugs]))
+    slugs = [
+        "20240101-2",
+        "20240101-10",
+        "20240301",
+        "20240101",
+        "latest",
+        "20241399",
+        "../../x",
+        "20240301",
+    ]
+    stage = Stage(
+        page([{"slug": s, "urls_done": "12", "status": "success", "name": s} for s in slugs])
+    )
     analyses = await stage.do(lambda api: api.analyses("acme", "shop"))
     assert [a.slug for a in analyses] == ["20240301", "20240101-10", "20240101-2", "20240101"]
     assert analyses[1].date == date(2024, 1, 1) and analyses[1].urls == 12 and analyses[1].done
@@ -355,13 +443,29 @@ async def test_analyses_in_progress_only_on_request() -> None:
     assert "only_success=false" in stage.sent[0]
 
 
-@pytest.mark.parametrize(("answer", "graph", "limit"), [
-    ({"features": {"links": {"links_graph": True}}, "config": {"export_limit": 500000, "max_depth": "7"}}, True, 500_000),
-    ({"features": {"links": {"links_graph": False}}, "config": {"export_limit": "500000"}}, False, 500_000),
-    ({"features": None}, None, None),
-    ({}, None, None),
-])  # fmt: skip
-async def test_analysis_tells_what_it_can(answer: dict[str, Any], graph: bool | None, limit: int | None) -> None:
+@pytest.mark.parametrize(
+    ("answer", "graph", "limit"),
+    [
+        (
+            {
+                "features": {"links": {"links_graph": True}},
+                "config": {"export_limit": 500000, "max_depth": "7"},
+            },
+            True,
+            500_000,
+        ),
+        (
+            {"features": {"links": {"links_graph": False}}, "config": {"export_limit": "500000"}},
+            False,
+            500_000,
+        ),
+        ({"features": None}, None, None),
+        ({}, None, None),
+    ],
+)
+async def test_analysis_tells_what_it_can(
+    answer: dict[str, Any], graph: bool | None, limit: int | None
+) -> None:
     """None, not a guess, where the API is silent."""
     detail = await Stage(ok(answer)).do(lambda api: api.analysis("acme", "shop", "20240301-2"))
     assert (detail.links_graph, detail.export_limit) == (graph, limit)
@@ -369,24 +473,57 @@ async def test_analysis_tells_what_it_can(answer: dict[str, Any], graph: bool | 
 
 async def test_collections_are_a_bare_list_with_dates() -> None:
     """Dates in any of the forms seen; null or missing is None."""
-    stage = Stage(ok([
-        {"id": "crawl.20240301", "name": "x", "timestamped": False, "date": "2024-03-01", "date_start": None},
-        {"id": "search_console", "name": "y", "timestamped": True, "date_start": "2022-11-01", "date_end": "20240305"},
-        {"name": "no id"},
-    ]))  # fmt: skip
+    stage = Stage(
+        ok(
+            [
+                {
+                    "id": "crawl.20240301",
+                    "name": "x",
+                    "timestamped": False,
+                    "date": "2024-03-01",
+                    "date_start": None,
+                },
+                {
+                    "id": "search_console",
+                    "name": "y",
+                    "timestamped": True,
+                    "date_start": "2022-11-01",
+                    "date_end": "20240305",
+                },
+                {"name": "no id"},
+            ]
+        )
+    )
     crawl, console = await stage.do(lambda api: api.collections("acme", "shop"))
     assert (crawl.id, crawl.first, crawl.timestamped) == ("crawl.20240301", None, False)
-    assert (console.first, console.last, console.timestamped) == (date(2022, 11, 1), date(2024, 3, 5), True)
+    assert (console.first, console.last, console.timestamped) == (
+        date(2022, 11, 1),
+        date(2024, 3, 5),
+        True,
+    )
     assert stage.sent == ["GET /v1/projects/acme/shop/collections"]
 
 
 async def test_fields_of_all_datasets_without_prefix() -> None:
     """A name may come with or without the collection before it."""
-    stage = Stage(ok({"datasets": [
-        {"id": "main", "fields": [{"id": "depth"}, {"id": "crawl.20240301.http_code"}, {"name": "no id"}]},
-        {"id": "js", "fields": [{"id": "js.rendering.ok"}]},
-        {"id": "none"},
-    ]}))  # fmt: skip
+    stage = Stage(
+        ok(
+            {
+                "datasets": [
+                    {
+                        "id": "main",
+                        "fields": [
+                            {"id": "depth"},
+                            {"id": "crawl.20240301.http_code"},
+                            {"name": "no id"},
+                        ],
+                    },
+                    {"id": "js", "fields": [{"id": "js.rendering.ok"}]},
+                    {"id": "none"},
+                ]
+            }
+        )
+    )
     fields = await stage.do(lambda api: api.fields("acme", "shop", "crawl.20240301"))
     assert fields == {"depth", "http_code", "js.rendering.ok"}
     assert stage.sent == ["GET /v1/projects/acme/shop/collections/crawl.20240301?sequenced=false"]
@@ -397,12 +534,16 @@ async def test_fields_of_all_datasets_without_prefix() -> None:
 NEXT = "https://api.botify.com/v1/somewhere?page=2"
 
 
-def paged(*pages: list[str], next: str = NEXT, count: int | None = None, always_next: bool = False) -> Script:
+def paged(
+    *pages: list[str], next: str = NEXT, count: int | None = None, always_next: bool = False
+) -> Script:
     """A list of projects in pages; beyond the last one there is nothing."""
 
     def handle(request: httpx2.Request) -> httpx2.Response:
         number = int(request.url.params["page"])
-        body: dict[str, Any] = {"results": [{"slug": s} for s in (pages[number - 1] if number <= len(pages) else [])]}
+        body: dict[str, Any] = {
+            "results": [{"slug": s} for s in (pages[number - 1] if number <= len(pages) else [])]
+        }
         body["next"] = next if number < len(pages) or always_next else None
         if count is not None:
             body["count"] = count
@@ -481,7 +622,14 @@ async def test_query_reads_all_pages_by_posting_again() -> None:
     """The same body each time; values in the order of the request; a missing half is empty."""
     body = queries.depth_profile("crawl.20240301")
     stage = Stage(
-        ok({"next": NEXT, "page": 1, "size": 2, "results": [{"dimensions": [0], "metrics": [5, 1]}, {"metrics": [7]}]}),
+        ok(
+            {
+                "next": NEXT,
+                "page": 1,
+                "size": 2,
+                "results": [{"dimensions": [0], "metrics": [5, 1]}, {"metrics": [7]}],
+            }
+        ),
         ok({"page": 2, "size": 2, "results": [{"dimensions": ["é", None, True], "metrics": []}]}),
     )
     rows = await stage.do(lambda api: api.query("acme", "shop", body, size=2))
@@ -500,14 +648,19 @@ async def test_row_of_another_form_is_unexpected(row: Any) -> None:
 async def test_refused_query_gives_the_apis_words() -> None:
     """As attributes too, for a page that shows them apart."""
     with pytest.raises(BadQuery) as caught:
-        await Stage(error(400, "1029", "Field does not exist")).do(lambda api: api.query("acme", "shop", {}))
+        await Stage(error(400, "1029", "Field does not exist")).do(
+            lambda api: api.query("acme", "shop", {})
+        )
     assert (caught.value.code, caught.value.words) == ("1029", "Field does not exist")
 
 
 async def test_diagnosis_is_the_querys_own_refusal() -> None:
     """A failed export is explained by asking for one row of it."""
     stage = Stage(error(400, "1029", 'Unknown collection "X".'))
-    assert await stage.do(lambda api: api.diagnose("acme", "shop", {"a": 1})) == 'Unknown collection "X".'
+    assert (
+        await stage.do(lambda api: api.diagnose("acme", "shop", {"a": 1}))
+        == 'Unknown collection "X".'
+    )
     assert stage.sent == ["POST /v1/projects/acme/shop/query?page=1&size=1"]
     assert await Stage(page([])).do(lambda api: api.diagnose("acme", "shop", {})) is None
     assert "no right" in await Stage(error(403)).do(lambda api: api.diagnose("acme", "shop", {}))
@@ -515,7 +668,9 @@ async def test_diagnosis_is_the_querys_own_refusal() -> None:
 
 # --- exports ----------------------------------------------------------------------------------------------------------
 
-EXPORT = queries.export_body("acme", "shop", queries.links_query("crawl.20240301", 2), "pipulate-links-1", 1000)
+EXPORT = queries.export_body(
+    "acme", "shop", queries.links_query("crawl.20240301", 2), "pipulate-links-1", 1000
+)
 CREATED = {
     "job_id": 3658303,
     "job_type": "export",
@@ -525,9 +680,13 @@ CREATED = {
 }
 
 
-def job(status: str = "DONE", url: str | None = "https://x.cloudfront.net/f.csv.gz", **more: Any) -> httpx2.Response:
+def job(
+    status: str = "DONE", url: str | None = "https://x.cloudfront.net/f.csv.gz", **more: Any
+) -> httpx2.Response:
     """A job object."""
-    return ok({**CREATED, "job_status": status, "results": {"download_url": url} if url else None, **more})
+    return ok(
+        {**CREATED, "job_status": status, "results": {"download_url": url} if url else None, **more}
+    )
 
 
 @pytest.mark.parametrize("status", [200, 201])
@@ -535,13 +694,30 @@ async def test_export_is_created_once(status: int) -> None:
     """One POST with the whole body; the id is opaque and a string to us."""
     stage = Stage(ok(CREATED, status))
     created = await stage.do(lambda api: api.create_export(EXPORT))
-    assert (created.id, created.status, created.done, created.url) == ("3658303", "CREATED", False, "")
+    assert (created.id, created.status, created.done, created.url) == (
+        "3658303",
+        "CREATED",
+        False,
+        "",
+    )
     assert stage.sent == ["POST /v1/jobs"] and json.loads(stage.requests[0].content) == EXPORT
 
 
-LOST = [httpx2.ReadTimeout("x"), httpx2.WriteError("x"), httpx2.RemoteProtocolError("x"), httpx2.ReadError("x"), error(500), error(503),
-        httpx2.Response(502, html="<h1>"), httpx2.Response(201, text="<html>"), ok({}, 201), ok(None, 201), ok({"job_id": None}, 200),
-        httpx2.Response(303, headers={"location": "/x"}), httpx2.Response(204)]  # fmt: skip
+LOST = [
+    httpx2.ReadTimeout("x"),
+    httpx2.WriteError("x"),
+    httpx2.RemoteProtocolError("x"),
+    httpx2.ReadError("x"),
+    error(500),
+    error(503),
+    httpx2.Response(502, html="<h1>"),
+    httpx2.Response(201, text="<html>"),
+    ok({}, 201),
+    ok(None, 201),
+    ok({"job_id": None}, 200),
+    httpx2.Response(303, headers={"location": "/x"}),
+    httpx2.Response(204),
+]
 
 
 @pytest.mark.parametrize("answer", LOST, ids=range(len(LOST)))
@@ -553,9 +729,16 @@ async def test_lost_answer_is_never_repeated(answer: Answer) -> None:
     assert len(stage.requests) == 1 and not stage.slept and not caught.value.definite
 
 
-REFUSED = [(error(400, "1029", "No"), BadQuery), (error(401), BadToken), (error(403), NoRight), (error(404, "1010"), NotThere),
-           (error(429, "1053"), RateLimited), (error(400, "1058", "already running"), LimitReached),
-           (httpx2.ConnectError("x"), Unreachable), (httpx2.ConnectTimeout("x"), Unreachable)]  # fmt: skip
+REFUSED = [
+    (error(400, "1029", "No"), BadQuery),
+    (error(401), BadToken),
+    (error(403), NoRight),
+    (error(404, "1010"), NotThere),
+    (error(429, "1053"), RateLimited),
+    (error(400, "1058", "already running"), LimitReached),
+    (httpx2.ConnectError("x"), Unreachable),
+    (httpx2.ConnectTimeout("x"), Unreachable),
+]
 
 
 @pytest.mark.parametrize(("answer", "kind"), REFUSED, ids=range(len(REFUSED)))
@@ -589,7 +772,10 @@ async def test_job_is_looked_for_without_the_project_too() -> None:
     assert (await stage.do(lambda api: api.find_export("mine", "shop"))).id == "4"
     stage = Stage(lambda r: error(400) if "project" in r.url.params else page([named(4, "mine")]))
     assert (await stage.do(lambda api: api.find_export("mine", "shop"))).id == "4"
-    assert await Stage(page([named(3, "other")])).do(lambda api: api.find_export("mine", "shop")) is None
+    assert (
+        await Stage(page([named(3, "other")])).do(lambda api: api.find_export("mine", "shop"))
+        is None
+    )
 
 
 async def test_of_two_exports_the_living_one_is_found() -> None:
@@ -606,7 +792,15 @@ async def test_job_list_that_cannot_be_read_is_an_error_not_a_no() -> None:
 
 async def test_waiting_polls_ever_more_seldom() -> None:
     """2 s, then half as long again, up to 15; every state is reported; any unknown word means running."""
-    states = ["CREATED", "PROCESSING", "QUEUED", "processing", "PROCESSING", "PROCESSING", "PROCESSING"]
+    states = [
+        "CREATED",
+        "PROCESSING",
+        "QUEUED",
+        "processing",
+        "PROCESSING",
+        "PROCESSING",
+        "PROCESSING",
+    ]
     stage = Stage(*(job(s, None) for s in states), job())
     seen: list[str] = []
     done = await stage.do(lambda api: api.wait("3658303", lambda j: seen.append(j.status)))
@@ -625,7 +819,12 @@ async def test_finished_job_is_not_waited_for() -> None:
 
 async def test_trouble_while_polling_does_not_end_the_job() -> None:
     """An outage of minutes, a page of HTML, too many requests: it goes on when the server does."""
-    stage = Stage(*[error(502)] * (TRIES * 2), httpx2.Response(200, text="<html>"), *[error(429)] * TRIES, job())
+    stage = Stage(
+        *[error(502)] * (TRIES * 2),
+        httpx2.Response(200, text="<html>"),
+        *[error(429)] * TRIES,
+        job(),
+    )
     assert (await stage.do(lambda api: api.wait("1"))).done
 
 
@@ -637,11 +836,18 @@ async def test_deadline_ends_the_waiting_not_the_job() -> None:
         await Stage(error(500)).do(lambda api: api.wait("1", deadline=60))
 
 
-@pytest.mark.parametrize(("more", "reason"), [
-    ({}, ""), ({"error": {"message": "Unknown", "type": "x"}}, ""), ({"error": {"message": "Too wide"}}, "Too wide"),
-    ({"error": "Too wide"}, "Too wide"), ({"failure_reason": "Too wide"}, "Too wide"), ({"metadata": {"error": "Too wide"}}, "Too wide"),
-    ({"results": {"failure_reason": "Too wide"}}, "Too wide"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({}, ""),
+        ({"error": {"message": "Unknown", "type": "x"}}, ""),
+        ({"error": {"message": "Too wide"}}, "Too wide"),
+        ({"error": "Too wide"}, "Too wide"),
+        ({"failure_reason": "Too wide"}, "Too wide"),
+        ({"metadata": {"error": "Too wide"}}, "Too wide"),
+        ({"results": {"failure_reason": "Too wide"}}, "Too wide"),
+    ],
+)
 async def test_failed_job_gives_its_reason_if_it_has_one(more: dict[str, Any], reason: str) -> None:
     """Wherever it stands."""
     with pytest.raises(JobFailed) as caught:
@@ -649,7 +855,9 @@ async def test_failed_job_gives_its_reason_if_it_has_one(more: dict[str, Any], r
     assert caught.value.reason == reason and reason in str(caught.value)
 
 
-@pytest.mark.parametrize(("answer", "kind"), [(error(404), NotThere), (error(401), BadToken), (error(403), NoRight)])
+@pytest.mark.parametrize(
+    ("answer", "kind"), [(error(404), NotThere), (error(401), BadToken), (error(403), NoRight)]
+)
 async def test_definite_answers_end_the_waiting(answer: httpx2.Response, kind: type) -> None:
     """A job that is gone, or a token that is no longer valid, is not waited for."""
     with pytest.raises(kind):
@@ -670,16 +878,24 @@ async def test_download_sends_no_token_and_renews_an_expired_address(tmp_path: P
     def script(request: httpx2.Request) -> httpx2.Response:
         if request.url.host == "api.botify.com":
             return job(url="https://x.cloudfront.net/new")
-        return httpx2.Response(200, content=b"a,b\n") if request.url.path == "/new" else httpx2.Response(403)
+        return (
+            httpx2.Response(200, content=b"a,b\n")
+            if request.url.path == "/new"
+            else httpx2.Response(403)
+        )
 
     stage = Stage(script)
     old = Job("3658303", "DONE", url="https://x.cloudfront.net/old")
     assert await stage.do(lambda api: api.download(old, tmp_path / "raw")) == 4
     assert (tmp_path / "raw").read_bytes() == b"a,b\n"
     assert [(r.url.host, "authorization" in r.headers) for r in stage.requests] == [
-        ("x.cloudfront.net", False), ("api.botify.com", True), ("x.cloudfront.net", False),
-    ]  # fmt: skip
-    assert TOKEN not in "".join(str(r.headers) for r in stage.requests if r.url.host != "api.botify.com")
+        ("x.cloudfront.net", False),
+        ("api.botify.com", True),
+        ("x.cloudfront.net", False),
+    ]
+    assert TOKEN not in "".join(
+        str(r.headers) for r in stage.requests if r.url.host != "api.botify.com"
+    )
 
 
 async def test_download_of_a_job_whose_file_is_gone(tmp_path: Path) -> None:

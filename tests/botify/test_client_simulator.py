@@ -56,10 +56,14 @@ def projects() -> list[Project]:
 class World:
     """A simulator, a client, and one clock for both that only the client's sleeping moves."""
 
-    def __init__(self, faults: str = "", options: Options | None = None, token: str = DEMO_TOKEN) -> None:
+    def __init__(
+        self, faults: str = "", options: Options | None = None, token: str = DEMO_TOKEN
+    ) -> None:
         self.now = 1_700_000_000.0
         options = options or Options()
-        self.app: Starlette = create_simulator(projects(), options=options, faults=faults, clock=lambda: self.now)
+        self.app: Starlette = create_simulator(
+            projects(), options=options, faults=faults, clock=lambda: self.now
+        )
         self.api = Botify(
             token,
             DEMO_BASE,
@@ -103,7 +107,9 @@ async def export(world: World, api: Botify, kind: str, query: queries.Json, fold
     return job
 
 
-async def journey(world: World, folder: Path, slug: str = "20261102", depth: int | None = None) -> Result:
+async def journey(
+    world: World, folder: Path, slug: str = "20261102", depth: int | None = None
+) -> Result:
     """From a token to two CSVs."""
     async with world.api as api:
         assert (await api.profile()).username == "demo.user"
@@ -119,10 +125,14 @@ async def journey(world: World, folder: Path, slug: str = "20261102", depth: int
         detail = await api.analysis(ORG, SHOP, slug)
         collections = await api.collections(ORG, SHOP)
         crawl = queries.crawl_id(slug, [c.id for c in collections])
-        groups = queries.available_groups(await api.fields(ORG, SHOP, crawl), {c.id for c in collections})
+        groups = queries.available_groups(
+            await api.fields(ORG, SHOP, crawl), {c.id for c in collections}
+        )
         columns = [c for group in groups.values() for c in group]
         profile = queries.read_profile(await api.query(ORG, SHOP, queries.depth_profile(crawl)))
-        found = queries.deepest(profile, min(queries.EXPORT_LIMIT, detail.export_limit or queries.EXPORT_LIMIT))
+        found = queries.deepest(
+            profile, min(queries.EXPORT_LIMIT, detail.export_limit or queries.EXPORT_LIMIT)
+        )
         assert found and detail.links_graph
         depth = found.depth if depth is None else depth
         console = next(c for c in collections if c.id == queries.SEARCH_CONSOLE)
@@ -131,10 +141,16 @@ async def journey(world: World, folder: Path, slug: str = "20261102", depth: int
         await export(world, api, "links", queries.links_query(crawl, depth), folder)
         await export(world, api, "pages", pages, folder)
     links_raw = Raw(folder / "links", folder / "links.csv")
-    pages_raw = Raw.pages(folder / "pages", folder / "meta.csv", queries.page_columns(c.name for c in columns))
+    pages_raw = Raw.pages(
+        folder / "pages", folder / "meta.csv", queries.page_columns(c.name for c in columns)
+    )
     order = await asyncio.to_thread(run, Order(links_raw, pages_raw), lambda *step: None)
     return Result(
-        links_raw.target.read_bytes(), pages_raw.target.read_bytes(), tuple(pages_raw.columns), order, profile
+        links_raw.target.read_bytes(),
+        pages_raw.target.read_bytes(),
+        tuple(pages_raw.columns),
+        order,
+        profile,
     )
 
 
@@ -167,21 +183,53 @@ def test_the_links_are_those_of_the_site(undisturbed: Result) -> None:
 
 def test_the_pages_have_the_columns_that_this_crawl_has(undisturbed: Result) -> None:
     """This one was made without JavaScript."""
-    assert undisturbed.columns == ("id", "pagetype", "compliant", "canonical", "sitemap", "impressions", "clicks")
+    assert undisturbed.columns == (
+        "id",
+        "pagetype",
+        "compliant",
+        "canonical",
+        "sitemap",
+        "impressions",
+        "clicks",
+    )
     assert undisturbed.meta.splitlines()[0].decode() == ",".join(undisturbed.columns)
 
 
 PASSING = [
-    "429 times=2", "429=7 times=1", "500 times=4", "502 times=2", "503=1 times=2", "drop times=3 method=GET", "slow=0 times=2",
-    "502 times=9 on=/jobs/", "drop times=3 on=/query", "next-repeats", "next-foreign", "job-no-processing", "job-url-foreign",
-    "zip", "plain", "sep", "v1-header", "expired times=1", "truncated times=1", "cut times=2", "corrupt times=1",
-    "500 times=2 on=/cdn", "lost times=2 method=POST on=/jobs", "lost times=2 on=/query", "html times=1 on=/jobs/",
-    "sep; zip; cut times=1", "plain; sep; cut times=2 on=/cdn",
-]  # fmt: skip
+    "429 times=2",
+    "429=7 times=1",
+    "500 times=4",
+    "502 times=2",
+    "503=1 times=2",
+    "drop times=3 method=GET",
+    "slow=0 times=2",
+    "502 times=9 on=/jobs/",
+    "drop times=3 on=/query",
+    "next-repeats",
+    "next-foreign",
+    "job-no-processing",
+    "job-url-foreign",
+    "zip",
+    "plain",
+    "sep",
+    "v1-header",
+    "expired times=1",
+    "truncated times=1",
+    "cut times=2",
+    "corrupt times=1",
+    "500 times=2 on=/cdn",
+    "lost times=2 method=POST on=/jobs",
+    "lost times=2 on=/query",
+    "html times=1 on=/jobs/",
+    "sep; zip; cut times=1",
+    "plain; sep; cut times=2 on=/cdn",
+]
 
 
 @pytest.mark.parametrize("fault", PASSING)
-async def test_a_fault_that_passes_does_not_show(tmp_path: Path, undisturbed: Result, fault: str) -> None:
+async def test_a_fault_that_passes_does_not_show(
+    tmp_path: Path, undisturbed: Result, fault: str
+) -> None:
     """Same bytes, two exports paid, no token at the file host."""
     world = World(fault)
     result = await journey(world, tmp_path)
@@ -191,16 +239,31 @@ async def test_a_fault_that_passes_does_not_show(tmp_path: Path, undisturbed: Re
 
 
 STAYING: list[tuple[str, type[Exception]]] = [
-    ("401", BadToken), ("403 on=/projects/demo", NoRight), ("404 on=/analyses", NotThere), ("429 on=/query", RateLimited),
-    ("500 on=/authentication", Unreachable), ("html on=/collections", UnexpectedAnswer), ("drop on=/query", Unreachable),
-    ("403 method=POST on=/jobs", NoRight), ("429 method=POST on=/jobs", RateLimited),
-    ("job-fails", JobFailed), ("job-fails-silently", JobFailed), ("job-stuck", JobRunning), ("job-gone", NotThere),
-    ("expired", LinkExpired), ("truncated", BadFile), ("cut", Unreachable), ("corrupt", BadFile), ("500 on=/cdn", Unreachable),
-]  # fmt: skip
+    ("401", BadToken),
+    ("403 on=/projects/demo", NoRight),
+    ("404 on=/analyses", NotThere),
+    ("429 on=/query", RateLimited),
+    ("500 on=/authentication", Unreachable),
+    ("html on=/collections", UnexpectedAnswer),
+    ("drop on=/query", Unreachable),
+    ("403 method=POST on=/jobs", NoRight),
+    ("429 method=POST on=/jobs", RateLimited),
+    ("job-fails", JobFailed),
+    ("job-fails-silently", JobFailed),
+    ("job-stuck", JobRunning),
+    ("job-gone", NotThere),
+    ("expired", LinkExpired),
+    ("truncated", BadFile),
+    ("cut", Unreachable),
+    ("corrupt", BadFile),
+    ("500 on=/cdn", Unreachable),
+]
 
 
 @pytest.mark.parametrize(("fault", "kind"), STAYING)
-async def test_a_fault_that_stays_is_told(tmp_path: Path, fault: str, kind: type[Exception]) -> None:
+async def test_a_fault_that_stays_is_told(
+    tmp_path: Path, fault: str, kind: type[Exception]
+) -> None:
     """As what it is; no CSV and no download is left that could be taken for whole; nothing was paid twice."""
     world = World(fault)
     with pytest.raises(kind):
@@ -213,7 +276,9 @@ async def test_a_fault_that_stays_is_told(tmp_path: Path, fault: str, kind: type
 def test_every_kind_of_fault_is_tried() -> None:
     """A fault that the simulator learns later must be added here."""
     tried = {
-        part.split()[0].partition("=")[0] for text in [*PASSING, *(f for f, _ in STAYING)] for part in text.split(";")
+        part.split()[0].partition("=")[0]
+        for text in [*PASSING, *(f for f, _ in STAYING)]
+        for part in text.split(";")
     }
     assert tried | {"empty"} == set(KINDS)
 
@@ -238,14 +303,36 @@ async def test_an_export_that_never_arrived_is_not_sent_again(answer: str) -> No
 
 
 READINGS: list[tuple[str, Any]] = [
-    ("bad_token_status", 403), ("bad_token_detail", True), ("profile_names", False), ("list_size", 1), ("query_size", 1),
-    ("query_size_limit", 2), ("next_keeps_size", False), ("last_next", "absent"), ("past_end", "missing"), ("always_count", True),
-    ("failure_in", "nowhere"), ("results_extra", True), ("booleans", ("True", "False")), ("refuse_bad_jobs", True),
-    ("same_day_mark", "_"), ("export_limit", 900_000), ("refuse_over_limit", True), ("running_jobs", 1), ("rate", 5),
-    ("retry_after", 3), ("allowed_origins", ("https://cosmograph.app",)), ("file_base", "http://localhost/cdn"), ("admin", True),
-    ("pace", Pace(polls=0)), ("pace", Pace(polls=5, seconds=100)),
-    *(("bql", replace(Dialect(), **{f.name: 0 if f.name == "empty_sum" else True})) for f in fields(Dialect)),
-]  # fmt: skip
+    ("bad_token_status", 403),
+    ("bad_token_detail", True),
+    ("profile_names", False),
+    ("list_size", 1),
+    ("query_size", 1),
+    ("query_size_limit", 2),
+    ("next_keeps_size", False),
+    ("last_next", "absent"),
+    ("past_end", "missing"),
+    ("always_count", True),
+    ("failure_in", "nowhere"),
+    ("results_extra", True),
+    ("booleans", ("True", "False")),
+    ("refuse_bad_jobs", True),
+    ("same_day_mark", "_"),
+    ("export_limit", 900_000),
+    ("refuse_over_limit", True),
+    ("running_jobs", 1),
+    ("rate", 5),
+    ("retry_after", 3),
+    ("allowed_origins", ("https://cosmograph.app",)),
+    ("file_base", "http://localhost/cdn"),
+    ("admin", True),
+    ("pace", Pace(polls=0)),
+    ("pace", Pace(polls=5, seconds=100)),
+    *(
+        ("bql", replace(Dialect(), **{f.name: 0 if f.name == "empty_sum" else True}))
+        for f in fields(Dialect)
+    ),
+]
 
 
 @pytest.mark.parametrize(("name", "value"), READINGS)
@@ -276,13 +363,19 @@ async def test_second_crawl_of_a_day(tmp_path: Path) -> None:
 
 async def test_fewer_columns_stay_right(tmp_path: Path, undisturbed: Result) -> None:
     """Unticking any of them changes only what is there, not what it means."""
-    full = {line.split(b",")[0]: line.split(b",") for line in undisturbed.meta.splitlines()[1:] if b'"' not in line}
+    full = {
+        line.split(b",")[0]: line.split(b",")
+        for line in undisturbed.meta.splitlines()[1:]
+        if b'"' not in line
+    }
     for names in (["clicks"], ["sitemap", "compliant"], ["impressions", "pagetype"], []):
         world, columns = World(), queries.page_columns(names)
         period = queries.search_period("20261102", None, projects()[1].search_days[1])  # type: ignore[index]
         folder = tmp_path / "-".join(["x", *names])
         async with world.api as api:
-            await export(world, api, "pages", queries.pages_query("crawl.20261102", names, period), folder)
+            await export(
+                world, api, "pages", queries.pages_query("crawl.20261102", names, period), folder
+            )
         raw = Raw.pages(folder / "pages", folder / "meta.csv", columns)
         await asyncio.to_thread(run, Order(pages=raw), lambda *step: None)
         where = [undisturbed.columns.index(c.name) for c in columns]
@@ -335,7 +428,9 @@ async def test_account_limits_are_told() -> None:
             await api.create_export(body)
 
 
-@pytest.mark.parametrize("options", [Options(), Options(bad_token_status=403), Options(bad_token_detail=True)])
+@pytest.mark.parametrize(
+    "options", [Options(), Options(bad_token_status=403), Options(bad_token_detail=True)]
+)
 async def test_wrong_token_is_a_bad_token(options: Options) -> None:
     """However it is said."""
     async with World(options=options, token="f" * 40).api as api:
@@ -355,7 +450,9 @@ async def test_someone_elses_organisation_is_not_ours() -> None:
 async def test_over_a_real_wire(tmp_path: Path) -> None:
     """A server on loopback, sockets and all: dropped connections and cut files are what they are in life."""
     app = create_simulator(
-        projects(), options=Options(pace=Pace(polls=0)), faults="drop times=1 on=/light; cut times=1"
+        projects(),
+        options=Options(pace=Pace(polls=0)),
+        faults="drop times=1 on=/light; cut times=1",
     )
 
     async def soon(seconds: float) -> None:

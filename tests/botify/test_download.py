@@ -13,7 +13,14 @@ import httpx2
 import pytest
 
 from pipulate.botify.download import MOST_REDIRECTS, TRIES, check_address, download
-from pipulate.botify.errors import BadFile, BotifyError, ForeignAddress, LinkExpired, TooLarge, Unreachable
+from pipulate.botify.errors import (
+    BadFile,
+    BotifyError,
+    ForeignAddress,
+    LinkExpired,
+    TooLarge,
+    Unreachable,
+)
 from pipulate.engine.errors import CannotWrite
 
 URL = "https://d1.cloudfront.net/collection_exports/0a/shop-2024-03-01.csv.gz"
@@ -83,7 +90,9 @@ async def test_file_arrives_as_it_was_sent(tmp_path: Path) -> None:
 async def test_length_need_not_be_told(tmp_path: Path) -> None:
     """Then progress has no total."""
     seen: list[int | None] = []
-    await Host(lambda: body(b"a,b\n")).get(tmp_path / "raw", progress=lambda n, total: seen.append(total))
+    await Host(lambda: body(b"a,b\n")).get(
+        tmp_path / "raw", progress=lambda n, total: seen.append(total)
+    )
     assert (tmp_path / "raw").read_bytes() == b"a,b\n" and seen[0] is None
 
 
@@ -159,12 +168,27 @@ async def test_redirects_within_the_rule_are_followed(tmp_path: Path) -> None:
 
 
 FOREIGN = [
-    "http://d1.cloudfront.net/x", "file:///etc/passwd", "https://127.0.0.1/x", "https://127.1/x", "https://2130706433/x",
-    "https://[::1]/x", "https://169.254.169.254/latest", "https://10.0.0.1/x", "https://localhost/x", "https://intranet/x",
-    "https://printer.local/x", "https://metadata.google.internal/x", "https://a@d1.cloudfront.net/x", "https:///x", "",
-    "https://d1.cloudfront.net\\@evil/x", "https://d1.cloudfront.net/a b", "https://x:port/", "gopher://d1.cloudfront.net/",
+    "http://d1.cloudfront.net/x",
+    "file:///etc/passwd",
+    "https://127.0.0.1/x",
+    "https://127.1/x",
+    "https://2130706433/x",
+    "https://[::1]/x",
+    "https://169.254.169.254/latest",
+    "https://10.0.0.1/x",
+    "https://localhost/x",
+    "https://intranet/x",
+    "https://printer.local/x",
+    "https://metadata.google.internal/x",
+    "https://a@d1.cloudfront.net/x",
+    "https:///x",
+    "",
+    "https://d1.cloudfront.net\\@evil/x",
+    "https://d1.cloudfront.net/a b",
+    "https://x:port/",
+    "gopher://d1.cloudfront.net/",
     "https://foo.localhost./x",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("url", FOREIGN)
@@ -182,7 +206,9 @@ async def test_address_that_may_not_be_fetched(tmp_path: Path, url: str) -> None
         assert {r.url.scheme for r in host.requests} == {"https"}
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9000/cdn/x", "http://localhost/x", "https://[::1]:1/x"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9000/cdn/x", "http://localhost/x", "https://[::1]:1/x"]
+)
 def test_stand_in_on_this_machine_may_name_this_machine(url: str) -> None:
     """And only it: the real API may not send us here, nor the stand-in elsewhere."""
     assert check_address(url, local=True) == url
@@ -211,7 +237,9 @@ async def test_cancelling_leaves_nothing(tmp_path: Path) -> None:
             begun.set()
             await asyncio.sleep(0)
 
-    task = asyncio.create_task(Host(lambda: httpx2.Response(200, content=endless())).get(tmp_path / "raw"))
+    task = asyncio.create_task(
+        Host(lambda: httpx2.Response(200, content=endless())).get(tmp_path / "raw")
+    )
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

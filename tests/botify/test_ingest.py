@@ -35,18 +35,28 @@ async def test_an_order_is_carried_out_in_a_process(tmp_path: Path) -> None:
     """Two downloads become two CSVs and a columnar copy; progress is told on the way; the loop stays free."""
     file = tmp_path / "raw pages"
     file.write_text(f"{A}/0,home,True,7\n{A}/1,,,0\n,,,5\n")
-    pages = Raw.pages(file, tmp_path / "meta.csv", page_columns(["clicks", "compliant", "pagetype"]), 100)
+    pages = Raw.pages(
+        file, tmp_path / "meta.csv", page_columns(["clicks", "compliant", "pagetype"]), 100
+    )
     stages: list[str] = []
     done = await ingest(
-        Order(raw_links(tmp_path), pages, tmp_path / "graph"), lambda stage, share, rows: stages.append(stage)
+        Order(raw_links(tmp_path), pages, tmp_path / "graph"),
+        lambda stage, share, rows: stages.append(stage),
     )
     assert isinstance(done.links, Table) and isinstance(done.pages, Table)
-    assert (done.links.rows, done.links.possibly_truncated, done.graph_links, done.graph_pages) == (3, True, 3, 4)
+    assert (done.links.rows, done.links.possibly_truncated, done.graph_links, done.graph_pages) == (
+        3,
+        True,
+        3,
+        4,
+    )
     assert (done.pages.rows, done.pages.incomplete, done.pages.possibly_truncated) == (2, 1, False)
     with pages.target.open(newline="") as csv_file:
         assert list(csv.reader(csv_file)) == [
-            ["id", "pagetype", "compliant", "clicks"], [f"{A}/0", "home", "true", "7"], [f"{A}/1", "", "", "0"],
-        ]  # fmt: skip
+            ["id", "pagetype", "compliant", "clicks"],
+            [f"{A}/0", "home", "true", "7"],
+            [f"{A}/1", "", "", "0"],
+        ]
     assert edges.load(tmp_path / "graph").m == 3
     assert list(dict.fromkeys(stages)) == ["links", "pages", "graph"]
 
@@ -62,10 +72,14 @@ async def test_errors_come_back_as_what_they_are(tmp_path: Path) -> None:
         await ingest(Order(links=tmp_path / "links.csv", graph=tmp_path / "graph"))
 
 
-async def test_process_that_dies_is_a_clear_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_process_that_dies_is_a_clear_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Out of memory, or killed: the last of what it said, and what to do."""
     monkeypatch.setattr(module, "_START", "raise MemoryError('no more')")
-    with pytest.raises(IngestStopped, match=r"exit code 1\). MemoryError: no more The downloads are still there"):
+    with pytest.raises(
+        IngestStopped, match=r"exit code 1\). MemoryError: no more The downloads are still there"
+    ):
         await ingest(Order(raw_links(tmp_path)))
 
 
@@ -152,13 +166,19 @@ def test_process_loads_no_web_framework() -> None:
     """It starts from a bare package; a second of imports would be lost otherwise.  The server, in turn, needs no Polars."""
     ask = "; import sys; print([m for m in ('fasthtml', 'starlette', 'httpx2', 'pipulate.app') if m in sys.modules])"
     code = module._START.removesuffix("; main()") + ask
-    shown = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
     assert shown.stdout.strip() == "[]"
-    assert "polars" not in Path(module.__file__).read_text().partition('"""\n')[2].replace("polars.py", "")
+    assert "polars" not in Path(module.__file__).read_text().partition('"""\n')[2].replace(
+        "polars.py", ""
+    )
 
 
 PATHS = st.text(min_size=1, max_size=10).filter(lambda t: "\0" not in t and t not in ".").map(Path)
-RAWS = st.builds(Raw, PATHS, PATHS, st.lists(st.text(max_size=5)), st.lists(st.text(max_size=5)), st.integers(0))
+RAWS = st.builds(
+    Raw, PATHS, PATHS, st.lists(st.text(max_size=5)), st.lists(st.text(max_size=5)), st.integers(0)
+)
 
 
 @given(st.builds(Order, st.none() | RAWS | PATHS, st.none() | RAWS | PATHS, st.none() | PATHS))

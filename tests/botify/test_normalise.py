@@ -88,7 +88,9 @@ def test_separator_of_sep_line_is_used(tmp_path: Path) -> None:
     assert written(raw)[1:] == [[A, B], [f"{A},x", C]]
 
 
-@pytest.mark.parametrize("content", [b"", b"url,target\n", b"sep=,\n", b"sep=,\nurl,target\n", b"\n", b"sep=,"])
+@pytest.mark.parametrize(
+    "content", [b"", b"url,target\n", b"sep=,\n", b"sep=,\nurl,target\n", b"\n", b"sep=,"]
+)
 def test_no_rows_make_a_header_only(tmp_path: Path, content: bytes) -> None:
     """An export without rows is a CSV without rows, not an error."""
     raw = links(tmp_path, content)
@@ -138,12 +140,16 @@ def test_last_row_needs_no_line_end(tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_utf8_and_stray_quotes_are_forgiven(tmp_path: Path) -> None:
     """A URL with a Latin-1 byte or a quote in its middle costs neither the export nor the row."""
-    raw = links(tmp_path, f"{A},{B}\n".encode() + b'https://example.com/\xe9,https://example.com/x"y"z\n')
+    raw = links(
+        tmp_path, f"{A},{B}\n".encode() + b'https://example.com/\xe9,https://example.com/x"y"z\n'
+    )
     normalise(raw)
     assert written(raw)[1:] == [[A, B], ["https://example.com/\ufffd", 'https://example.com/x"y"z']]
 
 
-@pytest.mark.parametrize("row", ["https://example.com/short", f"{A},{B},{C}", '"https://example.com/quoted"'])
+@pytest.mark.parametrize(
+    "row", ["https://example.com/short", f"{A},{B},{C}", '"https://example.com/quoted"']
+)
 def test_row_of_another_width_is_an_error_that_names_it(tmp_path: Path, row: str) -> None:
     """Columns are told by position, so a row that has not all of them cannot be trusted."""
     raw = links(tmp_path, f"{A},{B}\n{B},{C}\n{row}\n".encode())
@@ -160,11 +166,17 @@ def test_header_of_another_width_is_an_error(tmp_path: Path) -> None:
 
 def test_pages_lower_their_booleans_and_leave_gaps(tmp_path: Path) -> None:
     """True and false are written one way; a missing value stays missing; page types are left alone."""
-    raw = pages(tmp_path, f'Full URL,a,b,c\n{A},True,True,7\n{B},,FALSE,0\n{C},"p,q",,\n,home,true,3\n'.encode())
+    raw = pages(
+        tmp_path,
+        f'Full URL,a,b,c\n{A},True,True,7\n{B},,FALSE,0\n{C},"p,q",,\n,home,true,3\n'.encode(),
+    )
     table = normalise(raw)
     assert written(raw) == [
-        list(PAGES), [A, "True", "true", "7"], [B, "", "false", "0"], [C, "p,q", "", ""],
-    ]  # fmt: skip
+        list(PAGES),
+        [A, "True", "true", "7"],
+        [B, "", "false", "0"],
+        [C, "p,q", "", ""],
+    ]
     assert '""' not in raw.target.read_text()
     assert (table.rows, table.incomplete, table.rows_received) == (3, 1, 4)
 
@@ -190,7 +202,9 @@ def incompressible(rows: int) -> bytes:
 
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.9, 0.9999])
 @pytest.mark.parametrize("pack", [gzip.compress, zipped])
-def test_cut_off_file_is_an_error_and_leaves_nothing(tmp_path: Path, pack: object, keep: float) -> None:
+def test_cut_off_file_is_an_error_and_leaves_nothing(
+    tmp_path: Path, pack: object, keep: float
+) -> None:
     """A packed file that was cut off anywhere says so; no CSV appears, and no leftover."""
     content = pack(incompressible(2000))  # type: ignore[operator]
     raw = links(tmp_path, content[: max(4, int(len(content) * keep))])
@@ -253,7 +267,11 @@ URL = CELL.map(lambda text: f"https://example.com/{text}")
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(URL | st.just(""), URL | st.just("")), max_size=30), st.integers(1, 200), st.booleans())
+@given(
+    st.lists(st.tuples(URL | st.just(""), URL | st.just("")), max_size=30),
+    st.integers(1, 200),
+    st.booleans(),
+)
 def test_any_rows_come_out_as_they_went_in(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], block: int, crlf: bool
 ) -> None:
@@ -275,7 +293,12 @@ def test_any_rows_come_out_as_they_went_in(
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.tuples(URL | st.just(""), CELL, st.sampled_from(["True", "false", "TRUE", ""]), st.integers() | st.none())
+        st.tuples(
+            URL | st.just(""),
+            CELL,
+            st.sampled_from(["True", "false", "TRUE", ""]),
+            st.integers() | st.none(),
+        )
     )
 )
 def test_any_pages_come_out_as_they_went_in(
@@ -294,7 +317,9 @@ def test_columnar_copy_is_what_edges_would_build(tmp_path: Path) -> None:
     text = "".join(f"{A}/{rng.randrange(50)},{A}/{rng.randrange(80)}\n" for _ in range(2000))
     link_raw = links(tmp_path, text.encode())
     page_raw = Raw(tmp_path / "raw2", tmp_path / "meta.csv", PAGES, ("compliant",))
-    page_raw.file.write_text("".join(f"{A}/{n},type {n % 3},True,{n}\n" for n in range(40, 100)) + f"{A}/9,,,\n")
+    page_raw.file.write_text(
+        "".join(f"{A}/{n},type {n % 3},True,{n}\n" for n in range(40, 100)) + f"{A}/9,,,\n"
+    )
     numbered = Numbered()
     table = normalise(link_raw, numbered.add)
     normalise(page_raw)
@@ -303,7 +328,10 @@ def test_columnar_copy_is_what_edges_would_build(tmp_path: Path) -> None:
         theirs = edges.build(link_raw.target, meta, tmp_path / "theirs")
         assert ours.pages.equals(theirs.pages) and ours.pages.schema == theirs.pages.schema
         assert (ours.source == theirs.source).all() and (ours.target == theirs.target).all()
-        assert edges.load(tmp_path / "ours").meta.items() >= {"links": theirs.m, "rows": table.rows}.items()
+        assert (
+            edges.load(tmp_path / "ours").meta.items()
+            >= {"links": theirs.m, "rows": table.rows}.items()
+        )
         assert edges.fresh(tmp_path / "ours", link_raw.target, meta)
 
 
@@ -323,5 +351,7 @@ def test_run_makes_all_files_and_reports(tmp_path: Path) -> None:
 
 def test_no_links_make_no_graph(tmp_path: Path) -> None:
     """An empty export has a CSV, but no columnar copy."""
-    done = run(Order(links(tmp_path, b"url,target\n"), None, tmp_path / "graph"), lambda *step: None)
+    done = run(
+        Order(links(tmp_path, b"url,target\n"), None, tmp_path / "graph"), lambda *step: None
+    )
     assert done.graph_links == 0 and not (tmp_path / "graph").exists()

@@ -58,7 +58,10 @@ def test_pages_query_with_everything() -> None:
                 "crawl.20240301.js.rendering.exec",
                 "crawl.20240301.js.rendering.ok",
             ],
-            "metrics": ["search_console.period_0.count_impressions", "search_console.period_0.count_clicks"],
+            "metrics": [
+                "search_console.period_0.count_impressions",
+                "search_console.period_0.count_clicks",
+            ],
             "filters": {
                 "and": [
                     {"field": "crawl.20240301.http_code", "predicate": "gt", "value": 0},
@@ -74,7 +77,11 @@ def test_pages_query_without_search_console_needs_no_period() -> None:
     body = queries.pages_query(CRAWL, ["compliant"])
     assert body["collections"] == [CRAWL] and "periods" not in body
     assert body["query"]["metrics"] == []
-    assert body["query"]["filters"] == {"field": "crawl.20240301.http_code", "predicate": "gt", "value": 0}
+    assert body["query"]["filters"] == {
+        "field": "crawl.20240301.http_code",
+        "predicate": "gt",
+        "value": 0,
+    }
 
 
 def predicates(node: Any) -> set[str]:
@@ -102,7 +109,11 @@ def test_columns_follow_the_request_for_any_choice(names: list[str], max_depth: 
     assert {c.name for c in columns} == set(names) and len(columns) == len(set(names))
     assert set(body) <= {"collections", "periods", "query"}
     assert set(body["query"]) == {"dimensions", "metrics", "filters"}
-    assert ("periods" in body) == ("search_console" in body["collections"]) == bool(body["query"]["metrics"])
+    assert (
+        ("periods" in body)
+        == ("search_console" in body["collections"])
+        == bool(body["query"]["metrics"])
+    )
     assert all(a.startswith(tuple(f"{c}." for c in body["collections"])) for a in asked)
     assert predicates(body) <= {"lte", "gt"}
     assert json.loads(json.dumps(body)) == body
@@ -118,11 +129,18 @@ def test_search_columns_without_a_period_are_a_mistake() -> None:
 
 def test_only_what_the_crawl_has_is_offered() -> None:
     """JavaScript only when it was rendered, Search Console only when connected, empty groups not at all."""
-    fields = {"url", "depth", "compliant.is_compliant", "sitemaps.present", "segments.pagetype.value"}
+    fields = {
+        "url",
+        "depth",
+        "compliant.is_compliant",
+        "sitemaps.present",
+        "segments.pagetype.value",
+    }
     groups = queries.available_groups(fields, {CRAWL})
     assert {g: [c.name for c in cs] for g, cs in groups.items()} == {
-        "pagetype": ["pagetype"], "technical": ["compliant", "sitemap"],
-    }  # fmt: skip
+        "pagetype": ["pagetype"],
+        "technical": ["compliant", "sitemap"],
+    }
     everything = queries.available_groups({c.field for c in COLUMNS}, ["search_console"])
     assert list(everything) == list(GROUPS) and sum(map(len, everything.values())) == len(COLUMNS)
     assert queries.available_groups(set(), set()) == {}
@@ -130,34 +148,44 @@ def test_only_what_the_crawl_has_is_offered() -> None:
     assert "search" not in queries.available_groups({"count_clicks"}, {CRAWL})
 
 
-@pytest.mark.parametrize(("ids", "found"), [
-    ([], "crawl.20240101-2"),
-    (["crawl.20240101", "crawl.20240101-2", "crawl.20240101_2"], "crawl.20240101-2"),
-    (["crawl.20240101", "crawl.20240101_2"], "crawl.20240101_2"),
-    (["crawl.20240101", "crawl.2024-01-01.2"], "crawl.2024-01-01.2"),
-    (["crawl.20240101", "search_console"], "crawl.20240101-2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("ids", "found"),
+    [
+        ([], "crawl.20240101-2"),
+        (["crawl.20240101", "crawl.20240101-2", "crawl.20240101_2"], "crawl.20240101-2"),
+        (["crawl.20240101", "crawl.20240101_2"], "crawl.20240101_2"),
+        (["crawl.20240101", "crawl.2024-01-01.2"], "crawl.2024-01-01.2"),
+        (["crawl.20240101", "search_console"], "crawl.20240101-2"),
+    ],
+)
 def test_collection_of_a_second_crawl(ids: list[str], found: str) -> None:
     """Its name is not documented: what differs in punctuation only is meant, never the day's other crawl."""
     assert queries.crawl_id("20240101-2", ids) == found
 
 
-@pytest.mark.parametrize(("first", "last", "expected"), [
-    (None, None, (date(2024, 2, 24), date(2024, 3, 1))),
-    (date(2022, 11, 1), date(2024, 3, 5), (date(2024, 2, 24), date(2024, 3, 1))),
-    (date(2022, 11, 1), date(2024, 2, 27), (date(2024, 2, 21), date(2024, 2, 27))),
-    (date(2024, 2, 28), date(2024, 3, 5), (date(2024, 2, 28), date(2024, 3, 1))),
-    (date(2024, 3, 1), date(2024, 3, 1), (date(2024, 3, 1), date(2024, 3, 1))),
-    (date(2024, 3, 2), date(2024, 3, 5), None),
-])  # fmt: skip
-def test_search_period_is_the_week_before_within_the_data(first: date | None, last: date | None, expected: Any) -> None:
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (None, None, (date(2024, 2, 24), date(2024, 3, 1))),
+        (date(2022, 11, 1), date(2024, 3, 5), (date(2024, 2, 24), date(2024, 3, 1))),
+        (date(2022, 11, 1), date(2024, 2, 27), (date(2024, 2, 21), date(2024, 2, 27))),
+        (date(2024, 2, 28), date(2024, 3, 5), (date(2024, 2, 28), date(2024, 3, 1))),
+        (date(2024, 3, 1), date(2024, 3, 1), (date(2024, 3, 1), date(2024, 3, 1))),
+        (date(2024, 3, 2), date(2024, 3, 5), None),
+    ],
+)
+def test_search_period_is_the_week_before_within_the_data(
+    first: date | None, last: date | None, expected: Any
+) -> None:
     """Seven days, both ends counted; clamped to what Search Console has; none if it began later."""
     assert queries.search_period("20240301", first, last) == expected
     assert queries.search_period("20240301-2", first, last) == expected
 
 
 @given(st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.none() | st.dates(), st.none() | st.dates())
-def test_any_search_period_lies_within_everything(day: date, first: date | None, last: date | None) -> None:
+def test_any_search_period_lies_within_everything(
+    day: date, first: date | None, last: date | None
+) -> None:
     """At most a week, not after the crawl, not outside the data."""
     slug = day.strftime("%Y%m%d")
     period = queries.search_period(slug, first, last)
@@ -169,13 +197,26 @@ def test_any_search_period_lies_within_everything(day: date, first: date | None,
 
 def test_profile_is_cumulated_and_forgiving() -> None:
     """Any order; nulls are zero; unreached pages have no depth; numbers may come as floats."""
-    rows = [((2,), (500, 40)), ((None,), (99, 9)), ((0,), (None, 1)), ((1.0,), (120.0, 10)), ((3,), (0, None))]
-    assert queries.read_profile(rows) == [Depth(0, 0, 1), Depth(1, 120, 11), Depth(2, 620, 51), Depth(3, 620, 51)]
+    rows = [
+        ((2,), (500, 40)),
+        ((None,), (99, 9)),
+        ((0,), (None, 1)),
+        ((1.0,), (120.0, 10)),
+        ((3,), (0, None)),
+    ]
+    assert queries.read_profile(rows) == [
+        Depth(0, 0, 1),
+        Depth(1, 120, 11),
+        Depth(2, 620, 51),
+        Depth(3, 620, 51),
+    ]
     assert queries.read_profile([]) == []
 
 
 @given(
-    st.dictionaries(st.integers(0, 30), st.tuples(st.integers(0, 10**6), st.integers(0, 10**4)), min_size=1),
+    st.dictionaries(
+        st.integers(0, 30), st.tuples(st.integers(0, 10**6), st.integers(0, 10**4)), min_size=1
+    ),
     st.integers(0, 10**7),
 )
 def test_deepest_is_the_last_that_fits(at: dict[int, tuple[int, int]], limit: int) -> None:
@@ -210,14 +251,17 @@ def test_export_body_spells_everything_out() -> None:
             "connector": "direct_download",
             "formatter": "csv",
             "formatter_config": {
-                "delimiter": ",", "print_header": True, "print_delimiter": False, "header_format": "slug",
+                "delimiter": ",",
+                "print_header": True,
+                "print_delimiter": False,
+                "header_format": "slug",
             },
             "extra_config": {"compression": "gzip"},
             "export_size": 5000,
             "export_job_name": "pipulate-links-20240301-a1b2c3",
             "query": query,
         },
-    }  # fmt: skip
+    }
 
 
 def test_credits() -> None:

@@ -78,7 +78,8 @@ def test_unwritable_folder_is_a_clear_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [SECRET, f" {SECRET}\n", f"Token {SECRET}", f"Authorization: token  {SECRET}", f'"{SECRET}"']
+    "text",
+    [SECRET, f" {SECRET}\n", f"Token {SECRET}", f"Authorization: token  {SECRET}", f'"{SECRET}"'],
 )
 def test_pasted_forms_are_understood(text: str) -> None:
     """People paste the header, quotes or a line end with it."""
@@ -86,7 +87,17 @@ def test_pasted_forms_are_understood(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  ", "Token ", "short", "two words here", "line\nbreak-in-it", "x" * 257, "caf\u00e9caf\u00e9"]
+    "text",
+    [
+        "",
+        "  ",
+        "Token ",
+        "short",
+        "two words here",
+        "line\nbreak-in-it",
+        "x" * 257,
+        "caf\u00e9caf\u00e9",
+    ],
 )
 def test_what_cannot_be_a_token_is_refused_without_repeating_it(text: str) -> None:
     """A header could not carry it, or it is no token at all."""
@@ -99,7 +110,14 @@ def test_token_never_shows_itself(caplog: pytest.LogCaptureFixture) -> None:
     """In no repr, format, log, traceback, JSON or pickle."""
     secret = Token(SECRET)
     logging.getLogger("test").warning("%s %r", secret, secret)
-    shown = [repr(secret), str(secret), f"{secret}", f"{secret!r:>30}", repr({"token": secret}), caplog.text]
+    shown = [
+        repr(secret),
+        str(secret),
+        f"{secret}",
+        f"{secret!r:>30}",
+        repr({"token": secret}),
+        caplog.text,
+    ]
     try:
         raise RuntimeError(secret)
     except RuntimeError:

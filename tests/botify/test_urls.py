@@ -24,7 +24,10 @@ GOOD = [
     ("https://app.botify.com/acme/shop/20240301/", "20240301"),
     ("https://app.botify.com/acme/shop/20240101-2", "20240101-2"),
     ("https://app.botify.com/acme/shop/20240301/explorer?x=1#top", "20240301"),
-    ("https://app.botify.com/acme/shop/crawl?analysisSlug=20250413&comparisonAnalysisSlug=20250330", "20250413"),
+    (
+        "https://app.botify.com/acme/shop/crawl?analysisSlug=20250413&comparisonAnalysisSlug=20250330",
+        "20250413",
+    ),
     ("https://app.botify.com/acme/shop/crawl?analysisSlug=latest", None),
     ("https://app.botify.com/acme/shop/crawl?comparisonAnalysisSlug=20250330", None),
     ("https://app.botify.com/acme/shop/settings/general", None),
@@ -82,9 +85,13 @@ def test_everything_else_is_refused_with_a_reason(text: str, says: str) -> None:
     assert isinstance(caught.value, Invalid) and caught.value.status == 422
 
 
-NAMES = st.from_regex(urls.NAME, fullmatch=True).filter(lambda n: ".." not in n and n not in urls._OTHER_PATHS)
+NAMES = st.from_regex(urls.NAME, fullmatch=True).filter(
+    lambda n: ".." not in n and n not in urls._OTHER_PATHS
+)
 SLUGS = st.dates(date(1000, 1, 1)).flatmap(
-    lambda d: st.sampled_from([d.strftime("%Y%m%d"), f"{d.strftime('%Y%m%d')}-2", f"{d.strftime('%Y%m%d')}-11"])
+    lambda d: st.sampled_from(
+        [d.strftime("%Y%m%d"), f"{d.strftime('%Y%m%d')}-2", f"{d.strftime('%Y%m%d')}-11"]
+    )
 )
 
 
@@ -97,20 +104,29 @@ def test_cleaning_and_parsing_are_inverse(org: str, project: str, slug: str) -> 
     assert urls.clean(urls.clean(address)) == urls.clean(address)
 
 
-@given(st.text(max_size=60) | st.text("abc./\\%@:?#=-_ \0", max_size=40).map(lambda t: f"https://app.botify.com/{t}"))
+@given(
+    st.text(max_size=60)
+    | st.text("abc./\\%@:?#=-_ \0", max_size=40).map(lambda t: f"https://app.botify.com/{t}")
+)
 def test_any_text_is_an_answer_or_a_clear_refusal(text: str) -> None:
     """And whatever is accepted stays inside its folder."""
     try:
         place = urls.parse(text)
     except NotBotifyUrl:
         return
-    path = urls.paths(Path("/downloads"), place.org, place.project, place.analysis or "20240301").links
+    path = urls.paths(
+        Path("/downloads"), place.org, place.project, place.analysis or "20240301"
+    ).links
     assert path.resolve().is_relative_to("/downloads/link-graph") and len(path.parts) == 6
 
 
 @pytest.mark.parametrize(
     ("slug", "day"),
-    [("20240301", date(2024, 3, 1)), ("20240101-2", date(2024, 1, 1)), ("20240101-12", date(2024, 1, 1))],
+    [
+        ("20240301", date(2024, 3, 1)),
+        ("20240101-2", date(2024, 1, 1)),
+        ("20240101-12", date(2024, 1, 1)),
+    ],
 )
 def test_day_of_a_slug(slug: str, day: date) -> None:
     """The first eight characters, however many crawls that day had."""
@@ -119,7 +135,17 @@ def test_day_of_a_slug(slug: str, day: date) -> None:
 
 @pytest.mark.parametrize(
     "slug",
-    ["", "2024030", "202403011", "20240301-", "20240301-x", "20240301-2-3", "20241301", "../20240301", "20240301\n"],
+    [
+        "",
+        "2024030",
+        "202403011",
+        "20240301-",
+        "20240301-x",
+        "20240301-2-3",
+        "20241301",
+        "../20240301",
+        "20240301\n",
+    ],
 )
 def test_what_is_no_slug(slug: str) -> None:
     """Neither a file name nor a date is made of it."""
@@ -142,7 +168,8 @@ def test_file_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("org", "project", "slug"), [("..", "shop", "20240301"), ("acme", "../x", "20240301"), ("acme", "shop", "../x")]
+    ("org", "project", "slug"),
+    [("..", "shop", "20240301"), ("acme", "../x", "20240301"), ("acme", "shop", "../x")],
 )
 def test_file_names_of_forged_parts_are_refused(org: str, project: str, slug: str) -> None:
     """Whoever calls."""
@@ -174,8 +201,10 @@ def test_what_is_on_disk(tmp_path: Path) -> None:
     (folder / "shop_20240701_links.csv").mkdir()
     found = urls.existing(tmp_path, "acme", "shop")
     assert [(a, d.label) for a, d in found.items()] == [
-        ("20240301", "links & meta"), ("20240101-2", "links only"), ("20240101", "links & meta"),
-    ]  # fmt: skip
+        ("20240301", "links & meta"),
+        ("20240101-2", "links only"),
+        ("20240101", "links & meta"),
+    ]
     assert found["20240101"].links == urls.paths(tmp_path, "acme", "shop", "20240101").links
     assert urls.existing(tmp_path, "acme", "nothing-here") == {}
 
@@ -198,6 +227,8 @@ bad org!
   lost
 """
     assert urls.candidates(text) == [
-        Place("acme", "shop"), Place("acme", "blog.example"), Place("other-org", "www.example.com"),
-    ]  # fmt: skip
+        Place("acme", "shop"),
+        Place("acme", "blog.example"),
+        Place("other-org", "www.example.com"),
+    ]
     assert urls.candidates("   shop\n") == []

@@ -89,14 +89,20 @@ def test_the_report_sorts_filters_and_turns_its_pages(page: Page, base: str) -> 
     chapter.get_by_role("link", name="Next").click()
     expect(chapter.get_by_role("status")).to_have_text("21 to 40 of 220")
     chapter.get_by_role("link", name="Inlinks").click()
-    expect(chapter.get_by_role("columnheader", name="Inlinks")).to_have_attribute("aria-sort", "descending")
+    expect(chapter.get_by_role("columnheader", name="Inlinks")).to_have_attribute(
+        "aria-sort", "descending"
+    )
     expect(chapter.get_by_role("status")).to_have_text("1 to 20 of 220")
     chapter.get_by_role("link", name="Inlinks").click()
-    expect(chapter.get_by_role("columnheader", name="Inlinks")).to_have_attribute("aria-sort", "ascending")
+    expect(chapter.get_by_role("columnheader", name="Inlinks")).to_have_attribute(
+        "aria-sort", "ascending"
+    )
     chapter.get_by_role("searchbox").fill("KITCHEN-0")
     wanted = int(site("1k").urls.str.contains("kitchen-0").sum())
     expect(chapter.get_by_role("status")).to_have_text(f"1 to {min(20, wanted)} of {wanted}")
-    expect(chapter.get_by_role("columnheader", name="Inlinks")).to_have_attribute("aria-sort", "ascending")
+    expect(chapter.get_by_role("columnheader", name="Inlinks")).to_have_attribute(
+        "aria-sort", "ascending"
+    )
     rows.first.get_by_role("link").click()
     expect(page.get_by_role("complementary", name="The chosen page")).to_contain_text("kitchen-0")
 
@@ -130,12 +136,26 @@ def test_files_are_whole_and_others_are_not_there(base: str, downloads: Path) ->
         assert "attachment" in csv.headers["content-disposition"]
         frame = pl.read_parquet(client.get(f"{ADDRESS}/report/pages.parquet").content)
         assert frame.height == 220
-        assert client.get(f"{ADDRESS}/compare?with=20261001").headers["location"] == f"{ADDRESS}/with/20261001"
+        assert (
+            client.get(f"{ADDRESS}/compare?with=20261001").headers["location"]
+            == f"{ADDRESS}/with/20261001"
+        )
         for path in (
-            "/graph/acme/shop/20250101", "/graph/acme/nothing/20261101", "/graph/..%2f..%2fetc/shop/20261101", f"{ADDRESS}/with/20250101",
-            f"{ADDRESS}/data/nothing", f"{ADDRESS}/data/..%2fmeta.json", f"{ADDRESS}/data/.force.part",
-            f"{ADDRESS}/report/nothing", f"{ADDRESS}/report/..%2fmeta.json", f"{ADDRESS}/report/report.json", f"{ADDRESS}/report/%2e%2e",
-        ):  # fmt: skip
+            "/graph/acme/shop/20250101",
+            "/graph/acme/nothing/20261101",
+            "/graph/..%2f..%2fetc/shop/20261101",
+            f"{ADDRESS}/with/20250101",
+            f"{ADDRESS}/data/nothing",
+            f"{ADDRESS}/data/..%2fmeta.json",
+            f"{ADDRESS}/data/.force.part",
+            f"{ADDRESS}/report/nothing",
+            f"{ADDRESS}/report/..%2fmeta.json",
+            f"{ADDRESS}/report/report.json",
+            f"{ADDRESS}/report/%2e%2e",
+        ):
             assert client.get(path).status_code == 404, path
         assert client.get(f"{ADDRESS}/report/orphans?sort=nothing&from=-1&q=%00").status_code == 200
-        assert client.post(f"{ADDRESS}/force", headers={"Origin": "http://evil.example"}).status_code == 403
+        assert (
+            client.post(f"{ADDRESS}/force", headers={"Origin": "http://evil.example"}).status_code
+            == 403
+        )

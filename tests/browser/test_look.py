@@ -56,7 +56,10 @@ def faults(page: Page, part: str = "html") -> list[str]:
 def watched(page: Page) -> Iterator[tuple[Page, list[str]]]:
     """Give the page, and the list that its console's errors and warnings are added to."""
     said: list[str] = []
-    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console",
+        lambda message: said.append(message.text) if message.type in ("error", "warning") else None,
+    )
     page.add_init_script(WATCH)
     yield page, said
 
@@ -68,7 +71,9 @@ def site(tmp_path: Path, serve: Serve) -> tuple[str, Any]:
     base = serve(app)
     engine = Pipulate(app.state.store, "bridge")
     engine.initialize_if_missing("lancelot")
-    engine.set_step_data("lancelot", "step_01", {"name": "Sir Lancelot of Camelot, son of King Ban of Benwick"})
+    engine.set_step_data(
+        "lancelot", "step_01", {"name": "Sir Lancelot of Camelot, son of King Ban of Benwick"}
+    )
     return base, app
 
 
@@ -78,7 +83,9 @@ def paths(app: Any) -> list[str]:
     return list(dict.fromkeys(["/introduction", *menu, *(f"/{name}" for name in app.state.found)]))
 
 
-def test_every_page_is_without_fault(watched: tuple[Page, list[str]], site: tuple[str, Any]) -> None:
+def test_every_page_is_without_fault(
+    watched: tuple[Page, list[str]], site: tuple[str, Any]
+) -> None:
     """No page of the app has an axe violation, a repeated id, a layout shift, a console message, or spills on a phone."""
     (page, said), (base, app) = watched, site
     for name in ("/tasks", "/profiles"):
@@ -95,7 +102,9 @@ def test_every_page_is_without_fault(watched: tuple[Page, list[str]], site: tupl
     assert not found, "\n".join(found)
 
 
-def test_every_state_of_a_run_is_without_fault(watched: tuple[Page, list[str]], site: tuple[str, Any]) -> None:
+def test_every_state_of_a_run_is_without_fault(
+    watched: tuple[Page, list[str]], site: tuple[str, Any]
+) -> None:
     """An error, a job at work, an offered undo, a result, a locked run, the finder, open drawers: none has a fault."""
     (page, said), (base, _) = watched, site
     found: list[str] = []
@@ -156,7 +165,9 @@ def test_the_picture_and_the_report_of_a_link_graph_are_without_fault(
     folder = app.state.settings.downloads / "link-graph" / "acme" / "shop"
     folder.mkdir(parents=True)
     url = "https://www.shop.example/"
-    links = [f"{url},{url}p/{n}\n{url}p/{n},{url}p/{n // 2}\n{url}p/{n},{url}about" for n in range(40)]
+    links = [
+        f"{url},{url}p/{n}\n{url}p/{n},{url}p/{n // 2}\n{url}p/{n},{url}about" for n in range(40)
+    ]
     (folder / "shop_20261102_links.csv").write_text("source,target\n" + "\n".join(links))
     (folder / "shop_20261102_meta.csv").write_text(
         "id,pagetype\n" + "\n".join(f"{url}p/{n},product" for n in range(42))
@@ -176,7 +187,9 @@ def test_the_checks_find_planted_faults(watched: tuple[Page, list[str]]) -> None
     page.set_content("""<html lang="en"><title>t</title><main><h1>t</h1><p id="a" style="color:#bbb;background:#fff">pale</p>
         <p style="color:light-dark(#000, #333);background:light-dark(#fff, #222)">dark</p><style>:root{color-scheme:light dark}</style>
         <p id="a" style="width:30rem">wide</p><img src="data:,"></main>""")
-    page.evaluate("console.warn('hm'); setTimeout(() => document.querySelector('h1').style.marginTop = '200px', 50)")
+    page.evaluate(
+        "console.warn('hm'); setTimeout(() => document.querySelector('h1').style.marginTop = '200px', 50)"
+    )
     page.wait_for_function("shifts.length > 0")
     found = "\n".join(faults(page))
     for kind in (
@@ -195,12 +208,18 @@ STYLE_OF_FOCUS = """() => { const e = document.activeElement, style = getCompute
   return e === document.body ? null : (seen ? "" : "no outline: ") + e.tagName.toLowerCase() + " " + name.trim().slice(0, 40); }"""
 
 
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page, site: tuple[str, Any]) -> None:
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(
+    page: Page, site: tuple[str, Any]
+) -> None:
     """Tab goes from the skip link through the menu to the cards, and each stop has a visible outline."""
     page.goto(f"{site[0]}/bridge?id=lancelot")
-    page.evaluate("document.body.tabIndex = -1, document.body.focus()")  # the place before the first stop
+    page.evaluate(
+        "document.body.tabIndex = -1, document.body.focus()"
+    )  # the place before the first stop
     stops: list[str] = []
-    while (stop := (page.keyboard.press("Tab"), page.evaluate(STYLE_OF_FOCUS))[1]) and len(stops) < 60:
+    while (stop := (page.keyboard.press("Tab"), page.evaluate(STYLE_OF_FOCUS))[1]) and len(
+        stops
+    ) < 60:
         stops.append(stop)
     assert not [stop for stop in stops if stop.startswith("no outline")], stops
     assert stops[0] == "a Skip to content"
@@ -229,7 +248,10 @@ def test_menu_and_chat_are_drawers_on_a_phone(page: Page, site: tuple[str, Any])
     """A drawer takes the focus, keeps it off the page behind, and gives it back on Escape or a tap beside it."""
     page.set_viewport_size(PHONE)
     page.goto(f"{site[0]}/introduction")
-    menu, button = page.get_by_role("navigation", name="Main"), page.get_by_role("button", name="Menu")
+    menu, button = (
+        page.get_by_role("navigation", name="Main"),
+        page.get_by_role("button", name="Menu"),
+    )
     expect(menu).to_be_hidden()
     button.click()
     expect(menu).to_be_visible()
@@ -246,11 +268,16 @@ def test_menu_and_chat_are_drawers_on_a_phone(page: Page, site: tuple[str, Any])
     expect(page.get_by_role("complementary", name="Chat")).to_be_visible()
 
 
-def test_the_chat_can_be_put_away_and_stays_so(watched: tuple[Page, list[str]], site: tuple[str, Any]) -> None:
+def test_the_chat_can_be_put_away_and_stays_so(
+    watched: tuple[Page, list[str]], site: tuple[str, Any]
+) -> None:
     """On a wide screen the chat stands beside the page; put away, it is so on the next page too, which does not jump."""
     page, _ = watched
     page.goto(f"{site[0]}/introduction")
-    chat, button = page.get_by_role("complementary", name="Chat"), page.get_by_role("button", name="Chat")
+    chat, button = (
+        page.get_by_role("complementary", name="Chat"),
+        page.get_by_role("button", name="Chat"),
+    )
     expect(chat).to_be_visible()
     expect(button).to_have_attribute("aria-expanded", "true")
     button.click()

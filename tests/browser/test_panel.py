@@ -23,7 +23,15 @@ def start(tmp_path: Path, serve: Callable[..., str], monkeypatch: pytest.MonkeyP
 
     def begin(model: ScriptedModel | None, **settings: object):
         url = f"{model.url}/v1" if model else ""
-        app = create_app(Settings(data=tmp_path, downloads=tmp_path / "d", workflows=(PACKAGE / "workflows",), model_url=url, **settings))
+        app = create_app(
+            Settings(
+                data=tmp_path,
+                downloads=tmp_path / "d",
+                workflows=(PACKAGE / "workflows",),
+                model_url=url,
+                **settings,
+            )
+        )
         return serve(app), app
 
     return begin
@@ -157,12 +165,20 @@ def test_each_step_is_explained_once_and_not_again_on_resume(page: Page, start):
         page.goto(f"{url}/bridge?id=explained")
         page.reload()
         expect(page.locator("li.assistant")).to_have_count(1)
-        assert len([body for body in model.requests if "next card asks" in json.dumps(body)]) == count == 1
+        assert (
+            len([body for body in model.requests if "next card asks" in json.dumps(body)])
+            == count
+            == 1
+        )
 
 
 def test_the_poet_gets_its_poem_from_whatever_model_answers(page: Page, start):
     """The draft is the model's, the poem is the user's, and it is not written anew when the page is opened."""
-    with ScriptedModel(otherwise=lambda body: "An old silent pond\nA frog jumps into the pond\nSplash! Silence again") as model:
+    with ScriptedModel(
+        otherwise=lambda body: (
+            "An old silent pond\nA frog jumps into the pond\nSplash! Silence again"
+        )
+    ) as model:
         url, _ = start(model)
         page.goto(f"{url}/poet")
         page.fill("#run-id", "frog")
@@ -171,7 +187,9 @@ def test_the_poet_gets_its_poem_from_whatever_model_answers(page: Page, start):
         page.press("[name=subject]", "Enter")
         for card in (2, 3):
             page.locator(f"#card{card}[data-current] [type=submit]").click()
-        expect(page.locator("#card5 textarea")).to_have_value(re.compile("An old silent pond\nA frog jumps"))
+        expect(page.locator("#card5 textarea")).to_have_value(
+            re.compile("An old silent pond\nA frog jumps")
+        )
         asked = len(model.requests)
         page.locator("#card5 [type=submit]").click()
         expect(page.locator("#result")).to_contain_text("Splash! Silence again")
@@ -183,7 +201,9 @@ def test_the_poet_gets_its_poem_from_whatever_model_answers(page: Page, start):
 def test_no_hostile_text_of_a_model_runs_or_loads_anything(page: Page, start):
     """A hundred payloads through the panel: no script runs, nothing is requested from elsewhere."""
     outside: list[str] = []
-    page.on("request", lambda request: outside.append(request.url) if "evil" in request.url else None)
+    page.on(
+        "request", lambda request: outside.append(request.url) if "evil" in request.url else None
+    )
     page.on("dialog", lambda dialog: outside.append(dialog.message))
     said = [HOSTILE, *PAYLOADS]
     assert len(said) >= 100
@@ -199,12 +219,19 @@ def test_no_hostile_text_of_a_model_runs_or_loads_anything(page: Page, start):
         for link in page.locator("#messages .assistant a").all()[:10]:
             assert re.match(r"https?://|/|#", link.get_attribute("href") or "")
         assert page.evaluate("window.pwned") is None and not outside
-        assert page.locator("#messages .assistant :is(img, script, iframe, style, object, embed, input)").count() == 0
+        assert (
+            page.locator(
+                "#messages .assistant :is(img, script, iframe, style, object, embed, input)"
+            ).count()
+            == 0
+        )
 
 
 def test_a_broken_model_is_told_in_words(page: Page, start):
     """A cut stream, an error status and garbage end in a sentence that says what to do."""
-    with ScriptedModel(Reply("Half an ans", cut=120), Reply(status=500), Reply(raw=b"garbage\n")) as model:
+    with ScriptedModel(
+        Reply("Half an ans", cut=120), Reply(status=500), Reply(raw=b"garbage\n")
+    ) as model:
         url, _ = start(model)
         page.goto(f"{url}/introduction")
         for number in range(3):
@@ -233,7 +260,9 @@ def test_conversations_are_kept_apart_searched_and_a_temporary_one_is_not_stored
 
 def test_switching_the_model_in_mid_conversation_keeps_everything(page: Page, start):
     """The other model gets the same history, memory and prompt."""
-    with ScriptedModel(otherwise=lambda body: f"I am {body['model']}.", models=("first:1b", "second:1b")) as model:
+    with ScriptedModel(
+        otherwise=lambda body: f"I am {body['model']}.", models=("first:1b", "second:1b")
+    ) as model:
         url, app = start(model)
         app.state.panel.memory.add("Graz", key="city")
         page.goto(f"{url}/introduction")

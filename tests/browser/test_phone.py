@@ -12,11 +12,21 @@ from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.pages import devices as lan
 
 
-def test_a_phone_pairs_works_and_is_sent_away(page: Page, tmp_path: Path, serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_phone_pairs_works_and_is_sent_away(
+    page: Page, tmp_path: Path, serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A real browser that is treated as another machine's: code, card, refusals that say why, removal."""
     monkeypatch.setattr(lan, "here", lambda scope: False)
     monkeypatch.setattr(lan, "announce", lambda *_: lambda: None)
-    app = create_app(Settings(data=tmp_path, downloads=tmp_path / "d", workflows=(PACKAGE / "workflows",), lan=True, host="127.0.0.2"))
+    app = create_app(
+        Settings(
+            data=tmp_path,
+            downloads=tmp_path / "d",
+            workflows=(PACKAGE / "workflows",),
+            lan=True,
+            host="127.0.0.2",
+        )
+    )
     app.state.lan.pairing.delay = 0
     url, pairing = serve(app), app.state.lan.pairing
     page.set_viewport_size({"width": 390, "height": 844})
@@ -34,7 +44,9 @@ def test_a_phone_pairs_works_and_is_sent_away(page: Page, tmp_path: Path, serve:
     page.fill("[name=name]", "Arthur")
     page.keyboard.press("Enter")
     expect(page.locator("[name=quest]")).to_be_focused()
-    page.evaluate("""() => { const form = document.getElementById("chat-form"); form.elements.text.value = "/tasks"; form.requestSubmit() }""")
+    page.evaluate(
+        """() => { const form = document.getElementById("chat-form"); form.elements.text.value = "/tasks"; form.requestSubmit() }"""
+    )
     expect(page.locator("#alert")).to_contain_text("for the machine on which Pipulate runs")
     page.goto(f"{url}/settings")
     expect(page.get_by_role("heading", name="Not on this device")).to_be_visible()

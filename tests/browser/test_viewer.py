@@ -159,7 +159,9 @@ def test_dragging_pans(page: Page, view: Open) -> None:
     page.mouse.move(800, 450, steps=4)
     page.mouse.up()
     after = camera(page)
-    assert (after["x"] - before["x"], after["y"] - before["y"]) == pytest.approx((100, 50), abs=0.01)
+    assert (after["x"] - before["x"], after["y"] - before["y"]) == pytest.approx(
+        (100, 50), abs=0.01
+    )
     expect(page.get_by_role("complementary", name="The chosen page")).to_be_hidden()
 
 
@@ -251,7 +253,13 @@ def test_a_click_opens_all_about_a_page(page: Page, view: Open) -> None:
     links_in, links_out = int((graph.target == hub).sum()), int((graph.source == hub).sum())
     expect(panel.get_by_role("heading", name="Inlinks")).to_have_text(f"Inlinks{links_in:,}")
     expect(panel.get_by_role("heading", name="Outlinks")).to_have_text(f"Outlinks{links_out:,}")
-    columns = dict(zip(panel.locator("dt").all_inner_texts(), panel.locator("dd").all_inner_texts(), strict=True))
+    columns = dict(
+        zip(
+            panel.locator("dt").all_inner_texts(),
+            panel.locator("dd").all_inner_texts(),
+            strict=True,
+        )
+    )
     assert columns["Page type"] == graph.pages["pagetype"][hub]
     assert columns["Impressions"] == f"{graph.pages['impressions'][hub]:,}"
     home = measures.home(graph)
@@ -425,7 +433,9 @@ def test_a_page_s_address_leads_to_it(page: Page, view: Open) -> None:
 
 def test_a_senseless_address_is_harmless(page: Page, view: Open) -> None:
     """Unknown columns, pages and numbers in the address are passed over."""
-    view(hash="colour=nothing&size=title&layout=spiral&depth=-3&at=a,b,c&page=https://elsewhere.example/")
+    view(
+        hash="colour=nothing&size=title&layout=spiral&depth=-3&at=a,b,c&page=https://elsewhere.example/"
+    )
     expect(page.get_by_label("Colour")).to_have_value("pagetype")
     expect(page.get_by_role("complementary", name="The chosen page")).to_be_hidden()
 
@@ -462,7 +472,10 @@ def test_the_table_shows_the_same(page: Page, view: Open) -> None:
     expect(table).to_be_visible()
     inlinks = np.bincount(graph.target, minlength=graph.n)
     column = table.get_by_role("columnheader").all_inner_texts().index("Inlinks ▾")
-    shown = [int(row.get_by_role("cell").nth(column - 1).inner_text()) for row in table.get_by_role("row").all()[1:]]
+    shown = [
+        int(row.get_by_role("cell").nth(column - 1).inner_text())
+        for row in table.get_by_role("row").all()[1:]
+    ]
     assert shown == sorted(inlinks, reverse=True)[:50]
     table.get_by_role("button", name="URL").click()
     expect(table.get_by_role("rowheader").first).to_have_text(min(graph.urls))
@@ -498,11 +511,15 @@ def test_a_small_picture_leads_to_the_big_one(page: Page, view: Open) -> None:
     page.wait_for_url("**/elsewhere")
 
 
-def test_a_missing_picture_is_said(page: Page, serve: Serve, pictures: dict[str, dict[str, bytes]]) -> None:
+def test_a_missing_picture_is_said(
+    page: Page, serve: Serve, pictures: dict[str, dict[str, bytes]]
+) -> None:
     """When the server has no such data, the message says what failed."""
     broken = {"1k": {key: value for key, value in pictures["1k"].items() if key != "links.u32"}}
     page.goto(f"{serve(Pages(broken).app())}/1k")
-    expect(page.get_by_role("status")).to_have_text("The picture cannot be shown: links.u32: the server answered 404")
+    expect(page.get_by_role("status")).to_have_text(
+        "The picture cannot be shown: links.u32: the server answered 404"
+    )
 
 
 def test_data_are_asked_for_when_needed(page: Page, view: Open) -> None:
@@ -510,7 +527,10 @@ def test_data_are_asked_for_when_needed(page: Page, view: Open) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.rsplit("/", 1)[1]))
     view("100k")
-    files = {c["name"]: c["file"] for c in json.loads(picture_files(site("100k"))["meta.json"])["columns"]}
+    files = {
+        c["name"]: c["file"]
+        for c in json.loads(picture_files(site("100k"))["meta.json"])["columns"]
+    }
     assert files["inlinks"] in asked
     assert files["impressions"] not in asked
     page.get_by_label("Colour").select_option("impressions")
@@ -545,7 +565,11 @@ def test_a_million_links_in_a_browser_without_a_gpu(page: Page, serve: Serve) ->
     assert stage(page, "stage.timings.pick") < 25
     field = page.get_by_role("combobox", name="Find a page")
     field.fill(graph.urls[hub].rsplit("/", 1)[1])
-    expect(page.get_by_role("listbox").get_by_role("option").first).to_contain_text(graph.urls[hub][25:])
+    expect(page.get_by_role("listbox").get_by_role("option").first).to_contain_text(
+        graph.urls[hub][25:]
+    )
     page.keyboard.press("Enter")
     panel = page.get_by_role("complementary", name="The chosen page")
-    expect(panel.get_by_role("heading", name="Inlinks")).to_have_text(f"Inlinks{int((graph.target == hub).sum()):,}")
+    expect(panel.get_by_role("heading", name="Inlinks")).to_have_text(
+        f"Inlinks{int((graph.target == hub).sum()):,}"
+    )

@@ -29,7 +29,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_a_newcomers_first_minute(page: Page, server: Server):
     """From the first page to a finished run, with the keyboard alone; back, undo, lock."""
     outside: list[str] = []
-    page.on("request", lambda request: outside.append(request.url) if not request.url.startswith((server.url, "data:", "blob:")) else None)
+    page.on(
+        "request",
+        lambda request: (
+            outside.append(request.url)
+            if not request.url.startswith((server.url, "data:", "blob:"))
+            else None
+        ),
+    )
     page.goto(server.url)
     expect(page.get_by_role("heading", level=1)).to_have_text("Welcome to Pipulate")
     page.get_by_role("button", name="Cross the Bridge of Death").press("Enter")
@@ -81,14 +88,22 @@ def test_an_analysts_day(page: Page, server: Server):
     assert page.locator("#chain").inner_text().split("Result")[0] == before.split("Result")[0]
     page.get_by_text("Read the report").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Report on shop", timeout=60_000)
-    expect(page.get_by_role("heading", name=re.compile("Near-orphans|Dead ends")).first).to_be_visible(timeout=60_000)
+    expect(
+        page.get_by_role("heading", name=re.compile("Near-orphans|Dead ends")).first
+    ).to_be_visible(timeout=60_000)
 
 
 def test_an_authors_ten_minutes(page: Page, server: Server):
     """A copied file appears as it is saved, breaks visibly, is mended; typed text stays; others are untouched."""
     folder = server.folder / "workflows"
     folder.mkdir(exist_ok=True)
-    code = Path("pipulate/workflows/bridge.py").read_text().replace('Workflow("bridge", title="The Bridge of Death"', 'Workflow("mine", title="My own"')
+    code = (
+        Path("pipulate/workflows/bridge.py")
+        .read_text()
+        .replace(
+            'Workflow("bridge", title="The Bridge of Death"', 'Workflow("mine", title="My own"'
+        )
+    )
     (folder / "mine.py").write_text(code)
     page.goto(f"{server.url}/introduction")
     page.get_by_role("link", name="My own").click()

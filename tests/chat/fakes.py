@@ -39,12 +39,16 @@ class FakeModel:
 
     place = "here"
 
-    def __init__(self, *answers: str | list[str | ToolCall], window: int = 4096, tools: bool = False) -> None:
+    def __init__(
+        self, *answers: str | list[str | ToolCall], window: int = 4096, tools: bool = False
+    ) -> None:
         self.name, self.answers, self.window, self.tools = "fake", list(answers), window, tools
         self.asked: list[list[Message]] = []
         self.options: list[dict[str, Any]] = []
 
-    async def stream(self, messages: Sequence[Message], **ask: Any) -> AsyncGenerator[str | ToolCall, None]:
+    async def stream(
+        self, messages: Sequence[Message], **ask: Any
+    ) -> AsyncGenerator[str | ToolCall, None]:
         """Yield the next answer; JSON objects may be given as such."""
         self.asked.append([dict(message) for message in messages])
         self.options.append(ask)
@@ -68,6 +72,12 @@ def make_desk(folder: Path, tasks: Iterable[str] = ()) -> Desk:
 
 def dump(store: Store, *left_out: str) -> dict[str, list[dict[str, Any]]]:
     """Return all rows of all tables of our own, but of those left out."""
-    tables = store.read("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'memory_text_%'")
-    names = [row["name"] for row in tables if row["name"] not in (*left_out, "sqlite_sequence", "sqlite_stat1")]
+    tables = store.read(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'memory_text_%'"
+    )
+    names = [
+        row["name"]
+        for row in tables
+        if row["name"] not in (*left_out, "sqlite_sequence", "sqlite_stat1")
+    ]
     return {name: store.read(f"SELECT * FROM {name}") for name in names}

@@ -46,18 +46,29 @@ class Reply:
 class ScriptedModel:
     """The server.  `models` are the names it lists; `facts` is merged into the answer of Ollama's /api/show."""
 
-    def __init__(self, *replies: Reply | str, models: tuple[str, ...] = ("scripted:1b",), key: str = "",
-                 facts: dict[str, Any] | None = None, tags: list[dict[str, Any]] | None = None,
-                 otherwise: Callable[[dict[str, Any]], Reply | str] | None = None) -> None:
+    def __init__(
+        self,
+        *replies: Reply | str,
+        models: tuple[str, ...] = ("scripted:1b",),
+        key: str = "",
+        facts: dict[str, Any] | None = None,
+        tags: list[dict[str, Any]] | None = None,
+        otherwise: Callable[[dict[str, Any]], Reply | str] | None = None,
+    ) -> None:
         self.replies, self.models, self.key, self.otherwise = list(replies), models, key, otherwise
-        self.facts = {"capabilities": ["completion", "tools"], "model_info": {"llama.context_length": 4096}} | (facts or {})
+        self.facts = {
+            "capabilities": ["completion", "tools"],
+            "model_info": {"llama.context_length": 4096},
+        } | (facts or {})
         self.tags = [{"model": name, "name": name} for name in models] + (tags or [])
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.asked, self.hung_up, self._go = threading.Event(), threading.Event(), threading.Event()
 
     def __enter__(self) -> "ScriptedModel":
-        self._socket = socket.create_server(("127.0.0.1", 0))  # connections queue here until the thread serves them
+        self._socket = socket.create_server(
+            ("127.0.0.1", 0)
+        )  # connections queue here until the thread serves them
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._loop, self._over = asyncio.new_event_loop(), asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._serve()])
@@ -72,7 +83,9 @@ class ScriptedModel:
         self._socket.close()
 
     async def _serve(self) -> None:
-        config = uvicorn.Config(self._app, log_level="critical", lifespan="off", ws="none", interface="asgi3")
+        config = uvicorn.Config(
+            self._app, log_level="critical", lifespan="off", ws="none", interface="asgi3"
+        )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
         await self._over.wait()
@@ -113,7 +126,9 @@ class ScriptedModel:
         self.paths.append(scope["path"])
         key = dict(scope["headers"]).get(b"authorization", b"").decode()
         if self.key and key != f"Bearer {self.key}":
-            wrong = {"error": {"message": f"Incorrect API key provided: {key.removeprefix('Bearer ')}"}}
+            wrong = {
+                "error": {"message": f"Incorrect API key provided: {key.removeprefix('Bearer ')}"}
+            }
             return await _json(send, wrong, 401)
         match scope["path"]:
             case "/api/tags":
@@ -134,19 +149,25 @@ class ScriptedModel:
             return
         reply = self.replies.pop(0) if self.replies else self.otherwise(asked)  # type: ignore[misc]
         reply = Reply(reply) if isinstance(reply, str) else reply
-        gone = asyncio.ensure_future(receive())  # the next thing to hear is that the client has gone
-        chunks = list(_ollama(reply) if ollama else _openai(reply)) if reply.raw is None else [reply.raw]
+        gone = asyncio.ensure_future(
+            receive()
+        )  # the next thing to hear is that the client has gone
+        chunks = (
+            list(_ollama(reply) if ollama else _openai(reply)) if reply.raw is None else [reply.raw]
+        )
         body = b"".join(chunks)
         if reply.pieces:
-            chunks = [body[at:at + reply.pieces] for at in range(0, len(body), reply.pieces)]
+            chunks = [body[at : at + reply.pieces] for at in range(0, len(body), reply.pieces)]
         if reply.cut >= 0:
-            chunks = [body[:reply.cut]]
+            chunks = [body[: reply.cut]]
         if reply.hold:
             await _start(send, reply.status, ollama)
         for number, chunk in enumerate(chunks):
             if number == reply.hold:
-                await asyncio.wait({gone, asyncio.ensure_future(asyncio.to_thread(self._go.wait))},
-                                   return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    {gone, asyncio.ensure_future(asyncio.to_thread(self._go.wait))},
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
                 if number == 0 and not gone.done():
                     await _start(send, reply.status, ollama)
             if gone.done():
@@ -180,9 +201,14 @@ def _openai(reply: Reply) -> Iterator[bytes]:
         yield event({"content": word})
     for index, (name, arguments) in enumerate(reply.calls):
         said = arguments if isinstance(arguments, str) else json.dumps(arguments)
-        first = {"index": index, "id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": ""}}
+        first = {
+            "index": index,
+            "id": f"call_{index}",
+            "type": "function",
+            "function": {"name": name, "arguments": ""},
+        }
         yield event({"tool_calls": [first]})
-        for half in (said[:len(said) // 2], said[len(said) // 2:]):
+        for half in (said[: len(said) // 2], said[len(said) // 2 :]):
             yield event({"tool_calls": [{"index": index, "function": {"arguments": half}}]})
     if reply.error:
         yield f"data: {json.dumps({'error': {'message': reply.error}})}\n\n".encode()
@@ -196,14 +222,24 @@ def _openai(reply: Reply) -> Iterator[bytes]:
 def _ollama(reply: Reply) -> Iterator[bytes]:
     def event(message: dict[str, Any], **more: Any) -> bytes:
         message = {"role": "assistant", "content": ""} | message
-        return json.dumps({"message": message, "done": False} | more, ensure_ascii=False).encode() + b"\n"
+        return (
+            json.dumps({"message": message, "done": False} | more, ensure_ascii=False).encode()
+            + b"\n"
+        )
 
     if reply.thinking:
         yield event({"thinking": reply.thinking})
     for word in re.findall(r"\S+\s*|\s+", reply.text):
         yield event({"content": word})
     if reply.calls:
-        yield event({"tool_calls": [{"function": {"name": name, "arguments": arguments}} for name, arguments in reply.calls]})
+        yield event(
+            {
+                "tool_calls": [
+                    {"function": {"name": name, "arguments": arguments}}
+                    for name, arguments in reply.calls
+                ]
+            }
+        )
     if reply.error:
         yield json.dumps({"error": reply.error}).encode() + b"\n"
     elif not reply.endless:
@@ -212,7 +248,9 @@ def _ollama(reply: Reply) -> Iterator[bytes]:
 
 async def _start(send: Any, status: int, ollama: bool) -> None:
     kind = b"application/x-ndjson" if ollama else b"text/event-stream"
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind)]})
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [(b"content-type", kind)]}
+    )
 
 
 async def _json(send: Any, document: dict[str, Any], status: int = 200) -> None:

@@ -34,11 +34,17 @@ def test_history_survives_and_titles_fall_back(talk: Conversations) -> None:
     first, second = talk.new(), talk.new(" Plans ")
     talk.append(first, "note", "You opened Tasks.", "page Tasks")
     talk.append(first, "user", "What is open?")
-    assert [(r["id"], r["title"]) for r in talk.all()] == [(first, "What is open?"), (second, "Plans")]
+    assert [(r["id"], r["title"]) for r in talk.all()] == [
+        (first, "What is open?"),
+        (second, "Plans"),
+    ]
     talk.rename(first, "Tasks")
     again = Conversations(Store(talk.store.path))
     assert again.get(first)["title"] == "Tasks"
-    assert [(m["role"], m["about"]) for m in again.messages(first)] == [("note", "page Tasks"), ("user", "")]
+    assert [(m["role"], m["about"]) for m in again.messages(first)] == [
+        ("note", "page Tasks"),
+        ("user", ""),
+    ]
     with pytest.raises(Unknown):
         talk.append(99, "user", "lost")
 
@@ -63,7 +69,9 @@ def test_truncate_for_answering_again(talk: Conversations) -> None:
     """The message and all after it go; a summary that covered them goes too."""
     id = talk.new()
     ids = [talk.append(id, role, role[0]) for role in ("user", "assistant", "user", "assistant")]
-    talk.store.write("UPDATE conversation SET summary = 's', summarised = ? WHERE id = ?", ids[1], id)
+    talk.store.write(
+        "UPDATE conversation SET summary = 's', summarised = ? WHERE id = ?", ids[1], id
+    )
     assert [row["id"] for row in talk.truncate(id, ids[3])] == [ids[3]]
     assert talk.get(id)["summary"] == "s"
     talk.truncate(id, ids[1])
@@ -88,7 +96,9 @@ def test_a_temporary_conversation_is_never_written(talk: Conversations) -> None:
     talk.rename(id, "Secret")
     assert talk.get(id)["title"] == "Secret" and contents(talk, id) == ["hush", "of course"]
     assert dump(talk.store) == before and talk.search("hush") == []
-    assert [r["content"] for r in talk.truncate(id, first + 1)] == ["of course"] and contents(talk, id) == ["hush"]
+    assert [r["content"] for r in talk.truncate(id, first + 1)] == ["of course"] and contents(
+        talk, id
+    ) == ["hush"]
     assert talk.truncate(id, first + 5) == [] and contents(talk, id) == ["hush"]
     assert talk.delete(id) == 0
     with pytest.raises(Unknown):
@@ -101,24 +111,41 @@ async def test_a_short_conversation_goes_whole(talk: Conversations) -> None:
     fill(talk, id, 2)
     talk.append(id, "user", "and?")
     sent = await talk.for_model(id, model, "Be kind.", ["likes tea"], ["secret"])
-    assert [m["role"] for m in sent] == ["system", "user", "assistant", "user", "assistant", "user"] and model.asked == []
+    assert [m["role"] for m in sent] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+        "user",
+    ] and model.asked == []
     assert sent[-1]["content"].endswith("and?") and "likes tea" in sent[-1]["content"]
 
 
 @pytest.mark.parametrize("temporary", [False, True])
 async def test_the_oldest_turns_are_summarised(talk: Conversations, temporary: bool) -> None:
     """What does not fit is in the summary, which is kept; the messages themselves stay."""
-    id, model = talk.new(temporary=temporary), FakeModel(*["They talked of numbers."] * 9, window=1000)
+    id, model = (
+        talk.new(temporary=temporary),
+        FakeModel(*["They talked of numbers."] * 9, window=1000),
+    )
     fill(talk, id, 12)
     talk.append(id, "user", "What now?")
     sent = await talk.for_model(id, model, "Be kind.")
-    assert sent[0]["content"] == "Be kind.\n\nSummary of the earlier conversation:\nThey talked of numbers."
+    assert (
+        sent[0]["content"]
+        == "Be kind.\n\nSummary of the earlier conversation:\nThey talked of numbers."
+    )
     assert sent[-1]["content"] == "What now?" and sum(tokens(m["content"]) for m in sent) <= 750
     assert "question 0" in model.prompts and len(talk.messages(id)) == 25
     calls = len(model.asked)
-    assert await talk.for_model(id, model, "Be kind.") == sent and len(model.asked) == calls  # kept, not made again
+    assert (
+        await talk.for_model(id, model, "Be kind.") == sent and len(model.asked) == calls
+    )  # kept, not made again
     read = "".join(m["content"] for m in sent) + model.prompts
-    assert all(f"question {n}:" in read and f"answer {n}:" in read for n in range(12))  # nothing silently cut
+    assert all(
+        f"question {n}:" in read and f"answer {n}:" in read for n in range(12)
+    )  # nothing silently cut
 
 
 async def test_a_summary_grows_with_the_conversation(talk: Conversations) -> None:
@@ -148,5 +175,8 @@ async def test_summarise_reads_everything_in_pieces() -> None:
     assert await summarise(model, [{"role": "user", "content": text}]) == "short"
     assert all(tokens(asked[0]["content"]) < 600 for asked in model.asked)
     assert all(option["max_tokens"] == 60 for option in model.options)
-    read = "".join(asked[0]["content"].split("goes on:\n")[1].split("\n\nWrite the")[0] for asked in model.asked)
+    read = "".join(
+        asked[0]["content"].split("goes on:\n")[1].split("\n\nWrite the")[0]
+        for asked in model.asked
+    )
     assert read == f"user: {text}"

@@ -76,7 +76,10 @@ class TestAnswers:
         """Nothing runs until something is asked; then the song comes word by word, and again from the same child."""
         assert model._child is None
         pieces = [piece async for piece in model.stream(say("Sing?"))]
-        assert pieces == [" one", " two", " three", " four"] and "".join(pieces).strip() == tiny_gguf.SONG
+        assert (
+            pieces == [" one", " two", " three", " four"]
+            and "".join(pieces).strip() == tiny_gguf.SONG
+        )
         child = model._child
         assert child is not None and (await answer(model, "Sing?")).strip() == tiny_gguf.SONG
         assert model._child is child
@@ -142,7 +145,9 @@ class TestLife:
     @pytest.mark.parametrize("how", ["plain", "fork"])
     def test_it_ends_with_its_parent(self, tiny: Path, how: str) -> None:
         """kill -9 of the app ends the child too, even if a fork of the app still holds the pipe to it."""
-        with subprocess.Popen([sys.executable, "-c", PARENT, tiny, how], stdout=subprocess.PIPE, text=True) as parent:
+        with subprocess.Popen(
+            [sys.executable, "-c", PARENT, tiny, how], stdout=subprocess.PIPE, text=True
+        ) as parent:
             assert parent.stdout
             child, holder = map(int, parent.stdout.readline().split())
             parent.kill()
@@ -159,14 +164,17 @@ class TestSafety:
         remote = await model.start()
         assert remote.url.startswith("http://127.0.0.1:")
         root = remote.url.removesuffix("/v1")
-        async with httpx2.AsyncClient(base_url=root, headers={"Origin": "https://evil.example"}) as stranger:
+        async with httpx2.AsyncClient(
+            base_url=root, headers={"Origin": "https://evil.example"}
+        ) as stranger:
             for path in ("/v1/models", "/props", "/slots", "/metrics"):
                 assert (await stranger.get(path)).status_code == 401
             refused = await stranger.post("/v1/chat/completions", json={"messages": say("Sing?")})
             assert refused.status_code == 401
             assert (await stranger.get("/")).status_code == 404
-            preflight = await stranger.options("/v1/chat/completions",
-                                               headers={"Access-Control-Request-Method": "POST"})
+            preflight = await stranger.options(
+                "/v1/chat/completions", headers={"Access-Control-Request-Method": "POST"}
+            )
             assert not preflight.headers.get("access-control-allow-origin")
 
     @LINUX
@@ -177,7 +185,9 @@ class TestSafety:
         for file in ("cmdline", "environ"):
             assert remote.key.encode() not in Path(f"/proc/{model._child.pid}/{file}").read_bytes()
 
-    async def test_an_old_processor_is_told(self, model: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_an_old_processor_is_told(
+        self, model: Embedded, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Without AVX2 no child is started that could only die, and the user learns what else to use."""
         monkeypatch.setattr(embedded, "has_avx2", lambda: False)
         with pytest.raises(ModelError, match=r"no AVX2\. Use Ollama"):
@@ -189,7 +199,7 @@ class TestSafety:
             await answer(Embedded(tmp_path / "none.gguf"), "Hello")
         (tmp_path / "odd.gguf").write_bytes(b"GGUF but not really")
         whole = tiny_gguf.write(tmp_path / "half.gguf").read_bytes()
-        (tmp_path / "half.gguf").write_bytes(whole[:len(whole) // 2])
+        (tmp_path / "half.gguf").write_bytes(whole[: len(whole) // 2])
         for name in ("odd", "half"):
             with pytest.raises(ModelError, match=f"(?s)did not start.*{name}.gguf whole"):
                 await answer(Embedded(tmp_path / f"{name}.gguf"), "Hello")

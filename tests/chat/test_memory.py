@@ -66,7 +66,10 @@ def test_recall_by_meaning_best_first(memory: Memory) -> None:
     """The nearest memory comes first; what has nothing to do with the question does not come."""
     for sentence in ("the dog is called Bella", "the dog sleeps", "deploys happen on Monday"):
         memory.add(sentence)
-    assert said(memory.recall("how is the dog called"))[:2] == ["the dog is called Bella", "the dog sleeps"]
+    assert said(memory.recall("how is the dog called"))[:2] == [
+        "the dog is called Bella",
+        "the dog sleeps",
+    ]
     assert memory.recall("quantum physics") == []
 
 
@@ -107,11 +110,16 @@ def test_edit_pin_switch(memory: Memory) -> None:
     """A reworded memory is found by its new words; off means told to nobody, but kept."""
     id = memory.add("I drink coffee")["id"]
     id = memory.edit(id, "I drink cocoa")["id"]
-    assert said(memory.recall("cocoa")) == ["I drink cocoa"] and memory.recall("coffee", floor=0.9) == []
+    assert (
+        said(memory.recall("cocoa")) == ["I drink cocoa"]
+        and memory.recall("coffee", floor=0.9) == []
+    )
     memory.pin(id)
     assert said(memory.pinned()) == ["I drink cocoa"]
     memory.switch(id, False)
-    assert memory.pinned() == [] == memory.recall("cocoa") and said(memory.all()) == ["I drink cocoa"]
+    assert memory.pinned() == [] == memory.recall("cocoa") and said(memory.all()) == [
+        "I drink cocoa"
+    ]
     memory.switch(id)
     memory.enabled = False
     assert memory.pinned() == [] == memory.recall("cocoa")
@@ -135,7 +143,7 @@ def test_forget_leaves_nothing(memory: Memory) -> None:
     other = memory.add("I like tea")
     memory.recall("stamps")
     for conversation in (talk.new("about stamps"), talk.new()):
-        talk.append(conversation, "user", f'Remember that {secret[:-1].lower()}!')
+        talk.append(conversation, "user", f"Remember that {secret[:-1].lower()}!")
     store.write("UPDATE conversation SET summary = ?, summarised = 1", f"The user said: {secret}")
     talk.delete(2)
     store.write(

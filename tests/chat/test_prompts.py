@@ -28,7 +28,13 @@ def test_versions_and_rolling_back(store: Store) -> None:
     assert prompts.current(store) == "Be a pirate."
     prompts.roll_back(store, 0)
     assert prompts.current(store) == prompts.DEFAULT
-    assert [row["author"] for row in prompts.versions(store)] == ["version 0", "version 1", "model", "user", "Pipulate"]
+    assert [row["author"] for row in prompts.versions(store)] == [
+        "version 0",
+        "version 1",
+        "model",
+        "user",
+        "Pipulate",
+    ]
 
 
 @pytest.mark.parametrize("bad", ["", " \n", "x" * 8001])
@@ -43,7 +49,10 @@ def test_what_is_no_prompt(store: Store, bad: str) -> None:
 
 def test_diff_shows_what_changes() -> None:
     """Kept, removed and added lines are marked, and nothing else."""
-    assert prompts.diff("Be kind.\nBe brief.", "Be kind.\nBe thorough.") == "  Be kind.\n- Be brief.\n+ Be thorough."
+    assert (
+        prompts.diff("Be kind.\nBe brief.", "Be kind.\nBe thorough.")
+        == "  Be kind.\n- Be brief.\n+ Be thorough."
+    )
 
 
 def row(id: int, role: str, content: str, about: str = "") -> dict:
@@ -54,17 +63,29 @@ def row(id: int, role: str, content: str, about: str = "") -> dict:
 def test_the_beginning_stays_the_same() -> None:
     """What was recalled stands before the last question only, so that all before it was read already."""
     beginning = prompts.system("Be kind.", ["name: Sam"])
-    talk = [row(1, "note", "The Bridge.", "page"), row(2, "user", "Hello"), row(3, "assistant", "Hi")]
+    talk = [
+        row(1, "note", "The Bridge.", "page"),
+        row(2, "user", "Hello"),
+        row(3, "assistant", "Hi"),
+    ]
     first, _ = prompts.assemble(beginning, talk[:2], ["likes tea"])
     again, ends = prompts.assemble(beginning, [*talk, row(4, "user", "And now?")], ["likes cats"])
-    assert first[0] == again[0] == {"role": "system", "content": "Be kind.\n\nWhat you know about the user:\n- name: Sam"}
+    assert (
+        first[0]
+        == again[0]
+        == {"role": "system", "content": "Be kind.\n\nWhat you know about the user:\n- name: Sam"}
+    )
     assert "likes tea" in first[1]["content"] and "likes" not in again[1]["content"]
     assert again[1]["content"] == '<note about="page">\nThe Bridge.\n</note>\n\nHello'
     assert again[3]["content"].endswith("likes cats\n</note>\n\nAnd now?")
     assert ends == [2, 3, 4]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "note"]), st.text(max_size=9)), max_size=12))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["user", "assistant", "note"]), st.text(max_size=9)), max_size=12
+    )
+)
 def test_turns_alternate_and_nothing_is_lost(rows: list[tuple[str, str]]) -> None:
     """Some templates insist on taking turns; every stored message is in the prompt, in order."""
     stored = [row(i, role, content) for i, (role, content) in enumerate(rows)]
@@ -75,7 +96,9 @@ def test_turns_alternate_and_nothing_is_lost(rows: list[tuple[str, str]]) -> Non
     whole = "\n".join(message["content"] for message in messages)
     at = 0
     for _, content in rows:
-        at = whole.index(content.replace("</note", "<∕note") if content not in whole else content, at) + len(content)
+        at = whole.index(
+            content.replace("</note", "<∕note") if content not in whole else content, at
+        ) + len(content)
 
 
 def test_a_note_cannot_close_its_fence() -> None:
@@ -87,6 +110,12 @@ def test_a_note_cannot_close_its_fence() -> None:
 def test_no_secret_passes() -> None:
     """The canary is struck out wherever it stands; empty secrets strike nothing."""
     canary = "tok-5f2a-canary"
-    rows = [row(1, "user", f"my token is {canary}"), row(2, "assistant", canary), row(3, "note", canary)]
-    messages, _ = prompts.assemble(f"key {canary}", [*rows, row(4, "user", "so?")], [canary], [canary, ""])
+    rows = [
+        row(1, "user", f"my token is {canary}"),
+        row(2, "assistant", canary),
+        row(3, "note", canary),
+    ]
+    messages, _ = prompts.assemble(
+        f"key {canary}", [*rows, row(4, "user", "so?")], [canary], [canary, ""]
+    )
     assert canary not in repr(messages) and prompts.STRUCK in messages[0]["content"]

@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipulate.chat.providers import OLLAMA, OPENAI, Message, Model, ModelError, Remote, ToolCall, detect, fit, tokens
+from pipulate.chat.providers import (
+    OLLAMA,
+    OPENAI,
+    Message,
+    Model,
+    ModelError,
+    Remote,
+    ToolCall,
+    detect,
+    fit,
+    tokens,
+)
 from tests.chat.scripted import Reply, ScriptedModel
 
 TEXT = "Grüße an alle! 日本語 and 👍🏽, \u2028 line separators \x85 too.\nTwo lines."
@@ -18,7 +29,9 @@ USER = [{"role": "user", "content": "Hello"}]
 BOTH = pytest.mark.parametrize("protocol", ["openai", "ollama"])
 
 
-async def answer(model: Model, messages: list[Message] = USER, **ask: Any) -> tuple[str, list[ToolCall]]:
+async def answer(
+    model: Model, messages: list[Message] = USER, **ask: Any
+) -> tuple[str, list[ToolCall]]:
     """Return the whole text and the tool calls of an answer."""
     text, calls = "", []
     async with aclosing(model.stream(messages, **ask)) as pieces:
@@ -57,7 +70,10 @@ class TestAnswers:
         """Arguments that arrive in pieces, or as an object, become one call each, in order."""
         calls: list[tuple[str, Any]] = [("add_task", {"name": "Tea ☕"}), ("list_tasks", {})]
         with ScriptedModel(Reply("Right away.", calls, pieces=5)) as server:
-            tool = {"type": "function", "function": {"name": "add_task", "parameters": {"type": "object"}}}
+            tool = {
+                "type": "function",
+                "function": {"name": "add_task", "parameters": {"type": "object"}},
+            }
             text, found = await answer(client(server, protocol), tools=[tool])
         assert text == "Right away."
         assert [(call.name, call.arguments) for call in found] == calls
@@ -82,46 +98,84 @@ class TestAnswers:
             await answer(server.openai(), schema=schema, max_tokens=7)
         asked = server.requests[0]
         assert asked["messages"] == USER and asked["stream"] is True and asked["max_tokens"] == 7
-        assert asked["response_format"]["json_schema"]["schema"] == schema and asked["temperature"] == 0
+        assert (
+            asked["response_format"]["json_schema"]["schema"] == schema
+            and asked["temperature"] == 0
+        )
 
     async def test_what_ollama_is_asked(self) -> None:
         """The window is asked for, and calls and results of tools are put in Ollama's words."""
-        call = {"id": "1", "type": "function", "function": {"name": "add", "arguments": '{"name": "Tea"}'}}
-        history: list[Message] = [*USER, {"role": "assistant", "content": "", "tool_calls": [call]},
-                                  {"role": "tool", "tool_call_id": "1", "name": "add", "content": "done"}]
+        call = {
+            "id": "1",
+            "type": "function",
+            "function": {"name": "add", "arguments": '{"name": "Tea"}'},
+        }
+        history: list[Message] = [
+            *USER,
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "1", "name": "add", "content": "done"},
+        ]
         with ScriptedModel("{}") as server:
-            await answer(server.ollama(window=2048), history, schema={"type": "object"}, max_tokens=7)
+            await answer(
+                server.ollama(window=2048), history, schema={"type": "object"}, max_tokens=7
+            )
         asked = server.requests[0]
         assert asked["options"] == {"num_ctx": 2048, "num_predict": 7, "temperature": 0}
         assert asked["format"] == {"type": "object"}
-        assert asked["messages"][1]["tool_calls"] == [{"function": {"name": "add", "arguments": {"name": "Tea"}}}]
+        assert asked["messages"][1]["tool_calls"] == [
+            {"function": {"name": "add", "arguments": {"name": "Tea"}}}
+        ]
         assert asked["messages"][2]["tool_name"] == "add"
 
     async def test_half_a_surrogate_pair_can_be_asked(self) -> None:
         """A message that is not quite Unicode reaches the server instead of raising here."""
         with ScriptedModel("ok") as server:
-            assert await answer(server.openai(), [{"role": "user", "content": "\ud83d"}]) == ("ok", [])
+            assert await answer(server.openai(), [{"role": "user", "content": "\ud83d"}]) == (
+                "ok",
+                [],
+            )
 
 
 class TestFailures:
     @BOTH
-    @pytest.mark.parametrize(("reply", "model", "words"), [
-        (Reply("one two three", cut=150), "scripted:1b", "broke off"),
-        (Reply("", raw=b""), "scripted:1b", "broke off"),
-        (Reply("one", end="length"), "scripted:1b", r"window of scripted:1b \(8192 tokens\) is full"),
-        (Reply("one", error="out of memory"), "scripted:1b", "out of memory"),
-        (Reply(raw=b"<html><body>It works!</body></html>"), "scripted:1b", "unexpected: <html>"),
-        (Reply(raw=b"data: {not json}\n\n"), "scripted:1b", "unexpected"),
-        (Reply(raw=b"data: [1, 2]\n\n"), "scripted:1b", "unexpected"),
-        (Reply(raw=b"[" * 100_000 + b"\n"), "scripted:1b", "unexpected"),
-        (Reply(raw=b'data: {"choices": "x"}\n\n'), "scripted:1b", "unexpected"),
-        (Reply(raw=b'{"message": {"content": 5}}\n'), "scripted:1b", "unexpected"),
-        (Reply(raw=b'data: {"choices": [{"delta": {"content": 5}}]}\n\n'), "scripted:1b", "unexpected"),
-        (Reply(raw=b"\x00\xff\xfe" * 50 + b"\n"), "scripted:1b", "unexpected"),
-        (Reply(raw=b'{"error": "overloaded"}', status=503), "scripted:1b", "status 503.*overloaded"),
-        (Reply(), "nobody:7b", "status 404.*nobody:7b"),
-    ])
-    async def test_failures_are_told(self, protocol: str, reply: Reply, model: str, words: str) -> None:
+    @pytest.mark.parametrize(
+        ("reply", "model", "words"),
+        [
+            (Reply("one two three", cut=150), "scripted:1b", "broke off"),
+            (Reply("", raw=b""), "scripted:1b", "broke off"),
+            (
+                Reply("one", end="length"),
+                "scripted:1b",
+                r"window of scripted:1b \(8192 tokens\) is full",
+            ),
+            (Reply("one", error="out of memory"), "scripted:1b", "out of memory"),
+            (
+                Reply(raw=b"<html><body>It works!</body></html>"),
+                "scripted:1b",
+                "unexpected: <html>",
+            ),
+            (Reply(raw=b"data: {not json}\n\n"), "scripted:1b", "unexpected"),
+            (Reply(raw=b"data: [1, 2]\n\n"), "scripted:1b", "unexpected"),
+            (Reply(raw=b"[" * 100_000 + b"\n"), "scripted:1b", "unexpected"),
+            (Reply(raw=b'data: {"choices": "x"}\n\n'), "scripted:1b", "unexpected"),
+            (Reply(raw=b'{"message": {"content": 5}}\n'), "scripted:1b", "unexpected"),
+            (
+                Reply(raw=b'data: {"choices": [{"delta": {"content": 5}}]}\n\n'),
+                "scripted:1b",
+                "unexpected",
+            ),
+            (Reply(raw=b"\x00\xff\xfe" * 50 + b"\n"), "scripted:1b", "unexpected"),
+            (
+                Reply(raw=b'{"error": "overloaded"}', status=503),
+                "scripted:1b",
+                "status 503.*overloaded",
+            ),
+            (Reply(), "nobody:7b", "status 404.*nobody:7b"),
+        ],
+    )
+    async def test_failures_are_told(
+        self, protocol: str, reply: Reply, model: str, words: str
+    ) -> None:
         """Cut, full, broken, foreign and refused answers each end in a ModelError that says so."""
         with ScriptedModel(reply) as server:
             asked = client(server, protocol)
@@ -162,7 +216,9 @@ class TestFailures:
             with pytest.raises(ModelError, match=r"was silent for 0\.05 s"):
                 await answer(Remote(OPENAI, url, "x", silence=0.05))
 
-    @pytest.mark.parametrize("url", ["", "nonsense", "ftp://host/v1", "http://[::1", "file:///etc/passwd"])
+    @pytest.mark.parametrize(
+        "url", ["", "nonsense", "ftp://host/v1", "http://[::1", "file:///etc/passwd"]
+    )
     async def test_nonsense_addresses(self, url: str) -> None:
         """An address that is none is shown to the user."""
         with pytest.raises(ModelError, match="is no model server's address"):
@@ -178,7 +234,10 @@ class TestFailures:
 
     async def test_redirects_are_not_followed(self) -> None:
         """An answer that sends us elsewhere is an error: the conversation goes only where the user said."""
-        with ScriptedModel(Reply(raw=b"moved", status=307)) as server, pytest.raises(ModelError, match="status 307"):
+        with (
+            ScriptedModel(Reply(raw=b"moved", status=307)) as server,
+            pytest.raises(ModelError, match="status 307"),
+        ):
             await answer(server.openai())
 
 
@@ -207,8 +266,13 @@ class TestDetect:
     async def test_the_users_endpoint_comes_first(self) -> None:
         """Configured endpoint, then Ollama, then the embedded model."""
         embedded = Remote(OPENAI, "http://127.0.0.1:9/v1", "embedded")
-        with ScriptedModel(models=("mine",), key="k") as mine, ScriptedModel(models=("a:1b", "b:2b")) as ollama:
-            found = await detect(url=f"{mine.url}/v1", key="k", ollama=ollama.url, embedded=embedded)
+        with (
+            ScriptedModel(models=("mine",), key="k") as mine,
+            ScriptedModel(models=("a:1b", "b:2b")) as ollama,
+        ):
+            found = await detect(
+                url=f"{mine.url}/v1", key="k", ollama=ollama.url, embedded=embedded
+            )
         assert [model.name for model in found] == ["mine", "a:1b", "b:2b", "embedded"]
         assert [model.place for model in found[1:3]] == ["Ollama", "Ollama"]
 
@@ -221,19 +285,26 @@ class TestDetect:
     @pytest.mark.parametrize("raw", ["models", "capabilities"])
     async def test_garbage_is_left_out(self, raw: str) -> None:
         """A stranger on Ollama's port is not a model."""
-        with ScriptedModel(tags=[{"odd": 1}] if raw == "models" else [], facts={"model_info": [1]}) as server:
+        with ScriptedModel(
+            tags=[{"odd": 1}] if raw == "models" else [], facts={"model_info": [1]}
+        ) as server:
             assert await detect(ollama=server.url) == []
 
     async def test_a_named_model_is_believed(self) -> None:
         """A model that the endpoint does not list is used if the user named it; others are left out."""
         with ScriptedModel(models=("a", "b")) as server, ScriptedModel() as gone:
             for name in ("b", "hidden"):
-                (found,) = await detect(url=f"{server.url}/v1", name=name, ollama=f"{gone.url}/nothing")
+                (found,) = await detect(
+                    url=f"{server.url}/v1", name=name, ollama=f"{gone.url}/nothing"
+                )
                 assert found.name == name
 
     async def test_ollamas_facts(self) -> None:
         """The window is at most what the model was trained for, tools only where it can, embedders are no chat models."""
-        facts = {"capabilities": ["completion"], "model_info": {"qwen2.context_length": 2048, "general.name": "q"}}
+        facts = {
+            "capabilities": ["completion"],
+            "model_info": {"qwen2.context_length": 2048, "general.name": "q"},
+        }
         with ScriptedModel(facts=facts) as server:
             (found,) = await detect(ollama=server.url)
         assert (found.window, found.tools) == (2048, False)
@@ -250,7 +321,11 @@ class TestDetect:
 
     async def test_cloud_models_are_not_found(self) -> None:
         """A model that Ollama only passes on to its cloud would carry the conversation away."""
-        cloud = {"model": "big:cloud", "remote_host": "https://ollama.example", "remote_model": "big"}
+        cloud = {
+            "model": "big:cloud",
+            "remote_host": "https://ollama.example",
+            "remote_model": "big",
+        }
         with ScriptedModel(tags=[cloud]) as server:
             assert [model.name for model in await detect(ollama=server.url)] == ["scripted:1b"]
 
@@ -261,8 +336,14 @@ class TestFit:
     def conversation(self, turns: int, words: int = 20) -> list[Message]:
         """Return a system prompt and so many turns."""
         said = "word " * words
-        return [self.system] + [message for turn in range(turns) for message in (
-            {"role": "user", "content": f"{turn}: {said}"}, {"role": "assistant", "content": said})]
+        return [self.system] + [
+            message
+            for turn in range(turns)
+            for message in (
+                {"role": "user", "content": f"{turn}: {said}"},
+                {"role": "assistant", "content": said},
+            )
+        ]
 
     def test_what_fits_stays(self) -> None:
         """A short conversation is sent whole."""
@@ -282,14 +363,20 @@ class TestFit:
         _, left = fit(messages, 1000)
         again, left_again = fit(messages, 1000, "They greeted.")
         assert len(left_again) <= len(left)
-        assert again[0]["content"].startswith("You help.") and again[0]["content"].endswith("They greeted.")
-        assert again[1:] == messages[1 + len(left_again):]
+        assert again[0]["content"].startswith("You help.") and again[0]["content"].endswith(
+            "They greeted."
+        )
+        assert again[1:] == messages[1 + len(left_again) :]
 
     def test_a_tools_result_keeps_its_question(self) -> None:
         """Turns go whole: the first message after the prompt is never a result or an answer."""
         call = {"id": "1", "type": "function", "function": {"name": "list", "arguments": "{}"}}
-        turn = [{"role": "user", "content": "x" * 300}, {"role": "assistant", "content": "", "tool_calls": [call]},
-                {"role": "tool", "content": "y" * 600, "name": "list"}, {"role": "assistant", "content": "z" * 100}]
+        turn = [
+            {"role": "user", "content": "x" * 300},
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "content": "y" * 600, "name": "list"},
+            {"role": "assistant", "content": "z" * 100},
+        ]
         sent, left = fit([self.system, *turn * 10], 2000)
         assert left and sent[1]["role"] == "user" and len(left) % 4 == 0
 
@@ -299,7 +386,12 @@ class TestFit:
             fit([*self.conversation(2), {"role": "user", "content": "x " * 5000}], 2048)
 
     @settings(deadline=None)  # a busy machine is no failure
-    @given(st.integers(0, 30), st.integers(0, 60), st.integers(300, 3000), st.sampled_from(["", "A summary."]))
+    @given(
+        st.integers(0, 30),
+        st.integers(0, 60),
+        st.integers(300, 3000),
+        st.sampled_from(["", "A summary."]),
+    )
     def test_never_over_the_window(self, turns: int, words: int, window: int, summary: str) -> None:
         """Whatever is sent leaves a quarter of the window free, by the estimate."""
         messages = [*self.conversation(turns, words), {"role": "user", "content": "And?"}]
@@ -307,10 +399,18 @@ class TestFit:
         assert sum(tokens(message["content"]) for message in sent) <= window * 3 / 4
         assert sent[-1] == messages[-1] and len(sent) + len(left) == len(messages)
 
-    @pytest.mark.parametrize(("text", "real"), [
-        ("The quick brown fox jumps over the lazy dog.", 10), ("https://www.example.com/shop/shoes?id=12345", 15),
-        ("1,234,567 impressions", 10), ("def add(a, b):\n    return a + b", 11), ("Grüße aus Österreich", 5),
-        ("北京大学是一所大学", 4), ("", 0)])
+    @pytest.mark.parametrize(
+        ("text", "real"),
+        [
+            ("The quick brown fox jumps over the lazy dog.", 10),
+            ("https://www.example.com/shop/shoes?id=12345", 15),
+            ("1,234,567 impressions", 10),
+            ("def add(a, b):\n    return a + b", 11),
+            ("Grüße aus Österreich", 5),
+            ("北京大学是一所大学", 4),
+            ("", 0),
+        ],
+    )
     def test_the_estimate_is_not_too_low(self, text: str, real: int) -> None:
         """Against counts of Qwen's own tokenizer: hardly less, at most 2.3 times as many."""
         assert real * 0.9 <= tokens(text) <= real * 2.3
@@ -324,6 +424,9 @@ class TestFit:
 
 async def test_both_protocols_are_models() -> None:
     """The clients satisfy the interface that the chat uses."""
-    models: list[Model] = [Remote(OPENAI, "http://127.0.0.1:1/v1", "x"), Remote(OLLAMA, "http://127.0.0.1:1", "x")]
+    models: list[Model] = [
+        Remote(OPENAI, "http://127.0.0.1:1/v1", "x"),
+        Remote(OLLAMA, "http://127.0.0.1:1", "x"),
+    ]
     assert [model.place for model in models] == ["127.0.0.1:1", "127.0.0.1:1"]
     assert json.dumps([model.window for model in models]) == "[8192, 8192]"

@@ -21,7 +21,10 @@ from pipulate.workflows import bridge
 
 pytestmark = pytest.mark.model
 FOLDER = Path("data/models")
-SYSTEM: Message = {"role": "system", "content": "You are the helper inside a local web app. Answer in one or two sentences."}
+SYSTEM: Message = {
+    "role": "system",
+    "content": "You are the helper inside a local web app. Answer in one or two sentences.",
+}
 
 
 def file(recipe: str) -> Path:
@@ -53,7 +56,9 @@ async def told(model: Embedded, messages: list[Message], **ask: object) -> str:
         count += 1
         text += str(piece)
     rate = (count - 1) / max(time.perf_counter() - start - first, 1e-9)
-    print(f"\n> {messages[-1]['content'][-90:]!r}\n{text}\n  (first token {first:.2f} s, then {rate:.1f} tokens/s)")
+    print(
+        f"\n> {messages[-1]['content'][-90:]!r}\n{text}\n  (first token {first:.2f} s, then {rate:.1f} tokens/s)"
+    )
     return text
 
 
@@ -74,17 +79,25 @@ async def test_explain(model: Embedded) -> None:
 
 async def test_a_choice(model: Embedded) -> None:
     """A schema makes it choose among given names."""
-    schema = {"type": "object", "properties": {"tool": {"enum": ["add_task", "list_tasks", "reply"]}}, "required": ["tool"]}
-    ask = ("Choose the tool.\n'remind me to buy tea' -> add_task\n'hi there' -> reply\n'what is open?' -> list_tasks\n"
-           "'note down: call Ann tomorrow' ->")
+    schema = {
+        "type": "object",
+        "properties": {"tool": {"enum": ["add_task", "list_tasks", "reply"]}},
+        "required": ["tool"],
+    }
+    ask = (
+        "Choose the tool.\n'remind me to buy tea' -> add_task\n'hi there' -> reply\n'what is open?' -> list_tasks\n"
+        "'note down: call Ann tomorrow' ->"
+    )
     said = await told(model, [SYSTEM, {"role": "user", "content": ask}], schema=schema)
     assert json.loads(said)["tool"] == "add_task"
 
 
 async def test_an_unchanged_beginning_is_not_read_again(model: Embedded) -> None:
     """The second question with the same long beginning gets its first token much sooner."""
-    talk = [{"role": "system", "content": "Remember this list. " + "one two three four five. " * 60},
-            {"role": "user", "content": "How many words?"}]
+    talk = [
+        {"role": "system", "content": "Remember this list. " + "one two three four five. " * 60},
+        {"role": "user", "content": "How many words?"},
+    ]
     await model.start()
     times = []
     for question in ("How many words?", "And in French?"):
@@ -97,10 +110,22 @@ async def test_an_unchanged_beginning_is_not_read_again(model: Embedded) -> None
 
 def test_vectors_find_what_was_meant() -> None:
     """Paraphrased questions find their sentence, in English."""
-    facts = ["The client's site is www.shoes.example.", "I work in Graz, Austria.", "My dog is called Rex.",
-             "Reports are due on Fridays.", "I prefer short answers.", "Our crawl limit is one million links."]
-    asked = ["Which web address does the customer have?", "Where is my office?", "What's my pet's name?",
-             "When must I deliver?", "How verbose should you be?", "How many URLs may be exported?"]
+    facts = [
+        "The client's site is www.shoes.example.",
+        "I work in Graz, Austria.",
+        "My dog is called Rex.",
+        "Reports are due on Fridays.",
+        "I prefer short answers.",
+        "Our crawl limit is one million links.",
+    ]
+    asked = [
+        "Which web address does the customer have?",
+        "Where is my office?",
+        "What's my pet's name?",
+        "When must I deliver?",
+        "How verbose should you be?",
+        "How many URLs may be exported?",
+    ]
     embedder = Embedder(file("minilm").parent)
     best = np.argmax(embedder.embed(asked) @ embedder.embed(facts).T, axis=1)
     print(f"\n{[facts[index] for index in best]}")

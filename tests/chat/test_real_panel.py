@@ -32,7 +32,9 @@ async def app_on(folder: Path) -> AsyncIterator[Any]:
         link = folder / "models" / path.name
         if path.suffix in (".gguf", ".onnx") and not link.exists():
             link.symlink_to(path.resolve())
-    app = create_app(Settings(data=folder, downloads=folder / "downloads", workflows=(PACKAGE / "workflows",)))
+    app = create_app(
+        Settings(data=folder, downloads=folder / "downloads", workflows=(PACKAGE / "workflows",))
+    )
     async with app.router.lifespan_context(app):
         yield app
 
@@ -50,9 +52,13 @@ async def said(panel: Any, text: str) -> list[dict[str, Any]]:
     return new
 
 
-async def test_the_embedded_model_lives_in_the_app(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+async def test_the_embedded_model_lives_in_the_app(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     """It chats, explains a step, writes the poem, adds a task after a Yes, and remembers across a restart."""
-    assert WEIGHTS.is_file(), f"no weights at {WEIGHTS}: `pipulate model get`, or set PIPULATE_MODEL"
+    assert WEIGHTS.is_file(), (
+        f"no weights at {WEIGHTS}: `pipulate model get`, or set PIPULATE_MODEL"
+    )
     with capsys.disabled():
         async with app_on(tmp_path) as app:
             panel, store = app.state.panel, app.state.store
@@ -71,7 +77,14 @@ async def test_the_embedded_model_lives_in_the_app(tmp_path: Path, capsys: pytes
             assert explained["about"].startswith("step ") and explained["content"]
 
             token = voice.set(panel)
-            poem = "".join([piece async for piece in panel.ask("Write a serene haiku of exactly 3 short lines about a frog. Only the poem.")])
+            poem = "".join(
+                [
+                    piece
+                    async for piece in panel.ask(
+                        "Write a serene haiku of exactly 3 short lines about a frog. Only the poem."
+                    )
+                ]
+            )
             voice.reset(token)
             print(f"\npoem:\n{poem}")
             assert len(poem.split()) >= 5

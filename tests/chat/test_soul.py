@@ -39,7 +39,9 @@ def essence(store: Store) -> str:
     """Return all that a soul holds, without the numbers that a store gives."""
     memories = sorted(json.dumps(row) for row in store.read("SELECT * FROM memory"))
     prompt_rows = store.read("SELECT text, at, author FROM prompt ORDER BY version")
-    said = store.read("SELECT title, created, role, content, m.at, about FROM message m JOIN conversation c ON c.id = conversation_id ORDER BY m.id")
+    said = store.read(
+        "SELECT title, created, role, content, m.at, about FROM message m JOIN conversation c ON c.id = conversation_id ORDER BY m.id"
+    )
     return json.dumps([memories, prompt_rows, said])
 
 
@@ -54,7 +56,11 @@ def test_everything_comes_over(tmp_path: Path) -> None:
     assert prompts.current(new) == prompts.current(old)
     desks = [make_desk(tmp_path / name) for name in ("old", "new")]
     assert call(desks[0], "recall", {}) == call(desks[1], "recall", {})
-    assert [r["content"] for r in Memory(new).recall("tea")] == [r["content"] for r in Memory(old).recall("tea")] != []
+    assert (
+        [r["content"] for r in Memory(new).recall("tea")]
+        == [r["content"] for r in Memory(old).recall("tea")]
+        != []
+    )
 
 
 def test_importing_twice_changes_nothing(tmp_path: Path) -> None:
@@ -73,7 +79,9 @@ def test_what_is_newer_here_stays(tmp_path: Path) -> None:
     """An old copy of the file takes nothing back, and adds only what is missing."""
     store, path = lived(tmp_path), tmp_path / "me.jsonl"
     soul.export(store, path)
-    store.write("UPDATE memory SET content = 'Samantha', at = '2999-01-01T00:00:00+00:00' WHERE key = 'name'")
+    store.write(
+        "UPDATE memory SET content = 'Samantha', at = '2999-01-01T00:00:00+00:00' WHERE key = 'name'"
+    )
     talk = Conversations(store)
     talk.append(1, "user", "later")
     talk.rename(2, "Better plans")
@@ -92,7 +100,11 @@ def test_the_file_is_private_and_readable(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 and not list(path.parent.glob("*.part"))
     *lines, last = path.read_bytes().splitlines(keepends=True)
     header = json.loads(lines[0])
-    assert (header["format"], header["version"], header["counts"]["fact"]) == ("pipulate-soul", 1, 1)
+    assert (header["format"], header["version"], header["counts"]["fact"]) == (
+        "pipulate-soul",
+        1,
+        1,
+    )
     assert json.loads(last)["sha256"] == hashlib.sha256(b"".join(lines)).hexdigest()
     assert any("“cake”".encode() in line for line in lines)
 
@@ -100,11 +112,23 @@ def test_the_file_is_private_and_readable(tmp_path: Path) -> None:
 def sealed(*rows: dict) -> bytes:
     """Return a file with these lines and the right checksum."""
     text = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    return text + json.dumps({"type": "end", "sha256": hashlib.sha256(text).hexdigest()}).encode() + b"\n"
+    return (
+        text
+        + json.dumps({"type": "end", "sha256": hashlib.sha256(text).hexdigest()}).encode()
+        + b"\n"
+    )
 
 
 HEADER = {"type": "header", "format": "pipulate-soul", "version": 1, "created": "", "counts": {}}
-FACT = {"type": "fact", "key": "a", "content": "b", "source": "", "at": "2026-01-01T00:00:00+00:00", "pinned": 1, "state": "active"}
+FACT = {
+    "type": "fact",
+    "key": "a",
+    "content": "b",
+    "source": "",
+    "at": "2026-01-01T00:00:00+00:00",
+    "pinned": 1,
+    "state": "active",
+}
 DAMAGED = {
     "empty": b"",
     "not ours": b'{"a": 1}\n',
@@ -116,8 +140,13 @@ DAMAGED = {
     "missing field": sealed(HEADER | {"counts": {"fact": 1}}, {"type": "fact", "key": "a"}),
     "wrong type": sealed(HEADER | {"counts": {"fact": 1}}, FACT | {"content": 5}),
     "a null": sealed(HEADER | {"counts": {"fact": 1}}, FACT | {"source": None}),
-    "second line bad": sealed(HEADER | {"counts": {"fact": 2}}, FACT, FACT | {"key": "b", "at": None}),
-    "no messages": sealed(HEADER | {"counts": {"conversation": 1}}, {"type": "conversation", "title": "", "created": "", "messages": []}),
+    "second line bad": sealed(
+        HEADER | {"counts": {"fact": 2}}, FACT, FACT | {"key": "b", "at": None}
+    ),
+    "no messages": sealed(
+        HEADER | {"counts": {"conversation": 1}},
+        {"type": "conversation", "title": "", "created": "", "messages": []},
+    ),
     "deep": b"[" * 100_000,
 }
 
@@ -135,7 +164,11 @@ def test_a_damaged_file_is_refused_whole(tmp_path: Path, name: str) -> None:
 
 def test_any_cut_or_changed_byte_is_noticed(tmp_path: Path) -> None:
     """Wherever the file was cut off, or a byte of it was changed, it is refused."""
-    store, path, empty = lived(tmp_path), tmp_path / "me.jsonl", Store(tmp_path / "new" / "pipulate.db")
+    store, path, empty = (
+        lived(tmp_path),
+        tmp_path / "me.jsonl",
+        Store(tmp_path / "new" / "pipulate.db"),
+    )
     soul.export(store, path)
     whole = path.read_bytes()
     before = dump(empty)
@@ -174,13 +207,36 @@ def test_the_example_in_the_manual_is_a_soul(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "soul.md").read_text("utf-8")
     (tmp_path / "me.jsonl").write_text(page.split("```json\n")[1].split("```")[0], "utf-8")
     store = Store(tmp_path / "pipulate.db")
-    assert soul.import_(store, tmp_path / "me.jsonl") == {"prompt": 1, "memory": 1, "fact": 1, "conversation": 1}
-    assert soul.export(store, tmp_path / "again.jsonl") == {"prompt": 1, "memory": 1, "fact": 1, "conversation": 1}
+    assert soul.import_(store, tmp_path / "me.jsonl") == {
+        "prompt": 1,
+        "memory": 1,
+        "fact": 1,
+        "conversation": 1,
+    }
+    assert soul.export(store, tmp_path / "again.jsonl") == {
+        "prompt": 1,
+        "memory": 1,
+        "fact": 1,
+        "conversation": 1,
+    }
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "note"]), st.text(st.characters(codec="utf-8"), max_size=30)), min_size=1, max_size=8))
-def test_any_conversation_round_trips(tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str]]) -> None:
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["user", "assistant", "note"]),
+            st.text(st.characters(codec="utf-8"), max_size=30),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_any_conversation_round_trips(
+    tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, str]]
+) -> None:
     """Whatever was said, repeated or odd, comes over in order, once."""
     folder = tmp_path_factory.mktemp("soul")
     old, new = Store(folder / "a.db"), Store(folder / "b.db")

@@ -21,7 +21,10 @@ def store(tmp_path: Path) -> Store:
     store.write("INSERT INTO memory VALUES ('x', 'memory', NULL, ?, '', '', 0, 'off')", CANARY)
     for name in ("Tea | cake", "Coffee"):
         store.db.t.task.insert({"name": name})
-    store.write("INSERT INTO pipeline VALUES ('bridge', 'arthur', ?, 1, 1, '', '')", '{"step_01": {"name": "Arthur"}}')
+    store.write(
+        "INSERT INTO pipeline VALUES ('bridge', 'arthur', ?, 1, 1, '', '')",
+        '{"step_01": {"name": "Arthur"}}',
+    )
     return store
 
 
@@ -45,18 +48,51 @@ def test_it_reads(store: Store, statement: str) -> None:
 
 
 REFUSED = [
-    "DELETE FROM task", "UPDATE task SET done = 1", "INSERT INTO task (name) VALUES ('x')", "DROP TABLE task",
-    "SELECT 1; DELETE FROM task", "WITH x AS (SELECT 1) DELETE FROM task", "CREATE TEMP TABLE t AS SELECT 1",
-    "PRAGMA writable_schema = 1", "PRAGMA table_info(task)", "ATTACH 'x.db' AS x", "VACUUM INTO 'copy.db'", "BEGIN", "REINDEX",
-    "SELECT * FROM store", "SELECT 1 FROM task JOIN store", "SELECT (SELECT value FROM store)", "SELECT count(*) FROM store",
-    "SELECT * FROM task WHERE EXISTS (SELECT 1 FROM STORE)", "SELECT value FROM main.[store]",
-    "WITH s AS (SELECT value FROM store) SELECT * FROM s", "SELECT * FROM trash", "SELECT * FROM memory", "SELECT * FROM proposal",
-    "SELECT * FROM memory_text", "SELECT * FROM memory_text_content", "SELECT * FROM sqlite_schema", "SELECT sql FROM sqlite_master",
-    "SELECT * FROM pragma_table_info('store')", "SELECT * FROM dbstat", "SELECT load_extension('x')", "SELECT readfile('/etc/passwd')",
-    "SELECT writefile('x', 'y')", "SELECT zeroblob(1000000000)", "SELECT randomblob(9)", "SELECT fts3_tokenizer('simple')",
-    "SELECT printf('%1000000000d', 1)", "SELECT sqlite_version()", "SELEC", "SELECT nothing", "SELECT * FROM nowhere", "SELECT '\x00'",
-    "SELECT '\ud800'", "SELECT replace(hex(name), '0', name) FROM task", f"SELECT {'(' * 5000}1{')' * 5000}",
-]  # fmt: skip
+    "DELETE FROM task",
+    "UPDATE task SET done = 1",
+    "INSERT INTO task (name) VALUES ('x')",
+    "DROP TABLE task",
+    "SELECT 1; DELETE FROM task",
+    "WITH x AS (SELECT 1) DELETE FROM task",
+    "CREATE TEMP TABLE t AS SELECT 1",
+    "PRAGMA writable_schema = 1",
+    "PRAGMA table_info(task)",
+    "ATTACH 'x.db' AS x",
+    "VACUUM INTO 'copy.db'",
+    "BEGIN",
+    "REINDEX",
+    "SELECT * FROM store",
+    "SELECT 1 FROM task JOIN store",
+    "SELECT (SELECT value FROM store)",
+    "SELECT count(*) FROM store",
+    "SELECT * FROM task WHERE EXISTS (SELECT 1 FROM STORE)",
+    "SELECT value FROM main.[store]",
+    "WITH s AS (SELECT value FROM store) SELECT * FROM s",
+    "SELECT * FROM trash",
+    "SELECT * FROM memory",
+    "SELECT * FROM proposal",
+    "SELECT * FROM memory_text",
+    "SELECT * FROM memory_text_content",
+    "SELECT * FROM sqlite_schema",
+    "SELECT sql FROM sqlite_master",
+    "SELECT * FROM pragma_table_info('store')",
+    "SELECT * FROM dbstat",
+    "SELECT load_extension('x')",
+    "SELECT readfile('/etc/passwd')",
+    "SELECT writefile('x', 'y')",
+    "SELECT zeroblob(1000000000)",
+    "SELECT randomblob(9)",
+    "SELECT fts3_tokenizer('simple')",
+    "SELECT printf('%1000000000d', 1)",
+    "SELECT sqlite_version()",
+    "SELEC",
+    "SELECT nothing",
+    "SELECT * FROM nowhere",
+    "SELECT '\x00'",
+    "SELECT '\ud800'",
+    "SELECT replace(hex(name), '0', name) FROM task",
+    f"SELECT {'(' * 5000}1{')' * 5000}",
+]
 
 
 @pytest.mark.parametrize("statement", REFUSED)
@@ -66,9 +102,13 @@ def test_it_refuses(store: Store, statement: str) -> None:
     with pytest.raises(Invalid) as error:
         query(store.path, statement)
     assert CANARY not in str(error.value)
-    assert dump(store) == before and sorted(p.name for p in store.folder.iterdir() if "db" in p.name) == [
-        "pipulate.db", "pipulate.db-shm", "pipulate.db-wal",
-    ]  # fmt: skip
+    assert dump(store) == before and sorted(
+        p.name for p in store.folder.iterdir() if "db" in p.name
+    ) == [
+        "pipulate.db",
+        "pipulate.db-shm",
+        "pipulate.db-wal",
+    ]
 
 
 def test_it_stops(store: Store) -> None:
@@ -81,9 +121,13 @@ def test_it_stops(store: Store) -> None:
     store.db.t.task.insert({"name": "y" * 5000})
     assert "y" * CELL + "… |" in query(store.path, "SELECT name FROM task WHERE id = 3")
     with pytest.raises(Invalid, match="too big"):
-        query(store.path, "SELECT length(group_concat(a.data || b.data)) FROM "
-              "(SELECT replace(substr('aaaaaaaaaa', 1, 10), 'a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') AS data) a, "
-              "(WITH t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t WHERE x < 30000) SELECT 'bbbbbbbb' AS data FROM t) b", seconds=20)  # fmt: skip
+        query(
+            store.path,
+            "SELECT length(group_concat(a.data || b.data)) FROM "
+            "(SELECT replace(substr('aaaaaaaaaa', 1, 10), 'a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') AS data) a, "
+            "(WITH t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t WHERE x < 30000) SELECT 'bbbbbbbb' AS data FROM t) b",
+            seconds=20,
+        )
 
 
 def test_the_app_goes_on_meanwhile(store: Store) -> None:

@@ -44,8 +44,13 @@ def test_every_tool_is_described() -> None:
     for name, tool in TOOLS.items():
         told = schema(tool)
         assert (tool.__doc__ or "").split(".")[0], name
-        assert all(p["type"] == "string" and p["description"] for p in told["properties"].values()), name
-        assert set(told["required"]) <= set(told["properties"]) and told["additionalProperties"] is False
+        assert all(
+            p["type"] == "string" and p["description"] for p in told["properties"].values()
+        ), name
+        assert (
+            set(told["required"]) <= set(told["properties"])
+            and told["additionalProperties"] is False
+        )
 
 
 def test_a_schema_is_the_signature() -> None:
@@ -55,13 +60,16 @@ def test_a_schema_is_the_signature() -> None:
     assert schema(TOOLS["list_tasks"])["properties"] == {}
 
 
-@pytest.mark.parametrize(("tool", "given", "said"), [
-    ("nothing", {}, "no tool 'nothing'"),
-    ("add_task", {}, "add_task needs name"),
-    ("add_task", {"name": ["a"]}, "add_task needs name, a text"),
-    ("add_task", {"name": None}, "add_task needs name, a text"),
-    ("add_task", {"name": "a", "profile_id": 2}, "no argument 'profile_id'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("tool", "given", "said"),
+    [
+        ("nothing", {}, "no tool 'nothing'"),
+        ("add_task", {}, "add_task needs name"),
+        ("add_task", {"name": ["a"]}, "add_task needs name, a text"),
+        ("add_task", {"name": None}, "add_task needs name, a text"),
+        ("add_task", {"name": "a", "profile_id": 2}, "no argument 'profile_id'"),
+    ],
+)
 def test_wrong_arguments_are_named(tool: str, given: dict, said: str) -> None:
     """A model can read what was wrong and try again."""
     with pytest.raises(PipulateError, match=said):
@@ -73,7 +81,10 @@ def test_tasks_of_this_profile_only(desk: Desk) -> None:
     """Another client's tasks are neither listed nor found."""
     desk.store.db.t.profile.insert({"name": "Acme"})
     desk.store.db.t.task.insert({"name": "Secret of Acme", "profile_id": 2})
-    assert call(desk, "list_tasks", {}) == "1. Write to the bank\n2. Buy tea\n3. Buy coffee\n4. Pay the bank's invoice"
+    assert (
+        call(desk, "list_tasks", {})
+        == "1. Write to the bank\n2. Buy tea\n3. Buy coffee\n4. Pay the bank's invoice"
+    )
     assert call(replace(desk, profile=2), "list_tasks", {}) == "5. Secret of Acme"
     assert call(desk, "list_profiles", {}) == "1. Default profile (chosen)\n2. Acme"
     with pytest.raises(Unknown):
@@ -81,10 +92,17 @@ def test_tasks_of_this_profile_only(desk: Desk) -> None:
     assert call(replace(desk, profile=3), "list_tasks", {}) == "There are no tasks."
 
 
-@pytest.mark.parametrize(("wanted", "found"), [
-    ("2", "Buy tea"), ("buy TEA", "Buy tea"), ("coffee", "Buy coffee"), ("the task about coffee", "Buy coffee"),
-    ("invoices", "Pay the bank's invoice"), ("write bank", "Write to the bank"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("2", "Buy tea"),
+        ("buy TEA", "Buy tea"),
+        ("coffee", "Buy coffee"),
+        ("the task about coffee", "Buy coffee"),
+        ("invoices", "Pay the bank's invoice"),
+        ("write bank", "Write to the bank"),
+    ],
+)
 def test_which_task_is_meant(desk: Desk, wanted: str, found: str) -> None:
     """By number, name, part of the name, or most of the words."""
     assert words(desk, "delete_task", task=wanted) == f"Delete the task “{found}”."
@@ -116,14 +134,22 @@ def test_the_words_say_exactly_what_would_happen(desk: Desk) -> None:
         words(desk, "change_prompt", prompt="Be a pirate.").splitlines()[1],
     ]
     assert said == [
-        "Add the task “Call Bob”.", "Mark the task “Buy tea” as done.", "Rename the task “Buy tea” to “Buy cocoa”.",
-        "Add the profile “Northwind”.", "Rename the profile “Acme” to “Acme Ltd”.",
+        "Add the task “Call Bob”.",
+        "Mark the task “Buy tea” as done.",
+        "Rename the task “Buy tea” to “Buy cocoa”.",
+        "Add the profile “Northwind”.",
+        "Rename the profile “Acme” to “Acme Ltd”.",
         "Delete the profile “Acme”. Its tasks and runs are kept, for when it is brought back.",
         "Answer “What... is your quest?” in the run arthur of The Bridge of Death with “the Grail”.",
-        "Remember as name: “Samantha” (so far “Sam”).", "Remember: “I like tea.”.",
-        "Forget for good: “name: Sam”. This cannot be undone.", "+ Be a pirate.",
-    ]  # fmt: skip
-    assert len(desk.store.read("SELECT * FROM task")) == 4 and prompts.current(desk.store) == prompts.DEFAULT
+        "Remember as name: “Samantha” (so far “Sam”).",
+        "Remember: “I like tea.”.",
+        "Forget for good: “name: Sam”. This cannot be undone.",
+        "+ Be a pirate.",
+    ]
+    assert (
+        len(desk.store.read("SELECT * FROM task")) == 4
+        and prompts.current(desk.store) == prompts.DEFAULT
+    )
     assert len(desk.memory.all()) == 1 and len(desk.store.read("SELECT * FROM profile")) == 2
 
 
@@ -138,8 +164,14 @@ def test_runs_are_listed_opened_explained(desk: Desk) -> None:
     begin(desk, "king/arthur [1]", ("step_01", {"name": "Arthur"}), ("step_02", {"quest": "Grail"}))
     begin(desk, "robin")
     listed = call(desk, "list_runs", {"search": "king"})
-    assert listed == r"- [king/arthur \[1\]](/bridge?id=king%2Farthur%20%5B1%5D) (The Bridge of Death), changed " + str(listed)[-10:]
-    assert str(call(desk, "open_run", {"run": "arthur"})).startswith(r"Open [king/arthur \[1\]](/bridge")
+    assert (
+        listed
+        == r"- [king/arthur \[1\]](/bridge?id=king%2Farthur%20%5B1%5D) (The Bridge of Death), changed "
+        + str(listed)[-10:]
+    )
+    assert str(call(desk, "open_run", {"run": "arthur"})).startswith(
+        r"Open [king/arthur \[1\]](/bridge"
+    )
     told = str(call(desk, "explain_run", {"run": "king"}))
     assert "asks three questions" in told and "What... is your quest?: Grail" in told
     assert told.endswith("Next: What... is your favorite color?")
@@ -154,7 +186,9 @@ def test_which_run_is_meant(desk: Desk) -> None:
     Pipulate(desk.store, "other").initialize_if_missing("robin")
     with pytest.raises(Unknown, match=r"robin \(.*\); robin \("):
         call(desk, "open_run", {"run": "robin"})
-    assert "(/bridge?id=robin)" in str(call(desk, "open_run", {"run": "robin", "workflow": "bridge"}))
+    assert "(/bridge?id=robin)" in str(
+        call(desk, "open_run", {"run": "robin", "workflow": "bridge"})
+    )
     with pytest.raises(Refused, match="on its own page"):
         call(desk, "explain_run", {"run": "robin", "workflow": "other"})
     with pytest.raises(Unknown, match="Which run"):
@@ -207,7 +241,10 @@ def test_memory_tools(desk: Desk) -> None:
     desk.memory.add("Sam", key="name")
     desk.memory.switch(desk.memory.add("I dislike cats")["id"], False)
     desk.memory.add("the office is in Bonn")
-    assert set(str(call(desk, "recall", {})).splitlines()) == {"- name: Sam", "- the office is in Bonn"}
+    assert set(str(call(desk, "recall", {})).splitlines()) == {
+        "- name: Sam",
+        "- the office is in Bonn",
+    }
     assert call(desk, "recall", {"about": "where is the office"}) == "- the office is in Bonn"
     desk.memory.enabled = False
     assert call(desk, "recall", {}) == "Nothing is remembered about that."
@@ -216,8 +253,12 @@ def test_memory_tools(desk: Desk) -> None:
 def test_the_manual_is_searched(desk: Desk) -> None:
     """The section whose title fits comes first; a query of signs finds nothing and breaks nothing."""
     desk.docs.mkdir()
-    (desk.docs / "guide.md").write_text("# Guide\nHello.\n## Backups\nMade daily, see runs.\n## Runs\nAn ID.\n", "utf-8")
-    assert str(call(desk, "search_docs", {"query": "how do backups work"})).startswith("guide.md, Backups:\nMade daily")
+    (desk.docs / "guide.md").write_text(
+        "# Guide\nHello.\n## Backups\nMade daily, see runs.\n## Runs\nAn ID.\n", "utf-8"
+    )
+    assert str(call(desk, "search_docs", {"query": "how do backups work"})).startswith(
+        "guide.md, Backups:\nMade daily"
+    )
     assert str(call(desk, "search_docs", {"query": "runs"})).startswith("guide.md, Runs:\nAn ID.")
     assert call(desk, "search_docs", {"query": '"*^'}) == "The manual has nothing on that."
 
@@ -232,12 +273,18 @@ def test_queries(desk: Desk, tmp_path: Path) -> None:
     with pytest.raises(Unknown, match="none yet"):
         call(desk, "query_links", {"statement": "SELECT 1"})
     links, pages = tmp_path / "links.csv", tmp_path / "pages.csv"
-    links.write_text("source,target\nhttps://a.example/,https://a.example/x\nhttps://a.example/x,https://a.example/y\n", "utf-8")
+    links.write_text(
+        "source,target\nhttps://a.example/,https://a.example/x\nhttps://a.example/x,https://a.example/y\n",
+        "utf-8",
+    )
     pages.write_text("url,kind\nhttps://a.example/x,shoe\nhttps://a.example/y,boot\n", "utf-8")
     edges.build(links, pages, tmp_path / "downloads/link-graph/acme/shop/shop_2026.graph")
     told = describe_data(desk, "query_links")
     assert "  kind TEXT  -- one of: " in told and "shoe" in told and "inlinks INTEGER" in told
     asked = {"statement": "SELECT url FROM pages WHERE inlinks = 0", "graph": "acme/Shop"}
-    assert call(desk, "query_links", asked) == f"`{asked['statement']}`\n\n| url |\n| --- |\n| https://a.example/ |"
+    assert (
+        call(desk, "query_links", asked)
+        == f"`{asked['statement']}`\n\n| url |\n| --- |\n| https://a.example/ |"
+    )
     with pytest.raises(PipulateError, match="Columns of pages"):
         call(desk, "query_links", {"statement": "SELECT clicks FROM pages"})

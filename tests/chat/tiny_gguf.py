@@ -20,7 +20,11 @@ def write(path: Path) -> Path:
     words = ["▁" + word for word in SONG.split()] + ["▁la"]
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words]
     kinds = [2, 3, 3, *[6] * 256, *[1] * len(words)]  # unknown, control, byte, normal
-    follows = {3 + ord("?"): tokens.index("▁one"), 3 + ord("!"): tokens.index("▁la"), tokens.index("▁la"): tokens.index("▁la")}
+    follows = {
+        3 + ord("?"): tokens.index("▁one"),
+        3 + ord("!"): tokens.index("▁la"),
+        tokens.index("▁la"): tokens.index("▁la"),
+    }
     for word, after in zip(words, [*words[1:-1], "</s>"], strict=False):
         follows[tokens.index(word)] = tokens.index(after)
     embedding = np.eye(len(tokens), SIZE, dtype=np.float32)
@@ -28,28 +32,53 @@ def write(path: Path) -> Path:
     for token, after in follows.items():
         output[after, token] = 3  # times sqrt(SIZE) after the norm: a logit of 50 against 0
     square = np.zeros((SIZE, SIZE), np.float32)
-    tensors = {"token_embd.weight": embedding, "output.weight": output, "output_norm.weight": np.ones(SIZE, np.float32),
-               "blk.0.attn_norm.weight": np.ones(SIZE, np.float32), "blk.0.ffn_norm.weight": np.ones(SIZE, np.float32)}
+    tensors = {
+        "token_embd.weight": embedding,
+        "output.weight": output,
+        "output_norm.weight": np.ones(SIZE, np.float32),
+        "blk.0.attn_norm.weight": np.ones(SIZE, np.float32),
+        "blk.0.ffn_norm.weight": np.ones(SIZE, np.float32),
+    }
     for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
         tensors[f"blk.0.{name}.weight"] = square
-    for name, shape in {"ffn_gate": (32, SIZE), "ffn_up": (32, SIZE), "ffn_down": (SIZE, 32)}.items():
+    for name, shape in {
+        "ffn_gate": (32, SIZE),
+        "ffn_up": (32, SIZE),
+        "ffn_down": (SIZE, 32),
+    }.items():
         tensors[f"blk.0.{name}.weight"] = np.zeros(shape, np.float32)
     facts: dict[str, Any] = {
-        "general.architecture": "llama", "general.name": "tiny", "llama.context_length": 2048, "llama.block_count": 1,
-        "llama.embedding_length": SIZE, "llama.feed_forward_length": 32, "llama.attention.head_count": 4,
-        "llama.attention.head_count_kv": 4, "llama.rope.dimension_count": SIZE // 4,
-        "llama.attention.layer_norm_rms_epsilon": 1e-5, "tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": tokens,
-        "tokenizer.ggml.scores": [0.0] * len(tokens), "tokenizer.ggml.token_type": kinds,
-        "tokenizer.ggml.bos_token_id": 1, "tokenizer.ggml.eos_token_id": 2, "tokenizer.ggml.unknown_token_id": 0,
-        "tokenizer.chat_template": "{% for message in messages %}{{ message.content }}{% endfor %}"}
+        "general.architecture": "llama",
+        "general.name": "tiny",
+        "llama.context_length": 2048,
+        "llama.block_count": 1,
+        "llama.embedding_length": SIZE,
+        "llama.feed_forward_length": 32,
+        "llama.attention.head_count": 4,
+        "llama.attention.head_count_kv": 4,
+        "llama.rope.dimension_count": SIZE // 4,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": [0.0] * len(tokens),
+        "tokenizer.ggml.token_type": kinds,
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.ggml.unknown_token_id": 0,
+        "tokenizer.chat_template": "{% for message in messages %}{{ message.content }}{% endfor %}",
+    }
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(facts))
     head += b"".join(_string(key) + _value(value) for key, value in facts.items())
     at = 0
     for name, tensor in tensors.items():
         sizes = tensor.shape[::-1]
-        head += _string(name) + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, 0, at)  # 0: F32
+        head += _string(name) + struct.pack(
+            f"<I{len(sizes)}QIQ", len(sizes), *sizes, 0, at
+        )  # 0: F32
         at += -(-tensor.nbytes // 32) * 32
-    data = b"".join(tensor.tobytes().ljust(-(-tensor.nbytes // 32) * 32, b"\0") for tensor in tensors.values())
+    data = b"".join(
+        tensor.tobytes().ljust(-(-tensor.nbytes // 32) * 32, b"\0") for tensor in tensors.values()
+    )
     path.write_bytes(head.ljust(-(-len(head) // 32) * 32, b"\0") + data)
     return path
 

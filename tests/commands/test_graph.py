@@ -36,7 +36,10 @@ def test_analyse(tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out
     assert "5 pages, 4 links" in said and "Home: /\n" in said and "2  Orphans" in said
     place = cli.columnar(links, None, settings)
-    assert place.parent == settings.downloads / "link-graph" / "csv" / "shop-x" and place.name.startswith("shop-x_2")
+    assert (
+        place.parent == settings.downloads / "link-graph" / "csv" / "shop-x"
+        and place.name.startswith("shop-x_2")
+    )
     assert f"/graph/csv/shop-x/{place.stem.rpartition('_')[2]}" in said
     made = (place / "meta.json").stat().st_ino
     assert cli.main([str(links), "--json"], settings) == 0
@@ -52,7 +55,9 @@ def test_report(tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixtur
     links.write_text(LINKS)
     assert cli.main(["report", str(links)], settings) == 0
     place = cli.columnar(links, None, settings)
-    assert {"report.json", "orphans.csv", "orphans.parquet", "communities.csv"} <= files(place / "report")
+    assert {"report.json", "orphans.csv", "orphans.parquet", "communities.csv"} <= files(
+        place / "report"
+    )
     assert cli.main(["report", str(links), "--out", str(tmp_path / "here")], settings) == 0
     assert pl.read_csv(tmp_path / "here" / "orphans.csv")["url"].to_list() == ["/c"]
     assert str(tmp_path / "here") in capsys.readouterr().out
@@ -64,36 +69,53 @@ def test_compare(tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixtu
     earlier.write_text(LINKS)
     later.write_text(LINKS + "/b,/new\n")
     place = cli.columnar(earlier, None, settings)
-    assert cli.main(["compare", str(place), str(later), "--out", str(tmp_path / "out")], settings) == 0
+    assert (
+        cli.main(["compare", str(place), str(later), "--out", str(tmp_path / "out")], settings) == 0
+    )
     said = capsys.readouterr().out
     assert "Pages 4 → 5, links 4 → 5." in said and "1  New pages" in said
     assert pl.read_csv(tmp_path / "out" / "new_links.csv").rows() == [("/b", "/new")]
 
 
-def test_html_folder(tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_html_folder(
+    tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A folder of HTML is read as a web server would serve it."""
     folder = tmp_path / "My Docs"
     (folder / "sub").mkdir(parents=True)
-    (folder / "index.html").write_text('<title>Home</title><a href="sub/">x</a><a href="missing.html#y">y</a>')
+    (folder / "index.html").write_text(
+        '<title>Home</title><a href="sub/">x</a><a href="missing.html#y">y</a>'
+    )
     (folder / "sub" / "index.html").write_text('<a href="../index.html">up</a>')
     (folder / "alone.html").write_text("<p>no links</p>")
     assert cli.main([str(folder)], settings) == 0
     said = capsys.readouterr().out
     assert "4 pages, 3 links" in said and "1  Orphans" in said
     _, graph = cli.html_folder(folder)
-    rows = {url.rpartition(".example")[2]: listed for url, listed in graph.pages.select("url", "listed").rows()}
+    rows = {
+        url.rpartition(".example")[2]: listed
+        for url, listed in graph.pages.select("url", "listed").rows()
+    }
     assert {path: listed for path, listed in rows.items() if not listed} == {"/missing.html": False}
 
 
 def test_large_graphs_are_measured_on_disk(
-    tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Beyond LARGE links the report comes from passes over the disk."""
     monkeypatch.setattr(outofcore, "LARGE", 3)
     (tmp_path / "links.csv").write_text(LINKS)
-    assert cli.main(["report", str(tmp_path / "links.csv"), "--out", str(tmp_path / "out")], settings) == 0
+    assert (
+        cli.main(["report", str(tmp_path / "links.csv"), "--out", str(tmp_path / "out")], settings)
+        == 0
+    )
     assert "1  Orphans" in capsys.readouterr().out
-    assert "report.json" in files(tmp_path / "out") and "near_orphans.csv" not in files(tmp_path / "out")
+    assert "report.json" in files(tmp_path / "out") and "near_orphans.csv" not in files(
+        tmp_path / "out"
+    )
 
 
 def test_mistakes(tmp_path: Path, settings: Settings) -> None:

@@ -39,7 +39,11 @@ def test_a_workflow_takes_its_docstring_as_training_text(tmp_path):
 def test_a_broken_file_is_told_with_its_traceback(tmp_path, text, says):
     """Whatever is wrong with a file, the others live on."""
     (found,) = load(tmp_path, text)
-    assert isinstance(found, Broken) and says in found.traceback and "discovery.py" not in found.traceback
+    assert (
+        isinstance(found, Broken)
+        and says in found.traceback
+        and "discovery.py" not in found.traceback
+    )
 
 
 def test_a_class_gets_what_its_constructor_names(tmp_path):
@@ -65,5 +69,9 @@ def test_the_users_file_wins_over_ours(tmp_path):
 def test_the_bridge_is_as_short_as_promised():
     """The smallest workflow stays within 35 lines of code."""
     text = (PACKAGE / "workflows" / "bridge.py").read_text()
-    code = [line for line in text.split('"""')[2].splitlines() if line.strip() and not line.strip().startswith("#")]
+    code = [
+        line
+        for line in text.split('"""')[2].splitlines()
+        if line.strip() and not line.strip().startswith("#")
+    ]
     assert len(code) <= 35

@@ -46,18 +46,25 @@ def test_disk_trouble_is_explained_and_leaves_the_old_file(
         monkeypatch.setattr(module.os, "fsync", full)
     else:
         monkeypatch.setattr(Path, call, full)
-    with pytest.raises(CannotWrite, match=r"result\.csv could not be written: No space left"), whole(target) as file:
+    with (
+        pytest.raises(CannotWrite, match=r"result\.csv could not be written: No space left"),
+        whole(target) as file,
+    ):
         file.write(b"new")
     monkeypatch.undo()
     assert target.read_bytes() == b"old" and list(tmp_path.iterdir()) == [target]
 
 
-def test_contents_are_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contents_are_on_the_disk_before_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """fsync of the file, then the rename, then fsync of the folder."""
     order: list[str] = []
     fsync, replace = os.fsync, Path.replace
     monkeypatch.setattr(module.os, "fsync", lambda fd: order.append("fsync") or fsync(fd))
-    monkeypatch.setattr(Path, "replace", lambda self, to: order.append("rename") or replace(self, to))
+    monkeypatch.setattr(
+        Path, "replace", lambda self, to: order.append("rename") or replace(self, to)
+    )
     with whole(tmp_path / "result.csv") as file:
         file.write(b"x")
     assert order == ["fsync", "rename", "fsync"]

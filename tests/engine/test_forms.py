@@ -68,7 +68,9 @@ class Browser(HTMLParser):
         if tag in ("select", "textarea") and self.select is not None:
             name = self.select.get("name") or ""
             if tag == "textarea":
-                self.submitted.setdefault(name, []).append("".join(self.text or ()).removeprefix("\n"))
+                self.submitted.setdefault(name, []).append(
+                    "".join(self.text or ()).removeprefix("\n")
+                )
             else:
                 chosen = [option for option in self.options if option[1]]
                 if "multiple" not in self.select:
@@ -82,7 +84,10 @@ class Browser(HTMLParser):
 
 def submit(form: Any, **given: Any) -> Values:
     """Return what the server makes of a submission of the form; each value is given as text or as a list."""
-    return read(fields(form), {name: value if isinstance(value, list) else [value] for name, value in given.items()})
+    return read(
+        fields(form),
+        {name: value if isinstance(value, list) else [value] for name, value in given.items()},
+    )
 
 
 COLORS = [Option(color, value=color.lower()) for color in ("Red", "Blue")]
@@ -109,28 +114,46 @@ def test_fields_are_found_wherever_they_stand() -> None:
             return Div(Input(name="fancy"))
 
     form = (
-        Form(Fieldset(Label("One", Input(name="one", type="email", required=True)), P("text")), None),
+        Form(
+            Fieldset(Label("One", Input(name="one", type="email", required=True)), P("text")), None
+        ),
         [Textarea("two", name="two"), (Select(*COLORS, name="three"),)],
         Fancy(),
         radios(),
         Datalist(Option("ignored")),
-        Input(type="submit", name="no1"), Button("Go", name="no2"), Input(type="reset", name="no3"),
-        Input(name="no4", disabled=True), Input(placeholder="nameless"), Input(type="image", name="no5"),
-        Hidden("7", name="four"), Input(name="five", type=None), "plain text", 7,
-    )  # fmt: skip
+        Input(type="submit", name="no1"),
+        Button("Go", name="no2"),
+        Input(type="reset", name="no3"),
+        Input(name="no4", disabled=True),
+        Input(placeholder="nameless"),
+        Input(type="image", name="no5"),
+        Hidden("7", name="four"),
+        Input(name="five", type=None),
+        "plain text",
+        7,
+    )
     assert [(item.name, item.kind) for item in fields(form)] == [
-        ("one", "email"), ("two", "textarea"), ("three", "select"), ("fancy", "text"), ("x", "radio"),
-        ("four", "hidden"), ("five", "text"),
-    ]  # fmt: skip
+        ("one", "email"),
+        ("two", "textarea"),
+        ("three", "select"),
+        ("fancy", "text"),
+        ("x", "radio"),
+        ("four", "hidden"),
+        ("five", "text"),
+    ]
     assert fields(None) == fields("text") == fields(P("x")) == []
 
 
 def test_options_are_what_a_browser_submits() -> None:
     """An option's value, or its text with its spaces collapsed; disabled ones cannot be chosen."""
     select = Select(
-        Option("Choose", value="", disabled=True), Option("  Two   words \n"), Option("Zero", value=0),
-        Optgroup(Option("In a ", P("group"))), Option("kept ", value=" kept "), name="x",
-    )  # fmt: skip
+        Option("Choose", value="", disabled=True),
+        Option("  Two   words \n"),
+        Option("Zero", value=0),
+        Optgroup(Option("In a ", P("group"))),
+        Option("kept ", value=" kept "),
+        name="x",
+    )
     (item,) = fields(select)
     assert item.options == ["Two words", "0", "In a group", " kept "]
     for value in item.options:
@@ -151,13 +174,19 @@ def test_options_are_what_a_browser_submits() -> None:
         (Select(*COLORS, name="x", multiple=True), {}),
         (Select(Option("-", value=""), *COLORS, name="x"), {"x": [""]}),
         (radios(), {}),
-        ([Input(type="radio", name="x", value="a"), Input(type="radio", name="x", value="b", checked=True)], {"x": ["b"]}),
+        (
+            [
+                Input(type="radio", name="x", value="a"),
+                Input(type="radio", name="x", value="b", checked=True),
+            ],
+            {"x": ["b"]},
+        ),
         (boxes(checked=True), {"x": ["a", "b", "c"]}),
         (Input(type="checkbox", name="x", checked=True), {"x": ["on"]}),
         (Input(type="file", name="x"), {}),
         (Input(name="x", value="1", disabled=True), {}),
     ],
-)  # fmt: skip
+)
 def test_what_an_untouched_form_submits(control: Any, shown: dict[str, list[str]]) -> None:
     """The headless run of a step without answers takes what a browser would send, were the form not touched."""
     assert initial(control) == shown
@@ -209,11 +238,17 @@ FINE: list[tuple[Any, Any, Any]] = [
     (radios(), [], ""),
     (boxes(), ["a", "c"], ["a", "c"]),
     (boxes(), [], []),
-    (Input(type="checkbox", name="x", value="a", multiple=True), ["a"], ["a"]),  # one of a list that happens to be short
+    (
+        Input(type="checkbox", name="x", value="a", multiple=True),
+        ["a"],
+        ["a"],
+    ),  # one of a list that happens to be short
     (Input(type="checkbox", name="x"), "on", True),
     (Input(type="checkbox", name="x"), [], False),
     (Input(type="checkbox", name="x", value="no"), "no", True),
-    *[(Input(type="checkbox", name="x"), word, False) for word in ("no", "False", "0", "off", "")],  # command line
+    *[
+        (Input(type="checkbox", name="x"), word, False) for word in ("no", "False", "0", "off", "")
+    ],  # command line
     (CheckboxX(name="x", label="x"), [""], False),
     (CheckboxX(name="x", label="x"), ["", "1"], True),
     ([Hidden("", name="x"), *boxes()], ["", "b"], ["b"]),
@@ -221,8 +256,12 @@ FINE: list[tuple[Any, Any, Any]] = [
     (Input(type="file", name="x"), [], None),
     (Input(type="file", name="x"), [None], None),
     (Input(type="file", name="x"), [{"file": "a.csv"}], {"file": "a.csv"}),
-    (Input(type="file", name="x", multiple=True), [{"file": "a"}, {"file": "b"}], [{"file": "a"}, {"file": "b"}]),
-]  # fmt: skip
+    (
+        Input(type="file", name="x", multiple=True),
+        [{"file": "a"}, {"file": "b"}],
+        [{"file": "a"}, {"file": "b"}],
+    ),
+]
 
 
 @pytest.mark.parametrize(("control", "given", "answer"), FINE)
@@ -243,13 +282,19 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (Input(name="x", pattern="[a-z]+", title="Small letters only."), "A", "Small letters only"),
     (Input(name="x"), "a\x00b", "control character"),
     (Input(name="x"), [{"file": "a.csv"}], "not a file"),
-    *[(Input(name="x", type="number"), text, "not a number") for text in ("x", "1_000", "nan", "inf", "1e999", "0x1", "١", "1 2")],
+    *[
+        (Input(name="x", type="number"), text, "not a number")
+        for text in ("x", "1_000", "nan", "inf", "1e999", "0x1", "١", "1 2")
+    ],
     (Input(name="x", type="number"), "1.5", "whole number"),
     (Input(name="x", type="number", step=0.25), "0.3", "Steps of 0.25"),
     (Input(name="x", type="number", min=1, step=2), "2", "Steps of 2 from 1"),
     (Input(name="x", type="number", min=1), "0", "at least 1"),
     (Input(name="x", type="range", max=10), "11", "at most 10"),
-    *[(Input(name="x", type="date"), text, "date") for text in ("2026-02-29", "2026-13-01", "1.1.2026", "2026-1-1")],
+    *[
+        (Input(name="x", type="date"), text, "date")
+        for text in ("2026-02-29", "2026-13-01", "1.1.2026", "2026-1-1")
+    ],
     (Input(name="x", type="date", min="2026-01-01"), "2025-12-31", "2026-01-01 or later"),
     (Input(name="x", type="date", max="2026-01-01"), "2026-01-02", "2026-01-01 or earlier"),
     (Input(name="x", type="datetime-local"), "2026-11-25 09:30", "date and time"),
@@ -267,14 +312,21 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (Select(*COLORS, name="x", multiple=True), ["red", "green"], "green"),
     (Select(Option("Old", value="old", disabled=True), *COLORS, name="x"), "old", "not one of"),
     (radios(required=True), [], "Choose"),
-    ([Input(type="radio", name="x", value="a"), Input(type="radio", name="x", value="b", required=True)], [], "Choose"),
+    (
+        [
+            Input(type="radio", name="x", value="a"),
+            Input(type="radio", name="x", value="b", required=True),
+        ],
+        [],
+        "Choose",
+    ),
     (radios(), "green", "green"),
     (boxes(), ["a", "z"], "'z'"),
     (Input(type="checkbox", name="x", required=True), [], "Tick this"),
     (CheckboxX(name="x", required=True), [""], "Tick this"),
     (Input(type="file", name="x", required=True), [None], "Choose a file"),
     (Input(type="file", name="x"), "a.csv", "A file was expected"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("control", "given", "words"), REFUSED)
@@ -315,21 +367,33 @@ def test_names_that_are_no_field_are_ignored() -> None:
     assert caught.value.field == "b"
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # of patterns that a later Python may read differently
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning"
+)  # of patterns that a later Python may read differently
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from([control for control, *_ in FINE + REFUSED]),
     st.lists(
-        st.text(max_size=12) | st.from_regex(r"[-+.\d:TWe]{1,12}", fullmatch=True) | st.just({"file": "a"}), max_size=3
+        st.text(max_size=12)
+        | st.from_regex(r"[-+.\d:TWe]{1,12}", fullmatch=True)
+        | st.just({"file": "a"}),
+        max_size=3,
     ),
     st.dictionaries(
-        st.sampled_from(["min", "max", "step", "pattern", "maxlength", "minlength", "value", "type", "required"]),
+        st.sampled_from(
+            ["min", "max", "step", "pattern", "maxlength", "minlength", "value", "type", "required"]
+        ),
         st.text(max_size=5) | st.integers() | st.floats() | st.booleans() | st.none(),
     ),
 )
 def test_no_submission_is_a_crash(control: Any, given: list[Any], attrs: dict[str, Any]) -> None:
     """Whatever is sent to whatever form, the answer is a value or an Invalid."""
-    for form in (control, Input(name="x", **attrs), Textarea(name="x", **attrs), Select(*COLORS, name="x", **attrs)):
+    for form in (
+        control,
+        Input(name="x", **attrs),
+        Textarea(name="x", **attrs),
+        Select(*COLORS, name="x", **attrs),
+    ):
         try:
             submit(form, x=given)
         except Invalid as error:
@@ -338,7 +402,9 @@ def test_no_submission_is_a_crash(control: Any, given: list[Any], attrs: dict[st
 
 # --- filling ----------------------------------------------------------------------------------------------------------
 
-lines = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=12).map(str.strip)
+lines = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=12).map(
+    str.strip
+)
 texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\x00"), max_size=30)
 names = st.sampled_from("abcdef")
 
@@ -346,7 +412,10 @@ names = st.sampled_from("abcdef")
 CONTROLS: dict[str, tuple[Callable[[str], Any], st.SearchStrategy[Any]]] = {
     "text": (lambda name: Input(name=name, value="default"), lines),
     "textarea": (lambda name: Textarea("default", name=name), texts),
-    "number": (lambda name: Input(name=name, type="number", step="any"), st.floats(-1e9, 1e9).map(repr)),
+    "number": (
+        lambda name: Input(name=name, type="number", step="any"),
+        st.floats(-1e9, 1e9).map(repr),
+    ),
     "date": (lambda name: Input(name=name, type="date"), st.dates().map(str)),
     "select": (
         lambda name: Select(*COLORS, Option(" In  words "), name=name),
@@ -358,8 +427,14 @@ CONTROLS: dict[str, tuple[Callable[[str], Any], st.SearchStrategy[Any]]] = {
             lambda chosen: [v for v in ("red", "blue", "&<\"'") if v in chosen]
         ),
     ),
-    "radio": (lambda name: [Input(type="radio", name=name, value=v) for v in ("1", "2")], st.sampled_from(["1", "2"])),
-    "checkbox": (lambda name: Label(Input(type="checkbox", name=name, checked=True)), st.booleans()),
+    "radio": (
+        lambda name: [Input(type="radio", name=name, value=v) for v in ("1", "2")],
+        st.sampled_from(["1", "2"]),
+    ),
+    "checkbox": (
+        lambda name: Label(Input(type="checkbox", name=name, checked=True)),
+        st.booleans(),
+    ),
     "checkboxx": (lambda name: CheckboxX(name=name, label=name), st.booleans()),
     "group": (
         lambda name: [Input(type="checkbox", name=name, value=v, checked=True) for v in "abc"],
@@ -370,9 +445,13 @@ CONTROLS: dict[str, tuple[Callable[[str], Any], st.SearchStrategy[Any]]] = {
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(names, st.sampled_from(list(CONTROLS)), min_size=1), st.data())
-def test_what_is_filled_in_is_submitted_and_read_again(kinds: dict[str, str], data: st.DataObject) -> None:
+def test_what_is_filled_in_is_submitted_and_read_again(
+    kinds: dict[str, str], data: st.DataObject
+) -> None:
     """Answers put into a form come back from a browser that submits it untouched: HTML neither adds nor loses any."""
-    answers = {name: data.draw(CONTROLS[kind][1], label=f"{name}: {kind}") for name, kind in kinds.items()}
+    answers = {
+        name: data.draw(CONTROLS[kind][1], label=f"{name}: {kind}") for name, kind in kinds.items()
+    }
     form = Form(*[CONTROLS[kind][0](name) for name, kind in kinds.items()])
     filled = fill(form, answers)
     assert read(fields(form), Browser(filled).submitted) == answers
@@ -422,5 +501,8 @@ def test_filling_leaves_the_authors_components_alone() -> None:
 def test_the_unacceptable_field_is_marked() -> None:
     """The first control of the refused field is marked for everyone, and only that."""
     html = to_xml(fill(Div(Input(name="a"), *radios()), {"a": "typed"}, "x"), indent=False)
-    assert html.count('aria-invalid="true"') == 1 and html.index("aria-invalid") > html.index('name="x"') - 80
+    assert (
+        html.count('aria-invalid="true"') == 1
+        and html.index("aria-invalid") > html.index('name="x"') - 80
+    )
     assert "aria-invalid" not in to_xml(fill(Input(name="a"), {}, None), indent=False)

@@ -37,7 +37,9 @@ def path(golden: dict[str, Any], tmp_path: Path) -> Path:
     for table, rows in golden["rows"].items():
         for row in rows:
             names, marks = ", ".join(row), ", ".join("?" * len(row))
-            db.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
+            db.execute(
+                f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", tuple(row.values())
+            )
     db.close()
     return path
 
@@ -56,7 +58,8 @@ def test_it_opens(golden: dict[str, Any], path: Path) -> None:
     assert expected(store) == golden["expected"]
     for table, rows in golden["rows"].items():
         assert [
-            {key: now[key] for key in was} for was, now in zip(rows, store.read(f"SELECT * FROM {table}"), strict=True)
+            {key: now[key] for key in was}
+            for was, now in zip(rows, store.read(f"SELECT * FROM {table}"), strict=True)
         ] == rows
     fresh.close()
     store.close()
@@ -68,7 +71,11 @@ def test_its_runs_go_on(golden: dict[str, Any], path: Path) -> None:
     bridge = Pipulate(store, "bridge")
     bridge.undelete("deleted")
     row = bridge.row("deleted")
-    assert row and row["profile_id"] == 2 and bridge.get_last_completed_step_number("deleted", STEPS) == 3
+    assert (
+        row
+        and row["profile_id"] == 2
+        and bridge.get_last_completed_step_number("deleted", STEPS) == 3
+    )
     for id in [*golden["expected"]["states"], "deleted"]:
         bridge.unfinalize(id)
         with pytest.raises(OutOfOrder):

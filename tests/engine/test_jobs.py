@@ -74,7 +74,10 @@ async def test_starting_twice_runs_once(tmp_path):
 
 @pytest.mark.parametrize(
     ("raised", "state", "says"),
-    [(PipulateError("No right to do this."), "failed", "No right to do this."), (ValueError("odd"), "failed", "ValueError: odd")],
+    [
+        (PipulateError("No right to do this."), "failed", "No right to do this."),
+        (ValueError("odd"), "failed", "ValueError: odd"),
+    ],
 )
 async def test_a_failure_is_told_in_the_row_and_stores_nothing(tmp_path, raised, state, says):
     """What failed looks failed."""

@@ -61,7 +61,10 @@ def rev(engine: Pipulate, id: str = "arthur") -> int:
 def test_a_run_that_does_not_exist(engine: Pipulate) -> None:
     """Asking about an unknown run makes none: its state is {}, nothing of it is done, and loading says so."""
     assert engine.get_state("lancelot") == {} and engine.row("lancelot") is None
-    assert engine.get_step_data("lancelot", "step_01") == {} and engine.get_step_data("lancelot", "step_01", 7) == 7
+    assert (
+        engine.get_step_data("lancelot", "step_01") == {}
+        and engine.get_step_data("lancelot", "step_01", 7) == 7
+    )
     assert engine.get_all_step_data("lancelot", STEPS) == {}
     assert engine.get_last_completed_step_number("lancelot", STEPS) == 0
     assert engine.get_step_summary("lancelot", "step_02", STEPS) == ({}, [])
@@ -74,8 +77,14 @@ def test_a_run_that_does_not_exist(engine: Pipulate) -> None:
 
 def test_begin(engine: Pipulate) -> None:
     """Beginning stores creation time (UTC) and what is given; beginning again changes nothing."""
-    record = engine.initialize_if_missing("lancelot", {"version": 2, "step_01": {"name": "Lancelot"}})
-    assert record["version"] == 2 and record["created"].endswith("+00:00") and record["created"] == record["updated"]
+    record = engine.initialize_if_missing(
+        "lancelot", {"version": 2, "step_01": {"name": "Lancelot"}}
+    )
+    assert (
+        record["version"] == 2
+        and record["created"].endswith("+00:00")
+        and record["created"] == record["updated"]
+    )
     assert engine.load("lancelot") == (record, 1)
     assert engine.initialize_if_missing("  lancelot ", {"version": 9}) == record
     assert [act["act"] for act in engine.history("lancelot")] == ["begin"]
@@ -98,7 +107,10 @@ def test_any_answer_may_be_kept(engine: Pipulate) -> None:
     """Step data need not be a form: any JSON value is kept, and data without the key's name is given whole."""
     engine.set_step_data("arthur", "step_01", {"rows": 12, "url": "/a"})
     engine.set_step_data("arthur", "step_02", ["a", "b"])
-    assert engine.get_all_step_data("arthur", STEPS) == {"name": {"rows": 12, "url": "/a"}, "quest": ["a", "b"]}
+    assert engine.get_all_step_data("arthur", STEPS) == {
+        "name": {"rows": 12, "url": "/a"},
+        "quest": ["a", "b"],
+    }
     assert engine.get_step_summary("arthur", "step_02", STEPS) == (
         {"quest": ["a", "b"]},
         ["- Name: {'rows': 12, 'url': '/a'}", "- Quest: ['a', 'b']"],
@@ -118,7 +130,9 @@ def test_any_answer_may_be_kept(engine: Pipulate) -> None:
         ("step_04", {}, False),  # unknown
     ],
 )
-def test_should_advance(engine: Pipulate, step_id: str, condition: dict[str, Any], advance: bool) -> None:
+def test_should_advance(
+    engine: Pipulate, step_id: str, condition: dict[str, Any], advance: bool
+) -> None:
     """One may go on when the step is done and holds all that the condition asks for."""
     engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
     engine.set_step_data("arthur", "step_02", {"quest": ""})
@@ -130,7 +144,10 @@ def test_summary(engine: Pipulate) -> None:
     """A summary tells the done steps up to the given one, and this one's own answer."""
     answered(engine)
     lines = ["- Name: Arthur", "- Quest: I seek the Grail"]
-    assert engine.get_step_summary("arthur", "step_02", STEPS) == ({"quest": "I seek the Grail"}, lines)
+    assert engine.get_step_summary("arthur", "step_02", STEPS) == (
+        {"quest": "I seek the Grail"},
+        lines,
+    )
     assert engine.get_step_summary("arthur", "step_01", STEPS) == ({"name": "Arthur"}, lines[:1])
     engine.clear_steps_from("arthur", "step_02", STEPS)
     assert engine.get_step_summary("arthur", "step_02", STEPS) == ({}, lines[:1])
@@ -160,7 +177,9 @@ def test_the_same_id_in_two_workflows(engine: Pipulate) -> None:
     petite.initialize_if_missing("arthur")
     petite.set_step_data("arthur", "step_01", {"x": 1})
     engine.delete("arthur")
-    assert petite.get_step_data("arthur", "step_01") == {"x": 1} and len(petite.history("arthur")) == 2
+    assert (
+        petite.get_step_data("arthur", "step_01") == {"x": 1} and len(petite.history("arthur")) == 2
+    )
 
 
 def test_other_spellings_name_the_same_run(engine: Pipulate) -> None:
@@ -168,7 +187,10 @@ def test_other_spellings_name_the_same_run(engine: Pipulate) -> None:
     engine.initialize_if_missing("app.botify.com/acme/shop")
     engine.set_step_data(" https://app.botify.com/acme/shop/overview ", "step_01", {"x": 1})
     id = "https://app.botify.com/acme/shop/"
-    assert engine.get_state(id)["step_01"] == {"x": 1} and engine.undoable("app.botify.com/acme/shop") == "set step_01"
+    assert (
+        engine.get_state(id)["step_01"] == {"x": 1}
+        and engine.undoable("app.botify.com/acme/shop") == "set step_01"
+    )
     engine.delete("app.botify.com/acme/shop")
     assert engine.get_state(id) == {} and engine.undelete("app.botify.com/acme/shop")
 
@@ -203,7 +225,9 @@ def test_no_change_is_no_act(engine: Pipulate) -> None:
     ],
     ids=["set", "revert", "finalize", "unfinalize", "undo"],
 )
-def test_a_stale_page_changes_nothing(engine: Pipulate, act: Callable[[Pipulate, int], Any]) -> None:
+def test_a_stale_page_changes_nothing(
+    engine: Pipulate, act: Callable[[Pipulate, int], Any]
+) -> None:
     """A change made on an older revision is refused and merged into nothing; on the present one it is made."""
     answered(engine)
     before = engine.load("arthur"), engine.history("arthur")
@@ -223,7 +247,9 @@ CHANGES: list[Callable[[Pipulate], Any]] = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=["set", "revert", "change", "undo"])
-def test_a_finalized_run_refuses_every_change(engine: Pipulate, change: Callable[[Pipulate], Any]) -> None:
+def test_a_finalized_run_refuses_every_change(
+    engine: Pipulate, change: Callable[[Pipulate], Any]
+) -> None:
     """While a run is finalized nothing in it changes, whatever is tried; unfinalized, it changes again."""
     answered(engine).finalize("arthur")
     before = engine.load("arthur"), engine.history("arthur")
@@ -269,7 +295,9 @@ def test_what_cannot_be_stored_changes_nothing(engine: Pipulate) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES[:3], ids=["set", "revert", "change"])
-def test_an_unknown_run_is_not_made_by_a_change(engine: Pipulate, change: Callable[[Pipulate], Any]) -> None:
+def test_an_unknown_run_is_not_made_by_a_change(
+    engine: Pipulate, change: Callable[[Pipulate], Any]
+) -> None:
     """Only `initialize_if_missing` begins a run."""
     engine.delete("arthur")
     with pytest.raises(Unknown):
@@ -441,24 +469,38 @@ def test_export_and_import(engine: Pipulate, tmp_path: Path) -> None:
 def test_an_old_export_forgets_no_outward_act(engine: Pipulate) -> None:
     """An import over a deleted run keeps both sides' outward acts, the local result first."""
     old = export(engine, "arthur")
-    old["record"]["once"] = {"export:job:1": {"begun": "?"}, "export:job:2": {"begun": "?", "result": 2}}
+    old["record"]["once"] = {
+        "export:job:1": {"begun": "?"},
+        "export:job:2": {"begun": "?", "result": 2},
+    }
     engine.checkpoint("arthur", lambda record: {**record, "once": ACT})
     engine.delete("arthur")
     before = engine.history("arthur")[-1]["rev"]
     import_run(engine, old)
-    assert engine.get_state("arthur")["once"] == {**ACT, "export:job:2": {"begun": "?", "result": 2}}
+    assert engine.get_state("arthur")["once"] == {
+        **ACT,
+        "export:job:2": {"begun": "?", "result": 2},
+    }
     assert rev(engine) == before + 1
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        None, [], "arthur", {}, {"id": "arthur"}, {"id": "arthur", "record": []}, {"id": 7, "record": {}},
-        {"id": "", "record": {}}, {"id": "x", "record": {"step_01": float("nan")}}, {"id": "x" * 501, "record": {}},
+        None,
+        [],
+        "arthur",
+        {},
+        {"id": "arthur"},
+        {"id": "arthur", "record": []},
+        {"id": 7, "record": {}},
+        {"id": "", "record": {}},
+        {"id": "x", "record": {"step_01": float("nan")}},
+        {"id": "x" * 501, "record": {}},
         {"pipulate": 2, "id": "x", "record": {}},
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_what_is_no_exported_run(engine: Pipulate, data: Any) -> None:
     """Anything else than an exported run is refused in words."""
     with pytest.raises(Invalid):
@@ -588,17 +630,27 @@ def test_two_processes_lose_no_answer_at_length(tmp_path: Path) -> None:
 
 def test_placeholders(engine: Pipulate) -> None:
     """One empty div a step: those up to the start load themselves, each later one waits for the one before it."""
-    html = [to_xml(part, indent=False) for part in engine.generate_step_placeholders(STEPS, "/bridge/", start_from=1)]
+    html = [
+        to_xml(part, indent=False)
+        for part in engine.generate_step_placeholders(STEPS, "/bridge/", start_from=1)
+    ]
     assert [f'id="{step[1]}"' in part for step, part in zip(STEPS, html, strict=True)] == [True] * 4
-    assert [f'hx-get="/bridge/{step[1]}"' in part for step, part in zip(STEPS, html, strict=True)] == [True] * 4
+    assert [
+        f'hx-get="/bridge/{step[1]}"' in part for step, part in zip(STEPS, html, strict=True)
+    ] == [True] * 4
     assert ['hx-trigger="load"' in part for part in html] == [True, True, False, False]
-    assert 'hx-trigger="step_02-done from:body"' in html[2] and 'hx-trigger="step_03-done from:body"' in html[3]
+    assert (
+        'hx-trigger="step_02-done from:body"' in html[2]
+        and 'hx-trigger="step_03-done from:body"' in html[3]
+    )
 
 
 @pytest.mark.parametrize(("done", "loading"), [(0, 1), (1, 2), (3, 4)])
 def test_chain(engine: Pipulate, done: int, loading: int) -> None:
     """The chain loads every done step and the first open one."""
-    html = to_xml(answered(engine, done).generate_step_chain("bridge", "arthur", STEPS), indent=False)
+    html = to_xml(
+        answered(engine, done).generate_step_chain("bridge", "arthur", STEPS), indent=False
+    )
     assert html.count('hx-trigger="load"') == loading and 'id="bridge-chain"' in html
 
 

@@ -19,12 +19,18 @@ IDS = [step[1] for step in STEPS]
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 answers = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=10,
 )
 steps_done = st.dictionaries(st.sampled_from(IDS), st.dictionaries(texts, answers, max_size=3))
-acts = st.dictionaries(texts, st.fixed_dictionaries({"begun": texts}, optional={"result": answers}), max_size=3)
+acts = st.dictionaries(
+    texts, st.fixed_dictionaries({"begun": texts}, optional={"result": answers}), max_size=3
+)
 
 
 @st.composite
@@ -64,8 +70,14 @@ SHOP = "https://app.botify.com/acme/shop/"
         (" https://app.botify.com//acme//shop// ", SHOP),
         # not a project: no project in it, or another host
         ("https://app.botify.com/acme", "https://app.botify.com/acme"),
-        ("https://app.botify.com.evil.example/acme/shop", "https://app.botify.com.evil.example/acme/shop"),
-        ("https://app.botify.com@evil.example/acme/shop", "https://app.botify.com@evil.example/acme/shop"),
+        (
+            "https://app.botify.com.evil.example/acme/shop",
+            "https://app.botify.com.evil.example/acme/shop",
+        ),
+        (
+            "https://app.botify.com@evil.example/acme/shop",
+            "https://app.botify.com@evil.example/acme/shop",
+        ),
         ("https://[app.botify.com/acme/shop", "https://[app.botify.com/acme/shop"),
         # a long address of a short project is short
         ("https://app.botify.com/acme/shop/" + "x" * 1000, SHOP),
@@ -87,7 +99,9 @@ def test_what_is_no_id(typed: Any) -> None:
     assert caught.value.field == "id" and "ID" in str(caught.value)
 
 
-project_urls = st.from_regex(r"(https?://)?(www\.)?app\.botify\.com/{1,2}[^/]{1,9}/.{0,9}", fullmatch=True)
+project_urls = st.from_regex(
+    r"(https?://)?(www\.)?app\.botify\.com/{1,2}[^/]{1,9}/.{0,9}", fullmatch=True
+)
 
 
 @law
@@ -140,11 +154,23 @@ def test_an_endless_answer_is_refused() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{", "nonsense", "[]", "null", '"text"', "7", '{"a": 1,}', "[" * 200_000, '{"step_01": "\x01"}',
-        '{"was": []}', '{"was": null}', '{"once": "x"}', '{"version": "2"}',
+        "",
+        "{",
+        "nonsense",
+        "[]",
+        "null",
+        '"text"',
+        "7",
+        '{"a": 1,}',
+        "[" * 200_000,
+        '{"step_01": "\x01"}',
+        '{"was": []}',
+        '{"was": null}',
+        '{"once": "x"}',
+        '{"version": "2"}',
     ],
     ids=lambda text: text[:20],
-)  # fmt: skip
+)
 def test_a_damaged_record_says_so(text: str) -> None:
     """Text that is no record raises Corrupt with the reason, whatever is wrong with it."""
     with pytest.raises(Corrupt, match=r"record|format"):
@@ -197,7 +223,15 @@ def test_what_comes_next(done: list[int], highest: int, first_open: int) -> None
 
 def test_step_ids_are_in_order_past_ninety_nine() -> None:
     """The steps of a record are listed by number, and nothing else of it is."""
-    record = {"created": "", "step_100": 1, "step_99": 1, "step_02": 1, "was": {}, "steps": 1, "my_step_01": 1}
+    record = {
+        "created": "",
+        "step_100": 1,
+        "step_99": 1,
+        "step_02": 1,
+        "was": {},
+        "steps": 1,
+        "my_step_01": 1,
+    }
     assert rec.step_ids(record) == ["step_02", "step_99", "step_100"]
 
 
@@ -234,15 +268,22 @@ def test_two_reverts_are_the_deeper_one(record: rec.Record, first: str, second: 
 
 @law
 @given(records(), records())
-def test_undo_takes_back_everything_but_outward_acts(snapshot: rec.Record, current: rec.Record) -> None:
+def test_undo_takes_back_everything_but_outward_acts(
+    snapshot: rec.Record, current: rec.Record
+) -> None:
     """Restoring a snapshot gives the snapshot, with the outward acts as they are known now."""
     restored = rec.restore(snapshot, current)
     assert restored.get("once", {}) == current.get("once", {})
-    assert {k: v for k, v in restored.items() if k != "once"} == {k: v for k, v in snapshot.items() if k != "once"}
+    assert {k: v for k, v in restored.items() if k != "once"} == {
+        k: v for k, v in snapshot.items() if k != "once"
+    }
     assert rec.restore(restored, current) == restored
 
 
 def test_an_intention_taken_back_stays_so_after_undo() -> None:
     """An outward act that was begun, then known not to have happened, does not come back with an old snapshot."""
-    snapshot = {"step_01": {"x": "1"}, "once": {"export:job:1": {"begun": "2026-11-23T19:10:00+00:00"}}}
+    snapshot = {
+        "step_01": {"x": "1"},
+        "once": {"export:job:1": {"begun": "2026-11-23T19:10:00+00:00"}},
+    }
     assert rec.restore(snapshot, {"once": {}}) == {"step_01": {"x": "1"}}

@@ -46,7 +46,9 @@ def older(path: Path, schema: int) -> None:
         db.execute(script)
     db.pragma("user_version", schema)
     record = json.dumps({"step_01": {"name": "Arthur"}, "created": "2026-01-01T00:00:00+00:00"})
-    db.execute("INSERT INTO pipeline VALUES ('bridge', 'arthur', ?, 1, 1, '2026', '2026')", (record,))
+    db.execute(
+        "INSERT INTO pipeline VALUES ('bridge', 'arthur', ?, 1, 1, '2026', '2026')", (record,)
+    )
     db.execute("INSERT INTO task (name, priority) VALUES ('Find the Grail', 3)")
     db.close()
 
@@ -73,7 +75,10 @@ def test_every_connection_is_durable(store: Store) -> None:
     """WAL, synchronous=FULL and a busy timeout of 10 s hold for the connection of each thread."""
 
     def pragmas() -> tuple[Any, ...]:
-        return tuple(store.connection.pragma(name) for name in ("journal_mode", "synchronous", "busy_timeout"))
+        return tuple(
+            store.connection.pragma(name)
+            for name in ("journal_mode", "synchronous", "busy_timeout")
+        )
 
     assert pragmas() == in_thread(pragmas) == ("wal", 2, 10_000)
 
@@ -90,7 +95,9 @@ def test_a_power_cut_loses_nothing_acknowledged(tmp_path: Path, seed: int | None
         disk.cut_power(tmp_path / "after", random.Random(seed) if seed is not None else None)
         store.close()
     after = Store(tmp_path / "after" / "pipulate.db")
-    assert {f"key{number}" for number in range(40)} == {row["key"] for row in after.read("SELECT key FROM store")}
+    assert {f"key{number}" for number in range(40)} == {
+        row["key"] for row in after.read("SELECT key FROM store")
+    }
     assert after.connection.pragma("integrity_check") == "ok"
     after.close()
 
@@ -181,10 +188,19 @@ def test_profiles_by_their_older_name(store: Store) -> None:
     clients = Table(store, "client")
     row = clients.insert(name="Camelot", menu_name="C")
     clients.update(id=row["id"], code="GB")
-    assert store.table("profile")[row["id"]]["code"] == clients[row["id"]]["code"] == "GB" and row["id"] in clients
+    assert (
+        store.table("profile")[row["id"]]["code"] == clients[row["id"]]["code"] == "GB"
+        and row["id"] in clients
+    )
     with ThreadPoolExecutor(1) as pool:  # over a connection of its own
-        assert [client["name"] for client in pool.submit(clients).result()] == ["Default profile", "Camelot"]
-    assert [row["name"] for row in store.read("SELECT name FROM client ORDER BY id")] == ["Default profile", "Camelot"]
+        assert [client["name"] for client in pool.submit(clients).result()] == [
+            "Default profile",
+            "Camelot",
+        ]
+    assert [row["name"] for row in store.read("SELECT name FROM client ORDER BY id")] == [
+        "Default profile",
+        "Camelot",
+    ]
     clients.delete(row["id"])
     mine = store.table("task")
     mine.xtra(profile_id=2)
@@ -233,7 +249,9 @@ def test_closed_and_used_again(store: Store) -> None:
 # --- the dictionary ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", ["text", "", None, 0, True, [1, "two"], {"a": {"b": None}}, "Zoë 🏰"], ids=repr)
+@pytest.mark.parametrize(
+    "value", ["text", "", None, 0, True, [1, "two"], {"a": {"b": None}}, "Zoë 🏰"], ids=repr
+)
 def test_the_dictionary(store: Store, value: Any) -> None:
     """`db[key]` holds any JSON-able value, until deleted, over a restart."""
     store["key"] = "before"
@@ -255,7 +273,9 @@ def test_every_older_schema_is_migrated_with_a_backup(path: Path, schema: int) -
     older(path, schema)
     store = Store(path)
     assert store.connection.pragma("user_version") == len(SCHEMA)
-    assert json.loads(store.read("SELECT data FROM pipeline")[0]["data"])["step_01"] == {"name": "Arthur"}
+    assert json.loads(store.read("SELECT data FROM pipeline")[0]["data"])["step_01"] == {
+        "name": "Arthur"
+    }
     assert store.db.t.task[1]["priority"] == 3
     fresh = Store(path.parent / "fresh.db")
     tables = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
@@ -263,7 +283,10 @@ def test_every_older_schema_is_migrated_with_a_backup(path: Path, schema: int) -
     (backup,) = store.backups()
     assert "before-migration" in backup.name
     copy = connect(backup)
-    assert copy.pragma("user_version") == schema and copy.execute("SELECT name FROM task").get == "Find the Grail"
+    assert (
+        copy.pragma("user_version") == schema
+        and copy.execute("SELECT name FROM task").get == "Find the Grail"
+    )
     for closable in (copy, fresh, store):
         closable.close()
 
@@ -281,15 +304,24 @@ def test_opening_again_changes_nothing(path: Path) -> None:
     store.close()
 
 
-def test_a_failing_migration_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_migration_leaves_the_file_as_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A migration that fails halfway is rolled back whole; with a mended one the file opens."""
     older(path, len(SCHEMA))
-    monkeypatch.setattr(stores, "SCHEMA", [*SCHEMA, "ALTER TABLE task ADD COLUMN due TEXT; SELECT no_such_function();"])
+    monkeypatch.setattr(
+        stores,
+        "SCHEMA",
+        [*SCHEMA, "ALTER TABLE task ADD COLUMN due TEXT; SELECT no_such_function();"],
+    )
     with pytest.raises(apsw.SQLError):
         Store(path)
     monkeypatch.setattr(stores, "SCHEMA", [*SCHEMA, "ALTER TABLE task ADD COLUMN due TEXT;"])
     store = Store(path)
-    assert store.db.t.task[1]["due"] is None and store.connection.pragma("user_version") == len(SCHEMA) + 1
+    assert (
+        store.db.t.task[1]["due"] is None
+        and store.connection.pragma("user_version") == len(SCHEMA) + 1
+    )
     store.close()
 
 
@@ -337,7 +369,9 @@ def _newer(path: Path) -> None:
     ],
     ids=["text", "damaged", "other", "newer"],
 )
-def test_a_file_that_is_not_ours_is_refused(path: Path, make: Callable[[Path], None], words: str) -> None:
+def test_a_file_that_is_not_ours_is_refused(
+    path: Path, make: Callable[[Path], None], words: str
+) -> None:
     """A damaged, foreign or newer file is refused with what to do, and no table is added to it."""
     path.parent.mkdir()
     make(path)
@@ -371,7 +405,9 @@ def test_a_lock_that_is_never_given_back(path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(stores, "BUSY_TIMEOUT", 50)
     store, other = Store(path), connect(path)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(NotSaved, match=r"Another program keeps the database locked.*send this again"):
+    with pytest.raises(
+        NotSaved, match=r"Another program keeps the database locked.*send this again"
+    ):
         store["x"] = 1
     other.execute("ROLLBACK")
     store["x"] = 2
@@ -403,10 +439,16 @@ def test_a_full_disk(store: Store) -> None:
         (apsw.CantOpenError, NotSaved, "rights"),
         (apsw.CorruptError, Corrupt, "restore"),
         (apsw.NotADBError, Corrupt, "restore"),
-        (apsw.ConstraintError, apsw.ConstraintError, "sqlite says"),  # a bug of ours is not the disk's
+        (
+            apsw.ConstraintError,
+            apsw.ConstraintError,
+            "sqlite says",
+        ),  # a bug of ours is not the disk's
     ],
 )
-def test_what_sqlite_reports_in_words(error: type[Exception], kind: type[Exception], words: str) -> None:
+def test_what_sqlite_reports_in_words(
+    error: type[Exception], kind: type[Exception], words: str
+) -> None:
     """Each failure of disk or file becomes one of our errors, with advice and with what SQLite said."""
     with pytest.raises(kind, match=words) as caught, stores.plainly(Path("p.db")):
         raise error("sqlite says")
@@ -452,7 +494,10 @@ def test_a_backup_while_others_write(store: Store) -> None:
         writing.result(timeout=10)
     for backup in backups:
         copy = Store(backup)
-        assert copy.get("left") == copy.get("right") and copy.connection.pragma("integrity_check") == "ok"
+        assert (
+            copy.get("left") == copy.get("right")
+            and copy.connection.pragma("integrity_check") == "ok"
+        )
         copy.close()
 
 
@@ -467,7 +512,9 @@ def test_seven_are_kept(store: Store) -> None:
 def test_a_clock_set_back_costs_no_backup(store: Store) -> None:
     """Backups that seem to be of the future neither push the new one out nor keep the daily one from being made."""
     for number in range(KEEP_BACKUPS):
-        store.backup("old").rename(store.folder / "backups" / f"pipulate-2099010{number + 1}T000000.000000Z-future.db")
+        store.backup("old").rename(
+            store.folder / "backups" / f"pipulate-2099010{number + 1}T000000.000000Z-future.db"
+        )
     store["backed_up"] = "2099-01-01T00:00:00+00:00"
     made = backup_daily(store)
     assert made in store.backups() and len(store.backups()) == KEEP_BACKUPS
@@ -551,7 +598,9 @@ def test_a_log_left_behind_is_not_taken_for_the_backups(path: Path) -> None:
     crashed = path.parent / "crashed"
     crashed.mkdir()
     for tail in ("", "-wal", "-shm"):  # as a kill leaves them: the change is in the log alone
-        (crashed / f"pipulate.db{tail}").write_bytes((path.parent / f"pipulate.db{tail}").read_bytes())
+        (crashed / f"pipulate.db{tail}").write_bytes(
+            (path.parent / f"pipulate.db{tail}").read_bytes()
+        )
     assert (crashed / "pipulate.db-wal").stat().st_size > 0
     (backup,) = store.backups()
     store.close()

@@ -196,7 +196,9 @@ async def test_a_run_speaks_with_the_voice_of_its_context(engine: Pipulate) -> N
     token = voice.set(parrot)
     try:
         await opened(engine).say("hello")
-        assert parrot.heard == ("hello",) and [word async for word in opened(engine).ask("a b")] == ["a", "b"]
+        assert parrot.heard == ("hello",) and [
+            word async for word in opened(engine).ask("a b")
+        ] == ["a", "b"]
     finally:
         voice.reset(token)
 
@@ -207,17 +209,24 @@ async def test_a_run_speaks_with_the_voice_of_its_context(engine: Pipulate) -> N
 def test_an_older_record_is_upgraded_once(engine: Pipulate) -> None:
     """A record of an older version is converted on opening, noted in history, and never converted again."""
     engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
-    engine.checkpoint("arthur", lambda record: {**record, "once": {"export:job:1": {"begun": "?", "result": 1}}})
+    engine.checkpoint(
+        "arthur", lambda record: {**record, "once": {"export:job:1": {"begun": "?", "result": 1}}}
+    )
     flow = bridge(version=2)
 
     @flow.upgrade
     def upgrade(record: rec.Record, wrote: int) -> rec.Record:
         assert wrote == 1
-        return {"step_01": {"name": record["step_01"]["name"].upper()}, "created": record["created"]}
+        return {
+            "step_01": {"name": record["step_01"]["name"].upper()},
+            "created": record["created"],
+        }
 
     record, rev = flow.open(engine, "arthur")
     assert record["step_01"] == {"name": "ARTHUR"} and record["version"] == 2 and rev == 3
-    assert record["once"] == {"export:job:1": {"begun": "?", "result": 1}}  # whatever the author's function forgets
+    assert record["once"] == {
+        "export:job:1": {"begun": "?", "result": 1}
+    }  # whatever the author's function forgets
     assert flow.open(engine, "arthur") == (record, rev)
     assert engine.history("arthur")[-1]["act"] == "upgrade to 2"
 
@@ -256,7 +265,10 @@ def test_a_record_that_cannot_be_read(engine: Pipulate, wrote: int, installed: i
     flow = bridge(version=installed)
     if wrote > installed:
         flow.upgrade(lambda record, wrote: record)
-    with pytest.raises(Incompatible, match=rf"version {wrote} of .*installed is version {installed}.*answers are safe"):
+    with pytest.raises(
+        Incompatible,
+        match=rf"version {wrote} of .*installed is version {installed}.*answers are safe",
+    ):
         flow.open(engine, "arthur")
     assert engine.load("arthur") == before
 
@@ -275,7 +287,9 @@ def test_an_upgrade_opens_even_a_finalized_run(engine: Pipulate) -> None:
 class World:
     """The outside: it counts what is done to it, and can break a caller at any point."""
 
-    def __init__(self, before: BaseException | None = None, after: BaseException | None = None) -> None:
+    def __init__(
+        self, before: BaseException | None = None, after: BaseException | None = None
+    ) -> None:
         self.done, self.before, self.after = 0, before, after
 
     async def act(self) -> dict[str, int]:
@@ -310,14 +324,21 @@ async def test_any_result_is_kept(engine: Pipulate, result: Any) -> None:
         calls += 1
         return result
 
-    assert [await job(engine).once("post", act) for _ in range(2)] == [result, result] and calls == 1
+    assert [await job(engine).once("post", act) for _ in range(2)] == [
+        result,
+        result,
+    ] and calls == 1
 
 
 @pytest.mark.parametrize(
     ("first", "second", "acts"),
     [
         ({"name": "post"}, {"name": "post"}, 1),
-        ({"name": "post", "params": {"a": 1, "b": 2}}, {"name": "post", "params": {"b": 2, "a": 1}}, 1),
+        (
+            {"name": "post", "params": {"a": 1, "b": 2}},
+            {"name": "post", "params": {"b": 2, "a": 1}},
+            1,
+        ),
         ({"name": "post", "params": {"size": 1}}, {"name": "post", "params": {"size": 2}}, 2),
         ({"name": "post"}, {"name": "post", "params": {"size": 1}}, 2),
         ({"name": "post"}, {"name": "patch"}, 2),
@@ -408,7 +429,9 @@ async def test_the_intention_is_on_disk_before_the_act(engine: Pipulate) -> None
 
 
 @pytest.mark.parametrize("error", [Definite("400: no such project"), Definite("402: no credits")])
-async def test_a_definite_refusal_may_be_tried_again(engine: Pipulate, error: PipulateError) -> None:
+async def test_a_definite_refusal_may_be_tried_again(
+    engine: Pipulate, error: PipulateError
+) -> None:
     """When it is certain that nothing was done, the intention is taken back, and the next try acts."""
     world = World(before=error)
     with pytest.raises(Definite):
@@ -439,7 +462,9 @@ async def test_two_at_once(engine: Pipulate) -> None:
 async def test_a_race_for_the_intention(engine: Pipulate) -> None:
     """Eight tasks that begin the same act at once do it once."""
     world = World()
-    results = await asyncio.gather(*(job(engine).once("post", world.act) for _ in range(8)), return_exceptions=True)
+    results = await asyncio.gather(
+        *(job(engine).once("post", world.act) for _ in range(8)), return_exceptions=True
+    )
     assert world.done == 1
     assert {type(result) for result in results} <= {dict, Unsure} and {"job": 1} in results
 
@@ -473,13 +498,18 @@ STEPS = bridge().tuples
 GOINGS_ON: dict[str, list[Callable[[Pipulate], Any]]] = {
     "revert": [lambda e: e.clear_steps_from("arthur", "step_01", STEPS)],
     "undo": [lambda e: e.undo("arthur")],
-    "revert and undo": [lambda e: e.clear_steps_from("arthur", "step_01", STEPS), lambda e: e.undo("arthur")],
+    "revert and undo": [
+        lambda e: e.clear_steps_from("arthur", "step_01", STEPS),
+        lambda e: e.undo("arthur"),
+    ],
     "finalize": [lambda e: e.finalize("arthur"), lambda e: e.unfinalize("arthur")],
     "delete": [lambda e: e.delete("arthur"), lambda e: e.undelete("arthur")],
     "begin anew": [lambda e: e.delete("arthur"), lambda e: e.initialize_if_missing("arthur")],
     "import": [
         lambda e: e.delete("arthur"),
-        lambda e: import_run(e, {"id": "arthur", "workflow": "bridge", "record": {"step_01": {"name": "x"}}}),
+        lambda e: import_run(
+            e, {"id": "arthur", "workflow": "bridge", "record": {"step_01": {"name": "x"}}}
+        ),
     ],
     "damage": [
         lambda e: e.store.write("UPDATE pipeline SET data = '{'"),
@@ -494,7 +524,9 @@ GOINGS_ON: dict[str, list[Callable[[Pipulate], Any]]] = {
 
 
 @pytest.mark.parametrize("acts", GOINGS_ON.values(), ids=GOINGS_ON.keys())
-async def test_nothing_makes_an_act_forgotten(engine: Pipulate, acts: list[Callable[[Pipulate], Any]]) -> None:
+async def test_nothing_makes_an_act_forgotten(
+    engine: Pipulate, acts: list[Callable[[Pipulate], Any]]
+) -> None:
     """Neither revert, undo, lock, deletion, import nor damage lets an outward act be done a second time."""
     engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
     world = World()
@@ -508,7 +540,11 @@ async def test_nothing_makes_an_act_forgotten(engine: Pipulate, acts: list[Calla
 async def test_progress_is_reported(engine: Pipulate) -> None:
     """`job.progress` hands fraction and message on."""
     told: list[tuple[float | None, str]] = []
-    work = Job(opened(engine), bridge().steps[1], lambda fraction, message: told.append((fraction, message)))
+    work = Job(
+        opened(engine),
+        bridge().steps[1],
+        lambda fraction, message: told.append((fraction, message)),
+    )
     work.progress(0.4, "12,000 of 30,000 rows")
     work.progress(None)
     assert told == [(0.4, "12,000 of 30,000 rows"), (None, "")]
@@ -523,7 +559,9 @@ async def test_two_acts_at_once_keep_their_own_names(engine: Pipulate) -> None:
         return acting.nonce
 
     nonces = await asyncio.gather(acting.once("links", act), acting.once("pages", act))
-    stored = {key.split(":")[1]: act["nonce"] for key, act in engine.get_state("arthur")["once"].items()}
+    stored = {
+        key.split(":")[1]: act["nonce"] for key, act in engine.get_state("arthur")["once"].items()
+    }
     assert nonces == [stored["links"], stored["pages"]] and len(set(nonces)) == 2
 
 
@@ -537,7 +575,10 @@ async def test_an_answer_is_read_shaped_and_stored(engine: Pipulate) -> None:
     name, age = flow.steps
     run = flow.load(engine.store, " arthur ", Settings())
     assert await answer(run, name, Input(name="name"), {"name": [""]}, run.rev)
-    assert run.record["step_01"] == {"name": "", "answered": True} and engine.load("arthur") == (run.record, run.rev)
+    assert run.record["step_01"] == {"name": "", "answered": True} and engine.load("arthur") == (
+        run.record,
+        run.rev,
+    )
     assert not await answer(run, name, Input(name="name"), {"name": [""]}, 0)
     with pytest.raises(Stale, match="already answered"):
         await answer(run, name, Input(name="name"), {"name": ["Robin"]})

@@ -17,8 +17,26 @@ from pipulate.graph import edges, measures, picture
 TYPES = np.array(["home", "category", "listing", "product", "article", "tag", "author", "static"])
 SHARE = np.array([0, 0.02, 0.15, 0.5, 0.18, 0.08, 0.04, 0.03])
 PULL = np.array([50, 25, 4, 1, 1.2, 2, 1, 4])  # how readily pages of a type are linked to
-SIZES = {"1k": (220, 1_000), "10k": (1_800, 10_000), "100k": (14_000, 100_000), "1M": (110_000, 1_000_000)}
-WORDS = np.array(["garden", "kitchen", "office", "outdoor", "lighting", "storage", "bath", "kids", "bedroom", "tools"])
+SIZES = {
+    "1k": (220, 1_000),
+    "10k": (1_800, 10_000),
+    "100k": (14_000, 100_000),
+    "1M": (110_000, 1_000_000),
+}
+WORDS = np.array(
+    [
+        "garden",
+        "kitchen",
+        "office",
+        "outdoor",
+        "lighting",
+        "storage",
+        "bath",
+        "kids",
+        "bedroom",
+        "tools",
+    ]
+)
 
 
 def site(size: str = "1k", seed: int = 1) -> edges.Graph:
@@ -33,7 +51,9 @@ def site(size: str = "1k", seed: int = 1) -> edges.Graph:
     kind[0] = 0
     source, target = _links(random, n, m, section, (random.pareto(1.3, n) + 0.05) * PULL[kind])
     menu = np.flatnonzero(kind == 1)
-    source = np.concatenate([source, np.arange(n), np.zeros(len(menu), np.int64)])  # every page links home, home to all
+    source = np.concatenate(
+        [source, np.arange(n), np.zeros(len(menu), np.int64)]
+    )  # every page links home, home to all
     target = np.concatenate([target, np.zeros(n, np.int64), menu])
     name = pl.Series(WORDS[section % len(WORDS)] + "-" + (section // len(WORDS)).astype(str))
     frame = pl.DataFrame({"section": name, "type": TYPES[kind], "row": np.arange(n)}).select(
@@ -61,7 +81,13 @@ def _links(
     low, high = reach[first[section[source]]], reach[first[section[source] + 1]]
     away = random.random(wanted) > 0.8
     low[away], high[away] = 0, reach[-1]
-    target = order[np.clip(np.searchsorted(reach, low + random.random(wanted) * (high - low), "right") - 1, 0, n - 1)]
+    target = order[
+        np.clip(
+            np.searchsorted(reach, low + random.random(wanted) * (high - low), "right") - 1,
+            0,
+            n - 1,
+        )
+    ]
     pair = np.unique((source * n + target)[source != target])
     pair = random.permutation(pair)[: m - n]
     return pair // n, pair % n
@@ -72,7 +98,11 @@ def picture_files(graph: edges.Graph, force: bool = False) -> dict[str, bytes]:
     start = measures.home(graph)
     depth = measures.depths(graph, start).astype(float)
     depth[depth < 0] = np.nan
-    shown = {"depth": depth, "inlinks": measures.inlinks(graph), "outlinks": measures.outlinks(graph)}
+    shown = {
+        "depth": depth,
+        "inlinks": measures.inlinks(graph),
+        "outlinks": measures.outlinks(graph),
+    }
     shown["pagerank"] = measures.pagerank(graph, tolerance=1e-6)
     files = picture.files(graph, shown, title="example.com", home=start)
     if force:
@@ -87,7 +117,9 @@ def export(graph: edges.Graph, folder: Path, slug: str) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     ends = {"source": graph.source, "target": graph.target}
     links, pages = folder / f"shop_{slug}_links.csv", folder / f"shop_{slug}_meta.csv"
-    pl.DataFrame({name: graph.urls.gather(pl.Series(rows)) for name, rows in ends.items()}).write_csv(links)
+    pl.DataFrame(
+        {name: graph.urls.gather(pl.Series(rows)) for name, rows in ends.items()}
+    ).write_csv(links)
     graph.pages.drop("listed").rename({"url": "id"}).write_csv(pages)
     made = folder / f"shop_{slug}.graph"
     return {"folder": str(made), "links": str(links), "pages": str(pages), "title": f"shop {slug}"}

@@ -17,7 +17,9 @@ from pipulate.graph.edges import Graph
 Links = list[tuple[str, str]]
 
 
-def site(links: Links, pages: dict[str, tuple] | None = None, columns: tuple[str, ...] = ()) -> Graph:
+def site(
+    links: Links, pages: dict[str, tuple] | None = None, columns: tuple[str, ...] = ()
+) -> Graph:
     """Return the graph of links between addresses; `pages` adds a page table."""
     urls = sorted({end for link in links for end in link} | set(pages or {}))
     number = {url: i for i, url in enumerate(urls)}
@@ -30,12 +32,24 @@ def site(links: Links, pages: dict[str, tuple] | None = None, columns: tuple[str
 
 THEN = site(
     [("/", "/a"), ("/", "/b"), ("/a", "/c"), ("/b", "/"), ("/c", "/d")],
-    {"/": ("home", True, 200), "/a": ("list", True, 200), "/b": ("list", True, 200), "/c": ("item", True, 200), "/d": ("item", True, 200)},
+    {
+        "/": ("home", True, 200),
+        "/a": ("list", True, 200),
+        "/b": ("list", True, 200),
+        "/c": ("item", True, 200),
+        "/d": ("item", True, 200),
+    },
     ("pagetype", "compliant", "http_code"),
 )
 NOW = site(
     [("/", "/a"), ("/", "/b"), ("/b", "/"), ("/b", "/c"), ("/b", "/e"), ("/e", "/a")],
-    {"/": ("home", True, 200), "/a": ("list", False, 301), "/b": ("list", True, 200), "/c": ("item", True, 200), "/e": ("item", True, 200)},
+    {
+        "/": ("home", True, 200),
+        "/a": ("list", False, 301),
+        "/b": ("list", True, 200),
+        "/c": ("item", True, 200),
+        "/e": ("item", True, 200),
+    },
     ("pagetype", "compliant", "http_code"),
 )
 
@@ -54,10 +68,20 @@ def test_by_hand() -> None:
     assert named(made, made.new_links) == {("/b", "/c"), ("/b", "/e"), ("/e", "/a")}
     assert named(made, made.gone_links) == {("/a", "/c"), ("/c", "/d")}
     tables = {finding.key: finding.table for finding in made.report.findings}
-    assert tables["new_pages"]["url"].to_list() == ["/e"] and tables["gone_pages"]["url"].to_list() == ["/d"]
-    assert tables["changed_values"].rows() == [("/a", "compliant", "true", "false"), ("/a", "http_code", "200", "301")]
+    assert tables["new_pages"]["url"].to_list() == ["/e"] and tables["gone_pages"][
+        "url"
+    ].to_list() == ["/d"]
+    assert tables["changed_values"].rows() == [
+        ("/a", "compliant", "true", "false"),
+        ("/a", "http_code", "200", "301"),
+    ]
     parts = {row["section"]: row for row in tables["sections"].to_dicts()}
-    assert (parts["item"]["pages before"], parts["item"]["pages"], parts["item"]["new"], parts["item"]["gone"]) == (2, 2, 1, 1)
+    assert (
+        parts["item"]["pages before"],
+        parts["item"]["pages"],
+        parts["item"]["new"],
+        parts["item"]["gone"],
+    ) == (2, 2, 1, 1)
     assert made.report.summary["pages"] == [5, 5] and made.report.summary["links"] == [5, 6]
     assert made.report.summary["same_depth"] is False  # /d was three clicks away
 
@@ -68,8 +92,11 @@ def test_depth_changes_begin_with_the_worst() -> None:
     now = site([("/", "/b"), ("/b", "/c"), ("/", "/d"), ("/a", "/a"), ("/d", "/x"), ("/x", "/x")])
     table = compare.compare(then, now).report.finding("depth_changes").table
     assert table.select("url", "depth before", "depth").rows() == [
-        ("/a", 1, None), ("/c", 1, 2), ("/d", 2, 1), ("/x", None, 2),
-    ]  # fmt: skip
+        ("/a", 1, None),
+        ("/c", 1, 2),
+        ("/d", 2, 1),
+        ("/x", None, 2),
+    ]
 
 
 def test_growth_alone_changes_nothing() -> None:
@@ -85,7 +112,9 @@ def test_growth_alone_changes_nothing() -> None:
 def test_sections_are_cut_alike() -> None:
     """Without page types both analyses are divided by the same sections."""
     links = [(f"/{s}/{i}", f"/{s}/{(i + 1) % 30}") for s in ("a", "b") for i in range(30)]
-    made = compare.compare(site(links), site([link for link in links if link[0] not in ("/a/3", "/a/4")]))
+    made = compare.compare(
+        site(links), site([link for link in links if link[0] not in ("/a/3", "/a/4")])
+    )
     table = made.report.finding("sections").table
     assert set(table["section"]) >= {"/a", "/b"} and (table["pages before"] >= table["pages"]).all()
 
@@ -95,7 +124,10 @@ def test_files(tmp_path: Path) -> None:
     report.write(compare.compare(THEN, NOW).report, tmp_path / "out")
     told = json.loads((tmp_path / "out" / "report.json").read_text())
     assert told["summary"]["counts"]["new_links"] == 3
-    assert pl.read_parquet(tmp_path / "out" / "gone_links.parquet").rows() == [("/a", "/c"), ("/c", "/d")]
+    assert pl.read_parquet(tmp_path / "out" / "gone_links.parquet").rows() == [
+        ("/a", "/c"),
+        ("/c", "/d"),
+    ]
 
 
 page = st.integers(0, 8).map("/{}".format)
@@ -111,7 +143,10 @@ def test_set_arithmetic(then: Graph, now: Graph) -> None:
         return set(graph.urls)
 
     def links(graph: Graph) -> set[tuple[str, str]]:
-        return {(graph.urls[int(a)], graph.urls[int(b)]) for a, b in zip(graph.source, graph.target, strict=True)}
+        return {
+            (graph.urls[int(a)], graph.urls[int(b)])
+            for a, b in zip(graph.source, graph.target, strict=True)
+        }
 
     made = compare.compare(then, now)
     state = dict(zip(made.urls, made.state.tolist(), strict=True))

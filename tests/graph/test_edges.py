@@ -29,7 +29,23 @@ SCREAMING_FROG = (
 def frog(kind: str, source: str, target: str, follow: str = "true", anchor: str = "x") -> str:
     """Return one row of Screaming Frog's "all inlinks" export."""
     rel = "" if follow == "true" else "nofollow"
-    cells = [kind, source, target, "10", "", anchor, "200", "OK", follow, "_blank", rel, "Absolute", "//a", "Content", "HTML"]
+    cells = [
+        kind,
+        source,
+        target,
+        "10",
+        "",
+        anchor,
+        "200",
+        "OK",
+        follow,
+        "_blank",
+        rel,
+        "Absolute",
+        "//a",
+        "Content",
+        "HTML",
+    ]
     return ",".join(f'"{cell}"' for cell in cells) + "\n"
 
 
@@ -43,10 +59,14 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
 def named(graph: edges.Graph) -> set[tuple[str, str]]:
     """Return the links as pairs of addresses."""
     urls = graph.urls
-    return set(zip(urls.gather(pl.Series(graph.source)), urls.gather(pl.Series(graph.target)), strict=True))
+    return set(
+        zip(urls.gather(pl.Series(graph.source)), urls.gather(pl.Series(graph.target)), strict=True)
+    )
 
 
-def build(folder: Path, content: str | bytes, pages: str | bytes | None = None, name: str = "links.csv") -> edges.Graph:
+def build(
+    folder: Path, content: str | bytes, pages: str | bytes | None = None, name: str = "links.csv"
+) -> edges.Graph:
     """Build a graph from the contents of its files."""
     table = None if pages is None else write(folder, "pages.csv", pages)
     return edges.build(write(folder, name, content), table, folder / "graph")
@@ -60,14 +80,26 @@ READABLE = [
     ("a sep= line and no header", "sep=;\n/a;/b\n", ONE),
     ("neither", "/a,/b\nhttps://x/,/b\n", ONE | {("https://x/", "/b")}),
     ("tabs", "Source\tDestination\n/a\t/b\n", ONE),
-    ("UTF-16, as Excel saves Unicode text", "Source\tTarget\n/ä\t/b\n".encode("utf-16"), {("/ä", "/b")}),
+    (
+        "UTF-16, as Excel saves Unicode text",
+        "Source\tTarget\n/ä\t/b\n".encode("utf-16"),
+        {("/ä", "/b")},
+    ),
     ("a byte order mark", b"\xef\xbb\xbfsource,target\n/a,/b\n", ONE),
-    ("mixed encodings", "source,target\n/ä,/b\n".encode() + "/é,/b\n".encode("cp1252"), {("/ä", "/b"), ("/é", "/b")}),
+    (
+        "mixed encodings",
+        "source,target\n/ä,/b\n".encode() + "/é,/b\n".encode("cp1252"),
+        {("/ä", "/b"), ("/é", "/b")},
+    ),
     ("bare carriage returns", "source,target\r/a,/b\r", ONE),
     ("separators at the end", "source;target;\n/a;/b;\n", ONE),
     ("separators at the end of rows only", "source;target\n/a;/b;\n", ONE),
     ("columns in another order", "anchor,to,from\nx,/b,/a\n", ONE),
-    ("quotes, commas, line breaks in cells", 'source,target\n"/a,1","/b""2\n3"\n', {("/a,1", '/b"2\n3')}),
+    (
+        "quotes, commas, line breaks in cells",
+        'source,target\n"/a,1","/b""2\n3"\n',
+        {("/a,1", '/b"2\n3')},
+    ),
     ("white space", "source,target\n /a , /b\n", ONE),
     ("rows without an end", 'source,target\n/a,/b\n/c\n,/d\n"",/e\n  ,/f\n\n', ONE),
     ("one column named", "source,goes to\n/a,/b\n", ONE),
@@ -76,15 +108,17 @@ READABLE = [
     (
         "Screaming Frog's all inlinks: hyperlinks, by Destination, not Target",
         SCREAMING_FROG
-        + frog("Hyperlink", "/a", "/b", anchor="An \"\"odd\"\"\nanchor, with all")
+        + frog("Hyperlink", "/a", "/b", anchor='An ""odd""\nanchor, with all')
         + frog("Image", "/a", "/i.png"),
         ONE,
     ),
     ("Sitebulb's link export", "Source URL,Target URL,Anchor Text,Nofollow\n/a,/b,x,No\n", ONE),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("content", "expected"), [r[1:] for r in READABLE], ids=[r[0] for r in READABLE])
+@pytest.mark.parametrize(
+    ("content", "expected"), [r[1:] for r in READABLE], ids=[r[0] for r in READABLE]
+)
 def test_reads(tmp_path: Path, content: str | bytes, expected: set[tuple[str, str]]) -> None:
     """Each kind of file gives the links a person would read in it."""
     assert named(build(tmp_path, content)) == expected
@@ -94,26 +128,56 @@ BROKEN = [
     ("empty", "", "is empty"),
     ("blank", "\n\n", "no header"),
     ("only a header", "source,target\n", "no links below"),
-    ("missing target", "source,anchor,rel\n/a,x,\n", "lacks a target column; its columns are: source, anchor, rel"),
+    (
+        "missing target",
+        "source,anchor,rel\n/a,x,\n",
+        "lacks a target column; its columns are: source, anchor, rel",
+    ),
     ("missing source", "x,target,rel\n/a,x,\n", "lacks a source column"),
-    ("three unclear columns", "a,b,c\n/a,/b,1\n", "lacks source and target columns; its columns are: a, b, c"),
+    (
+        "three unclear columns",
+        "a,b,c\n/a,/b,1\n",
+        "lacks source and target columns; its columns are: a, b, c",
+    ),
     ("three columns without header", "/a,/b,1\n", "Name the column of the linking page `source`"),
     ("one column", "source\n/a\n", "lacks a target column"),
-    ("an error page", "<!doctype html><title>Not found</title>\n", "lacks source and target columns"),
+    (
+        "an error page",
+        "<!doctype html><title>Not found</title>\n",
+        "lacks source and target columns",
+    ),
     ("binary", bytes(range(256)) * 4, "not a text file"),
     ("an image", b"\x89PNG\r\n\x1a\n" + bytes(range(1, 256)), "not a text file"),
-    ("a huge field", b"source,target\n/a,/" + b"b" * 2_000_000 + b"\n", "address of 2,000,001 bytes"),
+    (
+        "a huge field",
+        b"source,target\n/a,/" + b"b" * 2_000_000 + b"\n",
+        "address of 2,000,001 bytes",
+    ),
     ("a huge address", b"source,target\n/a,/" + b"b" * 20_000 + b"\n", "at most 16,384"),
-    ("a quote without partner", 'source,target\n/x,/y\n"/a,/b\n' + "/c,/d\n" * 200_000, "starts in line 3"),
-    ("a comma that is not in quotes", "source,target\n/a,/b\n/c,/d,1\n", "line 3 has 3 cells, the header has 2"),
-    ("cut-off gzip", gzip.compress(random.Random(1).randbytes(9999))[:-500], "damaged or cut-off gzip"),
+    (
+        "a quote without partner",
+        'source,target\n/x,/y\n"/a,/b\n' + "/c,/d\n" * 200_000,
+        "starts in line 3",
+    ),
+    (
+        "a comma that is not in quotes",
+        "source,target\n/a,/b\n/c,/d,1\n",
+        "line 3 has 3 cells, the header has 2",
+    ),
+    (
+        "cut-off gzip",
+        gzip.compress(random.Random(1).randbytes(9999))[:-500],
+        "damaged or cut-off gzip",
+    ),
     ("damaged gzip", b"\x1f\x8b\x08\x00garbage", "damaged or cut-off gzip"),
     ("damaged zip", b"PK\x03\x04garbage", "cannot be unpacked"),
     ("damaged Parquet", b"PAR1garbagePAR1", "damaged Parquet"),
 ]
 
 
-@pytest.mark.parametrize(("content", "message"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
+@pytest.mark.parametrize(
+    ("content", "message"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN]
+)
 def test_refuses(tmp_path: Path, content: str | bytes, message: str) -> None:
     """A file that cannot be used is refused with its name and the reason, and leaves nothing behind."""
     with pytest.raises(GraphError) as caught:
@@ -134,7 +198,10 @@ def zipped(**files: str) -> bytes:
 
 def test_zip(tmp_path: Path) -> None:
     """A zip archive is read when just one table is in it; a workbook is told to be one."""
-    assert named(build(tmp_path, zipped(export__links_csv="source,target\n/a,/b\n", readme_md="x"))) == ONE
+    assert (
+        named(build(tmp_path, zipped(export__links_csv="source,target\n/a,/b\n", readme_md="x")))
+        == ONE
+    )
     with pytest.raises(GraphError, match=r"exactly one CSV file; it holds: a\.csv, b\.csv"):
         build(tmp_path, zipped(a_csv="x", b_csv="y"))
     with pytest.raises(GraphError, match="Excel workbook"):
@@ -164,15 +231,34 @@ def test_counts(tmp_path: Path) -> None:
     """What was merged or left out is counted."""
     rows = "source,target\n/a,/b\n/a,/b\n/a,/a\n/c\n" + "/a,/b\n" * 200 + "/a,/b,/c\n"
     meta = build(tmp_path, rows).meta
-    got = {key: meta[key] for key in ("pages", "links", "rows", "duplicates", "self_links", "incomplete_rows", "listed")}
+    got = {
+        key: meta[key]
+        for key in (
+            "pages",
+            "links",
+            "rows",
+            "duplicates",
+            "self_links",
+            "incomplete_rows",
+            "listed",
+        )
+    }
     assert got == {
-        "pages": 2, "links": 2, "rows": 203, "duplicates": 201, "self_links": 1, "incomplete_rows": 2, "listed": 0,
-    }  # fmt: skip
+        "pages": 2,
+        "links": 2,
+        "rows": 203,
+        "duplicates": 201,
+        "self_links": 1,
+        "incomplete_rows": 2,
+        "listed": 0,
+    }
 
 
 def test_types_of_links(tmp_path: Path) -> None:
     """Other types than hyperlinks are counted and make no pages; without hyperlinks, all rows are links."""
-    graph = build(tmp_path, SCREAMING_FROG + frog("Hyperlink", "/a", "/b") + frog("Image", "/a", "/i.png"))
+    graph = build(
+        tmp_path, SCREAMING_FROG + frog("Hyperlink", "/a", "/b") + frog("Image", "/a", "/i.png")
+    )
     assert graph.urls.to_list() == ["/a", "/b"]
     assert graph.meta["other_types"] == 1
     assert named(build(tmp_path, "type,source,target\nmenu,/a,/b\n")) == ONE
@@ -180,10 +266,17 @@ def test_types_of_links(tmp_path: Path) -> None:
 
 def test_nofollow(tmp_path: Path) -> None:
     """A link is nofollow when each of its copies is; Follow, Nofollow and rel columns say so."""
-    rows = frog("Hyperlink", "/a", "/b", "false") + frog("Hyperlink", "/a", "/c", "false") + frog("Hyperlink", "/a", "/c")
+    rows = (
+        frog("Hyperlink", "/a", "/b", "false")
+        + frog("Hyperlink", "/a", "/c", "false")
+        + frog("Hyperlink", "/a", "/c")
+    )
     graph = build(tmp_path, SCREAMING_FROG + rows)
     assert graph.follow is not None
-    assert dict(zip(graph.urls.gather(pl.Series(graph.target)), graph.follow, strict=True)) == {"/b": False, "/c": True}
+    assert dict(zip(graph.urls.gather(pl.Series(graph.target)), graph.follow, strict=True)) == {
+        "/b": False,
+        "/c": True,
+    }
     loaded = edges.load(tmp_path / "graph")
     assert loaded.follow is not None and loaded.follow.tolist() == graph.follow.tolist()
     for header, cell in [("nofollow", "true"), ("rel", "noopener NOFOLLOW")]:
@@ -197,14 +290,45 @@ def test_pages(tmp_path: Path) -> None:
     table = "id,depth,ctr,share,ok,url,title,status\n/a,0,1.5,1.5%,true,x,,200\n /c ,2,,2%,no,,T,\n/c,9,,,,,,\n,1,,,,,,\n"
     graph = build(tmp_path, "source,target\n/a,/b\n", table)
     assert graph.pages.to_dicts() == [
-        {"url": "/a", "listed": True, "depth": 0, "ctr": 1.5, "share": 1.5, "ok": True, "url (table)": "x", "title": None,
-         "status": 200},
-        {"url": "/b", "listed": False, "depth": None, "ctr": None, "share": None, "ok": None, "url (table)": None,
-         "title": None, "status": None},
-        {"url": "/c", "listed": True, "depth": 2, "ctr": None, "share": 2.0, "ok": False, "url (table)": None, "title": "T",
-         "status": None},
-    ]  # fmt: skip
-    assert (graph.meta["page_rows"], graph.meta["page_duplicates"], graph.meta["pages_without_address"]) == (4, 1, 1)
+        {
+            "url": "/a",
+            "listed": True,
+            "depth": 0,
+            "ctr": 1.5,
+            "share": 1.5,
+            "ok": True,
+            "url (table)": "x",
+            "title": None,
+            "status": 200,
+        },
+        {
+            "url": "/b",
+            "listed": False,
+            "depth": None,
+            "ctr": None,
+            "share": None,
+            "ok": None,
+            "url (table)": None,
+            "title": None,
+            "status": None,
+        },
+        {
+            "url": "/c",
+            "listed": True,
+            "depth": 2,
+            "ctr": None,
+            "share": 2.0,
+            "ok": False,
+            "url (table)": None,
+            "title": "T",
+            "status": None,
+        },
+    ]
+    assert (
+        graph.meta["page_rows"],
+        graph.meta["page_duplicates"],
+        graph.meta["pages_without_address"],
+    ) == (4, 1, 1)
 
 
 @pytest.mark.parametrize("header", ["id", "url", "Address", "Full URL", "Top pages"])
@@ -216,9 +340,14 @@ def test_page_addresses(tmp_path: Path, header: str) -> None:
 
 def test_page_table_without_address(tmp_path: Path) -> None:
     """A page table without addresses is refused; a bare list of addresses is one."""
-    with pytest.raises(GraphError, match=r"pages\.csv has no column with the page's address; its columns are: title, x"):
+    with pytest.raises(
+        GraphError,
+        match=r"pages\.csv has no column with the page's address; its columns are: title, x",
+    ):
         build(tmp_path, "source,target\n/a,/b\n", "title,x\n1,2\n")
-    assert build(tmp_path, "source,target\n/a,/b\n", "https://x/1\nhttps://x/2\n").listed.tolist() == [False, False, True, True]
+    assert build(
+        tmp_path, "source,target\n/a,/b\n", "https://x/1\nhttps://x/2\n"
+    ).listed.tolist() == [False, False, True, True]
 
 
 def test_load_equals_build(tmp_path: Path) -> None:
@@ -238,15 +367,24 @@ def test_same_input_same_bytes(tmp_path: Path) -> None:
     for seed in (1, 2):
         random.Random(seed).shuffle(rows)
         build(tmp_path, "source,target\n" + "".join(rows))
-        written.append([(tmp_path / "graph" / f).read_bytes() for f in ("links.parquet", "pages.parquet")])
+        written.append(
+            [(tmp_path / "graph" / f).read_bytes() for f in ("links.parquet", "pages.parquet")]
+        )
     assert written[0] == written[1]
 
 
 def test_csr_and_reverse() -> None:
     """csr gives each page's targets, reverse its sources, both ascending."""
-    graph = edges.of(np.array([2, 0, 0, 2]), np.array([1, 2, 1, 0]), pl.DataFrame({"url": list("abcd")}))
+    graph = edges.of(
+        np.array([2, 0, 0, 2]), np.array([1, 2, 1, 0]), pl.DataFrame({"url": list("abcd")})
+    )
     starts, targets = graph.csr()
-    assert [targets[starts[i] : starts[i + 1]].tolist() for i in range(4)] == [[1, 2], [], [0, 1], []]
+    assert [targets[starts[i] : starts[i + 1]].tolist() for i in range(4)] == [
+        [1, 2],
+        [],
+        [0, 1],
+        [],
+    ]
     starts, origins = graph.reverse()
     assert [origins[starts[i] : starts[i + 1]].tolist() for i in range(4)] == [[2], [0, 2], [0], []]
 
@@ -321,20 +459,45 @@ def test_any_addresses_come_back(links: list[tuple[str, str]]) -> None:
 
 def test_quoted_line_breaks_at_size(tmp_path: Path) -> None:
     """Many threads read a large file with line breaks inside cells as one would."""
-    rows = "".join(frog("Hyperlink", f"/p{i}", f"/p{i * 7 % 5000}", anchor="two\nlines,\n\"\"x\"\"") for i in range(60_000))
+    rows = "".join(
+        frog("Hyperlink", f"/p{i}", f"/p{i * 7 % 5000}", anchor='two\nlines,\n""x""')
+        for i in range(60_000)
+    )
     graph = build(tmp_path, SCREAMING_FROG + rows)
     assert named(graph) == {(f"/p{i}", f"/p{i * 7 % 5000}") for i in range(60_000)}
 
 
-pieces = [",", ";", "\t", '"', "\n", "\r", "a", "/b", "ä", "sep=;", "source,target", "source", "|", " ", "\ufeff"]
+pieces = [
+    ",",
+    ";",
+    "\t",
+    '"',
+    "\n",
+    "\r",
+    "a",
+    "/b",
+    "ä",
+    "sep=;",
+    "source,target",
+    "source",
+    "|",
+    " ",
+    "\ufeff",
+]
 raw = st.lists(
-    st.sampled_from([p.encode() for p in pieces] + [b"\0", b"\xff", b"\xe9", b"\x1f\x8b", b"PK\x03\x04", b"PAR1"]), max_size=40
+    st.sampled_from(
+        [p.encode() for p in pieces]
+        + [b"\0", b"\xff", b"\xe9", b"\x1f\x8b", b"PK\x03\x04", b"PAR1"]
+    ),
+    max_size=40,
 ).map(b"".join)
 
 
 @settings(deadline=None, max_examples=60)
 @given(raw, st.one_of(st.none(), raw), st.booleans())
-def test_any_bytes_are_a_graph_or_an_error_of_ours(links: bytes, pages: bytes | None, header: bool) -> None:
+def test_any_bytes_are_a_graph_or_an_error_of_ours(
+    links: bytes, pages: bytes | None, header: bool
+) -> None:
     """Whatever a file holds, it is read, or refused with a message; never a traceback, never a panic."""
     with tempfile.TemporaryDirectory() as folder:
         try:

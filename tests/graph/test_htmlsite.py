@@ -88,14 +88,19 @@ def links_by_parser(folder: Path) -> set[tuple[str, str]]:
             if target.startswith(BASE):
                 path = target.removeprefix(BASE)
                 index = f"{path.rstrip('/')}/index.html".lstrip("/")
-                found.add((BASE + name, BASE + (index if path not in files and index in files else path)))
+                found.add(
+                    (BASE + name, BASE + (index if path not in files and index in files else path))
+                )
     return found
 
 
 def links_of(site: Site) -> set[tuple[str, str]]:
     """All (source, target) of a site, decoded."""
     urls = [unquote(url) for url in site.pages["url"]]
-    return {(urls[s], urls[t]) for s, t in zip(site.sources.tolist(), site.targets.tolist(), strict=True)}
+    return {
+        (urls[s], urls[t])
+        for s, t in zip(site.sources.tolist(), site.targets.tolist(), strict=True)
+    }
 
 
 def test_the_links_are_those_an_independent_parser_finds(folder, site):
@@ -148,10 +153,17 @@ def test_the_site_begins_at_the_index(site):
 
 def test_links_to_a_copy_of_a_published_site_count_as_its_own_canonical(tmp_path):
     """A canonical link to the original's address of the same page does not make the page a duplicate."""
-    (tmp_path / "x.html").write_text('<link rel="canonical" href="https://docs.python.org/3/x.html">')
-    (tmp_path / "y.html").write_text('<link rel="canonical" href="https://docs.python.org/3/x.html">')
+    (tmp_path / "x.html").write_text(
+        '<link rel="canonical" href="https://docs.python.org/3/x.html">'
+    )
+    (tmp_path / "y.html").write_text(
+        '<link rel="canonical" href="https://docs.python.org/3/x.html">'
+    )
     pages = read_html_site(tmp_path, base=BASE).pages
-    assert pages.select("url", "canonical").rows() == [(BASE + "x.html", True), (BASE + "y.html", False)]
+    assert pages.select("url", "canonical").rows() == [
+        (BASE + "x.html", True),
+        (BASE + "y.html", False),
+    ]
 
 
 def test_symbolic_links_that_leave_the_folder_are_not_followed(tmp_path):
@@ -160,7 +172,9 @@ def test_symbolic_links_that_leave_the_folder_are_not_followed(tmp_path):
     (tmp_path / "secret" / "s.html").write_text("<title>secret</title>")
     root = tmp_path / "root"
     (root / "sub").mkdir(parents=True)
-    (root / "index.html").write_text("<a href=out/s.html></a><a href=file.html></a><a href=same.html></a>")
+    (root / "index.html").write_text(
+        "<a href=out/s.html></a><a href=file.html></a><a href=same.html></a>"
+    )
     (root / "out").symlink_to(tmp_path / "secret")
     (root / "file.html").symlink_to(tmp_path / "secret" / "s.html")
     (root / "same.html").symlink_to(root / "index.html")
@@ -176,12 +190,19 @@ def test_symbolic_links_that_leave_the_folder_are_not_followed(tmp_path):
 
 def test_a_path_of_the_host_can_be_the_base(tmp_path):
     """Links outside the base's path are not the site's."""
-    (tmp_path / "index.html").write_text("<a href=x.html></a><a href=/elsewhere.html></a><a href=../up.html></a>")
+    (tmp_path / "index.html").write_text(
+        "<a href=x.html></a><a href=/elsewhere.html></a><a href=../up.html></a>"
+    )
     pages = read_html_site(tmp_path, base="https://docs.example/v1/").pages
-    assert pages["url"].to_list() == ["https://docs.example/v1/index.html", "https://docs.example/v1/x.html"]
+    assert pages["url"].to_list() == [
+        "https://docs.example/v1/index.html",
+        "https://docs.example/v1/x.html",
+    ]
 
 
-@pytest.mark.parametrize(("name", "host"), [("python3-doc", "python3-doc"), ("My Docs!", "my-docs"), ("html", "pkg")])
+@pytest.mark.parametrize(
+    ("name", "host"), [("python3-doc", "python3-doc"), ("My Docs!", "my-docs"), ("html", "pkg")]
+)
 def test_the_host_is_named_after_the_folder(tmp_path, name, host):
     """A folder called html takes its parent's name."""
     folder = tmp_path / "pkg" / name
@@ -190,7 +211,9 @@ def test_the_host_is_named_after_the_folder(tmp_path, name, host):
     assert read_html_site(folder).home == f"https://{host}.example/index.html"
 
 
-@pytest.mark.parametrize(("folder", "base", "words"), [("none", None, "not a folder"), (".", None, "no HTML")])
+@pytest.mark.parametrize(
+    ("folder", "base", "words"), [("none", None, "not a folder"), (".", None, "no HTML")]
+)
 def test_what_cannot_be_read_is_said(tmp_path, folder, base, words):
     """A missing or empty folder gives a message."""
     with pytest.raises(Invalid, match=words):
@@ -238,7 +261,14 @@ def test_tags_are_read_by_the_rules_of_html(text, links):
 
 @pytest.mark.parametrize(
     ("content", "goal"),
-    [("0; url=x", "x"), ("0;URL='x'", "x"), ("0,x", "x"), (" 0.0 ; url = x", "x"), ("5; url=x", None), ("0", None)],
+    [
+        ("0; url=x", "x"),
+        ("0;URL='x'", "x"),
+        ("0,x", "x"),
+        (" 0.0 ; url = x", "x"),
+        ("5; url=x", None),
+        ("0", None),
+    ],
 )
 def test_only_an_instant_refresh_is_a_redirect(content, goal):
     """A page that shows itself first is no redirect."""
@@ -266,7 +296,9 @@ def test_any_mixture_gives_the_links_that_pythons_parser_finds(pieces):
     assert read_document(text).links == parser.hrefs
 
 
-@pytest.mark.parametrize("piece", ["<a ", "<!--", '<a href="', "<script>", "<", "</", "<p a='", "<title>", "<!-"])
+@pytest.mark.parametrize(
+    "piece", ["<a ", "<!--", '<a href="', "<script>", "<", "</", "<p a='", "<title>", "<!-"]
+)
 def test_hostile_text_takes_linear_time(piece):
     """A megabyte of a tag's beginning is read in one pass (quadratic time would need hours)."""
     assert isinstance(read_document(piece * (1_000_000 // len(piece))), Document)

@@ -15,7 +15,9 @@ Links = tuple[int, np.ndarray, np.ndarray]
 def graphs(draw: st.DrawFn, most: int = 60) -> Links:
     """Any small graph, also with self links, double links, lone pages, or nothing at all."""
     n = draw(st.integers(1, most))
-    pairs = draw(st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=4 * most))
+    pairs = draw(
+        st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=4 * most)
+    )
     array = np.array(pairs, np.uint32).reshape(-1, 2)
     return n, array[:, 0], array[:, 1]
 
@@ -98,7 +100,10 @@ def test_force_separates_two_cliques() -> None:
     source, target = np.concatenate([one, one + 12, [0]]), np.concatenate([two, two + 12, [12]])
     x = layout.force(24, source, target).positions
     heaps = x[:12].mean(axis=0), x[12:].mean(axis=0)
-    spread = max(np.linalg.norm(x[:12] - heaps[0], axis=1).max(), np.linalg.norm(x[12:] - heaps[1], axis=1).max())
+    spread = max(
+        np.linalg.norm(x[:12] - heaps[0], axis=1).max(),
+        np.linalg.norm(x[12:] - heaps[1], axis=1).max(),
+    )
     assert np.linalg.norm(heaps[0] - heaps[1]) > 2 * spread
 
 
@@ -122,7 +127,10 @@ def test_the_same_graph_is_drawn_the_same(kind: str) -> None:
     """Two runs give the same bytes."""
     graph = site("10k")
     if kind == "sections":
-        one, two = (layout.sections(graph.n, graph.source, graph.target, groups(graph.n, 20)) for _ in range(2))
+        one, two = (
+            layout.sections(graph.n, graph.source, graph.target, groups(graph.n, 20))
+            for _ in range(2)
+        )
         assert one.discs.tobytes() == two.discs.tobytes()
     else:
         one, two = (layout.force(graph.n, graph.source, graph.target) for _ in range(2))
@@ -148,7 +156,10 @@ def test_the_menu_does_not_pull_pages_together() -> None:
     target = np.concatenate([graph.target, np.full(graph.n, np.flatnonzero(menu)[0])])
     before = layout.force(graph.n, graph.source, graph.target).positions
     assert np.array_equal(before, layout.force(graph.n, source, target).positions)
-    assert layout.sections(graph.n, graph.source, graph.target, group).positions.shape == (graph.n, 2)
+    assert layout.sections(graph.n, graph.source, graph.target, group).positions.shape == (
+        graph.n,
+        2,
+    )
 
 
 def test_force_tells_how_far_it_is_and_can_be_stopped() -> None:

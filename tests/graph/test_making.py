@@ -28,7 +28,9 @@ def test_picture_force_and_report_are_made_from_csvs(tmp_path: Path) -> None:
     about = json.loads((folder / "picture" / "meta.json").read_text())
     assert (about["pages"], about["links"], about["title"]) == (graph.n, graph.m, "shop 20261101")
     assert about["home"] == edges.load(folder).urls.to_list().index("https://www.example.com/")
-    assert {"depth", "inlinks", "pagerank", "orphan", "pagetype"} <= {column["name"] for column in about["columns"]}
+    assert {"depth", "inlinks", "pagerank", "orphan", "pagetype"} <= {
+        column["name"] for column in about["columns"]
+    }
 
     making.make_force(str(folder), quiet)
     places = np.fromfile(folder / "picture" / "force.f32", "<f4")
@@ -62,7 +64,9 @@ def test_a_comparison_has_new_gone_and_changed_pages(tmp_path: Path) -> None:
     number = {url: row for row, url in enumerate(pages["url"])}
     keep = (now.target != 7) & (now.source != 7)
     ends = [[number[now.urls[int(i)]] for i in end[keep]] for end in (now.source, now.target)]
-    then = edges.of(np.array([*ends[0], 0], np.uint32), np.array([*ends[1], pages.height - 1], np.uint32), pages)
+    then = edges.of(
+        np.array([*ends[0], 0], np.uint32), np.array([*ends[1], pages.height - 1], np.uint32), pages
+    )
     orders = [export(then, tmp_path, "20261001"), export(now, tmp_path, "20261101")]
     for order in orders:
         making.make_picture(**order, tell=quiet)

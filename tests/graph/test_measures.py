@@ -22,7 +22,9 @@ def make(n: int, pairs: Pairs, nofollow: Pairs = (), urls: list[str] | None = No
     everything = [*pairs, *nofollow]
     ends = np.array(everything, np.int64).reshape(-1, 2)
     flags = np.array([False] * len(pairs) + [True] * len(nofollow))
-    return edges.of(ends[:, 0], ends[:, 1], pl.DataFrame({"url": urls or [f"/{i}" for i in range(n)]}), flags)
+    return edges.of(
+        ends[:, 0], ends[:, 1], pl.DataFrame({"url": urls or [f"/{i}" for i in range(n)]}), flags
+    )
 
 
 def networkx(graph: Graph) -> nx.DiGraph:
@@ -38,7 +40,9 @@ def graphs(draw: st.DrawFn) -> Graph:
     """Draw a graph of up to 25 pages: sparse or dense, with self links, loose pages, islands."""
     n = draw(st.integers(1, 25))
     page = st.integers(0, n - 1)
-    return make(n, draw(st.lists(st.tuples(page, page), max_size=draw(st.sampled_from([3, 30, 120])))))
+    return make(
+        n, draw(st.lists(st.tuples(page, page), max_size=draw(st.sampled_from([3, 30, 120]))))
+    )
 
 
 many = settings(max_examples=150, deadline=None)
@@ -51,7 +55,9 @@ def test_degrees(graph: Graph) -> None:
     other = networkx(graph)
     assert measures.inlinks(graph).tolist() == [other.in_degree(i) for i in range(graph.n)]
     assert measures.outlinks(graph).tolist() == [other.out_degree(i) for i in range(graph.n)]
-    assert measures.inlinks_from_others(graph).tolist() == [len(set(other.pred[i]) - {i}) for i in range(graph.n)]
+    assert measures.inlinks_from_others(graph).tolist() == [
+        len(set(other.pred[i]) - {i}) for i in range(graph.n)
+    ]
 
 
 @many
@@ -174,7 +180,13 @@ def test_communities_find_what_was_planted() -> None:
 
 def test_template_links_hide_communities() -> None:
     """A menu ties everything together; set aside, the two halves appear."""
-    halves = [(a, b) for half in (range(1, 21), range(21, 41)) for a in half for b in half if a != b and (a + b) % 3]
+    halves = [
+        (a, b)
+        for half in (range(1, 21), range(21, 41))
+        for a in half
+        for b in half
+        if a != b and (a + b) % 3
+    ]
     graph = make(41, [*halves, *((i, 0) for i in range(1, 41)), *((0, i) for i in range(1, 41))])
     menu = np.arange(41) == 0
     label = measures.communities(graph, set_aside=menu)
@@ -189,10 +201,16 @@ def test_orphans_near_orphans_dead_ends(graph: Graph, data: st.DataObject) -> No
     other = networkx(graph)
     from_others = [set(other.pred[i]) - {i} for i in range(graph.n)]
     to_others = [set(other.succ[i]) - {i} for i in range(graph.n)]
-    assert measures.orphans(graph, home).tolist() == [i != home and not from_others[i] for i in range(graph.n)]
-    assert measures.near_orphans(graph, home).tolist() == [i != home and len(from_others[i]) == 1 for i in range(graph.n)]
+    assert measures.orphans(graph, home).tolist() == [
+        i != home and not from_others[i] for i in range(graph.n)
+    ]
+    assert measures.near_orphans(graph, home).tolist() == [
+        i != home and len(from_others[i]) == 1 for i in range(graph.n)
+    ]
     seen = np.array(data.draw(st.lists(st.booleans(), min_size=graph.n, max_size=graph.n)))
-    assert measures.dead_ends(graph, seen).tolist() == [bool(seen[i]) and not to_others[i] for i in range(graph.n)]
+    assert measures.dead_ends(graph, seen).tolist() == [
+        bool(seen[i]) and not to_others[i] for i in range(graph.n)
+    ]
     bad = seen
     rows = measures.links_to(graph, bad)
     found = set(zip(graph.source[rows].tolist(), graph.target[rows].tolist(), strict=True))
@@ -224,7 +242,9 @@ def test_pagerank_closed_forms() -> None:
     d = 0.85
     assert measures.pagerank(star)[0] == pytest.approx((1 + d * (n - 1)) / (n * (1 + d)), abs=1e-9)
     pair = make(2, [(0, 1)])  # r1 = a + d r0, r0 = a, where a = ((1 - d) + d r1) / 2
-    assert measures.pagerank(pair).tolist() == pytest.approx([1 / (2 + d), (1 + d) / (2 + d)], abs=1e-9)
+    assert measures.pagerank(pair).tolist() == pytest.approx(
+        [1 / (2 + d), (1 + d) / (2 + d)], abs=1e-9
+    )
 
 
 def test_nofollow_dilutes() -> None:
@@ -250,22 +270,41 @@ HOMES = [
     ("depth 0 of the table", ["https://x/", "https://x/start"], [(0, 1)], [1.0, 0.0], 1),
     ("the front page", ["https://x/a", "https://x/", "https://x/b"], [(0, 2), (1, 2)], None, 1),
     ("without a slash", ["https://x/a", "https://x"], [(1, 0)], None, 1),
-    ("index page", ["https://x/a.html", "https://x/b/index.html", "https://x/index.html"], [(0, 1)], None, 2),
-    ("front page of the main host", ["https://cdn/", "https://x/", "https://x/b", "https://x/c"], [(2, 0), (3, 0)], None, 1),
+    (
+        "index page",
+        ["https://x/a.html", "https://x/b/index.html", "https://x/index.html"],
+        [(0, 1)],
+        None,
+        2,
+    ),
+    (
+        "front page of the main host",
+        ["https://cdn/", "https://x/", "https://x/b", "https://x/c"],
+        [(2, 0), (3, 0)],
+        None,
+        1,
+    ),
     ("the most linked one", ["/a", "/b", "/c"], [(0, 1), (2, 1), (1, 0)], None, 1),
     ("paths", ["/a", "/", "/c"], [(0, 2)], None, 1),
 ]
 
 
-@pytest.mark.parametrize(("urls", "links", "depth", "expected"), [h[1:] for h in HOMES], ids=[h[0] for h in HOMES])
+@pytest.mark.parametrize(
+    ("urls", "links", "depth", "expected"), [h[1:] for h in HOMES], ids=[h[0] for h in HOMES]
+)
 def test_home(urls: list[str], links: Pairs, depth: list[float] | None, expected: int) -> None:
     """Home is told by crawl depth, then by its address, then by its links."""
-    assert measures.home(make(len(urls), links, urls=urls), None if depth is None else np.array(depth)) == expected
+    assert (
+        measures.home(make(len(urls), links, urls=urls), None if depth is None else np.array(depth))
+        == expected
+    )
 
 
 def test_crawled() -> None:
     """Pages below the depth at which an export stops have not been looked at, so they are no dead ends."""
-    urls = pl.DataFrame({"url": ["/", "/a", "/b", "/c", "/x"], "listed": [True, True, True, True, False]})
+    urls = pl.DataFrame(
+        {"url": ["/", "/a", "/b", "/c", "/x"], "listed": [True, True, True, True, False]}
+    )
     graph = edges.of(np.array([0, 0, 1]), np.array([1, 2, 3]), urls)
     depth = np.array([0, 1, 1, 2, np.nan])
     assert measures.crawled(graph, depth).tolist() == [True, True, True, False, False]
@@ -281,7 +320,9 @@ def test_opportunities() -> None:
     among = np.array([True] * 7 + [False])
     assert measures.opportunities(demand, links, among).tolist() == [0]
     assert measures.opportunities(np.full(8, np.nan), links, among).tolist() == []
-    assert measures.opportunities(np.array([5.0, 5, 5, 5]), np.array([2, 0, 1, 9]), np.ones(4, bool)).tolist() == [1, 2]
+    assert measures.opportunities(
+        np.array([5.0, 5, 5, 5]), np.array([2, 0, 1, 9]), np.ones(4, bool)
+    ).tolist() == [1, 2]
 
 
 def test_concentration() -> None:
@@ -297,5 +338,9 @@ def test_empty_graph() -> None:
         home = measures.home(graph)
         assert len(measures.depths(graph, home)) == graph.n
         assert measures.pagerank(graph).sum() == pytest.approx(1 if graph.n else 0)
-        for result in (measures.strong_parts(graph), measures.communities(graph), measures.orphans(graph, home)):
+        for result in (
+            measures.strong_parts(graph),
+            measures.communities(graph),
+            measures.orphans(graph, home),
+        ):
             assert len(result) == graph.n

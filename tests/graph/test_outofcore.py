@@ -38,7 +38,9 @@ def agree(graph: Graph, folder: Path, start: int) -> None:
     rank = outofcore.pagerank(disk, tolerance=1e-5)
     assert np.abs(rank - measures.pagerank(graph, tolerance=1e-5)).max() < 1e-13
     group = np.arange(graph.n, dtype=np.uint32) % 3
-    for ours, theirs in zip(outofcore.flow(disk, group, 3, rank), measures.flow(graph, group, 3, rank), strict=True):
+    for ours, theirs in zip(
+        outofcore.flow(disk, group, 3, rank), measures.flow(graph, group, 3, rank), strict=True
+    ):
         assert np.allclose(ours, theirs)
 
 
@@ -64,13 +66,24 @@ def test_report(tmp_path: Path) -> None:
         edges.save(graph, folder)
         on_disk, in_memory = outofcore.analyse(folder), report.analyse(graph)
         assert {f.key for f in on_disk.findings} == {
-            "depth", "inlinks", "pagerank", "matrix", "opportunities", "orphans",
-        }  # fmt: skip
+            "depth",
+            "inlinks",
+            "pagerank",
+            "matrix",
+            "opportunities",
+            "orphans",
+        }
         for finding in on_disk.findings:
             expected = in_memory.finding(finding.key)
-            assert (finding.title, finding.count, finding.meaning) == (expected.title, expected.count, expected.meaning)
+            assert (finding.title, finding.count, finding.meaning) == (
+                expected.title,
+                expected.count,
+                expected.meaning,
+            )
             assert_frame_equal(finding.table, expected.table, abs_tol=1e-12)
-        assert_frame_equal(on_disk.pages, in_memory.pages.select(on_disk.pages.columns), abs_tol=1e-12)
+        assert_frame_equal(
+            on_disk.pages, in_memory.pages.select(on_disk.pages.columns), abs_tol=1e-12
+        )
         counts = on_disk.summary.pop("counts")
         assert counts.items() <= in_memory.summary.pop("counts").items()
         assert on_disk.summary == in_memory.summary
@@ -81,7 +94,9 @@ def test_damage(tmp_path: Path) -> None:
     edges.save(make(3, [(0, 1), (1, 2)]), tmp_path / "graph")
     path = tmp_path / "graph" / "links.parquet"
     whole = path.read_bytes()
-    pl.DataFrame({"source": [0], "target": [1]}, schema={"source": pl.UInt32, "target": pl.UInt32}).write_parquet(path)
+    pl.DataFrame(
+        {"source": [0], "target": [1]}, schema={"source": pl.UInt32, "target": pl.UInt32}
+    ).write_parquet(path)
     with pytest.raises(GraphMissing):
         outofcore.open_graph(tmp_path / "graph")
     path.write_bytes(whole[: len(whole) // 2])

@@ -18,7 +18,9 @@ from tests.graph.sites import picture_files, site
 
 def small(pages: dict[str, Any], links: list[tuple[int, int]] | None = None) -> edges.Graph:
     frame = pl.DataFrame(pages)
-    pairs = np.array(links if links is not None else [(0, i) for i in range(1, frame.height)], np.uint32).reshape(-1, 2)
+    pairs = np.array(
+        links if links is not None else [(0, i) for i in range(1, frame.height)], np.uint32
+    ).reshape(-1, 2)
     return edges.of(pairs[:, 0], pairs[:, 1], frame)
 
 
@@ -54,7 +56,14 @@ def test_links_come_back_as_they_went_in() -> None:
     assert targets.tolist() == graph.target.tolist()
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), min_size=1, max_size=20, unique=True))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+        min_size=1,
+        max_size=20,
+        unique=True,
+    )
+)
 @settings(max_examples=40, deadline=None)
 def test_any_url_is_one_line(addresses: list[str]) -> None:
     """Whatever URLs hold, line i of urls.txt is page i's, with line breaks made spaces."""
@@ -89,9 +98,23 @@ def test_columns_keep_their_kind() -> None:
     assert values(files, "impressions")[0] == 2**24 + 1, "float32 would round it"
     assert values(files, "title")[17] == "Page 17"
     assert values(files, "inlinks")[:2] == [0, 1]
-    names = ["inlinks", "section", "pagetype", "compliant", "http_code", "clicks", "impressions", "title"]
-    assert [c["name"] for c in meta(files)["columns"]] == names, "measures first; an empty column is left out"
-    assert (column(files, "clicks")["whole"], column(files, "impressions")["whole"]) == (False, True)
+    names = [
+        "inlinks",
+        "section",
+        "pagetype",
+        "compliant",
+        "http_code",
+        "clicks",
+        "impressions",
+        "title",
+    ]
+    assert [c["name"] for c in meta(files)["columns"]] == names, (
+        "measures first; an empty column is left out"
+    )
+    assert (column(files, "clicks")["whole"], column(files, "impressions")["whole"]) == (
+        False,
+        True,
+    )
     assert meta(files)["colour"] == "pagetype"
 
 
@@ -115,7 +138,9 @@ def test_positions_are_those_of_the_layout() -> None:
     for disc in discs:
         inside = [name == disc["label"] for name in found]
         assert sum(inside) == disc["pages"]
-        assert np.linalg.norm(place[inside] - [disc["x"], disc["y"]], axis=1).max() <= disc["r"] + 0.02
+        assert (
+            np.linalg.norm(place[inside] - [disc["x"], disc["y"]], axis=1).max() <= disc["r"] + 0.02
+        )
 
 
 def test_the_smallest_graphs_have_a_picture() -> None:
@@ -159,13 +184,16 @@ def test_force_is_added_to_a_picture(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------ sections
 
 
-@pytest.mark.parametrize(("paths", "names"), [
-    (["/", "/a.html"], {"/"}),
-    ([f"/blog/{i}" for i in range(60)] + [f"/shop/{i}" for i in range(60)], {"/blog", "/shop"}),
-    ([f"/shop/{k}/{i}" for k in "ab" for i in range(60)], {"/shop/a", "/shop/b"}),
-    ([f"/shop/{i}/x" for i in range(120)], {"/shop"}),
-    ([f"/p?id={i}" for i in range(50)], {"/"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["/", "/a.html"], {"/"}),
+        ([f"/blog/{i}" for i in range(60)] + [f"/shop/{i}" for i in range(60)], {"/blog", "/shop"}),
+        ([f"/shop/{k}/{i}" for k in "ab" for i in range(60)], {"/shop/a", "/shop/b"}),
+        ([f"/shop/{i}/x" for i in range(120)], {"/shop"}),
+        ([f"/p?id={i}" for i in range(50)], {"/"}),
+    ],
+)
 def test_sections_are_folders_that_are_large_enough(paths: list[str], names: set[str]) -> None:
     """Folders with enough pages are sections; files, single pages and queries are not."""
     assert set(sections(pl.Series("url", urls(*paths))).names) == names
@@ -174,15 +202,22 @@ def test_sections_are_folders_that_are_large_enough(paths: list[str], names: set
 def test_what_is_left_of_a_divided_folder_says_so() -> None:
     """Pages that lie beside a folder's large sub-folders are its rest."""
     paths = (
-        [f"/shop/a/{i}" for i in range(80)] + [f"/shop/b/{i}" for i in range(80)] + [f"/shop/{i}" for i in range(20)]
+        [f"/shop/a/{i}" for i in range(80)]
+        + [f"/shop/b/{i}" for i in range(80)]
+        + [f"/shop/{i}" for i in range(20)]
     )
-    assert set(sections(pl.Series("url", urls(*paths))).names) == {"/shop/a", "/shop/b", "/shop (rest)"}
+    assert set(sections(pl.Series("url", urls(*paths))).names) == {
+        "/shop/a",
+        "/shop/b",
+        "/shop (rest)",
+    }
 
 
 def test_a_flat_site_is_divided_by_page_type() -> None:
     """Where all pages lie in one folder, page types are the sections."""
     found = sections(
-        pl.Series("url", urls(*(f"/{i}" for i in range(90)))), pl.Series("pagetype", ["a", "b", None] * 30)
+        pl.Series("url", urls(*(f"/{i}" for i in range(90)))),
+        pl.Series("pagetype", ["a", "b", None] * 30),
     )
     assert set(found.names) == {"/ · a", "/ · b", "/ · other"}
 
@@ -193,7 +228,13 @@ def test_two_hosts_are_two_sections() -> None:
     assert set(sections(pl.Series("url", addresses)).names) == {"www.example", "blog.example"}
 
 
-@given(st.lists(st.from_regex(r"https://[ab]\.example(/[a-c]{1,2}){0,4}/?", fullmatch=True), min_size=1, max_size=120))
+@given(
+    st.lists(
+        st.from_regex(r"https://[ab]\.example(/[a-c]{1,2}){0,4}/?", fullmatch=True),
+        min_size=1,
+        max_size=120,
+    )
+)
 @settings(max_examples=60, deadline=None)
 def test_every_page_has_one_section(addresses: list[str]) -> None:
     """Codes fit the names, each name is used, the largest comes first."""

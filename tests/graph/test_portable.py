@@ -17,16 +17,23 @@ from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphError
 from tests.graph.test_report import shop
 
-needs_ibis = pytest.mark.skipif(find_spec("ibis") is None, reason="the extra `portable` is not installed")
+needs_ibis = pytest.mark.skipif(
+    find_spec("ibis") is None, reason="the extra `portable` is not installed"
+)
 needs_spark = pytest.mark.skipif(
     find_spec("pyspark") is None or find_spec("pandas") is None or shutil.which("java") is None,
     reason="Spark is not installed (pip install 'ibis-framework[pyspark]', and Java)",
 )
 # Ibis and the engines warn of what they will change one day; that is theirs.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
 
 
-@pytest.fixture(scope="module", params=["duckdb", "polars", pytest.param("spark", marks=[needs_spark, pytest.mark.trust])])
+@pytest.fixture(
+    scope="module",
+    params=["duckdb", "polars", pytest.param("spark", marks=[needs_spark, pytest.mark.trust])],
+)
 def engine(request: pytest.FixtureRequest) -> Iterator[portable.Engine]:
     """A connection to each engine."""
     if find_spec("ibis") is None:
@@ -48,7 +55,9 @@ def random_site(n: int, m: int, seed: int) -> Graph:
             "http_code": [301 if i % 11 == 5 else 200 for i in range(n)],
         }
     )
-    return edges.of((draw.random(m) * n * 0.9).astype(int), (draw.random(m) ** 2 * n).astype(int), table)
+    return edges.of(
+        (draw.random(m) * n * 0.9).astype(int), (draw.random(m) ** 2 * n).astype(int), table
+    )
 
 
 SITES = [("a shop", shop()), ("a random site", random_site(60, 200, 1))]
@@ -71,7 +80,11 @@ def test_equal_to_measures(engine: portable.Engine, graph: Graph) -> None:
     ranks = portable.frame(rank).sort("id")["rank"].to_numpy()
     assert np.abs(ranks - measures.pagerank(graph)).max() < 1e-9
 
-    reached = dict(portable.frame(portable.depths(engine, links, pages, start)).select("id", "depth").iter_rows())
+    reached = dict(
+        portable.frame(portable.depths(engine, links, pages, start))
+        .select("id", "depth")
+        .iter_rows()
+    )
     expected = measures.depths(graph, start)
     assert reached == {i: d for i, d in enumerate(expected.tolist()) if d >= 0}
 
@@ -89,10 +102,16 @@ def test_equal_to_measures(engine: portable.Engine, graph: Graph) -> None:
 
     if facts.impressions is not None:
         good = np.ones(graph.n, bool)
-        for bad in (facts.redirected, facts.broken, None if facts.compliant is None else ~facts.compliant):
+        for bad in (
+            facts.redirected,
+            facts.broken,
+            None if facts.compliant is None else ~facts.compliant,
+        ):
             good &= True if bad is None else ~bad
         found = portable.frame(portable.opportunities(links, pages))["id"].sort().to_list()
-        assert found == sorted(measures.opportunities(facts.impressions, measures.inlinks(graph), good).tolist())
+        assert found == sorted(
+            measures.opportunities(facts.impressions, measures.inlinks(graph), good).tolist()
+        )
     engine.drop()
     assert not engine.made
 
@@ -105,7 +124,9 @@ def test_report(tmp_path: Path) -> None:
     assert tables["pages"]["url"].to_list() == graph.urls.to_list()
     assert np.allclose(tables["pages"]["rank"].to_numpy(), measures.pagerank(graph), atol=1e-9)
     demand = roles.facts(graph).impressions
-    assert demand is not None and tables["opportunities"]["demand"].to_list() == sorted(tables["opportunities"]["demand"], reverse=True)
+    assert demand is not None and tables["opportunities"]["demand"].to_list() == sorted(
+        tables["opportunities"]["demand"], reverse=True
+    )
     portable.write(tables, tmp_path / "out")
     assert pl.read_parquet(tmp_path / "out" / "matrix.parquet")["links"].sum() == graph.m
 
@@ -120,5 +141,8 @@ def test_unknown_engines() -> None:
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Ibis it is said what to install."""
     monkeypatch.setitem(sys.modules, "ibis", None)
-    with pytest.raises(GraphError, match=r"pip install 'pipulate\[portable\]'"), portable.engine("duckdb"):
+    with (
+        pytest.raises(GraphError, match=r"pip install 'pipulate\[portable\]'"),
+        portable.engine("duckdb"),
+    ):
         pass

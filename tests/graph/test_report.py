@@ -29,17 +29,36 @@ PAGES = [  # path, type, status, compliant, impressions
     ("/print", "product", 200, False, 0),
 ]
 LINKS = [
-    ("/", "/c/1"), ("/", "/c/2"), ("/", "/gone"), ("/c/1", "/"), ("/c/1", "/p/1"), ("/c/1", "/p/2"), ("/c/2", "/"),
-    ("/c/2", "/p/2"), ("/c/2", "/p/3"), ("/c/2", "/old"), ("/p/1", "/c/1"), ("/p/2", "/c/1"), ("/p/2", "/print"),
-    ("/p/3", "/c/2"), ("/p/3", "/p/3"), ("/p/3", "/old"), ("/p/4", "/p/5"), ("/p/4", "/c/1"), ("/p/5", "/"), ("/print", "/"),
-]  # fmt: skip
+    ("/", "/c/1"),
+    ("/", "/c/2"),
+    ("/", "/gone"),
+    ("/c/1", "/"),
+    ("/c/1", "/p/1"),
+    ("/c/1", "/p/2"),
+    ("/c/2", "/"),
+    ("/c/2", "/p/2"),
+    ("/c/2", "/p/3"),
+    ("/c/2", "/old"),
+    ("/p/1", "/c/1"),
+    ("/p/2", "/c/1"),
+    ("/p/2", "/print"),
+    ("/p/3", "/c/2"),
+    ("/p/3", "/p/3"),
+    ("/p/3", "/old"),
+    ("/p/4", "/p/5"),
+    ("/p/4", "/c/1"),
+    ("/p/5", "/"),
+    ("/print", "/"),
+]
 
 
 def shop() -> Graph:
     """Return the small site."""
     number = {path: i for i, (path, *_) in enumerate(PAGES)}
     ends = np.array([[number[a], number[b]] for a, b in LINKS])
-    table = pl.DataFrame(PAGES, schema=["url", "pagetype", "http_code", "compliant", "impressions"], orient="row")
+    table = pl.DataFrame(
+        PAGES, schema=["url", "pagetype", "http_code", "compliant", "impressions"], orient="row"
+    )
     return edges.of(ends[:, 0], ends[:, 1], table.with_columns(url=SITE + pl.col("url")))
 
 
@@ -67,20 +86,33 @@ def test_who_is_what(made: Report) -> None:
 def test_problems_are_named_by_the_gravest(made: Report) -> None:
     """A page that is broken and non-compliant is called broken; the example is the strongest linking page."""
     table = made.finding("bad_targets").table
-    said = {url.removeprefix(SITE): problem for url, problem in table.select("url", "problem").iter_rows()}
+    said = {
+        url.removeprefix(SITE): problem
+        for url, problem in table.select("url", "problem").iter_rows()
+    }
     assert said == {"/old": "redirected", "/gone": "broken", "/print": "non-compliant"}
     assert paths(made, "bad_targets")[0] == "/old"  # two pages link to it
     rank = dict(zip(made.pages["url"], made.pages["pagerank"], strict=True))
     best = max((f"{SITE}/c/2", f"{SITE}/p/3"), key=rank.__getitem__)
     assert table["example"][0] == best
-    links = set(zip(paths(made, "bad_links", "source"), paths(made, "bad_links", "target"), strict=True))
+    links = set(
+        zip(paths(made, "bad_links", "source"), paths(made, "bad_links", "target"), strict=True)
+    )
     assert links == {("/", "/gone"), ("/c/2", "/old"), ("/p/3", "/old"), ("/p/2", "/print")}
 
 
 def test_near_orphans_name_their_only_friend(made: Report) -> None:
     """The one other page is named, also where the page links to itself."""
-    friend = dict(zip(paths(made, "near_orphans"), paths(made, "near_orphans", "linked_from"), strict=True))
-    assert friend == {"/p/1": "/c/1", "/p/3": "/c/2", "/p/5": "/p/4", "/gone": "/", "/print": "/p/2"}
+    friend = dict(
+        zip(paths(made, "near_orphans"), paths(made, "near_orphans", "linked_from"), strict=True)
+    )
+    assert friend == {
+        "/p/1": "/c/1",
+        "/p/3": "/c/2",
+        "/p/5": "/p/4",
+        "/gone": "/",
+        "/print": "/p/2",
+    }
 
 
 def test_matrix(made: Report) -> None:
@@ -99,9 +131,24 @@ def test_pages_table(made: Report) -> None:
     """Every page has every measure, and the page table's columns once."""
     assert made.pages.height == len(PAGES)
     assert set(made.pages.columns) >= {
-        "url", "pagetype", "depth", "inlinks", "outlinks", "pagerank", "link_score", "hub", "authority", "part",
-        "community", "orphan", "near_orphan", "dead_end", "template", "impressions", "http_code",
-    }  # fmt: skip
+        "url",
+        "pagetype",
+        "depth",
+        "inlinks",
+        "outlinks",
+        "pagerank",
+        "link_score",
+        "hub",
+        "authority",
+        "part",
+        "community",
+        "orphan",
+        "near_orphan",
+        "dead_end",
+        "template",
+        "impressions",
+        "http_code",
+    }
     assert made.pages["depth"].to_list() == [0, 1, 1, 2, 2, 2, None, None, 2, 1, 3]
     assert made.pages["pagerank"].sum() == pytest.approx(1)
 
@@ -110,7 +157,11 @@ def test_every_finding_explains_itself(made: Report) -> None:
     """Meaning and advice are sentences; every table column that a reader may not know has an explanation."""
     own = {"from", "to", "pagetype", "http_code", "compliant", "impressions", "source", "target"}
     for finding in made.findings:
-        assert finding.title and finding.meaning.endswith((".", ")")) and finding.todo.endswith((".", "?"))
+        assert (
+            finding.title
+            and finding.meaning.endswith((".", ")"))
+            and finding.todo.endswith((".", "?"))
+        )
         unknown = set(finding.table.columns) - set(report.COLUMNS) - own
         assert not unknown, (finding.key, unknown)
 
@@ -130,7 +181,9 @@ def test_files(made: Report, tmp_path: Path) -> None:
     for finding in told["findings"]:
         exact = pl.read_parquet(tmp_path / "report" / f"{finding['key']}.parquet")
         assert exact.equals(made.finding(finding["key"]).table)
-        assert finding["height"] == exact.height and len(finding["rows"]) == min(exact.height, report.ROWS)
+        assert finding["height"] == exact.height and len(finding["rows"]) == min(
+            exact.height, report.ROWS
+        )
         text = (tmp_path / "report" / f"{finding['key']}.csv").read_text()
         assert text.splitlines()[0] == ",".join(exact.columns)
     assert pl.read_parquet(tmp_path / "report" / "pages.parquet").height == made.pages.height
@@ -138,7 +191,9 @@ def test_files(made: Report, tmp_path: Path) -> None:
 
 def test_spreadsheets_run_nothing() -> None:
     """Texts that a spreadsheet would run get an apostrophe; other texts and numbers stay."""
-    table = pl.DataFrame({"t": ["=1+1", "+x", "-x", "@x", "\tx", "\rx", "a=b", None], "n": [-1, 2, 3, 4, 5, 6, 7, 8]})
+    table = pl.DataFrame(
+        {"t": ["=1+1", "+x", "-x", "@x", "\tx", "\rx", "a=b", None], "n": [-1, 2, 3, 4, 5, 6, 7, 8]}
+    )
     safe = report.for_spreadsheets(table)
     assert safe["t"].to_list() == ["'=1+1", "'+x", "'-x", "'@x", "'\tx", "'\rx", "a=b", None]
     assert safe["n"].to_list() == table["n"].to_list()
@@ -146,9 +201,19 @@ def test_spreadsheets_run_nothing() -> None:
 
 def test_a_table_with_our_names(tmp_path: Path) -> None:
     """Columns of the page table that are named like a measure are kept beside it; roles still find them."""
-    table = pl.DataFrame({"url": ["/", "/a"], "depth": [3, 0], "inlinks": [7, 8], "pagerank": ["x", "y"], "title": ["=H", "A"]})
+    table = pl.DataFrame(
+        {
+            "url": ["/", "/a"],
+            "depth": [3, 0],
+            "inlinks": [7, 8],
+            "pagerank": ["x", "y"],
+            "title": ["=H", "A"],
+        }
+    )
     made = report.analyse(edges.of(np.array([0]), np.array([1]), table))
-    assert made.pages["depth (table)"].to_list() == [3, 0] and made.pages["inlinks (table)"].to_list() == [7, 8]
+    assert made.pages["depth (table)"].to_list() == [3, 0] and made.pages[
+        "inlinks (table)"
+    ].to_list() == [7, 8]
     assert made.summary["home"] == "/a"
     report.write(made, tmp_path / "report")
 
@@ -166,7 +231,9 @@ def test_many_groups() -> None:
     """More groups than a matrix can show are put together, and no link is lost."""
     n = 200
     draw = np.random.default_rng(1)
-    table = pl.DataFrame({"url": [f"/{i}" for i in range(n)], "segment": [f"g{i % 60}" for i in range(n)]})
+    table = pl.DataFrame(
+        {"url": [f"/{i}" for i in range(n)], "segment": [f"g{i % 60}" for i in range(n)]}
+    )
     graph = edges.of(draw.integers(0, n, 900), draw.integers(0, n, 900), table)
     matrix = report.analyse(graph).finding("matrix")
     assert matrix.plot is not None and matrix.plot["labels"][-1] == report.OTHER
@@ -178,7 +245,11 @@ def test_figures_agree_with_measures() -> None:
     """On a random site the histogram, the buckets and the shares add up to the whole."""
     draw = np.random.default_rng(5)
     n, m = 3000, 20_000
-    graph = edges.of(draw.integers(0, n, m), (draw.random(m) ** 3 * n).astype(int), pl.DataFrame({"url": [f"/{i}" for i in range(n)]}))
+    graph = edges.of(
+        draw.integers(0, n, m),
+        (draw.random(m) ** 3 * n).astype(int),
+        pl.DataFrame({"url": [f"/{i}" for i in range(n)]}),
+    )
     made = report.analyse(graph)
     depth = measures.depths(graph, measures.home(graph))
     assert made.finding("depth").table["pages"].to_list() == np.bincount(depth[depth >= 0]).tolist()
@@ -189,7 +260,11 @@ def test_figures_agree_with_measures() -> None:
         assert pages == int(((received >= low) & (received <= high)).sum())
     assert buckets["pages"].sum() == n
     curve = made.finding("pagerank").plot
-    assert curve is not None and curve["y"][-1] == pytest.approx(1) and curve["y"] == sorted(curve["y"])
+    assert (
+        curve is not None
+        and curve["y"][-1] == pytest.approx(1)
+        and curve["y"] == sorted(curve["y"])
+    )
 
 
 def test_progress() -> None:
@@ -197,4 +272,9 @@ def test_progress() -> None:
     told: list[tuple[float, str]] = []
     report.analyse(shop(), progress=lambda share, text: told.append((share, text)))
     shares = [share for share, _ in told]
-    assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares) and all(text for _, text in told)
+    assert (
+        shares[0] == 0
+        and shares[-1] == 1
+        and shares == sorted(shares)
+        and all(text for _, text in told)
+    )

@@ -9,7 +9,9 @@ from pipulate.graph import edges, roles
 from pipulate.graph.roles import Facts
 
 
-def facts(table: dict[str, list], listed: list[bool] | None = None, links: list[tuple[int, int]] = ()) -> Facts:  # type: ignore[assignment]
+def facts(
+    table: dict[str, list], listed: list[bool] | None = None, links: list[tuple[int, int]] = ()
+) -> Facts:  # type: ignore[assignment]
     """Return the facts of a page table."""
     frame = pl.DataFrame(table)
     if listed:
@@ -35,7 +37,11 @@ def test_botify() -> None:
     assert found.compliant is not None and found.compliant.tolist() == [True, False, True]
     assert found.canonicalised is not None and found.canonicalised.tolist() == [False, True, False]
     assert found.sitemap is not None and found.sitemap.tolist() == [True, False, False]
-    assert found.impressions is not None and np.nan_to_num(found.impressions, nan=-1).tolist() == [10, -1, 3]
+    assert found.impressions is not None and np.nan_to_num(found.impressions, nan=-1).tolist() == [
+        10,
+        -1,
+        3,
+    ]
     assert found.redirected is None and found.broken is None and found.depth is None
 
 
@@ -56,13 +62,20 @@ def test_screaming_frog() -> None:
     assert found.redirected is not None and found.redirected.tolist() == [False, True, False, False]
     assert found.broken is not None and found.broken.tolist() == [False, False, True, False]
     assert found.compliant is not None and found.compliant.tolist() == [True, False, False, True]
-    assert found.canonicalised is not None and found.canonicalised.tolist() == [False, False, False, True]
+    assert found.canonicalised is not None and found.canonicalised.tolist() == [
+        False,
+        False,
+        False,
+        True,
+    ]
     assert found.depth is not None and found.depth.tolist() == [0, 1, 1, 2]
 
 
 def test_a_table_that_says_nothing() -> None:
     """Unknown columns, or known names with odd contents, make no page bad; pages are grouped by section."""
-    found = facts({"url": ["/a/1", "/a/2"], "x": [1, 2], "depth": ["deep", None], "compliant": [None, None]})
+    found = facts(
+        {"url": ["/a/1", "/a/2"], "x": [1, 2], "depth": ["deep", None], "compliant": [None, None]}
+    )
     bad = (found.depth, found.redirected, found.canonicalised, found.broken, found.impressions)
     assert all(mask is None for mask in bad)
     assert found.compliant is None or found.compliant.all()

@@ -26,12 +26,19 @@ def test_a_picture_of_another_version_is_not_readable(tmp_path: Path) -> None:
     """Other formats, damaged and missing files count as no picture."""
     assert not folders.picture_is_readable(tmp_path)
     (tmp_path / "picture").mkdir()
-    for text, readable in (("{", False), ("[]", False), ('{"format": 0}', False), ('{"format": 1}', True)):
+    for text, readable in (
+        ("{", False),
+        ("[]", False),
+        ('{"format": 0}', False),
+        ('{"format": 1}', True),
+    ):
         (tmp_path / "picture" / "meta.json").write_text(text)
         assert folders.picture_is_readable(tmp_path) is readable
 
 
 def test_the_pages_load_without_polars() -> None:
     """The server's start does not pay for what only a report needs."""
-    code = "import sys, pipulate.pages.graphs; sys.exit(bool({'polars', 'scipy'} & set(sys.modules)))"
+    code = (
+        "import sys, pipulate.pages.graphs; sys.exit(bool({'polars', 'scipy'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

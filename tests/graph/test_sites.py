@@ -49,8 +49,12 @@ def test_repeated_links_are_one_link_that_stands_often(links):
     kept = list(zip(site.sources.tolist(), site.targets.tolist(), strict=True))
     assert sorted(kept) == sorted(set(links))
     assert site.repeats.tolist() == [links.count(link) for link in kept]
-    assert site.pages["outlinks_total"].to_list() == [sum(s == n for s, _ in links) for n in range(10)]
-    assert site.pages["inlinks_unique"].to_list() == [sum(t == n for _, t in set(links)) for n in range(10)]
+    assert site.pages["outlinks_total"].to_list() == [
+        sum(s == n for s, _ in links) for n in range(10)
+    ]
+    assert site.pages["inlinks_unique"].to_list() == [
+        sum(t == n for _, t in set(links)) for n in range(10)
+    ]
 
 
 @given(LINKS, st.lists(st.integers(0, 9), max_size=12))

@@ -23,8 +23,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_questions(place: Path) -> None:
     """Product pages with impressions and no inlinks; links by address; links joined with pages."""
-    found = sql.query(place, "SELECT url, impressions FROM pages WHERE pagetype = 'product' AND inlinks = 0 AND impressions > 0")
-    assert (found.columns, found.rows, found.more) == (["url", "impressions"], [(f"{SITE}/p/4", 800)], False)
+    found = sql.query(
+        place,
+        "SELECT url, impressions FROM pages WHERE pagetype = 'product' AND inlinks = 0 AND impressions > 0",
+    )
+    assert (found.columns, found.rows, found.more) == (
+        ["url", "impressions"],
+        [(f"{SITE}/p/4", 800)],
+        False,
+    )
     found = sql.query(place, f"SELECT source FROM links WHERE target = '{SITE}/old' ORDER BY 1")
     assert found.rows == [(f"{SITE}/c/2",), (f"{SITE}/p/3",)]
     found = sql.query(
@@ -38,8 +45,12 @@ def test_questions(place: Path) -> None:
 def test_everything_is_there(place: Path) -> None:
     """Pages have the measures' values, links are all there."""
     graph = edges.load(place)
-    rows = sql.query(place, "SELECT id, url, inlinks, pagerank, depth, orphan FROM pages ORDER BY id").rows
-    assert [row[1] for row in rows] == graph.urls.to_list() and [row[0] for row in rows] == list(range(len(PAGES)))
+    rows = sql.query(
+        place, "SELECT id, url, inlinks, pagerank, depth, orphan FROM pages ORDER BY id"
+    ).rows
+    assert [row[1] for row in rows] == graph.urls.to_list() and [row[0] for row in rows] == list(
+        range(len(PAGES))
+    )
     assert [row[2] for row in rows] == measures.inlinks(graph).tolist()
     assert np.allclose([row[3] for row in rows], measures.pagerank(graph))
     assert [(row[4] is None) for row in rows] == (measures.depths(graph, 0) < 0).tolist()
@@ -58,16 +69,45 @@ def test_limit(place: Path) -> None:
 
 
 FORBIDDEN = [
-    "DROP TABLE pages", "DELETE FROM pages", "UPDATE pages SET url = 'x'", "INSERT INTO pages (url) VALUES ('x')",
-    "CREATE TABLE x (y)", "CREATE TEMP TABLE x (y)", "CREATE VIEW x AS SELECT 1", "ALTER TABLE pages ADD x",
-    "PRAGMA table_info(pages)", "PRAGMA writable_schema = 1", "SELECT * FROM pragma_table_info('pages')",
-    "SELECT * FROM sqlite_master", "SELECT sql FROM sqlite_schema", "ATTACH ':memory:' AS x", "DETACH main",
-    "VACUUM", "VACUUM INTO 'copy.db'", "BEGIN", "COMMIT", "SAVEPOINT x", "REINDEX", "ANALYZE",
-    "SELECT load_extension('x')", "SELECT readfile('/etc/hosts')", "SELECT writefile('x', 'y')", "SELECT fts3_tokenizer('x')",
-    "SELECT 1; SELECT 2", "SELECT 1; DROP TABLE pages", "", "   ", "-- nothing", "nonsense", "SELECT nothing FROM pages",
-    "SELECT zeroblob(100000000)", "SELECT printf('%.*c', 100000000, 'x')", "SELECT * FROM nowhere",
-    "SELECT * FROM dbstat", "SELECT * FROM sqlite_dbpage",
-]  # fmt: skip
+    "DROP TABLE pages",
+    "DELETE FROM pages",
+    "UPDATE pages SET url = 'x'",
+    "INSERT INTO pages (url) VALUES ('x')",
+    "CREATE TABLE x (y)",
+    "CREATE TEMP TABLE x (y)",
+    "CREATE VIEW x AS SELECT 1",
+    "ALTER TABLE pages ADD x",
+    "PRAGMA table_info(pages)",
+    "PRAGMA writable_schema = 1",
+    "SELECT * FROM pragma_table_info('pages')",
+    "SELECT * FROM sqlite_master",
+    "SELECT sql FROM sqlite_schema",
+    "ATTACH ':memory:' AS x",
+    "DETACH main",
+    "VACUUM",
+    "VACUUM INTO 'copy.db'",
+    "BEGIN",
+    "COMMIT",
+    "SAVEPOINT x",
+    "REINDEX",
+    "ANALYZE",
+    "SELECT load_extension('x')",
+    "SELECT readfile('/etc/hosts')",
+    "SELECT writefile('x', 'y')",
+    "SELECT fts3_tokenizer('x')",
+    "SELECT 1; SELECT 2",
+    "SELECT 1; DROP TABLE pages",
+    "",
+    "   ",
+    "-- nothing",
+    "nonsense",
+    "SELECT nothing FROM pages",
+    "SELECT zeroblob(100000000)",
+    "SELECT printf('%.*c', 100000000, 'x')",
+    "SELECT * FROM nowhere",
+    "SELECT * FROM dbstat",
+    "SELECT * FROM sqlite_dbpage",
+]
 
 
 @pytest.mark.parametrize("question", FORBIDDEN)
@@ -78,12 +118,20 @@ def test_refuses(place: Path, question: str) -> None:
         sql.query(place, question)
     assert str(caught.value).endswith(".")
     assert before is None or (place / sql.FILE).read_bytes() == before
-    assert {p.name for p in place.iterdir()} <= {"links.parquet", "pages.parquet", "meta.json", sql.FILE}
+    assert {p.name for p in place.iterdir()} <= {
+        "links.parquet",
+        "pages.parquet",
+        "meta.json",
+        sql.FILE,
+    }
 
 
 def test_unknown_columns_are_answered_with_the_known_ones(place: Path) -> None:
     """A model that guessed a name reads which names there are."""
-    with pytest.raises(GraphError, match=r"no such column: rank.*Columns of pages: id, url, pagetype, depth, inlinks"):
+    with pytest.raises(
+        GraphError,
+        match=r"no such column: rank.*Columns of pages: id, url, pagetype, depth, inlinks",
+    ):
         sql.query(place, "SELECT rank FROM pages")
 
 
@@ -105,7 +153,10 @@ def test_column_names_need_no_quotes(tmp_path: Path) -> None:
     names = ["Status Code", "Größe", "1st", "order", "url (old)", "a-b", "a b", "日本"]
     table = pl.DataFrame({"url": ["/"], **{name: [1] for name in names}})
     edges.save(edges.of(np.zeros(1, int), np.zeros(1, int), table), tmp_path / "graph")
-    found = sql.query(tmp_path / "graph", "SELECT status_code, gr_e, c_1st, c_order, url_old, a_b, a_b_2 FROM pages")
+    found = sql.query(
+        tmp_path / "graph",
+        "SELECT status_code, gr_e, c_1st, c_order, url_old, a_b, a_b_2 FROM pages",
+    )
     assert found.rows == [(1,) * 7]
 
 

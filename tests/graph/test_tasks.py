@@ -18,7 +18,9 @@ async def background() -> AsyncIterator[Background]:
     await made.close()
 
 
-async def test_what_is_cancelled_can_be_made_later_and_twice_is_once(tmp_path: Path, background: Background) -> None:
+async def test_what_is_cancelled_can_be_made_later_and_twice_is_once(
+    tmp_path: Path, background: Background
+) -> None:
     """A cancelled task says so; started again it ends well; who asks meanwhile gets the same task."""
     order = export(site("1k"), tmp_path, "20261101")
     folder = Path(order["folder"])
@@ -40,7 +42,9 @@ async def test_a_bad_file_is_explained(tmp_path: Path, background: Background) -
     links = tmp_path / "shop_20261101_links.csv"
     links.write_text("a,b,c\n1,2,3\n")
     folder = tmp_path / "shop_20261101.graph"
-    task = background.start("picture", folder, folder=str(folder), links=str(links), pages=None, title="")
+    task = background.start(
+        "picture", folder, folder=str(folder), links=str(links), pages=None, title=""
+    )
     await background.wait("picture", folder)
     assert task.state == "failed"
     assert "lacks source and target columns" in task.text
@@ -48,7 +52,9 @@ async def test_a_bad_file_is_explained(tmp_path: Path, background: Background) -
     assert background.task("picture", folder) is None
 
 
-async def test_a_crash_is_a_failure_with_its_last_words(tmp_path: Path, background: Background) -> None:
+async def test_a_crash_is_a_failure_with_its_last_words(
+    tmp_path: Path, background: Background
+) -> None:
     """A process that ends without an answer leaves a failed task that says why."""
     task = background.start("force", tmp_path, folder=str(tmp_path))
     await background.wait("force", tmp_path)

@@ -37,7 +37,14 @@ def build(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     made = []
 
     def make(**settings: Any) -> Any:
-        app = create_app(Settings(data=tmp_path, downloads=tmp_path / "d", workflows=(PACKAGE / "workflows",), **{"lan": True, "host": "127.0.0.2", **settings}))
+        app = create_app(
+            Settings(
+                data=tmp_path,
+                downloads=tmp_path / "d",
+                workflows=(PACKAGE / "workflows",),
+                **{"lan": True, "host": "127.0.0.2", **settings},
+            )
+        )
         made.append(app)
         app.state.lan.pairing.delay = 0
         if not app.state.store.read("SELECT id FROM task"):
@@ -57,7 +64,11 @@ def app(build: Callable[..., Any]) -> Any:
 
 def device(app: Any, address: str = PHONE, url: str = SERVER) -> httpx2.AsyncClient:
     """Return a browser on another machine."""
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app, client=(address, 50000)), base_url=url, headers={"User-Agent": "Mozilla/5.0 (iPhone)"})
+    return httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app, client=(address, 50000)),
+        base_url=url,
+        headers={"User-Agent": "Mozilla/5.0 (iPhone)"},
+    )
 
 
 async def paired(app: Any) -> httpx2.AsyncClient:
@@ -70,14 +81,36 @@ async def paired(app: Any) -> httpx2.AsyncClient:
 
 def is_pairing_page(reply: httpx2.Response, status: int = 403) -> bool:
     """Say whether nothing but the pairing page came."""
-    return reply.status_code == status and "<h1>Pair this device</h1>" in reply.text and CANARY not in reply.text and "/static" not in reply.text
+    return (
+        reply.status_code == status
+        and "<h1>Pair this device</h1>" in reply.text
+        and CANARY not in reply.text
+        and "/static" not in reply.text
+    )
 
 
-async def websocket(app: Any, cookie: str = "", address: str = PHONE) -> tuple[list[str], Callable[[], Any]]:
+async def websocket(
+    app: Any, cookie: str = "", address: str = PHONE
+) -> tuple[list[str], Callable[[], Any]]:
     """Open the panel's WebSocket: what the server sent (types), and a function that sends a message as the app would."""
-    headers = [(b"host", b"192.168.1.5:5001"), (b"origin", SERVER.encode()), (b"cookie", cookie.encode())]
-    scope = {"type": "websocket", "scheme": "ws", "path": "/chat/ws", "raw_path": b"/chat/ws", "root_path": "", "query_string": b"", "headers": headers,
-             "client": (address, 50000), "server": ("192.168.1.5", 5001), "subprotocols": [], "extensions": {}}  # fmt: skip
+    headers = [
+        (b"host", b"192.168.1.5:5001"),
+        (b"origin", SERVER.encode()),
+        (b"cookie", cookie.encode()),
+    ]
+    scope = {
+        "type": "websocket",
+        "scheme": "ws",
+        "path": "/chat/ws",
+        "raw_path": b"/chat/ws",
+        "root_path": "",
+        "query_string": b"",
+        "headers": headers,
+        "client": (address, 50000),
+        "server": ("192.168.1.5", 5001),
+        "subprotocols": [],
+        "extensions": {},
+    }
     sent: list[str] = []
     incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     incoming.put_nowait({"type": "websocket.connect"})
@@ -101,14 +134,24 @@ async def websocket(app: Any, cookie: str = "", address: str = PHONE) -> tuple[l
 
 async def test_a_stranger_gets_the_pairing_page_and_nothing_else(app: Any) -> None:
     """Whatever address and method: every route of the app, and some that do not exist."""
-    paths = {re.sub(r"{[^}]*}", "1", getattr(route, "path", "")) or "/" for route in app.router.routes}
+    paths = {
+        re.sub(r"{[^}]*}", "1", getattr(route, "path", "")) or "/" for route in app.router.routes
+    }
     assert len(paths) > 50
     async with device(app) as client:
-        for path in sorted((paths | {"/static/app.css", "/bridge", "/nothing", "/pair/x", "/pair/", "/PAIR"}) - {"/pair"}):
+        for path in sorted(
+            (paths | {"/static/app.css", "/bridge", "/nothing", "/pair/x", "/pair/", "/PAIR"})
+            - {"/pair"}
+        ):
             assert is_pairing_page(await client.get(path)), path
             for method in ("POST", "PUT", "DELETE"):
-                reply = await client.request(method, path, headers={"Origin": SERVER, "HX-Request": "true"})
-                assert reply.status_code == (415 if path == "/mcp" else 403) and CANARY not in reply.text, path
+                reply = await client.request(
+                    method, path, headers={"Origin": SERVER, "HX-Request": "true"}
+                )
+                assert (
+                    reply.status_code == (415 if path == "/mcp" else 403)
+                    and CANARY not in reply.text
+                ), path
             assert (await client.head(path)).status_code == 403
         assert is_pairing_page(await client.get("/pair"), 200)
         assert is_pairing_page(await client.post("/pair", headers={"Origin": SERVER}))
@@ -119,10 +162,22 @@ async def test_a_stranger_gets_the_pairing_page_and_nothing_else(app: Any) -> No
 @pytest.mark.parametrize(
     ("address", "home"),
     [
-        ("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("::ffff:127.0.0.1", True), (PHONE, False), ("::ffff:192.168.1.7", False),
-        ("192.168.1.5", False), ("0.0.0.0", False), ("::", False), ("fe80::1%eth0", False), ("1270.0.1", False), ("localhost", False), ("", False), (None, False),
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        (PHONE, False),
+        ("::ffff:192.168.1.7", False),
+        ("192.168.1.5", False),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+        ("1270.0.1", False),
+        ("localhost", False),
+        ("", False),
+        (None, False),
     ],
-)  # fmt: skip
+)
 async def test_the_address_of_the_socket_decides(app: Any, address: str | None, home: bool) -> None:
     """Who connects over loopback is at home; nothing else is."""
     assert lan.here({"type": "http", "client": address and (address, 1)}) == home
@@ -134,24 +189,46 @@ async def test_the_address_of_the_socket_decides(app: Any, address: str | None, 
 @pytest.mark.parametrize(
     "headers",
     [
-        {"X-Forwarded-For": "127.0.0.1"}, {"Forwarded": "for=127.0.0.1"}, {"X-Real-IP": "127.0.0.1"}, {"Host": "127.0.0.1:5001"}, {"Host": "localhost"},
-        {"Cookie": "pipulate_5001="}, {"Cookie": "pipulate_5001=x"}, {"Cookie": "pipulate_5001=\xff"}, {"Authorization": "Bearer x"}, {"HX-Request": "true"},
+        {"X-Forwarded-For": "127.0.0.1"},
+        {"Forwarded": "for=127.0.0.1"},
+        {"X-Real-IP": "127.0.0.1"},
+        {"Host": "127.0.0.1:5001"},
+        {"Host": "localhost"},
+        {"Cookie": "pipulate_5001="},
+        {"Cookie": "pipulate_5001=x"},
+        {"Cookie": "pipulate_5001=\xff"},
+        {"Authorization": "Bearer x"},
+        {"HX-Request": "true"},
     ],
-)  # fmt: skip
-async def test_nothing_that_a_request_says_makes_it_local(app: Any, headers: dict[str, str]) -> None:
+)
+async def test_nothing_that_a_request_says_makes_it_local(
+    app: Any, headers: dict[str, str]
+) -> None:
     """Headers are the stranger's own words."""
     await paired(app)
     async with device(app) as client:
-        assert is_pairing_page(await client.get("/tasks", headers={k.encode(): v.encode("latin-1") for k, v in headers.items()}))
+        assert is_pairing_page(
+            await client.get(
+                "/tasks", headers={k.encode(): v.encode("latin-1") for k, v in headers.items()}
+            )
+        )
 
 
 @pytest.mark.parametrize(
     ("host", "status"),
     [
-        ("192.168.1.5:5001", 403), ("192.168.1.5", 403), (f"{lan.local_name()}:5001", 403), (lan.local_name().upper(), 403),
-        ("192.168.1.6:5001", 421), ("evil.example", 421), ("pipulate.local.evil.example", 421), ("192.168.1.5.evil.example", 421), ("0.0.0.0:5001", 421), ("", 421),
+        ("192.168.1.5:5001", 403),
+        ("192.168.1.5", 403),
+        (f"{lan.local_name()}:5001", 403),
+        (lan.local_name().upper(), 403),
+        ("192.168.1.6:5001", 421),
+        ("evil.example", 421),
+        ("pipulate.local.evil.example", 421),
+        ("192.168.1.5.evil.example", 421),
+        ("0.0.0.0:5001", 421),
+        ("", 421),
     ],
-)  # fmt: skip
+)
 async def test_only_our_own_names_are_answered(app: Any, host: str, status: int) -> None:
     """The address that was connected to, and the name on the network; a name that another site made point here is none."""
     async with device(app) as client:
@@ -175,19 +252,36 @@ async def test_a_code_pairs_one_device_once(app: Any) -> None:
     code = app.state.lan.pairing.make().code
     async with device(app) as client, device(app, "192.168.1.8") as other:
         reply = await client.get("/pair", params={"token": code})
-        assert (reply.status_code, reply.headers["location"], reply.headers["cache-control"]) == (303, "/", "no-store")
+        assert (reply.status_code, reply.headers["location"], reply.headers["cache-control"]) == (
+            303,
+            "/",
+            "no-store",
+        )
         cookie = reply.headers["set-cookie"]
-        value = re.match(r"pipulate_5001=([\w-]{43}); HttpOnly; Max-Age=31536000; Path=/; SameSite=strict$", cookie)
+        value = re.match(
+            r"pipulate_5001=([\w-]{43}); HttpOnly; Max-Age=31536000; Path=/; SameSite=strict$",
+            cookie,
+        )
         assert value, cookie
         assert CANARY in (await client.get("/tasks")).text
         assert (await client.get("/pair")).headers["location"] == "/"
         assert is_pairing_page(await other.get("/pair", params={"token": code}))
         assert is_pairing_page(await other.get("/tasks"))
     (kept,) = app.state.store["devices"].items()
-    assert value[1] not in str(kept) and len(kept[0]) == 64 and kept[1]["name"] == f"iPhone at {PHONE}"
+    assert (
+        value[1] not in str(kept) and len(kept[0]) == 64 and kept[1]["name"] == f"iPhone at {PHONE}"
+    )
 
 
-@pytest.mark.parametrize("spell", [str.lower, lan.spelled, lambda code: f" {lan.spelled(code).lower()} ", lambda code: code.replace("0", "o").replace("1", "l")])
+@pytest.mark.parametrize(
+    "spell",
+    [
+        str.lower,
+        lan.spelled,
+        lambda code: f" {lan.spelled(code).lower()} ",
+        lambda code: code.replace("0", "o").replace("1", "l"),
+    ],
+)
 def test_a_code_is_taken_as_people_type_it(tmp_path: Path, spell: Callable[[str], str]) -> None:
     """Small letters, dashes and blanks do not matter, and letters that look like digits are read as digits."""
     pairing = lan.Pairing(Store(tmp_path / "pipulate.db"))
@@ -200,25 +294,43 @@ def test_a_code_grows_old_and_is_replaced(tmp_path: Path) -> None:
     clock = Clock()
     pairing = lan.Pairing(Store(tmp_path / "pipulate.db"), clock)
     first, second = pairing.make().code, pairing.make().code
-    assert first != second and re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{10}", second) and not pairing.take(first)
+    assert (
+        first != second
+        and re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{10}", second)
+        and not pairing.take(first)
+    )
     clock.now += 599
     assert pairing.offer
     clock.now += 1
     assert pairing.offer is None and not pairing.take(second)
 
 
-async def test_ten_wrong_tries_make_the_code_void(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ten_wrong_tries_make_the_code_void(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each wrong try is answered late; after the tenth the right code is refused as well, until the user makes a new one."""
     pairing = app.state.lan.pairing
     pairing.delay, delays, sleep = lan.Pairing(app.state.store).delay, [], asyncio.sleep
     monkeypatch.setattr(asyncio, "sleep", lambda seconds: delays.append(seconds) or sleep(0))
     code = pairing.make().code
     async with device(app) as client:
-        replies = await asyncio.gather(*(client.get("/pair", params={"token": secrets.token_hex(5)}) for _ in range(10)))
+        replies = await asyncio.gather(
+            *(client.get("/pair", params={"token": secrets.token_hex(5)}) for _ in range(10))
+        )
         assert all(is_pairing_page(reply) for reply in replies) and delays == [1.0] * 10
         assert is_pairing_page(await client.get("/pair", params={"token": code}))
         code = pairing.make().code
-        for wrong in ("", "é", "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"), code[:-1], code + "0", "%00", "x" * 5000, "' OR 1=1", "token"):
+        for wrong in (
+            "",
+            "é",
+            "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
+            code[:-1],
+            code + "0",
+            "%00",
+            "x" * 5000,
+            "' OR 1=1",
+            "token",
+        ):
             assert is_pairing_page(await client.get("/pair", params={"token": wrong}))
         assert (await client.get("/pair", params={"token": code})).status_code == 303
 
@@ -228,8 +340,16 @@ async def test_a_preview_does_not_use_the_code_up(app: Any) -> None:
     code = app.state.lan.pairing.make().code
     async with device(app) as client:
         assert (await client.head("/pair", params={"token": code})).status_code == 200
-        assert is_pairing_page(await client.get("/pair", params={"token": code}, headers={"Sec-Purpose": "prefetch;prerender"}), 200)
-        assert not app.state.lan.pairing.devices and (await client.get("/pair", params={"token": code})).status_code == 303
+        assert is_pairing_page(
+            await client.get(
+                "/pair", params={"token": code}, headers={"Sec-Purpose": "prefetch;prerender"}
+            ),
+            200,
+        )
+        assert (
+            not app.state.lan.pairing.devices
+            and (await client.get("/pair", params={"token": code})).status_code == 303
+        )
 
 
 async def test_a_disk_that_is_full_pairs_nobody(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,15 +374,33 @@ async def test_a_guest_works(app: Any) -> None:
     client = await paired(app)
     own = {"Origin": SERVER}
     assert CANARY in (await client.get("/tasks")).text
-    assert (await client.post("/bridge/open", data={"id": "arthur"}, headers=own)).status_code == 303
+    assert (
+        await client.post("/bridge/open", data={"id": "arthur"}, headers=own)
+    ).status_code == 303
     page = (await client.get("/bridge", params={"id": "arthur"})).text
     rev = re.search(r'value="(\d+)"', re.search(r'<input[^>]*id="rev"[^>]*>', page)[0])[1]
-    reply = await client.post("/bridge/card1", params={"id": "arthur"}, data={"name": "Arthur", "rev": rev}, headers={**own, "HX-Request": "true"})
+    reply = await client.post(
+        "/bridge/card1",
+        params={"id": "arthur"},
+        data={"name": "Arthur", "rev": rev},
+        headers={**own, "HX-Request": "true"},
+    )
     assert reply.status_code == 200 and "quest" in reply.text
-    for foreign in ("http://evil.example", "null", "http://127.0.0.1:5001", f"http://{lan.local_name()}:5001"):
-        assert (await client.post("/bridge/open", data={"id": "x"}, headers={"Origin": foreign})).status_code == 403
+    for foreign in (
+        "http://evil.example",
+        "null",
+        "http://127.0.0.1:5001",
+        f"http://{lan.local_name()}:5001",
+    ):
+        assert (
+            await client.post("/bridge/open", data={"id": "x"}, headers={"Origin": foreign})
+        ).status_code == 403
     name = f"{lan.local_name()}:5001"
-    assert (await client.post("/bridge/open", data={"id": "x"}, headers={"Host": name, "Origin": f"http://{name}"})).status_code == 303
+    assert (
+        await client.post(
+            "/bridge/open", data={"id": "x"}, headers={"Host": name, "Origin": f"http://{name}"}
+        )
+    ).status_code == 303
 
 
 async def test_what_configures_stays_at_home(app: Any) -> None:
@@ -272,15 +410,23 @@ async def test_what_configures_stays_at_home(app: Any) -> None:
     for route in app.router.routes:
         path = re.sub(r"{[^}]*}", "1", getattr(route, "path", ""))
         for method in set(getattr(route, "methods", None) or ()) - {"HEAD", "OPTIONS"}:
-            if path.split("/")[1:2][0] in ("settings", "connect", "memory", "mcp") or (path.startswith("/chat/") and method == "POST"):
+            if path.split("/")[1:2][0] in ("settings", "connect", "memory", "mcp") or (
+                path.startswith("/chat/") and method == "POST"
+            ):
                 kind = {"Content-Type": "application/json"} if path == "/mcp" else {}
                 reply = await client.request(method, path, headers={"Origin": SERVER, **kind})
-                assert reply.status_code == 403 and lan.REFUSED in reply.text and CANARY not in reply.text, path
+                assert (
+                    reply.status_code == 403
+                    and lan.REFUSED in reply.text
+                    and CANARY not in reply.text
+                ), path
                 seen += 1
     assert seen > 30
     for path in ("/settings", "/%73ettings", "/settings/", "/connect", "/memory/soul.jsonl"):
         assert lan.REFUSED in (await client.get(path)).text
-    reply = await client.post("/chat/yes/1", data={}, headers={"Origin": SERVER, "HX-Request": "true"})
+    reply = await client.post(
+        "/chat/yes/1", data={}, headers={"Origin": SERVER, "HX-Request": "true"}
+    )
     assert reply.text.strip().startswith('<p class="error">') and reply.status_code == 403
     async with device(app, "127.0.0.1", "http://127.0.0.1:5001") as home:
         assert "Other devices" in (await home.get("/settings")).text
@@ -296,13 +442,25 @@ async def test_a_device_is_listed_and_removed(app: Any) -> None:
     home = device(app, "127.0.0.1", "http://127.0.0.1:5001")
     page = (await home.get("/settings")).text
     assert page.count(f"iPhone at {PHONE}") >= 2 and f"/settings/devices/{key}/remove" in page
-    assert (await home.post(f"/settings/devices/{key}/remove", headers={"Origin": "http://127.0.0.1:5001"})).status_code == 303
-    assert is_pairing_page(await client.get("/tasks")) and CANARY in (await other.get("/tasks")).text
+    assert (
+        await home.post(
+            f"/settings/devices/{key}/remove", headers={"Origin": "http://127.0.0.1:5001"}
+        )
+    ).status_code == 303
+    assert (
+        is_pairing_page(await client.get("/tasks")) and CANARY in (await other.get("/tasks")).text
+    )
     await app.state.panel.say("news")
-    assert sent == ["websocket.accept", "websocket.send", "websocket.close"] and still[2:] == ["websocket.send"]
+    assert sent == ["websocket.accept", "websocket.send", "websocket.close"] and still[2:] == [
+        "websocket.send"
+    ]
     await end()
     await end_still()
-    assert (await home.post(f"/settings/devices/{key}/remove", headers={"Origin": "http://127.0.0.1:5001"})).status_code == 404
+    assert (
+        await home.post(
+            f"/settings/devices/{key}/remove", headers={"Origin": "http://127.0.0.1:5001"}
+        )
+    ).status_code == 404
     with pytest.raises(Unknown):
         app.state.lan.pairing.remove(key)
     assert list(app.state.store["devices"]) == [other_key]
@@ -331,7 +489,9 @@ async def test_settings_offers_a_code(app: Any) -> None:
     code = app.state.lan.pairing.offer.code
     page = (await home.get("/settings")).text
     assert lan.spelled(code) in page and "data:image/svg+xml" in page and "10 more minutes" in page
-    assert (await home.get("/pair", params={"token": code})).headers["location"] == "/" and app.state.lan.pairing.offer
+    assert (await home.get("/pair", params={"token": code})).headers[
+        "location"
+    ] == "/" and app.state.lan.pairing.offer
     clock.now += 600
     assert lan.spelled(code) not in (await home.get("/settings")).text
 
@@ -348,7 +508,9 @@ async def test_without_lan_there_is_no_gate(build: Callable[..., Any]) -> None:
         assert (await client.get("/tasks", headers={"Host": lan.local_name()})).status_code == 421
 
 
-async def test_the_terminal_shows_a_code(app: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_terminal_shows_a_code(
+    app: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At the start: the address, the code, and both as a QR code; a network without multicast is only a warning."""
 
     def fails(*_: Any) -> None:
@@ -358,19 +520,47 @@ async def test_the_terminal_shows_a_code(app: Any, capsys: pytest.CaptureFixture
     await app.state.lan.begin()
     await app.state.lan.end()
     shown = capsys.readouterr().out
-    assert "http://127.0.0.2:5001" in shown and lan.spelled(app.state.lan.pairing.offer.code) in shown
+    assert (
+        "http://127.0.0.2:5001" in shown and lan.spelled(app.state.lan.pairing.offer.code) in shown
+    )
     assert shown.count("█") > 100
 
 
 @pytest.mark.parametrize(
     ("arguments", "listens", "is_lan"),
-    [([], "127.0.0.1", False), (["--lan"], "0.0.0.0", True), (["--lan", "--host", "127.0.0.3"], "127.0.0.3", True), (["--host", "127.0.0.3"], "127.0.0.3", True)],
+    [
+        ([], "127.0.0.1", False),
+        (["--lan"], "0.0.0.0", True),
+        (["--lan", "--host", "127.0.0.3"], "127.0.0.3", True),
+        (["--host", "127.0.0.3"], "127.0.0.3", True),
+    ],
 )
-def test_the_command_listens_where_it_should(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: int, arguments: list[str], listens: str, is_lan: bool) -> None:
+def test_the_command_listens_where_it_should(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    free_port: int,
+    arguments: list[str],
+    listens: str,
+    is_lan: bool,
+) -> None:
     """Only --lan, or another address asked for by name, opens the door; and then with the gate."""
     seen: list[uvicorn.Config] = []
     monkeypatch.setattr(uvicorn.Server, "run", lambda server: seen.append(server.config))
-    assert main(["--data", str(tmp_path), "--workflows", str(tmp_path), "--port", str(free_port), "--no-browser", *arguments]) == 0
+    assert (
+        main(
+            [
+                "--data",
+                str(tmp_path),
+                "--workflows",
+                str(tmp_path),
+                "--port",
+                str(free_port),
+                "--no-browser",
+                *arguments,
+            ]
+        )
+        == 0
+    )
     (config,) = seen
     assert (config.host, config.proxy_headers) == (listens, False)
     app: Any = config.app
@@ -398,7 +588,12 @@ def test_the_name_is_on_the_network_until_it_is_withdrawn() -> None:
 
 def test_the_name_fits_a_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the machine is called."""
-    for host, name in (("Bob's MacBook.local", "bob-s-macbook"), ("ÄÖ", "here"), ("x" * 70, "x" * 40), ("srv01.example.com", "srv01")):
+    for host, name in (
+        ("Bob's MacBook.local", "bob-s-macbook"),
+        ("ÄÖ", "here"),
+        ("x" * 70, "x" * 40),
+        ("srv01.example.com", "srv01"),
+    ):
         monkeypatch.setattr("socket.gethostname", lambda host=host: host)
         assert lan.local_name() == f"pipulate-{name}.local"
 

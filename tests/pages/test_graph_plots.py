@@ -16,7 +16,13 @@ NUMBERS = st.lists(st.integers(0, 10**9), min_size=1, max_size=40)
 
 def drawn(kind: str, **plot: Any) -> ElementTree.Element:
     """The plot as XML; draws nothing outside its view box."""
-    text = to_xml(Div(draw({"kind": kind, "x_label": "clicks", "y_label": "pages", **plot}, 'A "title" & more')))
+    text = to_xml(
+        Div(
+            draw(
+                {"kind": kind, "x_label": "clicks", "y_label": "pages", **plot}, 'A "title" & more'
+            )
+        )
+    )
     root = ElementTree.fromstring(text)[0]
     if root.tag == "svg":
         assert root.get("aria-label") == 'A "title" & more'
@@ -39,7 +45,9 @@ def test_bars_are_as_long_as_their_numbers(values: list[int]) -> None:
     bars = list(root.iter("rect"))
     tallest = max(float(bar.get("height", 0)) for bar in bars)
     for bar, value in zip(bars, values, strict=True):
-        assert float(bar.get("height", 0)) == pytest.approx(tallest * value / max(*values, 1), abs=0.1)
+        assert float(bar.get("height", 0)) == pytest.approx(
+            tallest * value / max(*values, 1), abs=0.1
+        )
         assert f"{value:,}" in "".join(bar.itertext())
 
 
@@ -68,16 +76,23 @@ def test_scatter_has_a_dot_for_each_page(values: list[int], data: st.DataObject)
     """Each page is a dot; the picked ones differ and lie on top; more is further up and to the right."""
     picked = data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values)))
     root = drawn("scatter", x=values, y=values, picked=picked, page=list(range(len(values))))
-    dots = [(dot.get("class"), float(dot.get("cx", 0)), -float(dot.get("cy", 0))) for dot in root.iter("circle")]
+    dots = [
+        (dot.get("class"), float(dot.get("cx", 0)), -float(dot.get("cy", 0)))
+        for dot in root.iter("circle")
+    ]
     assert len(dots) == len(values)
-    assert [kind for kind, *_ in dots] == ["other"] * picked.count(False) + ["picked"] * picked.count(True)
+    assert [kind for kind, *_ in dots] == ["other"] * picked.count(False) + [
+        "picked"
+    ] * picked.count(True)
     along = sorted((x, y) for _, x, y in dots)
     assert [y for _, y in along] == sorted(y for _, y in along)
 
 
 def test_heat_is_a_table() -> None:
     """Each field says from where to where, links and share; the strongest is the hottest; none is empty text."""
-    root = drawn("heat", labels=["a<b", "c"], flow=[[0.5, 0.0001], [0.1, 0.0]], links=[[9, 1], [1234, 0]])
+    root = drawn(
+        "heat", labels=["a<b", "c"], flow=[[0.5, 0.0001], [0.1, 0.0]], links=[[9, 1], [1234, 0]]
+    )
     fields = [field for field in root.iter("td") if field.get("title")]
     assert [field.text or "" for field in fields] == ["50.0", "·", "10.0", ""]
     assert fields[2].get("title") == "c to a<b: 1,234 links, 10.00% of all PageRank"
@@ -85,9 +100,19 @@ def test_heat_is_a_table() -> None:
     assert heats[0] == 1 > heats[2] > heats[1] > heats[3] == 0
 
 
-@pytest.mark.parametrize(("value", "text"), [
-    (0, "0"), (7, "7"), (999, "999"), (1234, "1,234"), (12_345, "12.3k"), (1_234_567, "1.23M"), (5e9, "5G"), (0.12345, "0.123"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (7, "7"),
+        (999, "999"),
+        (1234, "1,234"),
+        (12_345, "12.3k"),
+        (1_234_567, "1.23M"),
+        (5e9, "5G"),
+        (0.12345, "0.123"),
+    ],
+)
 def test_numbers_are_short(value: float, text: str) -> None:
     """Axis numbers take few letters."""
     assert compact(value) == text

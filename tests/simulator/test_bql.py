@@ -63,13 +63,17 @@ SITE = make_site()
 EMPTY = SITE.pages.clear()
 COLLECTIONS = {
     X: crawl_collection(X, "the crawl", date(2024, 3, 1), SITE),
-    "crawl.20240201": crawl_collection("crawl.20240201", "without graph", date(2024, 2, 1), SITE, links_graph=False),
+    "crawl.20240201": crawl_collection(
+        "crawl.20240201", "without graph", date(2024, 2, 1), SITE, links_graph=False
+    ),
     "search_console": search_collection(SITE, date(2024, 2, 1), date(2024, 2, 29)),
     "global": GLOBAL,
 }
 
 
-def body(dimensions: list, metrics: list = (), collections: list = (X,), periods: Any = None, **more: Any) -> dict:
+def body(
+    dimensions: list, metrics: list = (), collections: list = (X,), periods: Any = None, **more: Any
+) -> dict:
     """A whole BQL request."""
     request: dict[str, Any] = {"collections": list(collections)}
     if periods is not None:
@@ -101,23 +105,50 @@ BOTH: dict[str, Any] = {"collections": (X, "search_console"), "periods": DAYS}
         ({"collections": [X]}, 1022, '"query" is mandatory'),
         ({"collections": [X], "query": {"metrics": []}}, 1022, '"dimensions" is mandatory'),
         ({"collections": [X], "query": {"dimensions": ["url"]}}, 1022, '"metrics" is mandatory'),
-        ({"collections": [X], "query": {"dimensions": [], "metrics": []}}, 1022, "no dimension and no metric"),
+        (
+            {"collections": [X], "query": {"dimensions": [], "metrics": []}},
+            1022,
+            "no dimension and no metric",
+        ),
         ({**body(["url"]), "size": 3}, 1022, '"size" is not a valid field'),
         (body(["url"], filter={}), 1022, '"filter" is not a valid field'),
         (body("url"), 1022, "list"),
-        (body(["url"], collections=["crawl.20991231"]), 1022, '^Unknown collection "crawl.20991231".$'),
+        (
+            body(["url"], collections=["crawl.20991231"]),
+            1022,
+            '^Unknown collection "crawl.20991231".$',
+        ),
         (body(["url"], collections=[7]), 1022, "Unknown collection"),
         (body(["url"], collections=[]), 1022, "at least one"),
         (body(["url"], collections=["global"]), 1022, "URLs of its own"),
         (body(["url"], collections=["search_console"]), 1022, '"periods" is mandatory'),
-        (body(["url"], collections=["search_console"], periods=[["2024-03-02", "2024-03-01"]]), 1022, "is after"),
-        (body(["url"], collections=["search_console"], periods=[["2024-13-02", "2024-03-01"]]), 1022, "not a day"),
-        (body(["url"], collections=["search_console"], periods=["2024-03-01"]), 1022, "pair of days"),
+        (
+            body(["url"], collections=["search_console"], periods=[["2024-03-02", "2024-03-01"]]),
+            1022,
+            "is after",
+        ),
+        (
+            body(["url"], collections=["search_console"], periods=[["2024-13-02", "2024-03-01"]]),
+            1022,
+            "not a day",
+        ),
+        (
+            body(["url"], collections=["search_console"], periods=["2024-03-01"]),
+            1022,
+            "pair of days",
+        ),
         (body([f"{X}.nope"]), 1029, f'^Field "{X}.nope" does not exist$'),
         (body(["nope"]), 1029, "does not exist"),
         (body(["crawl.20240201.depth"]), 1029, "does not exist"),
         (body([f"{X}.js.rendering.exec"]), 1029, "does not exist"),
-        (body(["url", "crawl.20240201.outlinks_internal.graph.url"], collections=["crawl.20240201"]), 1029, "exist"),
+        (
+            body(
+                ["url", "crawl.20240201.outlinks_internal.graph.url"],
+                collections=["crawl.20240201"],
+            ),
+            1029,
+            "exist",
+        ),
         (body(["search_console.count_clicks"], **BOTH), 1029, "does not exist"),
         (body(["search_console.period_1.count_clicks"], **BOTH), 1029, "does not exist"),
         (body([f"{S}.count_clicks"], **BOTH), 1022, "is a metric"),
@@ -138,8 +169,16 @@ BOTH: dict[str, Any] = {"collections": (X, "search_console"), "periods": DAYS}
         (body([{"field": f"{X}.depth", "ranges": [{"from": "0"}]}]), 1022, "numbers"),
         (body([GRAPH]), 1022, 'needs the dimension "url"'),
         (body(["url", {"function": "concat", "args": [GRAPH]}]), 1022, "cannot be an argument"),
-        (body(["url"], filters={"field": f"{X}.depth", "predicate": "in", "value": [1]}), 1022, "Unknown predicate"),
-        (body(["url"], filters={"field": f"{X}.depth", "predicate": "ne", "value": 1}), 1022, "Unknown predicate"),
+        (
+            body(["url"], filters={"field": f"{X}.depth", "predicate": "in", "value": [1]}),
+            1022,
+            "Unknown predicate",
+        ),
+        (
+            body(["url"], filters={"field": f"{X}.depth", "predicate": "ne", "value": 1}),
+            1022,
+            "Unknown predicate",
+        ),
         (body(["url"], filters={"field": f"{X}.depth", "value": "1"}), 1022, "cannot be compared"),
         (body(["url"], filters={"field": f"{X}.depth", "value": None}), 1022, "not a value"),
         (body(["url"], filters={"field": f"{X}.depth", "value": 10**30}), 1022, "not a value"),
@@ -150,17 +189,43 @@ BOTH: dict[str, Any] = {"collections": (X, "search_console"), "periods": DAYS}
             "must be of one type",
         ),
         (body(["url"], filters={"field": f"{X}.depth"}), 1022, "needs a value"),
-        (body(["url"], filters={"field": f"{X}.depth", "predicate": "exists", "value": 1}), 1022, "takes no value"),
-        (body(["url"], filters={"field": f"{X}.depth", "predicate": "starts", "value": 1}), 1022, "cannot be used"),
-        (body(["url"], filters={"field": "url", "predicate": "gt", "value": "a"}), 1022, "cannot be used"),
-        (body(["url"], filters={"field": f"{X}.depth", "predicate": "between", "value": [1]}), 1022, "two values"),
+        (
+            body(["url"], filters={"field": f"{X}.depth", "predicate": "exists", "value": 1}),
+            1022,
+            "takes no value",
+        ),
+        (
+            body(["url"], filters={"field": f"{X}.depth", "predicate": "starts", "value": 1}),
+            1022,
+            "cannot be used",
+        ),
+        (
+            body(["url"], filters={"field": "url", "predicate": "gt", "value": "a"}),
+            1022,
+            "cannot be used",
+        ),
+        (
+            body(["url"], filters={"field": f"{X}.depth", "predicate": "between", "value": [1]}),
+            1022,
+            "two values",
+        ),
         (body(["url"], filters={"field": "url", "predicate": "re", "value": "("}), 1057, "regex"),
         (body(["url"], filters={"field": GRAPH, "value": "x"}), 1022, '"any." or "all."'),
-        (body(["url"], filters={"field": f"{X}.depth", "value": 1, "x": 1}), 1022, "not a valid field"),
+        (
+            body(["url"], filters={"field": f"{X}.depth", "value": 1, "x": 1}),
+            1022,
+            "not a valid field",
+        ),
         (body(["url"], filters={"and": [], "or": []}), 1022, "not a valid field"),
         (body(["url"], filters={"or": []}), 1022, "at least one condition"),
         (body(["url"], filters=[]), None, ""),
-        (body(["url"], filters={"field": f"{X}.count_urls_crawl", "predicate": "gt", "value": 1}), 1022, "is a metric"),
+        (
+            body(
+                ["url"], filters={"field": f"{X}.count_urls_crawl", "predicate": "gt", "value": 1}
+            ),
+            1022,
+            "is a metric",
+        ),
         (body(["url"], sort=[{"field": "url"}]), 1022, '"field" is not a valid field'),
         (body(["url"], sort=[{"index": 1}]), 1022, "no dimensions number 1"),
         (body(["url"], sort=[{"index": 0, "order": "down"}]), 1022, "asc or desc"),
@@ -196,7 +261,11 @@ def test_bad_queries_are_refused_with_the_apis_code(request_body, code, words):
         ),
         # an aggregate over nothing
         (
-            body([], [{"sum": f"{X}.depth"}, {"count": f"{X}.depth"}], filters={"field": "url", "value": "no"}),
+            body(
+                [],
+                [{"sum": f"{X}.depth"}, {"count": f"{X}.depth"}],
+                filters={"field": "url", "value": "no"},
+            ),
             [(None, 0)],
         ),
         # the link graph, to targets that were never fetched and to nowhere
@@ -231,7 +300,14 @@ def test_bad_queries_are_refused_with_the_apis_code(request_body, code, words):
         # trees
         *(
             (
-                body(["url"], filters={"field": "segments.pagetype.value", "predicate": predicate, "value": "product"}),
+                body(
+                    ["url"],
+                    filters={
+                        "field": "segments.pagetype.value",
+                        "predicate": predicate,
+                        "value": "product",
+                    },
+                ),
                 [(url,) for url in urls],
             )
             for predicate, urls in {
@@ -241,9 +317,15 @@ def test_bad_queries_are_refused_with_the_apis_code(request_body, code, words):
                 "only_children": ["https://x/b"],
             }.items()
         ),
-        (body([f"{X}.segments.pagetype.depth_2"], [{"function": "count"}], sort=[0]), [("variant", 1), (None, 4)]),
+        (
+            body([f"{X}.segments.pagetype.depth_2"], [{"function": "count"}], sort=[0]),
+            [("variant", 1), (None, 4)],
+        ),
         # global names, names of one's own, functions
-        (body([{"field": "host", "name": "h"}, "protocol"], sort=[0, 1]), [("x", "http"), ("x", "https")]),
+        (
+            body([{"field": "host", "name": "h"}, "protocol"], sort=[0, 1]),
+            [("x", "http"), ("x", "https")],
+        ),
         (
             body(
                 [
@@ -262,12 +344,30 @@ def test_bad_queries_are_refused_with_the_apis_code(request_body, code, words):
             [("bad", 1), ("good", 4)],
         ),
         (
-            body([{"function": "concat", "args": [f"{X}.segments.pagetype.value", {"literal": "!"}]}], [], sort=[0]),
+            body(
+                [
+                    {
+                        "function": "concat",
+                        "args": [f"{X}.segments.pagetype.value", {"literal": "!"}],
+                    }
+                ],
+                [],
+                sort=[0],
+            ),
             [("home!",), ("product!",), ("product/variant!",), (None,)],
         ),
         (
             body(
-                [], [{"function": "div", "args": [{"sum": f"{X}.inlinks_internal.nb.total"}, f"{X}.count_urls_crawl"]}]
+                [],
+                [
+                    {
+                        "function": "div",
+                        "args": [
+                            {"sum": f"{X}.inlinks_internal.nb.total"},
+                            f"{X}.count_urls_crawl",
+                        ],
+                    }
+                ],
             ),
             [(1.2,)],
         ),
@@ -349,7 +449,10 @@ def test_answers(request_args, answer):
 
 def test_the_join_is_full_outer_and_missing_clicks_are_zero():
     """A URL that only Search Console knows comes with null crawl fields; one that it does not know with 0 clicks."""
-    answer = {row[0]: row[1:] for row in rows(["url", f"{X}.depth"], [f"{S}.count_clicks", f"{S}.ctr"], **BOTH)}
+    answer = {
+        row[0]: row[1:]
+        for row in rows(["url", f"{X}.depth"], [f"{S}.count_clicks", f"{S}.ctr"], **BOTH)
+    }
     assert answer["https://x/forgotten"][0] is None
     assert answer["https://x/forgotten"][1] > 0
     assert answer["https://x/b"] == (1, 0, None)
@@ -365,7 +468,10 @@ def test_a_crawl_url_as_the_key_is_null_for_urls_of_search_console_only():
 
 def test_search_console_metrics_are_weighted_sums():
     """ctr is clicks per impression in percent, the position is weighted by impressions."""
-    metrics = [f"{S}.{name}" for name in ("count_impressions", "count_clicks", "ctr", "avg_position", "count_keywords")]
+    metrics = [
+        f"{S}.{name}"
+        for name in ("count_impressions", "count_clicks", "ctr", "avg_position", "count_keywords")
+    ]
     total = rows([], metrics, collections=["search_console"], periods=DAYS)[0]
     each = rows(["keyword", "url"], metrics, collections=["search_console"], periods=DAYS)
     assert total[0] == sum(row[2] for row in each)
@@ -388,9 +494,15 @@ def test_a_date_dimension_splits_a_period():
     """One row a day; days without data are not there."""
     metrics = [f"{S}.count_impressions"]
     days = rows(
-        ["period_0.date"], metrics, collections=["search_console"], periods=[["2024-02-26", "2024-03-09"]], sort=[0]
+        ["period_0.date"],
+        metrics,
+        collections=["search_console"],
+        periods=[["2024-02-26", "2024-03-09"]],
+        sort=[0],
     )
-    whole = rows([], metrics, collections=["search_console"], periods=[["2024-02-26", "2024-02-29"]])
+    whole = rows(
+        [], metrics, collections=["search_console"], periods=[["2024-02-26", "2024-02-29"]]
+    )
     assert [day for day, _ in days] == ["2024-02-26", "2024-02-27", "2024-02-28", "2024-02-29"]
     assert sum(count for _, count in days) == whole[0][0]
 
@@ -399,9 +511,9 @@ def test_a_period_without_data_has_no_rows():
     """Before the first day of the data there is nothing; crawl rows stay."""
     before = [["2020-01-01", "2020-01-02"]]
     assert rows(["url"], [], collections=["search_console"], periods=before) == []
-    assert rows(["url"], [f"{S}.count_clicks"], collections=(X, "search_console"), periods=before) == [
-        (url, 0) for url, code, *_ in PAGES if code
-    ]
+    assert rows(
+        ["url"], [f"{S}.count_clicks"], collections=(X, "search_console"), periods=before
+    ) == [(url, 0) for url, code, *_ in PAGES if code]
 
 
 @pytest.mark.parametrize(
@@ -414,7 +526,11 @@ def test_a_period_without_data_has_no_rows():
         ),
         (
             {"sort_by_field": True},
-            body(["url"], filters={"field": f"{X}.depth", "value": 1}, sort=[{"field": "url", "order": "desc"}]),
+            body(
+                ["url"],
+                filters={"field": f"{X}.depth", "value": 1},
+                sort=[{"field": "url", "order": "desc"}],
+            ),
             [("https://x/b",), ("https://x/a",)],
         ),
         (
@@ -432,7 +548,12 @@ def test_a_period_without_data_has_no_rows():
         ),
         (
             {"left_join": True},
-            body(["url"], [], filters={"field": "url", "predicate": "ends", "value": "forgotten"}, **BOTH),
+            body(
+                ["url"],
+                [],
+                filters={"field": "url", "predicate": "ends", "value": "forgotten"},
+                **BOTH,
+            ),
             [],
         ),
         (
@@ -440,7 +561,11 @@ def test_a_period_without_data_has_no_rows():
             body(["url"], filters={"field": f"{X}.http_code", "value": 0}),
             [("https://x/blocked",)],
         ),
-        ({"empty_sum": 0}, body([], [{"sum": f"{X}.depth"}], filters={"field": "url", "value": "no"}), [(0,)]),
+        (
+            {"empty_sum": 0},
+            body([], [{"sum": f"{X}.depth"}], filters={"field": "url", "value": "no"}),
+            [(0,)],
+        ),
         (
             {"linkless_rows": True},
             body(["url", GRAPH], filters={"field": f"{X}.http_code", "value": 301}),
@@ -456,17 +581,40 @@ def test_what_is_not_known_can_be_switched(dialect, request_body, answer):
 
 def test_labels_of_the_three_header_formats():
     """Verbose is the UI's label, slug has no collection, collection_slug is the name as written; `name` beats all."""
-    request = body(["url", f"{X}.depth", {"field": f"{X}.http_code", "name": "code"}], [f"{S}.count_clicks"], **BOTH)
+    request = body(
+        ["url", f"{X}.depth", {"field": f"{X}.http_code", "name": "code"}],
+        [f"{S}.count_clicks"],
+        **BOTH,
+    )
     columns = compiled(request).columns
-    assert [column.label("verbose") for column in columns] == ["Full URL", "Depth", "code", "Clicks"]
+    assert [column.label("verbose") for column in columns] == [
+        "Full URL",
+        "Depth",
+        "code",
+        "Clicks",
+    ]
     assert [column.label("slug") for column in columns] == ["url", "depth", "code", "count_clicks"]
-    assert [column.label("collection_slug") for column in columns] == ["url", f"{X}.depth", "code", f"{S}.count_clicks"]
+    assert [column.label("collection_slug") for column in columns] == [
+        "url",
+        f"{X}.depth",
+        "code",
+        f"{S}.count_clicks",
+    ]
 
 
 # ----------------------------------------------------------------------------- against a plain evaluation
 
-FIELDS = {"depth": "integer", "http_code": "integer", "metadata.title.content": "string", "url": "string"}
-COLUMNS = {"metadata.title.content": "title", "sitemaps.present": "sitemap", "segments.pagetype.value": "pagetype"}
+FIELDS = {
+    "depth": "integer",
+    "http_code": "integer",
+    "metadata.title.content": "string",
+    "url": "string",
+}
+COLUMNS = {
+    "metadata.title.content": "title",
+    "sitemaps.present": "sitemap",
+    "segments.pagetype.value": "pagetype",
+}
 FETCHED = [row for row in SITE.pages.iter_rows(named=True) if row["http_code"]]
 PLAIN = {
     "eq": lambda a, b: a == b,
@@ -501,11 +649,15 @@ def plain(node: dict, page: dict) -> bool | None:
 
 
 def leaf(field: str, predicate: st.SearchStrategy, value: st.SearchStrategy) -> st.SearchStrategy:
-    return st.fixed_dictionaries({"field": st.just(f"{X}.{field}"), "predicate": predicate, "value": value})
+    return st.fixed_dictionaries(
+        {"field": st.just(f"{X}.{field}"), "predicate": predicate, "value": value}
+    )
 
 
 NUMBER = st.sampled_from([0, 1, 2, 200, 301])
-TEXT = st.sampled_from(["", "x", "a", "A, the first", "https", "é", "E", "product", "product/variant", '"', "t"])
+TEXT = st.sampled_from(
+    ["", "x", "a", "A, the first", "https", "é", "E", "product", "product/variant", '"', "t"]
+)
 ORDER = st.sampled_from(["eq", "gt", "gte", "lt", "lte"])
 LEAVES = st.one_of(
     leaf("depth", ORDER, NUMBER),
@@ -513,7 +665,9 @@ LEAVES = st.one_of(
     leaf("depth", st.just("between"), st.tuples(NUMBER, NUMBER).map(list)),
     leaf("metadata.title.content", st.sampled_from(["eq", "contains", "starts", "ends"]), TEXT),
     leaf("url", st.sampled_from(["eq", "contains", "starts", "ends"]), TEXT),
-    leaf("segments.pagetype.value", st.sampled_from(["eq", "with_children", "only_children"]), TEXT),
+    leaf(
+        "segments.pagetype.value", st.sampled_from(["eq", "with_children", "only_children"]), TEXT
+    ),
     leaf("sitemaps.present", st.just("eq"), st.booleans()),
     st.sampled_from(["depth", "metadata.title.content", "sitemaps.present"]).map(
         lambda name: {"field": f"{X}.{name}", "predicate": "exists"}
@@ -541,7 +695,9 @@ def test_filters_and_links_equal_a_plain_evaluation(node, chunk):
     assert [row for frame in frames for row in frame.rows()] == links
 
 
-@given(FILTERS, st.sampled_from(["depth", "http_code", "segments.pagetype.value", "sitemaps.present"]))
+@given(
+    FILTERS, st.sampled_from(["depth", "http_code", "segments.pagetype.value", "sitemaps.present"])
+)
 def test_groups_equal_a_plain_evaluation(node, name):
     """Rows are distinct by their dimension, and metrics are taken over its pages."""
     groups: dict[Any, list[dict]] = {}
@@ -549,9 +705,14 @@ def test_groups_equal_a_plain_evaluation(node, name):
         if plain(node, row):
             groups.setdefault(row[COLUMNS.get(name, name)], []).append(row)
     expected = {
-        key: (len(g), sum(p["outlinks_total"] for p in g), max(p["http_code"] for p in g)) for key, g in groups.items()
+        key: (len(g), sum(p["outlinks_total"] for p in g), max(p["http_code"] for p in g))
+        for key, g in groups.items()
     }
-    metrics = [f"{X}.count_urls_crawl", {"sum": f"{X}.outlinks_internal.nb.total"}, {"max": f"{X}.http_code"}]
+    metrics = [
+        f"{X}.count_urls_crawl",
+        {"sum": f"{X}.outlinks_internal.nb.total"},
+        {"max": f"{X}.http_code"},
+    ]
     assert {row[0]: row[1:] for row in rows([f"{X}.{name}"], metrics, filters=node)} == expected
 
 
@@ -563,9 +724,25 @@ def test_pages_of_results_are_slices_of_the_whole(offset, limit):
     assert query.count() == len(query.results(0, 100))
 
 
-WORDS = ["field", "predicate", "value", "function", "args", "literal", "and", "or", "not", "name", "ranges", "filters"]
+WORDS = [
+    "field",
+    "predicate",
+    "value",
+    "function",
+    "args",
+    "literal",
+    "and",
+    "or",
+    "not",
+    "name",
+    "ranges",
+    "filters",
+]
 JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.sampled_from(["url", f"{X}.depth", GRAPH, "eq", "sum", "and"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(["url", f"{X}.depth", GRAPH, "eq", "sum", "and"]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
@@ -578,7 +755,12 @@ JUNK = st.recursive(
 )
 
 
-@given(JUNK, st.sampled_from(["dimensions", "metrics", "filters", "post_filters", "sort", "periods", "collections"]))
+@given(
+    JUNK,
+    st.sampled_from(
+        ["dimensions", "metrics", "filters", "post_filters", "sort", "periods", "collections"]
+    ),
+)
 def test_junk_is_refused_or_answered_but_never_a_crash(junk, place):
     """Whatever stands in a request, the outcome is an answer or a refusal."""
     request = body(["url"], [f"{X}.count_urls_crawl"])

@@ -20,7 +20,10 @@ async def fetched(file, kind) -> tuple[bytes, int]:
     """What arrives, and the length that was promised."""
     got = b""
     transport = InProcessTransport(DamagedFile(file, kind, "application/gzip"))
-    async with httpx2.AsyncClient(transport=transport) as http, http.stream("GET", "http://inside/") as answer:
+    async with (
+        httpx2.AsyncClient(transport=transport) as http,
+        http.stream("GET", "http://inside/") as answer,
+    ):
         promised = int(answer.headers["content-length"])
         try:
             async for chunk in answer.aiter_raw():

@@ -5,7 +5,14 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from pipulate.simulator.datamodel import Needs, crawl_collection, crawl_fields, describe, search_collection, search_rows
+from pipulate.simulator.datamodel import (
+    Needs,
+    crawl_collection,
+    crawl_fields,
+    describe,
+    search_collection,
+    search_rows,
+)
 from pipulate.simulator.generated import generate_site
 from tests.simulator.test_bql import SITE
 
@@ -16,9 +23,14 @@ DAYS = [date(2024, 2, 1) + timedelta(n) for n in range(5)]
 
 def test_a_field_needs_its_columns():
     """A site without a JavaScript crawl has none of its fields, and a crawl without link graph not that one."""
-    assert {f.id for f in crawl_fields(SHOP)} - {f.id for f in crawl_fields(SITE)} >= {"js.rendering.exec", "byte_size"}
+    assert {f.id for f in crawl_fields(SHOP)} - {f.id for f in crawl_fields(SITE)} >= {
+        "js.rendering.exec",
+        "byte_size",
+    }
     assert "outlinks_internal.graph.url" in {f.id for f in crawl_fields(SHOP)}
-    assert "outlinks_internal.graph.url" not in {f.id for f in crawl_fields(SHOP, links_graph=False)}
+    assert "outlinks_internal.graph.url" not in {
+        f.id for f in crawl_fields(SHOP, links_graph=False)
+    }
 
 
 def test_every_field_can_be_computed():
@@ -51,7 +63,8 @@ def test_dimensions_split_rows_without_changing_sums():
 def test_weekends_are_quieter():
     """Numbers follow the week."""
     saturday, tuesday = (
-        search_rows(SEARCH, [day], Needs())["impressions"].sum() for day in (DAYS[2], DAYS[4] + timedelta(1))
+        search_rows(SEARCH, [day], Needs())["impressions"].sum()
+        for day in (DAYS[2], DAYS[4] + timedelta(1))
     )
     assert saturday < tuesday
 
@@ -73,7 +86,10 @@ def test_a_collection_describes_its_fields(kind):
     )
     described = describe(collection)
     fields = pl.DataFrame(
-        [{k: f[k] for k in ("id", "kind", "type", "multiple")} for f in described["datasets"][0]["fields"]]
+        [
+            {k: f[k] for k in ("id", "kind", "type", "multiple")}
+            for f in described["datasets"][0]["fields"]
+        ]
     )
     if kind == "crawl":
         assert ("outlinks_internal.graph.url", "dimension", "string", True) in fields.rows()

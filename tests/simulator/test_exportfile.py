@@ -48,7 +48,10 @@ def test_rows_come_back_as_they_were(tmp_path, packing):
     ("form", "head"),
     [
         ({"print_header": True}, "Full URL,Title,In Sitemap\n"),
-        ({"print_header": True, "header_format": "slug"}, "url,metadata.title.content,sitemaps.present\n"),
+        (
+            {"print_header": True, "header_format": "slug"},
+            "url,metadata.title.content,sitemaps.present\n",
+        ),
         (
             {"print_header": True, "header_format": "collection_slug"},
             f"url,{X}.metadata.title.content,{X}.sitemaps.present\n",

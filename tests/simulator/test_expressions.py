@@ -3,7 +3,15 @@
 import polars as pl
 import pytest
 
-from pipulate.simulator.expressions import QueryRefused, Value, aggregated, apply, bucketed, literal, predicate_test
+from pipulate.simulator.expressions import (
+    QueryRefused,
+    Value,
+    aggregated,
+    apply,
+    bucketed,
+    literal,
+    predicate_test,
+)
 
 NUMBERS = pl.DataFrame({"n": [0, 1, 2, None], "m": [2, 2, 0, 1]})
 TEXTS = pl.DataFrame({"t": ["product", "product/red", "a.b", None]})
@@ -28,7 +36,10 @@ def values(frame: pl.DataFrame, value: Value) -> list:
 def test_predicates_on_numbers(predicate, wanted, expected):
     """Both ends of between are included; null stays unknown, but for exists."""
     node = {} if wanted is None else {"value": wanted}
-    assert values(NUMBERS, Value(predicate_test(predicate, "integer", node, False)(N.expr), "boolean")) == expected
+    assert (
+        values(NUMBERS, Value(predicate_test(predicate, "integer", node, False)(N.expr), "boolean"))
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +129,10 @@ def test_buckets_take_the_first_range_that_fits():
         (lambda: apply("concat", [N]), "works on texts"),
         (lambda: aggregated("count_eq", [N, T], None, None), "values of one type"),
         (lambda: predicate_test("in", "integer", {"value": [1]}, False), "Unknown predicate"),
-        (lambda: predicate_test("only_children", "string", {"value": "x"}, False), "cannot be used"),
+        (
+            lambda: predicate_test("only_children", "string", {"value": "x"}, False),
+            "cannot be used",
+        ),
         (lambda: literal([1]), "not a value"),
     ],
 )

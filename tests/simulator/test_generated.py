@@ -21,7 +21,11 @@ def test_a_site_has_exactly_the_links_asked_for(links):
 
 def test_equal_arguments_make_equal_sites_and_others_do_not():
     """Name, size and seed decide everything."""
-    first, again, other = generate_site("a", 1_000), generate_site("a", 1_000), generate_site("a", 1_000, seed=1)
+    first, again, other = (
+        generate_site("a", 1_000),
+        generate_site("a", 1_000),
+        generate_site("a", 1_000, seed=1),
+    )
     assert first.pages.equals(again.pages)
     assert first.search.equals(again.search)
     assert (first.sources == again.sources).all() and (first.targets == again.targets).all()
@@ -90,7 +94,9 @@ def test_search_console_knows_urls_that_no_crawl_found():
 
 def test_pages_that_were_not_answered_with_html_have_no_links():
     """Redirects, dead pages, files and unfetched pages link to nothing."""
-    silent = SITE.pages.filter((pl.col("http_code") != 200) | ~pl.col("content_type").str.contains("html"))
+    silent = SITE.pages.filter(
+        (pl.col("http_code") != 200) | ~pl.col("content_type").str.contains("html")
+    )
     assert silent["outlinks_total"].sum() == 0
 
 

@@ -24,7 +24,9 @@ def payload(request=None, **more) -> dict:
     """A payload as `read_request` makes it."""
     posted = {"username": "o", "project": "p", "connector": "direct_download", "formatter": "csv"}
     return read_request(
-        {"job_type": "export", "payload": {**posted, "query": request or body(["url"]), **more}}, 100, False
+        {"job_type": "export", "payload": {**posted, "query": request or body(["url"]), **more}},
+        100,
+        False,
     )[2]
 
 
@@ -149,7 +151,10 @@ def post(**changes) -> dict:
         "query": {"collections": []},
         **changes,
     }
-    return {"job_type": "export", "payload": {key: value for key, value in full.items() if value is not None}}
+    return {
+        "job_type": "export",
+        "payload": {key: value for key, value in full.items() if value is not None},
+    }
 
 
 def test_the_echo_has_the_servers_defaults():

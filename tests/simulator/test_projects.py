@@ -64,7 +64,9 @@ def test_the_earlier_site_differs_slightly():
     assert 0 < (both["title"] != both["title_right"]).sum() < 0.05 * len(both)
     assert (both["http_code"] != both["http_code_right"]).any()
     hops = before.pages.with_row_index("page").join(
-        before.pages.select("url", goal=pl.int_range(pl.len())), left_on="redirect_url", right_on="url"
+        before.pages.select("url", goal=pl.int_range(pl.len())),
+        left_on="redirect_url",
+        right_on="url",
     )
     links = list(zip(before.sources.tolist(), before.targets.tolist(), strict=True))
     links += hops.select("page", "goal").rows()
@@ -78,7 +80,10 @@ def test_tiny_has_no_javascript_and_a_folder_no_search_console(tmp_path):
     """Projects lack what their kind of site cannot have."""
     (tmp_path / "docs.v1").mkdir()
     (tmp_path / "docs.v1" / "index.html").write_text("<a href='x.html'>x</a>")
-    projects = {p.slug: p for p in demo_projects(links=600, folders=[tmp_path / "docs.v1", tmp_path / "docs.v1"])}
+    projects = {
+        p.slug: p
+        for p in demo_projects(links=600, folders=[tmp_path / "docs.v1", tmp_path / "docs.v1"])
+    }
     assert list(projects) == ["shop", "tiny", "portal", "links-600", "docs-v1", "docs-v1-2"]
     assert "js_executed" not in projects["tiny"].site("20261102").pages.columns
     assert len(projects["links-600"].site("20261102").sources) == 600
@@ -103,13 +108,22 @@ def test_a_folder_is_crawled_from_every_file_that_no_click_reaches(tmp_path):
         "lone": 0,
         "gone": 1,
     }
-    assert project.site("20261005").pages.filter(pl.col("http_code") == 200)["depth"].null_count() == 0
+    assert (
+        project.site("20261005").pages.filter(pl.col("http_code") == 200)["depth"].null_count() == 0
+    )
 
 
 def test_collections_are_opened_by_id():
     """Each finished crawl, search_console and global; nothing else."""
     project = demo_projects()[1]
-    ids = ["crawl.20261102", "crawl.20261005-2", "search_console", "global", "crawl.20261019", "logs"]
+    ids = [
+        "crawl.20261102",
+        "crawl.20261005-2",
+        "search_console",
+        "global",
+        "crawl.20261019",
+        "logs",
+    ]
     opened = {id: project.collection(id, "crawl.{}".format) for id in ids}
     assert [id for id, collection in opened.items() if collection is not None] == ids[:4]
     assert opened["search_console"].end.isoformat() == "2026-10-31"

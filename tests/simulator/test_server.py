@@ -25,7 +25,14 @@ from pipulate.simulator.inprocess import InProcessTransport
 from pipulate.simulator.jobs import Pace
 from pipulate.simulator.options import Options, User
 from pipulate.simulator.projects import Analysis, Project
-from pipulate.simulator.server import DEMO_BASE, DEMO_TOKEN, create_simulator, demo_simulator, main, running
+from pipulate.simulator.server import (
+    DEMO_BASE,
+    DEMO_TOKEN,
+    create_simulator,
+    demo_simulator,
+    main,
+    running,
+)
 from tests.simulator.test_bql import GRAPH, SITE, X, body
 
 TOKEN = "a" * 40
@@ -59,23 +66,40 @@ class Api:
         tokens = {TOKEN: User("first.last"), "b" * 40: User("second", orgs=frozenset({"acme"}))}
         self.app = create_simulator(projects(), tokens=tokens, **arguments)
         self.state = self.app.state
-        self.http = httpx2.AsyncClient(transport=InProcessTransport(self.app), base_url="http://simulated")
+        self.http = httpx2.AsyncClient(
+            transport=InProcessTransport(self.app), base_url="http://simulated"
+        )
 
-    async def send(self, method: str, path: str, json: Any = None, token: str | None = TOKEN, **headers: str):
+    async def send(
+        self, method: str, path: str, json: Any = None, token: str | None = TOKEN, **headers: str
+    ):
         if token:
             headers = {"Authorization": f"Token {token}", **headers}
-        return await self.http.request(method, path if "://" in path else f"/v1{path}", json=json, headers=headers)
+        return await self.http.request(
+            method, path if "://" in path else f"/v1{path}", json=json, headers=headers
+        )
 
     async def get(self, path: str, **more: Any):
         return await self.send("GET", path, **more)
 
-    async def query(self, request: dict, parameters: str = "", project: str = "acme/shop", **more: Any):
-        return await self.send("POST", f"/projects/{project}/query{parameters}", json=request, **more)
+    async def query(
+        self, request: dict, parameters: str = "", project: str = "acme/shop", **more: Any
+    ):
+        return await self.send(
+            "POST", f"/projects/{project}/query{parameters}", json=request, **more
+        )
 
     async def job(self, request: dict | None = None, headers: dict | None = None, **payload: Any):
-        posted = {"username": "acme", "project": "shop", "connector": "direct_download", "formatter": "csv"}
+        posted = {
+            "username": "acme",
+            "project": "shop",
+            "connector": "direct_download",
+            "formatter": "csv",
+        }
         payload = {**posted, "query": request or LINKS, **payload}
-        return await self.send("POST", "/jobs", {"job_type": "export", "payload": payload}, **(headers or {}))
+        return await self.send(
+            "POST", "/jobs", {"job_type": "export", "payload": payload}, **(headers or {})
+        )
 
     async def file(self, **job: Any):
         """Create a job, look at it once, fetch its file."""
@@ -121,7 +145,11 @@ EDGES = [
         ("/users/acme/projects", ("results", 1, "slug"), "empty"),
         ("/projects/acme?size=1", ("next",), "http://simulated/v1/projects/acme?size=1&page=2"),
         ("/projects/acme?size=1&page=2", ("next",), None),
-        ("/projects/acme?size=1&page=2", ("previous",), "http://simulated/v1/projects/acme?size=1&page=1"),
+        (
+            "/projects/acme?size=1&page=2",
+            ("previous",),
+            "http://simulated/v1/projects/acme?size=1&page=1",
+        ),
         ("/projects/acme?size=1&page=9", ("results",), []),
         ("/analyses/acme/shop/light", ("results", 0, "slug"), "20240301-2"),
         ("/analyses/acme/shop/light", ("results", 0, "name"), "2024 Mar. 1st"),
@@ -132,7 +160,11 @@ EDGES = [
         ("/analyses/acme/shop/light", ("count",), 2),
         ("/analyses/acme/empty/light", ("results",), []),
         ("/analyses/acme/shop", ("results", 1, "features", "links", "links_graph"), True),
-        ("/analyses/acme/shop?fields=slug,status", ("results", 0), {"slug": "20240301-2", "status": "success"}),
+        (
+            "/analyses/acme/shop?fields=slug,status",
+            ("results", 0),
+            {"slug": "20240301-2", "status": "success"},
+        ),
         ("/analyses/acme/shop/20240301-2", ("features", "links", "links_graph"), False),
         ("/analyses/acme/shop/20240301", ("config", "export_limit"), 1_000_000),
         ("/analyses/acme/shop/20240201", ("status",), "failed"),
@@ -184,7 +216,9 @@ async def test_what_is_not_there_is_refused_with_the_apis_code(api, method, path
     assert set(answer.json()["error"]) == {"error_code", "message", "error_detail"}
 
 
-@pytest.mark.parametrize("header", [None, "Token wrong", f"Bearer {TOKEN}", "Token", f"Token {TOKEN} x"])
+@pytest.mark.parametrize(
+    "header", [None, "Token wrong", f"Bearer {TOKEN}", "Token", f"Token {TOKEN} x"]
+)
 async def test_only_a_known_token_comes_in(api, header):
     """Everything else is 401 with code 1001, on every route."""
     headers = {} if header is None else {"Authorization": header}
@@ -196,7 +230,11 @@ async def test_only_a_known_token_comes_in(api, header):
 async def test_a_token_without_right_on_an_organisation_is_denied(api):
     """403 with code 1002 for its projects, and its jobs are not there."""
     job = (await api.job(username="other", project="secret")).json()
-    for path in ("/projects/other", "/analyses/other/secret/light", "/projects/other/secret/collections"):
+    for path in (
+        "/projects/other",
+        "/analyses/other/secret/light",
+        "/projects/other/secret/collections",
+    ):
         answer = await api.get(path, token="b" * 40)
         assert (answer.status_code, answer.json()["error"]["error_code"]) == (403, "1002")
     assert (await api.get(f"/jobs/{job['job_id']}", token="b" * 40)).status_code == 404
@@ -232,7 +270,12 @@ async def test_a_job_from_post_to_file():
     assert created.status_code == 201
     assert isinstance(job["job_id"], int)
     assert job["job_url"] == f"/v1/jobs/{job['job_id']}"
-    assert (job["job_status"], job["results"], job["user"], job["metadata"]) == ("CREATED", None, "first.last", None)
+    assert (job["job_status"], job["results"], job["user"], job["metadata"]) == (
+        "CREATED",
+        None,
+        "first.last",
+        None,
+    )
     assert "username" not in job["payload"] and "project" not in job["payload"]
     assert job["payload"]["query"] == LINKS
     looks = [(await api.get(f"/jobs/{job['job_id']}")).json() for _ in range(3)]
@@ -270,7 +313,11 @@ async def test_a_file_can_be_fetched_in_parts_and_only_by_its_address(api):
     url = str(whole.request.url)
     part = await api.http.get(url, headers={"Range": "bytes=2-5"})
     assert (part.status_code, part.content) == (206, whole.content[2:6])
-    for wrong in (url.replace("shop-", "x-"), url[:-40], "http://simulated/cdn/collection_exports/0/shop.csv.gz"):
+    for wrong in (
+        url.replace("shop-", "x-"),
+        url[:-40],
+        "http://simulated/cdn/collection_exports/0/shop.csv.gz",
+    ):
         assert (await api.http.get(wrong)).status_code in (403, 404)
 
 
@@ -315,9 +362,14 @@ async def test_the_file_is_as_the_formatter_config_says(api):
 @pytest.mark.parametrize("place", ["app", "header", "admin"])
 async def test_faults_of_requests(fault, status, kind, retry_after, place):
     """The same text works for the app, for one request, and by the admin route; nothing was done."""
-    api = Api(options=replace(QUICK, admin=True), faults=f"{fault} on=/jobs times=1" if place == "app" else "")
+    api = Api(
+        options=replace(QUICK, admin=True),
+        faults=f"{fault} on=/jobs times=1" if place == "app" else "",
+    )
     if place == "admin":
-        assert (await api.http.post("/_simulate", json={"faults": f"{fault} on=/jobs times=1"})).status_code == 200
+        assert (
+            await api.http.post("/_simulate", json={"faults": f"{fault} on=/jobs times=1"})
+        ).status_code == 200
     answer = await api.job(headers={"X-Simulate": fault} if place == "header" else {})
     assert (answer.status_code, answer.headers.get("Retry-After")) == (status, retry_after)
     if kind == "html":
@@ -461,10 +513,12 @@ async def test_lists_may_be_answered_otherwise():
     link = (await answer_of(Options(next_keeps_size=False), "/projects/acme?size=1")).json()["next"]
     assert link == "http://simulated/v1/projects/acme?page=2"
     assert "next" not in (await answer_of(Options(last_next="absent"), "/projects/acme")).json()
-    assert (await answer_of(Options(past_end="missing"), "/projects/acme?page=3")).status_code == 404
-    assert set((await answer_of(Options(profile_names=False), "/authentication/profile")).json()["data"]) == {
-        "username"
-    }
+    assert (
+        await answer_of(Options(past_end="missing"), "/projects/acme?page=3")
+    ).status_code == 404
+    assert set(
+        (await answer_of(Options(profile_names=False), "/authentication/profile")).json()["data"]
+    ) == {"username"}
     answer = await Api(options=Options(always_count=True)).query(LINKS)
     assert answer.json()["count"] == 6
 
@@ -476,7 +530,9 @@ async def test_the_reason_of_a_failed_job_may_stand_anywhere(place):
     job = (await api.job(request=body(["nope"]))).json()
     failed = (await api.get(f"/jobs/{job['job_id']}")).json()
     assert failed["job_status"] == "FAILED"
-    assert ('Field "nope" does not exist' in json.dumps(failed).replace('\\"', '"')) == (place != "nowhere")
+    assert ('Field "nope" does not exist' in json.dumps(failed).replace('\\"', '"')) == (
+        place != "nowhere"
+    )
     assert place == "nowhere" or failed[place]
 
 
@@ -494,7 +550,9 @@ async def test_the_second_crawl_of_a_day_may_be_named_otherwise():
     listed = (await answer_of(Options(same_day_mark="_"), "/projects/acme/shop/collections")).json()
     assert listed[0]["id"] == "crawl.20240301_2"
     assert (
-        await Api(options=Options(same_day_mark="_")).query(body(["url"], collections=["crawl.20240301_2"]))
+        await Api(options=Options(same_day_mark="_")).query(
+            body(["url"], collections=["crawl.20240301_2"])
+        )
     ).status_code == 200
 
 
@@ -526,7 +584,10 @@ async def test_files_may_be_spelt_and_placed_otherwise():
     """Booleans as True and False; another file host; more keys in results."""
     options = Options(booleans=("True", "False"), pace=QUICK.pace, results_extra=True)
     file = await Api(options=options).file(request=body([f"{X}.sitemaps.present"], sort=[0]))
-    assert rows(file.content) == [["False"], ["True"], []] or rows(file.content)[:2] == [["False"], ["True"]]
+    assert rows(file.content) == [["False"], ["True"], []] or rows(file.content)[:2] == [
+        ["False"],
+        ["True"],
+    ]
     api = Api(options=replace(options, file_base="https://files.example/x/"))
     job = (await api.job()).json()
     results = (await api.get(f"/jobs/{job['job_id']}")).json()["results"]
@@ -538,16 +599,21 @@ async def test_bql_may_be_read_otherwise():
     """The dialect is an option of the simulator."""
     request = body(["url"], filters={"field": f"{X}.depth", "predicate": "in", "value": [0]})
     assert (await Api().query(request)).status_code == 400
-    assert (await Api(options=Options(bql=Dialect(allow_in=True))).query(request)).status_code == 200
+    assert (
+        await Api(options=Options(bql=Dialect(allow_in=True))).query(request)
+    ).status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("origin", "allowed"), [("https://ok.example", "https://ok.example"), ("https://no.example", None)]
+    ("origin", "allowed"),
+    [("https://ok.example", "https://ok.example"), ("https://no.example", None)],
 )
 async def test_cors_is_for_those_named(origin, allowed):
     """Nobody by default."""
     api = Api(options=Options(allowed_origins=("https://ok.example",)))
-    assert (await api.get("/jobs", Origin=origin)).headers.get("access-control-allow-origin") == allowed
+    assert (await api.get("/jobs", Origin=origin)).headers.get(
+        "access-control-allow-origin"
+    ) == allowed
     assert "access-control-allow-origin" not in (await Api().get("/jobs", Origin=origin)).headers
 
 
@@ -557,7 +623,11 @@ async def test_the_admin_route_is_there_only_when_enabled():
     api = Api(options=Options(admin=True))
     await api.job(export_job_name="n")
     told = (await api.http.get("/_simulate")).json()
-    assert (told["posts"], told["created"], told["calls"]) == ({"n": 1}, {"n": 1}, {"POST /v1/jobs": 1})
+    assert (told["posts"], told["created"], told["calls"]) == (
+        {"n": 1},
+        {"n": 1},
+        {"POST /v1/jobs": 1},
+    )
     for bad in ({"faults": "explode"}, {"fault": ""}, []):
         assert (await api.http.post("/_simulate", json=bad)).status_code == 400
 
@@ -575,11 +645,15 @@ async def test_the_demo_in_process(tmp_path):
             "project": "tiny",
             "connector": "direct_download",
             "formatter": "csv",
-            "query": json.loads(json.dumps(body(["url", GRAPH], collections=[X])).replace(X, "crawl.20261102")),
+            "query": json.loads(
+                json.dumps(body(["url", GRAPH], collections=[X])).replace(X, "crawl.20261102")
+            ),
         },
     }
     first = demo_simulator(tmp_path)
-    async with httpx2.AsyncClient(transport=InProcessTransport(first), base_url=DEMO_BASE, headers=headers) as http:
+    async with httpx2.AsyncClient(
+        transport=InProcessTransport(first), base_url=DEMO_BASE, headers=headers
+    ) as http:
         job = (await http.post("/jobs", json=posted)).json()
         assert (await http.get(f"/jobs/{job['job_id']}")).json()["job_status"] == "CREATED"
     first.state.jobs.close()
@@ -612,7 +686,9 @@ async def test_the_loop_is_free_while_a_big_site_is_made_and_exported():
             "query": {"dimensions": [], "metrics": ["crawl.20261102.count_urls_crawl"]},
         }
         answer = await http.post(
-            "/projects/demo/portal/query", json=request, headers={"Authorization": f"Token {DEMO_TOKEN}"}
+            "/projects/demo/portal/query",
+            json=request,
+            headers={"Authorization": f"Token {DEMO_TOKEN}"},
         )
     done = True
     await worker
@@ -624,9 +700,20 @@ async def test_on_a_real_wire():
     """`running` serves on loopback; a file that is cut and a dropped answer are errors there, too."""
     app = create_simulator(projects(), tokens={TOKEN: User()}, options=QUICK)
     with running(app) as base:
-        async with httpx2.AsyncClient(base_url=base, timeout=60, headers={"Authorization": f"Token {TOKEN}"}) as http:
-            posted = {"username": "acme", "project": "shop", "connector": "direct_download", "formatter": "csv"}
-            job = (await http.post("/jobs", json={"job_type": "export", "payload": {**posted, "query": LINKS}})).json()
+        async with httpx2.AsyncClient(
+            base_url=base, timeout=60, headers={"Authorization": f"Token {TOKEN}"}
+        ) as http:
+            posted = {
+                "username": "acme",
+                "project": "shop",
+                "connector": "direct_download",
+                "formatter": "csv",
+            }
+            job = (
+                await http.post(
+                    "/jobs", json={"job_type": "export", "payload": {**posted, "query": LINKS}}
+                )
+            ).json()
             url = (await http.get(f"/jobs/{job['job_id']}")).json()["results"]["download_url"]
             assert url.startswith(base.removesuffix("/v1"))
             assert rows((await http.get(url)).content) == EDGES
@@ -639,7 +726,10 @@ def test_a_port_in_use_is_said():
     """A message, not a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(Invalid, match=f"Port {port} cannot be used"), running(demo_simulator(), port):
+        with (
+            pytest.raises(Invalid, match=f"Port {port} cannot be used"),
+            running(demo_simulator(), port),
+        ):
             pass
 
 
@@ -662,12 +752,16 @@ def test_the_command_serves_what_it_says(tmp_path):
     (tmp_path / "index.html").write_text("<a href=x.html>x</a>")
     code = "import sys; from pipulate.simulator.server import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["--port", "0", "--links", "600", "--html", str(tmp_path), "--token", "t0"]
-    with subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             printed = list(iter(process.stdout.readline, "Stop it with Ctrl+C.\n"))
             text = "".join(printed)
             (base,) = re.findall(r"http://127.0.0.1:\S+", text)
-            answer = httpx2.get(f"{base}/projects/demo", headers={"Authorization": "Token t0"}, timeout=60)
+            answer = httpx2.get(
+                f"{base}/projects/demo", headers={"Authorization": "Token t0"}, timeout=60
+            )
         finally:
             process.terminate()
     assert "demo data" in text and "t0" in text

@@ -46,7 +46,10 @@ def kills(folder: Path, count: int) -> None:
         state = engine.get_state(id)
         there = [int(step_id[5:]) for step_id in rec.step_ids(state)]
         assert [state[f"step_{n:04d}"]["answer"] for n in acknowledged] == acknowledged
-        assert there == list(range(len(there))) and len(there) - len(acknowledged) in (0, 1)  # whole, and in order
+        assert there == list(range(len(there))) and len(there) - len(acknowledged) in (
+            0,
+            1,
+        )  # whole, and in order
         assert state == {} or engine.load(id)[1] == len(there) + 1
         if number % 10 == 0 or number == count - 1:
             assert engine.store.connection.pragma("integrity_check") == "ok"
@@ -70,9 +73,15 @@ def killed_jobs(folder: Path, count: int) -> None:
     results: dict[int, Any] = {}
     for kill in range(count + 1):
         child = Child(post, folder, "arthur", 40 * count)
-        heard = [*listened(child, chance, 40 * (kill + 1)), *child.kill()] if kill < count else child.rest()
+        heard = (
+            [*listened(child, chance, 40 * (kill + 1)), *child.kill()]
+            if kill < count
+            else child.rest()
+        )
         for number, result in heard:
-            assert results.setdefault(number, result) == result  # a result never changes, an unsure one stays so
+            assert (
+                results.setdefault(number, result) == result
+            )  # a result never changes, an unsure one stays so
     lines = (folder / "arthur.posts").read_text().split()
     assert len(lines) == len(set(lines))
     assert set(results) == set(range(40 * count))
@@ -127,7 +136,9 @@ ACTS: list[Callable[[Pipulate], Any]] = [
     lambda e: e.initialize_if_missing("arthur"),
     lambda e: e.set_step_data("arthur", "step_01", {"name": "Arthur"}),
     lambda e: e.set_step_data("arthur", "step_02", {"text": "x" * 30_000}),
-    lambda e: e.checkpoint("arthur", lambda r: {**r, "once": {"export:job:1": {"begun": "?", "result": 1}}}),
+    lambda e: e.checkpoint(
+        "arthur", lambda r: {**r, "once": {"export:job:1": {"begun": "?", "result": 1}}}
+    ),
     lambda e: e.set_step_data("arthur", "step_03", {"color": "blue"}),
     lambda e: e.clear_steps_from("arthur", "step_02", STEPS),
     lambda e: e.undo("arthur"),
@@ -146,7 +157,9 @@ def content(store: Store) -> list[Any]:
     rows += store.read("SELECT id, rev, data FROM pipeline")
     for row in rows:
         record = rec.loads(row["data"])
-        row["data"] = record | {key: "some time" for key in ("created", "updated", "finalized") if key in record}
+        row["data"] = record | {
+            key: "some time" for key in ("created", "updated", "finalized") if key in record
+        }
     return rows + store.read("SELECT * FROM store")
 
 

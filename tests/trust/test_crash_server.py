@@ -53,7 +53,9 @@ def port() -> int:
         return probe.getsockname()[1]
 
 
-def play(server: Server, acknowledged: dict[str, dict[str, str]], stop: threading.Event, seed: int) -> None:
+def play(
+    server: Server, acknowledged: dict[str, dict[str, str]], stop: threading.Event, seed: int
+) -> None:
     """Answer cards until told to stop, noting each answer that was acknowledged by the next card."""
     chance, number = random.Random(seed), 0
     while not stop.is_set():
@@ -63,7 +65,11 @@ def play(server: Server, acknowledged: dict[str, dict[str, str]], stop: threadin
             with server.client() as client:
                 rev = begin(client, "bridge", id)
                 for step, key in enumerate(("name", "quest", "color"), 1):
-                    value = chance.choice(["blue", "red"]) if key == "color" else f"{key} {chance.random()}"
+                    value = (
+                        chance.choice(["blue", "red"])
+                        if key == "color"
+                        else f"{key} {chance.random()}"
+                    )
                     reply = answer(client, "bridge", id, step, rev, **{key: value})
                     if reply.status_code == 200:
                         acknowledged.setdefault(id, {})[f"step_{step:02d}"] = value
@@ -77,7 +83,9 @@ def crash(folder: Path, kills: int) -> None:
     server, acknowledged = Server(folder, port()), {}
     chance = random.Random(kills)
     stop = threading.Event()
-    players = [threading.Thread(target=play, args=(server, acknowledged, stop, seed)) for seed in (1, 2)]
+    players = [
+        threading.Thread(target=play, args=(server, acknowledged, stop, seed)) for seed in (1, 2)
+    ]
     server.start()
     for player in players:
         player.start()

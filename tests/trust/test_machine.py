@@ -15,7 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Finalized, OutOfOrder, PipulateError, Stale, Unknown
@@ -80,7 +86,9 @@ class Model:
             raise Unknown
         if rev != self.rev:
             raise Stale
-        if self.state.finalized != closed:  # nothing that undo would stop at: the other button is its undo
+        if (
+            self.state.finalized != closed
+        ):  # nothing that undo would stop at: the other button is its undo
             self.state.finalized, self.rev = closed, self.rev + 1
 
     def undo(self, rev: int) -> None:
@@ -155,7 +163,11 @@ class RevertForGood(Server):
 
     def revert(self, engine: Pipulate, id: str, step: str, rev: int) -> Any:
         def forget(record: rec.Record) -> rec.Record:
-            return {key: value for key, value in record.items() if not (key.startswith("step_") and key >= step)}
+            return {
+                key: value
+                for key, value in record.items()
+                if not (key.startswith("step_") and key >= step)
+            }
 
         return engine.change(id, f"revert {step}", forget, rev=rev)
 
@@ -167,7 +179,9 @@ class UndoOfTheWorld(Server):
         before = engine.history(id)
         engine.undo(id, rev=rev)
         undone = engine.history(id)[-1]["undoes"]
-        old = rec.loads(next(row["data"] for row in reversed(before) if row["seq"] < undone)).get("once", {})
+        old = rec.loads(next(row["data"] for row in reversed(before) if row["seq"] < undone)).get(
+            "once", {}
+        )
         return engine.checkpoint(id, lambda record: {**record, "once": old})
 
 
@@ -175,7 +189,9 @@ class LockOnThePageOnly(Server):
     """A finalized run of which only the buttons are hidden."""
 
     def submit(self, engine: Pipulate, id: str, step: str, answers: Answers, rev: int) -> Any:
-        return engine.change(id, f"set {step}", lambda record: {**record, step: answers}, rev=rev, locked=True)
+        return engine.change(
+            id, f"set {step}", lambda record: {**record, step: answers}, rev=rev, locked=True
+        )
 
 
 class DeleteForGood(Server):
@@ -190,7 +206,9 @@ class DeleteForGood(Server):
 
 tabs, ids, sides = st.integers(0, 2), st.sampled_from(IDS), st.integers(0, 1)
 steps = st.sampled_from([step_id for _, step_id, _ in STEPS])
-answers = st.dictionaries(st.sampled_from(["x", "y"]), st.sampled_from(["", "blue", "red"]), max_size=2)
+answers = st.dictionaries(
+    st.sampled_from(["x", "y"]), st.sampled_from(["", "blue", "red"]), max_size=2
+)
 
 
 class Machine(RuleBasedStateMachine):
@@ -274,7 +292,9 @@ class Machine(RuleBasedStateMachine):
     @rule(tab=tabs, side=sides)
     def undo(self, tab: int, side: int) -> None:
         self._click(
-            tab, lambda id, rev: self.server.undo(self._engine(side), id, rev), lambda model, rev: model.undo(rev)
+            tab,
+            lambda id, rev: self.server.undo(self._engine(side), id, rev),
+            lambda model, rev: model.undo(rev),
         )
 
     @rule(tab=tabs, side=sides, closed=st.booleans())
@@ -321,7 +341,9 @@ class Machine(RuleBasedStateMachine):
             assert row["rev"] == model.rev, id
         model = self.models[self.touched]
         if model.there:
-            assert self._engine(1).undoable(self.touched) == (model.undoes[-1][0] if model.undoes else None)
+            assert self._engine(1).undoable(self.touched) == (
+                model.undoes[-1][0] if model.undoes else None
+            )
 
 
 COMMON = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -329,13 +351,17 @@ COMMON = settings(deadline=None, database=None, suppress_health_check=list(Healt
 
 def test_the_engine_does_what_the_model_does() -> None:
     """Short form: any order of acts in three tabs leads to the same records, revisions, refusals and undos."""
-    run_state_machine_as_test(Machine, settings=settings(COMMON, max_examples=30, stateful_step_count=30))
+    run_state_machine_as_test(
+        Machine, settings=settings(COMMON, max_examples=30, stateful_step_count=30)
+    )
 
 
 @pytest.mark.trust
 def test_the_engine_does_what_the_model_does_at_length() -> None:
     """Long form: 500 times 50 acts."""
-    run_state_machine_as_test(Machine, settings=settings(COMMON, max_examples=500, stateful_step_count=50))
+    run_state_machine_as_test(
+        Machine, settings=settings(COMMON, max_examples=500, stateful_step_count=50)
+    )
 
 
 def at_length(bug: type[Server]) -> Any:
@@ -358,7 +384,12 @@ def test_the_machine_finds_planted_bugs(bug: type[Server]) -> None:
     """Each bug that a server of this kind may have makes the machine fail."""
     planted = type("Planted", (Machine,), {"server_class": bug})
     seeking = settings(
-        COMMON, max_examples=300, stateful_step_count=30, phases=[Phase.generate], derandomize=True, print_blob=False
+        COMMON,
+        max_examples=300,
+        stateful_step_count=30,
+        phases=[Phase.generate],
+        derandomize=True,
+        print_blob=False,
     )
     with pytest.raises((AssertionError, ExceptionGroup)):
         run_state_machine_as_test(planted, settings=seeking)

@@ -14,29 +14,60 @@ OK = [("host", "127.0.0.1:5001")]
 OWN = [*OK, ("origin", "http://127.0.0.1:5001")]
 
 
-def scope(headers: list[tuple[str, str]], method: str = "POST", kind: str = "http", raw_path: str = "/bridge/open") -> dict:
+def scope(
+    headers: list[tuple[str, str]],
+    method: str = "POST",
+    kind: str = "http",
+    raw_path: str = "/bridge/open",
+) -> dict:
     """Return an ASGI scope."""
     pairs = [(key.encode(), value.encode("latin-1")) for key, value in headers]
-    return {"type": kind, "method": method, "scheme": "http" if kind == "http" else "ws", "path": raw_path,
-            "raw_path": raw_path.encode(), "headers": pairs}  # fmt: skip
+    return {
+        "type": kind,
+        "method": method,
+        "scheme": "http" if kind == "http" else "ws",
+        "path": raw_path,
+        "raw_path": raw_path.encode(),
+        "headers": pairs,
+    }
 
 
 @pytest.mark.parametrize(
     "hosts",
     [
-        [], ["evil.example"], ["127.0.0.1.evil.example"], ["127.0.0.1", "evil.example"], ["127.0.0.1", "127.0.0.1"], ["localhost.evil:5001"],
-        ["evil@127.0.0.1"], ["127.0.0.1:5001@evil"], ["127.0.0.1/evil"], ["[::1].evil"], ["0.0.0.0"], ["192.168.1.1"], ["127.0.0.2"], [""], ["["],
-        ["127.0.0.1#"], ["127.0.0.1\\evil"], ["xn--127.0.0.1"], ["2130706433"],
+        [],
+        ["evil.example"],
+        ["127.0.0.1.evil.example"],
+        ["127.0.0.1", "evil.example"],
+        ["127.0.0.1", "127.0.0.1"],
+        ["localhost.evil:5001"],
+        ["evil@127.0.0.1"],
+        ["127.0.0.1:5001@evil"],
+        ["127.0.0.1/evil"],
+        ["[::1].evil"],
+        ["0.0.0.0"],
+        ["192.168.1.1"],
+        ["127.0.0.2"],
+        [""],
+        ["["],
+        ["127.0.0.1#"],
+        ["127.0.0.1\\evil"],
+        ["xn--127.0.0.1"],
+        ["2130706433"],
     ],
-)  # fmt: skip
+)
 def test_a_foreign_missing_or_double_host_is_refused(hosts):
     """DNS rebinding: only our own names are answered, for reads as well, and on WebSockets."""
     for kind, method in (("http", "GET"), ("http", "POST"), ("websocket", "GET")):
-        headers = [("host", host) for host in hosts] + [("origin", f"http://{host}") for host in hosts[:1]]
+        headers = [("host", host) for host in hosts] + [
+            ("origin", f"http://{host}") for host in hosts[:1]
+        ]
         assert refusal(scope(headers, method, kind))[0] in (400, 403, 421)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:5001", "localhost:5001", "LOCALHOST:5001", "[::1]:5001"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:5001", "localhost:5001", "LOCALHOST:5001", "[::1]:5001"]
+)
 def test_our_own_names_are_answered(host):
     """All spellings of this machine reach it."""
     assert refusal(scope([("host", host)], "GET")) is None
@@ -44,12 +75,21 @@ def test_our_own_names_are_answered(host):
 
 
 FOREIGN = [
-    [("origin", "http://evil.example")], [("origin", "null")], [("origin", "http://127.0.0.1:9999")], [("origin", "https://127.0.0.1:5001")],
-    [("origin", "http://localhost:5001")], [], [("origin", "http://127.0.0.1:5001"), ("origin", "http://evil.example")],
-    [("origin", "http://127.0.0.1:5001"), ("sec-fetch-site", "cross-site")], [("sec-fetch-site", "cross-site")], [("sec-fetch-site", "none")],
-    [("sec-fetch-site", "same-site"), ("hx-request", "true")], [("origin", "http://127.0.0.1:5001.evil.example")], [("origin", "file://")],
+    [("origin", "http://evil.example")],
+    [("origin", "null")],
+    [("origin", "http://127.0.0.1:9999")],
+    [("origin", "https://127.0.0.1:5001")],
+    [("origin", "http://localhost:5001")],
+    [],
+    [("origin", "http://127.0.0.1:5001"), ("origin", "http://evil.example")],
+    [("origin", "http://127.0.0.1:5001"), ("sec-fetch-site", "cross-site")],
+    [("sec-fetch-site", "cross-site")],
+    [("sec-fetch-site", "none")],
+    [("sec-fetch-site", "same-site"), ("hx-request", "true")],
+    [("origin", "http://127.0.0.1:5001.evil.example")],
+    [("origin", "file://")],
     [("origin", "chrome-extension://abc")],
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("headers", FOREIGN)
@@ -59,20 +99,27 @@ def test_cross_site_requests_are_refused_for_every_unsafe_method(headers, method
     assert refusal(scope([*OK, *headers], method))[0] == 403
 
 
-@pytest.mark.parametrize("headers", [*FOREIGN, [("hx-request", "true")], [("sec-fetch-site", "same-origin")]])
+@pytest.mark.parametrize(
+    "headers", [*FOREIGN, [("hx-request", "true")], [("sec-fetch-site", "same-origin")]]
+)
 def test_cross_site_websockets_are_refused(headers):
     """A WebSocket needs our own Origin; nothing else vouches for it."""
     assert refusal(scope([*OK, *headers], "GET", "websocket")) is not None
     assert refusal(scope(OWN, "GET", "websocket")) is None
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "TEXT/PLAIN; charset=utf-8", "application/octet-stream", "x"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "TEXT/PLAIN; charset=utf-8", "application/octet-stream", "x"]
+)
 def test_other_body_types_are_refused(kind):
     """What a foreign page can send without asking first is not taken."""
     assert refusal(scope([*OWN, ("content-type", kind)]))[0] == 415
 
 
-@pytest.mark.parametrize(("length", "status"), [("67108864", 413), ("-1", 413), ("9" * 400, 413), ("1e3", 413), ("1000", None)])
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [("67108864", 413), ("-1", 413), ("9" * 400, 413), ("1e3", 413), ("1000", None)],
+)
 def test_large_bodies_are_refused_before_they_are_read(length, status):
     """The announced length decides at once."""
     found = refusal(scope([*OWN, ("content-length", length)]))
@@ -127,17 +174,35 @@ def test_refusals_carry_no_page_of_ours(server, head):
 
 
 TRAVERSALS = [
-    "/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static/%2e%2e%2f%2e%2e%2fREADME.md", "/static/..%5capp.py",
-    "/static//etc/passwd", "/static/%00", "/static/app.css%00.js", "/../README.md", "/%2e%2e/README.md", "/README.md", "/data/pipulate.db",
-    "/static/vendor/../../app.py", "/download/../../x", "/download/a/%2e%2e/b.csv", "/.git/config", "/pipulate/app.py", "/static/./../settings.py",
-]  # fmt: skip
+    "/static/../app.py",
+    "/static/%2e%2e/app.py",
+    "/static/..%2fapp.py",
+    "/static/%2e%2e%2f%2e%2e%2fREADME.md",
+    "/static/..%5capp.py",
+    "/static//etc/passwd",
+    "/static/%00",
+    "/static/app.css%00.js",
+    "/../README.md",
+    "/%2e%2e/README.md",
+    "/README.md",
+    "/data/pipulate.db",
+    "/static/vendor/../../app.py",
+    "/download/../../x",
+    "/download/a/%2e%2e/b.csv",
+    "/.git/config",
+    "/pipulate/app.py",
+    "/static/./../settings.py",
+]
 
 
 def test_path_traversal_gets_the_same_404_always(server):
     """No address leaves the static folder, and the answers do not tell one miss from another."""
     bodies = set()
     for path in TRAVERSALS:
-        answer = raw(server, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nHX-Request: true\r\nConnection: close\r\n\r\n".encode())
+        answer = raw(
+            server,
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nHX-Request: true\r\nConnection: close\r\n\r\n".encode(),
+        )
         assert answer.split(b" ")[1] == b"404", (path, answer[:100])
         bodies.add(answer.split(b"\r\n\r\n", 1)[1])
     assert len(bodies) == 1
@@ -164,35 +229,151 @@ def test_large_and_odd_bodies_get_4xx(server):
             (b"x" * 3_000_000, "application/x-www-form-urlencoded"),
             (b"[" * 200_000, "application/json"),
             (b"--x\r\nbroken", "multipart/form-data; boundary=x"),
-            (b"--x\r\nContent-Disposition: form-data\r\n\r\nv\r\n--x--", "multipart/form-data; boundary=x"),
+            (
+                b"--x\r\nContent-Disposition: form-data\r\n\r\nv\r\n--x--",
+                "multipart/form-data; boundary=x",
+            ),
             (b"name=%ff%fe&rev=zz", "application/x-www-form-urlencoded"),
             (b"\x00\xff" * 100, "multipart/form-data"),
             (b"name=" + b"a=1&" * 5000, "application/x-www-form-urlencoded"),
         ]
         for body, kind in odd:
-            reply = client.post("/bridge/card1?id=odd", content=body, headers={**own, "Content-Type": kind})
-            assert 400 <= reply.status_code < 500 or reply.status_code == 200, (kind, reply.status_code, reply.text[:200])
-        chunked = client.post("/bridge/card1?id=odd", content=(b"a" * 65536 for _ in range(64)), headers={**own, "Content-Type": "application/x-www-form-urlencoded"})
-        assert chunked.status_code in (400, 413)  # too large a field, or too large a body: whichever is noticed first
+            reply = client.post(
+                "/bridge/card1?id=odd", content=body, headers={**own, "Content-Type": kind}
+            )
+            assert 400 <= reply.status_code < 500 or reply.status_code == 200, (
+                kind,
+                reply.status_code,
+                reply.text[:200],
+            )
+        chunked = client.post(
+            "/bridge/card1?id=odd",
+            content=(b"a" * 65536 for _ in range(64)),
+            headers={**own, "Content-Type": "application/x-www-form-urlencoded"},
+        )
+        assert chunked.status_code in (
+            400,
+            413,
+        )  # too large a field, or too large a body: whichever is noticed first
 
 
 def fuzzed(chance: random.Random, port: int) -> bytes:
     """Return one odd request."""
-    names = ["bridge", "petite", "poet", "work", "byhand", "tasks", "profiles", "runs", "find", "static", "introduction", "download", "graph", "chat", "x", ""]
-    acts = ["card1", "card2", "card99", "revert1", "undo", "finalize", "unfinalize", "delete", "undelete", "repair", "open", "start2", "cancel1",
-            "repeat1", "runs", "card2/progress", "card1/upload", "card3/upload", "1", "99999999999999999999", "1/delete", "sort", "undo/1", "undo/999999999999999999999", "import/upload", "export",
-            "list", "..", "%2e%2e", "%00", "step_01", "step_01_submit", "init", "1/move", "-1", "card0", "1/choose", "9/choose"]  # fmt: skip
-    junk = ["", "arthur", "%00", "é", "%F0%9F%92%A9", "a" * 600, "' OR 1=1 --", "<script>", "%ff%fe", "[]", "null", "-1", "1e309", "NaN", "%0d%0aX: y"]
-    path = "/" + "/".join(part for part in (chance.choice(names), chance.choice([*acts, ""])) if part or chance.random() < 0.1)
-    query = "&".join(f"{chance.choice(['id', 'q', 'rev', 'by', 'field', 'id'])}={chance.choice(junk)}" for _ in range(chance.randrange(3)))
-    body = "&".join(f"{chance.choice(['id', 'name', 'quest', 'color', 'rev', 'ids', 'value', 'step_id', 'on', 'done'])}={chance.choice(junk)}" for _ in range(chance.randrange(5)))
-    kind = chance.choice(["application/x-www-form-urlencoded"] * 5 + ["multipart/form-data; boundary=b", "application/json", "multipart/form-data"])
-    method = chance.choice(["GET"] * 4 + ["POST"] * 6 + ["PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"])
-    head = [f"{method} {path}{'?' + query if query else ''} HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Origin: http://127.0.0.1:{port}"]
+    names = [
+        "bridge",
+        "petite",
+        "poet",
+        "work",
+        "byhand",
+        "tasks",
+        "profiles",
+        "runs",
+        "find",
+        "static",
+        "introduction",
+        "download",
+        "graph",
+        "chat",
+        "x",
+        "",
+    ]
+    acts = [
+        "card1",
+        "card2",
+        "card99",
+        "revert1",
+        "undo",
+        "finalize",
+        "unfinalize",
+        "delete",
+        "undelete",
+        "repair",
+        "open",
+        "start2",
+        "cancel1",
+        "repeat1",
+        "runs",
+        "card2/progress",
+        "card1/upload",
+        "card3/upload",
+        "1",
+        "99999999999999999999",
+        "1/delete",
+        "sort",
+        "undo/1",
+        "undo/999999999999999999999",
+        "import/upload",
+        "export",
+        "list",
+        "..",
+        "%2e%2e",
+        "%00",
+        "step_01",
+        "step_01_submit",
+        "init",
+        "1/move",
+        "-1",
+        "card0",
+        "1/choose",
+        "9/choose",
+    ]
+    junk = [
+        "",
+        "arthur",
+        "%00",
+        "é",
+        "%F0%9F%92%A9",
+        "a" * 600,
+        "' OR 1=1 --",
+        "<script>",
+        "%ff%fe",
+        "[]",
+        "null",
+        "-1",
+        "1e309",
+        "NaN",
+        "%0d%0aX: y",
+    ]
+    path = "/" + "/".join(
+        part
+        for part in (chance.choice(names), chance.choice([*acts, ""]))
+        if part or chance.random() < 0.1
+    )
+    query = "&".join(
+        f"{chance.choice(['id', 'q', 'rev', 'by', 'field', 'id'])}={chance.choice(junk)}"
+        for _ in range(chance.randrange(3))
+    )
+    body = "&".join(
+        f"{chance.choice(['id', 'name', 'quest', 'color', 'rev', 'ids', 'value', 'step_id', 'on', 'done'])}={chance.choice(junk)}"
+        for _ in range(chance.randrange(5))
+    )
+    kind = chance.choice(
+        ["application/x-www-form-urlencoded"] * 5
+        + ["multipart/form-data; boundary=b", "application/json", "multipart/form-data"]
+    )
+    method = chance.choice(
+        ["GET"] * 4 + ["POST"] * 6 + ["PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]
+    )
+    head = [
+        f"{method} {path}{'?' + query if query else ''} HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        f"Origin: http://127.0.0.1:{port}",
+    ]
     if chance.random() < 0.7:
         head.append("HX-Request: true")
     if chance.random() < 0.2:
-        head.append(chance.choice(["Cookie: a=b; c", "Range: bytes=5-1", "Accept-Encoding: gzip", "If-None-Match: x", "HX-Current-URL: %", "Referer: x"]))
+        head.append(
+            chance.choice(
+                [
+                    "Cookie: a=b; c",
+                    "Range: bytes=5-1",
+                    "Accept-Encoding: gzip",
+                    "If-None-Match: x",
+                    "HX-Current-URL: %",
+                    "Referer: x",
+                ]
+            )
+        )
     if method not in ("GET", "HEAD"):
         head += [f"Content-Type: {kind}", f"Content-Length: {len(body.encode())}"]
     else:
@@ -208,7 +389,10 @@ async def bombard(port: int, count: int, seed: int) -> dict[int, list[bytes]]:
         reader = writer = None
         for _ in range(number):
             request = fuzzed(chance, port)
-            for attempt in (1, 2):  # a kept-alive connection may have been closed under us: once more on a fresh one
+            for attempt in (
+                1,
+                2,
+            ):  # a kept-alive connection may have been closed under us: once more on a fresh one
                 if writer is None:
                     reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 try:
@@ -221,7 +405,14 @@ async def bombard(port: int, count: int, seed: int) -> dict[int, list[bytes]]:
                     if attempt == 2:
                         head = b"HTTP/1.1 0 no answer\r\nconnection: close\r\n"
             found.setdefault(int(head.split(b" ")[1]), []).append(request)
-            length = next((int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")), None)
+            length = next(
+                (
+                    int(line.split(b":")[1])
+                    for line in head.lower().split(b"\r\n")
+                    if line.startswith(b"content-length")
+                ),
+                None,
+            )
             if request.startswith(b"HEAD") or head.split(b" ")[1] in (b"304", b"204"):
                 length = 0
             if length is None or b"connection: close" in head.lower():
@@ -240,7 +431,9 @@ async def bombard(port: int, count: int, seed: int) -> dict[int, list[bytes]]:
 def check_fuzz(server: Server, count: int, seed: int) -> None:
     """No odd request is answered with 500 or a traceback."""
     found = asyncio.run(bombard(server.port, count, seed))
-    bad = {status: requests[:3] for status, requests in found.items() if status >= 500 or status == 0}
+    bad = {
+        status: requests[:3] for status, requests in found.items() if status >= 500 or status == 0
+    }
     assert not bad, (bad, server.log()[-3000:])
     assert sum(map(len, found.values())) >= count - 3
     assert "Traceback" not in server.log()
@@ -279,7 +472,18 @@ def test_slow_connections_are_closed_and_honest_pages_stay_fast(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-c", code, "--data", str(tmp_path / "data"), "--workflows", str(tmp_path), "--port", str(port), "--no-browser"]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "--data",
+        str(tmp_path / "data"),
+        "--workflows",
+        str(tmp_path),
+        "--port",
+        str(port),
+        "--no-browser",
+    ]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:

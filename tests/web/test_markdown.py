@@ -12,10 +12,39 @@ from tests.chat.payloads import PAYLOADS
 
 VOID = {"br", "hr"}
 ALLOWED: dict[str, set[str]] = {
-    "a": {"href", "target", "rel"}, "code": {"class"}, "div": {"class"}, "button": {"type", "data-copy"}, "ol": {"start"},
-    "th": {"class"}, "td": {"class"}, **{tag: set() for tag in (
-        "p", "h1", "h2", "h3", "h4", "h5", "h6", "em", "strong", "s", "pre", "ul", "li", "blockquote", "hr", "br", "table",
-        "thead", "tbody", "tr")}}
+    "a": {"href", "target", "rel"},
+    "code": {"class"},
+    "div": {"class"},
+    "button": {"type", "data-copy"},
+    "ol": {"start"},
+    "th": {"class"},
+    "td": {"class"},
+    **{
+        tag: set()
+        for tag in (
+            "p",
+            "h1",
+            "h2",
+            "h3",
+            "h4",
+            "h5",
+            "h6",
+            "em",
+            "strong",
+            "s",
+            "pre",
+            "ul",
+            "li",
+            "blockquote",
+            "hr",
+            "br",
+            "table",
+            "thead",
+            "tbody",
+            "tr",
+        )
+    },
+}
 
 
 class Taken(HTMLParser):
@@ -63,8 +92,12 @@ def check(markdown: str) -> Taken:
     for link in taken.links:
         parts = urlsplit(link)
         away = parts.scheme in ("http", "https") and parts.netloc
-        assert away or link.startswith("#") or (link.startswith("/") and not link.startswith(("//", "/\\"))), link
-        assert link in taken.text and not set(link) & set("\\\t\n\r <>\"")
+        assert (
+            away
+            or link.startswith("#")
+            or (link.startswith("/") and not link.startswith(("//", "/\\")))
+        ), link
+        assert link in taken.text and not set(link) & set('\\\t\n\r <>"')
     return taken
 
 
@@ -87,15 +120,66 @@ class TestSafety:
         check(text)
 
     @settings(deadline=None)  # a busy machine is no failure
-    @given(st.lists(st.sampled_from([
-        "<", ">", "[", "]", "(", ")", "!", "`", "*", "_", "\\", "&", ";", "#", '"', "'", "\n", " ", "    ", "|", "-", "javascript:",
-        "https://evil.example", "//", "/", "onload=", "<script>", "```", "~~", "&#106;", "\t", "data:", "1. ", "> "]), max_size=40))
+    @given(
+        st.lists(
+            st.sampled_from(
+                [
+                    "<",
+                    ">",
+                    "[",
+                    "]",
+                    "(",
+                    ")",
+                    "!",
+                    "`",
+                    "*",
+                    "_",
+                    "\\",
+                    "&",
+                    ";",
+                    "#",
+                    '"',
+                    "'",
+                    "\n",
+                    " ",
+                    "    ",
+                    "|",
+                    "-",
+                    "javascript:",
+                    "https://evil.example",
+                    "//",
+                    "/",
+                    "onload=",
+                    "<script>",
+                    "```",
+                    "~~",
+                    "&#106;",
+                    "\t",
+                    "data:",
+                    "1. ",
+                    "> ",
+                ]
+            ),
+            max_size=40,
+        )
+    )
     def test_any_mix_of_signs_is_harmless(self, parts: list[str]) -> None:
         """So does any mixture of what Markdown and HTML are made of."""
         check("".join(parts))
 
-    @pytest.mark.parametrize("text", ["[" * 50_000, "*a " * 10_000, ">" * 50_000, "![" * 10_000, "[a](" * 10_000,
-                                      "`" * 50_000, "<" * 90_000, "|a" * 3000 + "\n" + "|-" * 3000 + "\n|b"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[" * 50_000,
+            "*a " * 10_000,
+            ">" * 50_000,
+            "![" * 10_000,
+            "[a](" * 10_000,
+            "`" * 50_000,
+            "<" * 90_000,
+            "|a" * 3000 + "\n" + "|-" * 3000 + "\n|b",
+        ],
+    )
     def test_no_text_takes_long(self, text: str) -> None:
         """Signs in their tens of thousands neither hang nor overflow the parser."""
         check(text)
@@ -109,8 +193,14 @@ class TestSafety:
 class TestLinks:
     def test_a_link_shows_its_whole_address(self) -> None:
         """What it would carry away stands beside it, even if the text pretends another address."""
-        assert check("[home](https://evil.example/?q=secret)").text == "home (https://evil.example/?q=secret)\n"
-        assert check("[https://bank.example](https://evil.example)").text == "https://bank.example (https://evil.example)\n"
+        assert (
+            check("[home](https://evil.example/?q=secret)").text
+            == "home (https://evil.example/?q=secret)\n"
+        )
+        assert (
+            check("[https://bank.example](https://evil.example)").text
+            == "https://bank.example (https://evil.example)\n"
+        )
         assert check("[](https://evil.example)").text == " (https://evil.example)\n"
 
     def test_an_address_is_not_repeated(self) -> None:
@@ -124,7 +214,9 @@ class TestLinks:
     def test_links_of_this_app(self) -> None:
         """An address of ours opens here; a host in disguise does not pass for one."""
         assert check("[run](/bridge?id=arthur)").links == ["/bridge?id=arthur"]
-        assert check("[x](//evil.example) [y](javascript:alert) [z](mailto:a@b.example)").links == []
+        assert (
+            check("[x](//evil.example) [y](javascript:alert) [z](mailto:a@b.example)").links == []
+        )
 
     def test_other_schemes_stay_text(self) -> None:
         """Nothing is lost: what is not a link can be read."""
@@ -134,8 +226,13 @@ class TestLinks:
 class TestShown:
     def test_images_are_text(self) -> None:
         """An image is told, not loaded, also in a link."""
-        assert check("![a *cat*](https://evil.example/c.png)").text == "[image: a *cat*] (https://evil.example/c.png)\n"
-        assert check("[![a](https://e.example/a)](https://e.example/b)").links == ["https://e.example/b"]
+        assert (
+            check("![a *cat*](https://evil.example/c.png)").text
+            == "[image: a *cat*] (https://evil.example/c.png)\n"
+        )
+        assert check("[![a](https://e.example/a)](https://e.example/b)").links == [
+            "https://e.example/b"
+        ]
 
     def test_html_is_shown(self) -> None:
         """Tags in the text can be read."""
@@ -144,8 +241,10 @@ class TestShown:
     def test_code_can_be_copied(self) -> None:
         """A fence has its language as a class, a button for the page's script, and its text untouched."""
         html = render("```python\nprint('<b>')\n```")
-        assert html == ('<div class="code"><button type="button" data-copy>Copy</button><pre><code class="language-python">'
-                        "print(&#x27;&lt;b&gt;&#x27;)\n</code></pre></div>\n")
+        assert html == (
+            '<div class="code"><button type="button" data-copy>Copy</button><pre><code class="language-python">'
+            "print(&#x27;&lt;b&gt;&#x27;)\n</code></pre></div>\n"
+        )
         assert "class" not in render("    plain").split("<pre>")[1]
 
     def test_tables(self) -> None:
@@ -155,10 +254,21 @@ class TestShown:
 
     def test_half_received(self) -> None:
         """An open fence is already code; an open link is still text."""
-        assert "<pre><code" in render("Look:\n```py\nx = 1") and check("see [the docs](https://a.exam").links == []
+        assert (
+            "<pre><code" in render("Look:\n```py\nx = 1")
+            and check("see [the docs](https://a.exam").links == []
+        )
 
     def test_the_usual(self) -> None:
         """Headings, emphasis, lists and quotes come out as such."""
         html = render("# A\n\n**b** *c* ~~d~~ `e`\n\n1. f\n2. g\n\n> h")
-        for part in ("<h1>A</h1>", "<strong>b</strong>", "<em>c</em>", "<s>d</s>", "<code>e</code>", "<ol>", "<blockquote>"):
+        for part in (
+            "<h1>A</h1>",
+            "<strong>b</strong>",
+            "<em>c</em>",
+            "<s>d</s>",
+            "<code>e</code>",
+            "<ol>",
+            "<blockquote>",
+        ):
             assert part in html

@@ -52,7 +52,9 @@ def test_one_answer_brings_the_done_card_and_the_next(server):
     with server.client() as client:
         rev = begin(client, "bridge", "one")
         reply = answer(client, "bridge", "one", 1, rev, name="Arthur")
-    assert 'id="card1"' in reply.text and 'id="card2"' in reply.text and 'id="card3"' not in reply.text
+    assert (
+        'id="card1"' in reply.text and 'id="card2"' in reply.text and 'id="card3"' not in reply.text
+    )
     assert revision(reply.text) == str(int(rev) + 1)
     assert reply.headers["HX-Push-Url"] == "/bridge/card2?id=one"
 
@@ -81,17 +83,25 @@ def test_a_stale_tab_is_refused_and_keeps_what_was_typed(server):
         rev = begin(client, "bridge", "stale")
         answer(client, "bridge", "stale", 1, rev, name="Arthur")
         late = answer(client, "bridge", "stale", 1, rev, name="Robin")
-        assert late.status_code == 409 and "Arthur" in late.text and late.headers["HX-Retarget"] == "#chain"
+        assert (
+            late.status_code == 409
+            and "Arthur" in late.text
+            and late.headers["HX-Retarget"] == "#chain"
+        )
         other = answer(client, "bridge", "stale", 2, rev, quest="typed here")
         assert other.status_code == 409 and "typed here" in other.text
-    assert "step_02" not in record(server, "stale") and record(server, "stale")["step_01"] == {"name": "Arthur"}
+    assert "step_02" not in record(server, "stale") and record(server, "stale")["step_01"] == {
+        "name": "Arthur"
+    }
 
 
 def test_a_double_submit_is_harmless(server):
     """The same answer twice shows the same next card and stores one answer."""
     with server.client() as client:
         rev = begin(client, "bridge", "double")
-        first, second = (answer(client, "bridge", "double", 1, rev, name="Arthur") for _ in range(2))
+        first, second = (
+            answer(client, "bridge", "double", 1, rev, name="Arthur") for _ in range(2)
+        )
     assert first.status_code == second.status_code == 200
     assert first.text == second.text
 
@@ -122,11 +132,19 @@ def test_revert_then_undo_brings_everything_back(server):
         rev = finished(client, "undo")
         before = record(server, "undo")
         reverted = client.post("/bridge/revert1", params={"id": "undo"}, data={"rev": rev})
-        assert 'value="Arthur"' in reverted.text and 'id="card2"' not in reverted.text and "Undo" in reverted.text
-        back = client.post("/bridge/undo", params={"id": "undo"}, data={"rev": revision(reverted.text)})
+        assert (
+            'value="Arthur"' in reverted.text
+            and 'id="card2"' not in reverted.text
+            and "Undo" in reverted.text
+        )
+        back = client.post(
+            "/bridge/undo", params={"id": "undo"}, data={"rev": revision(reverted.text)}
+        )
         assert 'id="result"' in back.text
     after = record(server, "undo")
-    assert {k: v for k, v in after.items() if k != "updated"} == {k: v for k, v in before.items() if k != "updated"}
+    assert {k: v for k, v in after.items() if k != "updated"} == {
+        k: v for k, v in before.items() if k != "updated"
+    }
 
 
 def test_a_finalized_run_refuses_every_change_on_the_server(server):
@@ -137,7 +155,11 @@ def test_a_finalized_run_refuses_every_change_on_the_server(server):
         assert "Unlock" in reply.text
         rev, before = revision(reply.text), record(server, "locked")
         for act in ("card1", "revert1", "revert3", "undo", "card3"):
-            refused = client.post(f"/bridge/{act}", params={"id": "locked"}, data={"rev": rev, "name": "X", "color": "red"})
+            refused = client.post(
+                f"/bridge/{act}",
+                params={"id": "locked"},
+                data={"rev": rev, "name": "X", "color": "red"},
+            )
             assert refused.status_code == 409, act
         assert record(server, "locked") == before
         reopened = client.post("/bridge/unfinalize", params={"id": "locked"}, data={"rev": rev})
@@ -148,7 +170,10 @@ def test_an_incomplete_run_cannot_be_finalized(server):
     """Only what is complete can be locked."""
     with server.client() as client:
         rev = begin(client, "bridge", "early")
-        assert client.post("/bridge/finalize", params={"id": "early"}, data={"rev": rev}).status_code == 409
+        assert (
+            client.post("/bridge/finalize", params={"id": "early"}, data={"rev": rev}).status_code
+            == 409
+        )
 
 
 def test_delete_and_undelete(server):
@@ -166,11 +191,18 @@ def test_a_saved_file_judges_the_very_next_answer(server):
     """With --dev a check that was saved after its card was opened is asked already."""
     file = server.folder / "workflows" / "late.py"
     file.parent.mkdir(exist_ok=True)
-    code = Path("pipulate/workflows/bridge.py").read_text().replace('Workflow("bridge"', 'Workflow("late"')
+    code = (
+        Path("pipulate/workflows/bridge.py")
+        .read_text()
+        .replace('Workflow("bridge"', 'Workflow("late"')
+    )
     file.write_text(code)
     with server.client() as client:
         rev = begin(client, "late", "x")
-        file.write_text(code + '\n\n@name.accept\ndef check(run, form):\n    raise ValueError("Nobody passes.")\n')
+        file.write_text(
+            code
+            + '\n\n@name.accept\ndef check(run, form):\n    raise ValueError("Nobody passes.")\n'
+        )
         assert answer(client, "late", "x", 1, rev, name="Arthur").status_code != 200
         file.write_text(code)
         assert answer(client, "late", "x", 1, rev, name="Arthur").status_code == 200
@@ -183,11 +215,17 @@ def test_the_list_of_all_runs_says_whose_they_are(server):
         finished(client, "whose")
         assert " · Default" not in client.get("/runs").text
         client.post("/profiles", data={"name": "Camelot"})
-        assert " · Default" in client.get("/runs").text and "Camelot" not in client.get("/runs").text
+        assert (
+            " · Default" in client.get("/runs").text and "Camelot" not in client.get("/runs").text
+        )
         whole = client.get("/runs/export", params={"workflow": "bridge", "id": "whose"}).content
         gone = client.post("/bridge/delete", params={"id": "whose"}).text
-        assert 'hx-post="/bridge/undelete?id=whose"' in gone and "hx-include" not in gone  # that page has no revision
-        reply = client.post("/runs/import/upload", files={"file": ("runs.jsonl", whole)}, follow_redirects=True)
+        assert (
+            'hx-post="/bridge/undelete?id=whose"' in gone and "hx-include" not in gone
+        )  # that page has no revision
+        reply = client.post(
+            "/runs/import/upload", files={"file": ("runs.jsonl", whole)}, follow_redirects=True
+        )
         assert "Imported: 1 run." in reply.text
 
 
@@ -197,7 +235,13 @@ def test_answers_are_escaped_wherever_they_are_shown(server):
     with server.client() as client:
         rev = begin(client, "bridge", evil)
         reply = answer(client, "bridge", evil, 1, rev, name=evil)
-        pages = [reply.text, *(client.get(path, params={"id": evil, "q": evil}).text for path in ("/bridge", "/runs", "/find", "/bridge/runs"))]
+        pages = [
+            reply.text,
+            *(
+                client.get(path, params={"id": evil, "q": evil}).text
+                for path in ("/bridge", "/runs", "/find", "/bridge/runs")
+            ),
+        ]
     assert not any("<script>alert" in page for page in pages)
 
 
@@ -208,7 +252,11 @@ def test_a_damaged_record_is_set_aside_and_mended(server):
         engine = Pipulate.open(server.folder / "data", "bridge")
         engine.store.write("UPDATE pipeline SET data = '{oops' WHERE id = 'damaged'")
         page = client.get("/bridge", params={"id": "damaged"})
-        assert page.status_code == 200 and "damaged" in page.text and "Restore the last good state" in page.text
+        assert (
+            page.status_code == 200
+            and "damaged" in page.text
+            and "Restore the last good state" in page.text
+        )
         assert "damaged" in client.get("/bridge").text
         assert 'id="result"' in client.post("/bridge/repair", params={"id": "damaged"}).text
         assert engine.store.one("SELECT data FROM quarantine")["data"] == "{oops"
@@ -227,7 +275,9 @@ def test_workflow_files_come_and_go_without_a_restart(server):
         assert client.get("/mine").status_code == 200
         file.write_text(good + "\nthis is no Python\n")
         broken = client.get("/mine")
-        assert broken.status_code == 200 and "SyntaxError" in broken.text and "mine.py" in broken.text
+        assert (
+            broken.status_code == 200 and "SyntaxError" in broken.text and "mine.py" in broken.text
+        )
         assert client.get("/bridge").status_code == 200
         file.write_text(good)
         assert "Run ID" in client.get("/mine").text
@@ -283,10 +333,15 @@ def test_every_page_of_the_menu_answers(server):
         del client.headers["HX-Request"]
         menu = set(re.findall(r'href="(/[a-z_]*)"', client.get("/introduction").text))
         assert len(menu) > 6
-        assert {path: client.get(path, follow_redirects=True).status_code for path in menu} == dict.fromkeys(menu, 200)
+        assert {
+            path: client.get(path, follow_redirects=True).status_code for path in menu
+        } == dict.fromkeys(menu, 200)
 
 
-@pytest.mark.parametrize(("error", "status", "says"), [(apsw.BusyError, 424, "locked"), (apsw.CorruptError, 409, "damaged")])
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [(apsw.BusyError, 424, "locked"), (apsw.CorruptError, 409, "damaged")],
+)
 async def test_what_sqlite_reports_anywhere_is_told(tmp_path, error, status, says):
     """A locked, full or damaged database is no failure of ours, wherever in a request it shows."""
 

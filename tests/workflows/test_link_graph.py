@@ -48,7 +48,9 @@ class Session:
     """One life of the app on a data folder: it can end at any moment and begin again."""
 
     def __init__(self, folder: Path, base: str) -> None:
-        self.settings = Settings(data=folder / "data", downloads=folder / "downloads", botify=base, fast_jobs=True)
+        self.settings = Settings(
+            data=folder / "data", downloads=folder / "downloads", botify=base, fast_jobs=True
+        )
         self.store = Store(self.settings.database)
         token.save(self.settings.data, Token(DEMO_TOKEN))
         self.engine, self.flow = Pipulate(self.store, "link_graph"), flow()
@@ -60,7 +62,11 @@ class Session:
         record, rev = self.engine.load(ID)
         run = Run(self.flow, self.engine, ID, record, rev, self.settings)
         await call(step.function, run)
-        self.engine.set_step_data(ID, step.id, await call(step.accept_function, run, values) if step.accept_function else values)
+        self.engine.set_step_data(
+            ID,
+            step.id,
+            await call(step.accept_function, run, values) if step.accept_function else values,
+        )
 
     async def prepare(self, fields: list[str] | None = None) -> None:
         """Answer everything before the export."""
@@ -91,7 +97,12 @@ class Session:
 @contextlib.contextmanager
 def simulator(faults: str = "", folder: Path | None = None, **options: Any):
     """Serve the simulator on a real port; gives (base, app)."""
-    app = create_simulator(demo_projects(), faults=faults, folder=folder, options=Options(**{"pace": Pace(polls=1), **options}))
+    app = create_simulator(
+        demo_projects(),
+        faults=faults,
+        folder=folder,
+        options=Options(**{"pace": Pace(polls=1), **options}),
+    )
     with running(app) as url:
         yield (url if url.endswith("/v1") else f"{url}/v1"), app
 
@@ -172,7 +183,9 @@ def plant(monkeypatch, where: str) -> None:
         patched(monkeypatch, target, name, before, nth)
 
 
-async def crash_and_resume(tmp_path: Path, where: str, fault: str, expected: dict[str, bytes], monkeypatch) -> None:
+async def crash_and_resume(
+    tmp_path: Path, where: str, fault: str, expected: dict[str, bytes], monkeypatch
+) -> None:
     """Crash at a transition under a fault, resume, and compare with the undisturbed run."""
     with simulator(FAULTS[fault], tmp_path / "botify") as (base, app):
         first = Session(tmp_path, base)
@@ -199,15 +212,20 @@ async def crash_and_resume(tmp_path: Path, where: str, fault: str, expected: dic
         assert len(created) == 2 and set(created.values()) == {1}, created
         assert set(app.state.jobs.posts.values()) == {1}, app.state.jobs.posts
         assert not app.state.calls.tokens_at_file_host
-        assert not list(second.settings.downloads.rglob("*.part")) and not list(second.settings.downloads.rglob("*.download"))
+        assert not list(second.settings.downloads.rglob("*.part")) and not list(
+            second.settings.downloads.rglob("*.download")
+        )
         await second.jobs.close()
         second.store.close()
 
 
 @pytest.mark.parametrize(
-    ("where", "fault"), [(where, list(FAULTS)[number % len(FAULTS)]) for number, where in enumerate(TRANSITIONS)]
+    ("where", "fault"),
+    [(where, list(FAULTS)[number % len(FAULTS)]) for number, where in enumerate(TRANSITIONS)],
 )
-async def test_a_crash_at_any_transition_costs_nothing_twice(tmp_path, where, fault, expected, monkeypatch):
+async def test_a_crash_at_any_transition_costs_nothing_twice(
+    tmp_path, where, fault, expected, monkeypatch
+):
     """POST /jobs at most once for each file, and the files are byte for byte those of the undisturbed run."""
     await crash_and_resume(tmp_path, where, fault, expected, monkeypatch)
 
@@ -261,7 +279,11 @@ async def test_rows_at_the_limit_are_told_as_possibly_truncated(tmp_path):
         made = session.engine.get_step_data(ID, "step_04")
         assert made["tables"]["links"]["possibly_truncated"] is True
         record, rev = session.engine.load(ID)
-        shown = str(session.flow.result_function(Run(session.flow, session.engine, ID, record, rev, session.settings)))
+        shown = str(
+            session.flow.result_function(
+                Run(session.flow, session.engine, ID, record, rev, session.settings)
+            )
+        )
         assert "Possibly truncated" in shown
         await session.jobs.close()
         session.store.close()
@@ -290,18 +312,30 @@ async def test_the_token_is_nowhere_but_in_its_file(tmp_path):
         await session.export()
         await session.jobs.close()
         session.store.close()
-    holding = [path for path in (tmp_path / "app").rglob("*") if path.is_file() and DEMO_TOKEN.encode() in path.read_bytes()]
-    assert [path.name for path in holding] == ["botify_token"] and holding[0].stat().st_mode & 0o777 == 0o600
+    holding = [
+        path
+        for path in (tmp_path / "app").rglob("*")
+        if path.is_file() and DEMO_TOKEN.encode() in path.read_bytes()
+    ]
+    assert [path.name for path in holding] == ["botify_token"] and holding[
+        0
+    ].stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_folder_of_real_html_is_exported_with_exactly_its_links(tmp_path):
     """The edges on disk are the links that really stand in the pages."""
     pages = tmp_path / "html"
     pages.mkdir()
-    (pages / "index.html").write_text('<title>Home</title><a href="a.html">A</a> <a href="sub/b.html#y">B</a> <a href="missing.html">no</a>')
-    (pages / "a.html").write_text('<title>A</title><a href="index.html">home</a><!-- <a href="ghost.html">ghost</a> -->')
+    (pages / "index.html").write_text(
+        '<title>Home</title><a href="a.html">A</a> <a href="sub/b.html#y">B</a> <a href="missing.html">no</a>'
+    )
+    (pages / "a.html").write_text(
+        '<title>A</title><a href="index.html">home</a><!-- <a href="ghost.html">ghost</a> -->'
+    )
     (pages / "sub").mkdir()
-    (pages / "sub" / "b.html").write_text('<title>B, "quoted"</title><a href="../a.html">A</a><a href="../a.html">again</a><a href="https://elsewhere.example/">out</a>')
+    (pages / "sub" / "b.html").write_text(
+        '<title>B, "quoted"</title><a href="../a.html">A</a><a href="../a.html">again</a><a href="https://elsewhere.example/">out</a>'
+    )
     site = read_html_site(pages)
     projects = demo_projects(folders=[pages])
     app = create_simulator(projects, options=Options(pace=Pace(polls=1)))
@@ -312,10 +346,16 @@ async def test_a_folder_of_real_html_is_exported_with_exactly_its_links(tmp_path
         session.engine.initialize_if_missing(run_id)
         record, rev = session.engine.load(run_id)
         run = Run(session.flow, session.engine, run_id, record, rev, session.settings)
-        for step, values in zip(session.flow.steps[:3], ({"project": run_id}, {"analysis": "latest"}, {"fields": [], "depth": "9"}), strict=True):
+        for step, values in zip(
+            session.flow.steps[:3],
+            ({"project": run_id}, {"analysis": "latest"}, {"fields": [], "depth": "9"}),
+            strict=True,
+        ):
             data = await call(step.accept_function, run, values) if step.accept_function else values
             run.record = session.engine.set_step_data(run_id, step.id, data)
-        session.engine.set_step_data(run_id, "step_03", {"fields": [], "depth": str(run.record["step_02"]["depth"])})
+        session.engine.set_step_data(
+            run_id, "step_03", {"fields": [], "depth": str(run.record["step_02"]["depth"])}
+        )
         await session.jobs.start(session.flow, run_id, session.flow.steps[3])
         await session.jobs.wait(("link_graph", run_id, "step_04"))
         assert session.jobs.row(("link_graph", run_id, "step_04"))["state"] == "done"
@@ -326,7 +366,10 @@ async def test_a_folder_of_real_html_is_exported_with_exactly_its_links(tmp_path
         session.store.close()
     assert lines[0] == "source,target"
     assert len(site.pages) >= 4
-    paths = [tuple(re.sub(r"https?://[^/,]+", "", cell) for cell in line.split(",")) for line in lines[1:]]
+    paths = [
+        tuple(re.sub(r"https?://[^/,]+", "", cell) for cell in line.split(","))
+        for line in lines[1:]
+    ]
     assert len(paths) == len(set(paths)) == 5, tails
     assert not any("ghost" in target or "elsewhere" in target for _, target in paths)
 
@@ -359,7 +402,18 @@ def test_the_headless_command_does_the_same(tmp_path, capsys):
     """`pipulate run link_graph --id URL analysis=latest`, in demo mode."""
     from pipulate.cli import main
 
-    arguments = ["--data", str(tmp_path / "data"), "--downloads", str(tmp_path / "downloads"), "--demo", "run", "link_graph", "--id", ID, "analysis=latest"]
+    arguments = [
+        "--data",
+        str(tmp_path / "data"),
+        "--downloads",
+        str(tmp_path / "downloads"),
+        "--demo",
+        "run",
+        "link_graph",
+        "--id",
+        ID,
+        "analysis=latest",
+    ]
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     made = json.loads(out)["answers"]["export"]

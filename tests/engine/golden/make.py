@@ -17,9 +17,20 @@ from pipulate.web.runs import export, import_run
 STEPS = [("name", "step_01", "Name"), ("quest", "step_02", "Quest"), ("color", "step_03", "Color")]
 #: Tables that hold rows of their own; the others are kept by triggers, or are caches.
 TABLES = (
-    "pipeline", "history", "quarantine", "store", "job", "profile", "task", "trash",
-    "conversation", "message", "memory", "prompt", "proposal",
-)  # fmt: skip
+    "pipeline",
+    "history",
+    "quarantine",
+    "store",
+    "job",
+    "profile",
+    "task",
+    "trash",
+    "conversation",
+    "message",
+    "memory",
+    "prompt",
+    "proposal",
+)
 
 
 def happen(store: Store) -> None:
@@ -52,7 +63,10 @@ def happen(store: Store) -> None:
     run("version 2", 1, initial={"version": 2})
     run("acted", 2)
     begun = {"begun": "2026-11-23T19:10:00+00:00", "nonce": "1234abcd"}
-    acts = {"export:links:0123456789ab": {**begun, "result": {"id": 7}}, "export:pages:0123456789ab": begun}
+    acts = {
+        "export:links:0123456789ab": {**begun, "result": {"id": 7}},
+        "export:pages:0123456789ab": begun,
+    }
     bridge.checkpoint("acted", lambda record: {**record, "once": acts})
     run("deleted", 3, profile_id=2)
     bridge.delete("deleted")
@@ -66,13 +80,16 @@ def happen(store: Store) -> None:
         "INSERT INTO job (workflow, id, step_id, state, owner) VALUES ('bridge', 'acted', 'step_03', 'running', 'x')"
     )
     tables, at = store.db.t, "2026-11-23T19:10:00+00:00"
-    tables.profile.insert(id=2, name="Client", menu_name="C", address="https://example.com", code="GB", priority=1)
+    tables.profile.insert(
+        id=2, name="Client", menu_name="C", address="https://example.com", code="GB", priority=1
+    )
     tables.task.insert(name="Find the Grail", done=1, priority=3, profile_id=2)
     store.write("INSERT INTO trash (at, kind, data) VALUES (?, 'task', '{}')", at)
     tables.conversation.insert(title="Grail", created=at)
     tables.message.insert(conversation_id=1, role="user", content="Where is it?", at=at)
     store.write(
-        "INSERT INTO memory (id, kind, key, content, at) VALUES ('m1', 'fact', 'color', 'He likes blue', ?)", at
+        "INSERT INTO memory (id, kind, key, content, at) VALUES ('m1', 'fact', 'color', 'He likes blue', ?)",
+        at,
     )
     store.write("INSERT INTO prompt (text, at, author) VALUES ('Be brief.', ?, 'user')", at)
 
