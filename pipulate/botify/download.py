@@ -188,7 +188,7 @@ async def _receive(
                 raise _Again(f"only {received:,} of {total:,} bytes came")
             await asyncio.to_thread(file.flush)
             await asyncio.to_thread(check, part, target.name)
-            await asyncio.to_thread(finish, part, file, target)
+            await asyncio.to_thread(finish, part, target)
             progress(received, received)
             return received
         finally:

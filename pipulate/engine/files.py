@@ -1,62 +1,112 @@
-"""A file appears whole or not at all.
+"""A file, or a folder of files, appears whole or not at all.
 
-HOW       Write to `.{name}.{random}.part` in the same folder, fsync it, rename it over the final name, fsync the
-          folder.  A kill at any moment leaves the old file, or none, and at worst a `.part` that nobody takes
-          for a result.
-LEFTOVERS Whoever begins to write a file removes its leftovers.  Should another process still be writing one of them,
-          its rename fails and it reports that: the newer writer wins, and never do two write into one file.
+HOW       Write to `.{name}.{random}.part` beside it, fsync that, rename it over the final name, fsync
+          the folder.  A kill at any moment leaves the old one, or none, and at worst a `.part` that
+          nobody takes for a result.
+LEFTOVERS Whoever begins to write a file removes its leftovers.  Should another process still be
+          writing one of them, its rename fails and it reports that: the newer writer wins, and never
+          do two write into one file.
 """
 
 import contextlib
 import glob
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from pipulate.engine.errors import CannotWrite
 
+OWNER_ONLY = 0o600  #: the mode of secrets
+ANYONE = 0o666  #: less what the user's umask takes away
+
 
 @contextlib.contextmanager
-def whole(target: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file that becomes `target` when the block ends well, and vanishes when it does not.
+def whole(target: Path, mode: int = ANYONE) -> Iterator[BinaryIO]:
+    """Open a temporary file that becomes `target` when the block ends well, else vanishes.
 
     Raises CannotWrite for any OSError on the way.
     """
     with explained(target):
-        part, file = begin(target)
+        part, file = begin(target, mode)
         try:
             with file:
                 yield file
-                finish(part, file, target)
+            finish(part, target)
         finally:
             part.unlink(missing_ok=True)
 
 
-def begin(target: Path) -> tuple[Path, BinaryIO]:
-    """Make the folder, sweep leftovers, and open a new temporary file for `target`: (its path, the open file)."""
+def write(target: Path, content: bytes | str, mode: int = ANYONE) -> None:
+    """Write a small file whole.  Raises CannotWrite."""
+    with whole(target, mode) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Give a new folder to fill, which takes `target`'s place when the block ends well.
+
+    Raises CannotWrite for any OSError on the way.
+    """
+    with explained(target):
+        part = _part(target)
+        part.mkdir(parents=True)
+        try:
+            yield part
+            for path in part.rglob("*"):
+                sync(path)
+            _swap(part, target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _swap(part: Path, target: Path) -> None:
+    """Rename a filled folder over another: the old one has to step aside first."""
+    sync(part)
+    old = part.with_suffix(".old")
+    with contextlib.suppress(FileNotFoundError):
+        target.rename(old)
+    part.rename(target)
+    sync(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def begin(target: Path, mode: int = ANYONE) -> tuple[Path, BinaryIO]:
+    """Make the folder, sweep leftovers, open a new temporary file: (its path, the open file)."""
     target.parent.mkdir(parents=True, exist_ok=True)
     sweep(target)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    return part, part.open("xb")
+    part = _part(target)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, mode)
+    return part, os.fdopen(descriptor, "wb")
 
 
-def finish(part: Path, file: BinaryIO, target: Path) -> None:
-    """Bring what was written to the disk and give it its final name."""
-    file.flush()
-    os.fsync(file.fileno())
+def finish(part: Path, target: Path) -> None:
+    """Bring a file that was written and flushed to the disk, and give it its final name."""
+    sync(part)
     part.replace(target)
-    if os.name == "posix":  # elsewhere a folder cannot be opened, nor need it be
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    sync(target.parent)
+
+
+def sync(path: Path) -> None:
+    """Have the disk keep what was written to a file, or which names a folder holds."""
+    if path.is_dir():
+        if os.name != "posix":
+            return  # elsewhere a folder cannot be opened, nor need it be
+        flags = os.O_RDONLY
+    else:
+        flags = os.O_RDWR | _BINARY
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sweep(target: Path) -> None:
-    """Remove what killed writers of `target` left behind."""
+    """Remove what killed writers of the file `target` left behind."""
     for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
         leftover.unlink(missing_ok=True)
 
@@ -66,8 +116,16 @@ def explained(target: Path) -> Iterator[None]:
     """Turn an OSError into a CannotWrite that names the file and the reason."""
     try:
         yield
-    except OSError as e:
+    except OSError as error:
         raise CannotWrite(
-            f"{target.name} could not be written: {e.strerror or e}. Nothing half-written was kept. "
+            f"{target.name} could not be written: {error.strerror or error}. "
+            "Nothing half-written was kept. "
             f"Look for free space and rights in {target.parent}, then try again."
-        ) from e
+        ) from error
+
+
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")

@@ -8,7 +8,7 @@ import pytest
 
 from pipulate.engine import files as module
 from pipulate.engine.errors import CannotWrite
-from pipulate.engine.files import begin, finish, sweep, whole
+from pipulate.engine.files import OWNER_ONLY, begin, finish, sweep, whole, whole_folder
 
 
 def test_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -42,10 +42,7 @@ def test_disk_trouble_is_explained_and_leaves_the_old_file(
     def full(*args: object, **more: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    if call == "fsync":
-        monkeypatch.setattr(module.os, "fsync", full)
-    else:
-        monkeypatch.setattr(Path, call, full)
+    monkeypatch.setattr(Path if call == "replace" else module.os, call, full)
     with (
         pytest.raises(CannotWrite, match=r"result\.csv could not be written: No space left"),
         whole(target) as file,
@@ -87,6 +84,40 @@ def test_of_two_writers_one_wins_whole(tmp_path: Path) -> None:
         older.write(b"older")
         part, newer = begin(target)
         newer.write(b"newer")
-    with newer:
-        finish(part, newer, target)
+    newer.close()
+    finish(part, target)
     assert target.read_bytes() == b"newer" and list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_appears_whole(tmp_path: Path) -> None:
+    """It replaces the older one; nothing else is left beside it."""
+    target = tmp_path / "graph"
+    for content in ("old", "new"):
+        with whole_folder(target) as part:
+            (part / "inner").mkdir()
+            (part / "inner" / "file").write_text(content)
+    assert (target / "inner" / "file").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    """And no leftover."""
+    target = tmp_path / "graph"
+    with whole_folder(target) as part:
+        (part / "file").write_text("old")
+    with pytest.raises(RuntimeError), whole_folder(target) as part:
+        (part / "file").write_text("new")
+        raise RuntimeError
+    assert (target / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+def test_a_secret_is_the_owners_from_its_first_byte(tmp_path: Path) -> None:
+    """The temporary file has the mode, too."""
+    target = tmp_path / "secret"
+    with whole(target, OWNER_ONLY) as file:
+        (part,) = tmp_path.iterdir()
+        assert part.stat().st_mode & 0o777 == OWNER_ONLY
+        file.write(b"x")
+    assert target.stat().st_mode & 0o777 == OWNER_ONLY
