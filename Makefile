@@ -55,9 +55,8 @@ UV      ?= $(or $(shell command -v uv),.venv/bin/uv)
 COMPILE  = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
            --no-header --no-emit-index-url --no-emit-find-links --quiet $(UPGRADE)
 lock: ## pin the libraries anew from pyproject.toml (needs uv: pip install uv)
-	@$(COMPILE) --group build --output-file requirements.lock
-	@$(COMPILE) --group build --group dev --constraints requirements.lock --output-file requirements-dev.lock
-	@$(COMPILE) --extra mcp --extra portable --constraints requirements-dev.lock --output-file requirements-extras.lock
+	@$(COMPILE) --extra lan --group build --output-file requirements.lock
+	@$(COMPILE) --extra lan --extra mcp --extra portable --group build --group dev --constraints requirements.lock --output-file requirements-dev.lock
 
 clean: ## remove the virtual environment and caches (never your data)
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipulate.engine.voice import chat_with_llm, chatq
     from pipulate.engine.workflow import Job, Run, Workflow
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Invalid",
     "Job",
