@@ -1,7 +1,6 @@
 """Builds the app from settings; nothing happens on import, and a test can make ten.
 
-What handlers share stands in `app.state`: settings, store, jobs, found (workflows by name), menu, about (what
-the model is told of each page), and the hooks that the chat fills: voice, explain, chat_panel, profile_switcher.
+What handlers share stands in `app.state`, a `web.state.State`.
 """
 
 import asyncio
@@ -22,18 +21,19 @@ from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
-from pipulate.engine.voice import Silent, voice
+from pipulate.engine.voice import voice
 from pipulate.engine.workflow import Workflow
 from pipulate.web import failures
 from pipulate.web.guard import Guard
 from pipulate.web.routes import Pages
 from pipulate.web.shell import HEAD, STATIC, shell
+from pipulate.web.state import State
 
 
 class Voiced:
     """ASGI middleware: handlers, and the jobs they start, speak with this app's voice."""
 
-    def __init__(self, app: ASGIApp, state: Any) -> None:
+    def __init__(self, app: ASGIApp, state: State) -> None:
         self.app, self.state = app, state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,16 +77,7 @@ def create_app(
         lifespan=lifespan,
         exception_handlers=failures.HANDLERS,
     )
-    state = app.state
-    state.settings, state.store, state.theme = settings, store, theme
-    state.voice, state.explain, state.chat_panel, state.profile_switcher = (
-        Silent(),
-        None,
-        None,
-        None,
-    )
-    state.menu, state.about, state.found, state.begin, state.end = {}, {}, {}, [], []
-    state.jobs = Jobs(store, settings)
+    app.state = state = State(settings, store, Jobs(store, settings), theme)
     app.add_middleware(Voiced, state=state)
     app.add_middleware(Guard, hosts=settings.hosts)
     app.mount("/static", STATIC)
@@ -96,7 +87,7 @@ def create_app(
     state.reload = reader.reload
     reader.reload()
     Pages(app).add()
-    reader.settled = True
+    state.built = True
     return app
 
 
@@ -104,7 +95,7 @@ class Workflows:
     """Keeps `app.state.found` equal to the workflow files."""
 
     def __init__(self, app: FastHTML) -> None:
-        self.app, self.settled = app, False
+        self.app = app
         self._stamps: dict[str, tuple[Path, int, int]] = {}
         self._names: dict[str, list[str]] = {}  #: what each file defines
         self._routes: dict[
@@ -138,7 +129,7 @@ class Workflows:
         found = discovery.load(path, offered(self.app, Pipulate(state.store, stem)))
         self._names[stem] = [item.name for item in found]
         self._routes[stem] = [route for route in router.routes if route not in before]
-        if self.settled:  # before the routes that take any first segment
+        if state.built:  # before the routes that take any first segment
             router.routes[:] = [*self._routes[stem], *before]
         for item in found:
             if isinstance(item, Broken):

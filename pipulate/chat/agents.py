@@ -417,11 +417,11 @@ def _button(action: str, text: str, cls: str) -> FT:
 
 def routes(app: FastHTML) -> None:
     """Add the door, and its section in Settings."""
-    settings, server = app.state.settings, Server(app.state.panel)
-    app.state.settings_sections.append(section)
+    settings = app.state.settings
+    app.state.add_settings("Agents of other programs", section)
 
     async def door(request: Request) -> Response:
-        return await handle(server, request)
+        return await handle(Server(app.state.part(Panel)), request)
 
     app.router.routes.append(Route(AGENTS, door, methods=["GET", "POST", "DELETE"]))
 

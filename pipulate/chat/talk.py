@@ -663,7 +663,8 @@ def routes(app: FastHTML) -> None:
     """Add the panel to the app: its voice, its place in the shell, its addresses."""
     panel = Panel(app)
     state = app.state
-    state.panel = state.voice = state.jobs.speaker = panel
+    state.offer(panel)
+    state.voice = panel
     state.explain, state.chat_panel = panel.explain, panel.panel
     state.end.append(panel.close)
 

@@ -157,7 +157,7 @@ def routes(app: FastHTML) -> None:
     """Add the page."""
     store: Store = app.state.store
     settings = app.state.settings
-    app.state.menu.setdefault("Pages", []).append(("Connect to Botify", "/connect"))
+    app.state.add_page("Connect to Botify", "/connect")
 
     async def show(
         request: Request, error: str = "", folder_error: str = "", typed: str = ""

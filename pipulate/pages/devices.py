@@ -412,8 +412,9 @@ def _button(action: str, text: str, label: str | None = None, cls: str = "quiet"
 
 def routes(app: FastHTML) -> None:
     """Add the pairing page, the section in Settings, and, with `--lan`, the gate."""
-    lan = app.state.lan = Lan(app)
-    app.state.settings_sections.append(lan.section)
+    lan = Lan(app)
+    app.state.offer(lan)
+    app.state.add_settings("Other devices", lan.section)
     if lan.settings.lan:
         at = [layer.cls for layer in app.user_middleware].index(Guard)
         app.user_middleware[at].kwargs |= {

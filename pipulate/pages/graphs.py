@@ -160,10 +160,10 @@ def existing(downloads: Path) -> list[Place]:
 
 def routes(app: FastHTML) -> None:
     """Add the pages and their menu entry."""
-    app.state.menu.setdefault("Pages", []).append(("Link graphs", "/graph"))
-    app.state.graphs = Background()
-    app.state.end.append(app.state.graphs.close)
-    Pages(app.state.settings, app.state.graphs).add(app)
+    app.state.add_page("Link graphs", "/graph")
+    background = Background()
+    app.state.end.append(background.close)
+    Pages(app.state.settings, background).add(app)
 
 
 class Pages:

@@ -105,7 +105,7 @@ def content(app: FastHTML) -> tuple[Any, ...]:
 
 def routes(app: FastHTML) -> None:
     """Add the introduction, which is also the first page."""
-    app.state.menu.setdefault("Pages", []).append(("Introduction", "/introduction"))
+    app.state.add_page("Introduction", "/introduction")
 
     @app.route("/introduction", methods=["GET"])
     async def introduction(request: Request) -> Any:

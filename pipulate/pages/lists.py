@@ -225,7 +225,7 @@ class ListApp:
     def routes(self, app: FastHTML) -> None:
         """Add the list's page, acts and menu entry."""
         store: Store = app.state.store
-        app.state.menu.setdefault("Apps", []).append((self.title, self.path))
+        app.state.add_page(self.title, self.path, group="Apps")
         scripts = (
             Script(src="/static/vendor/sortable.min.js", defer=True),
             Script(src="/static/lists.js", defer=True),

@@ -259,7 +259,7 @@ def routes(app: FastHTML) -> None:
     """Add the page."""
     store: Store = app.state.store
     memory = Memory(store)
-    app.state.menu.setdefault("Pages", []).append(("Memory", "/memory"))
+    app.state.add_page("Memory", "/memory")
 
     def show(request: Request, error: str = "") -> Any:
         return page(request, "Memory", content(app, error), about=ABOUT)

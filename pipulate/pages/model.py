@@ -6,6 +6,7 @@ from fasthtml.common import FT, H2, Button, FastHTML, Form, Input, Label, P, Sec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
+from pipulate.chat.talk import Panel
 from pipulate.engine.store import Store
 
 
@@ -66,7 +67,7 @@ def section(app: FastHTML) -> FT:
 
 def routes(app: FastHTML) -> None:
     """Add the card to the settings page."""
-    app.state.settings_sections.insert(1, section)
+    app.state.add_settings("Model", section)
 
     @app.route("/settings/model", methods=["POST"], name="settings_model")
     async def save(request: Request) -> Any:
@@ -77,5 +78,5 @@ def routes(app: FastHTML) -> None:
         if (key := str(form.get("key", "")).strip()) or not url:
             store["model_key"] = key
         store["explain"] = bool(form.get("explain"))
-        await app.state.panel.models(fresh=True)
+        await app.state.part(Panel).models(fresh=True)
         return RedirectResponse("/settings", 303)

@@ -80,9 +80,10 @@ def places(app: FastHTML) -> FT:
 
 
 def routes(app: FastHTML) -> None:
-    """Add the page; other parts append functions to `app.state.settings_sections`."""
-    app.state.menu.setdefault("Pages", []).append(("Settings", "/settings"))
-    app.state.settings_sections = [theme, places]
+    """Add the page; other parts add their cards by `app.state.add_settings`."""
+    app.state.add_page("Settings", "/settings")
+    app.state.add_settings("Appearance", theme)
+    app.state.add_settings("Folders and backups", places)
 
     @app.route("/settings", methods=["GET"])
     async def settings(request: Request) -> Any:

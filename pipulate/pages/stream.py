@@ -163,7 +163,7 @@ def position(request: Request) -> int:
 
 def routes(app: FastHTML) -> None:
     """Add the page and its stream."""
-    app.state.menu.setdefault("Pages", []).append(("Stream simulator", "/stream"))
+    app.state.add_page("Stream simulator", "/stream")
 
     @app.route("/stream", methods=["GET"])
     async def stream(request: Request) -> Any:

@@ -291,7 +291,7 @@ def content(app: FastHTML, imported: str = "", error: str = "") -> FT:
 def routes(app: FastHTML) -> None:
     """Add the page."""
     store: Store = app.state.store
-    app.state.menu.setdefault("Pages", []).append(("Runs", "/runs"))
+    app.state.add_page("Runs", "/runs")
 
     @app.route("/runs", methods=["GET"])
     def runs(request: Request) -> Any:

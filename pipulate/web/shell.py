@@ -50,8 +50,6 @@ class _Files(StaticFiles):
         return response
 
 
-#: Our own workflows in the menu; others follow.
-ORDER = ["link_graph", "explore_csv", "bridge", "petite", "poet", "work", "byhand"]
 STATIC = GZipMiddleware(_Files(directory=PACKAGE / "static"), minimum_size=1000)
 
 
@@ -61,11 +59,8 @@ def shell(content: Any, request: Any) -> tuple[Any, ...]:
         if getattr(part, "tag", "") == "main":  # FastHTML's Titled brings one of its own
             part.tag, part.attrs["class"] = "div", "page"
     state, path = request.app.state, request.url.path
-    flows = sorted(
-        state.found.values(),
-        key=lambda flow: (ORDER.index(flow.name) if flow.name in ORDER else len(ORDER), flow.name),
-    )
-    groups = [("Workflows", [(flow.title, f"/{flow.name}") for flow in flows]), *state.menu.items()]
+    flows = [(flow.title, f"/{flow.name}") for flow in state.workflows]
+    groups = [("Workflows", flows), *state.menu.items()]
     menu = [
         Section(
             Small(group, id=f"menu-{group.lower()}"),

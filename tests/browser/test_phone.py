@@ -27,8 +27,9 @@ def test_a_phone_pairs_works_and_is_sent_away(
             host="127.0.0.2",
         )
     )
-    app.state.lan.pairing.delay = 0
-    url, pairing = serve(app), app.state.lan.pairing
+    pairing = app.state.part(lan.Lan).pairing
+    pairing.delay = 0
+    url = serve(app)
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{url}/bridge?id=arthur")
     expect(page.get_by_role("heading", name="Pair this device")).to_be_visible()

@@ -14,6 +14,7 @@ import pytest
 
 from pipulate import create_app
 from pipulate.chat import proposals
+from pipulate.chat.talk import Panel
 from pipulate.chat.weights import RECIPES
 from pipulate.engine import discovery
 from pipulate.engine.pipeline import Pipulate
@@ -61,7 +62,7 @@ async def test_the_embedded_model_lives_in_the_app(
     )
     with capsys.disabled():
         async with app_on(tmp_path) as app:
-            panel, store = app.state.panel, app.state.store
+            panel, store = app.state.part(Panel), app.state.store
             assert [model.place for model in await panel.models()] == ["this computer"]
             hello = await said(panel, "Hello! What can I do with this app? One sentence.")
             assert hello and hello[-1]["role"] == "assistant" and len(hello[-1]["content"]) > 10
@@ -98,5 +99,5 @@ async def test_the_embedded_model_lives_in_the_app(
             asked = await said(panel, "remember that my favourite city is Graz")
             proposals.confirm(panel.desk(), int(asked[-1]["about"].removeprefix("proposal ")))
         async with app_on(tmp_path) as app:
-            again = await said(app.state.panel, "Which city do I like best?")
+            again = await said(app.state.part(Panel), "Which city do I like best?")
             assert any("Graz" in row["content"] for row in again)

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from pipulate import create_app
+from pipulate.chat.talk import Panel
 from pipulate.cli import main
 from pipulate.engine.errors import Unknown
 from pipulate.engine.settings import PACKAGE, Settings
@@ -46,7 +47,7 @@ def build(tmp_path: Path) -> Iterator[Callable[..., Any]]:
             )
         )
         made.append(app)
-        app.state.lan.pairing.delay = 0
+        app.state.part(lan.Lan).pairing.delay = 0
         if not app.state.store.read("SELECT id FROM task"):
             app.state.store.db.t.task.insert({"name": CANARY, "profile_id": 1})
         return app
@@ -74,7 +75,7 @@ def device(app: Any, address: str = PHONE, url: str = SERVER) -> httpx2.AsyncCli
 async def paired(app: Any) -> httpx2.AsyncClient:
     """Return a browser on another machine that has paired."""
     client = device(app)
-    reply = await client.get("/pair", params={"token": app.state.lan.pairing.make().code})
+    reply = await client.get("/pair", params={"token": app.state.part(lan.Lan).pairing.make().code})
     assert reply.status_code == 303
     return client
 
@@ -249,7 +250,7 @@ async def test_a_stranger_hears_nothing(app: Any) -> None:
 
 async def test_a_code_pairs_one_device_once(app: Any) -> None:
     """The cookie is strict and out of reach of scripts, and the store holds only its digest."""
-    code = app.state.lan.pairing.make().code
+    code = app.state.part(lan.Lan).pairing.make().code
     async with device(app) as client, device(app, "192.168.1.8") as other:
         reply = await client.get("/pair", params={"token": code})
         assert (reply.status_code, reply.headers["location"], reply.headers["cache-control"]) == (
@@ -309,7 +310,7 @@ async def test_ten_wrong_tries_make_the_code_void(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each wrong try is answered late; after the tenth the right code is refused as well, until the user makes a new one."""
-    pairing = app.state.lan.pairing
+    pairing = app.state.part(lan.Lan).pairing
     pairing.delay, delays, sleep = lan.Pairing(app.state.store).delay, [], asyncio.sleep
     monkeypatch.setattr(asyncio, "sleep", lambda seconds: delays.append(seconds) or sleep(0))
     code = pairing.make().code
@@ -337,7 +338,7 @@ async def test_ten_wrong_tries_make_the_code_void(
 
 async def test_a_preview_does_not_use_the_code_up(app: Any) -> None:
     """Neither HEAD nor a browser that fetches ahead pairs anything."""
-    code = app.state.lan.pairing.make().code
+    code = app.state.part(lan.Lan).pairing.make().code
     async with device(app) as client:
         assert (await client.head("/pair", params={"token": code})).status_code == 200
         assert is_pairing_page(
@@ -347,7 +348,7 @@ async def test_a_preview_does_not_use_the_code_up(app: Any) -> None:
             200,
         )
         assert (
-            not app.state.lan.pairing.devices
+            not app.state.part(lan.Lan).pairing.devices
             and (await client.get("/pair", params={"token": code})).status_code == 303
         )
 
@@ -359,11 +360,13 @@ async def test_a_disk_that_is_full_pairs_nobody(app: Any, monkeypatch: pytest.Mo
     def full(*_: Any) -> None:
         raise NotSaved("full")
 
-    code = app.state.lan.pairing.make().code
+    code = app.state.part(lan.Lan).pairing.make().code
     monkeypatch.setattr(Store, "__setitem__", full)
     async with device(app) as client:
         assert is_pairing_page(await client.get("/pair", params={"token": code}), 503)
-        assert not app.state.lan.pairing.devices and is_pairing_page(await client.get("/tasks"))
+        assert not app.state.part(lan.Lan).pairing.devices and is_pairing_page(
+            await client.get("/tasks")
+        )
 
 
 # -------------------------------------------------------------------- guests
@@ -435,7 +438,7 @@ async def test_what_configures_stays_at_home(app: Any) -> None:
 async def test_a_device_is_listed_and_removed(app: Any) -> None:
     """Settings shows each device; a removed one is a stranger at once, and its open panel hears no more."""
     client, other = await paired(app), await paired(app)
-    (key, _), (other_key, _) = app.state.lan.pairing.devices.items()
+    (key, _), (other_key, _) = app.state.part(lan.Lan).pairing.devices.items()
     sent, end = await websocket(app, f"pipulate_5001={client.cookies['pipulate_5001']}")
     still, end_still = await websocket(app, f"pipulate_5001={other.cookies['pipulate_5001']}")
     assert sent == still == ["websocket.accept", "websocket.send"]
@@ -450,7 +453,7 @@ async def test_a_device_is_listed_and_removed(app: Any) -> None:
     assert (
         is_pairing_page(await client.get("/tasks")) and CANARY in (await other.get("/tasks")).text
     )
-    await app.state.panel.say("news")
+    await app.state.part(Panel).say("news")
     assert sent == ["websocket.accept", "websocket.send", "websocket.close"] and still[2:] == [
         "websocket.send"
     ]
@@ -462,16 +465,16 @@ async def test_a_device_is_listed_and_removed(app: Any) -> None:
         )
     ).status_code == 404
     with pytest.raises(Unknown):
-        app.state.lan.pairing.remove(key)
+        app.state.part(lan.Lan).pairing.remove(key)
     assert list(app.state.store["devices"]) == [other_key]
 
 
 async def test_a_device_stays_paired_across_restarts(app: Any, build: Callable[..., Any]) -> None:
     """What was paired is stored; a code is not."""
     client = await paired(app)
-    app.state.lan.pairing.make()
+    app.state.part(lan.Lan).pairing.make()
     again = build()
-    assert again.state.lan.pairing.offer is None
+    assert again.state.part(lan.Lan).pairing.offer is None
     async with device(again) as same:
         same.cookies = client.cookies
         assert CANARY in (await same.get("/tasks")).text
@@ -482,16 +485,16 @@ async def test_a_device_stays_paired_across_restarts(app: Any, build: Callable[.
 
 async def test_settings_offers_a_code(app: Any) -> None:
     """A new code is made by a button, and shown as picture and text while it is good."""
-    clock = app.state.lan.pairing.clock = Clock()
+    clock = app.state.part(lan.Lan).pairing.clock = Clock()
     home = device(app, "127.0.0.1", "http://127.0.0.1:5001")
     assert "Pair a device" in (await home.get("/settings")).text
     await home.post("/settings/devices", headers={"Origin": "http://127.0.0.1:5001"})
-    code = app.state.lan.pairing.offer.code
+    code = app.state.part(lan.Lan).pairing.offer.code
     page = (await home.get("/settings")).text
     assert lan.spelled(code) in page and "data:image/svg+xml" in page and "10 more minutes" in page
     assert (await home.get("/pair", params={"token": code})).headers[
         "location"
-    ] == "/" and app.state.lan.pairing.offer
+    ] == "/" and app.state.part(lan.Lan).pairing.offer
     clock.now += 600
     assert lan.spelled(code) not in (await home.get("/settings")).text
 
@@ -502,7 +505,7 @@ async def test_without_lan_there_is_no_gate(build: Callable[..., Any]) -> None:
     async with device(app, "127.0.0.1", "http://127.0.0.1:5001") as home:
         assert "pipulate --lan" in (await home.get("/settings")).text
         await home.post("/settings/devices", headers={"Origin": "http://127.0.0.1:5001"})
-        assert app.state.lan.pairing.offer is None
+        assert app.state.part(lan.Lan).pairing.offer is None
     async with device(app) as client:
         assert (await client.get("/tasks")).status_code == 421
         assert (await client.get("/tasks", headers={"Host": lan.local_name()})).status_code == 421
@@ -517,11 +520,12 @@ async def test_the_terminal_shows_a_code(
         raise OSError("no multicast here")
 
     monkeypatch.setattr(lan, "announce", fails)
-    await app.state.lan.begin()
-    await app.state.lan.end()
+    await app.state.part(lan.Lan).begin()
+    await app.state.part(lan.Lan).end()
     shown = capsys.readouterr().out
     assert (
-        "http://127.0.0.2:5001" in shown and lan.spelled(app.state.lan.pairing.offer.code) in shown
+        "http://127.0.0.2:5001" in shown
+        and lan.spelled(app.state.part(lan.Lan).pairing.offer.code) in shown
     )
     assert shown.count("█") > 100
 

@@ -1,0 +1,126 @@
+"""What the parts of one app share: `app.state`, made by `create_app` before the first part is added.
+
+ORDER   Parts come in any order.  What the menu and Settings show stands in the order of the lists below, and no part
+        asks another for something while the app is being built: `part` refuses until it is.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from fasthtml.common import FT, FastHTML
+from starlette.requests import Request
+
+from pipulate.engine.discovery import Found
+from pipulate.engine.jobs import Jobs
+from pipulate.engine.settings import Settings
+from pipulate.engine.store import Store
+from pipulate.engine.voice import Voice
+from pipulate.engine.workflow import Run
+
+#: The order of the menu and of the cards in Settings; what is not named here follows, by name.
+WORKFLOWS = ("link_graph", "explore_csv", "bridge", "petite", "poet", "work", "byhand")
+PAGES = (
+    "Introduction",
+    "Connect to Botify",
+    "Link graphs",
+    "Runs",
+    "Stream simulator",
+    "Memory",
+    "Settings",
+)
+APPS = ("Profiles", "Tasks")
+SETTINGS = (
+    "Appearance",
+    "Model",
+    "Folders and backups",
+    "Other devices",
+    "Agents of other programs",
+)
+
+Hook = Callable[[], Awaitable[None]]
+Section = Callable[[FastHTML], FT]
+Kind = TypeVar("Kind")
+
+
+@dataclass(slots=True)
+class State:
+    """One app's state: what `create_app` makes, what parts add, and the places that one part fills."""
+
+    settings: Settings
+    store: Store
+    jobs: Jobs
+    theme: dict[str, str]  #: attributes of <html>: its language, and the theme if one was chosen
+    found: dict[str, Found] = field(default_factory=dict)  #: what workflow files define, by name
+    reload: Callable[[], None] = lambda: None  #: reads workflow files that changed
+    built: bool = False  #: every part was added
+
+    begin: list[Hook] = field(default_factory=list)  #: awaited before the first request
+    end: list[Hook] = field(default_factory=list)  #: awaited after the last one
+    about: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """What the model is told of a page: (title, text) by path, of pages that exist and were shown."""
+
+    explain: Callable[[Run], None] | None = None  #: the model's word on the step that comes next
+    chat_panel: Callable[[Request], FT] | None = None  #: what stands at the right of each page
+    profile_switcher: Callable[[FastHTML], FT | None] | None = None  #: on top of the menu
+
+    _pages: dict[str, dict[str, str]] = field(default_factory=lambda: {"Pages": {}, "Apps": {}})
+    _sections: dict[str, Section] = field(default_factory=dict)
+    _offered: list[object] = field(default_factory=list)
+
+    @property
+    def voice(self) -> Voice:
+        """Who speaks for a run, in requests and in jobs."""
+        return self.jobs.speaker
+
+    @voice.setter
+    def voice(self, voice: Voice) -> None:
+        self.jobs.speaker = voice
+
+    def add_page(self, title: str, address: str, group: str = "Pages") -> None:
+        """Show a page in the menu."""
+        self._pages[group][title] = address
+
+    def add_settings(self, title: str, section: Section) -> None:
+        """Show a card on the page Settings."""
+        self._sections[title] = section
+
+    @property
+    def menu(self) -> dict[str, list[tuple[str, str]]]:
+        """The menu's groups below the workflows: (title, address) of each page."""
+        return {
+            group: [(title, pages[title]) for title in ordered(pages, PAGES + APPS)]
+            for group, pages in self._pages.items()
+        }
+
+    @property
+    def workflows(self) -> list[Found]:
+        """What workflow files define, in the menu's order."""
+        return [self.found[name] for name in ordered(self.found, WORKFLOWS)]
+
+    @property
+    def settings_sections(self) -> list[Section]:
+        """The cards of the page Settings."""
+        return [self._sections[title] for title in ordered(self._sections, SETTINGS)]
+
+    def offer(self, thing: object) -> None:
+        """Let the other parts have `thing`; they ask for it by its class."""
+        self._offered.append(thing)
+
+    def part(self, kind: type[Kind]) -> Kind:
+        """Return the `kind` that a part offers; raises LookupError if none does, or none can yet."""
+        if not self.built:
+            raise LookupError(
+                f"A part asked for {kind.__name__} while the app was being built, when it depends on "
+                "the order of the parts whether it is there. Ask in the handler, when it is needed."
+            )
+        for thing in self._offered:
+            if isinstance(thing, kind):
+                return thing
+        raise LookupError(f"No part of this app offers {kind.__name__}; see `parts` of create_app.")
+
+
+def ordered(names: Iterable[str], order: tuple[str, ...]) -> list[str]:
+    """Return the names in the given order; others follow, sorted."""
+    places = {name: place for place, name in enumerate(order)}
+    return sorted(names, key=lambda name: (places.get(name, len(order)), name))
