@@ -1,9 +1,12 @@
-"""The command `pipulate`.  What it does belongs to the parts, which are imported when they are called."""
+"""The command `pipulate`: the options of all commands, and their table.
+
+A command's module is imported when it is called: most of them need few of the parts.
+"""
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from loguru import logger
@@ -13,12 +16,8 @@ from pipulate.engine.settings import LOCAL, PACKAGE, Settings
 
 #: (name, "module:function" that takes (argv, settings), help)
 COMMANDS = [
-    ("new", "pipulate.commands.run:new", "copy a template to workflows/NAME.py"),
-    (
-        "run",
-        "pipulate.commands.run:run",
-        "run a workflow here, without the browser; JSON on stdout",
-    ),
+    ("new", "pipulate.commands.new:main", "copy a template to workflows/NAME.py"),
+    ("run", "pipulate.commands.run:main", "run a workflow here, without the browser"),
     ("runs", "pipulate.web.runs:main", "list, show, delete, export or import runs"),
     ("model", "pipulate.commands.model:model", "get, list or remove weights of the embedded model"),
     ("soul", "pipulate.commands.model:soul_file", "export or import the model's portable memory"),
@@ -29,11 +28,7 @@ COMMANDS = [
         "pipulate.simulator.server:main",
         "serve the simulator of Botify's API alone",
     ),
-    (
-        "context",
-        "pipulate.commands.context:main",
-        "print the core as one text, for a model's window",
-    ),
+    ("context", "pipulate.commands.context:main", "print the core, for a model's window"),
     ("backup", "pipulate.engine.care:backup", "write a consistent copy of the database"),
     ("restore", "pipulate.engine.care:restore", "put a backup in place of the database"),
     ("doctor", "pipulate.engine.care:doctor", "what is installed, what is wrong, how to mend it"),
@@ -42,8 +37,21 @@ COMMANDS = [
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser; the reference page is printed from it."""
-    about = "Local-first, step-by-step workflows with a local model in them."
-    top = argparse.ArgumentParser(prog="pipulate", description=about)
+    top = argparse.ArgumentParser(
+        prog="pipulate",
+        description="Local-first, step-by-step workflows with a local model in them.",
+    )
+    _add_options(top)
+    top.set_defaults(module="pipulate.commands.serve:serve")
+    sub = top.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands (without one: serve)"
+    )
+    for name, module, what in COMMANDS:
+        sub.add_parser(name, help=what, add_help=False).set_defaults(module=module)
+    return top
+
+
+def _add_options(top: argparse.ArgumentParser) -> None:
     add = top.add_argument
     add("--data", type=Path, default=Path("data"), help="data folder (default: data)")
     add(
@@ -60,11 +68,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--host", default="127.0.0.1", help="address to serve on (default: 127.0.0.1)")
     add("--port", type=int, default=5001, help="port to serve on (default: 5001)")
-    add(
-        "--lan",
-        action="store_true",
-        help="let other devices of this network pair, by a code shown here",
-    )
+    add("--lan", action="store_true", help="let other devices here pair, by a code shown here")
     add("--dev", action="store_true", help="read workflow files again when they change")
     add("--demo", action="store_true", help="Botify is a simulator with made-up sites")
     add(
@@ -80,13 +84,6 @@ def parser() -> argparse.ArgumentParser:
         help="base of Botify's API, to use a stand-in on this machine",
     )
     add("--no-browser", action="store_true", help="do not open the browser")
-    top.set_defaults(module="pipulate.commands.serve:serve")
-    sub = top.add_subparsers(
-        dest="command", metavar="COMMAND", title="commands (without one: serve)"
-    )
-    for name, module, what in COMMANDS:
-        sub.add_parser(name, help=what, add_help=False).set_defaults(module=module)
-    return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,8 +92,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if rest and not args.command:
         parser().error(f"unrecognized arguments: {' '.join(rest)}")
     module, _, function = args.module.partition(":")
+    log_to_terminal("WARNING")
+    try:
+        return getattr(import_module(module), function)(rest, _settings(args)) or 0
+    except PipulateError as error:
+        print(f"pipulate: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _settings(args: argparse.Namespace) -> Settings:
     folders = args.workflows or [Path("workflows")]
-    settings = Settings(
+    return Settings(
         data=args.data,
         downloads=args.downloads,
         workflows=(PACKAGE / "workflows", *folders),
@@ -109,14 +117,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         model_url=args.model,
         browser=not args.no_browser,
     )
-    log_to_terminal("WARNING")
-    try:
-        return int(getattr(importlib.import_module(module), function)(rest, settings) or 0)
-    except PipulateError as error:
-        print(f"pipulate: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
 
 
 def log_to_terminal(level: str) -> None:

@@ -1,0 +1,56 @@
+"""`pipulate new`: copy a template to workflows/NAME.py, as a workflow of that name and title."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipulate.commands import parser
+from pipulate.engine import files
+from pipulate.engine.errors import Invalid, Unknown
+from pipulate.engine.settings import PACKAGE, Settings
+
+NAME = "[a-z][a-z0-9_]{0,40}"  # it becomes a file, an address and a Python name
+
+
+def main(argv: Sequence[str], settings: Settings) -> None:
+    """Copy a template under a new name; raises Invalid, and Unknown for a template."""
+    reader = parser(__doc__)
+    reader.add_argument("name", help="small letters, digits and _; it becomes file and address")
+    reader.add_argument(
+        "--from",
+        dest="template",
+        default="bridge",
+        help="bridge (default), petite, poet, work or byhand",
+    )
+    args = reader.parse_args(argv)
+    if not re.fullmatch(NAME, args.name):
+        raise Invalid(
+            f"{args.name!r} cannot be a workflow's name: "
+            "small letters, digits and _ only, a letter first."
+        )
+    target = settings.workflows[-1] / f"{args.name}.py"
+    if target.exists():
+        raise Invalid(f"{target} exists already; nothing was overwritten. Choose another name.")
+    original = template(args.template)
+    files.write(target, renamed(original.read_text(encoding="utf-8"), args.template, args.name))
+    print(
+        f"{target}: a copy of {args.template}. "
+        f"Change its steps; `pipulate --dev` shows it at /{args.name} as you save."
+    )
+
+
+def template(name: str) -> Path:
+    """Return the file of one of our workflows; raises Unknown, which lists them."""
+    templates = {path.stem: path for path in sorted(PACKAGE.glob("workflows/*.py"))}
+    if name not in templates:
+        raise Unknown(f"There is no template {name!r}. There are: {', '.join(templates)}.")
+    return templates[name]
+
+
+def renamed(code: str, old: str, name: str) -> str:
+    """Return a template's code with another name and title, be it a `Workflow` or a class."""
+    title = name.replace("_", " ").capitalize()
+    named = rf'Workflow\(\s*"{old}",\s*title="[^"]*"'
+    code = re.sub(named, f'Workflow("{name}", title="{title}"', code)
+    code = re.sub(r'APP_NAME = "\w+"', f'APP_NAME = "{name}"', code)
+    return re.sub(r'TITLE = "[^"]+"', f'TITLE = "{title}"', code)

@@ -1,0 +1,64 @@
+"""`pipulate run`: workflows without a browser, and errors in words."""
+
+import json
+
+import pytest
+
+from pipulate.commands.run import read
+
+BRIDGE = ("run", "bridge", "--id", "arthur")
+
+
+def test_the_bridge_runs_headless_and_prints_json(cli):
+    """The same workflow serves cron and Unix pipes."""
+    status, out, err = cli(*BRIDGE, "name=Arthur", "quest=Grail", "color=blue")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["answers"] == {"name": "Arthur", "quest": "Grail", "color": "blue"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("bridge", "--id", "x", "name=A"), "Step 'quest'"),
+        (("bridge", "--id", "x", "name=A", "quest=B", "color=purple"), "not one of the choices"),
+        (("bridge", "--id", "x", "oops"), "NAME=VALUE"),
+        (("bridge", "--id", "  ", "name=A"), "A run needs an ID"),
+        (("nothing", "--id", "x"), "There is no workflow 'nothing'"),
+        (("byhand", "--id", "x"), "There is no workflow 'byhand' that can run here"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_told(cli, arguments, says):
+    """A headless run ends with a status and a sentence, never a traceback."""
+    status, out, err = cli("run", *arguments)
+    assert status == 1 and out == "" and says in err and "Traceback" not in err
+
+
+def test_a_broken_file_is_told_with_its_traceback(cli, tmp_path):
+    """That traceback is the author's to read."""
+    folder = tmp_path / "workflows"
+    folder.mkdir()
+    (folder / "bad.py").write_text("1/0")
+    status, _, err = cli("run", "bad", "--id", "x")
+    assert status == 1 and "does not load" in err and "ZeroDivisionError" in err
+
+
+def test_a_headless_run_goes_on_where_it_was(cli):
+    """Answers of an earlier call are kept; only what is missing is asked for."""
+    cli(*BRIDGE, "name=Arthur")
+    status, out, _ = cli(*BRIDGE, "quest=Grail", "color=red")
+    assert status == 0 and json.loads(out)["answers"]["name"] == "Arthur"
+
+
+def test_work_runs_headless(cli, tmp_path):
+    """A job is done here, with its progress on stderr."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_text("one two two")
+    status, out, err = cli("run", "work", "--id", "w", f"folder={folder}", "pause=0")
+    assert status == 0 and "Counted 3 words" in err
+    assert json.loads(out)["answers"]["count"]["words"] == 3
+
+
+def test_a_name_may_be_given_twice_and_a_value_may_hold_an_equals_sign():
+    """Boxes that may be ticked together share a name."""
+    assert read(["a=1", "b=x=y", "a=2", "c="]) == {"a": ["1", "2"], "b": ["x=y"], "c": [""]}
