@@ -42,11 +42,11 @@ lint: .venv/dev.stamp ## check format and style (ruff) and types (mypy)
 bench: .venv/dev.stamp ## measure, and print the table of ratios
 	@$(PY) -m bench $(ARGS)
 
-docs: .venv/dev.stamp ## write docs/reference.md anew from the docstrings
-	@$(PY) docs/make_reference.py
+docs: .venv/dev.stamp ## write the manual's reference page anew from the docstrings
+	@$(PY) scripts/make_reference.py
 
-screens: .venv/dev.stamp ## take the screenshots in docs/img anew
-	@$(PY) docs/make_screens.py
+screens: .venv/dev.stamp ## take the screenshots in pictures/ anew
+	@$(PY) scripts/make_screens.py
 
 # One resolution for every system and for Python 3.11 and up.  The lock files name no index: pip asks whichever the
 # user has configured, and the hashes decide.  UPGRADE=--upgrade moves everything to the newest release.

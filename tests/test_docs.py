@@ -5,13 +5,14 @@ import runpy
 from pathlib import Path
 
 import pipulate
+from pipulate import docs
 
-DOCS = Path("docs")
+DOCS = Path("pipulate/docs")
 
 
 def test_the_reference_is_what_the_code_says():
     """`make docs` would change nothing."""
-    made = runpy.run_path(str(DOCS / "make_reference.py"))["reference"]()
+    made = runpy.run_path("scripts/make_reference.py")["reference"]()
     assert (DOCS / "reference.md").read_text(encoding="utf-8") == made, "run `make docs`"
 
 
@@ -25,11 +26,43 @@ def test_every_public_name_has_a_docstring():
                 assert function.__doc__, f"{name}.{method}"
 
 
-def test_links_between_pages_lead_somewhere():
-    """No page of the documentation points into nothing."""
-    for page in [Path("README.md"), *DOCS.rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page}: {target}"
+def test_links_of_the_readme_lead_somewhere():
+    """Those within the manual are followed in tests/pages/test_docs.py."""
+    for target in re.findall(r"\]\(([^)#:\s]+)", Path("README.md").read_text(encoding="utf-8")):
+        assert Path(target).exists(), target
+
+
+def test_a_page_is_cut_at_its_headings(tmp_path):
+    """A # inside a block of code is none; the first heading is the title."""
+    text = "# Guide\nHello,\nyou.\n\nMore.\n## Back up `now`\n```\n# a comment\n```\nDaily.\n"
+    (tmp_path / "guide.md").write_text(text, "utf-8")
+    page = docs.pages(tmp_path)["guide"]
+    assert (page.title, page.lead) == ("Guide", "Hello, you.")
+    assert [section.title for section in page.sections] == ["Guide", "Back up now"]
+    assert page.sections[1].text == "```\n# a comment\n```\nDaily."
+    assert page.sections[1].address == "/docs/guide#back-up-now"
+
+
+def test_titles_count_more_than_words_and_stems_are_one(tmp_path):
+    """What a section is about comes first."""
+    text = "# A\nIt restores.\n## Restoring\nx\n## Other\nnothing\n"
+    (tmp_path / "a.md").write_text(text, "utf-8")
+    found = docs.search("how do I restore", folder=tmp_path)
+    assert [section.title for section in found] == ["Restoring", "A"]
+    assert docs.search('"*^', folder=tmp_path) == []
+
+
+def test_the_manual_answers_newcomers():
+    """Words of their questions lead to the page that has the answer."""
+    for words, page in {
+        "undo": "record",
+        "port is taken": "troubleshooting",
+        "phone": "howto/lan",
+        "ollama": "howto/own-model",
+        "forget memory": "howto/memory",
+        "parquet links": "graph-folder",
+    }.items():
+        assert page in [section.page for section in docs.search(words)], words
 
 
 def test_the_changelog_has_the_version():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipulate.cli import main
 
-PAGE = Path("docs/tutorial-workflow.md")
+PAGE = Path("pipulate/docs/tutorial-workflow.md")
 
 
 def test_the_tutorials_workflow_runs(tmp_path, capsys, monkeypatch):

@@ -17,19 +17,17 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 from urllib.parse import quote
 
-import apsw
-
+from pipulate import docs
 from pipulate.chat import prompts, sql
 from pipulate.chat.memory import Memory, clean, identity, text
 from pipulate.engine import forms
 from pipulate.engine.errors import Invalid, OutOfOrder, Refused, Unknown
 from pipulate.engine.pipeline import Pipulate
-from pipulate.engine.settings import PACKAGE, Settings
+from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Run, Workflow, accepted, call
 
@@ -81,7 +79,7 @@ class Desk:
     flows: Mapping[str, Workflow] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
     profile: int = 1
-    docs: Path = PACKAGE.parent / "docs"
+    docs: Path = docs.FOLDER
     source: str = "chat"  #: noted with what is remembered
 
 
@@ -421,31 +419,11 @@ def _graph(desk: Desk, wanted: str) -> Path:
 
 def search_docs(desk: Desk, query: Annotated[str, "a few words"]) -> str:
     """Search the manual for how Pipulate works and how something is done with it."""
-    words = " OR ".join(f'"{word}"' for word in re.findall(r"\w+", query)) or '""'
-    statement = (
-        "SELECT file, title, body FROM page WHERE page MATCH ? ORDER BY bm25(page, 0, 4, 1) LIMIT 3"
-    )
     found = [
-        f"{file}, {title}:\n{body[:1500]}"
-        for file, title, body in _docs(desk.docs).execute(statement, (words,))
+        f"{section.page}, {section.title}:\n{section.text[:1500]}"
+        for section in docs.search(query, folder=desk.docs)
     ]
     return "\n\n".join(found) or "The manual has nothing on that."
-
-
-@lru_cache(maxsize=1)
-def _docs(folder: Path) -> apsw.Connection:
-    """Return an index in memory of the manual's sections."""
-    index = apsw.Connection(":memory:")
-    index.execute(
-        "CREATE VIRTUAL TABLE page USING fts5 (file UNINDEXED, title, body, tokenize = 'porter')"
-    )
-    for path in sorted(folder.rglob("*.md")):
-        for section in re.split(r"^(?=#+ )", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
-            title, _, body = section.partition("\n")
-            index.execute(
-                "INSERT INTO page VALUES (?, ?, ?)", (path.name, title.strip("# "), body.strip())
-            )
-    return index
 
 
 # ---------------------------------------------------------------- memory and prompt

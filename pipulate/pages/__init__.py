@@ -17,6 +17,7 @@ PARTS = (
     "pipulate.pages.stream",
     "pipulate.pages.memory",
     "pipulate.pages.settings",
+    "pipulate.pages.docs",
     "pipulate.pages.find",
     "pipulate.chat.talk",
     "pipulate.pages.model",

@@ -204,7 +204,7 @@ def test_what_was_forgotten_is_not_in_it(tmp_path: Path) -> None:
 
 def test_the_example_in_the_manual_is_a_soul(tmp_path: Path) -> None:
     """Its format page shows a file that can be imported."""
-    page = (Path(__file__).parents[2] / "docs" / "soul.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "pipulate" / "docs" / "soul.md").read_text("utf-8")
     (tmp_path / "me.jsonl").write_text(page.split("```json\n")[1].split("```")[0], "utf-8")
     store = Store(tmp_path / "pipulate.db")
     assert soul.import_(store, tmp_path / "me.jsonl") == {

@@ -257,9 +257,9 @@ def test_the_manual_is_searched(desk: Desk) -> None:
         "# Guide\nHello.\n## Backups\nMade daily, see runs.\n## Runs\nAn ID.\n", "utf-8"
     )
     assert str(call(desk, "search_docs", {"query": "how do backups work"})).startswith(
-        "guide.md, Backups:\nMade daily"
+        "guide, Backups:\nMade daily"
     )
-    assert str(call(desk, "search_docs", {"query": "runs"})).startswith("guide.md, Runs:\nAn ID.")
+    assert str(call(desk, "search_docs", {"query": "runs"})).startswith("guide, Runs:\nAn ID.")
     assert call(desk, "search_docs", {"query": '"*^'}) == "The manual has nothing on that."
 
 

@@ -1,4 +1,4 @@
-"""Writes docs/reference.md from the code: commands, settings, public names, tables, addresses, tools.
+"""Writes pipulate/docs/reference.md from the code: commands, settings, public names, tables, addresses, tools.
 
 `make docs` writes it; tests/test_docs.py fails when it is not what this would write.
 """
@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent
-sys.path.insert(0, str(FOLDER.parent))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 os.environ["COLUMNS"] = "100"  # argparse wraps at the terminal's width, which must not matter here
 
 
@@ -148,4 +148,4 @@ def reference() -> str:
 
 
 if __name__ == "__main__":
-    (FOLDER / "reference.md").write_text(reference(), encoding="utf-8")
+    (ROOT / "pipulate" / "docs" / "reference.md").write_text(reference(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Take the pictures in docs/img: the real app on a scratch data folder, driven in a real browser as a user would.
+"""Take the pictures in pictures: the real app on a scratch data folder, driven in a real browser as a user would.
 
 Run by `make screens`.  Each function below is one walk through the app that takes one picture or several; a picture
 is as wide as the screen it was taken on, and named after what it shows.
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from tests.chromium import LAUNCH_ARGS, find_chromium  # noqa: E402
 
-IMAGES = ROOT / "docs" / "img"
+IMAGES = ROOT / "pictures"
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 760}
 
 
@@ -59,12 +59,12 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def shoot(page: Page, name: str) -> None:
-    """Save what the browser shows as docs/img/NAME.png, and say so."""
+    """Save what the browser shows as pictures/NAME.png, and say so."""
     page.locator("#chat-state > *").first.wait_for(
         state="attached"
     )  # the chat comes a moment after the page
     page.screenshot(path=IMAGES / f"{name}.png", animations="disabled", caret="hide")
-    print(f"docs/img/{name}.png")
+    print(f"pictures/{name}.png")
 
 
 def begin(page: Page, base: str, workflow: str, id: str) -> None:

@@ -1,9 +1,9 @@
 """Draw link graphs of real sites for the README: documentation that Debian installs as HTML, true links between true pages.
 
     apt-get install python-django-doc rust-doc
-    python docs/make_graph_pictures.py
+    python scripts/make_graph_pictures.py
 
-Writes docs/img/graph.png (Django's documentation), graph-large.png (Rust's, 725,000 links) and graph-force.png.
+Writes pictures/graph.png (Django's documentation), graph-large.png (Rust's, 725,000 links) and graph-force.png.
 """
 
 import sys
@@ -52,7 +52,7 @@ def main() -> None:
             page.goto(f"{base}/{site}?theme={theme}#{address}")
             page.locator("link-graph[data-state=drawn]").wait_for(timeout=120_000)
             page.wait_for_timeout(500)  # names come a moment later
-            page.screenshot(path=ROOT / "docs" / "img" / f"{name}.png")
+            page.screenshot(path=ROOT / "pictures" / f"{name}.png")
             page.close()
         browser.close()
 
