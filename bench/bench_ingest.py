@@ -190,7 +190,7 @@ def compare(title: str, link_file: Path, page_file: Path, folder: Path) -> None:
         asyncio.run(visited(nothing, asyncio.sleep(1)))
         outside(yardstick, ["gzip", "-dc", str(link_file)])
         inside(quick, lambda: unpack(link_file))
-        inside(here, lambda: run(Order(links, None, graph), lambda *step: None))
+        inside(here, lambda: run(Order(links, None, graph)))
         clean()
         for figure, order in (
             (alone, Order(links, None, graph)),

@@ -1,56 +1,38 @@
 """Make our files from downloaded ones, in a process of its own, while the server stays responsive.
 
-WHY A PROCESS  Parsing a million rows holds Python's interpreter lock for tens of milliseconds at a time; in a thread the
-               event loop would stutter.  A process also gives its memory back, and dies alone.
-PROTOCOL       `pipulate.botify.normalise` gets an `Order` as one line of JSON on its standard input and
-               answers in lines: {"stage", "share", "rows"} as it goes on, at last {"done": ...} or {"error", "message"}.
-               It stops by itself when its standard input ends, that is, when we are killed.
-CANCELLING     kills it.  Files appear by renaming, so what was not finished is not there.
+ORDER       says which downloads become which files, Ingested what became of them.  Both cross
+            between the processes as JSON (see `pipulate.engine.child`); the work there is
+            `pipulate.botify.normalise`.
+CANCELLING  kills that process.  Files appear whole, so what was not finished is not there.
 
-This module imports neither Polars nor numpy, which the server need not load to start, nor at its top asyncio, which the
-process need not.
+This module imports neither Polars nor numpy, which the server need not load to start.
 """
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import json
-import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Self
 
-from pipulate.botify import errors
-from pipulate.engine.errors import CannotWrite, PipulateError
+from pipulate.botify.errors import IngestStopped
+from pipulate.engine import child
 from pipulate.engine.files import sweep
 
 if TYPE_CHECKING:
     from pipulate.botify.queries import Column
 
 LINKS = ("source", "target")
-Stage = Literal["links", "pages", "graph"]
-Progress = Callable[
-    [Stage, float, int], object
-]  # what is being made, share done (0 to 1), rows so far
-
-_PACKAGE = Path(__file__).parents[1]
-# `import pipulate` brings the web framework, a second of work.  The process needs only modules inside the package, so
-# it starts from a bare one.
-_START = (
-    "import sys, types; bare = types.ModuleType('pipulate'); "
-    f"bare.__path__ = [{str(_PACKAGE)!r}]; sys.modules['pipulate'] = bare; "
-    "from pipulate.botify.normalise import main; main()"
-)
 
 
 @dataclass(frozen=True)
 class Raw:
     """One downloaded file, what it holds, and where its CSV goes.
 
-    `columns` is the header to write; `booleans` those of them whose True/true/FALSE become true and false;
-    `export_size` the number of rows after which Botify stopped (0: unknown).
+    `columns` is the header to write; `booleans` those of them whose True/true/FALSE become true and
+    false; `export_size` the number of rows after which Botify stopped (0: unknown).
     """
 
     file: Path
@@ -62,10 +44,11 @@ class Raw:
     @classmethod
     def pages(
         cls, file: Path, target: Path, columns: Sequence[Column], export_size: int = 0
-    ) -> Raw:
+    ) -> Self:
         """The answer to `queries.pages_query`: the page's address, then those columns."""
-        names = ("id", *(c.name for c in columns))
-        return cls(file, target, names, tuple(c.name for c in columns if c.boolean), export_size)
+        names = ("id", *(column.name for column in columns))
+        booleans = tuple(column.name for column in columns if column.boolean)
+        return cls(file, target, names, booleans, export_size)
 
     @property
     def of_links(self) -> bool:
@@ -75,7 +58,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class Order:
-    """What to make.  A Raw is normalised into its `target`; a Path is a CSV of ours that is already there.
+    """What to make.  A Raw is normalised into its `target`; a Path is a CSV of ours that is there.
 
     `graph` is the folder for the columnar copy (`pipulate.graph.edges`), which needs `links`.
     """
@@ -84,19 +67,15 @@ class Order:
     pages: Raw | Path | None = None
     graph: Path | None = None
 
-    def to_json(self) -> str:
-        """One line."""
-        return json.dumps(asdict(self), default=str)
+    def as_json(self) -> dict[str, Any]:
+        """What JSON can hold: paths as text."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        return plain
 
     @classmethod
-    def from_json(cls, text: str) -> Order:
-        """The inverse of `to_json`."""
-        data = json.loads(text)
-        return cls(
-            _part(data["links"]),
-            _part(data["pages"]),
-            Path(data["graph"]) if data["graph"] else None,
-        )
+    def read(cls, links: Any, pages: Any, graph: str | None) -> Self:
+        """The inverse of `as_json`."""
+        return cls(_part(links), _part(pages), Path(graph) if graph else None)
 
 
 @dataclass
@@ -114,9 +93,9 @@ class Table:
 
 @dataclass
 class Ingested:
-    """What was made.  A table is None if it was not asked for; the counts are 0 if there is no columnar copy.
+    """What was made.  A table is None if it was not asked for; without a link there is no graph.
 
-    Without a single link there is none.  `graph_links` counts distinct links.
+    `graph_links` counts distinct links.
     """
 
     links: Table | None = None
@@ -125,57 +104,23 @@ class Ingested:
     graph_links: int = 0
 
 
-async def ingest(order: Order, progress: Progress = lambda stage, share, rows: None) -> Ingested:
-    """Carry out an order.
+async def ingest(order: Order, told: child.Tell = lambda **told: None) -> Ingested:
+    """Carry out an order.  `told` gets `stage` ("links", "pages", "graph"), `share` and `rows`.
 
-    Raises BadFile, TooLarge, CannotWrite, GraphError's text as a PipulateError, or IngestStopped.  Every file is then
-    either whole or as it was before.
+    Raises BadFile, TooLarge, CannotWrite, GraphError or IngestStopped.  Every file is then either
+    whole or as it was before.
     """
-    import asyncio
-
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # a polars.py in the working folder must not be imported
-        "-c",
-        _START,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=_environment(),
-    )
-    assert process.stdin and process.stdout and process.stderr
-    trouble = asyncio.create_task(process.stderr.read())
-    outcome: dict[str, Any] = {}
     try:
-        process.stdin.write(order.to_json().encode() + b"\n")
-        async for line in process.stdout:
-            said = json.loads(line)
-            if "stage" in said:
-                progress(said["stage"], said["share"], said["rows"])
-            else:
-                outcome = said
-        await process.wait()
+        made = await child.work("pipulate.botify.normalise:carry_out", order.as_json(), told)
+    except child.Died as error:
+        raise IngestStopped(
+            "Reading the downloaded files ended before it was done. The downloads are still there: "
+            f"try again; if it happens again, free some memory first. {error}"
+        ) from error
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            await asyncio.to_thread(_sweep, order)
-        stderr = await trouble
-        process.stdin.close()
-    if "error" in outcome:
-        name = outcome["error"]
-        kind = CannotWrite if name == "CannotWrite" else getattr(errors, name, PipulateError)
-        raise kind(outcome["message"])
-    if "done" not in outcome:
-        last = stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise errors.IngestStopped(
-            f"Reading the downloaded files stopped unexpectedly (exit code {process.returncode}). {last[:300]} "
-            "The downloads are still there: try again; if it happens again, free some memory first."
-        )
-    done = outcome["done"]
-    links, pages = (Table(**done[name]) if done[name] else None for name in ("links", "pages"))
-    return Ingested(links, pages, done["graph_pages"], done["graph_links"])
+        await asyncio.to_thread(_sweep, order)
+    tables = {kind: Table(**made[kind]) for kind in ("links", "pages") if made[kind]}
+    return Ingested(**{**made, **tables})
 
 
 def _part(data: dict[str, Any] | str | None) -> Raw | Path | None:
@@ -184,12 +129,8 @@ def _part(data: dict[str, Any] | str | None) -> Raw | Path | None:
     return Path(data) if data else None
 
 
-def _environment() -> dict[str, str]:
-    # Blocks are small: more threads would cost memory and win nothing.
-    return {**os.environ, "POLARS_MAX_THREADS": str(min(4, os.cpu_count() or 1))}
-
-
 def _sweep(order: Order) -> None:
+    """Remove what a killed process left half-written."""
     for part in (order.links, order.pages):
         if isinstance(part, Raw):
             sweep(part.target)

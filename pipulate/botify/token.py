@@ -1,11 +1,12 @@
 """The API token and the one file that holds it.
 
-FILE      {data}/botify_token: the token and a line end, mode 600 from its first byte on, replaced by renaming.
-          A file that others may read is mended when it is read; one that belongs to someone else, or is a link, is
-          not believed.  (Windows has no such modes; there the user's profile folder protects it.)
-SECRECY   A Token shows itself only by `reveal()`, which is called where the Authorization header is made, nowhere
-          else.  Its repr, str, format, and therefore logs, tracebacks and f-strings, show `Token(hidden)`; it does
-          not pickle and is no JSON.
+FILE      {data}/botify_token: the token and a line end, mode 600 from its first byte on.
+          A file that others may read is mended when it is read; one that belongs to someone
+          else, or is a link, is not believed.  (Windows has no such modes; there the user's profile
+          folder protects it.)
+SECRECY   A Token shows itself only by `reveal()`, which is called where the Authorization header is
+          made, nowhere else.  Its repr, str, format, and therefore logs, tracebacks and f-strings,
+          show `Token(hidden)`; it does not pickle and is no JSON.
 """
 
 import os
@@ -16,26 +17,33 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipulate.botify.errors import BadToken
-from pipulate.engine.files import explained
+from pipulate.engine import files
 
 WHERE = "https://app.botify.com/account"
+_PASTED_HEADER = re.compile(r"(authorization:\s*)?token\s+", re.IGNORECASE)
 
 
 class Token:
-    """An API token that does not tell itself to whoever prints it.  Raises BadToken if it cannot be one."""
+    """An API token that does not tell itself to whoever prints it.
+
+    Raises BadToken if the text cannot be one.
+    """
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
-        text = re.sub(
-            r"^(authorization:\s*)?token\s+", "", text.strip().strip("\"'"), flags=re.IGNORECASE
-        ).strip()
+        text = text.strip().strip("\"'")
+        if header := _PASTED_HEADER.match(text):
+            text = text[header.end() :]
+        text = text.strip()
         if not text:
             raise BadToken(f"No token was given. You find yours at {WHERE}.")
-        # Botify's are 40 hexadecimal digits, but that is not documented: only what no header may carry is refused.
+        # Botify's are 40 hexadecimal digits, but that is not documented: only what no header may
+        # carry is refused.
         if not re.fullmatch(r"[!-~]{8,256}", text):
             raise BadToken(
-                f"This is not a token: it has spaces or odd characters, or a strange length. Copy it from {WHERE}."
+                "This is not a token: it has spaces or odd characters, or a strange length. "
+                f"Copy it from {WHERE}."
             )
         self._text = text
 
@@ -66,42 +74,25 @@ def path(data: Path) -> Path:
 
 def save(data: Path, token: Token) -> None:
     """Keep the token.  Raises CannotWrite."""
-    target = path(data)
-    with explained(target):
-        data.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(token.reveal() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+    files.write(path(data), token.reveal() + "\n", files.OWNER_ONLY)
 
 
 def load(data: Path) -> Token | None:
-    """The kept token, or None.  Mends loose modes; raises BadToken for a file that cannot be trusted or understood."""
+    """The kept token, or None.
+
+    Mends loose modes; raises BadToken for a file that cannot be trusted or understood.
+    """
     target = path(data)
     try:
         descriptor = os.open(target, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:
         return None
-    except OSError as e:
+    except OSError as error:
         raise BadToken(
-            f"{target.name} cannot be read ({e.strerror}). Remove it and connect again."
-        ) from e
+            f"{target.name} cannot be read ({error.strerror}). Remove it and connect again."
+        ) from error
     with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode) or (
-            os.name == "posix" and about.st_uid not in (os.geteuid(), 0)
-        ):
-            raise BadToken(
-                f"{target.name} is not a file of yours, so it is not used. Remove it and connect again."
-            )
-        if os.name == "posix" and about.st_mode & 0o077:
-            os.fchmod(file.fileno(), 0o600)
+        _check_owner(file.fileno(), target.name)
         text = file.read(4096)
     try:
         return Token(text.decode("ascii"))
@@ -109,10 +100,21 @@ def load(data: Path) -> Token | None:
         raise BadToken(f"{target.name} holds no token. Connect to Botify again.") from None
 
 
+def _check_owner(descriptor: int, name: str) -> None:
+    """Refuse what is not a file of the user's; take other users' rights away."""
+    about = os.fstat(descriptor)
+    ours = os.name != "posix" or about.st_uid in (os.geteuid(), 0)
+    if not (ours and stat.S_ISREG(about.st_mode)):
+        raise BadToken(
+            f"{name} is not a file of yours, so it is not used. Remove it and connect again."
+        )
+    if os.name == "posix" and about.st_mode & 0o077:
+        os.fchmod(descriptor, files.OWNER_ONLY)
+
+
 def forget(data: Path) -> None:
     """Remove the token and what a killed `save` may have left.  Raises CannotWrite."""
     target = path(data)
-    with explained(target):
+    with files.explained(target):
         target.unlink(missing_ok=True)
-        for part in data.glob(f".{target.name}.*.part"):
-            part.unlink(missing_ok=True)
+        files.sweep(target)

@@ -144,7 +144,7 @@ async def journey(
     pages_raw = Raw.pages(
         folder / "pages", folder / "meta.csv", queries.page_columns(c.name for c in columns)
     )
-    order = await asyncio.to_thread(run, Order(links_raw, pages_raw), lambda *step: None)
+    order = await asyncio.to_thread(run, Order(links_raw, pages_raw))
     return Result(
         links_raw.target.read_bytes(),
         pages_raw.target.read_bytes(),
@@ -377,7 +377,7 @@ async def test_fewer_columns_stay_right(tmp_path: Path, undisturbed: Result) -> 
                 world, api, "pages", queries.pages_query("crawl.20261102", names, period), folder
             )
         raw = Raw.pages(folder / "pages", folder / "meta.csv", columns)
-        await asyncio.to_thread(run, Order(pages=raw), lambda *step: None)
+        await asyncio.to_thread(run, Order(pages=raw))
         where = [undisturbed.columns.index(c.name) for c in columns]
         got = {
             line.split(b",")[0]: line.split(b",")[1:]
@@ -396,7 +396,7 @@ async def test_export_that_reaches_its_size_is_possibly_truncated(tmp_path: Path
         job = await api.wait((await api.create_export(body)).id)
         await api.download(job, tmp_path / "links")
     raw = Raw(tmp_path / "links", tmp_path / "links.csv", export_size=100)
-    done = await asyncio.to_thread(run, Order(raw), lambda *step: None)
+    done = await asyncio.to_thread(run, Order(raw))
     assert done.links and done.links.possibly_truncated and done.links.rows_received == 100
 
 

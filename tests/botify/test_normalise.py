@@ -340,18 +340,17 @@ def test_run_makes_all_files_and_reports(tmp_path: Path) -> None:
     link_raw = links(tmp_path, ROWS.encode())
     page_raw = Raw(tmp_path / "raw2", tmp_path / "meta.csv", PAGES, ("compliant",))
     page_raw.file.write_text(f"{A},home,True,1\n")
-    said: list[tuple[str, float, int]] = []
-    done = run(Order(link_raw, page_raw, tmp_path / "graph"), lambda *step: said.append(step))
+    said: list[dict[str, object]] = []
+    done = run(Order(link_raw, page_raw, tmp_path / "graph"), lambda **told: said.append(told))
     assert isinstance(done.links, Table) and isinstance(done.pages, Table)
     assert (done.links.rows, done.pages.rows, done.graph_links, done.graph_pages) == (2, 1, 2, 3)
-    assert ("links", 1.0, 2) in said and ("pages", 1.0, 1) in said and ("graph", 1.0, 2) in said
-    again = run(Order(link_raw.target, page_raw.target, tmp_path / "graph2"), lambda *step: None)
+    ends = {(told["stage"], told["rows"]) for told in said if told["share"] == 1.0}
+    assert ends == {("links", 2), ("pages", 1), ("graph", 2)}
+    again = run(Order(link_raw.target, page_raw.target, tmp_path / "graph2"))
     assert (again.links, again.pages, again.graph_links) == (None, None, 2)
 
 
 def test_no_links_make_no_graph(tmp_path: Path) -> None:
     """An empty export has a CSV, but no columnar copy."""
-    done = run(
-        Order(links(tmp_path, b"url,target\n"), None, tmp_path / "graph"), lambda *step: None
-    )
+    done = run(Order(links(tmp_path, b"url,target\n"), None, tmp_path / "graph"))
     assert done.graph_links == 0 and not (tmp_path / "graph").exists()
