@@ -30,6 +30,7 @@ from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Run, Workflow, accepted, call
+from pipulate.graph.shelf import Shelf
 
 Row = dict[str, Any]
 Undo = list[list[Any]]
@@ -402,13 +403,7 @@ def describe_data(desk: Desk, tool: str) -> str:
 
 def _graph(desk: Desk, wanted: str) -> Path:
     """Return the folder of the latest link graph whose name has `wanted` in it."""
-    home = desk.settings.downloads / "link-graph"
-    built = sorted(
-        home.glob("*/*/*.graph/meta.json"), key=lambda path: path.stat().st_mtime, reverse=True
-    )
-    graphs = {
-        path.parent.relative_to(home).with_suffix("").as_posix(): path.parent for path in built
-    }
+    graphs = {place.name: place.graph for place in Shelf(desk.settings.downloads).built()}
     for name, folder in graphs.items():
         if wanted.casefold() in name.casefold():
             return folder

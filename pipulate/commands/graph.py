@@ -12,8 +12,8 @@ columnar form is kept where the app keeps those of its own CSVs, so `pipulate` t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -22,12 +22,11 @@ from pathlib import Path
 import polars as pl
 
 from pipulate.engine.settings import Settings
-from pipulate.graph import compare, edges, portable, report
-from pipulate.graph import shelf as folders
+from pipulate.graph import compare, edges, portable, report, shelf
 from pipulate.graph.edges import Graph
+from pipulate.graph.errors import GraphMissing
 from pipulate.graph.report import Report
-
-ORG = "csv"  # stands where Botify's organisation stands: link-graph/csv/{name}/{name}_{date}.graph
+from pipulate.graph.shelf import CSV, Shelf, spelled
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,7 +64,7 @@ def main(argv: Sequence[str], settings: Settings) -> int:
         return _compare(rest, settings)
     args = parser().parse_args(rest)
     place = columnar(args.links, args.pages, settings)
-    out = args.out or folders.report(place)
+    out = args.out or shelf.report(place)
     if args.backend:
         tables = portable.report(edges.load(place), args.backend)
         portable.write(tables, out)
@@ -114,39 +113,43 @@ def _compare(argv: Sequence[str], settings: Settings) -> int:
 
 
 def columnar(links: Path, pages: Path | None, settings: Settings) -> Path:
-    """Return the folder of the graph's columnar form, made if it is not there or no longer fresh."""
-    if (links / "meta.json").is_file():
+    """Return the folder of the graph's columnar form, made if it is not there or no longer fresh.
+
+    What was made of other files of the same name stays: theirs is another analysis of the day.
+    """
+    if shelf.is_graph(links):
         return links
     if links.is_dir():
         name, graph = html_folder(links)
-        place = _place(name, settings)
-        edges.save(graph, place)
-        return place
-    place = _place(re.sub(r"_links$", "", links.name.partition(".")[0]), settings)
-    pages = pages or _beside(links)
-    for made in sorted(place.parent.glob("*.graph"), reverse=True):
-        if edges.fresh(made, links, pages):
-            return made
-    edges.build(links, pages, place)
-    return place
+        folder = _read_today(graph, name, settings) or _new(name, settings)
+        edges.save(graph, folder)
+        return folder
+    name = links.name.partition(".")[0].removesuffix("_links")
+    pages = pages or shelf.pages_beside(links)
+    for known in Shelf(settings.downloads).analyses(CSV, spelled(name)):
+        if edges.fresh(known.graph, links, pages):
+            return known.graph
+    folder = _new(name, settings)
+    edges.build(links, pages, folder)
+    return folder
 
 
-def _place(name: str, settings: Settings) -> Path:
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "graph"
-    return (
-        settings.downloads
-        / "link-graph"
-        / ORG
-        / plain
-        / f"{plain}_{datetime.now(UTC):%Y%m%d}.graph"
-    )
+def _new(name: str, settings: Settings) -> Path:
+    return Shelf(settings.downloads).new(CSV, spelled(name), _today()).graph
 
 
-def _beside(links: Path) -> Path | None:
-    """Return the page table that stands beside an export of links, if there is one."""
-    start, found, _ = links.name.partition("_links.")
-    tables = [links.with_name(f"{start}_{kind}.csv") for kind in ("meta", "pages")]
-    return next((table for table in tables if found and table.is_file()), None)
+def _read_today(graph: Graph, name: str, settings: Settings) -> Path | None:
+    """Return the folder of the graph that was made of the same folder of HTML today, if it was."""
+    for known in Shelf(settings.downloads).analyses(CSV, spelled(name)):
+        with contextlib.suppress(GraphMissing):
+            made_of = edges.about(known.graph).get("folder")
+            if known.analysis.startswith(_today()) and made_of == graph.meta["folder"]:
+                return known.graph
+    return None
+
+
+def _today() -> str:
+    return f"{datetime.now(UTC):%Y%m%d}"
 
 
 def html_folder(folder: Path) -> tuple[str, Graph]:
@@ -163,7 +166,7 @@ def html_folder(folder: Path) -> tuple[str, Graph]:
     )
     empty = [c for c in pages.columns if pages[c].null_count() == pages.height]
     return site.name, edges.of(
-        site.sources, site.targets, pages.drop(empty), meta={"folder": folder.resolve().name}
+        site.sources, site.targets, pages.drop(empty), meta={"folder": str(folder.resolve())}
     )
 
 

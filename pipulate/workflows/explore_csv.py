@@ -4,7 +4,6 @@ The first card takes the files, uploaded or by their paths on this machine; the 
 card shows the picture and leads to the report. (This docstring is also what the model is told.)
 """
 
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from fasthtml.common import A, Details, Div, Input, Label, P, Small, Summary
 
 from pipulate import Invalid, Workflow
 from pipulate.graph import edges
+from pipulate.graph.shelf import CSV, Shelf, spelled
 from pipulate.graph.tasks import make
 from pipulate.pages.graphs import picture
 
@@ -76,20 +76,21 @@ def show_files(run):
 @flow.work("draw", "Read, measure and draw")
 async def draw(run, job):
     given = run.fields("files")
-    project = re.sub(r"[^a-z0-9]+", "-", run.id.lower()).strip("-")[:60] or "graph"
-    slug = f"{datetime.now(UTC):%Y%m%d}"
-    folder = run.settings.downloads / "link-graph" / "csv" / project / f"{project}_{slug}.graph"
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    place = Shelf(run.settings.downloads).place(CSV, spelled(run.id), f"{datetime.now(UTC):%Y%m%d}")
     await make(
         "picture",
         job.progress,
         links=given["links"],
         pages=given.get("pages"),
-        folder=str(folder),
+        folder=str(place.graph),
         title=run.id,
     )
-    graph = edges.load(folder)
-    return {"address": f"/graph/csv/{project}/{slug}", "pages": graph.n, "links": graph.m}
+    graph = edges.load(place.graph)
+    return {
+        "address": f"/graph/{CSV}/{place.project}/{place.analysis}",
+        "pages": graph.n,
+        "links": graph.m,
+    }
 
 
 @draw.show

@@ -12,6 +12,7 @@ from pipulate.commands import graph as cli
 from pipulate.engine.settings import Settings
 from pipulate.graph import edges, outofcore
 from pipulate.graph.errors import GraphError
+from pipulate.graph.shelf import spelled
 
 LINKS = "source,target\n/,/a\n/,/b\n/a,/\n/c,/a\n"
 
@@ -36,17 +37,30 @@ def test_analyse(tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out
     assert "5 pages, 4 links" in said and "Home: /\n" in said and "2  Orphans" in said
     place = cli.columnar(links, None, settings)
-    assert (
-        place.parent == settings.downloads / "link-graph" / "csv" / "shop-x"
-        and place.name.startswith("shop-x_2")
-    )
-    assert f"/graph/csv/shop-x/{place.stem.rpartition('_')[2]}" in said
+    project = spelled("Shop X")
+    assert place.parent == settings.downloads / "link-graph" / "csv" / project
+    assert place.name.startswith(f"{project}_2")
+    assert f"/graph/csv/{project}/{place.stem.rpartition('_')[2]}" in said
     made = (place / "meta.json").stat().st_ino
     assert cli.main([str(links), "--json"], settings) == 0
     assert json.loads(capsys.readouterr().out)["summary"]["pages"] == 5
     assert (place / "meta.json").stat().st_ino == made
     links.write_text(LINKS + "/b,/\n")
     assert edges.load(cli.columnar(links, None, settings)).m == 5
+
+
+def test_files_of_one_name_do_not_replace_each_other(tmp_path: Path, settings: Settings) -> None:
+    """Exports are often all called the same; each has a graph of its own, and HTML read again its old one."""
+    made = []
+    for shop in ("one", "two"):
+        (tmp_path / shop / "docs").mkdir(parents=True)
+        (tmp_path / shop / "docs" / "index.html").write_text(f'<a href="{shop}.html">x</a>')
+        (tmp_path / shop / "links.csv").write_text(f"source,target\n/,/{shop}\n")
+        made += [cli.columnar(tmp_path / shop / "links.csv", None, settings)]
+        made += [cli.columnar(tmp_path / shop / "docs", None, settings)]
+        assert made[-1] == cli.columnar(tmp_path / shop / "docs", None, settings)
+    assert len(set(made)) == 4
+    assert [edges.load(folder).urls[-1][-3:] for folder in (made[0], made[2])] == ["one", "two"]
 
 
 def test_report(tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
