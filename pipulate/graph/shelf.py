@@ -1,6 +1,6 @@
 """The shelf of link graphs: where everything of each one is, and whether it is up to date.
 
-LAYOUT    {downloads}/link-graph/{org}/{project}/   one project; below it each analysis has a `Place`:
+LAYOUT    {downloads}/link-graph/{org}/{project}/   a project; each analysis in it is a `Place`:
               {project}_{analysis}_links.csv        `links`, as exported
               {project}_{analysis}_meta.csv         `meta`, the page table, if one was exported
               {project}_{analysis}.graph/           `graph`, the columnar form (see `edges`); it is
@@ -49,7 +49,7 @@ def spelled(text: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Say whether it can be an organisation's or project's name: one that cannot leave its folder."""
+    """Say whether it can be an organisation's or project's name; such cannot leave its folder."""
     return bool(NAME.fullmatch(text)) and ".." not in text
 
 
@@ -194,7 +194,7 @@ class Shelf:
         return path.resolve().is_relative_to(self.home.resolve())
 
 
-# --- inside a graph's folder, wherever that is --------------------------------------------------------
+# --- inside a graph's folder, wherever that is ---
 
 
 def picture(folder: Path) -> Path:
@@ -228,14 +228,14 @@ def is_graph(folder: Path) -> bool:
 
 
 def pages_beside(links: Path) -> Path | None:
-    """Return the page table that stands beside a file `x_links.*`: `x_meta.csv` or `x_pages.csv`."""
+    """Return the page table beside a file `x_links.*`: `x_meta.csv` or `x_pages.csv`, if any."""
     start, found, _ = links.name.partition("_links.")
     tables = [links.with_name(f"{start}_{kind}.csv") for kind in ("meta", "pages")]
     return next((table for table in tables if found and table.is_file()), None)
 
 
 def columnar_is_fresh(links: Path, pages: Path | None, folder: Path) -> bool:
-    """Say whether the columnar form is that of these files; without links, whatever is there counts."""
+    """Say whether the columnar form is of these files; without links, whatever is there counts."""
     if not links.is_file():
         return is_graph(folder)
     from pipulate.graph import edges

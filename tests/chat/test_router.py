@@ -130,7 +130,9 @@ async def test_of_a_link_graph_only_a_filter_is_asked(desk: Desk, tmp_path: Path
     )
     desk.settings = Settings(downloads=tmp_path / "downloads")
     edges.build(
-        tmp_path / "links.csv", None, desk.settings.downloads / "link-graph/acme/shop/shop_1.graph"
+        tmp_path / "links.csv",
+        None,
+        desk.settings.downloads / "link-graph/acme/shop/shop_20260101.graph",
     )
     model = FakeModel('{"show": "pages", "where": "orphan = 1", "order": ""}', "nonsense")
     statement = "SELECT url, orphan FROM pages WHERE orphan = 1"

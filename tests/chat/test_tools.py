@@ -278,7 +278,7 @@ def test_queries(desk: Desk, tmp_path: Path) -> None:
         "utf-8",
     )
     pages.write_text("url,kind\nhttps://a.example/x,shoe\nhttps://a.example/y,boot\n", "utf-8")
-    edges.build(links, pages, tmp_path / "downloads/link-graph/acme/shop/shop_2026.graph")
+    edges.build(links, pages, tmp_path / "downloads/link-graph/acme/shop/shop_20260101.graph")
     told = describe_data(desk, "query_links")
     assert "  kind TEXT  -- one of: " in told and "shoe" in told and "inlinks INTEGER" in told
     asked = {"statement": "SELECT url FROM pages WHERE inlinks = 0", "graph": "acme/Shop"}

@@ -1,4 +1,4 @@
-"""Where a graph's things are; that no two share a name; that the server asks without loading Polars."""
+"""Where a graph's things are; no two share a name; the server asks without loading Polars."""
 
 import os
 import subprocess
@@ -161,7 +161,7 @@ def test_only_exported_files_are_given_away(tmp_path: Path) -> None:
 
 
 def test_without_csvs_what_is_there_counts(tmp_path: Path) -> None:
-    """A graph whose CSVs were removed can still be looked at; one that never was there is not fresh."""
+    """A graph whose CSVs were removed can be looked at; one that never was there is not fresh."""
     links, folder = tmp_path / "shop_20261101_links.csv", tmp_path / "shop_20261101.graph"
     assert not shelf.columnar_is_fresh(links, None, folder)
     folder.mkdir()
