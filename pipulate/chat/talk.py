@@ -63,8 +63,8 @@ from pipulate.chat.tools import TOOLS, Desk, schema
 from pipulate.engine.errors import PipulateError, Refused, Unknown
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Run, Workflow
+from pipulate.web.components import fragment
 from pipulate.web.markdown import render
-from pipulate.web.routes import fragment
 
 PAINT = 0.06  #: seconds between two renderings of an answer that streams
 FRESH = 15.0  #: seconds for which a list of models is believed

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Store
-from pipulate.web.routes import fragment
+from pipulate.web.components import fragment
 
 Hit = tuple[str, str, str]  #: title, kind, address
 

@@ -46,8 +46,7 @@ from pipulate.engine.errors import Unknown
 from pipulate.engine.settings import Settings
 from pipulate.graph import shelf as folders
 from pipulate.graph.tasks import Background, Task
-from pipulate.web.components import page
-from pipulate.web.routes import fragment
+from pipulate.web.components import fragment, page
 
 GRAPH = "/graph/{org}/{project}/{analysis}"
 COMPARISON = f"{GRAPH}/with/{{earlier}}"

@@ -3,7 +3,7 @@
 from typing import Any
 
 import apsw
-from fasthtml.common import FT, A, Button, Details, Div, Form, P, Pre, Summary
+from fasthtml.common import FT, A, Details, Div, P, Pre, Summary
 from loguru import logger
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,7 +13,7 @@ from pipulate.engine.discovery import Broken
 from pipulate.engine.errors import Corrupt, PipulateError, Unknown
 from pipulate.engine.store import plainly
 from pipulate.engine.workflow import Workflow
-from pipulate.web.components import address, failure, fragment, page
+from pipulate.web.components import address, button, failure, fragment, page
 
 _WORDS = {
     404: ("Not found", "There is nothing at this address. The menu leads to everything there is."),
@@ -98,9 +98,5 @@ def broken_page(request: Request, broken: Broken) -> Any:
 
 def damaged(flow: Workflow, id: str, error: PipulateError) -> FT:
     """Return the card of a run whose record cannot be shown."""
-    mend = Form(
-        Button("Restore the last good state", type="submit"),
-        action=address(flow, id, "repair"),
-        method="post",
-    )
+    mend = button(address(flow, id, "repair"), "Restore the last good state", cls="")
     return Div(failure(error), mend if isinstance(error, Corrupt) else None, cls="card")

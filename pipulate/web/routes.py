@@ -36,8 +36,8 @@ from pipulate.engine.errors import (
 )
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.workflow import Run, Step, Workflow, answer, call
-from pipulate.web import components
-from pipulate.web.components import fragment as fragment
+from pipulate.web import cards
+from pipulate.web.components import address, fragment, page
 from pipulate.web.failures import broken_page, damaged
 from pipulate.web.runs import deleted_row, id_card, recent, run_list, run_row
 from pipulate.web.uploads import received
@@ -89,10 +89,8 @@ class Pages:
         try:
             if id:
                 run = self.run(flow, id)
-                body = await components.chain(run, self.jobs, at=at)
-                return components.page(
-                    request, flow.title, id_card(flow, run.id), body, about=flow.about
-                )
+                body = await cards.chain(run, self.jobs, at=at)
+                return page(request, flow.title, id_card(flow, run.id), body, about=flow.about)
             card = id_card(flow)
         except Unknown:
             card = id_card(flow, id, missing=True)
@@ -102,7 +100,7 @@ class Pages:
             card = Div(id_card(flow, id), damaged(flow, id, error))
         lead = P(flow.about.split("\n\n")[0].replace("\n", " "), cls="lead")
         runs = await asyncio.to_thread(recent, Pipulate(self.store, flow.name), flow)
-        return components.page(request, flow.title, lead, card, runs, about=flow.about)
+        return page(request, flow.title, lead, card, runs, about=flow.about)
 
     async def runs(self, request: Request) -> Any:
         """The list of recent runs, searched."""
@@ -120,7 +118,7 @@ class Pages:
             raise HTTPException(404)
         run, step = self.run(flow, request.query_params.get("id", "")), flow.steps[number - 1]
         if self.jobs.running((flow.name, run.id, step.id)):
-            return fragment(components.progress(run, self.jobs, step))
+            return fragment(cards.progress(run, self.jobs, step))
         if rec.is_done(run.record, step.id) and run.open_index == number:
             await self._proceed(run)
             return await self._advance(
@@ -156,7 +154,7 @@ class Pages:
             )
             reply = await self._chain(run, status=409, message=str(error), typed=kept)
         if request.headers.get("hx-request") != "true" and reply.status_code < 400:
-            return RedirectResponse(components.address(flow, id), 303)
+            return RedirectResponse(address(flow, id), 303)
         return reply
 
     async def open(self, request: Request) -> Any:
@@ -169,10 +167,10 @@ class Pages:
             await asyncio.to_thread(flow.begin, Pipulate(self.store, flow.name), id)
         except Invalid as error:
             card = id_card(flow, id, error=str(error))
-            return components.page(request, flow.title, card, about=flow.about)
+            return page(request, flow.title, card, about=flow.about)
         except Corrupt:
             pass  # the page says so, and offers the repair
-        return RedirectResponse(components.address(flow, id), 303)
+        return RedirectResponse(address(flow, id), 303)
 
     async def _on_run(self, flow: Workflow, id: str, kind: str, rev: int | None) -> Response:
         engine = Pipulate(self.store, flow.name)
@@ -188,7 +186,7 @@ class Pages:
             case "delete":
                 await self._stop(flow, id, flow.steps)
                 await asyncio.to_thread(engine.delete, id)
-                return fragment(deleted_row(components.address(flow, id, "undelete"), id))
+                return fragment(deleted_row(address(flow, id, "undelete"), id))
             case "undelete":
                 await asyncio.to_thread(engine.undelete, id)
                 return fragment(run_row(engine.row(id) or {}, flow))
@@ -215,12 +213,12 @@ class Pages:
                 if run.record.get("finalized") or not _works(run, step):
                     raise OutOfOrder(f"“{step.label}” {why} Below is how the run stands now.")
                 await (self.jobs.start if kind == "start" else self.jobs.repeat)(flow, id, step)
-                return fragment(components.working(run, self.jobs, step))
+                return fragment(cards.working(run, self.jobs, step))
             case "cancel":
                 await self._stop(flow, id, [step])
                 run = self.run(flow, id)
                 return (
-                    fragment(components.working(run, self.jobs, step))
+                    fragment(cards.working(run, self.jobs, step))
                     if _works(run, step)
                     else await self._chain(run)
                 )
@@ -248,7 +246,7 @@ class Pages:
             if stored:
                 await self._proceed(run)
             return await self._advance(run, step)
-        card = await components.card(run, self.jobs, step.number - 1, problem, _typed(submitted))
+        card = cards.open_card(run, step, inside, _typed(submitted), problem)
         return fragment(card, status=422)
 
     async def _stop(self, flow: Workflow, id: str, steps: list[Step]) -> None:
@@ -265,15 +263,15 @@ class Pages:
 
     async def _advance(self, run: Run, step: Step, **headers: Any) -> Response:
         """Answer with the card of the step that is done and the one after it."""
-        cards = [
-            await components.card(run, self.jobs, index) for index in (step.number - 1, step.number)
+        shown = [
+            await cards.card(run, self.jobs, index) for index in (step.number - 1, step.number)
         ]
         tail = f"card{step.number + 1}" if step.number < len(run.flow.steps) else ""
-        headers = {"hx_push_url": components.address(run.flow, run.id, tail), **headers}
+        headers = {"hx_push_url": address(run.flow, run.id, tail), **headers}
         nothing_to_undo = Div(
             id="undo", hx_swap_oob="true"
         )  # only a revert offers that, and this was none
-        return fragment(*cards, components.revision(run, oob=True), nothing_to_undo, **headers)
+        return fragment(*shown, cards.revision(run, oob=True), nothing_to_undo, **headers)
 
     async def _chain(
         self, run: Run, status: int = 200, tail: str | None = None, **what: Any
@@ -281,8 +279,8 @@ class Pages:
         """Answer with the whole chain; `tail` is put in the address bar."""
         headers = {"hx_retarget": "#chain", "hx_reswap": "outerHTML"}
         if tail is not None:
-            headers["hx_push_url"] = components.address(run.flow, run.id, tail)
-        return fragment(await components.chain(run, self.jobs, **what), status=status, **headers)
+            headers["hx_push_url"] = address(run.flow, run.id, tail)
+        return fragment(await cards.chain(run, self.jobs, **what), status=status, **headers)
 
 
 def split(act: str) -> tuple[str, int]:

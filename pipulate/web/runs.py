@@ -17,7 +17,6 @@ from fasthtml.common import (
     Details,
     Div,
     FastHTML,
-    Form,
     Input,
     Label,
     Li,
@@ -40,7 +39,7 @@ from pipulate.engine.store import Store
 from pipulate.engine.workflow import Workflow
 from pipulate.pages.profiles import PROFILES
 from pipulate.pages.profiles import label as menu_label
-from pipulate.web.components import URLENCODED, failure, fragment, page
+from pipulate.web.components import failure, form, fragment, page
 
 ABOUT = "All runs of all workflows, newest first, of all profiles. A run is opened by its ID, exported as JSON and imported again."
 
@@ -107,7 +106,8 @@ def import_lines(engine: Pipulate, text: str) -> list[str]:
 
 def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False) -> FT:
     """Return the card on top of every workflow: which run?"""
-    return Form(
+    return form(
+        f"/{flow.name}/open",
         Label(flow.id_label, _for="run-id"),
         Div(
             Input(
@@ -131,10 +131,7 @@ def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False
             id="id-hint",
             cls="hint",
         ),
-        action=f"/{flow.name}/open",
-        method="post",
         cls="card id",
-        enctype=URLENCODED,
     )
 
 
@@ -269,15 +266,14 @@ def content(app: FastHTML, imported: str = "", error: str = "") -> FT:
             A("Export all", href="/runs/export", role="button", cls="quiet", download="runs.jsonl"),
             Details(
                 Summary("Import runs"),
-                Form(
+                form(
+                    "/runs/import/upload",
                     Label(
                         "A file that was exported here",
                         Input(type="file", name="file", accept=".json,.jsonl", required=True),
                     ),
                     Button("Import", type="submit"),
-                    method="post",
-                    action="/runs/import/upload",
-                    enctype="multipart/form-data",
+                    files=True,
                 ),
                 open=bool(error),
             ),

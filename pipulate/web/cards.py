@@ -1,0 +1,328 @@
+"""A run as a chain of cards: functions that return HTML, and nothing else.
+
+CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then flat sibling cards #card1, #card2, … up
+        to the first open one, or #result.  A submit answers with its done card and the next card together, so a step
+        is one round trip; revert, undo and locking answer with the whole chain.
+ERRORS  An author's bug shows in its own card, with the traceback; the other cards live on.
+"""
+
+import traceback
+from typing import Any
+
+from fastcore.xml import (
+    FT,
+    H2,
+    A,
+    Article,
+    Button,
+    Code,
+    Details,
+    Div,
+    Footer,
+    Form,
+    Header,
+    Input,
+    P,
+    Pre,
+    Progress,
+    Section,
+    Small,
+    Span,
+    Summary,
+)
+
+from pipulate.engine import forms
+from pipulate.engine import record as rec
+from pipulate.engine.errors import Invalid
+from pipulate.engine.jobs import Jobs
+from pipulate.engine.workflow import Run, Step, call
+from pipulate.web.components import MULTIPART, address, failure
+
+URLENCODED = (
+    "application/x-www-form-urlencoded"  # said, as FastHTML's Form, an author's, is multipart
+)
+#: What a working card's button says when the work stands still; otherwise "Try again".
+_AGAIN = {"unsure": "Look again", "cancelled": "Go on"}
+
+
+# -------------------------------------------------------------------- the chain
+
+
+async def chain(
+    run: Run, jobs: Jobs, message: str = "", typed: forms.Values | None = None, at: int = 0
+) -> FT:
+    """Return the run's cards: `message` was refused, `typed` goes into the open one, number `at` gets the focus."""
+    last = run.open_index
+    cards = [await card(run, jobs, index) for index in range(last)]
+    cards.append(await card(run, jobs, last, typed=typed))
+    if 0 < at <= last:
+        cards[at - 1](data_focus="1")
+    return Section(revision(run), undo(run), failure(message, id="refused"), *cards, id="chain")
+
+
+def revision(run: Run, oob: bool = False) -> FT:
+    """Return the hidden field with the revision that the page shows."""
+    swap = "true" if oob else None
+    return Input(type="hidden", id="rev", name="rev", value=str(run.rev), hx_swap_oob=swap)
+
+
+def undo(run: Run) -> FT:
+    """Return the line that offers to take a revert back; empty when there is none to take back."""
+    if run.record.get("finalized") or not (run.engine.undoable(run.id) or "").startswith("revert"):
+        return Div(id="undo")
+    back = act(address(run.flow, run.id, "undo"), "Undo", cls="quiet")
+    return Div(Span("Went back. Later answers are kept."), back, id="undo", cls="note")
+
+
+def posting(url: str, target: str, **more: str) -> dict[str, str]:
+    """Return the attributes of a form that posts to `url`, with the page's revision, by HTMX or without."""
+    return {
+        "method": "post",
+        "action": url,
+        "hx_post": url,
+        "hx_target": target,
+        "hx_swap": "outerHTML",
+        "hx_include": "#rev",
+        "hx_disabled_elt": "find button[type=submit]",
+        **more,
+    }
+
+
+def act(url: str, label: str, target: str = "#chain", **attributes: Any) -> FT:
+    """Return a form of one button that does something to a run."""
+    return Form(Button(label, type="submit", **attributes), **posting(url, target))
+
+
+# -------------------------------------------------------------------- a card
+
+
+async def card(run: Run, jobs: Jobs, index: int, typed: forms.Values | None = None) -> FT:
+    """Return the card at `index`: done, open (with what was `typed`) or working; at len(steps), the result."""
+    if index >= len(run.flow.steps):
+        return await result(run)
+    step = run.flow.steps[index]
+    try:
+        if rec.is_done(run.record, step.id):
+            return await done(run, step)
+        if step.work:
+            return working(run, jobs, step)
+        return open_card(run, step, await call(step.function, run), typed)
+    except Exception as problem:
+        return broken(step, problem)
+
+
+def _card(me: str, number: Any, title: str, kind: str, *content: Any) -> FT:
+    heading = H2(title, id=f"{me}-title", tabindex="-1")
+    return Article(
+        Header(Span(number, cls="number", aria_hidden="true"), heading),
+        *content,
+        id=me,
+        cls=f"card open {kind}".strip(),
+        data_current="1",
+        aria_labelledby=f"{me}-title",
+    )
+
+
+def _step_card(step: Step, kind: str, *content: Any, remark: str = "") -> FT:
+    return _card(f"card{step.number}", step.number, step.label + remark, kind, *content)
+
+
+def broken(step: Step, problem: BaseException) -> FT:
+    """Return the card of a step whose own code failed."""
+    where = "".join(traceback.format_exception(problem)[-6:])
+    return _step_card(
+        step,
+        "broken",
+        failure(f"{type(problem).__name__}: {problem}"),
+        P("Your earlier answers are safe. Mend the workflow file and reload this page."),
+        Details(Summary("Where it failed"), Pre(Code(where))),
+        remark=" – this card's code failed",
+    )
+
+
+# -------------------------------------------------------------------- open
+
+
+def open_card(
+    run: Run,
+    step: Step,
+    inside: Any,
+    typed: forms.Values | None = None,
+    error: Invalid | None = None,
+) -> FT:
+    """Return the card that asks: `inside` is what the step's function returned, `error` why `typed` was refused."""
+    me = f"card{step.number}"
+    controls = forms.fields(inside)
+    known = run.was(step.key)
+    if typed is not None:
+        known = {item.name: typed.get(item.name, []) for item in controls}
+    inside = forms.fill(inside, known, error.field if error else None)
+    name_controls(inside, f"{me}-title")
+    sending = _sending(run, step, any(item.kind == "file" for item in controls))
+    if getattr(inside, "tag", "") == "article":  # the step made the card itself
+        own = next((part for part in forms.walk(inside) if part.tag == "form"), None)
+        if own is not None:
+            own(**sending)
+        return inside(id=me, data_current="1")
+    next_button = Footer(Button(step.button, type="submit"))
+    refused = failure(error, id="card-error")
+    return _step_card(step, "", Form(refused, inside, next_button, **sending))
+
+
+def _sending(run: Run, step: Step, upload: bool) -> dict[str, str]:
+    me = f"card{step.number}"
+    more = {"hx_sync": "this:drop", "autocomplete": "off", "enctype": URLENCODED}
+    url = address(run.flow, run.id, me)
+    if upload:
+        more |= {"hx_encoding": MULTIPART, "enctype": MULTIPART}
+        url = address(run.flow, run.id, f"{me}/upload")
+    return posting(url, f"#{me}", **more)
+
+
+def name_controls(inside: Any, title_id: str) -> None:
+    """Give controls without a label of their own the card's title as accessible name."""
+    parts = list(forms.walk(inside))
+    labels = [part for part in parts if part.tag == "label"]
+    wrapped = {id(part) for label in labels for part in forms.walk(label.children)}
+    targets = {label.attrs["for"] for label in labels if label.attrs.get("for")}
+    for part in parts:
+        attrs = part.attrs
+        if part.tag not in forms.CONTROLS or attrs.get("type") == "hidden":
+            continue
+        named = (
+            id(part) in wrapped
+            or attrs.get("id") in targets
+            or attrs.get("aria-label")
+            or attrs.get("aria-labelledby")
+        )
+        if not named:
+            attrs["aria-labelledby"] = title_id
+        if attrs.get("id") == attrs.get("name"):
+            attrs.pop("id", None)  # FastHTML's default id: two cards may use one name
+
+
+# -------------------------------------------------------------------- done
+
+
+async def done(run: Run, step: Step) -> FT:
+    """Return the card of an answered step: the answer, and the way back to it."""
+    if step.show_function:
+        shown = await call(step.show_function, run)
+    else:
+        shown = plain(run[step.key])
+    me = f"card{step.number}"
+    return Article(
+        Span("✓", cls="number", aria_hidden="true"),
+        Div(
+            Small(step.label, cls="label", id=f"{me}-title", tabindex="-1"),
+            Div(shown, cls="answer"),
+            cls="body",
+        ),
+        _change(run, step),
+        id=me,
+        cls="card done plain" if isinstance(shown, str) else "card done",
+        aria_labelledby=f"{me}-title",
+    )
+
+
+def _change(run: Run, step: Step) -> FT | None:
+    if run.record.get("finalized"):
+        return None
+    url = address(run.flow, run.id, f"revert{step.number}")
+    word = "Redo" if step.work else "Change"
+    return act(url, word, cls="quiet", aria_label=f"Change: {step.label}")
+
+
+def plain(value: Any) -> str:
+    """Show an answer as text: lists joined, True as a tick, files by name."""
+    if isinstance(value, bool):
+        return "✓" if value else "–"
+    if isinstance(value, list):
+        return ", ".join(plain(item) for item in value)
+    if isinstance(value, dict):
+        return plain(value["file"]) if value.get("file") else _fields(value)
+    text = str(value)
+    return text if len(text) <= 300 else text[:300] + "…"
+
+
+def _fields(value: dict[str, Any]) -> str:
+    parts = [
+        f"{key.replace('_', ' ').capitalize()}: {plain(item)}"
+        for key, item in value.items()
+        if item not in ("", None, []) and key != "answered"
+    ]
+    return " · ".join(parts) or "–"
+
+
+# -------------------------------------------------------------------- working
+
+
+def working(run: Run, jobs: Jobs, step: Step) -> FT:
+    """Return the card of a step that the machine does: ready, running, or stopped with its reason."""
+    key = (run.flow.name, run.id, step.id)
+    row = jobs.row(key) or {"state": "ready", "error": ""}
+    state, why = row["state"], row["error"]
+    if jobs.running(key) or state == "running":
+        cancel = _work_act(run, step, "cancel", "Cancel", "quiet")
+        return _step_card(step, "work", progress(run, jobs, step), cancel)
+    label = step.button if state in ("ready", "done") else _AGAIN.get(state, "Try again")
+    acts = [_work_act(run, step, "start", label)]
+    if state == "unsure":
+        acts.append(_work_act(run, step, "repeat", "Do it again", "quiet danger"))
+    cls = "error" if state in ("failed", "unsure") else "hint"
+    reason = P(why, role="alert", cls=cls) if why else None
+    return _step_card(step, "work", reason, Div(*acts, cls="row"))
+
+
+def _work_act(run: Run, step: Step, kind: str, label: str, cls: str = "") -> FT:
+    url = address(run.flow, run.id, f"{kind}{step.number}")
+    return act(url, label, f"#card{step.number}", cls=cls)
+
+
+def progress(run: Run, jobs: Jobs, step: Step) -> FT:
+    """Return the part of a working card that asks for its successor every half second."""
+    now = jobs.progress((run.flow.name, run.id, step.id))
+    me = f"card{step.number}"
+    place = {}
+    if now.fraction is not None:
+        # The style is what htmx carries over to the new bar first, so that it moves from its old place to the new one.
+        place = {"value": f"{now.fraction:.4f}", "style": f"--done: {now.fraction:.2%}"}
+    return Div(
+        Progress(max="1", id=f"progress{step.number}", aria_labelledby=f"{me}-title", **place),
+        P(now.message or "Working…", cls="hint"),
+        hx_get=address(run.flow, run.id, f"{me}/progress"),
+        hx_trigger="every 500ms",
+        hx_swap="outerHTML settle:20ms",
+        hx_target="this",
+        cls="progress",
+    )
+
+
+# -------------------------------------------------------------------- the result
+
+
+async def result(run: Run) -> FT:
+    """Return the last card, with the lock of a finalized run."""
+    another = A("Start another run", href=f"/{run.flow.name}", role="button", cls="quiet")
+    foot = Footer(*_lock(run), another)
+    kind = "locked" if run.record.get("finalized") else ""
+    shown = Div(await _verdict(run), cls="result")
+    return _card("result", "★", "Result", kind, shown, foot)
+
+
+async def _verdict(run: Run) -> Any:
+    if not run.flow.result_function:
+        return P("All steps are done.")
+    try:
+        return await call(run.flow.result_function, run)
+    except Exception as problem:
+        return failure(f"The result's code failed: {type(problem).__name__}: {problem}")
+
+
+def _lock(run: Run) -> tuple[FT, ...]:
+    locked = run.record.get("finalized")
+    if not locked:
+        return (act(address(run.flow, run.id, "finalize"), "Finalize", cls="quiet"),)
+    words = f"Finalized on {str(locked)[:10]}: nothing can change until you unlock it."
+    unlock = act(address(run.flow, run.id, "unfinalize"), "Unlock", cls="quiet")
+    return Span(words, cls="hint"), unlock

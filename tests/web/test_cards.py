@@ -1,0 +1,141 @@
+"""A run's chain of cards: which there are, what each shows, and how often an author's function is asked."""
+
+import re
+
+import pytest
+from fasthtml.common import Article, Form, Input, Label, to_xml
+
+from pipulate.engine.errors import Invalid
+from pipulate.engine.jobs import Jobs
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import Settings
+from pipulate.engine.workflow import Workflow
+from pipulate.web import cards
+
+
+class Case:
+    """A workflow of two questions and a piece of work, and a run of it."""
+
+    def __init__(self, folder):
+        self.flow = Workflow("case")
+        self.flow.step("name", "Who?")(lambda run: Input(name="name", required=True))
+        self.color = self.flow.step("color", "Which?")(lambda run: Input(name="color"))
+        self.flow.work("export", "Export", auto=False)(lambda run, job: None)
+        self.engine = Pipulate.open(folder, "case")
+        self.settings = Settings(data=folder)
+        self.jobs = Jobs(self.engine.store, self.settings)
+        self.flow.begin(self.engine, "x")
+
+    def run(self, **answers):
+        """Return the run, answered so far."""
+        for number, value in enumerate(answers.items(), 1):
+            self.engine.set_step_data("x", f"step_{number:02d}", dict([value]))
+        return self.flow.load(self.engine.store, "x", self.settings)
+
+    async def chain(self, **what):
+        """Return the chain as text."""
+        run = self.flow.load(self.engine.store, "x", self.settings)
+        return to_xml(await cards.chain(run, self.jobs, **what))
+
+
+@pytest.fixture
+def case(tmp_path):
+    made = Case(tmp_path)
+    yield made
+    made.engine.store.close()
+
+
+async def test_the_chain_ends_at_the_first_open_card(case):
+    """What is not reached is not there; what was refused and typed stands above and in the open card."""
+    case.run(name="Ada")
+    shown = await case.chain(message="Too late.", typed={"color": "typed here"})
+    assert re.findall(r'id="(card\d|result)"', shown) == ["card1", "card2"]
+    assert "Too late." in shown and 'value="typed here"' in shown
+    assert "Ada" in shown and "data-current" in shown
+
+
+async def test_the_asked_for_card_gets_the_focus(case):
+    """The address names a card; one beyond the open card is no reason to fail."""
+    case.run(name="Ada")
+    assert await case.chain(at=1) != await case.chain(at=9) == await case.chain()
+    assert "data-focus" in (await case.chain(at=1)).split('id="card2"')[0]
+
+
+async def test_a_bug_shows_in_its_card_and_the_others_live_on(case):
+    """The author sees where; the earlier answer is there."""
+
+    def fail(run):
+        raise ZeroDivisionError("by zero")
+
+    case.run(name="Ada")
+    case.color.function = fail
+    shown = await case.chain()
+    assert "Ada" in shown and "ZeroDivisionError: by zero" in shown and "test_cards.py" in shown
+
+
+async def test_controls_without_a_label_are_named_by_their_card(case):
+    """A screen reader says the card's title; a label of the author's own wins, and no id is there twice."""
+    inside = (Input(name="bare"), Label("Own", Input(name="own")), Input(name="x", id="x"))
+    cards.name_controls(inside, "card1-title")
+    shown = to_xml(inside)
+    assert shown.count('aria-labelledby="card1-title"') == 2 and 'id="x"' not in shown
+
+
+async def test_a_card_that_the_author_drew_is_made_to_post(case):
+    """Its own form is sent like any other, also FastHTML's, which is multipart by default."""
+    run = case.run()
+    shown = to_xml(cards.open_card(run, case.flow.steps[0], Article(Form(Input(name="name")))))
+    assert 'hx-post="/case/card1?id=x"' in shown and 'id="card1"' in shown
+    assert "multipart" not in shown
+
+
+async def test_a_card_with_a_file_goes_where_files_may_go(case):
+    """Other addresses take two megabytes."""
+    shown = to_xml(cards.open_card(case.run(), case.flow.steps[0], Input(name="f", type="file")))
+    assert 'action="/case/card1/upload?id=x"' in shown and "multipart/form-data" in shown
+
+
+async def test_a_refused_card_keeps_what_was_typed_and_marks_the_field(case):
+    """What was refused stands in the field, and the reason at it."""
+    run = case.run()
+    error = Invalid("No.", "name")
+    card = cards.open_card(run, case.flow.steps[0], Input(name="name"), {"name": "Bob"}, error)
+    shown = to_xml(card)
+    assert 'value="Bob"' in shown and 'aria-invalid="true"' in shown and "No." in shown
+
+
+async def test_work_that_waits_shows_its_button(case):
+    """And the result comes when all is done, with its lock."""
+    case.run(name="Ada", color="red")
+    assert 'action="/case/start3?id=x"' in await case.chain()
+    case.run(name="Ada", color="red", export=1)
+    assert "Finalize" in await case.chain()
+    case.engine.finalize("x")
+    locked = await case.chain()
+    assert "Unlock" in locked and "Change" not in locked and "/revert" not in locked
+
+
+async def test_a_failing_result_leaves_the_answers(case):
+    """Its message stands where the result would."""
+    case.run(name="Ada", color="red", export=1)
+    case.flow.result(lambda run: run["nothing"])
+    shown = await case.chain()
+    assert "The result's code failed: KeyError" in shown and "Ada" in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (True, "✓"),
+        (False, "–"),
+        (["a", True], "a, ✓"),
+        ({"file": "a.csv", "size": 3}, "a.csv"),
+        ({"file": {"file": "b.csv", "size": 3}}, "b.csv"),
+        ({"first_name": "Ada", "empty": "", "answered": True}, "First name: Ada"),
+        ({"answered": True}, "–"),
+        ("x" * 301, "x" * 300 + "…"),
+    ],
+)
+async def test_an_answer_is_shown_as_text(value, shown):
+    """Whatever a form gave."""
+    assert cards.plain(value) == shown

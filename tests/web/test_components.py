@@ -1,0 +1,73 @@
+"""What any page shows: forms that say the same thing in one way, fragments, and pages that leave nothing behind."""
+
+from types import SimpleNamespace
+
+from fastcore.xml import Input, P, to_xml
+
+from pipulate.engine.workflow import Workflow
+from pipulate.web.components import (
+    address,
+    button,
+    download,
+    failure,
+    form,
+    fragment,
+    markdown,
+    page,
+)
+
+
+def test_an_address_names_workflow_act_and_run():
+    """The ID travels in the query, whatever it is made of."""
+    flow = Workflow("bridge")
+    assert address(flow, "arthur") == "/bridge?id=arthur"
+    assert address(flow, "a b/&", "card3") == "/bridge/card3?id=a+b%2F%26"
+
+
+def test_a_form_posts_and_only_one_with_files_is_multipart():
+    """Else an answer would be sent in a form that only uploads need."""
+    usual = to_xml(form("/tasks", Input(name="name"), cls="joined"))
+    assert 'method="post"' in usual and 'action="/tasks"' in usual and 'class="joined"' in usual
+    assert "enctype" not in usual
+    assert 'enctype="multipart/form-data"' in to_xml(form("/runs/import/upload", files=True))
+
+
+def test_a_button_is_a_whole_form_with_a_name():
+    """Two buttons of one text are told apart by their labels."""
+    shown = to_xml(button("/devices/3/remove", "Remove", label="Remove Phone", hx_swap="none"))
+    assert shown.startswith("<form") and 'hx-swap="none"' in shown
+    assert '<button type="submit" class="quiet" aria-label="Remove Phone">Remove</button>' in shown
+    assert "class" not in to_xml(button("/save", "Save", cls=""))
+
+
+def test_a_failure_is_read_out_and_an_empty_one_is_nothing():
+    """Nobody hears of an error that is none."""
+    assert failure("") is None and failure(None) is None
+    assert 'role="alert"' in to_xml(failure("<b>No</b>"))
+    assert "&lt;b&gt;No" in to_xml(failure("<b>No</b>"))
+
+
+def test_a_fragment_says_where_it_goes():
+    """Names become HTMX's headers; what is None is not shown."""
+    reply = fragment(P("one"), None, P("two"), status=422, hx_retarget="#chain")
+    assert reply.status_code == 422 and reply.headers["hx-retarget"] == "#chain"
+    assert reply.body == b"<p>one</p><p>two</p>"
+
+
+def test_a_page_is_remembered_only_if_it_has_something_to_tell():
+    """Any address can be typed; what is not found must not be kept."""
+    state = SimpleNamespace(about={})
+    request = SimpleNamespace(
+        app=SimpleNamespace(state=state), url=SimpleNamespace(path="/made/up")
+    )
+    title, _ = page(request, "Not found", P("Nothing here."))
+    assert to_xml(title).strip() == "<title>Not found · Pipulate</title>" and not state.about
+    page(request, "Tasks", about="Tasks of a profile.")
+    assert state.about == {"/made/up": ("Tasks", "Tasks of a profile.")}
+
+
+def test_texts_of_strangers_are_tamed():
+    """Markdown without its HTML; a download that is a link and nothing more."""
+    assert "<script>" not in str(markdown("<script>alert(1)</script>"))
+    link = to_xml(download("Save", "poem.txt", 'a "b" <c>\n'))
+    assert "a%20%22b%22%20%3Cc%3E%0A" in link and 'download="poem.txt"' in link
