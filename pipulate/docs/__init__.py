@@ -1,11 +1,13 @@
 """The manual: the Markdown pages of this folder, their sections, and finding in them.
 
-PAGES     `howto/lan.md` is the page `howto/lan`; its first heading is its title.  `index` lists all.
+PAGES     `howto/lan.md` is the page `howto/lan`; its first heading is its title.  `index` lists
+          all.
 SECTIONS  A page is cut at its headings; a # inside a block of code is none.
 FINDING   By words and their stems, titles first: a full-text index in memory, made when first asked.
+          Pages that name everything come after those that explain.
 
-Imports nothing of ours.  The app shows the pages at /docs, Ctrl+K finds sections by their titles, and
-the model's `search_docs` reads them.
+Imports nothing of ours.  The app shows the pages at /docs, Ctrl+K finds sections by their titles,
+and the model's `search_docs` reads them.
 """
 
 import re
@@ -21,6 +23,8 @@ LISTINGS = (
     "index",
     "reference",
 )  #: pages that name everything, hence come after those that explain
+_BEST = """SELECT number FROM part WHERE part MATCH ?
+    ORDER BY listing, bm25(part, 0, 0, 4, 1) LIMIT ?"""
 _FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 
@@ -88,10 +92,9 @@ def search(words: str, limit: int = 3, folder: Path = FOLDER) -> list[Section]:
     asked = " OR ".join(f'"{word}"' for word in re.findall(r"\w+", words))
     if not asked:
         return []
-    best = "SELECT number FROM part WHERE part MATCH ? ORDER BY listing, bm25(part, 0, 0, 4, 1) LIMIT ?"
     index, lock = _index(folder)
     with lock:
-        numbers = [number for (number,) in index.execute(best, (asked, limit))]
+        numbers = [number for (number,) in index.execute(_BEST, (asked, limit))]
     every = sections(folder)
     return [every[number] for number in numbers]
 

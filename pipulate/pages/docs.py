@@ -35,7 +35,8 @@ def html(shown: Page) -> NotStr:
             token.attrs["id"] = docs.anchor(tokens[index + 1].content)
         for inline in token.children or []:
             _lead_here(inline, shown.name)
-    return NotStr(markdown.renderer.render(tokens, markdown.options, {}))
+    body = markdown.renderer.render(tokens, markdown.options, {})
+    return NotStr(f'<div class="manual">{body}</div>')
 
 
 def _lead_here(inline: Token, name: str) -> None:
@@ -79,7 +80,7 @@ def _results(words: str) -> FT:
 
 def routes(app: FastHTML) -> None:
     """Add the manual."""
-    app.state.menu.setdefault("Pages", []).append(("Manual", "/docs"))
+    app.state.add_page("Manual", "/docs")
 
     @app.route("/docs", methods=["GET"])
     def manual(request: Request) -> Any:
@@ -95,6 +96,6 @@ def routes(app: FastHTML) -> None:
         shown = docs.pages().get(name)
         if shown is None:
             raise HTTPException(404)
-        back = P(A("Manual", href="/docs"), cls="hint")
+        back = P(A("‹ Manual", href="/docs"), cls="hint")
         body = html(shown)
         return page(request, shown.title, back, body, about=shown.text[:2000])

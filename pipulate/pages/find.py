@@ -1,4 +1,4 @@
-"""Ctrl+K: find any page, workflow, run, task or profile."""
+"""Ctrl+K: find any page, workflow, run, task, profile, or section of the manual."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from fasthtml.common import FT, A, FastHTML, Li, Small, Span
 from starlette.requests import Request
 
+from pipulate import docs
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Store
 from pipulate.web.components import fragment
@@ -32,7 +33,15 @@ def hits(app: FastHTML, search: str) -> list[Hit]:
         for table, href in (("task", "/tasks"), ("profile", "/profiles")):
             sql = f"SELECT name FROM {table} WHERE instr(lower(name), lower(?)) ORDER BY id DESC LIMIT 5"  # noqa: S608
             found += [(row["name"], table.capitalize(), href) for row in store.read(sql, search)]
+        found += manual(search)
     return found[:20]
+
+
+def manual(search: str) -> list[Hit]:
+    """Return the sections of the manual with `search` in their titles."""
+    every = docs.sections()
+    hits = [section for section in every if search.lower() in section.title.lower()]
+    return [(section.title, "Manual", section.address) for section in hits[:8]]
 
 
 def _row(hit: Hit) -> FT:

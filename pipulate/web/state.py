@@ -28,6 +28,7 @@ PAGES = (
     "Stream simulator",
     "Memory",
     "Settings",
+    "Manual",
 )
 APPS = ("Profiles", "Tasks")
 SETTINGS = (

@@ -1,4 +1,4 @@
-"""The manual in the app: every page shows, every link and picture leads somewhere, words are found."""
+"""The manual in the app: every page shows, every link leads somewhere, words are found."""
 
 import re
 from collections.abc import Iterator
@@ -56,3 +56,10 @@ def test_nothing_else_of_the_folder_is_served(client: TestClient) -> None:
     """Not its code, nor anything above it."""
     for path in ("__init__.py", "../app.py", "%2e%2e/app.py", "img", "index.md", "nothing"):
         assert client.get(f"/docs/{path}").status_code == 404, path
+
+
+def test_the_finder_leads_to_sections(client: TestClient) -> None:
+    """Ctrl+K finds what a heading says."""
+    found = client.get("/find?q=troubles")
+    assert "Nothing has that" in found.text
+    assert 'href="/docs/record#history-and-undo"' in client.get("/find?q=history and").text
