@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from loguru import logger
-
 from pipulate.engine.errors import PipulateError
+from pipulate.engine.log import log_to_terminal
 from pipulate.engine.settings import LOCAL, PACKAGE, Settings
 
 #: (name, "module:function" that takes (argv, settings), help)
@@ -29,9 +28,9 @@ COMMANDS = [
         "serve the simulator of Botify's API alone",
     ),
     ("context", "pipulate.commands.context:main", "print the core, for a model's window"),
-    ("backup", "pipulate.engine.care:backup", "write a consistent copy of the database"),
-    ("restore", "pipulate.engine.care:restore", "put a backup in place of the database"),
-    ("doctor", "pipulate.engine.care:doctor", "what is installed, what is wrong, how to mend it"),
+    ("backup", "pipulate.commands.care:backup", "write a consistent copy of the database"),
+    ("restore", "pipulate.commands.care:restore", "put a backup in place of the database"),
+    ("doctor", "pipulate.commands.care:doctor", "what is installed, what is wrong, how to mend it"),
 ]
 
 
@@ -116,17 +115,4 @@ def _settings(args: argparse.Namespace) -> Settings:
         botify=args.botify,
         model_url=args.model,
         browser=not args.no_browser,
-    )
-
-
-def log_to_terminal(level: str) -> None:
-    """Log to stderr alone, and never the values of variables, as loguru does by default: one may be a secret."""
-    logger.remove()
-    form = "{time:HH:mm:ss} {level: <7} {message}"
-    logger.add(
-        lambda line: print(line, end="", file=sys.stderr),
-        format=form,
-        level=level,
-        diagnose=False,
-        backtrace=False,
     )

@@ -11,21 +11,21 @@ from loguru import logger
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipulate.app import create_app
-from pipulate.cli import log_to_terminal
 from pipulate.engine.care import serving
 from pipulate.engine.errors import InUse
+from pipulate.engine.log import log_to_file, log_to_terminal
 from pipulate.engine.settings import Settings
 from pipulate.web.guard import PATIENCE
 
 
 def serve(argv: Sequence[str], settings: Settings) -> None:
     """Serve on this machine and open the browser."""
-    url, log = f"http://{settings.host}:{settings.port}", settings.data / "log" / "pipulate.log"
+    url = f"http://{settings.host}:{settings.port}"
     settings.data.mkdir(parents=True, exist_ok=True)
     lock = serving(settings.data, url)
     try:
         log_to_terminal("INFO")
-        logger.add(log, rotation="5 MB", retention=5, level="INFO", diagnose=False, backtrace=False)
+        log_to_file(settings.data / "log" / "pipulate.log")
         _probe(settings)
         config = uvicorn.Config(
             create_app(settings),

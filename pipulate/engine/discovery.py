@@ -1,15 +1,17 @@
 """Finds workflow files and says what is wrong with one.
 
-A file holds `Workflow` values, or hand-written classes (see `apps.handwritten`); what is `given` to these, modules also
-find as globals.
-A file that cannot be loaded becomes a `Broken`, shown as a card with its traceback; nothing else suffers.
-Of two files with one name the later folder wins (the user's over ours).
+A file holds `Workflow` values, or hand-written classes (see `handwritten`); what is `given` to
+these, modules also find as globals.  A workflow that does not say what it is about is about what its
+file's docstring says.
+A file that cannot be loaded becomes a `Broken`, shown as a card with its traceback; nothing else
+suffers.  Of two files with one name the later folder wins (the user's over ours).
 """
 
+import inspect
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -36,27 +38,6 @@ class Broken:
 
 Found = Workflow | Broken | HandWritten
 
-#: Addresses that a workflow cannot take, since the app has them.
-RESERVED = {
-    "static",
-    "download",
-    "graph",
-    "runs",
-    "tasks",
-    "profiles",
-    "settings",
-    "memory",
-    "connect",
-    "find",
-    "chat",
-    "pair",
-    "search",
-    "introduction",
-    "stream",
-    "mcp",
-    "export",
-}
-
 
 def files(folders: tuple[Path, ...]) -> dict[str, Path]:
     """Return the workflow files by name, later folders winning."""
@@ -64,29 +45,42 @@ def files(folders: tuple[Path, ...]) -> dict[str, Path]:
     return {path.stem: path for path in paths if not path.name.startswith(("_", "."))}
 
 
-def load(path: Path, given: Mapping[str, Any] | None = None) -> list[Found]:
+def load(
+    path: Path, given: Mapping[str, Any] | None = None, reserved: Collection[str] = frozenset()
+) -> list[Found]:
     """Return what one file defines; a Broken if it cannot be loaded or defines nothing.
 
-    `given` is what the app offers to hand-written classes; without an app (None) they are found but not made.
+    `given` is what the app offers to hand-written classes; without an app (None) they are found but
+    not made.  `reserved` are the names that the app's own addresses begin with: no workflow can
+    take one of them.
     """
     try:
         module = _execute(path, given)
-        found: list[Found] = [
-            value for value in vars(module).values() if isinstance(value, Workflow)
-        ]
+        found = _workflows(module)
         found += [make(cls, path, given) for cls in classes(module)]
         if not found:
             raise ImportError(
                 "It defines no workflow: expected `flow = Workflow(...)`, or a class with STEPS."
             )
         for flow in found:
-            if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", flow.name) or flow.name in RESERVED:
-                raise ImportError(
-                    f"{flow.name!r} cannot be a workflow's name: small letters, digits, _ and no page's name."
-                )
+            _check_name(flow.name, reserved)
         return found
     except (Exception, SystemExit):  # whatever the author's file raises is the author's to read
         return [Broken(path.stem, path, _shortened(path))]
+
+
+def _workflows(module: ModuleType) -> list[Found]:
+    flows = [value for value in vars(module).values() if isinstance(value, Workflow)]
+    for flow in flows:
+        flow.about = flow.about or inspect.cleandoc(module.__doc__ or "")
+    return [*flows]
+
+
+def _check_name(name: str, reserved: Collection[str]) -> None:
+    if name in reserved or not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", name):
+        raise ImportError(
+            f"{name!r} cannot be a workflow's name: small letters, digits, _ and no page's name."
+        )
 
 
 def _shortened(path: Path) -> str:

@@ -9,6 +9,7 @@ LEFTOVERS Whoever begins to write a file removes its leftovers.  Should another 
 """
 
 import contextlib
+import functools
 import glob
 import os
 import secrets
@@ -79,8 +80,7 @@ def begin(target: Path, mode: int = ANYONE) -> tuple[Path, BinaryIO]:
     target.parent.mkdir(parents=True, exist_ok=True)
     sweep(target)
     part = _part(target)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, mode)
-    return part, os.fdopen(descriptor, "wb")
+    return part, open(part, "xb", opener=functools.partial(os.open, mode=mode))
 
 
 def finish(part: Path, target: Path) -> None:

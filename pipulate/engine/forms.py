@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from fasthtml.common import FT
+from fastcore.xml import FT
 
 from pipulate.engine.errors import Invalid
 

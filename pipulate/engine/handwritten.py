@@ -1,22 +1,25 @@
 """Hand-written workflows: plain classes that register their own routes and use the engine themselves.
 
-A class with `STEPS` (or `steps`) is made with what its constructor asks for by name: `app`, `pipulate` (the engine),
-`pipeline` and `db` (table and dictionary), `app_name`, `chatq`, `chat_with_llm`.
+WHICH     A class defined in the file that declares its steps (a list `STEPS` or `steps`) or its name
+          (`APP_NAME` or `app_name`), or whose constructor takes the `app` and nothing else that an
+          app could not give.  What stands inside its methods says nothing.
+MAKING    Its constructor gets what it asks for by name, of what `offered` lists, and `app_name` and
+          `prefix`.  What it names otherwise keeps the class's own default.
 """
 
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from fasthtml.common import FT, Div
-
-from pipulate.engine.record import StepTuple
 from pipulate.engine.store import Store
 from pipulate.engine.voice import chat_with_llm, chatq
+
+#: What a constructor may ask for.
+NAMES = {"app", "rt", "pipulate", "db", "pipeline", "chatq", "chat_with_llm", "app_name", "prefix"}
 
 
 @dataclass
@@ -30,22 +33,34 @@ class HandWritten:
 
 
 def classes(module: ModuleType) -> list[type]:
-    """Return the classes of a file that look like workflows."""
+    """Return the classes defined in a file that are workflows."""
     return [
         value
         for value in vars(module).values()
-        if inspect.isclass(value)
-        and value.__module__ == module.__name__
-        and (
-            hasattr(value, "STEPS")
-            or hasattr(value, "steps")
-            or "steps" in inspect.getsource(value).lower()
-        )
-        and any(
-            name in dir(value)
-            for name in ("landing", "step_01", "init", "index", "register", "home")
-        )
+        if inspect.isclass(value) and value.__module__ == module.__name__ and _is_workflow(value)
     ]
+
+
+def _is_workflow(cls: type) -> bool:
+    steps = getattr(cls, "STEPS", getattr(cls, "steps", None))
+    if isinstance(steps, (list, tuple)) or _declared(cls, "APP_NAME", "app_name"):
+        return True
+    asked = _parameters(cls)
+    needed = {name for name, asks in asked.items() if asks.default is asks.empty}
+    return "app" in asked and needed <= NAMES
+
+
+def _declared(cls: type, *attributes: str) -> str:
+    """Return the first of the class's attributes that is a text."""
+    values = (getattr(cls, name, None) for name in attributes)
+    return next((value for value in values if isinstance(value, str) and value), "")
+
+
+def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
+    """Return what the constructor that the author wrote asks for."""
+    if not inspect.isfunction(cls.__init__):  # type: ignore[misc]
+        return {}
+    return inspect.signature(cls).parameters
 
 
 def offered(app: Any, engine: Any) -> dict[str, Any]:
@@ -63,50 +78,25 @@ def offered(app: Any, engine: Any) -> dict[str, Any]:
 
 
 def make(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:
-    """Make the workflow with those of the `given` things that it asks for; without an app (None), only describe it."""
-
-    def named(*attributes: str) -> str:
-        return next((str(value) for key in attributes if (value := getattr(cls, key, ""))), "")
-
-    name = named("APP_NAME", "app_name") or path.stem
-    offered = {**(given or {}), "app_name": name, "prefix": name}
-    if "pipulate" in offered:
-        offered["pipulate"] = offered["pipulate"].for_workflow(name)
-    asked = inspect.signature(cls).parameters if cls.__init__ is not object.__init__ else {}  # type: ignore[misc]
-    instance = (
-        None if given is None else cls(**{key: offered[key] for key in asked if key in offered})
-    )
-    title = named("DISPLAY_NAME", "TITLE") or name.replace("_", " ").capitalize()
-    about = inspect.getdoc(cls) or (sys.modules[cls.__module__].__doc__ or "")
-    return HandWritten(name, title, inspect.cleandoc(about), instance)
-
-
-def placeholders(steps: Sequence[StepTuple], prefix: str, start_from: int) -> list[FT]:
-    """Return one empty Div a step; that of index `start_from` and those before it load themselves.
-
-    A later one waits for the event `{step_id before it}-done` on the page body, or for the handler of the step
-    before it to return it filled.
-    """
-    ids, base = [step[1] for step in steps], "/" + prefix.strip("/")
-    triggers = [
-        "load" if i <= start_from else f"{ids[i - 1]}-done from:body" for i in range(len(ids))
-    ]
-    return [
-        Div(id=id, hx_get=f"{base}/{id}", hx_swap="outerHTML", hx_target="this", hx_trigger=trigger)
-        for id, trigger in zip(ids, triggers, strict=True)
-    ]
-
-
-def chain(steps: Sequence[StepTuple], prefix: str, last: int) -> FT:
-    """Return the placeholders that bring a run up to its first open card, the one after number `last`."""
-    return Div(*placeholders(steps, prefix, last), id=f"{prefix.strip('/')}-chain")
+    """Make the workflow with what it asks for of the `given`; without an app (None), only describe it."""
+    name = _declared(cls, "APP_NAME", "app_name") or path.stem
+    title = _declared(cls, "DISPLAY_NAME", "TITLE") or name.replace("_", " ").capitalize()
+    about = inspect.getdoc(cls) or inspect.cleandoc(sys.modules[cls.__module__].__doc__ or "")
+    if given is None:
+        return HandWritten(name, title, about, None)
+    given = {**given, "app_name": name, "prefix": name}
+    if "pipulate" in given:
+        given["pipulate"] = given["pipulate"].for_workflow(name)
+    asked = {key: given[key] for key in _parameters(cls) if key in given}
+    return HandWritten(name, title, about, cls(**asked))
 
 
 class Table:
     """A table of the MiniDataAPI to keep: each use of it goes over the connection of the thread at hand."""
 
     def __init__(self, store: Store, name: str) -> None:
-        self._store, self._name = store, name
+        self._store = store
+        self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self._store.table(self._name), attribute)

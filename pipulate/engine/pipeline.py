@@ -14,9 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from fasthtml.common import FT
+from fastcore.xml import FT, Div
 
-from pipulate.engine import handwritten
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Corrupt, Finalized, Invalid, OutOfOrder, Stale, Unknown
 from pipulate.engine.record import Record, StepTuple
@@ -324,12 +323,31 @@ class Pipulate:
     def generate_step_placeholders(
         self, steps: Sequence[StepTuple], prefix: str, start_from: int = 0
     ) -> list[FT]:
-        """Return a Div a step that loads its card: up to index `start_from` now, later ones after the one before."""
-        return handwritten.placeholders(steps, prefix, start_from)
+        """Return one empty Div a step; that of index `start_from` and those before it load themselves.
+
+        A later one waits for the event `{step_id before it}-done` on the page body, or for the handler
+        of the step before it to return it filled.
+        """
+        base = "/" + prefix.strip("/")
+        ids = [step[1] for step in steps]
+        waits = [f"{step_id}-done from:body" for step_id in ids]
+        triggers = ["load"] * (start_from + 1) + waits[start_from:]
+        return [
+            Div(
+                id=step_id,
+                hx_get=f"{base}/{step_id}",
+                hx_swap="outerHTML",
+                hx_target="this",
+                hx_trigger=trigger,
+            )
+            for step_id, trigger in zip(ids, triggers, strict=False)
+        ]
 
     def generate_step_chain(self, prefix: str, id: str, steps: Sequence[StepTuple]) -> FT:
         """Return the placeholders that bring a run up to its first open card."""
-        return handwritten.chain(steps, prefix, self.get_last_completed_step_number(id, steps))
+        last = self.get_last_completed_step_number(id, steps)
+        cards = self.generate_step_placeholders(steps, prefix, last)
+        return Div(*cards, id=f"{prefix.strip('/')}-chain")
 
 
 def _last_good(acts: list[dict[str, Any]]) -> Record:

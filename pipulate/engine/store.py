@@ -6,7 +6,7 @@ WRITING      `with store.transaction() as db:` is BEGIN IMMEDIATE ... COMMIT.  W
 MIGRATIONS   SCHEMA is a list of SQL scripts, applied in order, their number kept in user_version; a backup is
              made first.  Never fastlite's transform: it drops columns with their data.
 LOCKS        A SQLite file on which BEGIN EXCLUSIVE is held: the system frees it however the process ends.
-BACKUP       SQLite's online backup: before a migration, and daily (`apps.care`); the last seven are kept.
+BACKUP       SQLite's online backup: before a migration, and daily (`care`); the last seven are kept.
 
 To paste into any SQLite shell:  SELECT workflow, id, updated FROM pipeline ORDER BY updated DESC;
                                  SELECT at, act, data FROM history WHERE id = 'arthur' ORDER BY seq;
@@ -25,6 +25,7 @@ from typing import Any
 import apsw
 from fastlite import Database
 
+from pipulate.engine import files
 from pipulate.engine.errors import Corrupt, NotSaved
 from pipulate.engine.schema import SCHEMA
 
@@ -43,6 +44,11 @@ _ADVICE = {
 def now() -> str:
     """Return the present moment in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def stamp() -> str:
+    """Return the present moment as a part of a file's name, to the microsecond; as texts, they are in order."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 @contextmanager
@@ -227,31 +233,25 @@ class Store:
 
     def backup(self, why: str = "manual", to: Path | None = None) -> Path:
         """Write a consistent copy while others go on working; returns its path."""
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        target = to or self.folder / "backups" / f"pipulate-{stamp}-{why}.db"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(target.name + ".part")
-        try:
-            with plainly(target):
-                copy_database(self.connection, part)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-        others = [
-            path for path in self.backups() if path != target
-        ]  # which is new, whatever the clock says
-        for old in others[KEEP_BACKUPS - 1 :] if to is None else []:
-            old.unlink(missing_ok=True)
+        target = to or self.folder / "backups" / f"pipulate-{stamp()}-{why}.db"
+        with files.whole(target) as file, plainly(target):
+            copy_database(self.connection, Path(file.name))
+        if to is None:
+            others = [
+                path for path in backups(self.folder) if path != target
+            ]  # whatever the clock says
+            for old in others[KEEP_BACKUPS - 1 :]:
+                old.unlink(missing_ok=True)
         return target
 
-    def backups(self) -> list[Path]:
-        """Return the backups of this data folder, newest first."""
-        return sorted((self.folder / "backups").glob("pipulate-*.db"), reverse=True)
+
+def backups(folder: Path) -> list[Path]:
+    """Return the backups of a data folder, newest first."""
+    return sorted((folder / "backups").glob("pipulate-*.db"), reverse=True)
 
 
 def copy_database(source: apsw.Connection, target: Path) -> None:
-    """Copy `source`'s main database to the new file `target` by SQLite's online backup."""
-    target.unlink(missing_ok=True)
+    """Copy `source`'s main database to the new or empty file `target` by SQLite's online backup."""
     with closing(connect(target)) as copy:
         copy.pragma("journal_mode", "off")  # a copy that fails is thrown away
         with closing(copy.backup("main", source, "main")) as backup:

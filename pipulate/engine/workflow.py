@@ -27,7 +27,6 @@ import hashlib
 import inspect
 import json
 import secrets
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -91,7 +90,7 @@ class Workflow:
     name: str
     title: str = ""
     version: int = 1
-    about: str = ""  #: what the model is told; the file's docstring unless given
+    about: str = ""  #: what the model is told; the file's docstring unless given (see `discovery`)
     id_label: str = "Run ID"
     id_hint: str = "Any name. Enter it again to go on where you were."
     steps: list[Step] = field(default_factory=list)
@@ -99,10 +98,6 @@ class Workflow:
     upgrade_function: Function | None = None
 
     def __post_init__(self) -> None:
-        file = sys._getframe(
-            2
-        ).f_globals  # 0 is here, 1 the dataclass's own __init__, 2 who makes the workflow
-        self.about = self.about or inspect.cleandoc(file.get("__doc__") or "")
         self.title = self.title or self.name.replace("_", " ").capitalize()
 
     def step(

@@ -6,7 +6,7 @@ from importlib import import_module
 from fasthtml.common import FastHTML
 
 PARTS = (
-    "pipulate.engine.care",
+    "pipulate.web.backups",
     "pipulate.pages.introduction",
     "pipulate.pages.connect",
     "pipulate.pages.download",

@@ -22,7 +22,7 @@ from fasthtml.common import (
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
-from pipulate.engine.store import Store
+from pipulate.engine.store import Store, backups
 from pipulate.web.components import page
 
 ABOUT = "Settings: light or dark, which model answers, where the data folder is, backups and how to restore one."
@@ -57,7 +57,7 @@ def places(app: FastHTML) -> FT:
         ("Workflows of your own", settings.workflows[-1]),
         ("Log", settings.data / "log" / "pipulate.log"),
     ]
-    backups = store.backups()
+    made = backups(store.folder)
     return Section(
         H2("Folders and backups"),
         Ul(*[Li(f"{label}: ", Code(str(path.resolve()))) for label, path in rows]),
@@ -67,8 +67,8 @@ def places(app: FastHTML) -> FT:
             " lists how.",
         ),
         _form("/settings/backup", Button("Back up now", type="submit")),
-        Ul(*[Li(Code(path.name), f" {path.stat().st_size / 1024:,.0f} KB") for path in backups])
-        if backups
+        Ul(*[Li(Code(path.name), f" {path.stat().st_size / 1024:,.0f} KB") for path in made])
+        if made
         else P("No backup yet."),
         P(
             "A backup is made at the start, daily, and before every upgrade; seven are kept. To bring one back, stop Pipulate and run ",

@@ -3,24 +3,51 @@
 import pytest
 
 from pipulate.engine import discovery
-from pipulate.engine.discovery import Broken, HandWritten
+from pipulate.engine.discovery import Broken
 from pipulate.engine.settings import PACKAGE
 from pipulate.engine.workflow import Workflow
 
 GOOD = 'from pipulate import Workflow\nflow = Workflow("mine")\n@flow.step("a", "A?")\ndef a(run):\n    return None\n'
 
 
-def load(tmp_path, text, **given):
+def load(tmp_path, text):
     """Write a file and load it."""
     path = tmp_path / "mine.py"
     path.write_text(text, encoding="utf-8")
-    return discovery.load(path, given)
+    return discovery.load(path, {}, reserved={"tasks"})
 
 
 def test_a_workflow_takes_its_docstring_as_training_text(tmp_path):
     """The file's docstring is what the model is told."""
     (flow,) = load(tmp_path, '"""What it is for."""\n' + GOOD)
     assert isinstance(flow, Workflow) and flow.about == "What it is for."
+
+
+MADE_ELSEWHERE = """
+def make():
+    return Workflow("mine")
+
+flow = make()
+"""
+
+
+@pytest.mark.parametrize("given", [None, {}], ids=["headless", "in the app"])
+def test_the_docstring_is_the_files_wherever_the_workflow_was_made(tmp_path, monkeypatch, given):
+    """Made in a function, or in a helper module with a docstring of its own: the file's is told."""
+    (tmp_path / "helper_of_mine.py").write_text(f'"""A helper."""\n{GOOD}{MADE_ELSEWHERE}')
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "mine.py"
+    for source in (GOOD + MADE_ELSEWHERE, "from helper_of_mine import flow\n"):
+        path.write_text(f'"""What it is for."""\n{source}')
+        (flow,) = discovery.load(path, given)
+        assert flow.about == "What it is for."
+
+
+def test_the_authors_own_words_win(tmp_path):
+    """Given `about`, the docstring is not told."""
+    text = GOOD.replace('Workflow("mine"', 'Workflow("mine", about="My words."')
+    (flow,) = load(tmp_path, '"""What it is for."""\n' + text)
+    assert flow.about == "My words."
 
 
 @pytest.mark.parametrize(
@@ -44,17 +71,6 @@ def test_a_broken_file_is_told_with_its_traceback(tmp_path, text, says):
         and says in found.traceback
         and "discovery.py" not in found.traceback
     )
-
-
-def test_a_class_gets_what_its_constructor_names(tmp_path):
-    """Hand-written classes ask by name; unknown names keep their defaults."""
-    text = (
-        "class Flow:\n    '''By hand.'''\n    steps = []\n    def __init__(self, db, app_name, extra=5):\n"
-        "        self.got = (db, app_name, extra)\n    def landing(self): ...\n"
-    )
-    (found,) = load(tmp_path, text, db="the db", app="the app")
-    assert isinstance(found, HandWritten) and found.instance.got == ("the db", "mine", 5)
-    assert (found.name, found.title, found.about) == ("mine", "Mine", "By hand.")
 
 
 def test_the_users_file_wins_over_ours(tmp_path):

@@ -1,4 +1,4 @@
-"""The one SQLite file: durable, shared between threads and processes, migrated, backed up, restored, never half-written."""
+"""The one SQLite file: durable, shared between threads and processes, migrated, backed up, never half-written."""
 
 import gc
 import json
@@ -7,7 +7,6 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,10 @@ import apsw
 import pytest
 
 from pipulate.engine import store as stores
-from pipulate.engine.care import backup_daily, serving
-from pipulate.engine.care import put_back as restore
-from pipulate.engine.errors import Corrupt, InUse, NotSaved, PipulateError, Unknown
+from pipulate.engine.errors import Corrupt, NotSaved, PipulateError
 from pipulate.engine.handwritten import Table
-from pipulate.engine.store import KEEP_BACKUPS, SCHEMA, Lock, Store, connect
-from tests.engine_child import Child, hold_database, hold_lock, open_store, serve
+from pipulate.engine.store import KEEP_BACKUPS, SCHEMA, Lock, Store, backups, connect
+from tests.engine_child import Child, hold_database, hold_lock, open_store
 from tests.faulty_disk import Disk
 
 
@@ -280,7 +277,7 @@ def test_every_older_schema_is_migrated_with_a_backup(path: Path, schema: int) -
     fresh = Store(path.parent / "fresh.db")
     tables = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
     assert store.read(tables) == fresh.read(tables)
-    (backup,) = store.backups()
+    (backup,) = backups(store.folder)
     assert "before-migration" in backup.name
     copy = connect(backup)
     assert (
@@ -293,14 +290,14 @@ def test_every_older_schema_is_migrated_with_a_backup(path: Path, schema: int) -
 
 def test_a_fresh_database_needs_no_backup(store: Store) -> None:
     """Making the database is no migration."""
-    assert store.backups() == []
+    assert backups(store.folder) == []
 
 
 def test_opening_again_changes_nothing(path: Path) -> None:
     """An up-to-date database is opened without a migration or a backup."""
     older(path, len(SCHEMA))
     store = Store(path)
-    assert store.backups() == []
+    assert backups(store.folder) == []
     store.close()
 
 
@@ -505,27 +502,8 @@ def test_seven_are_kept(store: Store) -> None:
     """Of many backups the newest seven stay; one written to a place of the user's choice is not counted."""
     made = [store.backup(f"number{number}") for number in range(KEEP_BACKUPS + 3)]
     chosen = store.backup(to=store.folder / "elsewhere" / "mine.db")
-    assert store.backups() == made[:-8:-1] and chosen.exists()
+    assert backups(store.folder) == made[:-8:-1] and chosen.exists()
     assert not list(store.folder.rglob("*.part*"))
-
-
-def test_a_clock_set_back_costs_no_backup(store: Store) -> None:
-    """Backups that seem to be of the future neither push the new one out nor keep the daily one from being made."""
-    for number in range(KEEP_BACKUPS):
-        store.backup("old").rename(
-            store.folder / "backups" / f"pipulate-2099010{number + 1}T000000.000000Z-future.db"
-        )
-    store["backed_up"] = "2099-01-01T00:00:00+00:00"
-    made = backup_daily(store)
-    assert made in store.backups() and len(store.backups()) == KEEP_BACKUPS
-
-
-@pytest.mark.parametrize(("hours", "again"), [(1, False), (23, False), (25, True), (240, True)])
-def test_daily(store: Store, hours: int, again: bool) -> None:
-    """A day after the last backup, and not before, the next one is due."""
-    assert backup_daily(store)
-    store["backed_up"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
-    assert (backup_daily(store) is not None) is again
 
 
 def test_a_backup_that_fails_is_none(store: Store) -> None:
@@ -549,128 +527,6 @@ def restore_of(store: Store, backup: Path) -> Any:
         copy.close()
 
 
-# --- restore ----------------------------------------------------------------------------------------------------------
-
-
-def written(path: Path, *values: int) -> list[Path]:
-    """Write each value under `x` and back it up; return the backups."""
-    store = Store(path)
-    backups = []
-    for value in values:
-        store["x"] = value
-        backups.append(store.backup())
-    store.close()
-    return backups
-
-
-def value(path: Path) -> Any:
-    """Return what stands under `x`."""
-    store = Store(path)
-    try:
-        return store["x"]
-    finally:
-        store.close()
-
-
-def test_the_newest_backup_is_restored(path: Path) -> None:
-    """Restoring takes the newest backup, sets the present database aside, and can be undone by that."""
-    backups = written(path, 1, 2)
-    store = Store(path)
-    store["x"] = 3
-    store.close()
-    used, aside = restore(path.parent)
-    assert used == backups[1] and value(path) == 2
-    assert aside and restore(path.parent, aside)[0] == aside and value(path) == 3
-
-
-def test_a_chosen_backup_is_restored(path: Path) -> None:
-    """Any backup can be chosen, and stays where it is."""
-    backups = written(path, 1, 2)
-    restore(path.parent, backups[0])
-    assert value(path) == 1 and all(backup.exists() for backup in backups)
-
-
-def test_a_log_left_behind_is_not_taken_for_the_backups(path: Path) -> None:
-    """After a crash with changes only in the log, the restored file is the backup and nothing of the log."""
-    written(path, 1)
-    store = Store(path)
-    store["x"] = 2
-    crashed = path.parent / "crashed"
-    crashed.mkdir()
-    for tail in ("", "-wal", "-shm"):  # as a kill leaves them: the change is in the log alone
-        (crashed / f"pipulate.db{tail}").write_bytes(
-            (path.parent / f"pipulate.db{tail}").read_bytes()
-        )
-    assert (crashed / "pipulate.db-wal").stat().st_size > 0
-    (backup,) = store.backups()
-    store.close()
-    _, aside = restore(crashed, backup)
-    assert value(crashed / "pipulate.db") == 1
-    assert aside and value(aside) == 2  # what was set aside is whole, too
-    (crashed / "pipulate.db").unlink()
-    (crashed / "pipulate.db-wal").write_bytes((path.parent / "pipulate.db").read_bytes())
-    restore(crashed, backup)
-    assert value(crashed / "pipulate.db") == 1
-
-
-def test_a_damaged_database_is_replaced(path: Path) -> None:
-    """The case that restore is for: the database does not open any more, and the backup takes its place."""
-    written(path, 1)
-    path.write_bytes(b"rubbish" * 1000)
-    with pytest.raises(Corrupt):
-        Store(path)
-    _, aside = restore(path.parent)
-    assert value(path) == 1 and aside and aside.read_bytes().startswith(b"rubbish")
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda data: b"rubbish" * 1000,
-        lambda data: b"",
-        lambda data: data[: len(data) // 2],
-        lambda data: data[:5000] + os.urandom(8000) + data[13_000:],
-    ],
-    ids=["rubbish", "empty", "truncated", "overwritten"],
-)
-def test_a_damaged_backup_is_refused(path: Path, damage: Callable[[bytes], bytes]) -> None:
-    """A backup that fails the integrity check is refused, and the database stays as it is."""
-    (backup,) = written(path, 1)
-    backup.write_bytes(damage(backup.read_bytes()))
-    with pytest.raises(Corrupt, match="damaged"):
-        restore(path.parent)
-    assert value(path) == 1
-
-
-def test_another_programs_file_is_no_backup(path: Path) -> None:
-    """A sound SQLite file that Pipulate did not write is refused."""
-    written(path, 1)
-    _other_program(path.parent / "photos.db")
-    with pytest.raises(Corrupt, match="no backup of Pipulate"):
-        restore(path.parent, path.parent / "photos.db")
-    assert value(path) == 1
-
-
-def test_no_backup_to_restore(tmp_path: Path) -> None:
-    """Without a backup, or with a wrong name, restore says where it looked."""
-    with pytest.raises(Unknown, match=r"no backup at .*backups"):
-        restore(tmp_path)
-    with pytest.raises(Unknown, match=r"no backup at .*nowhere\.db"):
-        restore(tmp_path, tmp_path / "nowhere.db")
-
-
-def test_not_while_a_server_runs(path: Path) -> None:
-    """Restore is refused while a server has the data folder, and says where it is; after kill -9 it works."""
-    written(path, 1)
-    child = Child(serve, path.parent)
-    child.heard()
-    with pytest.raises(InUse, match=r"127\.0\.0\.1:5001"):
-        restore(path.parent)
-    child.kill()
-    restore(path.parent)
-    assert value(path) == 1
-
-
 # --- locks ------------------------------------------------------------------------------------------------------------
 
 
@@ -684,15 +540,3 @@ def test_kill_frees_the_lock(tmp_path: Path) -> None:
     child.kill()
     assert lock.acquire() is True
     lock.release()
-
-
-def test_two_servers_of_one_process(tmp_path: Path) -> None:
-    """A second server on the same folder is told where the first one is, and may begin once that has ended."""
-    first = serving(tmp_path, "http://127.0.0.1:5001")
-    with pytest.raises(InUse, match=r"at http://127\.0\.0\.1:5001"):
-        serving(tmp_path, "http://127.0.0.1:5002")
-    first.release()
-    second = serving(tmp_path, "http://127.0.0.1:5002")
-    with pytest.raises(InUse, match="5002"):
-        serving(tmp_path)
-    second.release()

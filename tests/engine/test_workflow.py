@@ -117,11 +117,9 @@ def test_two_steps_of_one_key() -> None:
 
 
 @pytest.mark.parametrize(("given", "title"), [("", "Link graph"), ("Links!", "Links!")])
-def test_title_and_what_the_model_is_told(given: str, title: str) -> None:
-    """The title comes from the name, and the model is told the file's docstring, unless the author says otherwise."""
+def test_the_title(given: str, title: str) -> None:
+    """The title comes from the name, unless the author says otherwise."""
     assert Workflow("link_graph", given).title == title
-    assert Workflow("x").about == (__doc__ or "").strip()
-    assert Workflow("x", about="Mine").about == "Mine"
 
 
 async def test_call_takes_plain_and_async_functions() -> None:

@@ -15,7 +15,7 @@ import pytest
 from pipulate.engine import record as rec
 from pipulate.engine.errors import NotSaved
 from pipulate.engine.pipeline import Pipulate
-from pipulate.engine.store import SCHEMA, Store
+from pipulate.engine.store import SCHEMA, Store, backups
 from tests.engine.test_store import older
 from tests.engine_child import Child, answer, open_store, post
 from tests.faulty_disk import Disk
@@ -115,7 +115,7 @@ def killed_migrations(folder: Path, count: int) -> None:
         assert store.connection.pragma("user_version") == len(SCHEMA)
         assert store.connection.pragma("integrity_check") == "ok"
         assert len(store.read("SELECT * FROM pipeline")) == number % 2
-        assert all(path.suffix == ".db" for path in store.backups())
+        assert all(path.suffix == ".db" for path in backups(store.folder))
         store.close()
 
 

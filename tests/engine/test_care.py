@@ -1,0 +1,219 @@
+"""Care of a data folder: one server at a time, a backup a day, putting one back, what is wrong."""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipulate.engine.care import backup_daily, examine, put_back, serving
+from pipulate.engine.errors import Corrupt, InUse, Unknown
+from pipulate.engine.settings import Settings
+from pipulate.engine.store import KEEP_BACKUPS, Store, backups, connect
+from tests.engine_child import Child, serve
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The database's path in a fresh data folder."""
+    return tmp_path / "data" / "pipulate.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    """A fresh store."""
+    store = Store(path)
+    yield store
+    store.close()
+
+
+# --- a backup a day ---------------------------------------------------------------------------------
+
+
+def test_a_clock_set_back_costs_no_backup(store: Store) -> None:
+    """Backups that seem to be of the future neither push the new one out nor keep the daily one from being made."""
+    for number in range(KEEP_BACKUPS):
+        store.backup("old").rename(
+            store.folder / "backups" / f"pipulate-2099010{number + 1}T000000.000000Z-future.db"
+        )
+    store["backed_up"] = "2099-01-01T00:00:00+00:00"
+    made = backup_daily(store)
+    assert made in backups(store.folder) and len(backups(store.folder)) == KEEP_BACKUPS
+
+
+@pytest.mark.parametrize(("hours", "again"), [(1, False), (23, False), (25, True), (240, True)])
+def test_daily(store: Store, hours: int, again: bool) -> None:
+    """A day after the last backup, and not before, the next one is due."""
+    assert backup_daily(store)
+    store["backed_up"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
+    assert (backup_daily(store) is not None) is again
+
+
+# --- restore -------------------------------------------------------------------------------------------
+
+
+def written(path: Path, *values: int) -> list[Path]:
+    """Write each value under `x` and back it up; return the backups."""
+    store = Store(path)
+    made = []
+    for value in values:
+        store["x"] = value
+        made.append(store.backup())
+    store.close()
+    return made
+
+
+def value(path: Path) -> Any:
+    """Return what stands under `x`."""
+    store = Store(path)
+    try:
+        return store["x"]
+    finally:
+        store.close()
+
+
+def test_the_newest_backup_is_restored(path: Path) -> None:
+    """Restoring takes the newest backup, sets the present database aside, and can be undone by that."""
+    made = written(path, 1, 2)
+    store = Store(path)
+    store["x"] = 3
+    store.close()
+    used, aside = put_back(path.parent)
+    assert used == made[1] and value(path) == 2
+    assert aside and put_back(path.parent, aside)[0] == aside and value(path) == 3
+
+
+def test_a_chosen_backup_is_restored(path: Path) -> None:
+    """Any backup can be chosen, and stays where it is."""
+    made = written(path, 1, 2)
+    put_back(path.parent, made[0])
+    assert value(path) == 1 and all(backup.exists() for backup in made)
+
+
+def test_a_log_left_behind_is_not_taken_for_the_backups(path: Path) -> None:
+    """After a crash with changes only in the log, the restored file is the backup and nothing of the log."""
+    written(path, 1)
+    store = Store(path)
+    store["x"] = 2
+    crashed = path.parent / "crashed"
+    crashed.mkdir()
+    for tail in ("", "-wal", "-shm"):  # as a kill leaves them: the change is in the log alone
+        (crashed / f"pipulate.db{tail}").write_bytes(
+            (path.parent / f"pipulate.db{tail}").read_bytes()
+        )
+    assert (crashed / "pipulate.db-wal").stat().st_size > 0
+    (backup,) = backups(store.folder)
+    store.close()
+    _, aside = put_back(crashed, backup)
+    assert value(crashed / "pipulate.db") == 1
+    assert aside and value(aside) == 2  # what was set aside is whole, too
+    (crashed / "pipulate.db").unlink()
+    (crashed / "pipulate.db-wal").write_bytes((path.parent / "pipulate.db").read_bytes())
+    put_back(crashed, backup)
+    assert value(crashed / "pipulate.db") == 1
+
+
+def test_a_damaged_database_is_replaced(path: Path) -> None:
+    """The case that restore is for: the database does not open any more, and the backup takes its place."""
+    written(path, 1)
+    path.write_bytes(b"rubbish" * 1000)
+    with pytest.raises(Corrupt):
+        Store(path)
+    _, aside = put_back(path.parent)
+    assert value(path) == 1 and aside and aside.read_bytes().startswith(b"rubbish")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"rubbish" * 1000,
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:5000] + os.urandom(8000) + data[13_000:],
+    ],
+    ids=["rubbish", "empty", "truncated", "overwritten"],
+)
+def test_a_damaged_backup_is_refused(path: Path, damage: Callable[[bytes], bytes]) -> None:
+    """A backup that fails the integrity check is refused, and the database stays as it is."""
+    (backup,) = written(path, 1)
+    backup.write_bytes(damage(backup.read_bytes()))
+    with pytest.raises(Corrupt, match="damaged"):
+        put_back(path.parent)
+    assert value(path) == 1
+
+
+def test_another_programs_file_is_no_backup(path: Path) -> None:
+    """A sound SQLite file that Pipulate did not write is refused."""
+    written(path, 1)
+    photos = connect(path.parent / "photos.db")
+    photos.execute("CREATE TABLE photo (id)")
+    photos.close()
+    with pytest.raises(Corrupt, match="no backup of Pipulate"):
+        put_back(path.parent, path.parent / "photos.db")
+    assert value(path) == 1
+
+
+def test_no_backup_to_put_back(tmp_path: Path) -> None:
+    """Without a backup, or with a wrong name, restore says where it looked."""
+    with pytest.raises(Unknown, match=r"no backup at .*backups"):
+        put_back(tmp_path)
+    with pytest.raises(Unknown, match=r"no backup at .*nowhere\.db"):
+        put_back(tmp_path, tmp_path / "nowhere.db")
+
+
+def test_not_while_a_server_runs(path: Path) -> None:
+    """Restore is refused while a server has the data folder, and says where it is; after kill -9 it works."""
+    written(path, 1)
+    child = Child(serve, path.parent)
+    child.heard()
+    with pytest.raises(InUse, match=r"127\.0\.0\.1:5001"):
+        put_back(path.parent)
+    child.kill()
+    put_back(path.parent)
+    assert value(path) == 1
+
+
+# --- one server -----------------------------------------------------------------------------------------
+
+
+def test_two_servers_of_one_process(tmp_path: Path) -> None:
+    """A second server on the same folder is told where the first one is, and may begin once that has ended."""
+    first = serving(tmp_path, "http://127.0.0.1:5001")
+    with pytest.raises(InUse, match=r"at http://127\.0\.0\.1:5001"):
+        serving(tmp_path, "http://127.0.0.1:5002")
+    first.release()
+    second = serving(tmp_path, "http://127.0.0.1:5002")
+    with pytest.raises(InUse, match="5002"):
+        serving(tmp_path)
+    second.release()
+
+
+# --- what is wrong ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def settings(path: Path, tmp_path: Path) -> Settings:
+    """Settings with one folder of workflow files."""
+    (tmp_path / "workflows").mkdir()
+    return Settings(data=path.parent, workflows=(tmp_path / "workflows",))
+
+
+def test_nothing_is_wrong_with_no_data(settings: Settings) -> None:
+    """Before the first start there is no database, and looking makes none."""
+    found = examine(settings)
+    assert (found.verdict, found.runs, found.problems) == ("", 0, 0)
+    assert not settings.database.exists()
+
+
+def test_what_is_found(settings: Settings) -> None:
+    """The database's soundness, what it holds, its backups, and each file that does not load."""
+    store = Store(settings.database)
+    store.write("INSERT INTO pipeline VALUES ('bridge', 'arthur', '{}', 1, 1, '', '')")
+    store.backup()
+    store.close()
+    (settings.workflows[0] / "mine.py").write_text("1 / 0")
+    found = examine(settings)
+    assert (found.verdict, found.runs, found.backups, found.problems) == ("ok", 1, 1, 1)
+    assert "ZeroDivisionError" in found.broken[0].traceback

@@ -1,0 +1,45 @@
+"""The log: what is shown, what is kept, and what never is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from loguru import logger
+
+from pipulate.engine.log import log_to_file, log_to_terminal
+
+
+@pytest.fixture(autouse=True)
+def no_log_afterwards() -> Iterator[None]:
+    """Take away what a test's log was written to."""
+    yield
+    logger.remove()
+
+
+def fail(token: str) -> None:
+    """Log an error beside a secret."""
+    try:
+        raise RuntimeError("it failed")
+    except RuntimeError:
+        logger.exception("Asking failed")
+
+
+def test_the_terminal_shows_what_is_grave_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr, one line each, nothing on stdout: that belongs to the command's result."""
+    log_to_terminal("WARNING")
+    logger.info("Serving.")
+    logger.warning("A port is taken.")
+    out, err = capsys.readouterr()
+    assert out == "" and "Serving" not in err
+    assert err.endswith("WARNING A port is taken.\n")
+
+
+def test_no_values_of_variables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A traceback tells the lines, not what was in them: one may be a secret."""
+    log = tmp_path / "log" / "pipulate.log"
+    log_to_terminal("INFO")
+    log_to_file(log)
+    fail("s3cret")
+    logger.remove()
+    for text in (capsys.readouterr().err, log.read_text()):
+        assert "RuntimeError: it failed" in text and "s3cret" not in text
