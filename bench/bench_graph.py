@@ -255,19 +255,19 @@ def networkit(links: int, place: Path) -> Work:
 
 def report(links: int, place: Path) -> Work:
     """Everything from the columnar form to the report's files."""
-    from pipulate.graph import report as made
+    from pipulate.graph import analysis
 
-    return lambda: made.make(place / "graph", place / "report", deep=False) and None
+    return lambda: analysis.make(place / "graph", place / "report", deep=False) and None
 
 
 def report_from_csv(links: int, place: Path) -> Work:
     """Everything from the CSVs to the report's files, in one process."""
-    from pipulate.graph import edges
+    from pipulate.graph import analysis, edges
     from pipulate.graph import report as made
 
     def work() -> None:
         graph = edges.build(place / "links.csv", place / "pages.csv", place / "graph2")
-        made.write(made.analyse(graph), place / "report")
+        made.write(analysis.in_memory(graph), place / "report")
 
     return work
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import polars as pl
 
 from pipulate.engine.settings import Settings
-from pipulate.graph import compare, edges, portable, report, shelf
+from pipulate.graph import analysis, compare, edges, portable, report, shelf
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphMissing
 from pipulate.graph.report import Report
@@ -73,7 +73,7 @@ def main(argv: Sequence[str], settings: Settings) -> int:
         )
         return 0
     deep = None if act == "report" else False
-    made = report.of_folder(place, deep=deep, only_good=args.only_good, progress=_tell())
+    made = analysis.of_folder(place, deep=deep, only_good=args.only_good, progress=_tell())
     if act == "report" or args.out:
         report.write(made, out)
     if args.json:

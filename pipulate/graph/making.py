@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from pipulate.engine.errors import PipulateError
-from pipulate.graph import compare, edges, layout, measures, picture, report, roles
+from pipulate.graph import analysis, compare, edges, layout, measures, picture, report, roles
 from pipulate.graph import shelf as folders
 from pipulate.graph.edges import Graph
 
@@ -66,7 +66,7 @@ def make_force(folder: str, tell: Tell) -> None:
 
 def make_report(folder: str, tell: Tell) -> None:
     """Write the report."""
-    report.make(Path(folder), folders.report(Path(folder)), progress=tell)
+    analysis.make(Path(folder), folders.report(Path(folder)), progress=tell)
 
 
 def make_comparison(folder: str, earlier: str, title: str, tell: Tell) -> None:

@@ -19,15 +19,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipulate.graph import edges, measures, report
-from pipulate.graph.edges import Graph
+from pipulate.graph import edges, measures
 from pipulate.graph.errors import GraphMissing
-from pipulate.graph.report import Report
-from pipulate.graph.roles import facts
 from pipulate.graph.sources import first_line
 
 BLOCK = 1 << 22  # links
-LARGE = 30_000_000  # links: from here on the report is made this way
 Progress = Callable[[float, str], None]
 
 
@@ -207,46 +203,3 @@ def flow(disk: Disk, group: np.ndarray, k: int, rank: np.ndarray) -> tuple[np.nd
         count += np.bincount(pair, minlength=k * k)
         flows += np.bincount(pair, weights=passed, minlength=k * k)
     return count.reshape(k, k), flows.reshape(k, k)
-
-
-def analyse(folder: Path, progress: Progress | None = None) -> Report:
-    """Make a report of the chapters that need no link in memory: for graphs of more than LARGE links."""
-    tell = progress or (lambda share, text: None)
-    tell(0.0, "Counting links")
-    disk = open_graph(folder)
-    table = pl.read_parquet(folder / "pages.parquet", glob=False)
-    nothing = np.zeros(0, np.uint32)
-    graph = Graph(table, nothing, nothing, meta=edges.about(folder))  # its pages alone
-    said = facts(graph)
-    received, from_others = inlinks(disk)
-    home = measures.choose_home(table["url"], received, said.depth)
-    depth = depths(disk, home, lambda share, text: tell(0.1, text))
-    rank = pagerank(disk, progress=lambda share, text: tell(0.2 + 0.7 * share, text))
-    tell(0.95, "Findings")
-    columns = {
-        "url": table["url"],
-        said.group.name: said.group,
-        "depth": pl.Series(depth).replace(measures.UNREACHED, None),
-        "inlinks": received,
-        "outlinks": disk.outlinks,
-        "pagerank": rank,
-        "link_score": measures.link_score(rank),
-        "reachable": measures.reachable(depth),
-        "orphan": (from_others == 0) & (np.arange(disk.n) != home),
-    }
-    pages, said = report.whole_table(table, columns, said)
-    work = report.Work(
-        graph,
-        disk.m,
-        int((received - from_others).sum()),
-        said,
-        home,
-        pages,
-        rank,
-        depth,
-        received,
-        lambda group, k: flow(disk, group, k, rank),
-    )
-    made = report.compose(work, report.LIGHT)
-    tell(1.0, "Done")
-    return made

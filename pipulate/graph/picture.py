@@ -68,9 +68,7 @@ def files(
     for name, values in measures.items():
         series = values if isinstance(values, pl.Series) else pl.Series(values, nan_to_null=True)
         _add_column(made, series.alias(name))
-    _add_column(
-        made, pl.Series("section", site.names).gather(pl.Series(site.codes)).alias("section")
-    )
+    _add_column(made, site.by_page())
     if template.any():
         _add_column(made, pl.Series(SITE_WIDE, template))
     for name in graph.pages.columns:

@@ -109,11 +109,7 @@ def _connect(backend: str, stack: contextlib.ExitStack) -> Any:
 def upload(engine: Engine, graph: Graph) -> tuple[Any, Any]:
     """Make the tables `links` and `pages` of a graph; return them."""
     facts = roles.facts(graph)
-    demand = facts.impressions if facts.impressions is not None else facts.clicks
-    good = facts.internal.copy()
-    for bad in (facts.broken, facts.redirected, facts.canonicalised):
-        good &= True if bad is None else ~bad
-    good &= True if facts.compliant is None else facts.compliant
+    demand = facts.demand
     pages = pl.DataFrame(
         {
             "id": pl.int_range(graph.n, eager=True),
@@ -122,7 +118,7 @@ def upload(engine: Engine, graph: Graph) -> tuple[Any, Any]:
             "demand": pl.Series([None] * graph.n, dtype=pl.Float64)
             if demand is None
             else pl.Series(demand).fill_nan(None),
-            "good": good,
+            "good": facts.good,
         }
     )
     links = pl.DataFrame(
@@ -304,9 +300,7 @@ def frame(table: Any) -> pl.DataFrame:
 def write(tables: dict[str, pl.DataFrame], folder: Path) -> None:
     """Write the tables of `report` as Parquet and CSV, whole or not at all."""
     from pipulate.graph import edges
-    from pipulate.graph.report import for_spreadsheets
+    from pipulate.graph.report import write_tables
 
     with edges.whole(folder) as part:
-        for name, table in tables.items():
-            table.write_parquet(part / f"{name}.parquet")
-            for_spreadsheets(table).write_csv(part / f"{name}.csv")
+        write_tables(tables, part)

@@ -1,10 +1,12 @@
 """What the columns of a page table mean: every crawler names them differently.
 
-Each role (title, depth, page type, ...) has a list of names by which it is known; names are compared by letters and
-digits only.  `facts` turns the columns that are there into arrays by page, and says nothing where the table says
-nothing: a page is only called redirected, canonicalised, non-compliant or broken when a column says so.
+Each role (title, depth, page type, ...) has a list of names by which it is known; names are
+compared by letters and digits only.  `facts` turns the columns that are there into arrays by page,
+and says nothing where the table says nothing: a page is only called redirected, canonicalised,
+non-compliant or broken when a column says so.
 
-Names are those of Botify (as our exports write them), Screaming Frog ("Internal: All"), Sitebulb, Search Console.
+Names are those of Botify (as our exports write them), Screaming Frog ("Internal: All"), Sitebulb
+and Search Console.
 """
 
 from __future__ import annotations
@@ -58,18 +60,18 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """What the page table says, by page.  An array is None when no column says anything about it.
 
-    `columns` maps roles to column names.  `group` is the page type, named as its column, or else `section`: the part of the
-    site a page's address is in.  `depth`, `impressions`, `clicks` are float64, NaN where unknown.  `listed` pages stand in
-    the table; `internal` ones belong to a host that some page of the table, or some linking page, belongs to.
+    `columns` maps roles to column names.  `group` is the page type, named as its column, or else
+    `section`: the part of the site a page's address is in.  `depth`, `impressions` and `clicks` are
+    float64, NaN where unknown.  `internal` pages belong to a host that some page of the table, or
+    some linking page, belongs to.
     """
 
     columns: dict[str, str]
     group: pl.Series
-    title: pl.Series | None
     depth: np.ndarray | None
     impressions: np.ndarray | None
     clicks: np.ndarray | None
@@ -77,8 +79,45 @@ class Facts:
     canonicalised: np.ndarray | None
     broken: np.ndarray | None
     compliant: np.ndarray | None
-    sitemap: np.ndarray | None
     internal: np.ndarray
+
+    @property
+    def demand(self) -> np.ndarray | None:
+        """What tells how much searchers want a page: impressions, or else clicks."""
+        return self.clicks if self.impressions is None else self.impressions
+
+    def problems(self) -> dict[str, np.ndarray]:
+        """Return why pages should not be linked, each reason with its pages, the gravest first."""
+        non_compliant = None if self.compliant is None else ~self.compliant
+        said = {
+            "broken": self.broken,
+            "redirected": self.redirected,
+            "canonicalised": self.canonicalised,
+            "non-compliant": non_compliant,
+        }
+        return {name: mask for name, mask in said.items() if mask is not None}
+
+    @property
+    def bad(self) -> np.ndarray:
+        """Pages that should not be linked, for whatever reason."""
+        return self._any_of(*self.problems())
+
+    @property
+    def good(self) -> np.ndarray:
+        """Pages of this site that may be linked."""
+        return self.internal & ~self.bad
+
+    @property
+    def elsewhere(self) -> np.ndarray:
+        """Pages that only lead to another: redirected and canonicalised ones."""
+        return self._any_of("redirected", "canonicalised")
+
+    def _any_of(self, *reasons: str) -> np.ndarray:
+        found = np.zeros(len(self.group), bool)
+        for name, mask in self.problems().items():
+            if name in reasons:
+                found |= mask
+        return found
 
 
 def roles(columns: list[str]) -> dict[str, str]:
@@ -90,57 +129,48 @@ def roles(columns: list[str]) -> dict[str, str]:
 def facts(graph: Graph) -> Facts:
     """Read the page table's columns by their roles."""
     pages = graph.pages
-    own = [c for c in pages.columns if c not in ("url", "listed")]
-    role = roles(own)
-    status = _number(pages, role.get("status"))
-    redirected = None if status is None else (status >= 300) & (status < 400)
-    if "redirect" in role and pages[role["redirect"]].dtype == pl.String:
-        away = pages[role["redirect"]].is_not_null().to_numpy()
-        redirected = away if redirected is None else redirected | away
+    columns = roles([name for name in pages.columns if name not in ("url", "listed")])
+    played = {role: pages[column] for role, column in columns.items()}
+    status = _number(played.get("status"))
     return Facts(
-        columns=role,
-        group=_groups(graph, role.get("type")),
-        title=pages[role["title"]] if "title" in role else None,
-        depth=_number(pages, role.get("depth")),
-        impressions=_number(pages, role.get("impressions")),
-        clicks=_number(pages, role.get("clicks")),
-        redirected=redirected,
-        canonicalised=_canonicalised(pages, role.get("canonical")),
+        columns=columns,
+        group=_groups(graph, played.get("type")),
+        depth=_number(played.get("depth")),
+        impressions=_number(played.get("impressions")),
+        clicks=_number(played.get("clicks")),
+        redirected=_redirected(status, played.get("redirect")),
+        canonicalised=_canonicalised(graph.urls, played.get("canonical")),
         broken=None if status is None else status >= 400,
-        compliant=_compliant(pages, role.get("compliant")),
-        sitemap=_yes(pages, role.get("sitemap")),
+        compliant=_compliant(played.get("compliant")),
         internal=_internal(graph),
     )
 
 
-def _groups(graph: Graph, column: str | None) -> pl.Series:
+def _groups(graph: Graph, said: pl.Series | None) -> pl.Series:
     """Return the page type of each page, or else its section of the site."""
-    if column is not None and graph.pages[column].dtype == pl.String:
-        return graph.pages[column].fill_null("(none)")
-    site = sections(graph.urls)
-    return pl.Series("section", site.names, pl.String).gather(pl.Series(site.codes))
+    if said is not None and said.dtype == pl.String:
+        return said.fill_null("(none)")
+    return sections(graph.urls).by_page()
 
 
-def _number(pages: pl.DataFrame, column: str | None) -> np.ndarray | None:
-    if column is None or not pages[column].dtype.is_numeric():
+def _number(said: pl.Series | None) -> np.ndarray | None:
+    if said is None or not said.dtype.is_numeric():
         return None
-    return pages[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return said.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _yes(pages: pl.DataFrame, column: str | None) -> np.ndarray | None:
-    """Read a column of yes and no (booleans or 1 and 0); unknown is no."""
-    if column is None or not (
-        pages[column].dtype == pl.Boolean or pages[column].dtype.is_numeric()
-    ):
+def _redirected(status: np.ndarray | None, to: pl.Series | None) -> np.ndarray | None:
+    """True where the status code, or an address that it leads to, says so."""
+    told = [] if status is None else [(status >= 300) & (status < 400)]
+    if to is not None and to.dtype == pl.String:
+        told.append(to.is_not_null().to_numpy())
+    return np.logical_or.reduce(told) if told else None
+
+
+def _compliant(said: pl.Series | None) -> np.ndarray | None:
+    """False only where the table says so: by a boolean, 0, or "Non-Indexable" (Screaming Frog)."""
+    if said is None:
         return None
-    return (pages[column].cast(pl.Float64).fill_null(0) > 0).to_numpy()
-
-
-def _compliant(pages: pl.DataFrame, column: str | None) -> np.ndarray | None:
-    """False only where the table says so: by a boolean, 0, or Screaming Frog's `Non-Indexable`."""
-    if column is None:
-        return None
-    said = pages[column]
     if said.dtype == pl.String:
         return ~said.str.to_lowercase().str.starts_with("non").fill_null(False).to_numpy()
     if said.dtype == pl.Boolean:
@@ -148,15 +178,14 @@ def _compliant(pages: pl.DataFrame, column: str | None) -> np.ndarray | None:
     return (said.fill_null(1) != 0).to_numpy()
 
 
-def _canonicalised(pages: pl.DataFrame, column: str | None) -> np.ndarray | None:
-    """True where the canonical is another page: Botify's `false` ("equal to itself"), or another address."""
-    if column is None:
+def _canonicalised(urls: pl.Series, said: pl.Series | None) -> np.ndarray | None:
+    """True where the canonical is another page, by Botify's `false` (for itself) or its address."""
+    if said is None:
         return None
-    said = pages[column]
     if said.dtype == pl.Boolean:
-        return (~said.fill_null(True)).to_numpy()
+        return ~said.fill_null(True).to_numpy()
     if said.dtype == pl.String:
-        return (said != pages["url"]).fill_null(False).to_numpy()
+        return (said != urls).fill_null(False).to_numpy()
     return None
 
 

@@ -1,36 +1,51 @@
-"""Which section of the site each page belongs to: the picture's discs.  Pure; from the URLs, and more if they say little.
+"""Which section of the site each page belongs to: the picture's discs.  Pure.
 
-A section is a folder of the site (`/library`, `/blog/2024`), not a file.  We begin with one section per host and split
-the largest again and again at its next folder level, until no section is large or there are enough of them.  Folders
-with few pages stay with their parent.  What URLs leave in one lump (flat sites, `/p/12345`) is split by page type.
+A section is a folder of the site (`/library`, `/blog/2024`), not a file.  We begin with one section
+per host and split the largest again and again at its next folder level, until no section is large
+or there are enough of them.  Folders with few pages stay with their parent.  What addresses leave
+in one lump (flat sites, `/p/12345`) is split by page type.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-MOST = 90
-REST = " (rest)"  # after a section's name: its pages that are in no folder large enough to be a section
+MOST = 90  # sections: more discs than that no eye keeps apart
+LEAST = (5, 400)  # a section has at least 5 pages, and one in 400 of all
+LARGE = (12, 30)  # one is split further if it has at least 12 pages, and one in 30 of all
+LUMP = 0.4  # of all pages in one section: addresses say too little there
+REST = " (rest)"  # after a section's name: its pages that are in no folder large enough for one
 
 
 @dataclass(frozen=True)
 class Sections:
-    """`codes`, the section of each page (0..len(names)-1, each used, largest first), and the sections' `names`."""
+    """The sections' `names`, the largest first, and `codes`: the section of each page, by number."""
 
     codes: NDArray[np.int64]
     names: list[str]
 
+    def by_page(self) -> pl.Series:
+        """Return each page's section by name."""
+        return pl.Series("section", self.names, pl.String).gather(pl.Series(self.codes))
+
+
+@dataclass(frozen=True)
+class _Pile:
+    """Folders that are alike down to a depth, and the number of pages in them."""
+
+    name: str
+    depth: int
+    folders: list[str]
+    pages: int
+
 
 def sections(urls: pl.Series, kind: pl.Series | None = None) -> Sections:
     """Return the sections of a site; `kind` (page type, say) divides what the URLs do not."""
-    folders = (
-        urls.str.replace(r"^[a-zA-Z][a-zA-Z0-9+.-]*://", "")
-        .str.replace(r"[?#].*$", "")
-        .str.replace(r"/[^/]*$", "")
-    )
+    without_scheme = urls.str.replace(r"^[a-zA-Z][a-zA-Z0-9+.-]*://", "")
+    folders = without_scheme.str.replace(r"[?#].*$", "").str.replace(r"/[^/]*$", "")
     label = _split(folders)
     if kind is not None and len(urls):
         label = _divide_lumps(label, kind.cast(pl.String).fill_null("other"))
@@ -39,55 +54,67 @@ def sections(urls: pl.Series, kind: pl.Series | None = None) -> Sections:
 
 def _split(folders: pl.Series) -> pl.Series:
     """Return each page's section: its host, or the longest leading folder that is large enough."""
-    total = len(folders)
-    least, large = max(5, total // 400), max(12, total // 30)
     pages = Counter(dict(folders.value_counts().iter_rows()))
-    # A pile: (depth to which its folders are alike, its folders).  Only piles of more than one folder can be split.
-    piles = {"": (0, list(pages))}
-    closed: dict[str, list[str]] = {}
-    while piles and len(piles) + len(closed) < MOST:
-        name = max(piles, key=lambda key: sum(pages[folder] for folder in piles[key][1]))
-        depth, folders_of = piles.pop(name)
-        if sum(pages[folder] for folder in folders_of) < large and depth > 0:
-            piles[name] = (depth, folders_of)
+    total = len(folders)
+    section_of: dict[str, str] = {}
+    closed = 0
+    piles = [_Pile("", 0, list(pages), total)]
+    while piles and len(piles) + closed < MOST:
+        largest = max(piles, key=lambda pile: pile.pages)
+        if largest.depth > 0 and largest.pages < _at_least(LARGE, total):
             break
-        children: dict[str, list[str]] = {}
-        for folder in folders_of:
-            parts = folder.split("/")
-            child = "/".join(parts[: depth + 1]) if len(parts) > depth else name + REST
-            children.setdefault(child, []).append(folder)
-        rest = children.pop(name + REST, [])
-        for child, inside in children.items():
-            if sum(pages[folder] for folder in inside) >= least:
-                piles[child] = (depth + 1, inside)
-            else:
-                rest += inside
+        piles.remove(largest)
+        parts, rest = _parts(largest, pages, _at_least(LEAST, total))
+        piles += parts
         if rest:
-            closed[name + REST if any(key in piles for key in children) else name] = rest
-    groups = closed | {name: inside for name, (_, inside) in piles.items()}
-    section_of = {folder: name for name, inside in groups.items() for folder in inside}
+            closed += 1
+            name = largest.name + REST if parts else largest.name
+            section_of |= dict.fromkeys(rest, name)
+    for pile in piles:
+        section_of |= dict.fromkeys(pile.folders, pile.name)
     return folders.replace_strict(section_of, return_dtype=pl.String).alias("section")
 
 
+def _at_least(limit: tuple[int, int], total: int) -> int:
+    number, part = limit
+    return max(number, total // part)
+
+
+def _parts(pile: _Pile, pages: Counter[str], least: int) -> tuple[list[_Pile], list[str]]:
+    """Split a pile at its next folder level: the parts that are large enough, and the rest."""
+    inside = defaultdict(list)
+    rest = []
+    for folder in pile.folders:
+        names = folder.split("/")
+        if len(names) > pile.depth:
+            inside["/".join(names[: pile.depth + 1])].append(folder)
+        else:
+            rest.append(folder)
+    parts = []
+    for name, folders in inside.items():
+        count = sum(pages[folder] for folder in folders)
+        if count >= least:
+            parts.append(_Pile(name, pile.depth + 1, folders, count))
+        else:
+            rest += folders
+    return parts, rest
+
+
 def _divide_lumps(label: pl.Series, kind: pl.Series) -> pl.Series:
-    """Split by kind each section that holds over two fifths of all pages."""
+    """Split by kind each section that is a lump, unless that makes far too many."""
     counts = label.value_counts()
-    lumps = counts.filter(pl.col("count") > 0.4 * len(label))["section"]
-    divided = pl.DataFrame({"section": label, "kind": kind}).select(
-        pl.when(pl.col("section").is_in(lumps.implode()))
-        .then(pl.format("{} · {}", "section", "kind"))
-        .otherwise("section")
-        .alias("section")
-    )["section"]
+    lumps = counts.filter(pl.col("count") > LUMP * len(label))["section"]
+    both = pl.DataFrame({"section": label, "kind": kind})
+    is_lump = pl.col("section").is_in(lumps.implode())
+    name = pl.when(is_lump).then(pl.format("{} · {}", "section", "kind")).otherwise("section")
+    divided = both.select(name.alias("section"))["section"]
     return divided if divided.n_unique() <= 2 * MOST else label
 
 
 def _numbered(label: pl.Series, one_host: bool) -> Sections:
-    counts = label.value_counts().sort(["count", "section"], descending=[True, False])
-    names = counts["section"].to_list()
-    codes = label.replace_strict(
-        dict(zip(names, range(len(names)), strict=True)), return_dtype=pl.Int64
-    )
+    counts = label.value_counts().sort("count", "section", descending=[True, False])
+    names = counts["section"]
+    codes = label.replace_strict(names, range(len(names)), return_dtype=pl.Int64)
     return Sections(
         codes.to_numpy().astype(np.int64), [_readable(name, one_host) for name in names]
     )

@@ -26,7 +26,7 @@ from typing import Any
 import apsw
 import polars as pl
 
-from pipulate.graph import edges, outofcore, report
+from pipulate.graph import analysis, edges, report
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphError
 from pipulate.graph.sources import plain
@@ -133,7 +133,7 @@ _MEANING = {"id": "number of the page"} | report.COLUMNS
 def prepare(folder: Path) -> None:
     """Write `query.db` from the graph in `folder` and its measures.  Raises GraphMissing when there is no graph."""
     graph = edges.load(folder)
-    pages = report.of_folder(folder).pages
+    pages = analysis.of_folder(folder).pages
     part = folder / f".{secrets.token_hex(4)}.part"
     try:
         connection = apsw.Connection(str(part))
@@ -201,7 +201,7 @@ def _ready(folder: Path) -> None:
     if (folder / FILE).exists():
         return
     links = edges.about(folder)["links"]
-    if links > outofcore.LARGE:
+    if links > analysis.LARGE:
         raise GraphError(
             f"With {links:,} links this graph is too large for questions here; its report has Parquet files."
         )

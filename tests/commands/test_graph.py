@@ -10,7 +10,7 @@ import pytest
 
 from pipulate.commands import graph as cli
 from pipulate.engine.settings import Settings
-from pipulate.graph import edges, outofcore
+from pipulate.graph import analysis, edges
 from pipulate.graph.errors import GraphError
 from pipulate.graph.shelf import spelled
 
@@ -120,7 +120,7 @@ def test_large_graphs_are_measured_on_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Beyond LARGE links the report comes from passes over the disk."""
-    monkeypatch.setattr(outofcore, "LARGE", 3)
+    monkeypatch.setattr(analysis, "LARGE", 3)
     (tmp_path / "links.csv").write_text(LINKS)
     assert (
         cli.main(["report", str(tmp_path / "links.csv"), "--out", str(tmp_path / "out")], settings)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from pipulate.graph import edges, measures, outofcore, report
+from pipulate.graph import analysis, edges, measures, outofcore
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphMissing
 from tests.graph.test_measures import graphs, make
@@ -64,7 +64,7 @@ def test_report(tmp_path: Path) -> None:
     for number, graph in enumerate((shop(), random_site(300, 2000, 3))):
         folder = tmp_path / str(number)
         edges.save(graph, folder)
-        on_disk, in_memory = outofcore.analyse(folder), report.analyse(graph)
+        on_disk, in_memory = analysis.on_disk(folder), analysis.in_memory(graph)
         assert {f.key for f in on_disk.findings} == {
             "depth",
             "inlinks",

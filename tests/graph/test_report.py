@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipulate.graph import edges, measures, report
+from pipulate.graph import analysis, chapters, edges, measures, report
 from pipulate.graph.edges import Graph
 from pipulate.graph.report import Report
 
@@ -65,7 +65,7 @@ def shop() -> Graph:
 @pytest.fixture(scope="module")
 def made() -> Report:
     """The report on the small site."""
-    return report.analyse(shop(), deep=True)
+    return analysis.in_memory(shop(), deep=True)
 
 
 def paths(made: Report, key: str, column: str = "url") -> list[str]:
@@ -168,7 +168,7 @@ def test_every_finding_explains_itself(made: Report) -> None:
 
 def test_only_good_pages() -> None:
     """`only_good` takes redirected pages and their links out of PageRank."""
-    rank = report.analyse(shop(), only_good=True).pages.select("url", "pagerank").rows()
+    rank = analysis.in_memory(shop(), only_good=True).pages.select("url", "pagerank").rows()
     assert dict(rank)[f"{SITE}/old"] == 0
     assert math.fsum(r for _, r in rank) == pytest.approx(1)
 
@@ -210,7 +210,7 @@ def test_a_table_with_our_names(tmp_path: Path) -> None:
             "title": ["=H", "A"],
         }
     )
-    made = report.analyse(edges.of(np.array([0]), np.array([1]), table))
+    made = analysis.in_memory(edges.of(np.array([0]), np.array([1]), table))
     assert made.pages["depth (table)"].to_list() == [3, 0] and made.pages[
         "inlinks (table)"
     ].to_list() == [7, 8]
@@ -223,7 +223,7 @@ def test_hardly_any_site(n: int, tmp_path: Path) -> None:
     """A site of none, one or two pages has a report too."""
     nothing = np.zeros(0, int)
     graph = edges.of(nothing, nothing, pl.DataFrame({"url": [f"/{i}" for i in range(n)]}))
-    report.write(report.analyse(graph, deep=True), tmp_path / "report")
+    report.write(analysis.in_memory(graph, deep=True), tmp_path / "report")
     assert json.loads((tmp_path / "report" / "report.json").read_text())["summary"]["pages"] == n
 
 
@@ -235,9 +235,9 @@ def test_many_groups() -> None:
         {"url": [f"/{i}" for i in range(n)], "segment": [f"g{i % 60}" for i in range(n)]}
     )
     graph = edges.of(draw.integers(0, n, 900), draw.integers(0, n, 900), table)
-    matrix = report.analyse(graph).finding("matrix")
-    assert matrix.plot is not None and matrix.plot["labels"][-1] == report.OTHER
-    assert len(matrix.plot["labels"]) == report.GROUPS + 1
+    matrix = analysis.in_memory(graph).finding("matrix")
+    assert matrix.plot is not None and matrix.plot["labels"][-1] == chapters.OTHER
+    assert len(matrix.plot["labels"]) == chapters.GROUPS + 1
     assert matrix.table["links"].sum() == graph.m
 
 
@@ -250,7 +250,7 @@ def test_figures_agree_with_measures() -> None:
         (draw.random(m) ** 3 * n).astype(int),
         pl.DataFrame({"url": [f"/{i}" for i in range(n)]}),
     )
-    made = report.analyse(graph)
+    made = analysis.in_memory(graph)
     depth = measures.depths(graph, measures.home(graph))
     assert made.finding("depth").table["pages"].to_list() == np.bincount(depth[depth >= 0]).tolist()
     assert made.finding("depth").count == int((depth > 3).sum())
@@ -270,7 +270,7 @@ def test_figures_agree_with_measures() -> None:
 def test_progress() -> None:
     """Progress begins at 0, grows, ends at 1, and has words."""
     told: list[tuple[float, str]] = []
-    report.analyse(shop(), progress=lambda share, text: told.append((share, text)))
+    analysis.in_memory(shop(), progress=lambda share, text: told.append((share, text)))
     shares = [share for share, _ in told]
     assert (
         shares[0] == 0

@@ -36,7 +36,7 @@ def test_botify() -> None:
     assert found.group.to_list() == ["home", "product", "(none)"] and found.group.name == "pagetype"
     assert found.compliant is not None and found.compliant.tolist() == [True, False, True]
     assert found.canonicalised is not None and found.canonicalised.tolist() == [False, True, False]
-    assert found.sitemap is not None and found.sitemap.tolist() == [True, False, False]
+    assert found.columns["sitemap"] == "sitemap"
     assert found.impressions is not None and np.nan_to_num(found.impressions, nan=-1).tolist() == [
         10,
         -1,

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipulate.graph import edges, measures, outofcore, sql
+from pipulate.graph import analysis, edges, measures, sql
 from pipulate.graph.errors import GraphError, GraphMissing
 from tests.graph.test_report import PAGES, SITE, shop
 
@@ -187,7 +187,7 @@ def test_large_graphs_are_prepared_aside(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_too_large_graphs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph that only passes over the disk can measure is not put into tables."""
-    monkeypatch.setattr(outofcore, "LARGE", 3)
+    monkeypatch.setattr(analysis, "LARGE", 3)
     edges.save(shop(), tmp_path / "graph")
     with pytest.raises(GraphError, match="With 20 links this graph is too large"):
         sql.query(tmp_path / "graph", "SELECT 1")

@@ -1,0 +1,553 @@
+"""The chapters of a report: one function a finding, in the order in which to read them.
+
+Each takes a site as it was measured and returns what it found, or None when the data has nothing to
+say about it.  What counts as far, few or many is a constant here, with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from pipulate.graph import measures
+from pipulate.graph.edges import Graph
+from pipulate.graph.report import Finding, counts
+from pipulate.graph.roles import Facts
+
+FAR = 3  # clicks: beyond them crawlers come seldom and visitors hardly
+FEW = 2  # inlinks: the menu alone gives more to any page that it names
+TOP = 1000  # rows in "the most ..." tables: nobody reads on
+GROUPS = 24  # in the matrix, as many as fit a screen; smaller groups are put together
+OTHER = "(all others)"
+SPOTS = 101  # of a curve: one for each percent of the pages
+DOTS = 4000  # in a scatter plot: more would only hide each other
+BARS = 20  # communities in the plot
+
+#: (group of each page, number of groups) -> links and PageRank between groups, see `measures.flow`
+Flow = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A site and its measures: what the chapters are made from.
+
+    `pages` has the measures and the page table, column by column.  The chapters of LIGHT ask the
+    graph for its pages only: their links may be on the disk.
+    """
+
+    graph: Graph
+    facts: Facts
+    home: int
+    pages: pl.DataFrame
+    links: int
+    self_links: int
+    flow: Flow
+
+    @property
+    def group(self) -> str:
+        """Name of the column that divides the site: the page type's own, or `section`."""
+        return self.facts.group.name
+
+    @property
+    def rank(self) -> np.ndarray:
+        """PageRank by page."""
+        return self.pages["pagerank"].to_numpy()
+
+    @property
+    def inlinks(self) -> np.ndarray:
+        """Number of inlinks by page."""
+        return self.pages["inlinks"].to_numpy()
+
+    @property
+    def depth(self) -> np.ndarray:
+        """Clicks from home by page, UNREACHED where there is no way."""
+        return self.pages["depth"].fill_null(measures.UNREACHED).to_numpy()
+
+    def marked(self, column: str) -> np.ndarray:
+        """Return the pages that a column of yes and no says yes of, the strongest first."""
+        return self.strongest(self.pages[column].to_numpy())
+
+    def strongest(self, among: np.ndarray) -> np.ndarray:
+        """Return the pages of a mask, the strongest by PageRank first."""
+        chosen = np.flatnonzero(among)
+        return chosen[np.argsort(-self.rank[chosen], kind="stable")]
+
+    def share(self, pages: np.ndarray) -> np.ndarray:
+        """Return numbers of pages as shares of all pages."""
+        return pages / max(1, self.graph.n)
+
+    def urls(self, pages: np.ndarray) -> pl.Series:
+        """Return the addresses of these pages."""
+        return self.graph.urls.gather(pl.Series(pages.astype(np.int64)))
+
+    def known(self, *wanted: str) -> list[str]:
+        """Return the page table's columns that play these roles, where it has them."""
+        return [self.facts.columns[role] for role in wanted if role in self.facts.columns]
+
+    def rows(self, pages: np.ndarray, *columns: str) -> pl.DataFrame:
+        """Return these pages' rows: address, group, columns, and what helps to judge any page."""
+        shown = ["url", self.group, *columns, *self.known("title", "impressions", "clicks")]
+        return self.pages.select(shown)[pages]
+
+
+Chapter = Callable[[Measured], Finding | None]
+
+
+def summary(site: Measured, findings: list[Finding]) -> dict[str, Any]:
+    """Return the figures at a report's head."""
+    n = site.graph.n
+    clicks = site.depth[site.depth >= 0]
+    return {
+        "pages": n,
+        "links": site.links,
+        "home": site.graph.urls[site.home] if n else None,
+        "links_per_page": round(site.links / max(1, n), 2),
+        "deepest": int(clicks.max(initial=0)),
+        "average_depth": round(float(clicks.sum()) / max(1, len(clicks)), 2),
+        "pagerank_gini": round(measures.concentration(site.rank), 3),
+        "grouping": site.group,
+        "duplicates": site.graph.meta.get("duplicates", 0),
+        "self_links": site.self_links,
+        "counts": counts(findings),
+    }
+
+
+# --- where pages are, and how strong ----------------------------------------------------------------
+
+
+def clicks_from_home(site: Measured) -> Finding:
+    """Count pages by click depth."""
+    reached = site.depth >= 0
+    depth = site.depth[reached]
+    pages = np.bincount(depth)
+    return Finding(
+        key="depth",
+        title=f"Pages more than {FAR} clicks from home",
+        count=int((depth > FAR).sum()),
+        meaning="Click depth: the least number of clicks from home. "
+        "Deep pages are visited and crawled less.",
+        todo="Link the important ones from a page near home: "
+        "a category, a list of best sellers, a hub article.",
+        table=pl.DataFrame(
+            {
+                "depth": np.arange(len(pages)),
+                "pages": pages,
+                "share": site.share(pages),
+                "pagerank": np.bincount(depth, weights=site.rank[reached]).astype(float),
+            }
+        ),
+        plot=_bars(range(len(pages)), pages.tolist(), "clicks from home"),
+    )
+
+
+def links_received(site: Measured) -> Finding:
+    """Count pages by number of inlinks, in steps that double: 0, 1, 2, 3-4, 5-8, ..."""
+    most = int(site.inlinks.max(initial=0))
+    doubling = 2 ** np.arange(most.bit_length()) + 1
+    lower = np.concatenate([[0, 1], doubling[doubling <= most]])
+    upper = np.append(lower[1:] - 1, max(most, lower[-1]))
+    step = np.searchsorted(lower, site.inlinks, side="right") - 1
+    pages = np.bincount(step, minlength=len(lower))
+    return Finding(
+        key="inlinks",
+        title=f"Pages with at most {FEW} inlinks",
+        count=int((site.inlinks <= FEW).sum()),
+        meaning="How many pages link to each page. "
+        "The doubling steps show the long tail that every site has.",
+        todo="Look at who is in the first bars: "
+        "pages that should be found need more links from related pages.",
+        table=pl.DataFrame(
+            {"from": lower, "to": upper, "pages": pages, "share": site.share(pages)}
+        ),
+        plot=_bars(map(_span, lower, upper), pages.tolist(), "inlinks"),
+    )
+
+
+def _span(first: int, last: int) -> str:
+    return f"{first}" if first == last else f"{first}–{last}"
+
+
+def strongest_pages(site: Measured) -> Finding:
+    """Tell the strongest pages, and how few of them hold half of all PageRank."""
+    n = site.graph.n
+    order = site.strongest(np.ones(n, bool))
+    running = np.cumsum(site.rank[order])
+    spots = np.linspace(0, n - 1, min(n, SPOTS)).astype(np.int64)
+    return Finding(
+        key="pagerank",
+        title="Pages that hold half of all PageRank",
+        count=min(n, int(np.searchsorted(running, 0.5)) + 1),
+        meaning="Internal PageRank: where a surfer who follows links at random would be. "
+        "It tells what the links say is important.",
+        todo="Compare with what is important to you: "
+        "cut links to strong pages nobody needs, add links to weak ones.",
+        table=site.rows(order[:TOP], "pagerank", "link_score", "inlinks", "outlinks", "depth"),
+        plot={
+            "kind": "curve",
+            "x": site.share(spots + 1).round(5).tolist(),
+            "y": running[spots].round(6).tolist(),
+            "x_label": "share of pages, strongest first",
+            "y_label": "share of PageRank",
+        },
+    )
+
+
+def between_groups(site: Measured) -> Finding | None:
+    """Tell how many links, and how much PageRank, go from each group of pages to each."""
+    what = "section" if site.group == "section" else "page type"
+    sizes = site.facts.group.value_counts(name="pages")
+    names = sizes.sort("pages", site.group, descending=[True, False])[site.group].to_list()
+    if len(names) < 2:
+        return None
+    shown = names
+    if len(names) > GROUPS + 1:
+        shown = [*names[:GROUPS], OTHER]
+    k = len(shown)
+    number = {name: min(place, k - 1) for place, name in enumerate(names)}
+    code = site.facts.group.replace_strict(number, return_dtype=pl.UInt32).to_numpy()
+    links, flow = site.flow(code, k)
+    return Finding(
+        key="matrix",
+        title=f"Links between {what}s",
+        count=len(names),
+        meaning=f"How many links lead from each {what} to each, "
+        "and how much PageRank flows along them.",
+        todo="Find the empty and the too strong fields: "
+        "does each list link its products, does each article link what it sells?",
+        table=_fields(shown, links, flow),
+        plot={
+            "kind": "heat",
+            "labels": shown,
+            "links": links.tolist(),
+            "flow": flow.round(8).tolist(),
+            "pages": np.bincount(code, minlength=k).tolist(),
+            "pagerank": np.bincount(code, weights=site.rank, minlength=k).round(6).tolist(),
+        },
+    )
+
+
+def _fields(names: list[str], links: np.ndarray, flow: np.ndarray) -> pl.DataFrame:
+    """Return the fields of a matrix that have links, the strongest flow first."""
+    row, column = np.nonzero(links)
+    name = pl.Series(names)
+    fields = pl.DataFrame(
+        {
+            "from": name.gather(pl.Series(row)),
+            "to": name.gather(pl.Series(column)),
+            "links": links[row, column],
+            "flow": flow[row, column],
+        }
+    )
+    return fields.sort("flow", "from", "to", descending=[True, False, False])
+
+
+# --- who is wanted, lost, or in the way -------------------------------------------------------------
+
+
+def wanted_pages(site: Measured) -> Finding | None:
+    """Find pages that searchers want and the site hardly links to."""
+    demand = site.facts.demand
+    if demand is None or not (np.nan_to_num(demand) > 0).any():
+        return None
+    what = "clicks" if site.facts.impressions is None else "impressions"
+    among = site.facts.good
+    chosen = measures.opportunities(demand, site.inlinks, among)
+    dots = np.union1d(_some(np.flatnonzero(among & (demand > 0))), chosen[:DOTS])
+    return Finding(
+        key="opportunities",
+        title="Wanted pages with few inlinks",
+        count=len(chosen),
+        meaning=f"Pages in the top quarter by {what}, with no more inlinks than the median page: "
+        "searchers want them, the site hides them.",
+        todo="Link each from two or three related strong pages. This is where new links pay first.",
+        table=site.rows(chosen, "inlinks", "depth", "pagerank", "link_score"),
+        plot={
+            "kind": "scatter",
+            "x": site.inlinks[dots].tolist(),
+            "y": demand[dots].tolist(),
+            "picked": np.isin(dots, chosen).tolist(),
+            "page": dots.tolist(),
+            "x_label": "inlinks",
+            "y_label": what,
+        },
+    )
+
+
+def _some(pages: np.ndarray) -> np.ndarray:
+    """Return at most DOTS of these pages, evenly chosen."""
+    spots = np.linspace(0, len(pages) - 1, min(DOTS, len(pages)))
+    return pages[spots.astype(np.int64)]
+
+
+def orphans(site: Measured) -> Finding:
+    """Find pages that no other page links to."""
+    chosen = site.marked("orphan")
+    return Finding(
+        key="orphans",
+        title="Orphans",
+        count=len(chosen),
+        meaning="Known from the page table, a sitemap or Search Console, "
+        "but no other page links to them.",
+        todo="Wanted? Link them from their section. "
+        "Not wanted? Take them out of the sitemap, redirect or remove them.",
+        table=site.rows(chosen, "outlinks", *site.known("sitemap")),
+    )
+
+
+def near_orphans(site: Measured) -> Finding:
+    """Find pages with a single friend, and name it."""
+    chosen = site.marked("near_orphan")
+    table = site.rows(chosen, "depth", "pagerank")
+    return Finding(
+        key="near_orphans",
+        title="Near-orphans",
+        count=len(chosen),
+        meaning="Just one other page links to them: one edit away from being lost.",
+        todo="Add a second way in: from a related page, a list or a breadcrumb.",
+        table=table.insert_column(1, site.urls(_friends(site, chosen)).alias("linked_from")),
+    )
+
+
+def _friends(site: Measured, pages: np.ndarray) -> np.ndarray:
+    """Return the one other page that links to each of these."""
+    if not len(pages):
+        return pages
+    starts, origins = site.graph.reverse()
+    first = origins[starts[pages]]
+    last = origins[starts[pages + 1] - 1]
+    # A page's link to itself may stand before or after the one other.
+    return np.where(first == pages, last, first)
+
+
+def unreachable(site: Measured) -> Finding:
+    """Find pages that are linked, but not from where one can get to."""
+    away = ~(site.pages["reachable"] | site.pages["orphan"]).to_numpy()
+    chosen = site.strongest(away & site.facts.internal)
+    return Finding(
+        key="unreachable",
+        title="Linked, but out of reach",
+        count=len(chosen),
+        meaning="Other pages link to them, but no chain of clicks leads there from home: "
+        "islands, or children of orphans.",
+        todo="Link one page of each island from the main site; the rest follows.",
+        table=site.rows(chosen, "inlinks", "outlinks", "part"),
+    )
+
+
+def dead_ends(site: Measured) -> Finding:
+    """Find pages that link to no other."""
+    chosen = site.marked("dead_end")
+    meaning = "Pages that link to no other page: visitors and PageRank stop there."
+    if not site.graph.listed.any():
+        meaning += " (Without a page table this includes pages nobody crawled.)"
+    return Finding(
+        key="dead_ends",
+        title="Dead ends",
+        count=len(chosen),
+        meaning=meaning,
+        todo="Give each a way on: menu, breadcrumb, related pages. "
+        "Files (PDF, images) may stay as they are.",
+        table=site.rows(chosen, "inlinks", "depth", "pagerank"),
+    )
+
+
+def bad_targets(site: Measured) -> Finding | None:
+    """Find linked pages that should not be linked, most linked first, each with an example."""
+    if not site.facts.problems():
+        return None
+    others = measures.inlinks_from_others(site.graph)
+    pages = np.flatnonzero(site.facts.bad & (others > 0))
+    pages = pages[np.argsort(-others[pages], kind="stable")]
+    problem = _problem(site.facts).gather(pl.Series(pages))
+    table = pl.DataFrame(
+        {
+            "url": site.urls(pages),
+            "problem": problem,
+            "linking_pages": others[pages],
+            "example": site.urls(_strongest_links(site, pages)),
+        }
+    )
+    more = [site.group, "pagerank", *site.known("status", "redirect", "canonical")]
+    reasons = problem.value_counts().sort("problem")
+    return Finding(
+        key="bad_targets",
+        title="Linked pages that should not be linked",
+        count=len(pages),
+        meaning="Broken, redirected, canonicalised or otherwise non-compliant pages "
+        "which other pages link to: rank and visits leak there.",
+        todo="Repair the page, or change the links to where they should lead. "
+        "Start at the top: most linking pages first.",
+        table=table.hstack(site.pages.select(more)[pages]),
+        plot=_bars(reasons["problem"], reasons["count"].to_list(), "problem"),
+    )
+
+
+def _strongest_links(site: Measured, pages: np.ndarray) -> np.ndarray:
+    """Return for each of these pages the strongest other page that links to it."""
+    wanted = np.zeros(site.graph.n, bool)
+    wanted[pages] = True
+    rows = measures.links_to(site.graph, wanted)
+    source = site.graph.source[rows]
+    target = site.graph.target[rows]
+    order = np.lexsort((-site.rank[source], target))
+    return source[order][np.searchsorted(target[order], pages)]
+
+
+def bad_links(site: Measured) -> Finding | None:
+    """List every link to a page that should not be linked."""
+    if not site.facts.problems():
+        return None
+    rows = measures.links_to(site.graph, site.facts.bad)
+    rows = rows[np.argsort(-site.rank[site.graph.source[rows]], kind="stable")]
+    target = site.graph.target[rows]
+    return Finding(
+        key="bad_links",
+        title="Links that lead to those pages",
+        count=len(rows),
+        meaning="Every single link to a page that should not be linked, "
+        "from the strongest page down.",
+        todo="Hand this list to whoever edits the pages; template links vanish with one change.",
+        table=pl.DataFrame(
+            {
+                "source": site.urls(site.graph.source[rows]),
+                "target": site.urls(target),
+                "problem": _problem(site.facts).gather(pl.Series(target)),
+            }
+        ),
+    )
+
+
+def _problem(facts: Facts) -> pl.Series:
+    """Return each page's gravest problem by name, null for none."""
+    problem = pl.lit(None, pl.String)
+    for name, mask in reversed(facts.problems().items()):
+        problem = pl.when(pl.Series(mask)).then(pl.lit(name)).otherwise(problem)
+    return pl.select(problem.alias("problem")).to_series()
+
+
+# --- how it hangs together --------------------------------------------------------------------------
+
+
+def site_wide_links(site: Measured) -> Finding:
+    """Find the pages that menu and footer link to."""
+    chosen = site.marked("template")
+    linking = max(1, int((site.pages["outlinks"] > 0).sum()))
+    table = site.rows(chosen, "inlinks", "pagerank").with_columns(share=pl.col("inlinks") / linking)
+    return Finding(
+        key="template",
+        title="Site-wide links",
+        count=len(chosen),
+        meaning="Pages linked from more than a quarter of all linking pages: "
+        "menu, footer, breadcrumbs.",
+        todo="Each such link costs every page a share of its rank. "
+        "Keep those that visitors need; drop imprint-like ones to one hub.",
+        table=table.sort("share", descending=True, maintain_order=True),
+    )
+
+
+def hubs(site: Measured) -> Finding:
+    """Tell the best hubs and the best authorities."""
+    hub = site.pages["hub"].to_numpy()
+    authority = site.pages["authority"].to_numpy()
+    best = np.union1d(_highest(hub), _highest(authority))
+    either = np.maximum(hub[best], authority[best])
+    best = best[np.argsort(-either, kind="stable")]
+    return Finding(
+        key="hubs",
+        title="Hubs and authorities",
+        count=len(best),
+        meaning="Hubs link to what is well linked; authorities are linked by good hubs "
+        "(Kleinberg's HITS). They show the densest block of the site.",
+        todo="A hub nobody meant is a template link list; an authority nobody meant is its target. "
+        "Check that your guides are among them.",
+        table=site.rows(best, "hub", "authority", "inlinks", "outlinks"),
+    )
+
+
+def _highest(value: np.ndarray) -> np.ndarray:
+    """Return the pages with the highest values, half of a table of them."""
+    return np.argsort(-value, kind="stable")[: TOP // 2]
+
+
+def strong_parts(site: Measured) -> Finding:
+    """Tell the parts within which one can click from everywhere to everywhere."""
+    strongest_first = site.pages.sort("pagerank", descending=True, maintain_order=True)
+    parts = strongest_first.group_by("part").agg(
+        pages=pl.len(), example=pl.first("url"), reachable=pl.first("reachable")
+    )
+    table = parts.filter(pl.col("pages") > 1).sort("part")
+    largest = parts["pages"].to_numpy().max(initial=0)
+    return Finding(
+        key="parts",
+        title="Strongly connected parts of two pages or more",
+        count=table.height,
+        meaning="Within a part every page can be reached from every other. "
+        f"The largest holds {largest:,} of {site.graph.n:,} pages.",
+        todo="Small parts of their own are islands: "
+        "link them with the main part in both directions.",
+        table=table,
+    )
+
+
+def communities(site: Measured) -> Finding | None:
+    """Tell the communities, if they were asked for, each with its commonest group."""
+    if "community" not in site.pages.columns:
+        return None
+    pages = site.pages.lazy().sort("pagerank", descending=True)
+    largest = pl.first("url").alias("example")
+    whole = pages.group_by("community").agg(largest, pl.sum("pagerank"), pages=pl.len())
+    groups = pages.group_by("community", site.group).agg(most=pl.len())
+    groups = groups.sort("most", site.group, descending=[True, False])
+    main = groups.group_by("community", maintain_order=True).first()
+    share = pl.col("most") / pl.col("pages")
+    table = (
+        whole.filter(pl.col("pages") > 1)
+        .join(main, on="community")
+        .sort("community")
+        .select("community", "pages", site.group, share.alias("share"), "pagerank", "example")
+        .collect()
+    )
+    shown = table.head(BARS)
+    return Finding(
+        key="communities",
+        title="Communities",
+        count=table.height,
+        meaning="Groups of pages that link among themselves more than chance would give, "
+        "site-wide links set aside: the structure that the links really have.",
+        todo="Compare with the structure you meant: "
+        "a group torn in several communities lacks cross links; a mixed one has too many.",
+        table=table,
+        plot=_bars(shown["example"], shown["pages"].to_list(), "community (its strongest page)"),
+    )
+
+
+def _bars(names: Iterable[Any], pages: list[int], what: str) -> dict[str, Any]:
+    """Return a plot of numbers of pages."""
+    return {"kind": "bars", "x": list(names), "y": pages, "x_label": what, "y_label": "pages"}
+
+
+#: What needs no link in memory: also for graphs measured on disk.
+LIGHT: tuple[Chapter, ...] = (
+    clicks_from_home,
+    links_received,
+    strongest_pages,
+    between_groups,
+    wanted_pages,
+    orphans,
+)
+ALL: tuple[Chapter, ...] = (
+    *LIGHT,
+    near_orphans,
+    unreachable,
+    dead_ends,
+    bad_targets,
+    bad_links,
+    site_wide_links,
+    hubs,
+    strong_parts,
+    communities,
+)
