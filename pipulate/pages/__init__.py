@@ -13,7 +13,7 @@ PARTS = (
     "pipulate.pages.graphs",
     "pipulate.pages.profiles",
     "pipulate.pages.tasks",
-    "pipulate.web.runs",
+    "pipulate.pages.runs",
     "pipulate.pages.stream",
     "pipulate.pages.memory",
     "pipulate.pages.settings",

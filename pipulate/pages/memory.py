@@ -34,8 +34,7 @@ from pipulate.chat import prompts, soul
 from pipulate.chat.memory import Memory
 from pipulate.engine.errors import PipulateError
 from pipulate.engine.store import Store
-from pipulate.web.components import fragment, page
-from pipulate.web.runs import ago
+from pipulate.web.components import ago, fragment, page
 
 ABOUT = "The memory page lists what is remembered about the user. Each memory can be edited, pinned, switched off or forgotten for good."
 Row = dict[str, Any]

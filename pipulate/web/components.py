@@ -8,6 +8,7 @@ fragment(card, status=422)              components as the answer to HTMX
 markdown(text), download(…)             a model's or an author's text, rendered safely; a text to save
 """
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -61,6 +62,19 @@ def button(
 def failure(text: Any, **attributes: Any) -> FT | None:
     """Return a message that is read out at once; None for an empty one."""
     return P(str(text), role="alert", cls="error", **attributes) if text else None
+
+
+def ago(time: str | None) -> str:
+    """Say how long ago a UTC time was: "5 minutes ago"; "" for what is no time."""
+    try:
+        seconds = (datetime.now(UTC) - datetime.fromisoformat(time or "")).total_seconds()
+    except (ValueError, TypeError):
+        return ""
+    for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "just now"
 
 
 def markdown(text: str) -> NotStr:

@@ -105,11 +105,11 @@ class Pages:
     async def runs(self, request: Request) -> Any:
         """The list of recent runs, searched."""
         flow = self.found(request)
-        rows = await asyncio.to_thread(
-            Pipulate(self.store, flow.name).runs, request.query_params.get("q", "")
-        )
-        known = {flow.name: flow} if isinstance(flow, Workflow) else {}
-        return fragment(run_list(rows, known, empty="No run has that in its ID."))
+        search = request.query_params.get("q", "")
+        rows = await asyncio.to_thread(Pipulate(self.store, flow.name).runs, search)
+        known = flow if isinstance(flow, Workflow) else None
+        shown = [run_row(row, known) for row in rows]
+        return fragment(run_list(shown, empty="No run has that in its ID."))
 
     async def progress(self, request: Request) -> Any:
         """A working card's progress; when the job has ended, the cards that follow from it."""

@@ -11,9 +11,9 @@ import pytest
 from fasthtml.common import to_xml
 
 from pipulate.engine.errors import Corrupt, Finalized, Invalid, OutOfOrder, Stale, Unknown
+from pipulate.engine.exchange import export, import_run
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Store
-from pipulate.web.runs import export, import_run
 from tests.engine_child import Child, append
 
 STEPS = [

@@ -11,12 +11,12 @@ from fasthtml.common import Input, P
 
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Incompatible, Invalid, PipulateError, Stale, Unknown, Unsure
+from pipulate.engine.exchange import import_run
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.voice import Silent, voice
 from pipulate.engine.workflow import Job, Run, Workflow, answer, call
-from pipulate.web.runs import import_run
 
 
 class Definite(PipulateError):

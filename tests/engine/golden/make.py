@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pipulate import __version__
+from pipulate.engine.exchange import export, import_run
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import SCHEMA, Store
-from pipulate.web.runs import export, import_run
 
 STEPS = [("name", "step_01", "Name"), ("quest", "step_02", "Quest"), ("color", "step_03", "Color")]
 #: Tables that hold rows of their own; the others are kept by triggers, or are caches.

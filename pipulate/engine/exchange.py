@@ -1,0 +1,83 @@
+"""Runs as JSON, to carry from one data folder to another: one object a run, one line an object.
+
+FORMAT   {"pipulate": 1, "workflow": "bridge", "id": "arthur", "rev": 7, "record": {…}}
+IMPORT   stores a run under its own ID and never overwrites a different one; the same one again changes nothing.
+"""
+
+import json
+from typing import Any
+
+from pipulate.engine import record as rec
+from pipulate.engine.errors import Invalid
+from pipulate.engine.pipeline import Pipulate
+
+EXPECTED = 'expected {"workflow": ..., "id": ..., "record": {...}}.'
+
+
+def export(engine: Pipulate, id: str) -> dict[str, Any]:
+    """Return the run as one JSON object for `import_run`."""
+    record, rev = engine.load(id)
+    return {
+        "pipulate": 1,
+        "workflow": engine.workflow,
+        "id": rec.normalise_id(id),
+        "rev": rev,
+        "record": record,
+    }
+
+
+def import_run(engine: Pipulate, data: Any) -> str:
+    """Store an exported run under its own ID and return that; raises Invalid rather than overwrite a different one."""
+    if not _is_run(data):
+        raise Invalid(f"This is not an exported run: {EXPECTED}")
+    workflow = str(data.get("workflow") or engine.workflow)
+    if not workflow:
+        raise Invalid(f"This run does not say of which workflow it is: {EXPECTED}")
+    engine = engine.for_workflow(workflow)
+    id = rec.normalise_id(data["id"])
+    record = rec.loads(rec.dumps(data["record"]))
+    with engine.store.transaction():
+        row = engine.row(id)
+        if row is None:
+            engine.insert(id, "import", record)
+        elif rec.loads(row["data"]) != record:
+            raise Invalid(
+                f"A different run {id!r} exists already. "
+                "Delete it first, or change the ID in the file."
+            )
+    return id
+
+
+def _is_run(data: Any) -> bool:
+    return (
+        isinstance(data, dict)
+        and data.get("pipulate", 1) == 1
+        and isinstance(data.get("id"), str)
+        and isinstance(data.get("record"), dict)
+    )
+
+
+def import_lines(engine: Pipulate, text: str) -> list[str]:
+    """Import exported runs, one JSON object in all or one a line; all or none.  Returns their IDs."""
+    runs = _read(text)
+    if not runs:
+        raise Invalid("The file is empty. Choose a file that was exported here.")
+    with engine.store.transaction():
+        return [import_run(engine, run) for run in runs]
+
+
+def _read(text: str) -> list[Any]:
+    try:
+        return [json.loads(text)]
+    except ValueError:  # several lines, then
+        pass
+    try:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except ValueError as error:
+        raise Invalid(f"This is not an export of runs: it is not JSON ({error}).") from error
+
+
+def export_lines(engine: Pipulate, rows: list[dict[str, Any]]) -> str:
+    """Return the runs of these rows (of any workflow) as lines for `import_lines`."""
+    runs = (export(engine.for_workflow(row["workflow"]), row["id"]) for row in rows)
+    return "".join(json.dumps(run, ensure_ascii=False) + "\n" for run in runs)
