@@ -1,5 +1,6 @@
 """The real server in a child process, and a client that speaks to it as a page of its own would."""
 
+import os
 import re
 import signal
 import subprocess
@@ -14,8 +15,12 @@ import httpx2
 class Server:
     """`python -m pipulate` on a scratch folder; it can be killed and started again on the same data."""
 
-    def __init__(self, folder: Path, port: int, *arguments: str) -> None:
+    def __init__(
+        self, folder: Path, port: int, *arguments: str, package: Path | None = None
+    ) -> None:
+        """`package` is the folder of an installed Pipulate, to be used instead of this one."""
         self.folder, self.port, self.arguments = folder, port, arguments
+        self.package = package
         self.url = f"http://127.0.0.1:{port}"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -37,8 +42,11 @@ class Server:
             "--no-browser",
             *self.arguments,
         ]
+        where: dict[str, Any] = {}
+        if self.package:
+            where = {"cwd": self.folder, "env": {**os.environ, "PYTHONPATH": str(self.package)}}
         with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, **where)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
