@@ -24,8 +24,8 @@ COMMANDS = [
     ("graph", "pipulate.commands.graph:main", "analyse CSVs of links from any source"),
     (
         "botify-simulator",
-        "pipulate.simulator.server:main",
-        "serve the simulator of Botify's API alone",
+        "pipulate.commands.botify_simulator:main",
+        "serve a simulated Botify alone",
     ),
     ("context", "pipulate.commands.context:main", "print the core, for a model's window"),
     ("backup", "pipulate.commands.care:backup", "write a consistent copy of the database"),

@@ -17,8 +17,9 @@ from pipulate.botify.client import Botify
 from pipulate.botify.errors import BadToken
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
+from pipulate.simulator.demo import DEMO_BASE, demo_simulator
 from pipulate.simulator.inprocess import InProcessTransport
-from pipulate.simulator.server import DEMO_BASE, DEMO_TOKEN, demo_simulator
+from pipulate.simulator.options import DEMO_TOKEN
 
 DEMO_ORG = "demo"
 

@@ -1,36 +1,35 @@
-"""The bodies of the simulator's answers: projects, analyses, collections and errors as the API's JSON.
+"""The bodies of the simulator's answers: projects, analyses and collections as the API's JSON.
 
-Key sets are those of the API's own description of itself and of answers seen in the wild; a key whose value the
-simulator has no use for is there with a harmless value, so that a client meets the real shape.
+Key sets are those of the API's own description of itself and of answers seen in the wild.  They
+stand in `shapes.json`, each with a harmless value, so that a client meets the real shape; what the
+simulator knows is filled in here.
 """
 
+import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
+from pipulate.simulator.datamodel import GLOBAL, NUMBERS, Collection, Field, Metric
+from pipulate.simulator.options import User
 from pipulate.simulator.projects import Analysis, Project
 
-MESSAGES = {
-    1000: "Unknown error",
-    1001: "Not Authorized",
-    1002: "Permission denied",
-    1004: "Analysis was not found",
-    1007: "User was not found",
-    1010: "Project was not found",
-    1020: "Badly formatted request",
-    1022: "Badly formatted queries",
-    1039: "Method not allowed",
-    1053: "Too many requests",
-    1058: "An advanced export is already running",
-    1059: "Advanced export was not found",
-}
+_SHAPES = json.loads(Path(__file__).with_name("shapes.json").read_text("utf-8"))
+_GROUP_NAMES = {"url": "URL", "js": "JavaScript", "search_console": "Search Console"}
 
 
-def error_json(code: int, message: str | None = None) -> dict[str, Any]:
-    """The error envelope.  The code is a text, as the API describes it."""
-    return {
-        "error": {"error_code": str(code), "message": message or MESSAGES[code], "error_detail": {}}
-    }
+def filled(shape: str, **values: Any) -> dict[str, Any]:
+    """A shape with these values in it, at any depth."""
+    return _merged(_SHAPES[shape], values)
+
+
+def _merged(shape: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    merged = {**shape, **values}
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(shape.get(key), dict):
+            merged[key] = _merged(shape[key], value)
+    return merged
 
 
 def instant(moment: datetime) -> str:
@@ -38,146 +37,8 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def project_json(project: Project) -> dict[str, Any]:
-    """A project as lists show it."""
-    owner = {
-        "login": project.org,
-        "email": f"{project.org}@example.com",
-        "is_organization": True,
-        "url": "",
-    }
-    return {
-        "pk": _number(project.org, project.slug),
-        "id": _number(project.org, project.slug),
-        "name": project.name,
-        "slug": project.slug,
-        "user": owner,
-        "organization": {
-            "name": project.org,
-            "slug": project.org,
-            "is_organization": True,
-            "email": owner["email"],
-        },
-        "current_settings": {
-            "allowed_domains": [],
-            "blacklisted_domains": [],
-            "pk": _number(project.slug),
-        },
-        "active": True,
-        "date_created": "2022-01-10T09:00:00.000000Z",
-        "url": project.url,
-        "has_crawl": True,
-        "has_logs": False,
-        "has_keywords": project.search_days is not None,
-    }
-
-
-def light_analysis_json(project: Project, analysis: Analysis, urls: int | None) -> dict[str, Any]:
-    """A LightAnalysis; `urls` is the number of URLs it fetched, None while it is not known."""
-    start = datetime.combine(analysis.day, time(2), UTC) + timedelta(
-        hours=12 * (analysis.number - 1)
-    )
-    end = start + timedelta(hours=1, minutes=12)
-    finished = analysis.status == "success"
-    return {
-        "pk": _number(project.org, project.slug, analysis.slug),
-        "slug": analysis.slug,
-        "name": analysis.name,
-        "friendly_name": None,
-        "url": f"{project.url}{analysis.slug}/",
-        "status": analysis.status,
-        "urls_done": urls if urls is not None else 0,
-        "urls_in_queue": 1200 if analysis.status == "crawling" else 0,
-        "date_launched": instant(start),
-        "date_finished": instant(end) if finished else None,
-        "date_last_modified": instant(end),
-        "date_created": instant(start - timedelta(minutes=1)),
-        "to_be_deleted_at": None,
-        "comparable": True,
-        "excluded_from_trends": False,
-        "has_raw_pages": finished,
-    }
-
-
-def analysis_json(
-    project: Project, analysis: Analysis, urls: int | None, export_limit: int
-) -> dict[str, Any]:
-    """A full Analysis: the light one, and what was crawled and how."""
-    days = project.search_days
-    light = light_analysis_json(project, analysis, urls)
-    return {
-        **light,
-        "id": light["pk"],
-        "user": {"login": project.org, "is_organization": True},
-        "owner": {"login": project.org, "is_organization": True},
-        "failures": [{"message": "The crawl was stopped."}] if analysis.status == "failed" else [],
-        "crawl_launch_type": "MANUAL",
-        "date_crawl_done": light["date_finished"],
-        "features": {
-            "links": {
-                "chains": True,
-                "page_rank": False,
-                "prev_next": False,
-                "links_graph": analysis.links_graph,
-                "top_anchors": False,
-                "top_domains": False,
-                "links_to_noindex": False,
-                "links_segment_graph": False,
-                "links_to_non_canonical": False,
-            },
-            "segments": {
-                "flags": [],
-                "names": ["pagetype"],
-                "values": [],
-                "date_created": light["date_created"],
-            },
-            "search_console": {"date_start": days[0].isoformat(), "date_end": days[1].isoformat()}
-            if days
-            else None,
-            "semantic_metadata": {},
-        },
-        "config": {
-            "max_urls": 10_000_000,
-            "max_urls_per_sec": 10,
-            "max_depth": 100,
-            "virtual_robots_txt": None,
-            "allowed_domains": [],
-            "blacklisted_domains": [],
-            "start_urls": [],
-            "start_urls_url": None,
-            "export_limit": export_limit,
-        },
-    }
-
-
-def collections_json(project: Project, crawls: Mapping[str, Analysis]) -> list[dict[str, Any]]:
-    """The project's collections; `crawls` are its finished analyses by collection id."""
-
-    def item(id: str, name: str, **more: Any) -> dict[str, Any]:
-        nothing = {
-            "date": None,
-            "timestamped": False,
-            "date_start": None,
-            "date_end": None,
-            "generic_name": None,
-        }
-        return {"id": id, "name": name, **nothing, **more}
-
-    listed = [
-        item(id, analysis.name, date=analysis.day.isoformat()) for id, analysis in crawls.items()
-    ]
-    if project.search_days is not None:
-        first, last = (day.isoformat() for day in project.search_days)
-        listed.append(
-            item(
-                "search_console",
-                "Search Console",
-                timestamped=True,
-                date_start=first,
-                date_end=last,
-            )
-        )
-    return [*listed, item("global", "URL Scheme and Segmentation")]
+def _period(first: date, last: date) -> dict[str, str]:
+    return {"date_start": first.isoformat(), "date_end": last.isoformat()}
 
 
 def _number(*names: str) -> int:
@@ -186,3 +47,129 @@ def _number(*names: str) -> int:
     for letter in "/".join(names):
         value = (value * 31 + ord(letter)) % 1_000_003
     return value
+
+
+def profile_json(user: User, *, names: bool) -> dict[str, Any]:
+    """Who one is; without `names` only the username."""
+    if not names:
+        return {"username": user.username}
+    return filled(
+        "profile",
+        username=user.username,
+        email=f"{user.username}@example.com",
+        first_name=user.first_name,
+        last_name=user.last_name,
+    )
+
+
+def project_json(project: Project) -> dict[str, Any]:
+    """A project as lists show it."""
+    org = project.org
+    number = _number(org, project.slug)
+    email = f"{org}@example.com"
+    return filled(
+        "project",
+        pk=number,
+        id=number,
+        name=project.name,
+        slug=project.slug,
+        user={"login": org, "email": email},
+        organization={"name": org, "slug": org, "email": email},
+        current_settings={"pk": _number(project.slug)},
+        url=project.url,
+        has_keywords=project.search_days is not None,
+    )
+
+
+def light_analysis_json(project: Project, analysis: Analysis, urls: int | None) -> dict[str, Any]:
+    """A LightAnalysis; `urls` is the number of URLs it fetched, None while it is not known."""
+    start = datetime.combine(analysis.day, time(2), UTC)
+    start += timedelta(hours=12) * (analysis.number - 1)
+    end = instant(start + timedelta(hours=1, minutes=12))
+    finished = analysis.status == "success"
+    return filled(
+        "light_analysis",
+        pk=_number(project.org, project.slug, analysis.slug),
+        slug=analysis.slug,
+        name=analysis.name,
+        url=f"{project.url}{analysis.slug}/",
+        status=analysis.status,
+        urls_done=urls or 0,
+        urls_in_queue=1200 if analysis.status == "crawling" else 0,
+        date_launched=instant(start),
+        date_finished=end if finished else None,
+        date_last_modified=end,
+        date_created=instant(start - timedelta(minutes=1)),
+        has_raw_pages=finished,
+    )
+
+
+def analysis_json(
+    project: Project, analysis: Analysis, urls: int | None, export_limit: int
+) -> dict[str, Any]:
+    """A full Analysis: the light one, and what was crawled and how."""
+    light = light_analysis_json(project, analysis, urls)
+    owner = {"login": project.org}
+    stopped = [{"message": "The crawl was stopped."}]
+    days = project.search_days
+    features = {
+        "links": {"links_graph": analysis.links_graph},
+        "segments": {"date_created": light["date_created"]},
+        "search_console": days and _period(*days),
+    }
+    return light | filled(
+        "analysis",
+        id=light["pk"],
+        user=owner,
+        owner=owner,
+        failures=stopped if analysis.status == "failed" else [],
+        date_crawl_done=light["date_finished"],
+        features=features,
+        config={"export_limit": export_limit},
+    )
+
+
+def collections_json(project: Project, crawls: Mapping[str, Analysis]) -> list[dict[str, Any]]:
+    """The project's collections; `crawls` are its finished analyses by collection id."""
+    listed = [
+        filled("collection", id=name, name=analysis.name, date=analysis.day.isoformat())
+        for name, analysis in crawls.items()
+    ]
+    if project.search_days is not None:
+        search = {"id": "search_console", "name": "Search Console", "timestamped": True}
+        listed.append(filled("collection", **search, **_period(*project.search_days)))
+    return [*listed, filled("collection", id=GLOBAL.id, name=GLOBAL.name)]
+
+
+def datamodel_json(collection: Collection) -> dict[str, Any]:
+    """The data model of a collection, as `GET .../collections/{id}` answers."""
+    groups = [
+        {"id": group, "name": _GROUP_NAMES.get(group, group.capitalize())}
+        for group in dict.fromkeys(item.group for item in collection.fields)
+    ]
+    fields = [_dimension_json(item) for item in collection.fields]
+    fields += [_metric_json(item) for item in collection.metrics]
+    days = collection.days
+    return {
+        "datasets": [filled("dataset", groups=groups, fields=fields)],
+        "metadata": filled("metadata", **(_period(*days) if days else {})),
+    }
+
+
+def _dimension_json(item: Field) -> dict[str, Any]:
+    aggregate = "agg:numerical" if item.type in NUMBERS else "agg:categorical"
+    return filled(
+        "field",
+        id=item.id,
+        name=item.name,
+        type=item.type,
+        kind="dimension",
+        multiple=item.multiple,
+        group=item.group,
+        permissions=["select", "filters", "filters_exist", "sort", aggregate],
+        global_field=item.id in ("url", "host", "protocol") or item.id.startswith("segments."),
+    )
+
+
+def _metric_json(item: Metric) -> dict[str, Any]:
+    return filled("field", id=item.id, name=item.name, type=item.type, kind="metric")

@@ -1,26 +1,28 @@
 """The file of an export job: the rows of a query as CSV, packed.
 
-FORMAT      UTF-8 CSV, quotes where needed, null as an empty cell.  Data rows only, unless the job asked otherwise:
-            `print_delimiter` adds a first line "sep=,", `print_header` a row of labels in the wording of
-            `header_format`; `prepend_columns` and `append_columns` add constant columns.  Packed as a gzip file or a
-            zip archive with one member.  Equal query, equal bytes: no time stamp goes in.
-WRITING     Chunk by chunk through the packer into a temporary file beside the target, which gets its name when whole.
+FORMAT      UTF-8 CSV, quotes where needed, null as an empty cell.  Data rows only, unless the job
+            asked otherwise: `print_delimiter` adds a first line "sep=,", `print_header` a row of
+            labels in the wording of `header_format`; `prepend_columns` and `append_columns` add
+            constant columns.  Packed as a gzip file or a zip archive with one member.  Equal query,
+            equal bytes: no time stamp goes in.
+WRITING     Chunk by chunk through the packer.  The file appears when it is whole.
 """
 
+import contextlib
 import csv
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import IO, Any, Literal
 
 import polars as pl
 from isal import igzip
 
-from pipulate.simulator.bql import Column, Query
+from pipulate.engine import files
+from pipulate.simulator.evaluation import Column, Query
 
 Packing = Literal["gzip", "zip", "plain"]
 SUFFIXES: dict[str, str] = {"gzip": ".csv.gz", "zip": ".csv.zip", "plain": ".csv"}
@@ -33,6 +35,9 @@ class Extra:
     value: str
     name: str
     slug: str
+
+    def label(self, header_format: str) -> str:
+        return self.name if header_format == "verbose" else self.slug
 
 
 @dataclass(frozen=True)
@@ -50,96 +55,71 @@ class FileFormat:
 
 
 def write_export(query: Query, path: Path, size: int, form: FileFormat | None = None) -> int:
-    """Write at most `size` rows of the query's answer to `path`; returns how many there are in the file.
+    """Write at most `size` rows of the query's answer to `path`; returns how many there are in it.
 
-    Blocks for as long as it takes (a second per million rows): call it in a thread.
+    Blocks for as long as it takes (a second per million rows): call it in a thread.  Raises
+    CannotWrite.
     """
     form = form or FileFormat()
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
-        rows = _write(query, file, path.name, size, form)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    return rows
+    with files.whole(path) as file, _packed(file, path.name, form.packing) as out:
+        return _write(query, out, size, form)
 
 
-def _write(query: Query, file: IO[bytes], name: str, size: int, form: FileFormat) -> int:
-    if form.packing == "zip":
+@contextlib.contextmanager
+def _packed(file: IO[bytes], name: str, packing: Packing) -> Iterator[Any]:
+    """Give what packs all that is written to it into the file."""
+    if packing == "zip":
         member = zipfile.ZipInfo(name.removesuffix(".zip"))
         member.compress_type = zipfile.ZIP_DEFLATED
-        with zipfile.ZipFile(file, "w") as archive, archive.open(member, "w") as packed:
-            return _csv(query, packed, size, form)
-    if form.packing == "gzip":
-        with igzip.IGzipFile("", "wb", compresslevel=2, fileobj=file, mtime=0) as packed:
-            return _csv(query, packed, size, form)
-    return _csv(query, file, size, form)
+        with zipfile.ZipFile(file, "w") as archive, archive.open(member, "w") as out:
+            yield out
+    elif packing == "gzip":
+        with igzip.IGzipFile("", "wb", compresslevel=2, fileobj=file, mtime=0) as out:
+            yield out
+    else:
+        yield file
 
 
-class _Writer(Protocol):
-    def write(self, data: bytes | memoryview, /) -> object: ...
-
-
-def _csv(query: Query, out: _Writer, size: int, form: FileFormat) -> int:
+def _write(query: Query, out: IO[bytes], size: int, form: FileFormat) -> int:
     if form.print_delimiter:
         out.write(f"sep={form.delimiter}\n".encode())
     if form.print_header:
-        header = io.StringIO()
-        csv.writer(header, delimiter=form.delimiter, lineterminator="\n").writerow(
-            _labels(query, form)
-        )
-        out.write(header.getvalue().encode())
+        out.write(_header(query, form).encode())
     written = 0
-    for frame in _up_to(query.frames(), size):
+    for frame in query.frames():
+        if written >= size:
+            break
+        rows = frame[: size - written]
         text = io.BytesIO()
-        _cells(query, frame, form).write_csv(text, include_header=False, separator=form.delimiter)
+        _cells(query, rows, form).write_csv(text, include_header=False, separator=form.delimiter)
         out.write(text.getbuffer())
-        written += len(frame)
+        written += len(rows)
     return written
 
 
-def _labels(query: Query, form: FileFormat) -> list[str]:
-    def extra(columns: tuple[Extra, ...]) -> list[str]:
-        return [
-            column.name if form.header_format == "verbose" else column.slug for column in columns
-        ]
-
-    return [
-        *extra(form.prepend),
-        *(column.label(form.header_format) for column in query.columns),
-        *extra(form.append),
-    ]
+def _header(query: Query, form: FileFormat) -> str:
+    line = io.StringIO()
+    labels = [extra.label(form.header_format) for extra in form.prepend]
+    labels += [column.labels[form.header_format] for column in query.columns]
+    labels += [extra.label(form.header_format) for extra in form.append]
+    csv.writer(line, delimiter=form.delimiter, lineterminator="\n").writerow(labels)
+    return line.getvalue()
 
 
-def _up_to(frames: Iterator[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
-    """The frames, cut after `size` rows in all."""
-    for frame in frames:
-        if size <= 0:
-            return
-        yield frame[:size]
-        size -= len(frame)
-
-
-def _cells(query: Query, frame: pl.DataFrame, form: FileFormat) -> pl.DataFrame:
-    """The frame as it is to be written: booleans and ranges as texts, constant columns added."""
-    cells = [_cell(column, pl.col(f"c{n}"), form) for n, column in enumerate(query.columns)]
+def _cells(query: Query, rows: pl.DataFrame, form: FileFormat) -> pl.DataFrame:
+    """The rows as they are to be written: booleans and ranges as texts, constant columns added."""
     before = [pl.lit(extra.value).alias(f"before{n}") for n, extra in enumerate(form.prepend)]
+    cells = [_cell(column, f"c{n}", form) for n, column in enumerate(query.columns)]
     after = [pl.lit(extra.value).alias(f"after{n}") for n, extra in enumerate(form.append)]
-    return frame.select([*before, *cells, *after])
+    return rows.select([*before, *cells, *after])
 
 
-def _cell(column: Column, value: pl.Expr, form: FileFormat) -> pl.Expr:
+def _cell(column: Column, name: str, form: FileFormat) -> pl.Expr:
+    value = pl.col(name)
     if column.type == "boolean":
-        yes, no = form.booleans
-        return (
-            pl.when(value)
-            .then(pl.lit(yes))
-            .when(~value)
-            .then(pl.lit(no))
-            .alias(value.meta.output_name())
-        )
+        yes, no = map(pl.lit, form.booleans)
+        return pl.when(value).then(yes).when(~value).then(no).alias(name)
     if column.ranges:
-        return value.replace_strict(
-            {n: json.dumps(each) for n, each in enumerate(column.ranges)}, return_dtype=pl.String
-        )
+        texts = {number: json.dumps(each) for number, each in enumerate(column.ranges)}
+        return value.replace_strict(texts, return_dtype=pl.String)
     return value

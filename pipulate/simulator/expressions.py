@@ -1,9 +1,10 @@
-"""The expressions of BQL: fields compared, computed with and aggregated, as polars expressions with a type.
+"""The expressions of BQL, typed: fields compared, computed with and aggregated, by polars.
 
-VALUE       A compiled expression knows its type (string, tree, date, integer, float, boolean), so that an ill-typed
-            comparison is refused before anything runs.
-TABLES      `_PREDICATES`, `_FUNCTIONS` and `AGGREGATES` are the language's vocabulary; to add a word, add a line.
-            `_UNKNOWN_SHAPE` are words that exist, but whose results nobody outside has seen.
+VALUE       A compiled expression knows its type (string, tree, date, integer, float, boolean), so
+            that an ill-typed comparison is refused before anything runs.
+TABLES      `_PREDICATES`, `_FUNCTIONS` and `AGGREGATES` are the language's vocabulary; to add a
+            word, add a line.  `_UNKNOWN_SHAPE` are words that exist, but whose results nobody
+            outside has seen.
 """
 
 import json
@@ -13,45 +14,34 @@ from typing import Any
 
 import polars as pl
 
-from pipulate.engine.errors import PipulateError
-from pipulate.simulator.datamodel import GRAPH, NUMBERS, Table
+from pipulate.simulator.checks import as_list, check_keys, is_text
+from pipulate.simulator.datamodel import GRAPH, NUMBERS, Table, distinct
+from pipulate.simulator.errors import Refusal
 
-
-class QueryRefused(PipulateError):
-    """The API would refuse this query with 400.  `code` is one of its error codes."""
-
-    def __init__(self, message: str, code: int = 1022) -> None:
-        super().__init__(message)
-        self.code = code
+_TEXT = ("string", "tree")
+_ORDERED = (*NUMBERS, "date")
+_ANY = (*_TEXT, *_ORDERED, "boolean")
+_FAMILIES = {"integer": "number", "float": "number", "boolean": "boolean"}
 
 
 @dataclass(frozen=True)
 class Value:
-    """A compiled expression: its type, whether it is one value per group, and the table whose links it stands for."""
+    """A compiled expression."""
 
     expr: pl.Expr
     type: str
-    aggregated: bool = False
-    graph: Table | None = None
-    labels: tuple[str, str, str] | None = None  # verbose, slug, collection_slug
+    aggregated: bool = False  # one value per group, not per row
+    graph: Table | None = None  # whose links it stands for
+    labels: dict[str, str] | None = None  # of a field, by header format
+
+    @property
+    def family(self) -> str:
+        """What it can be compared with."""
+        return _family(self.type)
 
 
-def check_keys(node: Any, what: str, required: Sequence[str], optional: Sequence[str]) -> None:
-    """Refuse a node that is no object, lacks a key, or has one that is not known."""
-    if not isinstance(node, dict):
-        raise QueryRefused(f"{what}: an object was expected.", 1024)
-    for key in required:
-        if key not in node:
-            raise QueryRefused(f'{what}: "{key}" is mandatory.')
-    for key in node:
-        if key not in required and key not in optional:
-            raise QueryRefused(f'{what}: "{key}" is not a valid field.')
-
-
-def as_list(node: Any, what: str) -> list:
-    if not isinstance(node, list):
-        raise QueryRefused(f"{what}: a list was expected.")
-    return node
+def _family(type: str) -> str:
+    return _FAMILIES.get(type, "text")
 
 
 def literal(value: Any) -> Value:
@@ -66,275 +56,292 @@ def type_of(value: Any) -> str:
             return "integer"
         case float():
             return "float"
-        case str() if value.isascii() or is_text(value):
+        case str() if is_text(value):
             return "string"
         case _:
-            raise QueryRefused(f"{json.dumps(value)} is not a value one can compare with.")
+            raise Refusal(f"{json.dumps(value)} is not a value one can compare with.")
 
 
-def is_text(value: str) -> bool:
-    """Whether a JSON string is a text: JSON can hold half a character (a lone surrogate)."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def function_of(node: dict) -> tuple[str, list]:
+def function_of(node: dict[str, Any]) -> tuple[str, list[Any]]:
     """Name and arguments of {"function": f, "args": [...]} or of the short form {f: arg}."""
     if "function" in node:
         check_keys(node, "function", ("function",), ("args", "name"))
-        name, args = node["function"], as_list(node.get("args", []), "args")
+        name = node["function"]
+        args = as_list(node.get("args", []), "args")
     else:
-        rest = [key for key in node if key != "name"]
-        if len(rest) != 1:
-            raise QueryRefused(f"{json.dumps(node)} is neither a field nor a function.")
-        name, args = rest[0], [node[rest[0]]]
+        short = [key for key in node if key != "name"]
+        if len(short) != 1:
+            raise Refusal(f"{json.dumps(node)} is neither a field nor a function.")
+        name = short[0]
+        args = [node[name]]
     if not isinstance(name, str):
-        raise QueryRefused(f"A function's name was expected, not {json.dumps(name)}.")
+        raise Refusal(f"A function's name was expected, not {json.dumps(name)}.")
     if name in _UNKNOWN_SHAPE:
-        raise QueryRefused(
-            f'The function "{name}" exists, but its results are not known well enough to simulate them.'
+        raise Refusal(
+            f'The function "{name}" exists, but its results are not known well enough '
+            "to simulate them."
         )
     if name not in AGGREGATES and name not in _FUNCTIONS:
-        raise QueryRefused(f"Unknown function {json.dumps(name)}.")
+        raise Refusal(f"Unknown function {json.dumps(name)}.")
     return name, args
 
 
 def bucketed(value: Value, ranges: Any) -> tuple[Value, tuple[dict[str, Any], ...]]:
     """The number of the first range that holds the value (from included, to excluded), or null."""
     if value.type not in NUMBERS:
-        raise QueryRefused("ranges: only for numbers.")
+        raise Refusal("ranges: only for numbers.")
     bucket = pl.lit(None, pl.Int64)
     for number, each in reversed(list(enumerate(as_list(ranges, "ranges")))):
         check_keys(each, "ranges", (), ("from", "to"))
+        if any(type_of(end) not in NUMBERS for end in each.values()):
+            raise Refusal("ranges: from and to are numbers.")
         inside = value.expr.is_not_null()
-        for key, test in (("from", pl.Expr.ge), ("to", pl.Expr.lt)):
-            if key in each:
-                if type_of(each[key]) not in NUMBERS:
-                    raise QueryRefused("ranges: from and to are numbers.")
-                inside = inside & test(value.expr, each[key])
+        if "from" in each:
+            inside &= value.expr >= each["from"]
+        if "to" in each:
+            inside &= value.expr < each["to"]
         bucket = pl.when(inside).then(pl.lit(number)).otherwise(bucket)
     return Value(bucket, "range", labels=value.labels), tuple(ranges)
 
 
-# ------------------------------------------------------------------------------------ predicates and functions
+# --- predicates -----------------------------------------------------------------------------------
 
-_TEXT = ("string", "tree")
-_ORDERED = (*NUMBERS, "date")
-_COMPARE: dict[str, Callable[[pl.Expr, Any], pl.Expr]] = {
-    "eq": pl.Expr.eq,
-    "ne": pl.Expr.ne,
-    "gt": pl.Expr.gt,
-    "gte": pl.Expr.ge,
-    "lt": pl.Expr.lt,
-    "lte": pl.Expr.le,
-}
-_PREDICATES: dict[str, tuple[tuple[str, ...], Callable[[pl.Expr, Any], pl.Expr]]] = {
-    "eq": ((*_TEXT, *_ORDERED, "boolean"), pl.Expr.eq),
-    "gt": (_ORDERED, pl.Expr.gt),
-    "gte": (_ORDERED, pl.Expr.ge),
-    "lt": (_ORDERED, pl.Expr.lt),
-    "lte": (_ORDERED, pl.Expr.le),
-    "contains": (_TEXT, lambda text, part: text.str.contains(part, literal=True)),
-    "starts": (_TEXT, lambda text, part: text.str.starts_with(part)),
-    "ends": (_TEXT, lambda text, part: text.str.ends_with(part)),
-    "re": (_TEXT, lambda text, pattern: text.str.contains(pattern)),
-    "with_children": (
-        ("tree",),
-        lambda tree, node: (tree == node) | tree.str.starts_with(node + "/"),
-    ),
-    "without_children": (("tree",), lambda tree, node: tree == node),
-    "only_children": (("tree",), lambda tree, node: tree.str.starts_with(node + "/")),
-}
+Test = Callable[[pl.Expr], pl.Expr]
 
 
-def predicate_test(
-    predicate: str, type: str, node: dict, allow_in: bool
-) -> Callable[[pl.Expr], pl.Expr]:
+def predicate_test(predicate: str, type: str, node: dict[str, Any], allow_in: bool) -> Test:
     """The condition that a leaf of a filter puts on a value of the given type."""
     if predicate == "exists":
         if "value" in node:
-            raise QueryRefused('The predicate "exists" takes no value.')
+            raise Refusal('The predicate "exists" takes no value.')
         return pl.Expr.is_not_null
-    if (
-        predicate not in _PREDICATES
-        and predicate != "between"
-        and not (predicate == "in" and allow_in)
-    ):
-        raise QueryRefused(f'Unknown predicate "{predicate}".')
+    if predicate not in _PREDICATES or (predicate == "in" and not allow_in):
+        raise Refusal(f'Unknown predicate "{predicate}".')
     if "value" not in node:
-        raise QueryRefused(f'The predicate "{predicate}" needs a value.')
-    wanted = node["value"]
-    allowed = (
-        _PREDICATES[predicate][0]
-        if predicate in _PREDICATES
-        else _ORDERED
-        if predicate == "between"
-        else None
-    )
-    if allowed is not None and type not in allowed:
-        raise QueryRefused(f'The predicate "{predicate}" cannot be used on a field of type {type}.')
-    if predicate == "between":
-        low, high = _pair(wanted, type)
-        return lambda value: value.is_between(low, high)
-    if predicate == "in":
-        members = [_comparable(member, type) for member in as_list(wanted, "in")]
-        return lambda value: value.is_in(members)
-    _comparable(wanted, type)
-    if predicate == "re":
-        _check_regex(wanted)
-    test = _PREDICATES[predicate][1]
+        raise Refusal(f'The predicate "{predicate}" needs a value.')
+    types, read, test = _PREDICATES[predicate]
+    if type not in types:
+        raise Refusal(f'The predicate "{predicate}" cannot be used on a field of type {type}.')
+    wanted = read(node["value"], type)
     return lambda value: test(value, wanted)
 
 
-def _pair(wanted: Any, type: str) -> tuple[Any, Any]:
-    if not isinstance(wanted, list) or len(wanted) != 2:
-        raise QueryRefused('The predicate "between" needs two values.')
-    return _comparable(wanted[0], type), _comparable(wanted[1], type)
-
-
-def _comparable(value: Any, type: str) -> Any:
+def _single(value: Any, type: str) -> Any:
     """The value, if it can be compared with a field of this type."""
-    given = type_of(value)
-    same = (
-        given in NUMBERS
-        if type in NUMBERS
-        else given == ("boolean" if type == "boolean" else "string")
-    )
-    if not same:
-        raise QueryRefused(f"{json.dumps(value)} cannot be compared with a field of type {type}.")
+    if _family(type_of(value)) != _family(type):
+        raise Refusal(f"{json.dumps(value)} cannot be compared with a field of type {type}.")
     return value
 
 
-def _check_regex(pattern: str) -> None:
+def _pair(value: Any, type: str) -> list[Any]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise Refusal('The predicate "between" needs two values.')
+    return [_single(end, type) for end in value]
+
+
+def _members(value: Any, type: str) -> list[Any]:
+    return [_single(member, type) for member in as_list(value, "in")]
+
+
+def _pattern(value: Any, type: str) -> Any:
+    _single(value, type)
     try:
-        pl.Series([""]).str.contains(pattern)
+        pl.Series([""]).str.contains(value)
     except pl.exceptions.ComputeError as error:
-        raise QueryRefused(f"Badly formatted regex in query: {pattern}", 1057) from error
+        raise Refusal(f"Badly formatted regex in query: {value}", 1057) from error
+    return value
 
 
-def _number(values: list[Value], name: str) -> None:
-    if any(value.type not in NUMBERS for value in values):
-        raise QueryRefused(f'The function "{name}" works on numbers.')
+def _contains(text: pl.Expr, part: str) -> pl.Expr:
+    return text.str.contains(part, literal=True)
 
 
-def _family(type: str) -> str:
-    """What a type can be compared with: numbers, texts or booleans."""
-    return "number" if type in NUMBERS else "boolean" if type == "boolean" else "text"
+def _below(tree: pl.Expr, node: str) -> pl.Expr:
+    return tree.str.starts_with(node + "/")
 
 
-def _exact(values: list, count: int, name: str) -> None:
-    if len(values) != count:
-        raise QueryRefused(f'The function "{name}" takes {count} argument(s), not {len(values)}.')
-
-
-# name -> (number of arguments or None, type of the result or None for the first argument's, expression)
-_FUNCTIONS: dict[str, tuple[int | None, str | None, Callable[..., pl.Expr]]] = {
-    "add": (2, None, lambda a, b: a + b),
-    "sub": (2, None, lambda a, b: a - b),
-    "mul": (2, None, lambda a, b: a * b),
-    "div": (2, "float", lambda a, b: pl.when(b != 0).then(a / b)),
-    **{name: (2, "boolean", compare) for name, compare in _COMPARE.items()},
-    "and": (None, "boolean", lambda *tests: pl.all_horizontal(*tests)),
-    "or": (None, "boolean", lambda *tests: pl.any_horizontal(*tests)),
-    "not": (1, "boolean", lambda test: ~test),
-    "exists": (1, "boolean", lambda value: value.is_not_null()),
-    "not_exists": (1, "boolean", lambda value: value.is_null()),
-    "if": (3, "second", lambda test, yes, no: pl.when(test).then(yes).otherwise(no)),
-    "if_not_exists": (2, None, lambda value, other: pl.coalesce(value, other)),
-    "concat": (None, "string", lambda *texts: pl.concat_str(*texts)),
+#: name -> (types of fields it is for, how its value is read, what it says of a field)
+_PREDICATES: dict[str, tuple[tuple[str, ...], Callable[[Any, str], Any], Callable[..., pl.Expr]]]
+_PREDICATES = {
+    "eq": (_ANY, _single, pl.Expr.eq),
+    "gt": (_ORDERED, _single, pl.Expr.gt),
+    "gte": (_ORDERED, _single, pl.Expr.ge),
+    "lt": (_ORDERED, _single, pl.Expr.lt),
+    "lte": (_ORDERED, _single, pl.Expr.le),
+    "between": (_ORDERED, _pair, lambda value, ends: value.is_between(*ends)),
+    "in": (_ANY, _members, pl.Expr.is_in),
+    "contains": (_TEXT, _single, _contains),
+    "starts": (_TEXT, _single, lambda text, part: text.str.starts_with(part)),
+    "ends": (_TEXT, _single, lambda text, part: text.str.ends_with(part)),
+    "re": (_TEXT, _pattern, lambda text, pattern: text.str.contains(pattern)),
+    "with_children": (("tree",), _single, lambda tree, node: (tree == node) | _below(tree, node)),
+    "without_children": (("tree",), _single, pl.Expr.eq),
+    "only_children": (("tree",), _single, _below),
 }
-_UNKNOWN_SHAPE: tuple[str, ...] = (
-    "date",
-    "year",
-    "month",
-    "year_month",
-    "first_day_of_week",
-    "first_day_of_month",
+
+
+# --- functions ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Function:
+    """A function or an aggregate: how many arguments, how they are checked, what they make.
+
+    `result` is the type, or says where it comes from: "first" and "second" (argument), "widest" (of
+    numbers).
+    """
+
+    count: int | None  # None: any but none
+    check: Callable[[str, Sequence[Value]], None]
+    result: str
+    make: Callable[..., pl.Expr]
+
+    def type(self, name: str, values: Sequence[Value]) -> str:
+        """The type of the result.  Raises Refusal if the arguments do not fit."""
+        if self.count is None and not values:
+            raise Refusal(f'The function "{name}" needs arguments.')
+        if self.count not in (None, len(values)):
+            raise Refusal(
+                f'The function "{name}" takes {self.count} argument(s), not {len(values)}.'
+            )
+        self.check(name, values)
+        types = [value.type for value in values]
+        match self.result:
+            case "first":
+                return types[0]
+            case "second":
+                return types[1]
+            case "widest":
+                return "float" if "float" in types else types[0]
+            case fixed:
+                return fixed
+
+
+def _anything(name: str, values: Sequence[Value]) -> None:
+    pass
+
+
+def _works_on(what: str, types: Sequence[str]) -> Callable[[str, Sequence[Value]], None]:
+    def check(name: str, values: Sequence[Value]) -> None:
+        if any(value.type not in types for value in values):
+            raise Refusal(f'The function "{name}" works on {what}.')
+
+    return check
+
+
+_numbers = _works_on("numbers", NUMBERS)
+_booleans = _works_on("booleans", ("boolean",))
+_texts = _works_on("texts", _TEXT)
+
+
+def _comparable(name: str, values: Sequence[Value]) -> None:
+    one, other = values
+    if one.family != other.family:
+        raise Refusal(f'The function "{name}" cannot compare {one.type} with {other.type}.')
+
+
+def _of_one_type(name: str, values: Sequence[Value]) -> None:
+    one, other = values
+    if other.type not in (*NUMBERS, one.type):
+        raise Refusal(f'The function "{name}" compares values of one type.')
+
+
+def _alternatives(name: str, values: Sequence[Value]) -> None:
+    if len({value.family for value in values}) > 1:
+        raise Refusal(f'The alternatives of "{name}" must be of one type.')
+
+
+def _if(name: str, values: Sequence[Value]) -> None:
+    _booleans(name, values[:1])
+    _alternatives(name, values[1:])
+
+
+def _divided(above: pl.Expr, below: pl.Expr) -> pl.Expr:
+    return pl.when(below != 0).then(above / below)
+
+
+_FUNCTIONS = {
+    "add": _Function(2, _numbers, "widest", pl.Expr.add),
+    "sub": _Function(2, _numbers, "widest", pl.Expr.sub),
+    "mul": _Function(2, _numbers, "widest", pl.Expr.mul),
+    "div": _Function(2, _numbers, "float", _divided),
+    "eq": _Function(2, _comparable, "boolean", pl.Expr.eq),
+    "ne": _Function(2, _comparable, "boolean", pl.Expr.ne),
+    "gt": _Function(2, _comparable, "boolean", pl.Expr.gt),
+    "gte": _Function(2, _comparable, "boolean", pl.Expr.ge),
+    "lt": _Function(2, _comparable, "boolean", pl.Expr.lt),
+    "lte": _Function(2, _comparable, "boolean", pl.Expr.le),
+    "and": _Function(None, _booleans, "boolean", pl.all_horizontal),
+    "or": _Function(None, _booleans, "boolean", pl.any_horizontal),
+    "not": _Function(1, _booleans, "boolean", pl.Expr.not_),
+    "exists": _Function(1, _anything, "boolean", pl.Expr.is_not_null),
+    "not_exists": _Function(1, _anything, "boolean", pl.Expr.is_null),
+    "if": _Function(3, _if, "second", lambda test, yes, no: pl.when(test).then(yes).otherwise(no)),
+    "if_not_exists": _Function(2, _alternatives, "first", pl.coalesce),
+    "concat": _Function(None, _texts, "string", pl.concat_str),
+}
+_UNKNOWN_SHAPE = (
+    *("date", "year", "month", "year_month", "first_day_of_week", "first_day_of_month"),
+    *("year_week_number_starting_monday", "year_week_number_starting_sunday"),
+    *("http_code_family", "http_code_quality", "to_json_string", "first"),
 )
-_UNKNOWN_SHAPE += ("year_week_number_starting_monday", "year_week_number_starting_sunday")
-_UNKNOWN_SHAPE += ("http_code_family", "http_code_quality", "to_json_string", "first")
-AGGREGATES: dict[str, int] = {
-    **dict.fromkeys(("sum", "avg", "min", "max", "count_distinct", "count_distinct_approx"), 1),
-    **dict.fromkeys(("count_true", "count_false", "count_null"), 1),
-    **dict.fromkeys(
-        ("count_eq", "count_gt", "count_gte", "count_lt", "count_lte", "weighted_avg"), 2
-    ),
-    "count": 1,
-}
 
 
-def apply(name: str, values: list[Value]) -> Value:
+def apply(name: str, values: Sequence[Value]) -> Value:
     """A function of values of one row, or of values of one group."""
-    count, type, make = _FUNCTIONS[name]
-    if count is not None:
-        _exact(values, count, name)
-    elif not values:
-        raise QueryRefused(f'The function "{name}" needs arguments.')
+    function = _FUNCTIONS[name]
     if any(value.graph is not None for value in values):
-        raise QueryRefused(f'The multiple field "{GRAPH}" cannot be an argument of "{name}".')
-    if name in ("add", "sub", "mul", "div"):
-        _number(values, name)
-    if name in _COMPARE and _family(values[0].type) != _family(values[1].type):
-        raise QueryRefused(
-            f'The function "{name}" cannot compare {values[0].type} with {values[1].type}.'
-        )
-    tests = values if name in ("and", "or", "not") else values[:1] if name == "if" else []
-    if any(test.type != "boolean" for test in tests):
-        raise QueryRefused(f'The function "{name}" works on booleans.')
-    branches = values[1:] if name == "if" else values if name == "if_not_exists" else []
-    if len({_family(value.type) for value in branches}) > 1:
-        raise QueryRefused(f'The alternatives of "{name}" must be of one type.')
-    if name == "concat" and any(value.type not in _TEXT for value in values):
-        raise QueryRefused('The function "concat" works on texts.')
-    result = values[1].type if type == "second" else type or values[0].type
-    if name in ("add", "sub", "mul") and any(value.type == "float" for value in values):
-        result = "float"
-    return Value(
-        make(*(value.expr for value in values)), result, any(value.aggregated for value in values)
-    )
+        raise Refusal(f'The multiple field "{GRAPH}" cannot be an argument of "{name}".')
+    type = function.type(name, values)
+    expr = function.make(*(value.expr for value in values))
+    return Value(expr, type, any(value.aggregated for value in values))
+
+
+# --- aggregates -----------------------------------------------------------------------------------
+
+Keep = Callable[[pl.Expr], pl.Expr]  #: restricts an expression to the rows that count
+
+
+def _weighted_avg(keep: Keep, value: pl.Expr, weight: pl.Expr) -> pl.Expr:
+    return keep(value * weight).sum() / keep(weight).filter(keep(value).is_not_null()).sum()
+
+
+def _distinct(keep: Keep, value: pl.Expr) -> pl.Expr:
+    return distinct(keep(value))
+
+
+AGGREGATES = {
+    "sum": _Function(1, _numbers, "first", lambda keep, value: keep(value).sum()),
+    "avg": _Function(1, _numbers, "float", lambda keep, value: keep(value).mean()),
+    "min": _Function(1, _anything, "first", lambda keep, value: keep(value).min()),
+    "max": _Function(1, _anything, "first", lambda keep, value: keep(value).max()),
+    "weighted_avg": _Function(2, _numbers, "float", _weighted_avg),
+    "count": _Function(1, _anything, "integer", lambda keep, value: keep(value).count()),
+    "count_distinct": _Function(1, _anything, "integer", _distinct),
+    "count_distinct_approx": _Function(1, _anything, "integer", _distinct),
+    "count_true": _Function(1, _booleans, "integer", lambda keep, value: keep(value).sum()),
+    "count_false": _Function(1, _booleans, "integer", lambda keep, value: keep(~value).sum()),
+    "count_null": _Function(1, _anything, "integer", lambda keep, value: keep(value).null_count()),
+    "count_eq": _Function(2, _of_one_type, "integer", lambda keep, a, b: keep(a == b).sum()),
+    "count_gt": _Function(2, _numbers, "integer", lambda keep, a, b: keep(a > b).sum()),
+    "count_gte": _Function(2, _numbers, "integer", lambda keep, a, b: keep(a >= b).sum()),
+    "count_lt": _Function(2, _numbers, "integer", lambda keep, a, b: keep(a < b).sum()),
+    "count_lte": _Function(2, _numbers, "integer", lambda keep, a, b: keep(a <= b).sum()),
+}
 
 
 def aggregated(
-    name: str, values: list[Value], mask: pl.Expr | None, empty_sum: int | None
+    name: str, values: Sequence[Value], mask: pl.Expr | None, empty_sum: int | None
 ) -> Value:
-    """An aggregate function over the rows of a group, or over those of them that meet `mask`."""
-    _exact(values, AGGREGATES[name], name)
-    exprs = [value.expr if mask is None else value.expr.filter(mask) for value in values]
-    over = exprs[0]
-    kind = "integer"
-    if name in ("sum", "avg", "weighted_avg", "count_gt", "count_gte", "count_lt", "count_lte"):
-        _number(values, name)
-    if name in ("count_true", "count_false") and values[0].type != "boolean":
-        raise QueryRefused(f'The function "{name}" works on booleans.')
-    match name:
-        case "sum":
-            expr = pl.when(over.count() > 0).then(over.sum()).otherwise(pl.lit(empty_sum))
-            kind = values[0].type
-        case "avg":
-            expr, kind = over.mean(), "float"
-        case "weighted_avg":
-            expr, kind = (
-                (over * exprs[1]).sum() / exprs[1].filter(over.is_not_null()).sum(),
-                "float",
-            )
-        case "min" | "max":
-            expr, kind = (over.min() if name == "min" else over.max()), values[0].type
-        case "count":
-            expr = over.count()
-        case "count_distinct" | "count_distinct_approx":
-            expr = over.drop_nulls().n_unique()
-        case "count_true":
-            expr = over.sum()
-        case "count_false":
-            expr = (~over).sum()
-        case "count_null":
-            expr = over.null_count()
-        case _:
-            if values[1].type not in NUMBERS and values[1].type != values[0].type:
-                raise QueryRefused(f'The function "{name}" compares values of one type.')
-            met = _COMPARE[name.removeprefix("count_")](values[0].expr, values[1].expr)
-            expr = (met if mask is None else met.filter(mask)).sum()
-    return Value(expr, kind, aggregated=True)
+    """An aggregate over the rows of a group, or over those of them that meet `mask`."""
+
+    def keep(expr: pl.Expr) -> pl.Expr:
+        return expr if mask is None else expr.filter(mask)
+
+    function = AGGREGATES[name]
+    type = function.type(name, values)
+    exprs = [value.expr for value in values]
+    expr = function.make(keep, *exprs)
+    if name == "sum":
+        expr = pl.when(keep(exprs[0]).count() > 0).then(expr).otherwise(pl.lit(empty_sum))
+    return Value(expr, type, aggregated=True)

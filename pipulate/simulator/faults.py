@@ -1,21 +1,26 @@
 """Faults: what the simulator does wrong on purpose, in one small language.
 
 TEXT        `500 times=2; truncated on=/cdn; slow=0.5 on=/query method=POST`
-            Rules are separated by ";".  A rule is a kind, with "=value" where it takes one, then conditions:
-            on=TEXT (must occur in the request's path), method=VERB, token=TOKEN, skip=N (let the first N matching
-            requests pass), times=N (then do it N times; without it always).
-PLACES      The same text in `create_simulator(faults=...)`, in `--faults`, in a request's header `X-Simulate` (for that
-            request, and for the job it creates) and, where it is enabled, in POST /_simulate.
-KINDS       `KINDS` lists them with the moment they act: before a request is looked at, after it was carried out, in a
-            list's answer, when a job is created, or when a file is fetched.
+            Rules are separated by ";".  A rule is a kind, with "=value" where it takes one, then
+            conditions: on=TEXT (must occur in the request's path), method=VERB, token=TOKEN, skip=N
+            (let the first N matching requests pass), times=N (then do it N times; without it
+            always).
+PLACES      The same text in `create_simulator(faults=...)`, in `--faults`, in a request's header
+            `X-Simulate` (for that request, and for the job it creates) and, where it is enabled, in
+            POST /_simulate.
+KINDS       `KINDS` lists them with the moment they act: before a request is looked at, after it was
+            carried out, in a list's answer, when a job is created, or when a file is fetched.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from pipulate.engine.errors import Invalid
 
-REQUEST, AFTER, LIST, JOB, FILE = "request", "after", "list", "job", "file"
+REQUEST = "request"
+AFTER = "after"
+LIST = "list"
+JOB = "job"
+FILE = "file"
 
 KINDS = {
     "401": (REQUEST, "refuse the token"),
@@ -42,10 +47,7 @@ KINDS = {
     "sep": (JOB, "the file begins with a line sep=,"),
     "v1-header": (JOB, "the file begins with sep=, and the labels of the old export"),
     "empty": (JOB, "the file has no rows"),
-    "expired": (
-        FILE,
-        "403, as when a link has expired; the next look at the job gives a fresh one",
-    ),
+    "expired": (FILE, "403 as for an expired link; the next look at the job gives a fresh one"),
     "truncated": (FILE, "only the first part of the file, as if it were all"),
     "cut": (FILE, "the connection drops in the midst of the file"),
     "corrupt": (FILE, "one byte in the middle is wrong"),
@@ -64,17 +66,18 @@ class Fault:
     skip: int = 0
     times: int | None = None
 
-    @property
-    def moment(self) -> str:
-        return KINDS[self.kind][0]
-
-    def matches(self, method: str, path: str, token: str | None) -> bool:
-        return (
-            self.times != 0
-            and self.on in path
-            and self.method in (None, method)
-            and (self.token is None or self.token == token)
-        )
+    def strikes(self, method: str, path: str, token: str | None) -> bool:
+        """Whether this request meets the rule; counts it."""
+        if not (self.on in path and self.method in (None, method) and self.token in (None, token)):
+            return False
+        if self.times == 0:
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True
 
 
 class Faults:
@@ -89,17 +92,8 @@ class Faults:
 
     def take(self, moment: str, method: str, path: str, token: str | None) -> list[Fault]:
         """The faults to commit at this moment of this request; counts them as done."""
-        met = []
-        for rule in self.rules:
-            if rule.moment != moment or not rule.matches(method, path, token):
-                continue
-            if rule.skip:
-                rule.skip -= 1
-                continue
-            if rule.times is not None:
-                rule.times -= 1
-            met.append(rule)
-        return met
+        due = (rule for rule in self.rules if KINDS[rule.kind][0] == moment)
+        return [rule for rule in due if rule.strikes(method, path, token)]
 
     def __str__(self) -> str:
         return "; ".join(rule.kind for rule in self.rules)
@@ -111,40 +105,41 @@ def parse_faults(text: str) -> list[Fault]:
 
 
 def _rule(text: str) -> Fault:
-    kind, *conditions = text.split()
-    kind, _, value = kind.partition("=")
+    head, *conditions = text.split()
+    kind, _, value = head.partition("=")
     if kind not in KINDS:
         raise Invalid(f'There is no fault "{kind}". Known: {", ".join(KINDS)}.')
-    if kind == "slow" or (value and kind in ("429", "503")):
-        _positive(kind, value)
-    elif value:
-        raise Invalid(f'The fault "{kind}" takes no value.')
+    _check_value(kind, value)
     fault = Fault(kind, value or None)
     for condition in conditions:
         name, _, wanted = condition.partition("=")
-        if not wanted or name not in ("on", "method", "token", "skip", "times"):
+        if name in ("on", "method", "token") and wanted:
+            setattr(fault, name, wanted)
+        elif name in ("skip", "times") and wanted.isdecimal():
+            setattr(fault, name, int(wanted))
+        else:
             raise Invalid(
-                f'"{condition}" in the fault "{kind}": expected on=, method=, token=, skip= or times=.'
+                f'"{condition}" in the fault "{kind}": expected on=, method=, token= with a word, '
+                "or skip=, times= with a whole number."
             )
-        if name in ("skip", "times") and not wanted.isdecimal():
-            raise Invalid(f'"{condition}" in the fault "{kind}": a whole number was expected.')
-        setattr(fault, name, int(wanted) if name in ("skip", "times") else wanted)
     return fault
 
 
-def _positive(kind: str, value: str) -> None:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1
-    if not 0 <= seconds < 3600:
-        raise Invalid(
-            f'The fault "{kind}" needs a number of seconds, such as {kind}=2; "{value}" is none.'
-        )
+def _check_value(kind: str, value: str) -> None:
+    if kind == "slow" or (value and kind in ("429", "503")):
+        try:
+            fits = 0 <= float(value) < 3600
+        except ValueError:
+            fits = False
+        if not fits:
+            raise Invalid(
+                f'The fault "{kind}" needs a number of seconds, such as {kind}=2; '
+                f'"{value}" is none.'
+            )
+    elif value:
+        raise Invalid(f'The fault "{kind}" takes no value.')
 
 
-def describe_faults(moments: Collection[str] = (REQUEST, AFTER, LIST, JOB, FILE)) -> str:
+def describe_faults() -> str:
     """All kinds, one a line, for the command line's help."""
-    return "\n".join(
-        f"  {kind:<20}{text}" for kind, (moment, text) in KINDS.items() if moment in moments
-    )
+    return "\n".join(f"  {kind:<20}{text}" for kind, (_, text) in KINDS.items())

@@ -1,41 +1,35 @@
 """An httpx2 transport that calls an ASGI app in the same event loop, streaming.
 
-WHY         httpx2's own ASGITransport runs the app to its end before the caller sees a byte: a download of a gigabyte
-            would stand in memory.  Here the app runs in a task and its answer passes through a queue of a few
-            chunks, so either side waits for the other.  Against a server on a loopback port this has three
-            advantages for the demo mode: no port that other programs of the machine could reach, the same addresses
-            after a restart, and nothing to start or stop.
-HONESTY     Read time-outs and dropped connections come out as httpx2's own exceptions, so that a client meets the
-            faults it would meet on a wire.  Connecting and writing cannot fail here.
+WHY         httpx2's own ASGITransport runs the app to its end before the caller sees a byte: a
+            download of a gigabyte would stand in memory.  Here the app runs in a task and its
+            answer passes through a queue of a few chunks, so either side waits for the other.
+            Against a server on a loopback port this has three advantages for the demo mode: no port
+            that other programs of the machine could reach, the same addresses after a restart, and
+            nothing to start or stop.
+HONESTY     Read time-outs and dropped connections come out as httpx2's own exceptions, so that a
+            client meets the faults it would meet on a wire.  Connecting and writing cannot fail.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx2
-
-_Message = MutableMapping[str, Any]
-_App = Callable[
-    [_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]],
-    Awaitable[None],
-]
+from starlette.types import ASGIApp, Message, Scope
 
 QUEUED_CHUNKS = 4
 
 
 class InProcessTransport(httpx2.AsyncBaseTransport):
-    """Serves all requests of a client from an ASGI app: `httpx2.AsyncClient(transport=InProcessTransport(app))`.
+    """Serves a client's requests from an app: `AsyncClient(transport=InProcessTransport(app))`.
 
     `base_url` of the client may be any: it is what the app sees as its own address.
     """
 
-    def __init__(self, app: _App) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        exchange = _Exchange(request, await request.aread())
-        exchange.start(self.app)
+        exchange = _Exchange(self.app, request, await request.aread())
         try:
             start = await exchange.next_message()
         except BaseException:
@@ -47,64 +41,45 @@ class InProcessTransport(httpx2.AsyncBaseTransport):
 class _Exchange(httpx2.AsyncByteStream):
     """One request and its answer: the app's task puts messages in, the client takes them out."""
 
-    def __init__(self, request: httpx2.Request, body: bytes) -> None:
+    def __init__(self, app: ASGIApp, request: httpx2.Request, body: bytes) -> None:
+        self.app = app
         self.request = request
         self.body: bytes | None = body
         self.patience: float | None = request.extensions.get("timeout", {}).get("read")
-        self.messages: asyncio.Queue[_Message | None] = asyncio.Queue(QUEUED_CHUNKS)
-        self.task: asyncio.Task[None] | None = None
+        self.messages: asyncio.Queue[Message | None] = asyncio.Queue(QUEUED_CHUNKS)
         self.failure: Exception | None = None
+        self.task = asyncio.create_task(self._run())
 
-    def start(self, app: _App) -> None:
-        self.task = asyncio.create_task(self._run(app))
-
-    async def _run(self, app: _App) -> None:
+    async def _run(self) -> None:
         try:
-            await app(self._scope(), self._receive, self.messages.put)
+            await self.app(_scope(self.request), self._receive, self.messages.put)
         except Exception as failure:
             self.failure = failure
         await self.messages.put(None)
 
-    def _scope(self) -> _Message:
-        url = self.request.url
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": self.request.method,
-            "headers": [(name.lower(), value) for name, value in self.request.headers.raw],
-            "scheme": url.scheme,
-            "path": url.path,
-            "raw_path": url.raw_path.split(b"?")[0],
-            "query_string": url.query,
-            "server": (url.host, url.port),
-            "client": ("127.0.0.1", 0),
-            "root_path": "",
-            "state": {},
-        }
+    async def _receive(self) -> Message:
+        if self.body is None:
+            await asyncio.Event().wait()  # the client leaves by cancelling the task
+        message = {"type": "http.request", "body": self.body, "more_body": False}
+        self.body = None
+        return message
 
-    async def _receive(self) -> _Message:
-        if self.body is not None:
-            body, self.body = self.body, None
-            return {"type": "http.request", "body": body, "more_body": False}
-        await asyncio.Event().wait()  # the client leaves by cancelling the task
-        raise AssertionError("not reached")
+    async def next_message(self) -> Message:
+        """The app's next message.
 
-    async def next_message(self) -> _Message:
-        """The app's next message.  An app that failed raises its exception here, as there is no wire to hide it."""
+        An app that failed raises its exception here, as there is no wire to hide it.
+        """
         try:
             message = await asyncio.wait_for(self.messages.get(), self.patience)
         except TimeoutError as error:
             raise httpx2.ReadTimeout(
                 "The in-process app did not answer in time.", request=self.request
             ) from error
-        if message is None:
-            if self.failure is not None:
-                raise self.failure
-            raise httpx2.RemoteProtocolError(
-                "The answer ended before it was complete.", request=self.request
-            )
-        return message
+        if message is not None:
+            return message
+        raise self.failure or httpx2.RemoteProtocolError(
+            "The answer ended before it was complete.", request=self.request
+        )
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         more = True
@@ -116,6 +91,26 @@ class _Exchange(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         """Stop the app if it has not finished."""
-        if self.task is not None and not self.task.done():
+        if not self.task.done():
             self.task.cancel()
             await asyncio.wait([self.task])
+
+
+def _scope(request: httpx2.Request) -> Scope:
+    """The request as an ASGI app sees it."""
+    url = request.url
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": request.method,
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "scheme": url.scheme,
+        "path": url.path,
+        "raw_path": url.raw_path.split(b"?")[0],
+        "query_string": url.query,
+        "server": (url.host, url.port),
+        "client": ("127.0.0.1", 0),
+        "root_path": "",
+        "state": {},
+    }

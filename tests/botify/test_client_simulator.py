@@ -36,13 +36,12 @@ from pipulate.botify.errors import (
 )
 from pipulate.botify.ingest import Order, Raw
 from pipulate.botify.normalise import run
-from pipulate.simulator.bql import Dialect
+from pipulate.simulator.demo import DEMO_BASE, demo_projects
 from pipulate.simulator.faults import KINDS
 from pipulate.simulator.inprocess import InProcessTransport
-from pipulate.simulator.jobs import Pace
-from pipulate.simulator.options import Options, User
-from pipulate.simulator.projects import Project, demo_projects
-from pipulate.simulator.server import DEMO_BASE, DEMO_TOKEN, create_simulator, running
+from pipulate.simulator.options import DEMO_TOKEN, Dialect, Options, Pace, User
+from pipulate.simulator.projects import Project
+from pipulate.simulator.server import create_simulator, running
 
 ORG, SHOP = "demo", "tiny"
 

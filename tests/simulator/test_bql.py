@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipulate.graph.sites import Site, link_site
-from pipulate.simulator.bql import Dialect, Query, compile_query
-from pipulate.simulator.datamodel import GLOBAL, crawl_collection, search_collection
-from pipulate.simulator.expressions import QueryRefused
+from pipulate.simulator.bql import compile_query
+from pipulate.simulator.datamodel import GLOBAL, crawl_collection
+from pipulate.simulator.errors import Refusal
+from pipulate.simulator.evaluation import Query
+from pipulate.simulator.options import Dialect
+from pipulate.simulator.searchconsole import search_collection
 
 X = "crawl.20240301"
 GRAPH = f"{X}.outlinks_internal.graph.url"
@@ -62,10 +65,8 @@ def make_site() -> Site:
 SITE = make_site()
 EMPTY = SITE.pages.clear()
 COLLECTIONS = {
-    X: crawl_collection(X, "the crawl", date(2024, 3, 1), SITE),
-    "crawl.20240201": crawl_collection(
-        "crawl.20240201", "without graph", date(2024, 2, 1), SITE, links_graph=False
-    ),
+    X: crawl_collection(X, "the crawl", SITE),
+    "crawl.20240201": crawl_collection("crawl.20240201", "without graph", SITE, links_graph=False),
     "search_console": search_collection(SITE, date(2024, 2, 1), date(2024, 2, 29)),
     "global": GLOBAL,
 }
@@ -238,7 +239,7 @@ def test_bad_queries_are_refused_with_the_apis_code(request_body, code, words):
     if code is None:
         assert compiled(request_body).results(0, 1)
         return
-    with pytest.raises(QueryRefused, match=words) as refusal:
+    with pytest.raises(Refusal, match=words) as refusal:
         compiled(request_body)
     assert refusal.value.code == code
 
@@ -587,14 +588,14 @@ def test_labels_of_the_three_header_formats():
         **BOTH,
     )
     columns = compiled(request).columns
-    assert [column.label("verbose") for column in columns] == [
+    assert [column.labels["verbose"] for column in columns] == [
         "Full URL",
         "Depth",
         "code",
         "Clicks",
     ]
-    assert [column.label("slug") for column in columns] == ["url", "depth", "code", "count_clicks"]
-    assert [column.label("collection_slug") for column in columns] == [
+    assert [column.labels["slug"] for column in columns] == ["url", "depth", "code", "count_clicks"]
+    assert [column.labels["collection_slug"] for column in columns] == [
         "url",
         f"{X}.depth",
         "code",
@@ -767,5 +768,5 @@ def test_junk_is_refused_or_answered_but_never_a_crash(junk, place):
     (request if place in ("periods", "collections") else request["query"])[place] = junk
     try:
         json.dumps(compiled(request).results(0, 5))
-    except QueryRefused:
+    except Refusal:
         pass

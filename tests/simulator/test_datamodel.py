@@ -5,15 +5,10 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from pipulate.simulator.datamodel import (
-    Needs,
-    crawl_collection,
-    crawl_fields,
-    describe,
-    search_collection,
-    search_rows,
-)
+from pipulate.simulator.answers import datamodel_json
+from pipulate.simulator.datamodel import Needs, crawl_collection, crawl_fields
 from pipulate.simulator.generated import generate_site
+from pipulate.simulator.searchconsole import search_collection, search_rows
 from tests.simulator.test_bql import SITE
 
 SHOP = generate_site("shop", 3_000)
@@ -71,7 +66,7 @@ def test_weekends_are_quieter():
 
 def test_the_empty_target_is_no_page():
     """The quirk of links to nowhere does not show up as a row."""
-    table = crawl_collection("crawl.x", "x", date(2024, 3, 1), SHOP).table(None, 0)
+    table = crawl_collection("crawl.x", "x", SHOP).table(None, 0)
     assert not (table.rows(Needs())["url"] == "").any()
 
 
@@ -80,11 +75,11 @@ def test_a_collection_describes_its_fields(kind):
     """The description lists dimensions and metrics with the API's keys."""
     days = (date(2024, 1, 1), date(2024, 2, 28))
     collection = (
-        crawl_collection("crawl.20240301", "x", date(2024, 3, 1), SHOP)
+        crawl_collection("crawl.20240301", "x", SHOP)
         if kind == "crawl"
         else search_collection(SHOP, *days)
     )
-    described = describe(collection)
+    described = datamodel_json(collection)
     fields = pl.DataFrame(
         [
             {k: f[k] for k in ("id", "kind", "type", "multiple")}

@@ -7,9 +7,9 @@ import zipfile
 
 import pytest
 
-from pipulate.simulator.bql import Query
+from pipulate.simulator.errors import Refusal
+from pipulate.simulator.evaluation import Query
 from pipulate.simulator.exportfile import Extra, FileFormat, write_export
-from pipulate.simulator.expressions import QueryRefused
 from tests.simulator.test_bql import BOTH, GRAPH, PAGES, S, X, body, compiled
 
 PAGE_QUERY = body(["url", f"{X}.metadata.title.content", f"{X}.sitemaps.present"])
@@ -113,10 +113,10 @@ def test_a_failed_export_leaves_no_file(tmp_path):
     class Breaking(Query):
         def frames(self, rows_per_chunk=2):
             yield next(super().frames(rows_per_chunk))
-            raise QueryRefused("broken")
+            raise Refusal("broken")
 
     query = compiled(PAGE_QUERY)
-    with pytest.raises(QueryRefused):
+    with pytest.raises(Refusal):
         write_export(Breaking(**vars(query)), tmp_path / "file", 10)
     assert not (tmp_path / "file").exists()
 

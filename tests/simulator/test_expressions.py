@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
+from pipulate.simulator.errors import Refusal
 from pipulate.simulator.expressions import (
-    QueryRefused,
     Value,
     aggregated,
     apply,
@@ -138,5 +138,5 @@ def test_buckets_take_the_first_range_that_fits():
 )
 def test_ill_typed_expressions_are_refused(act, words):
     """The message names the function and what it takes."""
-    with pytest.raises(QueryRefused, match=words):
+    with pytest.raises(Refusal, match=words):
         act()

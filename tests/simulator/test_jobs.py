@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from pipulate.simulator.errors import Refusal
 from pipulate.simulator.exportfile import FileFormat
-from pipulate.simulator.expressions import QueryRefused
-from pipulate.simulator.jobs import Job, Jobs, Pace, read_request
+from pipulate.simulator.jobs import Job, Jobs
+from pipulate.simulator.options import Pace
+from pipulate.simulator.payload import read_request
 from tests.simulator.test_bql import body, compiled
 
 
@@ -181,7 +183,7 @@ def test_the_echo_has_the_servers_defaults():
 def test_a_size_above_the_limit_is_cut_or_refused():
     """Which of the two is an option."""
     assert read_request(post(export_size=5000), 1000, False)[2]["export_size"] == 1000
-    with pytest.raises(QueryRefused, match="at most 1000"):
+    with pytest.raises(Refusal, match="at most 1000"):
         read_request(post(export_size=5000), 1000, True)
 
 
@@ -213,7 +215,7 @@ def test_a_size_above_the_limit_is_cut_or_refused():
 )
 def test_a_wrong_request_is_refused_by_key(posted, words):
     """The message names what is wrong."""
-    with pytest.raises(QueryRefused, match=words):
+    with pytest.raises(Refusal, match=words):
         read_request(posted, 1000, False)
 
 

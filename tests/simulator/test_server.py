@@ -5,10 +5,7 @@ import csv
 import gzip
 import io
 import json
-import re
 import socket
-import subprocess
-import sys
 import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -19,20 +16,12 @@ import httpx2
 import pytest
 
 from pipulate.engine.errors import Invalid
-from pipulate.simulator import faults as fault_moments
-from pipulate.simulator.bql import Dialect
+from pipulate.simulator.demo import DEMO_BASE, demo_simulator
+from pipulate.simulator.faults import KINDS
 from pipulate.simulator.inprocess import InProcessTransport
-from pipulate.simulator.jobs import Pace
-from pipulate.simulator.options import Options, User
+from pipulate.simulator.options import DEMO_TOKEN, Dialect, Options, Pace, User
 from pipulate.simulator.projects import Analysis, Project
-from pipulate.simulator.server import (
-    DEMO_BASE,
-    DEMO_TOKEN,
-    create_simulator,
-    demo_simulator,
-    main,
-    running,
-)
+from pipulate.simulator.server import create_simulator, running
 from tests.simulator.test_bql import GRAPH, SITE, X, body
 
 TOKEN = "a" * 40
@@ -488,7 +477,7 @@ async def test_a_fault_that_does_not_exist_is_refused(api):
 def test_every_kind_of_fault_is_tested_here():
     """A new fault cannot be added without a test that names it."""
     text = Path(__file__).read_text()
-    assert [kind for kind in fault_moments.KINDS if f'"{kind}' not in text] == []
+    assert [kind for kind in KINDS if f'"{kind}' not in text] == []
 
 
 # --------------------------------------------------------------------------------------------------- options
@@ -731,41 +720,3 @@ def test_a_port_in_use_is_said():
             running(demo_simulator(), port),
         ):
             pass
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--faults", "explode"], 'no fault "explode"'),
-        (["--html", "/no/such/folder"], "not a folder"),
-        (["--links", "100"], "at least 500"),
-    ],
-)
-def test_the_command_refuses_what_it_cannot_do(capsys, arguments, words):
-    """Exit code 2 and a message."""
-    assert main(arguments) == 2
-    assert words in capsys.readouterr().err
-
-
-def test_the_command_serves_what_it_says(tmp_path):
-    """`pipulate botify-simulator` in a process of its own: it prints address, token and projects, and answers there."""
-    (tmp_path / "index.html").write_text("<a href=x.html>x</a>")
-    code = "import sys; from pipulate.simulator.server import main; sys.exit(main(sys.argv[1:]))"
-    arguments = ["--port", "0", "--links", "600", "--html", str(tmp_path), "--token", "t0"]
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            printed = list(iter(process.stdout.readline, "Stop it with Ctrl+C.\n"))
-            text = "".join(printed)
-            (base,) = re.findall(r"http://127.0.0.1:\S+", text)
-            answer = httpx2.get(
-                f"{base}/projects/demo", headers={"Authorization": "Token t0"}, timeout=60
-            )
-        finally:
-            process.terminate()
-    assert "demo data" in text and "t0" in text
-    assert [project["url"] for project in answer.json()["results"]] == [
-        line.split()[1] for line in printed if line.split()[:1] == ["project"]
-    ]
-    assert "https://app.botify.com/demo/links-600/" in text

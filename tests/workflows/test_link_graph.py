@@ -18,10 +18,9 @@ from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Job, Run, call
 from pipulate.graph.htmlsite import read_html_site
-from pipulate.simulator.jobs import Pace
-from pipulate.simulator.options import Options
-from pipulate.simulator.projects import demo_projects
-from pipulate.simulator.server import DEMO_TOKEN, create_simulator, running
+from pipulate.simulator.demo import demo_projects
+from pipulate.simulator.options import DEMO_TOKEN, Options, Pace
+from pipulate.simulator.server import create_simulator, running
 
 ID = "https://app.botify.com/demo/tiny/"
 KEY = ("link_graph", ID, "step_04")

@@ -1,0 +1,118 @@
+"""The demo organisation: its projects, and the simulator that serves them inside the app.
+
+Each project has, newest first: a crawl still running, a finished one, a failed one, and two
+finished ones of the same day a month earlier (slugs `20261005-2` and `20261005`).  The earlier ones
+show the site as it was: some pages are missing, some links differ, a few pages were alive,
+indexable or titled otherwise.
+A folder of HTML is crawled from its home page and, as further start pages, from every file that no
+click reaches, so that an export down to some depth has the links of all its pages.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from starlette.applications import Starlette
+
+from pipulate.graph.htmlsite import read_html_site
+from pipulate.graph.sites import Site, click_depth
+from pipulate.simulator.earlier import earlier_site
+from pipulate.simulator.generated import check_size, generate_site
+from pipulate.simulator.options import Options, Pace
+from pipulate.simulator.projects import Analysis, Project
+from pipulate.simulator.server import create_simulator
+
+DEMO_BASE = "http://localhost/v1"  # what the in-process simulator takes for its own address
+DEMO_PACE = Pace(polls=1, patience=0.2)
+
+
+def demo_simulator(folder: Path | None = None, *, html: Sequence[Path] = ()) -> Starlette:
+    """The simulator of the app's demo mode: the demo projects, and jobs that take a second or two.
+
+    Use it through `InProcessTransport(app)` with DEMO_BASE and DEMO_TOKEN.  `folder` remembers its
+    jobs; `html` are folders to serve as further projects.
+    """
+    projects = demo_projects(folders=html)
+    return create_simulator(projects, options=Options(pace=DEMO_PACE), folder=folder)
+
+
+def demo_projects(links: int | None = None, folders: Sequence[Path] = ()) -> list[Project]:
+    """The demo projects: tiny (1,000 links), shop (20,000) and portal (300,000), made on first use.
+
+    `links` adds one of that size, `folders` one for each folder of HTML.  "tiny" was crawled
+    without JavaScript, so it lacks those fields.
+    """
+    projects = [
+        _project("shop", "The shop", lambda: generate_site("shop", 20_000)),
+        _project("tiny", "The tiny shop", _tiny),
+        _project("portal", "The portal", lambda: generate_site("portal", 300_000)),
+    ]
+    if links is not None:
+        check_size(links)  # now, not at the first request
+        name = f"A shop of {links:,} links"
+        projects.append(_project(f"links-{links}", name, lambda: generate_site("big", links)))
+    for folder in folders:
+        projects.append(_html_project(folder, {project.slug for project in projects}))
+    return projects
+
+
+def _tiny() -> Site:
+    site = generate_site("tiny", 1_000)
+    return replace(site, pages=site.pages.drop("js_executed", "js_succeeded"))
+
+
+def _html_project(folder: Path, taken: set[str]) -> Project:
+    site = read_html_site(folder)  # at once: a wrong path should be said at the start
+    slug = re.sub(r"[^a-z0-9]+", "-", site.name).strip("-")
+    while slug in taken:
+        slug = f"{slug}-2"
+    make = partial(_from_every_file, site)
+    name = f"HTML in {folder}"
+    return _project(slug, name, make, again=_from_every_file, has_search_console=False)
+
+
+def _same(site: Site) -> Site:
+    return site
+
+
+def _project(
+    slug: str,
+    name: str,
+    make: Callable[[], Site],
+    *,
+    again: Callable[[Site], Site] = _same,
+    has_search_console: bool = True,
+) -> Project:
+    """A project with the usual analyses.
+
+    `again` does to earlier sites what `make` did to the latest one.
+    """
+
+    def latest() -> Site:
+        return project.site("20261102")
+
+    def before() -> Site:
+        return project.site("20261005-2")
+
+    analyses = [
+        Analysis("20261116", latest, status="crawling"),
+        Analysis("20261102", make),
+        Analysis("20261019", latest, status="failed"),
+        Analysis("20261005-2", lambda: again(earlier_site(latest(), seed=1))),
+        Analysis("20261005", lambda: again(earlier_site(before(), seed=2))),
+    ]
+    project = Project("demo", slug, name, analyses, has_search_console)
+    return project
+
+
+def _from_every_file(site: Site) -> Site:
+    """The site with the files that no click reaches as start pages (depth 0), as one may crawl."""
+    missed = site.pages["depth"].is_null() & site.pages["http_code"].is_in([200, 301])
+    starts = np.flatnonzero(missed.to_numpy())
+    depth = click_depth(len(site.pages), starts, site.sources, site.targets)
+    further = pl.Series(depth, dtype=pl.Int32).replace(-1, None)
+    return replace(site, pages=site.pages.with_columns(pl.col("depth").fill_null(further)))

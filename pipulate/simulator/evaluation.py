@@ -1,0 +1,223 @@
+"""A compiled query, and its answer in a few polars passes.
+
+PASSES      1. rows: each table's needed columns, joined on the URL (full outer: a URL that only
+               Search Console knows comes with null crawl fields), then the filter (SQL's
+               three-valued logic: an unknown is dropped).
+            2. links: if the link graph is a dimension, each row is repeated once per link of its
+               page.
+            3. groups: rows are distinct by their dimensions; metrics are aggregated in each.
+            4. `having`, `sort`.
+CHUNKS      With the URL among the dimensions no group spans two rows of pass 1, so passes 2 to 4
+            run over a slice of pages at a time and an export of millions of links never stands in
+            memory.  A sort, or a grouping without the URL, is done in one piece.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipulate.simulator.datamodel import GRAPH, Needs, Table
+from pipulate.simulator.errors import Refusal
+from pipulate.simulator.options import Dialect
+
+ROWS_PER_CHUNK = 200_000
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the answer, and what a CSV header shows for it in each `header_format`."""
+
+    kind: Literal["dimensions", "metrics"]
+    expr: pl.Expr
+    type: str
+    labels: dict[str, str]
+    ranges: tuple[dict[str, Any], ...] = ()  # a bucketed dimension holds the number of its range
+
+    def shown(self, value: Any) -> Any:
+        """A value as /query gives it."""
+        if self.ranges and value is not None:
+            return self.ranges[value]
+        return value
+
+
+@dataclass(frozen=True)
+class LinkTest:
+    """Whether any, or all, of a page's links go to a URL that meets a condition."""
+
+    alias: str
+    table: Table
+    quantifier: str  # any, all
+    condition: Callable[[pl.Expr], pl.Expr]
+
+    def per_page(self) -> pl.Series:
+        site = self.table.site
+        assert site is not None, "only crawls have links"
+        fits = site.pages.select(self.condition(pl.col("url")).fill_null(False)).to_series()
+        fitting = np.bincount(site.sources, fits.to_numpy()[site.targets], len(site.pages))
+        wanted = 1 if self.quantifier == "any" else np.diff(site.starts)
+        return pl.Series(self.alias, fitting >= wanted)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query that can be answered.
+
+    `columns` are the dimensions, then the metrics, in request order; c0, c1, ... in the frames.
+    """
+
+    columns: tuple[Column, ...]
+    tables: tuple[tuple[Table, Needs], ...]
+    where: pl.Expr | None
+    having: pl.Expr | None
+    sort: dict[str, bool]  # column of the answer -> descending
+    graph: Table | None  # whose links are a dimension
+    link_tests: tuple[LinkTest, ...]  # conditions on all links of a page
+    key: pl.Expr | None  # the dimension that is a URL
+    dialect: Dialect
+
+    def frames(self, rows_per_chunk: int = ROWS_PER_CHUNK) -> Iterator[pl.DataFrame]:
+        """The answer in pieces.
+
+        Raises Refusal (1044) if the query is well formed and yet cannot be executed.
+        """
+        try:
+            yield from self._frames(rows_per_chunk)
+        except pl.exceptions.PolarsError as error:
+            raise Refusal(code=1044) from error
+
+    def _frames(self, rows_per_chunk: int) -> Iterator[pl.DataFrame]:
+        rows = _rows(self)
+        parts = _with_links(self, rows, rows_per_chunk)
+        if self._in_chunks(rows):
+            for part in parts:
+                yield _grouped(self, part)
+        else:
+            whole = _grouped(self, pl.concat(list(parts)))
+            yield from whole.iter_slices(rows_per_chunk)
+
+    def _in_chunks(self, rows: pl.DataFrame) -> bool:
+        if self.key is None or self.sort:
+            return False
+        return bool(rows.select(self.key.is_unique().all()).item())
+
+    def results(self, offset: int, limit: int) -> list[dict[str, list[Any]]]:
+        """At most `limit` rows of the answer from number `offset` on, as /query gives them."""
+        found: list[dict[str, list[Any]]] = []
+        dimensions = sum(column.kind == "dimensions" for column in self.columns)
+        for frame in self.frames():
+            for row in frame[offset : offset + limit - len(found)].rows():
+                values = [
+                    column.shown(value) for column, value in zip(self.columns, row, strict=True)
+                ]
+                found.append({"dimensions": values[:dimensions], "metrics": values[dimensions:]})
+            offset = max(0, offset - len(frame))
+            if len(found) >= limit:
+                break
+        return found
+
+    def count(self) -> int:
+        return sum(len(frame) for frame in self.frames())
+
+
+def alias(table: Table, name: str) -> str:
+    """The column of a joined frame that holds a table's field."""
+    return f"{table.prefix}:{name}"
+
+
+def part_alias(table: Table, part: str) -> str:
+    """The column of a joined frame that holds a part of a table's metrics."""
+    return alias(table, f"#{part}")
+
+
+def _rows(query: Query) -> pl.DataFrame:
+    """The joined tables' rows that meet the filter: aliases, `url` and, for links, `page` ids."""
+    how: Literal["left", "full"] = "left" if query.dialect.left_join else "full"
+
+    def join(left: pl.LazyFrame, right: pl.LazyFrame) -> pl.LazyFrame:
+        return left.join(right, "url", how, coalesce=True, maintain_order="left_right")
+
+    joined = reduce(join, (_table_rows(query, *each).lazy() for each in query.tables))
+    if query.where is not None:
+        joined = joined.filter(query.where)
+    if query.graph is not None:  # a URL that was not crawled has no links
+        joined = joined.filter(pl.col("page").is_not_null())
+    return joined.collect()
+
+
+def _table_rows(query: Query, table: Table, needs: Needs) -> pl.DataFrame:
+    rows = table.rows(needs)
+    tests = [test for test in query.link_tests if test.table is table]
+    if tests:
+        pages = rows["page"].to_numpy()
+        rows = rows.with_columns(test.per_page()[pages] for test in tests)
+    if table.site is not None and not query.dialect.rows_not_crawled:
+        rows = rows.filter(pl.col("http_code") != 0)
+    wanted = [pl.col("url")]
+    wanted += [table.fields[name].value.alias(alias(table, name)) for name in sorted(needs.fields)]
+    wanted += [pl.col(part).alias(part_alias(table, part)) for part in sorted(needs.parts)]
+    wanted += [pl.col(test.alias) for test in tests]
+    if table is query.graph:
+        wanted.append(pl.col("page"))
+    return rows.select(wanted)
+
+
+def _with_links(query: Query, rows: pl.DataFrame, rows_per_chunk: int) -> Iterator[pl.DataFrame]:
+    """The rows in pieces of about `rows_per_chunk`, repeated per link if these are a dimension."""
+    if query.graph is None:
+        yield from rows.iter_slices(rows_per_chunk) if len(rows) else [rows]
+        return
+    site = query.graph.site
+    assert site is not None, "only crawls have links"
+    links = np.diff(site.starts)[rows["page"].to_numpy()]
+    for first, end in _spans(np.maximum(1, links), rows_per_chunk):
+        part = rows[first:end]
+        owners, targets = site.links_of(part["page"].to_numpy())
+        column = alias(query.graph, GRAPH)
+        linked = part[owners].with_columns(site.pages["url"][targets].alias(column))
+        if query.dialect.linkless_rows:
+            linkless = part[np.setdiff1d(np.arange(len(part)), owners)]
+            nowhere = pl.lit(None, pl.String).alias(column)
+            linked = pl.concat([linked, linkless.with_columns(nowhere)])
+        yield linked
+
+
+def _spans(sizes: NDArray[np.int64], about: int) -> Iterator[tuple[int, int]]:
+    """Cut a sequence into pieces (first, end) whose sizes sum up to at most `about`, if they can.
+
+    There is always one piece, if need be an empty one.
+    """
+    before = np.concatenate([[0], np.cumsum(sizes)])
+    first = 0
+    while first < len(sizes) or first == 0:
+        end = int(np.searchsorted(before, before[first] + about, side="right")) - 1
+        end = max(first + 1, end)
+        yield first, end
+        first = end
+
+
+def _grouped(query: Query, rows: pl.DataFrame) -> pl.DataFrame:
+    """One row per distinct tuple of dimensions, metrics aggregated; post-filtered and sorted."""
+    named = [(column.kind, column.expr.alias(f"c{n}")) for n, column in enumerate(query.columns)]
+    keys = [expr for kind, expr in named if kind == "dimensions"]
+    metrics = [expr for kind, expr in named if kind == "metrics"]
+    if query.having is not None:
+        metrics.append(query.having.alias("having"))
+    if not keys:
+        answer = rows.select(metrics)
+    elif metrics:
+        answer = rows.group_by(keys, maintain_order=True).agg(metrics)
+    else:
+        answer = rows.select(keys).unique(maintain_order=True)
+    if query.having is not None:
+        answer = answer.filter("having").drop("having")
+    if query.sort:
+        down = list(query.sort.values())
+        answer = answer.sort(
+            list(query.sort), descending=down, nulls_last=True, maintain_order=True
+        )
+    return answer

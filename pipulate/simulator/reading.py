@@ -1,0 +1,109 @@
+"""The endpoints that show what an account has: projects, their analyses, collections, data."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from pipulate.simulator.answers import (
+    analysis_json,
+    collections_json,
+    datamodel_json,
+    light_analysis_json,
+    profile_json,
+    project_json,
+)
+from pipulate.simulator.errors import Refusal
+from pipulate.simulator.projects import Analysis
+from pipulate.simulator.visit import Visit
+
+
+async def profile(visit: Visit) -> Response:
+    data = profile_json(visit.user, names=visit.options.profile_names)
+    return JSONResponse({"success": True, "data": data})
+
+
+async def list_projects(visit: Visit) -> Response:
+    """The projects of an organisation, or all that a user may see."""
+    owner = visit.named["org"]
+    known = [p for p in visit.service.projects if owner in (p.org, visit.user.username)]
+    if not known:
+        raise Refusal(code=1007)
+    seen = [project for project in known if visit.user.may_see(project.org)]
+    if not seen:
+        raise Refusal(code=1002)
+    word = visit.wanted.get("name", "").lower()
+    found = [project for project in seen if word in project.name.lower() or word in project.slug]
+    return await visit.page(found, project_json)
+
+
+async def list_analyses(visit: Visit) -> Response:
+    project = visit.project()
+    fields = set(visit.wanted.get("fields", "").split(",")) - {""}
+
+    def full(analysis: Analysis) -> dict[str, Any]:
+        urls = project.fetched(analysis)
+        body = analysis_json(project, analysis, urls, visit.options.export_limit)
+        return {key: body[key] for key in body if key in fields or not fields}
+
+    return await visit.page(_wanted(visit), full)
+
+
+async def list_light_analyses(visit: Visit) -> Response:
+    project = visit.project()
+
+    def light(analysis: Analysis) -> dict[str, Any]:
+        return light_analysis_json(project, analysis, project.fetched(analysis))
+
+    return await visit.page(_wanted(visit), light)
+
+
+def _wanted(visit: Visit) -> Sequence[Analysis]:
+    project = visit.project()
+    if visit.wanted.get("only_success", "true").lower() in ("false", "0"):
+        return project.analyses
+    return project.finished
+
+
+async def one_analysis(visit: Visit) -> Response:
+    project = visit.project()
+    for analysis in project.analyses:
+        if analysis.slug == visit.named["slug"]:
+            urls = await run_in_threadpool(project.fetched, analysis)
+            limit = visit.options.export_limit
+            return JSONResponse(analysis_json(project, analysis, urls, limit))
+    raise Refusal(code=1004)
+
+
+async def list_collections(visit: Visit) -> Response:
+    project = visit.project()
+    crawls = {visit.service.collection_id(each.slug): each for each in project.finished}
+    return JSONResponse(collections_json(project, crawls))
+
+
+async def one_collection(visit: Visit) -> Response:
+    name = visit.named["id"]
+    open_collection = visit.project().collection
+    collection = await run_in_threadpool(open_collection, name, visit.service.collection_id)
+    if collection is None:
+        raise Refusal(f'Unknown collection "{name}".', 1000)
+    return JSONResponse(datamodel_json(collection))
+
+
+async def run_query(visit: Visit) -> Response:
+    project = visit.project()
+    body = await visit.json()
+    options = visit.options
+    page = visit.number("page", 1)
+    size = min(visit.number("size", options.query_size), options.query_size_limit)
+    counted = options.always_count or "count" in visit.wanted
+
+    def run() -> tuple[list[dict[str, list[Any]]], dict[str, int]]:
+        query = visit.service.compile(project, body)
+        rows = query.results((page - 1) * size, size + 1)
+        return rows, {"count": query.count()} if counted else {}
+
+    rows, count = await run_in_threadpool(run)
+    links = visit.links(page, more=len(rows) > size)
+    return JSONResponse({**links, "page": page, "size": size, "results": rows[:size], **count})

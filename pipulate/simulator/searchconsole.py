@@ -1,0 +1,121 @@
+"""Search Console of a site: the numbers of any days, made from each row's daily mean.
+
+A day's numbers are whole, follow the week, scatter around the mean, and are the same every time.
+"""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipulate.graph.sites import Site
+from pipulate.simulator.datamodel import (
+    Collection,
+    Metric,
+    Needs,
+    Period,
+    Table,
+    by_id,
+    catalogue,
+    distinct,
+)
+
+Numbers = NDArray[np.int64]
+
+WEEKDAYS = (1.1, 1.15, 1.1, 1.05, 1.0, 0.75, 0.85)  # Monday first; people search less at weekends
+
+
+def _ratio(above: pl.Expr, below: pl.Expr) -> pl.Expr:
+    """Sum over sum, null where there is nothing to divide by."""
+    return pl.when(below.sum() > 0).then(above.sum() / below.sum())
+
+
+def _percent(above: pl.Expr, below: pl.Expr) -> pl.Expr:
+    return _ratio(100.0 * above, below)
+
+
+def _distinct_in_lists(column: pl.Expr) -> pl.Expr:
+    return distinct(column.list.explode(empty_as_null=False))
+
+
+FIELDS = catalogue("search_console")
+METRICS = (
+    Metric("count_impressions", "Impressions", "integer", ("impressions",), pl.Expr.sum),
+    Metric("count_clicks", "Clicks", "integer", ("clicks",), pl.Expr.sum),
+    Metric("ctr", "CTR", "float", ("clicks", "impressions"), _percent),
+    Metric("avg_position", "Avg. Position", "float", ("weighted", "impressions"), _ratio),
+    Metric("count_keywords", "No. of Keywords", "integer", ("keywords",), _distinct_in_lists),
+    Metric("count_urls", "No. of URLs", "integer", ("ranked_url",), distinct),
+)
+
+
+def search_collection(site: Site, first: date, last: date) -> Collection:
+    """Search Console of a site that has it: daily numbers from `first` to `last`, both included."""
+    search = site.search
+    assert search is not None, "only for sites with Search Console data"
+
+    def table(period: Period | None, number: int) -> Table:
+        assert period is not None, "a timestamped collection is opened for a period"
+        start = max(first, period[0])
+        days = [start + timedelta(n) for n in range((min(last, period[1]) - start).days + 1)]
+        return Table(
+            f"search_console.period_{number}",
+            by_id(FIELDS),
+            by_id(METRICS),
+            lambda needs: search_rows(search, days, needs),
+        )
+
+    days = (first, last)
+    return Collection("search_console", "Search Console", FIELDS, METRICS, table, days)
+
+
+def search_rows(search: pl.DataFrame, days: Iterable[date], needs: Needs) -> pl.DataFrame:
+    """The numbers of the given days, one row per URL and per value of the dimensions needed.
+
+    Columns: url, the dimensions needed, and the metrics' parts: impressions, clicks, weighted
+    (position times impressions), ranked_url (the URL again) and, if needed, keywords (list).  Rows
+    that were never shown are left out.
+    """
+    shown = clicked = np.zeros(len(search), np.int64)
+    if "date" in needs.fields:
+        parts = [_numbers(search, shown, clicked)]  # nothing, but with the columns' types
+        parts += [_numbers(search, *_one_day(search, day), day.isoformat()) for day in days]
+        rows = pl.concat(parts)
+    else:
+        for day in days:
+            impressions, clicks = _one_day(search, day)
+            shown = shown + impressions
+            clicked = clicked + clicks
+        rows = _numbers(search, shown, clicked)
+    sums = [pl.col("impressions", "clicks", "weighted").sum()]
+    sums.append(pl.col("url").first().alias("ranked_url"))
+    if "keywords" in needs.parts:
+        sums.append(pl.col("keyword").unique().alias("keywords"))
+    dimensions = ["url", *sorted(needs.fields - {"url"})]
+    seen = rows.filter(pl.col("impressions") > 0)
+    return seen.group_by(dimensions, maintain_order=True).agg(sums)
+
+
+def _numbers(
+    search: pl.DataFrame, impressions: Numbers, clicks: Numbers, day: str | None = None
+) -> pl.DataFrame:
+    return search.select("url", "keyword", "country", "device", "position").with_columns(
+        pl.Series("impressions", impressions),
+        pl.Series("clicks", clicks),
+        weighted=pl.col("position") * pl.Series(impressions),
+        date=pl.lit(day, pl.String),
+    )
+
+
+def _one_day(search: pl.DataFrame, day: date) -> tuple[Numbers, Numbers]:
+    """Impressions and clicks of every row on one day."""
+    row = np.arange(len(search), dtype=np.uint64)
+    shift = day.toordinal() * 0xBF58476D1CE4E5B9 % 2**64
+    mixed = row * np.uint64(0x9E3779B97F4A7C15) + np.uint64(shift)
+    chance = (mixed >> np.uint64(32)) / 2**32
+    mean = search["impressions"].to_numpy() * WEEKDAYS[day.weekday()]
+    impressions = (mean * (0.8 + 0.4 * chance) + chance).astype(np.int64)
+    clicks = (impressions * search["click_rate"].to_numpy() + (chance * 7) % 1).astype(np.int64)
+    return impressions, np.minimum(clicks, impressions)

@@ -1,0 +1,318 @@
+"""A made-up shop under construction: its pages, and the links between them.
+
+LAYOUT      Home, departments, categories with paginated listings, products and their colour
+            variants, reviews, a blog with its index, a menu and a footer on every page; and the
+            flaws a link audit looks for: redirects, dead pages, canonicalised and noindex pages,
+            PDF files, orphans (in the sitemap or in Search Console, never linked), targets that
+            were never fetched.
+LINKS       Structural links come first and keep every page but the orphans reachable.  The rest, up
+            to exactly the number asked for, are "related" links whose targets follow a power law (a
+            rank drawn as n * u^k, u uniform), two thirds of them within the same category.
+QUIRKS      As in real exports: a page that links to itself, links with an empty target, URLs with a
+            comma, a quote, non-ASCII letters.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipulate.graph.sites import Positions
+
+WORDS = json.loads(Path(__file__).with_name("words.json").read_text("utf-8"))
+ADJECTIVES: list[str] = WORDS["adjectives"]
+NOUNS: list[str] = WORDS["nouns"]
+
+PER_LISTING = 24  # products on one listing page
+PER_INDEX = 12  # articles on one page of the blog's index
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How pages of one kind answer a crawler; `in_sitemap` is the share of them listed there."""
+
+    pagetype: str
+    in_sitemap: float = 0.0
+    http_code: int = 200
+    canonical: bool | None = True
+    noindex: bool = False
+    content_type: str | None = "text/html"
+
+    @property
+    def has_links(self) -> bool:
+        """Whether such a page has links of its own: it was answered, with HTML."""
+        return self.http_code == 200 and self.content_type == "text/html"
+
+
+KINDS = {
+    "home": Kind("home", in_sitemap=1),
+    "main": Kind("main", in_sitemap=0.9),
+    "department": Kind("category", in_sitemap=1),
+    "category": Kind("category", in_sitemap=1),
+    "listing": Kind("category/listing", in_sitemap=0.1),
+    "filter": Kind("category/filter", noindex=True),
+    "product": Kind("product", in_sitemap=0.95),
+    "variant": Kind("product/variant", in_sitemap=0.1, canonical=False),
+    "review": Kind("review", in_sitemap=0.3, canonical=None),
+    "blog": Kind("article/index", in_sitemap=0.5),
+    "article": Kind("article", in_sitemap=0.9),
+    "file": Kind("main", content_type="application/pdf", canonical=None),
+    "orphan": Kind("product", in_sitemap=0.9),
+    "moved": Kind("product", in_sitemap=0.15, http_code=301, canonical=None),
+    "gone": Kind("product", in_sitemap=0.1, http_code=404, canonical=None),
+    "unfetched": Kind("product", http_code=0, canonical=None, content_type=None),
+}
+
+
+@dataclass
+class Shop:
+    """A site under construction: its pages in lists, its links in pairs of arrays."""
+
+    name: str
+    rng: np.random.Generator
+    pages: int  # about how many pages are wanted
+    urls: list[str] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    titles: list[str | None] = field(default_factory=list)
+    variant_of: dict[int, int] = field(default_factory=dict)
+    links: list[tuple[Positions, Positions]] = field(default_factory=list)
+
+    def share(self, part: float) -> int:
+        """A part of the wanted pages, at least one."""
+        return max(1, round(part * self.pages))
+
+    def url(self, path: str) -> str:
+        return f"https://www.{self.name}.example{path}"
+
+    def path(self, page: int) -> str:
+        return self.urls[page].split(".example", 1)[1]
+
+    def add(self, kind: str, paths: list[str], titles: Sequence[str | None] = ()) -> Positions:
+        """Append pages of one kind; returns their ids."""
+        first = len(self.urls)
+        self.urls += map(self.url, paths)
+        self.kinds += [kind] * len(paths)
+        self.titles += titles or [None] * len(paths)
+        return np.arange(first, len(self.urls))
+
+    def link(self, sources: Any, targets: Any) -> None:
+        """Append links pair by pair; one side may be a single page."""
+        froms, tos = np.broadcast_arrays(sources, targets)
+        self.links.append((froms, tos))
+
+    def link_both_ways(self, ones: Any, others: Any) -> None:
+        self.link(ones, others)
+        self.link(others, ones)
+
+    def link_all(self, sources: Positions, targets: Positions) -> None:
+        """Link each of the sources to each of the targets, but no page to itself."""
+        froms = np.repeat(sources, len(targets))
+        tos = np.tile(targets, len(sources))
+        self.links.append((froms[froms != tos], tos[froms != tos]))
+
+    def is_kind(self, *kinds: str) -> NDArray[np.bool_]:
+        return np.isin(self.kinds, kinds)
+
+    def of_kind(self, *kinds: str) -> Positions:
+        return np.flatnonzero(self.is_kind(*kinds))
+
+    @property
+    def writers(self) -> Positions:
+        """The pages whose text may link to anything."""
+        return self.of_kind("product", "article", "review", "main")
+
+
+@dataclass(frozen=True)
+class Products:
+    """All products by category, best sellers first; for each its category's start and size."""
+
+    pages: Positions
+    first: Positions
+    size: Positions
+
+
+def word_pair(number: int) -> str:
+    """A pair of words for a number, distinct for distinct numbers."""
+    pair = f"{ADJECTIVES[number % len(ADJECTIVES)]}-{NOUNS[number // len(ADJECTIVES) % len(NOUNS)]}"
+    again = number // (len(ADJECTIVES) * len(NOUNS))
+    return f"{pair}-{again}" if again else pair
+
+
+def words(number: int) -> str:
+    """The pair as it stands in a text."""
+    return word_pair(number).replace("-", " ")
+
+
+# --- pages, and the links that hold the site together ---------------------------------------------
+
+
+def lay_out(shop: Shop, links_per_page: float) -> Products:
+    """Create all pages, and the links that hold the site together."""
+    home = shop.add("home", ["/"], [f"{shop.name.title()}: things for the house"])
+    names = WORDS["main_pages"][: 3 + min(10, shop.pages // 100)]
+    main = shop.add("main", [f"/{n}" for n in names], [n.title() for n in names])
+    names = WORDS["departments"][: max(3, min(15, int(np.log2(shop.pages)) - 2))]
+    departments = shop.add("department", [f"/{n}/" for n in names], [n.title() for n in names])
+    shop.link(home, main)
+    shop.link(home, departments)
+    products = _catalogue(shop, departments)
+    best_sellers = products.pages[products.first == np.arange(len(products.first))]
+    shop.link(home, best_sellers[:12])
+    _variants(shop, products.pages)
+    _reviews(shop, products.pages)
+    _blog(shop, home)
+
+    in_menu = round(0.16 * links_per_page)
+    menu = np.concatenate([home, departments[:in_menu], main[: in_menu // 2]])
+    shop.link_all(shop.of_kind(*(kind for kind in KINDS if KINDS[kind].has_links)), menu)
+    _flaws(shop)
+    return products
+
+
+def _catalogue(shop: Shop, departments: Positions) -> Products:
+    """Categories of very unequal size, their products, and the listing pages that lead to them."""
+    amount = max(len(departments), shop.share(0.03))
+    parents = departments[np.arange(amount) % len(departments)]
+    paths = [f"{shop.path(parent)}{word_pair(n)}s/" for n, parent in enumerate(parents)]
+    titles = [f"{words(n).capitalize()}s" for n in range(amount)]
+    categories = shop.add("category", paths, titles)
+    shop.link_both_ways(parents, categories)
+
+    weights = 1 / (np.arange(amount) + 4.0)
+    sizes = 1 + shop.rng.multinomial(max(0, shop.share(0.56) - amount), weights / weights.sum())
+    products = _products(shop, np.repeat(categories, sizes))
+    shop.link(products, np.repeat(categories, sizes))
+    shop.link(products, np.repeat(parents, sizes))
+    first = np.cumsum(sizes) - sizes
+    shelves = np.split(products, first[1:])
+    for category, shelf in zip(categories, shelves, strict=True):
+        _listing(shop, category, shelf)
+    for category, shelf in zip(categories[::3], shelves[::3], strict=True):
+        sorted_by_price = shop.add("filter", [f"{shop.path(category)}?sort=price"])
+        shop.link(category, sorted_by_price)
+        shop.link(sorted_by_price, shelf[:PER_LISTING])
+    return Products(products, np.repeat(first, sizes), np.repeat(sizes, sizes))
+
+
+def _products(shop: Shop, categories: Positions) -> Positions:
+    """A product for each entry: the category it is in."""
+    numbers = shop.rng.permutation(len(categories))
+    pairs = list(zip(categories, numbers, strict=True))
+    paths = [f"{shop.path(page)}{word_pair(n)}-p{10_000 + n}.html" for page, n in pairs]
+    paths[-1] = paths[-1].replace(".html", ",boxed.html")
+    titles = [f"{words(n).capitalize()} | {shop.titles[page]}" for page, n in pairs]
+    return shop.add("product", paths, titles)
+
+
+def _listing(shop: Shop, category: int, products: Positions) -> None:
+    """One category's products on numbered pages, linked to neighbours, the first and the last."""
+    numbers = range(2, 2 + (len(products) - 1) // PER_LISTING)
+    titles = [f"{shop.titles[category]}, page {n}" for n in numbers]
+    listings = shop.add("listing", [f"{shop.path(category)}?page={n}" for n in numbers], titles)
+    series = np.concatenate([[category], listings])
+    shop.link(series[np.arange(len(products)) // PER_LISTING], products)
+    for step in (1, 2):
+        shop.link_both_ways(series[:-step], series[step:])
+    shop.link(series[:-1], series[-1])
+    shop.link(series[1:], series[0])
+
+
+def _variants(shop: Shop, products: Positions) -> None:
+    """Colours of some products, canonicalised to them."""
+    bases = shop.rng.choice(products, shop.share(0.05), replace=False)
+    paths = [f"{shop.path(base)}?colour={ADJECTIVES[base % len(ADJECTIVES)]}" for base in bases]
+    variants = shop.add("variant", paths, [shop.titles[base] for base in bases])
+    shop.variant_of.update(zip(variants.tolist(), bases.tolist(), strict=True))
+    shop.link_both_ways(bases, variants)
+
+
+def _reviews(shop: Shop, products: Positions) -> None:
+    bases = shop.rng.choice(products, shop.share(0.04), replace=False)
+    titles = [f"Review: {shop.titles[base]}" for base in bases]
+    reviews = shop.add("review", [f"/reviews/{base}" for base in bases], titles)
+    shop.link_both_ways(bases, reviews)
+
+
+def _blog(shop: Shop, home: Positions) -> None:
+    """Articles, newest first, and their index; its first page also links to every tenth."""
+    amount = max(4, shop.share(0.14))
+    paths = [f"/blog/{word_pair(7 * n)}-{n}.html" for n in range(amount)]
+    titles = [f"How to choose a {words(7 * n)}" for n in range(amount)]
+    paths[-2:] = ['/blog/the-"best"-chair.html', "/blog/café-crème.html"]
+    titles[-2:] = ['The "best" chair, tried', "Café crème, à la maison"]
+    articles = shop.add("article", paths, titles)
+    numbers = range(1, 2 + (amount - 1) // PER_INDEX)
+    paths = ["/blog/", *(f"/blog/page/{n}" for n in numbers[1:])]
+    index = shop.add("blog", paths, [f"Blog, page {n}" for n in numbers])
+    shop.link(home, index[:1])
+    shop.link(home, articles[:3])
+    shop.link(index[0], index[9::10])
+    shop.link_both_ways(index[:-1], index[1:])
+    shop.link(index[np.arange(amount) // PER_INDEX], articles)
+    shop.link(articles, index[0])
+    shop.link(articles[:-1], articles[1:])
+
+
+def _flaws(shop: Shop) -> None:
+    """Pages that an audit should find, and the quirks of real exports."""
+    writers = shop.writers
+    for kind, share, path in (
+        ("file", 0.005, "/files/manual-{}.pdf"),
+        ("moved", 0.02, "/shop/item.php?id={}"),
+        ("gone", 0.015, "/sale/offer-{}.html"),
+        ("unfetched", 0.02, "/compare/{}"),
+    ):
+        pages = shop.add(kind, [path.format(n + 1) for n in range(shop.share(share))])
+        for _ in range(2):
+            shop.link(shop.rng.choice(writers, len(pages)), pages)
+    numbers = range(shop.share(0.02))
+    paths = [f"/archive/{word_pair(11 * n)}-{n}.html" for n in numbers]
+    shop.add("orphan", paths, [words(11 * n).capitalize() for n in numbers])
+    two = shop.of_kind("product")[:2]
+    shop.link(two, two)
+    nowhere = shop.add("unfetched", [""])
+    shop.urls[-1] = ""
+    shop.link(shop.rng.choice(writers, 2, replace=False), nowhere)
+
+
+# --- all links ------------------------------------------------------------------------------------
+
+
+def fill(shop: Shop, products: Products, links: int) -> tuple[Positions, Positions]:
+    """The structural links and as many "related" ones as are missing: `links` distinct pairs."""
+    count = len(shop.urls)
+    pairs = [np.asarray(froms, np.int64) * count + tos for froms, tos in shop.links]
+    keys = _distinct(np.concatenate(pairs))
+    popular = shop.rng.permutation(np.concatenate([products.pages, shop.of_kind("article")]))
+    skew = 3.0
+    while len(keys) < links:
+        wanted = int(1.2 * (links - len(keys))) + 10
+        sources, targets = _related(shop, products, popular, wanted, skew)
+        mixed = shop.rng.permutation(np.flatnonzero(sources != targets))
+        keys = _distinct(np.concatenate([keys, sources[mixed] * count + targets[mixed]]))
+        skew = max(1.0, skew * 0.8)  # when the popular targets are used up, spread out
+    keys = keys[:links]
+    return keys // count, keys % count
+
+
+def _related(
+    shop: Shop, products: Products, popular: Positions, amount: int, skew: float
+) -> tuple[Positions, Positions]:
+    """Links from products to others of their category, and from any text to what is popular."""
+    near = (2 * amount) // 3
+    far = amount - near
+    seller = shop.rng.integers(len(products.pages), size=near)
+    rank = (products.size[seller] * shop.rng.random(near) ** skew).astype(np.int64)
+    neighbours = products.pages[products.first[seller] + rank]
+    rank = (len(popular) * shop.rng.random(far) ** skew).astype(np.int64)
+    sources = np.concatenate([products.pages[seller], shop.rng.choice(shop.writers, far)])
+    return sources, np.concatenate([neighbours, popular[rank]])
+
+
+def _distinct(keys: Positions) -> Positions:
+    """The keys without repeats, each where it first stood."""
+    return keys[np.sort(np.unique(keys, return_index=True)[1])]
