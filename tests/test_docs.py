@@ -4,8 +4,12 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+from starlette.testclient import TestClient
+
 import pipulate
-from pipulate import docs
+from pipulate import Settings, create_app, docs
+from tests.chat.fakes import make_desk
 
 DOCS = Path("pipulate/docs")
 
@@ -68,3 +72,37 @@ def test_the_manual_answers_newcomers():
 def test_the_changelog_has_the_version():
     """A release without a word to its users is none."""
     assert f"## {pipulate.__version__} " in Path("CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def blocks(page):
+    """Return the Python of a page of the manual."""
+    return re.findall(r"```python\n(.*?)```", docs.pages()[page].text, re.DOTALL)
+
+
+def test_the_page_that_the_manual_adds_works(tmp_path):
+    """It is served, stands in the menu, and the model is told of it."""
+    names = {}
+    exec(blocks("howto/extend")[0], names)
+    app = create_app(Settings(data=tmp_path, downloads=tmp_path), parts=[names["routes"]])
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        shown = client.get("/hello").text
+    assert "Nothing leaves this machine." in shown
+    assert 'href="/hello"' in shown
+    assert app.state.about["/hello"] == ("Hello", "It says hello.")
+
+
+def test_the_tools_that_the_manual_adds_work(tmp_path):
+    """One reads; one says what will happen, does it at Yes, and can be undone."""
+    names = {}
+    exec("\n".join(blocks("howto/extend")[1:]), names)
+    desk = make_desk(tmp_path)
+    assert names["count_words"](desk, "one two") == "2 words."
+    change = names["add_reminder"](desk, "call Bob")
+    assert next(change) == "Add the task “🔔 call Bob”."
+    assert desk.store.read("SELECT * FROM task") == []
+    with pytest.raises(StopIteration) as done:
+        next(change)
+    ((table, key, before, after),) = done.value.value
+    assert (table, key, before) == ("task", 1, None)
+    assert after == desk.store.one("SELECT * FROM task")
+    desk.store.close()
