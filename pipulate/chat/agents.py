@@ -31,7 +31,7 @@ from starlette.routing import Route
 import pipulate
 from pipulate.chat import prompts, proposals, sql
 from pipulate.chat.proposals import Proposal
-from pipulate.chat.talk import Panel
+from pipulate.chat.talk import Talk
 from pipulate.chat.tools import TOOLS, Desk, checked, describe_data, list_runs, schema
 from pipulate.engine.errors import Invalid, PipulateError, Unknown
 from pipulate.engine.pipeline import Pipulate
@@ -135,8 +135,8 @@ def described() -> list[Json]:
 class Server:
     """Answers messages, for one app."""
 
-    def __init__(self, panel: Panel) -> None:
-        self.panel = panel
+    def __init__(self, talk: Talk) -> None:
+        self.talk = talk
 
     async def answer(self, message: Any) -> Json | None:
         """Return the answer to a message, None to a notification; never raises."""
@@ -223,14 +223,14 @@ class Server:
         return {"content": [{"type": "text", "text": self._fit_to_tell(text)}], "isError": failed}
 
     async def _use(self, name: str, arguments: Json) -> str:
-        desk = replace(self.panel.desk(), source="an agent")
+        desk = replace(self.talk.desk(), source="an agent")
         if name in OWN:
             return str(await asyncio.to_thread(OWN[name], desk, **checked(OWN[name], arguments)))
         made = await asyncio.to_thread(proposals.call, desk, name, arguments)
         if not isinstance(made, Proposal):
             return made
-        await self.panel.add("note", "Another program's agent asks for this:", "said")
-        await self.panel.add("note", made.words, f"proposal {made.id}")
+        await self.talk.say("Another program's agent asks for this:")
+        await self.talk.propose(made)
         return f"A card now asks the user in Pipulate (change {made.id}): {made.words} Nothing has been done yet."
 
     async def _read(self, given: Json) -> Json:
@@ -242,7 +242,7 @@ class Server:
         if uri == f"pipulate://{kind}" and kind in RESOURCES:
             mime, text = (
                 "text/markdown",
-                await asyncio.to_thread(RESOURCES[kind], self.panel.desk()),
+                await asyncio.to_thread(RESOURCES[kind], self.talk.desk()),
             )
         elif uri.startswith("pipulate://runs/") and (
             record := await asyncio.to_thread(self._record, workflow, unquote(id))
@@ -254,7 +254,7 @@ class Server:
 
     def _record(self, workflow: str, id: str) -> Json | None:
         try:
-            return Pipulate(self.panel.store, workflow).get_state(id) or None
+            return Pipulate(self.talk.store, workflow).get_state(id) or None
         except PipulateError as error:
             raise RpcError(NOT_FOUND, str(error)) from None
 
@@ -262,9 +262,9 @@ class Server:
         """Return the text without secrets, its links with our address."""
         struck = prompts.strike(
             [{"role": "tool", "content": text}],
-            [*self.panel.secrets(), read_key(self.panel.settings.data)],
+            [*self.talk.secrets(), read_key(self.talk.settings.data)],
         )
-        return str(struck[0]["content"]).replace("](/", f"]({origin(self.panel.settings)}/")
+        return str(struck[0]["content"]).replace("](/", f"]({origin(self.talk.settings)}/")
 
 
 def failure(error: RpcError, id: Any = None) -> Json:
@@ -278,7 +278,7 @@ def failure(error: RpcError, id: Any = None) -> Json:
 
 async def handle(server: Server, request: Request) -> Response:
     """Answer one HTTP request."""
-    key = await asyncio.to_thread(read_key, server.panel.settings.data)
+    key = await asyncio.to_thread(read_key, server.talk.settings.data)
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if (
         not key
@@ -421,7 +421,7 @@ def routes(app: FastHTML) -> None:
     app.state.add_settings("Agents of other programs", section)
 
     async def door(request: Request) -> Response:
-        return await handle(Server(app.state.part(Panel)), request)
+        return await handle(Server(app.state.part(Talk)), request)
 
     app.router.routes.append(Route(AGENTS, door, methods=["GET", "POST", "DELETE"]))
 

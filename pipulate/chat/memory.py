@@ -41,6 +41,11 @@ class Embedder(Protocol):
 
     name: str
 
+    @property
+    def present(self) -> bool:
+        """Whether it can be used now."""
+        ...
+
     def embed(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """Return one row for each text: float32, shape (n, d), length 1."""
         ...
@@ -72,10 +77,11 @@ def clean(content: str, field: str = "content", most: int = 2000) -> str:
 
 
 class Memory:
-    """The memories in a store; without an `embedder` they are found by keywords alone."""
+    """The memories in a store; while no `embedder` is present they are found by keywords alone."""
 
     def __init__(self, store: Store, embedder: Embedder | None = None) -> None:
-        self.store, self.embedder = store, embedder
+        self.store = store
+        self.embedder = embedder
 
     @property
     def enabled(self) -> bool:
@@ -108,9 +114,10 @@ class Memory:
         """Return the active memories that fit `query`, best first: at most `limit`, and one keyword hit more."""
         if not self.enabled:
             return []
-        found = self._by_meaning(self.embedder, query, limit, floor) if self.embedder else []
-        extra = self._by_keyword(query, 1 if self.embedder else limit)
-        return found + [row for row in extra if row["id"] not in {r["id"] for r in found}]
+        if not self.embedder or not self.embedder.present:
+            return self._by_keyword(query, limit)
+        found = self._by_meaning(self.embedder, query, limit, floor)
+        return found + [row for row in self._by_keyword(query, 1) if row not in found]
 
     def _by_meaning(self, embedder: Embedder, query: str, limit: int, floor: float) -> list[Row]:
         self._embed_missing(embedder)

@@ -1,171 +1,177 @@
-"""The chat panel: one conversation at the side of every page, whichever model answers.
+"""One conversation, whichever model answers: what is said, by whom, and who is told of it.
 
-ACTS      are ordinary form posts, so the guard protects them; they answer 204.
-NEWS      come over one WebSocket per open page: pieces of HTML that htmx puts in their place by id.  A page that
-          connects (again) first gets all messages, so nothing is missed; a stream goes on whoever listens.
-STREAM    The answer at hand is #m-live, rendered anew at most every PAINT seconds; when it is whole (or stopped, or cut),
-          it becomes a stored message.  One model call at a time: remarks on steps wait for the answer before them.
-KNOWING   Connecting tells the page's address; if the page is another one than before, what it is about becomes a note.
-TOOLS     See `tools` and `proposals`: reading acts at once, changing shows a card, and only its Yes does it.
+TURNS      What the user sends is a command, or words for the model; `answering` is the reaction.
+           One model call at a time: remarks on steps wait for the answer before them.
+STREAM     The answer at hand is `live`.  When it is whole (or stopped, or cut) it becomes a stored
+           message.  It goes on whoever listens.
+LISTENER   is told what changes; this module knows no HTML, no socket and no address.
+KNOWING    `visit` says which page the user looks at.  What it is about becomes a note, which is
+           stored with what is said next: looking around writes nothing.
+TOOLS      See `tools` and `proposals`: reading acts at once, changing asks by a card, and only its
+           Yes does it.
 """
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
-from urllib.parse import quote
 
-from fasthtml.common import (
-    FT,
-    Aside,
-    Button,
-    Details,
-    Div,
-    FastHTML,
-    Form,
-    Header,
-    Input,
-    Label,
-    Li,
-    NotStr,
-    Ol,
-    Option,
-    P,
-    Pre,
-    Progress,
-    Select,
-    Small,
-    Span,
-    Strong,
-    Summary,
-    Textarea,
-    Ul,
-    to_xml,
-)
 from loguru import logger
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from pipulate.botify import token
 from pipulate.chat import prompts, proposals, router, weights
 from pipulate.chat.conversation import Conversations, Row
-from pipulate.chat.embedded import Embedded
 from pipulate.chat.embedder import Embedder
 from pipulate.chat.memory import Memory, text
+from pipulate.chat.models import Models
 from pipulate.chat.proposals import Proposal
-from pipulate.chat.providers import Message, Model, ModelError, ToolCall, detect
-from pipulate.chat.tools import TOOLS, Desk, schema
+from pipulate.chat.providers import Message, Model, ModelError, ToolCall
+from pipulate.chat.tools import Desk, offered
 from pipulate.engine.errors import PipulateError, Refused, Unknown
+from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Run, Workflow
-from pipulate.web.components import fragment
-from pipulate.web.markdown import render
 
-PAINT = 0.06  #: seconds between two renderings of an answer that streams
-FRESH = 15.0  #: seconds for which a list of models is believed
 ROUNDS = 4  #: of native tool calls in one answer
-LONGEST = 700  #: tokens of a small model's answer
-SMALL = "qwen-0.5b"
-NO_MODEL = "No model answers yet. Get a small one below, start Ollama, or name a server in Settings. Commands work all the same: /help"
+LONGEST = 700  #: tokens of a small model's answer, which may ramble until its window is full
+LONGEST_MESSAGE = 20_000  #: characters of what the user says at once
+PAGE = 0  #: id of the note on the page that is open, until it is stored
+NO_MODEL = (
+    "No model answers yet. Get a small one below, start Ollama, or name a server in Settings. "
+    "Commands work all the same: /help"
+)
+FAILED = "Something in the chat failed; the log has the details. Try again."
 
 
-class Panel:
+class Listener:
+    """Is told what changes; whoever shows the conversation overrides what it shows."""
+
+    async def said(self, row: Row) -> None:
+        """A message was added."""
+
+    async def unsaid(self, id: int) -> None:
+        """A message was taken back."""
+
+    async def decided(self, row: Row) -> None:
+        """What the message proposed stands otherwise now."""
+
+    async def thinking(self) -> None:
+        """An answer begins."""
+
+    async def live(self, text: str) -> None:
+        """The answer has got so far."""
+
+    async def over(self) -> None:
+        """The answer ends; what there is of it is `said` next."""
+
+    async def turned(self) -> None:
+        """Another conversation is shown, or an earlier point of it."""
+
+    async def state(self) -> None:
+        """Another model answers, or one begins or ends."""
+
+    async def getting(self) -> None:
+        """More of a model's weights is here."""
+
+    async def deleted(self, seq: int) -> None:
+        """A conversation went to the trash, from where `restore(seq)` brings it back."""
+
+
+class Talk:
     """The conversation of one app; it is the app's `voice`."""
 
-    def __init__(self, app: FastHTML) -> None:
-        self.app, self.settings = app, app.state.settings
-        self.store: Store = app.state.store
-        self.conversations = Conversations(self.store)
-        self.folder = self.settings.data / "models"
-        self.embedder = Embedder(self.folder)
-        self.memory = Memory(self.store)
-        self.sockets: set[WebSocket] = set()
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        flows: Callable[[], Mapping[str, Workflow]] = dict,
+        secrets: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        """Talk about the workflows that `flows` finds; no model reads what `secrets` returns."""
+        self.store = store
+        self.settings = settings
+        self.flows = flows
+        self.listener = Listener()
+        self.conversations = Conversations(store)
+        self.models = Models(store, settings)
+        self.memory = Memory(store, Embedder(self.models.folder))
         self.answering: asyncio.Task[None] | None = None
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.turn = asyncio.Lock()
-        self.live = ""
-        self._embedded: Embedded | None = None
-        self._models: tuple[float, list[Model]] = (0.0, [])
+        self.live: str | None = None
+        self._given_secrets = secrets
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
         self._temporary = 0
-        self.getting: tuple[str, float] | None = None
+        self._page: Row | None = None
 
     # ---------------------------------------------------------------- what is current
 
     @property
     def conversation(self) -> int:
-        """The id of the conversation that the panel shows."""
-        if self._temporary:
-            return self._temporary
-        id = self.store.get("conversation", 0)
+        """The id of the conversation that is shown; 0 if the next message begins one."""
+        current = self._temporary or int(self.store.get("conversation", 0))
         with suppress(Unknown):
-            return int(self.conversations.get(id)["id"])
-        self.store["conversation"] = new = self.conversations.new()
-        return new
+            return int(self.conversations.get(current)["id"])
+        return 0
+
+    def messages(self) -> list[Row]:
+        """Return what is shown, oldest first."""
+        rows = self.conversations.messages(self.conversation)
+        return [*rows, self._page] if self._page else rows
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is coming."""
+        return self.answering is not None and not self.answering.done()
 
     def desk(self) -> Desk:
-        """What the tools work on."""
-        self.memory.embedder = self.embedder if self.embedder.present else None
-        flows = {
-            name: flow for name, flow in self.app.state.found.items() if isinstance(flow, Workflow)
-        }
-        return Desk(self.store, self.memory, flows, self.settings, self.store.get("profile_id", 1))
-
-    async def models(self, fresh: bool = False) -> list[Model]:
-        """The models that answer now, the preferred one first."""
-        when, found = self._models
-        if fresh or time.monotonic() - when > FRESH:
-            path = next(
-                (
-                    p
-                    for name in ("qwen-1.5b", SMALL)
-                    if (p := weights.find(weights.RECIPES[name], self.folder))
-                ),
-                None,
-            )
-            if path and (self._embedded is None or self._embedded.weights != path):
-                self._embedded = Embedded(path)
-            url = self.store.get("model_url", "") or self.settings.model_url
-            name = self.store.get("model_name", "") or self.settings.model_name
-            found = await detect(
-                url=url, name=name, key=self.store.get("model_key", ""), embedded=self._embedded
-            )
-            self._models = (time.monotonic(), found)
-        chosen = self.store.get("model", "")
-        return sorted(found, key=lambda model: model.name != chosen)
+        """Return what the tools work on."""
+        profile = self.store.get("profile_id", 1)
+        return Desk(self.store, self.memory, self.flows(), self.settings, profile)
 
     def secrets(self) -> list[str]:
-        """What no model may read."""
-        kept = token.load(self.settings.data) if token.path(self.settings.data).exists() else None
-        return [*([kept.reveal()] if kept else []), self.store.get("model_key", "")]
+        """Return what no model may read."""
+        return [*self._given_secrets(), self.store.get("model_key", "")]
 
-    # ---------------------------------------------------------------- news
+    # ---------------------------------------------------------------- what is said
 
-    async def push(self, *parts: Any) -> None:
-        """Send pieces of HTML to every open page."""
-        html = to_xml(parts, indent=False)
-        for socket in list(self.sockets):
-            try:
-                await socket.send_text(html)
-            except (RuntimeError, WebSocketDisconnect, OSError):
-                self.sockets.discard(socket)
+    async def add(self, role: str, content: str, about: str = "") -> None:
+        """Store a message, after the note on the page on which it was said, and tell it."""
+        if page := self._page:
+            await self._take_page_back()
+            await self._add("note", page["content"], page["about"])
+        await self._add(role, content, about)
 
-    async def add(self, role: str, content: str, about: str = "") -> int:
-        """Store a message and show it."""
-        id = await asyncio.to_thread(
-            self.conversations.append, self.conversation, role, content, about
-        )
-        row = {"id": id, "role": role, "content": content, "about": about}
-        await self.push(Ol(self.item(row), hx_swap_oob="beforeend:#messages"))
-        return id
+    async def _add(self, role: str, content: str, about: str) -> None:
+        id = await asyncio.to_thread(self._store, role, content, about)
+        await self.listener.said({"id": id, "role": role, "content": content, "about": about})
 
-    async def show_all(self) -> None:
-        """Show the whole conversation anew."""
-        await self.push(self.messages(oob=True), await self.state())
+    def _store(self, role: str, content: str, about: str) -> int:
+        """Store a message; the first one begins a conversation."""
+        with self.store.transaction():
+            current = self.conversation
+            if not current:
+                current = self.conversations.new()
+                self.store["conversation"] = current
+            return self.conversations.append(current, role, content, about)
+
+    async def visit(self, title: str, about: str) -> None:
+        """The user opened a page; of pages only passed through, nothing stays."""
+        label = f"page {title}"
+        if not about or (self._page and self._page["about"] == label):
+            return
+        await self._take_page_back()
+        if await asyncio.to_thread(self._last_page) != label:
+            self._page = {"id": PAGE, "role": "note", "content": about, "about": label}
+            await self.listener.said(self._page)
+
+    def _last_page(self) -> str:
+        rows = reversed(self.conversations.messages(self.conversation))
+        return next((row["about"] for row in rows if row["about"].startswith("page ")), "")
+
+    async def _take_page_back(self) -> None:
+        if self._page:
+            self._page = None
+            await self.listener.unsaid(PAGE)
 
     # ---------------------------------------------------------------- the voice of workflows
 
@@ -175,172 +181,171 @@ class Panel:
 
     async def ask(self, prompt: str) -> AsyncIterator[str]:
         """Stream a model's answer to a workflow; raises ModelError while none answers."""
-        found = await self.models()
+        found = await self.models.found()
         if not found:
             raise ModelError(NO_MODEL)
         messages = prompts.strike([{"role": "user", "content": prompt}], self.secrets())
-        async with self.turn, aclosing(found[0].stream(messages)) as stream:
+        async with self._turn, aclosing(found[0].stream(messages)) as stream:
             async for piece in stream:
                 if isinstance(piece, str):
                     yield piece
 
     def explain(self, run: Run) -> None:
-        """Let the model say a sentence about the card that has just opened; nothing if there is no model."""
-        index, (looked, found) = run.open_index, self._models
-        if looked and not found:  # none when a page last looked, which each page does
+        """Let the model say a sentence about the card that has just opened, if there is a model."""
+        if self.models.none or not self.store.get("explain", True):
             return
-        if (
-            index < len(run.flow.steps)
-            and run.flow.steps[index].explain
-            and self.store.get("explain", True)
-        ):
-            self.background(self._explain(run, run.flow.steps[index].label))
+        ahead = run.flow.steps[run.open_index :]
+        if ahead and ahead[0].explain:
+            self.background(self._explain(run, ahead[0].label))
 
     async def _explain(self, run: Run, label: str) -> None:
-        found = await self.models()
+        found = await self.models.found()
         if not found:
             return
         prompt = (
-            f"{prompts.note(run.flow.about, run.flow.title)}\n\nAnswers so far:\n{run.summary() or '(none)'}\n\n"
-            f"The next card asks: “{label}”\nTell the user what this card is for. {prompts.LIMITER}"
+            f"{prompts.note(run.flow.about, run.flow.title)}\n\n"
+            f"Answers so far:\n{run.summary() or '(none)'}\n\n"
+            f"The next card asks: “{label}”\n"
+            f"Tell the user what this card is for. {prompts.LIMITER}"
         )
-        messages = prompts.strike(
-            [
-                {"role": "system", "content": prompts.current(self.store)},
-                {"role": "user", "content": prompt},
-            ],
-            self.secrets(),
-        )
-        async with self.turn:
-            await self.stream(found[0], messages, about=f"step {label}", max_tokens=120)
+        messages = [
+            {"role": "system", "content": prompts.current(self.store)},
+            {"role": "user", "content": prompt},
+        ]
+        async with self._turn:
+            struck = prompts.strike(messages, self.secrets())
+            await self._stream(found[0], struck, about=f"step {label}", max_tokens=120)
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start something that must not be lost; a failure is told in the conversation."""
-
-        async def watched() -> None:
-            try:
-                await work
-            except PipulateError as error:
-                await self.add("note", str(error), "problem")
-            except Exception:
-                logger.exception("the chat failed")
-                await self.add(
-                    "note",
-                    "Something in the chat failed; the log has the details. Try again.",
-                    "problem",
-                )
-
-        task = asyncio.get_running_loop().create_task(watched())
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task = asyncio.get_running_loop().create_task(self._watched(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return task
 
-    # ---------------------------------------------------------------- talking
+    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except PipulateError as error:
+            await self.add("note", str(error), "problem")
+        except Exception:
+            logger.exception("the chat failed")
+            await self.add("note", FAILED, "problem")
+
+    async def settled(self) -> None:
+        """Wait until nothing is said any more."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ---------------------------------------------------------------- turns
 
     async def send(self, said: str) -> None:
-        """The user said something: a command, or words for the model."""
-        if self.answering and not self.answering.done():
+        """The user said something.  Refused while an answer is coming."""
+        said = said.strip()[:LONGEST_MESSAGE]
+        if self.busy:
             raise Refused("The last answer is still coming. Stop it, or wait for it.")
-        await self.add("user", said)
-        self.answering = self.background(self.react(said))
-        await self.push(await self.state())
+        if said:
+            await self.add("user", said)
+            await self._begin(said)
 
-    async def react(self, said: str) -> None:
+    async def _begin(self, said: str) -> None:
+        self.answering = self.background(self._react(said))
+        await self.listener.state()
+
+    async def _react(self, said: str) -> None:
         """Carry out a command, or let the model answer."""
         try:
-            await (self.command(said) if said.startswith("/") else self.answer(said))
+            if said.startswith("/"):
+                await self._command(said)
+            else:
+                await self._answer(said)
         finally:
             self.answering = None
-            await self.push(await self.state())
+            await self.listener.state()
 
-    async def command(self, line: str) -> None:
-        """Do what a slash command says."""
-        if line.strip().lower() in ("/help", "/"):
+    async def _command(self, line: str) -> None:
+        if line.lower() in ("/help", "/"):
             await self.add("note", proposals.help_text(), "tool help")
-            return
-        name, arguments = proposals.parse(line)
-        await self.use(name, arguments)
+        else:
+            await self._use(*proposals.parse(line))
 
-    async def use(self, name: str, arguments: dict[str, Any]) -> str:
+    async def _use(self, name: str, arguments: dict[str, Any]) -> str:
         """Call a tool and show what it says or proposes; returns the text for the model."""
         made = await asyncio.to_thread(proposals.call, self.desk(), name, arguments)
         if isinstance(made, Proposal):
-            await self.add("note", made.words, f"proposal {made.id}")
+            await self.propose(made)
             return f"A card now asks the user: {made.words} Nothing has been done yet."
         await self.add("note", made, f"tool {name}")
         return made
 
-    async def answer(self, said: str) -> None:
+    async def propose(self, proposal: Proposal) -> None:
+        """Ask the user for a Yes."""
+        await self.add("note", proposal.words, f"proposal {proposal.id}")
+
+    async def _answer(self, said: str) -> None:
         """Let the model answer the last message, with a tool if it wants one."""
-        found = await self.models()
+        found = await self.models.found()
         if not found:
             await self.add("note", NO_MODEL, "problem")
             return
         model = found[0]
-        async with self.turn:
-            if not model.tools:
-                await self.push(Ol(self.live_item(), hx_swap_oob="beforeend:#messages"))
-                try:
-                    choice = await router.choose(model, said, self.desk())
-                finally:
-                    await self.push(Li(id="m-live", hx_swap_oob="delete"))
-                if choice:
-                    await self.use(choice.name, choice.arguments)
-                    return
-            await self.speak(model, said)
+        async with self._turn:
+            choice = None if model.tools else await self._choose(model, said)
+            if choice:
+                await self._use(choice.name, choice.arguments)
+            else:
+                await self._speak(model, said)
 
-    async def speak(self, model: Model, said: str) -> None:
+    async def _choose(self, model: Model, said: str) -> ToolCall | None:
+        """Let a model that cannot call tools by itself choose one."""
+        self.live = ""
+        await self.listener.thinking()
+        try:
+            return await router.choose(model, said, self.desk())
+        finally:
+            self.live = None
+            await self.listener.over()
+
+    async def _speak(self, model: Model, said: str) -> None:
         """Stream an answer; a model that calls tools natively gets their results and goes on."""
-        self.desk()  # the embedder may be here by now
-        recalled = [text(row) for row in await asyncio.to_thread(self.memory.recall, said)]
-        beginning = prompts.system(
-            prompts.current(self.store), [text(row) for row in self.memory.pinned()]
-        )
-        messages = await self.conversations.for_model(
-            self.conversation, model, beginning, recalled, self.secrets()
-        )
-        tools = [
-            {
-                "type": "function",
-                "function": {"name": n, "description": f.__doc__, "parameters": schema(f)},
-            }
-            for n, f in TOOLS.items()
-        ]
-        # A small model may ramble until its window is full.
-        ask: dict[str, Any] = {"tools": tools} if model.tools else {"max_tokens": LONGEST}
+        messages = await self._prompt(model, said)
+        ask: dict[str, Any] = {"tools": offered()} if model.tools else {"max_tokens": LONGEST}
         for _ in range(ROUNDS):
-            calls = await self.stream(model, messages, **ask)
+            calls = await self._stream(model, messages, **ask)
             if not calls:
                 return
-            functions = [
-                {
-                    "id": c.id or c.name,
-                    "type": "function",
-                    "function": {"name": c.name, "arguments": json.dumps(c.arguments)},
-                }
-                for c in calls
-            ]
-            messages = [*messages, {"role": "assistant", "content": "", "tool_calls": functions}]
-            for call in calls:
-                try:
-                    result = await self.use(call.name, call.arguments)
-                except PipulateError as error:
-                    result = f"Error: {error}"
-                note = {
-                    "role": "tool",
-                    "tool_call_id": call.id or call.name,
-                    "name": call.name,
-                    "content": prompts.note(result, call.name),
-                }
-                messages += prompts.strike([note], self.secrets())
+            results = [await self._result(call) for call in calls]
+            messages = [*messages, _called(calls), *prompts.strike(results, self.secrets())]
 
-    async def stream(
+    async def _prompt(self, model: Model, said: str) -> list[Message]:
+        """Return the conversation so far as `model` is to read it."""
+        pinned = [text(row) for row in self.memory.pinned()]
+        beginning = prompts.system(prompts.current(self.store), pinned)
+        recalled = [text(row) for row in await asyncio.to_thread(self.memory.recall, said)]
+        return await self.conversations.for_model(
+            self.conversation, model, beginning, recalled, self.secrets()
+        )
+
+    async def _result(self, call: ToolCall) -> Message:
+        try:
+            result = await self._use(call.name, call.arguments)
+        except PipulateError as error:
+            result = f"Error: {error}"
+        return {
+            "role": "tool",
+            "tool_call_id": call.id or call.name,
+            "name": call.name,
+            "content": prompts.note(result, call.name),
+        }
+
+    async def _stream(
         self, model: Model, messages: Sequence[Message], about: str = "", **ask: Any
     ) -> list[ToolCall]:
-        """Show and store one streamed answer; returns the tools it called."""
+        """Tell and store one streamed answer; returns the tools it called."""
         calls: list[ToolCall] = []
-        self.live, due, problem = "", 0.0, ""
-        await self.push(Ol(self.live_item(), hx_swap_oob="beforeend:#messages"))
+        problem = ""
+        self.live = ""
+        await self.listener.thinking()
         try:
             async with aclosing(model.stream(messages, **ask)) as stream:
                 async for piece in stream:
@@ -349,20 +354,17 @@ class Panel:
                         continue
                     self.live += piece
                     await asyncio.sleep(0)  # a fast model must not keep the loop to itself
-                    if (begun := time.monotonic()) > due:
-                        # Long Markdown takes long to render: in a thread, and at most a fifth of the time.
-                        await self.push(await asyncio.to_thread(self.live_item, True))
-                        due = (now := time.monotonic()) + max(PAINT, 4 * (now - begun))
+                    await self.listener.live(self.live)
         except ModelError as error:
             problem = str(error)
         finally:  # also when stopped: what came is kept
-            whole, self.live = self.live.strip(), ""
-            keep = asyncio.ensure_future(self._keep(whole, about, problem))
-            await asyncio.shield(keep)
+            await asyncio.shield(asyncio.ensure_future(self._keep(about, problem)))
         return calls
 
-    async def _keep(self, whole: str, about: str, problem: str) -> None:
-        await self.push(Li(id="m-live", hx_swap_oob="delete"))
+    async def _keep(self, about: str, problem: str) -> None:
+        whole = (self.live or "").strip()
+        self.live = None
+        await self.listener.over()
         if whole:
             await self.add("assistant", whole, about)
         if problem:
@@ -370,449 +372,120 @@ class Panel:
 
     async def stop(self) -> None:
         """Stop the answer at hand; what came so far is kept."""
-        if self.answering and not self.answering.done():
+        if self.answering and self.busy:
             self.answering.cancel()
             with suppress(asyncio.CancelledError):
                 await self.answering
 
-    async def visit(self, path: str) -> None:
-        """The user opened a page: note once per visit what it is about; of pages only passed through, the last stays."""
-        title, about = self.app.state.about.get(path.split("?")[0], ("", ""))
-        rows = self.conversations.messages(self.conversation)
-        seen = next(
-            (row["about"] for row in reversed(rows) if row["about"].startswith("page ")), ""
-        )
-        if not about or seen == f"page {title}":
-            return
-        if rows and rows[-1]["about"].startswith("page "):
-            await asyncio.to_thread(self.conversations.truncate, self.conversation, rows[-1]["id"])
-            await self.push(Li(id=f"m{rows[-1]['id']}", hx_swap_oob="delete"))
-        await self.add("note", about, f"page {title}")
-
-    async def get(self, name: str) -> None:
-        """Fetch weights, telling the progress."""
-        recipe, loop = weights.named(name), asyncio.get_running_loop()
-
-        def progress(share: float, source: str) -> None:
-            self.getting = (f"{recipe.title}, from {source}", share)
-            asyncio.run_coroutine_threadsafe(self.push(self.getting_line(oob=True)), loop)
-
-        if self.getting:
-            return
-        self.getting = (recipe.title, 0.0)
-        try:
-            await asyncio.to_thread(weights.get, recipe, self.folder, progress)
-            with suppress(PipulateError):  # finds memories by meaning; without it keywords do
-                await asyncio.to_thread(
-                    weights.get, weights.RECIPES["minilm"], self.folder, progress
-                )
-        finally:
-            self.getting = None
-            await self.models(fresh=True)
-            await self.push(self.getting_line(oob=True), await self.state())
-        await self.add("note", f"{recipe.title} is here and answers from now on.", "said")
-
     async def close(self) -> None:
         """End what runs."""
-        for task in list(self.tasks):
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-        if self._embedded:
-            await self._embedded.stop()
+        await self.settled()
+        await self.models.stop()
 
-    # ---------------------------------------------------------------- HTML
+    # ---------------------------------------------------------------- what the user decides
 
-    def panel(self, request: Request) -> FT:
-        """The aside around all pages."""
-        here = request.url.path
-        return Aside(
-            Header(
-                Strong("Chat"),
-                Details(
-                    Summary("Conversations", aria_label="Conversations"),
-                    Div(
-                        hx_get="/chat/conversations",
-                        hx_trigger="toggle from:closest details, chat-changed from:body",
-                        hx_swap="innerHTML",
-                        id="conversations",
-                    ),
-                    cls="conversations",
-                ),
-            ),
-            self.messages(),
-            Div(id="chat-state", cls="chat-state"),
-            Form(
-                Textarea(
-                    name="text",
-                    rows="2",
-                    placeholder="Ask, or type / for a command",
-                    aria_label="Message",
-                    required=True,
-                    id="chat-text",
-                    maxlength="20000",
-                ),
-                Button("Send", type="submit"),
-                hx_post="/chat/send",
-                hx_swap="none",
-                id="chat-form",
-                action="/chat/send",
-                method="post",
-                enctype="application/x-www-form-urlencoded",
-            ),
-            Div(hx_ext="ws", ws_connect=f"/chat/ws?page={quote(here, safe='/')}", hidden=True),
-            id="chat",
-            aria_label="Chat",
-        )
+    async def again(self, message: int) -> None:
+        """Take an answer back, and answer its question anew."""
+        if await self._back_to(message):
+            asked = [row["content"] for row in self.messages() if row["role"] == "user"]
+            if asked:
+                await self._begin(asked[-1])
 
-    def messages(self, oob: bool = False) -> FT:
-        """The list of messages."""
-        rows = [self.item(row) for row in self.conversations.messages(self.conversation)]
-        if self.live:
-            rows.append(self.live_item())
-        return Ol(
-            *rows,
-            id="messages",
-            aria_live="polite",
-            aria_label="Messages",
-            tabindex="0",
-            **({"hx_swap_oob": "true"} if oob else {}),
-        )
+    async def edit(self, message: int, said: str) -> None:
+        """Take a message back with all that followed, and say it otherwise."""
+        await self._back_to(message)
+        await self.send(said)
 
-    def live_item(self, oob: bool = False) -> FT:
-        """The answer that is coming."""
-        body = NotStr(render(self.live)) if self.live else Span("…", cls="thinking")
-        return Li(
-            Div(body, cls="markdown"),
-            id="m-live",
-            cls="assistant live",
-            aria_busy="true",
-            **({"hx_swap_oob": "true"} if oob else {}),
-        )
+    async def _back_to(self, message: int) -> list[Row]:
+        await self.stop()
+        gone = await asyncio.to_thread(self.conversations.truncate, self.conversation, message)
+        await self.listener.turned()
+        return gone
 
-    def item(self, row: Row, oob: bool = False) -> FT:
-        """One message."""
-        kind, _, what = row["about"].partition(" ")
-        swap = {"hx_swap_oob": "true"} if oob else {}
-        named = {"id": f"m{row['id']}", **swap}
-        if kind == "page":
-            return Li(
-                Details(Summary(f"You opened “{what}”"), P(row["content"])),
-                cls="note page",
-                **named,
-            )
-        if kind == "proposal":
-            return Li(self.card(int(what), row["content"]), cls="note proposal", **named)
-        if row["role"] == "user":
-            acts = Details(
-                Summary("Edit", aria_label="Edit this message"),
-                _post(
-                    f"/chat/edit/{row['id']}",
-                    "Send again",
-                    Textarea(
-                        row["content"], name="text", rows="2", aria_label="Edited message", id=None
-                    ),
-                ),
-            )
-            return Li(P(row["content"]), acts, cls="user", **named)
-        body = Div(NotStr(render(row["content"])), cls="markdown")
-        if row["role"] == "assistant":
-            label = Small(f"On “{what}”") if kind == "step" else None
-            return Li(
-                label,
-                body,
-                _post(f"/chat/again/{row['id']}", "Answer again"),
-                cls="assistant",
-                **named,
-            )
-        return Li(body, cls="note problem" if kind == "problem" else "note said", **named)
+    async def confirm(self, proposal: int, arguments: dict[str, str]) -> None:
+        """The user said Yes, perhaps to edited arguments."""
+        await asyncio.to_thread(proposals.confirm, self.desk(), proposal, arguments or None)
+        await self._decided(proposal)
 
-    def card(self, id: int, words: str) -> FT:
-        """A proposed change: what exactly will happen, and Yes, No, edit; later Undo."""
-        try:
-            found = proposals.get(self.store, id)
-        except Unknown:
-            return Div(P(words), Small("No longer there."))
-        said = Pre(found.words) if "\n" in found.words else P(Strong(found.words))
-        if found.state == "open":
-            fields = [
-                Label(key, Input(name=key, value=value, id=None))
-                for key, value in found.arguments.items()
-            ]
-            return Div(
-                said,
-                Div(
-                    _post(f"/chat/yes/{id}", "Yes, do it", cls=""),
-                    _post(f"/chat/no/{id}", "No"),
-                    cls="row",
-                ),
-                Details(Summary("Edit first"), _post(f"/chat/yes/{id}", "Do it so", *fields))
-                if fields
-                else None,
-            )
-        told = {"done": "Done.", "refused": "Not done.", "undone": "Undone."}[found.state]
-        return Div(
-            said,
-            Div(
-                Small(told),
-                _post(f"/chat/undo/{id}", "Undo")
-                if found.state == "done" and found.undoable
-                else None,
-                cls="row",
-            ),
-        )
+    async def refuse(self, proposal: int) -> None:
+        """The user said No."""
+        await asyncio.to_thread(proposals.refuse, self.store, proposal)
+        await self._decided(proposal)
 
-    async def state(self) -> FT:
-        """Which model answers, and what can be done about it."""
-        found = await self.models()
-        busy = bool(self.answering and not self.answering.done())
-        if found:
-            chosen = Form(
-                Select(
-                    *[
-                        Option(f"{m.name} · {m.place}", value=m.name, selected=i == 0)
-                        for i, m in enumerate(found)
-                    ],
-                    name="name",
-                    aria_label="Model",
-                    id=None,
-                ),
-                hx_post="/chat/model",
-                hx_trigger="change",
-                hx_swap="none",
-            )
-        else:
-            chosen = Div(
-                P(
-                    "No model yet. All works without one; with one the panel explains, answers and remembers.",
-                    cls="hint",
-                ),
-                None
-                if self.getting
-                else _post(f"/chat/get/{SMALL}", "Get a small model, 491 MB", cls=""),
-            )
-        return Div(
-            chosen,
-            self.getting_line(),
-            _post("/chat/stop", "Stop") if busy else None,
-            id="chat-state",
-            cls="chat-state",
-            hx_swap_oob="true",
-        )
+    async def undo(self, proposal: int) -> None:
+        """The user wants back what they said Yes to."""
+        await asyncio.to_thread(proposals.undo, self.store, proposal)
+        await self._decided(proposal)
 
-    def getting_line(self, oob: bool = False) -> FT:
-        """The progress of a download."""
-        inside = (
-            ()
-            if not self.getting
-            else (
-                Progress(value=f"{self.getting[1]:.3f}", max="1", aria_label=self.getting[0]),
-                Small(f"{self.getting[0]}: {self.getting[1]:.0%}"),
-            )
-        )
-        return Div(*inside, id="chat-getting", **({"hx_swap_oob": "true"} if oob else {}))
+    async def _decided(self, proposal: int) -> None:
+        for row in self.messages():
+            if row["about"] == f"proposal {proposal}":
+                await self.listener.decided(row)
 
-    def list(self, search: str = "") -> tuple[FT, ...]:
-        """The conversations, or the messages that contain `search`."""
-        looking = Input(
-            type="search",
-            name="q",
-            value=search,
-            placeholder="Search messages",
-            aria_label="Search messages",
-            id=None,
-            hx_get="/chat/conversations",
-            hx_trigger="input changed delay:200ms, search",
-            hx_target="#conversations",
-        )
-        if search:
-            rows = [
-                Li(_post(f"/chat/open/{r['conversation_id']}", r["content"][:80]))
-                for r in self.conversations.search(search, 20)
-            ]
-            return looking, Ul(*rows or [Li("No message has that.", cls="empty")])
-        rows = [
-            Li(
-                _post(f"/chat/open/{r['id']}", r["title"]),
-                _post(f"/chat/delete/{r['id']}", "×", label=f"Delete {r['title']}"),
-                aria_current="true" if r["id"] == self.conversation else None,
-            )
-            for r in self.conversations.all()[:30]
-        ]
-        return (
-            looking,
-            Div(_post("/chat/new", "New"), _post("/chat/new?temporary=1", "Temporary"), cls="row"),
-            Ul(*rows),
-        )
+    async def begin(self) -> None:
+        """Begin another conversation; it is stored with its first message."""
+        await self._turn_to(0)
 
+    async def begin_temporary(self) -> None:
+        """Begin a conversation that is never stored."""
+        await self._turn_to(self.conversations.new(temporary=True))
 
-def _post(
-    url: str, label_text: str, *inside: Any, cls: str = "quiet", label: str | None = None
-) -> FT:
-    return Form(
-        *inside,
-        Button(label_text, type="submit", cls=cls, aria_label=label),
-        hx_post=url,
-        hx_swap="none",
-        action=url,
-        method="post",
-        enctype="application/x-www-form-urlencoded",
-    )
+    async def open(self, conversation: int) -> None:
+        """Go on with a conversation; raises Unknown."""
+        await self._turn_to(self.conversations.get(conversation)["id"])
 
-
-def routes(app: FastHTML) -> None:
-    """Add the panel to the app: its voice, its place in the shell, its addresses."""
-    panel = Panel(app)
-    state = app.state
-    state.offer(panel)
-    state.voice = panel
-    state.explain, state.chat_panel = panel.explain, panel.panel
-    state.end.append(panel.close)
-
-    def act(path: str, function: Callable[..., Coroutine[Any, Any, Any]]) -> None:
-        async def handler(request: Request) -> Response:
-            try:
-                await function(request)
-            except PipulateError as error:
-                return fragment(
-                    P(str(error), cls="error"),
-                    status=409,
-                    hx_retarget="#alert",
-                    hx_reswap="innerHTML",
-                )
-            return Response(status_code=204, headers={"HX-Trigger": "chat-changed"})
-
-        app.route(path, methods=["POST"], name=path)(handler)
-
-    async def field(request: Request, name: str) -> str:
-        return str((await request.form()).get(name, "")).strip()
-
-    async def send(request: Request) -> None:
-        if said := (await field(request, "text"))[:20_000]:
-            await panel.send(said)
-
-    async def again(request: Request) -> None:
-        await panel.stop()
-        rows = await asyncio.to_thread(
-            panel.conversations.truncate, panel.conversation, request.path_params["id"]
-        )
-        asked = [
-            row for row in panel.conversations.messages(panel.conversation) if row["role"] == "user"
-        ]
-        await panel.show_all()
-        if rows and asked:
-            panel.answering = panel.background(panel.react(asked[-1]["content"]))
-
-    async def edit(request: Request) -> None:
-        said = await field(request, "text")
-        await panel.stop()
-        await asyncio.to_thread(
-            panel.conversations.truncate, panel.conversation, request.path_params["id"]
-        )
-        await panel.show_all()
-        if said:
-            await panel.send(said)
-
-    async def decide(request: Request, function: Callable[[int, dict[str, str]], Proposal]) -> None:
-        id = request.path_params["id"]
-        given = {key: str(value) for key, value in (await request.form()).items()}
-        await asyncio.to_thread(function, id, given)
-        for row in panel.conversations.messages(panel.conversation):
-            if row["about"] == f"proposal {id}":
-                await panel.push(panel.item(row, oob=True))
-
-    async def yes(request: Request) -> None:
-        await decide(request, lambda id, given: proposals.confirm(panel.desk(), id, given or None))
-
-    async def no(request: Request) -> None:
-        await decide(request, lambda id, given: proposals.refuse(panel.store, id))
-
-    async def undo(request: Request) -> None:
-        await decide(request, lambda id, given: proposals.undo(panel.store, id))
-
-    async def new(request: Request) -> None:
-        await panel.stop()
-        panel._temporary = (
-            panel.conversations.new(temporary=True) if request.query_params.get("temporary") else 0
-        )
-        if not panel._temporary:
-            panel.store["conversation"] = panel.conversations.new()
-        await panel.show_all()
-
-    async def open_(request: Request) -> None:
-        await panel.stop()
-        panel.store["conversation"] = panel.conversations.get(request.path_params["id"])["id"]
-        panel._temporary = 0
-        await panel.show_all()
-
-    async def delete(request: Request) -> None:
-        await panel.stop()
-        seq = await asyncio.to_thread(panel.conversations.delete, request.path_params["id"])
-        await panel.show_all()
+    async def delete(self, conversation: int) -> None:
+        """Put a conversation into the trash."""
+        await self.stop()
+        seq = await asyncio.to_thread(self.conversations.delete, conversation)
+        await self.listener.turned()
         if seq:
-            await panel.push(
-                Div(
-                    P("Conversation deleted."),
-                    _post(f"/chat/restore/{seq}", "Undo"),
-                    id="alert",
-                    hx_swap_oob="innerHTML",
-                )
-            )
+            await self.listener.deleted(seq)
 
-    async def restore(request: Request) -> None:
-        panel.store["conversation"] = await asyncio.to_thread(
-            panel.conversations.restore, request.path_params["id"]
-        )
-        await panel.push(Div(id="alert", hx_swap_oob="innerHTML"))
-        await panel.show_all()
+    async def restore(self, seq: int) -> None:
+        """Bring a deleted conversation back from the trash, and go on with it."""
+        await self._turn_to(await asyncio.to_thread(self.conversations.restore, seq))
 
-    async def model(request: Request) -> None:
-        panel.store["model"] = await field(request, "name")
-        await panel.push(await panel.state())
+    async def _turn_to(self, conversation: int) -> None:
+        """Show a conversation: 0 is one to begin, a negative one is temporary."""
+        await self.stop()
+        self._page = None
+        self._temporary = min(conversation, 0)
+        if not self._temporary:
+            self.store["conversation"] = conversation
+        await self.listener.turned()
 
-    async def get(request: Request) -> None:
-        name = weights.named(request.path_params["name"]).name
-        panel.background(panel.get(name))
-        await panel.push(await panel.state())
+    async def choose(self, model: str) -> None:
+        """Let the model of this name answer from now on."""
+        self.store["model"] = model
+        await self.listener.state()
 
-    async def stop(request: Request) -> None:
-        await panel.stop()
+    async def get(self, name: str) -> None:
+        """Begin to fetch a model's weights, unless some are on their way; raises Unknown."""
+        recipe = weights.named(name)
+        if not self.models.getting:
+            self.background(self._get(recipe))
+        await self.listener.state()
 
-    for path, function in {
-        "send": send,
-        "stop": stop,
-        "again/{id:int}": again,
-        "edit/{id:int}": edit,
-        "yes/{id:int}": yes,
-        "no/{id:int}": no,
-        "undo/{id:int}": undo,
-        "new": new,
-        "open/{id:int}": open_,
-        "delete/{id:int}": delete,
-        "restore/{id:int}": restore,
-        "model": model,
-        "get/{name}": get,
-    }.items():
-        act(f"/chat/{path}", function)
-
-    @app.route("/chat/conversations", methods=["GET"], name="chat_conversations")
-    def conversations(request: Request) -> Any:
-        return fragment(*panel.list(request.query_params.get("q", "")))
-
-    async def listen(socket: WebSocket) -> None:
-        if len(panel.sockets) > 200:
-            raise HTTPException(429)
-        await socket.accept()
-        panel.sockets.add(socket)
+    async def _get(self, recipe: weights.Recipe) -> None:
         try:
-            await panel.visit(socket.query_params.get("page", ""))
-            await socket.send_text(
-                to_xml((panel.messages(oob=True), await panel.state()), indent=False)
-            )
-            while True:
-                await socket.receive_text()  # pages send nothing: their acts are posts
-        except (WebSocketDisconnect, RuntimeError, OSError, KeyError):
-            pass
+            await self.models.get(recipe, self.listener.getting)
         finally:
-            panel.sockets.discard(socket)
+            await self.listener.getting()
+            await self.listener.state()
+        await self.say(f"{recipe.title} is here and answers from now on.")
 
-    app.router.routes.append(WebSocketRoute("/chat/ws", listen))
+
+def _called(calls: Sequence[ToolCall]) -> Message:
+    """Return the message in which a model called tools."""
+    functions = [
+        {
+            "id": call.id or call.name,
+            "type": "function",
+            "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+        }
+        for call in calls
+    ]
+    return {"role": "assistant", "content": "", "tool_calls": functions}

@@ -100,6 +100,21 @@ def schema(function: Callable[..., Any]) -> Row:
     }
 
 
+def offered() -> list[Row]:
+    """Return all tools as models that call tools natively are told of them."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": name,
+                "description": tool.__doc__,
+                "parameters": schema(tool),
+            },
+        }
+        for name, tool in TOOLS.items()
+    ]
+
+
 def check(name: str, given: Mapping[str, Any]) -> dict[str, str]:
     """Return the arguments for the tool `name`; raises Unknown, or Invalid naming the argument."""
     if name not in TOOLS:

@@ -19,7 +19,7 @@ PARTS = (
     "pipulate.pages.settings",
     "pipulate.pages.docs",
     "pipulate.pages.find",
-    "pipulate.chat.talk",
+    "pipulate.pages.chat",
     "pipulate.pages.model",
     "pipulate.pages.devices",
     "pipulate.chat.agents",

@@ -6,7 +6,7 @@ from fasthtml.common import FT, H2, Button, FastHTML, Form, Input, Label, P, Sec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
-from pipulate.chat.talk import Panel
+from pipulate.chat.talk import Talk
 from pipulate.engine.store import Store
 
 
@@ -78,5 +78,5 @@ def routes(app: FastHTML) -> None:
         if (key := str(form.get("key", "")).strip()) or not url:
             store["model_key"] = key
         store["explain"] = bool(form.get("explain"))
-        await app.state.part(Panel).models(fresh=True)
+        await app.state.part(Talk).models.found(fresh=True)
         return RedirectResponse("/settings", 303)

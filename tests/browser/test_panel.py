@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipulate import create_app
-from pipulate.chat.talk import Panel
+from pipulate.chat.talk import Talk
 from pipulate.engine.settings import PACKAGE, Settings
 from tests.chat.payloads import PAYLOADS
 from tests.chat.scripted import HOSTILE, Reply, ScriptedModel
@@ -141,7 +141,7 @@ def test_the_model_is_told_the_page_the_memory_and_never_a_secret(page: Page, st
     (tmp_path / "botify_token").chmod(0o600)
     with ScriptedModel(otherwise=lambda body: "Understood.") as model:
         url, app = start(model)
-        app.state.part(Panel).memory.add("Graz", key="city")
+        app.state.part(Talk).memory.add("Graz", key="city")
         page.goto(f"{url}/bridge")
         expect(page.locator("#messages .page")).to_have_count(1)
         say(page, f"My token is {CANARY}, is it safe?")
@@ -265,7 +265,7 @@ def test_switching_the_model_in_mid_conversation_keeps_everything(page: Page, st
         otherwise=lambda body: f"I am {body['model']}.", models=("first:1b", "second:1b")
     ) as model:
         url, app = start(model)
-        app.state.part(Panel).memory.add("Graz", key="city")
+        app.state.part(Talk).memory.add("Graz", key="city")
         page.goto(f"{url}/introduction")
         say(page, "My cat is called Tom")
         expect(page.locator("li.assistant")).to_have_text(re.compile("I am first:1b."))

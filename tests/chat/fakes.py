@@ -19,6 +19,8 @@ from pipulate.workflows import bridge
 class FakeEmbedder:
     """Texts that share words are near each other; counts how many texts it embedded."""
 
+    present = True
+
     def __init__(self, name: str = "fake-1", size: int = 512) -> None:
         self.name, self.size, self.embedded = name, size, 0
 

@@ -3,7 +3,6 @@
 PIPULATE_MODEL names the weights (else data/models is looked at).  Nothing is fetched here.
 """
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +13,7 @@ import pytest
 
 from pipulate import create_app
 from pipulate.chat import proposals
-from pipulate.chat.talk import Panel
+from pipulate.chat.talk import Talk
 from pipulate.chat.weights import RECIPES
 from pipulate.engine import discovery
 from pipulate.engine.pipeline import Pipulate
@@ -40,13 +39,12 @@ async def app_on(folder: Path) -> AsyncIterator[Any]:
         yield app
 
 
-async def said(panel: Any, text: str) -> list[dict[str, Any]]:
+async def said(talk: Any, text: str) -> list[dict[str, Any]]:
     """Say something and return what came of it."""
-    before = len(panel.conversations.messages(panel.conversation))
-    await panel.send(text)
-    if panel.answering:
-        await panel.answering
-    new = panel.conversations.messages(panel.conversation)[before + 1 :]
+    before = len(talk.messages())
+    await talk.send(text)
+    await talk.settled()
+    new = talk.messages()[before + 1 :]
     print(f"\n> {text}")
     for row in new:
         print(f"  {row['role']} {row['about']}: {row['content'][:300]}")
@@ -62,26 +60,26 @@ async def test_the_embedded_model_lives_in_the_app(
     )
     with capsys.disabled():
         async with app_on(tmp_path) as app:
-            panel, store = app.state.part(Panel), app.state.store
-            assert [model.place for model in await panel.models()] == ["this computer"]
-            hello = await said(panel, "Hello! What can I do with this app? One sentence.")
+            talk, store = app.state.part(Talk), app.state.store
+            assert [model.place for model in await talk.models.found()] == ["this computer"]
+            hello = await said(talk, "Hello! What can I do with this app? One sentence.")
             assert hello and hello[-1]["role"] == "assistant" and len(hello[-1]["content"]) > 10
 
             (bridge,) = discovery.load(PACKAGE / "workflows" / "bridge.py")
             engine = Pipulate(store, "bridge")
             engine.initialize_if_missing("arthur")
             record = engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
-            panel.explain(Run(bridge, engine, "arthur", record, 2, app.state.settings))
-            await asyncio.gather(*list(panel.tasks))
-            explained = panel.conversations.messages(panel.conversation)[-1]
+            talk.explain(Run(bridge, engine, "arthur", record, 2, app.state.settings))
+            await talk.settled()
+            explained = talk.messages()[-1]
             print(f"\nexplains: {explained['content']}")
             assert explained["about"].startswith("step ") and explained["content"]
 
-            token = voice.set(panel)
+            token = voice.set(talk)
             poem = "".join(
                 [
                     piece
-                    async for piece in panel.ask(
+                    async for piece in talk.ask(
                         "Write a serene haiku of exactly 3 short lines about a frog. Only the poem."
                     )
                 ]
@@ -90,14 +88,14 @@ async def test_the_embedded_model_lives_in_the_app(
             print(f"\npoem:\n{poem}")
             assert len(poem.split()) >= 5
 
-            asked = await said(panel, "add a task to call the client")
+            asked = await said(talk, "add a task to call the client")
             number = int(asked[-1]["about"].removeprefix("proposal "))
             assert store.read("SELECT * FROM task") == []
-            proposals.confirm(panel.desk(), number)
+            proposals.confirm(talk.desk(), number)
             assert "client" in store.read("SELECT name FROM task")[0]["name"].lower()
 
-            asked = await said(panel, "remember that my favourite city is Graz")
-            proposals.confirm(panel.desk(), int(asked[-1]["about"].removeprefix("proposal ")))
+            asked = await said(talk, "remember that my favourite city is Graz")
+            proposals.confirm(talk.desk(), int(asked[-1]["about"].removeprefix("proposal ")))
         async with app_on(tmp_path) as app:
-            again = await said(app.state.part(Panel), "Which city do I like best?")
+            again = await said(app.state.part(Talk), "Which city do I like best?")
             assert any("Graz" in row["content"] for row in again)

@@ -13,7 +13,7 @@ import pytest
 from pipulate import create_app
 from pipulate.botify import token
 from pipulate.chat import agents as mcp
-from pipulate.chat.talk import Panel
+from pipulate.chat.talk import Talk
 from pipulate.chat.tools import TOOLS
 from pipulate.cli import main
 from pipulate.engine.pipeline import Pipulate
@@ -357,11 +357,8 @@ async def test_changing_changes_nothing_until_the_user_says_yes(
         tasks(app) == []
         and await use(agent, "check_change", number="1") == "The user has not decided yet."
     )
-    panel = app.state.part(Panel)
-    noted = [
-        (row["role"], row["content"], row["about"])
-        for row in panel.conversations.messages(panel.conversation)
-    ]
+    talk = app.state.part(Talk)
+    noted = [(row["role"], row["content"], row["about"]) for row in talk.messages()]
     assert noted[-2:] == [
         ("note", "Another program's agent asks for this:", "said"),
         ("note", "Add the task “<b>Call</b> Bob”.", "proposal 1"),

@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 
 from pipulate import create_app
-from pipulate.chat.talk import Panel
+from pipulate.chat.talk import Talk
 from pipulate.cli import main
 from pipulate.engine.errors import Unknown
 from pipulate.engine.settings import PACKAGE, Settings
@@ -453,7 +453,7 @@ async def test_a_device_is_listed_and_removed(app: Any) -> None:
     assert (
         is_pairing_page(await client.get("/tasks")) and CANARY in (await other.get("/tasks")).text
     )
-    await app.state.part(Panel).say("news")
+    await app.state.part(Talk).say("news")
     assert sent == ["websocket.accept", "websocket.send", "websocket.close"] and still[2:] == [
         "websocket.send"
     ]

@@ -1,0 +1,415 @@
+"""The chat panel: the conversation at the side of every page.
+
+ACTS      are ordinary form posts, so the guard protects them; they answer 204.
+NEWS      come over one WebSocket per open page: pieces of HTML that htmx puts in their place by id.
+          A page that connects (again) first gets all messages, so nothing is missed.
+STREAM    The answer at hand is #m-live, rendered anew at most every PAINT seconds.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from fasthtml.common import (
+    FT,
+    Aside,
+    Button,
+    Details,
+    Div,
+    FastHTML,
+    Header,
+    Input,
+    Label,
+    Li,
+    Ol,
+    Option,
+    P,
+    Pre,
+    Progress,
+    Select,
+    Small,
+    Span,
+    Strong,
+    Summary,
+    Textarea,
+    Ul,
+    to_xml,
+)
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from pipulate.botify import token
+from pipulate.chat import proposals
+from pipulate.chat.conversation import Row
+from pipulate.chat.models import SMALL
+from pipulate.chat.talk import LONGEST_MESSAGE, Listener, Talk
+from pipulate.engine.errors import PipulateError, Unknown
+from pipulate.engine.workflow import Workflow
+from pipulate.web.components import form, fragment, markdown
+
+PAINT = 0.06  #: seconds between two renderings of an answer that streams
+SHARE = 5  #: rendering may take one part in so many of the time: long Markdown takes long
+MOST_PAGES = 200  #: open at once
+OVER = {"hx_swap_oob": "true"}  #: takes the place of the element with the same id
+GONE = {"hx_swap_oob": "delete"}
+
+
+class Panel(Listener):
+    """Shows a talk on every open page."""
+
+    def __init__(self, talk: Talk) -> None:
+        self.talk = talk
+        self._sockets: set[WebSocket] = set()
+        self._due = 0.0
+
+    # ---------------------------------------------------------------- news
+
+    async def push(self, *parts: Any) -> None:
+        """Send pieces of HTML to every open page."""
+        html = to_xml(parts, indent=False)
+        for socket in list(self._sockets):
+            try:
+                await socket.send_text(html)
+            except (RuntimeError, WebSocketDisconnect, OSError):
+                self._sockets.discard(socket)
+
+    async def said(self, row: Row) -> None:
+        """Append the message."""
+        await self.push(_appended(self.message(row)))
+
+    async def unsaid(self, id: int) -> None:
+        """Take the message away."""
+        await self.push(Li(id=f"m{id}", **GONE))
+
+    async def decided(self, row: Row) -> None:
+        """Show what became of the proposal."""
+        await self.push(self.message(row)(**OVER))
+
+    async def thinking(self) -> None:
+        """Append the place where the answer will stream."""
+        self._due = 0.0
+        await self.push(_appended(live("")))
+
+    async def live(self, text: str) -> None:
+        """Show how far the answer is, if it is time to."""
+        begun = time.monotonic()
+        if begun > self._due:
+            await self.push(await asyncio.to_thread(live, text, **OVER))
+            now = time.monotonic()
+            self._due = now + max(PAINT, (SHARE - 1) * (now - begun))
+
+    async def over(self) -> None:
+        """Take the streaming answer away."""
+        await self.push(Li(id="m-live", **GONE))
+
+    async def turned(self) -> None:
+        """Show the whole conversation anew."""
+        alert = Div(id="alert", hx_swap_oob="innerHTML")
+        await self.push(self.messages(**OVER), await self.state_line(), alert)
+
+    async def state(self) -> None:
+        """Show which model answers."""
+        await self.push(await self.state_line())
+
+    async def getting(self) -> None:
+        """Show how far the download is."""
+        await self.push(self.getting_line(**OVER))
+
+    async def deleted(self, seq: int) -> None:
+        """Offer to take it back."""
+        undo = act(f"/chat/restore/{seq}", "Undo")
+        await self.push(Div(P("Conversation deleted."), undo, id="alert", hx_swap_oob="innerHTML"))
+
+    async def listen(self, socket: WebSocket) -> None:
+        """Serve an open page until it closes."""
+        if len(self._sockets) > MOST_PAGES:
+            raise HTTPException(429)
+        await socket.accept()
+        self._sockets.add(socket)
+        try:
+            path = socket.query_params.get("page", "").split("?")[0]
+            await self.talk.visit(*socket.app.state.about.get(path, ("", "")))
+            news = (self.messages(**OVER), await self.state_line())
+            await socket.send_text(to_xml(news, indent=False))
+            while True:
+                await socket.receive_text()  # pages send nothing: their acts are posts
+        except (WebSocketDisconnect, RuntimeError, OSError, KeyError):
+            pass
+        finally:
+            self._sockets.discard(socket)
+
+    # ---------------------------------------------------------------- the panel's parts
+
+    def aside(self, request: Request) -> FT:
+        """Return the panel as it stands beside a page."""
+        here = quote(request.url.path, safe="/")
+        return Aside(
+            Header(Strong("Chat"), _conversations()),
+            self.messages(),
+            Div(id="chat-state", cls="chat-state"),
+            _form(),
+            Div(hx_ext="ws", ws_connect=f"/chat/ws?page={here}", hidden=True),
+            id="chat",
+            aria_label="Chat",
+        )
+
+    def messages(self, **swap: str) -> FT:
+        """Return the list of messages."""
+        rows = [self.message(row) for row in self.talk.messages()]
+        if self.talk.live is not None:
+            rows.append(live(self.talk.live))
+        return Ol(
+            *rows,
+            id="messages",
+            aria_live="polite",
+            aria_label="Messages",
+            tabindex="0",
+            **swap,
+        )
+
+    def message(self, row: Row) -> FT:
+        """Return one message."""
+        kind, _, what = row["about"].partition(" ")
+        id = f"m{row['id']}"
+        match row["role"], kind:
+            case "user", _:
+                edit = Details(Summary("Edit", aria_label="Edit this message"), _edit(row))
+                return Li(P(row["content"]), edit, cls="user", id=id)
+            case "assistant", _:
+                on = Small(f"On “{what}”") if kind == "step" else None
+                again = act(f"/chat/again/{row['id']}", "Answer again")
+                return Li(on, markdown(row["content"]), again, cls="assistant", id=id)
+            case _, "page":
+                about = Details(Summary(f"You opened “{what}”"), P(row["content"]))
+                return Li(about, cls="note page", id=id)
+            case _, "proposal":
+                return Li(self.proposal(int(what), row["content"]), cls="note proposal", id=id)
+            case _, "problem":
+                return Li(markdown(row["content"]), cls="note problem", id=id)
+        return Li(markdown(row["content"]), cls="note said", id=id)
+
+    def proposal(self, number: int, words: str) -> FT:
+        """Return a proposed change: what exactly will happen, and Yes, No, edit; later Undo."""
+        try:
+            found = proposals.get(self.talk.store, number)
+        except Unknown:
+            return Div(P(words), Small("No longer there."))
+        said = Pre(found.words) if "\n" in found.words else P(Strong(found.words))
+        if found.state == "open":
+            return Div(said, *_choices(found))
+        undo = None
+        if found.state == "done" and found.undoable:
+            undo = act(f"/chat/undo/{number}", "Undo")
+        told = {"done": "Done.", "refused": "Not done.", "undone": "Undone."}[found.state]
+        return Div(said, Div(Small(told), undo, cls="row"))
+
+    async def state_line(self) -> FT:
+        """Return which model answers, and what can be done about it."""
+        found = await self.talk.models.found()
+        models = _choice([(model.name, model.place) for model in found])
+        stop = act("/chat/stop", "Stop") if self.talk.busy else None
+        return Div(
+            models if found else self._none(),
+            self.getting_line(),
+            stop,
+            id="chat-state",
+            cls="chat-state",
+            **OVER,
+        )
+
+    def _none(self) -> FT:
+        hint = (
+            "No model yet. All works without one; with one the panel explains, answers and "
+            "remembers."
+        )
+        get = act(f"/chat/get/{SMALL}", "Get a small model, 491 MB", cls="")
+        return Div(P(hint, cls="hint"), None if self.talk.models.getting else get)
+
+    def getting_line(self, **swap: str) -> FT:
+        """Return the progress of a download."""
+        line = Div(id="chat-getting", **swap)
+        if self.talk.models.getting:
+            what, share = self.talk.models.getting
+            bar = Progress(value=f"{share:.3f}", max="1", aria_label=what)
+            return line(bar, Small(f"{what}: {share:.0%}"))
+        return line
+
+    def conversations(self, search: str = "") -> tuple[FT, ...]:
+        """Return the conversations, or the messages that contain `search`."""
+        looking = Input(
+            type="search",
+            name="q",
+            value=search,
+            placeholder="Search messages",
+            aria_label="Search messages",
+            id=None,
+            hx_get="/chat/conversations",
+            hx_trigger="input changed delay:200ms, search",
+            hx_target="#conversations",
+        )
+        if search:
+            return looking, Ul(*self._hits(search) or [Li("No message has that.", cls="empty")])
+        begin = Div(act("/chat/new", "New"), act("/chat/temporary", "Temporary"), cls="row")
+        current = self.talk.conversation
+        rows = self.talk.conversations.all()[:30]
+        return looking, begin, Ul(*[_conversation(row, current) for row in rows])
+
+    def _hits(self, search: str) -> list[FT]:
+        return [
+            Li(act(f"/chat/open/{row['conversation_id']}", row["content"][:80]))
+            for row in self.talk.conversations.search(search, 20)
+        ]
+
+
+# -------------------------------------------------------------------- pieces
+
+
+def act(url: str, text: str, *inside: Any, cls: str = "quiet", label: str | None = None) -> FT:
+    """Return a form of one button, with fields `inside`, whose answer is no HTML."""
+    send = Button(text, type="submit", cls=cls or None, aria_label=label)
+    return form(url, *inside, send, hx_post=url, hx_swap="none")
+
+
+def live(text: str, **swap: str) -> FT:
+    """Return the answer that is coming."""
+    body = markdown(text) if text else Div(Span("…", cls="thinking"), cls="markdown")
+    return Li(body, id="m-live", cls="assistant live", aria_busy="true", **swap)
+
+
+def _appended(item: FT) -> FT:
+    return Ol(item, hx_swap_oob="beforeend:#messages")
+
+
+def _conversations() -> FT:
+    return Details(
+        Summary("Conversations", aria_label="Conversations"),
+        Div(
+            hx_get="/chat/conversations",
+            hx_trigger="toggle from:closest details, chat-changed from:body",
+            hx_swap="innerHTML",
+            id="conversations",
+        ),
+        cls="conversations",
+    )
+
+
+def _conversation(row: Row, current: int) -> FT:
+    return Li(
+        act(f"/chat/open/{row['id']}", row["title"]),
+        act(f"/chat/delete/{row['id']}", "×", label=f"Delete {row['title']}"),
+        aria_current="true" if row["id"] == current else None,
+    )
+
+
+def _form() -> FT:
+    words = Textarea(
+        name="text",
+        rows="2",
+        placeholder="Ask, or type / for a command",
+        aria_label="Message",
+        required=True,
+        id="chat-text",
+        maxlength=str(LONGEST_MESSAGE),
+    )
+    return act("/chat/send", "Send", words, cls="")(id="chat-form")
+
+
+def _edit(row: Row) -> FT:
+    words = Textarea(row["content"], name="text", rows="2", aria_label="Edited message", id=None)
+    return act(f"/chat/edit/{row['id']}", "Send again", words)
+
+
+def _choices(proposal: proposals.Proposal) -> list[FT]:
+    """Return Yes, No, and the arguments to edit before a Yes."""
+    yes = f"/chat/yes/{proposal.id}"
+    plain = Div(act(yes, "Yes, do it", cls=""), act(f"/chat/no/{proposal.id}", "No"), cls="row")
+    if not proposal.arguments:
+        return [plain]
+    fields = [
+        Label(key, Input(name=key, value=value, id=None))
+        for key, value in proposal.arguments.items()
+    ]
+    return [plain, Details(Summary("Edit first"), act(yes, "Do it so", *fields))]
+
+
+def _choice(models: list[tuple[str, str]]) -> FT:
+    options = [
+        Option(f"{name} · {place}", value=name, selected=(name, place) == models[0])
+        for name, place in models
+    ]
+    select = Select(*options, name="name", aria_label="Model", id=None)
+    return form("/chat/model", select, hx_post="/chat/model", hx_trigger="change", hx_swap="none")
+
+
+# -------------------------------------------------------------------- addresses
+
+#: What a post does, given what its address names and what its form holds.
+Act = Callable[[Any, dict[str, str]], Awaitable[None]]
+
+
+def acts(talk: Talk) -> dict[str, Act]:
+    """Return what each address below /chat does."""
+    return {
+        "send": lambda _, form: talk.send(form.get("text", "")),
+        "stop": lambda _, form: talk.stop(),
+        "again/{what:int}": lambda message, form: talk.again(message),
+        "edit/{what:int}": lambda message, form: talk.edit(message, form.get("text", "")),
+        "yes/{what:int}": talk.confirm,
+        "no/{what:int}": lambda proposal, form: talk.refuse(proposal),
+        "undo/{what:int}": lambda proposal, form: talk.undo(proposal),
+        "new": lambda _, form: talk.begin(),
+        "temporary": lambda _, form: talk.begin_temporary(),
+        "open/{what:int}": lambda conversation, form: talk.open(conversation),
+        "delete/{what:int}": lambda conversation, form: talk.delete(conversation),
+        "restore/{what:int}": lambda seq, form: talk.restore(seq),
+        "model": lambda _, form: talk.choose(form.get("name", "")),
+        "get/{what}": lambda name, form: talk.get(name),
+    }
+
+
+def _handler(act: Act) -> Callable[[Request], Awaitable[Response]]:
+    async def handle(request: Request) -> Response:
+        given = {key: str(value) for key, value in (await request.form()).items()}
+        try:
+            await act(request.path_params.get("what"), given)
+        except PipulateError as error:
+            refusal = P(str(error), cls="error")
+            return fragment(refusal, status=409, hx_retarget="#alert", hx_reswap="innerHTML")
+        return Response(status_code=204, headers={"HX-Trigger": "chat-changed"})
+
+    return handle
+
+
+def routes(app: FastHTML) -> None:
+    """Add the panel to the app: its voice, its place in the shell, its addresses."""
+    state = app.state
+
+    def workflows() -> Mapping[str, Workflow]:
+        return {name: flow for name, flow in state.found.items() if isinstance(flow, Workflow)}
+
+    def secrets() -> list[str]:
+        kept = token.load(state.settings.data)
+        return [kept.reveal()] if kept else []
+
+    talk = Talk(state.store, state.settings, workflows, secrets)
+    panel = Panel(talk)
+    talk.listener = panel
+    state.offer(talk)
+    state.voice = talk
+    state.explain = talk.explain
+    state.chat_panel = panel.aside
+    state.end.append(talk.close)
+
+    for path, act in acts(talk).items():
+        app.route(f"/chat/{path}", methods=["POST"], name=f"/chat/{path}")(_handler(act))
+
+    @app.route("/chat/conversations", methods=["GET"], name="chat_conversations")
+    def conversations(request: Request) -> Any:
+        return fragment(*panel.conversations(request.query_params.get("q", "")))
+
+    app.router.routes.append(WebSocketRoute("/chat/ws", panel.listen))
