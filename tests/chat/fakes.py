@@ -12,8 +12,10 @@ import numpy as np
 from pipulate.chat.memory import Memory
 from pipulate.chat.providers import Message, ToolCall
 from pipulate.chat.tools import Desk
+from pipulate.engine import discovery
+from pipulate.engine.settings import PACKAGE
 from pipulate.engine.store import Store
-from pipulate.workflows import bridge
+from pipulate.engine.workflow import Workflow
 
 
 class FakeEmbedder:
@@ -69,7 +71,9 @@ def make_desk(folder: Path, tasks: Iterable[str] = ()) -> Desk:
     store = Store(folder / "pipulate.db")
     for place, name in enumerate(tasks, 1):
         store.db.t.task.insert({"name": name, "priority": place})
-    return Desk(store, Memory(store), {"bridge": bridge.flow}, docs=folder / "docs")
+    (bridge,) = discovery.load(PACKAGE / "workflows" / "bridge.py")
+    assert isinstance(bridge, Workflow)
+    return Desk(store, Memory(store), {"bridge": bridge}, docs=folder / "docs")
 
 
 def dump(store: Store, *left_out: str) -> dict[str, list[dict[str, Any]]]:
