@@ -16,8 +16,8 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from pipulate.graph.intake import html_folder  # noqa: E402
 from pipulate.graph import layout  # noqa: E402
+from pipulate.graph.intake import html_folder  # noqa: E402
 from tests.chromium import LAUNCH_ARGS, find_chromium  # noqa: E402
 from tests.graph.sites import Pages, picture_files  # noqa: E402
 

@@ -116,7 +116,7 @@ def summary(site: Measured, findings: list[Finding]) -> dict[str, Any]:
     }
 
 
-# --- where pages are, and how strong ----------------------------------------------------------------
+# --- where pages are, and how strong ---
 
 
 def clicks_from_home(site: Measured) -> Finding:
@@ -245,7 +245,7 @@ def _fields(names: list[str], links: np.ndarray, flow: np.ndarray) -> pl.DataFra
     return fields.sort("flow", "from", "to", descending=[True, False, False])
 
 
-# --- who is wanted, lost, or in the way -------------------------------------------------------------
+# --- who is wanted, lost, or in the way ---
 
 
 def wanted_pages(site: Measured) -> Finding | None:
@@ -429,7 +429,7 @@ def _problem(facts: Facts) -> pl.Series:
     return pl.select(problem.alias("problem")).to_series()
 
 
-# --- how it hangs together --------------------------------------------------------------------------
+# --- how it hangs together ---
 
 
 def site_wide_links(site: Measured) -> Finding:

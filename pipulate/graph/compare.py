@@ -191,7 +191,7 @@ def _known(pages: pl.DataFrame, *columns: str) -> pl.DataFrame:
     return pages.select(name for name in columns if name in pages.columns)
 
 
-# --- findings: `pages` are all, `stayed` those that are in both -------------------------------------
+# --- findings: `pages` are all, `stayed` those that are in both ---
 
 
 def new_pages(pages: pl.DataFrame) -> Finding:

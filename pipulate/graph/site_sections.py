@@ -17,7 +17,7 @@ MOST = 90  # sections: more discs than that no eye keeps apart
 LEAST = (5, 400)  # a section has at least 5 pages, and one in 400 of all
 LARGE = (12, 30)  # one is split further if it has at least 12 pages, and one in 30 of all
 LUMP = 0.4  # of all pages in one section: addresses say too little there
-REST = " (rest)"  # after a section's name: its pages that are in no folder large enough for one
+REST = " (rest)"  # after a section's name: its pages in folders too small for a section
 
 
 @dataclass(frozen=True)

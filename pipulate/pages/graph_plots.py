@@ -1,21 +1,30 @@
 """A report's plots as SVG and tables, drawn here: numbers in, HTML out, no script.
 
-KINDS    bars (upright, or lying when names are long), curve, scatter (both axes logarithmic), heat (a table: each field
-         is read out by a screen reader, too).  `draw` takes what `Finding.plot` says.
-COLOURS  classes of static/graph/report.css, so that both themes fit; nothing is said by colour alone.
+KINDS    bars (upright, or lying when names are long), curve, scatter (both axes logarithmic), heat
+         (a table: each field is read out by a screen reader, too).  `draw` takes what
+         `Finding.plot` says.
+COLOURS  classes of static/graph/report.css, so that both themes fit; nothing is said by colour
+         alone.
 SIZE     a view box of WIDTH units; the page decides how large that is.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from fasthtml.common import FT, Div, NotStr, P, Table, Tbody, Td, Th, Thead, Tr
+from fastcore.xml import FT, Div, NotStr, P, Table, Tbody, Td, Th, Thead, Tr
 
 WIDTH = 720
 LONG = 9  # characters; with longer names bars lie
-EDGE = (46.0, 14.0, 40.0)  # left, right, bottom: room for the axes
+CROWD = 24  # bars; of more than that, not each has room for its name
+LYING = 290  # units on the left of lying bars, for their names
+ROW = 20  # units from one lying bar to the next
+NAME = 44  # characters of a lying bar's name; longer ones are cut in the middle
+FAINTEST = 0.06  # heat of a field with hardly any flow: still to be told from an empty one
+LITTLE = 0.0005  # share of PageRank below which a field has a dot: it would round to 0.0
+SHARES = (0, 0.25, 0.5, 0.75, 1)  # ticks of an axis of shares
 
 
 def draw(plot: dict[str, Any], title: str) -> FT | NotStr:
@@ -25,165 +34,229 @@ def draw(plot: dict[str, Any], title: str) -> FT | NotStr:
 
 
 def compact(value: float) -> str:
-    """1234567 -> 1.2M; small numbers as they are."""
-    for size, sign in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= size:
-            base = 1e3 if sign == "k" else size
-            return f"{value / base:.3g}{sign}"
+    """1234567 -> 1.23M; small numbers as they are."""
+    for least, unit, sign in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if abs(value) >= least:
+            return f"{value / unit:.3g}{sign}"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.3g}"
 
 
-def _svg(height: float, title: str, parts: Sequence[str]) -> NotStr:
+# --- SVG ---
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The field that two axes enclose, with room for their numbers to the left and below."""
+
+    height: float
+    top: float
+    left = 46.0
+    right = WIDTH - 14.0
+
+    @property
+    def bottom(self) -> float:
+        """Where the axis across is."""
+        return self.height - 40
+
+    def x(self, share: float) -> float:
+        """Return how far to the right a share of the width is."""
+        return self.left + share * (self.right - self.left)
+
+    def y(self, share: float) -> float:
+        """Return how far down a share of the height is."""
+        return self.bottom - share * (self.bottom - self.top)
+
+    def ticks_across(self, ticks: Iterable[tuple[float, str]]) -> list[str]:
+        """Return numbers below the field, each given with its place."""
+        return [_text(x, self.bottom + 15, text) for x, text in ticks]
+
+    def ticks_up(self, ticks: Iterable[tuple[float, str]]) -> list[str]:
+        """Return numbers to the left of the field, each given with its place."""
+        return [_text(self.left - 6, y + 4, text, "end") for y, text in ticks]
+
+    def names(self, plot: dict[str, Any]) -> list[str]:
+        """Return the names of both axes."""
+        middle = (self.left + self.right) / 2
+        return [
+            _text(middle, self.height - 4, plot["x_label"], cls="name"),
+            _text(4, 11, plot["y_label"], "start", "name"),
+        ]
+
+
+def _svg(height: float, title: str, parts: Iterable[str]) -> NotStr:
     return NotStr(
-        f'<svg class="plot" viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+        f'<svg class="plot" viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
+        f'aria-label="{escape(title)}">{"".join(parts)}</svg>'
     )
 
 
-def _text(x: float, y: float, text: str, anchor: str = "middle", more: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {more}>{escape(text)}</text>'
+def _text(x: float, y: float, text: str, anchor: str = "middle", cls: str = "") -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{cls}">{escape(text)}</text>'
+    )
 
 
-def _axis_names(plot: dict[str, Any], height: float) -> list[str]:
-    left, right, _ = EDGE
-    return [
-        _text((left + WIDTH - right) / 2, height - 4, plot["x_label"], more='class="name"'),
-        _text(4, 11, plot["y_label"], "start", 'class="name"'),
-    ]
+def _bar(x: float, y: float, width: float, height: float, told: str) -> str:
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}">'
+        f"<title>{escape(told)}</title></rect>"
+    )
+
+
+def _line(cls: str, start: tuple[float, float], end: tuple[float, float], told: str) -> str:
+    (x1, y1), (x2, y2) = start, end
+    return (
+        f'<line class="{cls}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}">'
+        f"<title>{told}</title></line>"
+    )
+
+
+# --- the kinds ---
 
 
 def _bars(plot: dict[str, Any], title: str) -> NotStr:
-    names, values = [str(name) for name in plot["x"]], plot["y"]
+    names = [str(name) for name in plot["x"]]
+    values = plot["y"]
     if not names:
         return _svg(30, title, [_text(WIDTH / 2, 20, "Nothing to show")])
     if max(map(len, names)) > LONG:
         return _lying_bars(names, values, title)
-    height, (left, right, bottom) = 210.0, EDGE
-    top, most = 30.0, max(max(values), 1)
-    step = (WIDTH - left - right) / len(names)
-    tall = height - bottom - top
+    frame = Frame(210, top=30)
+    most = max(1, *values)
+    step = 1 / len(names)
+    width = frame.x(0.76 * step) - frame.left
+    named = math.ceil(len(names) / CROWD)  # each, or each second, third, ...
     parts = []
-    for k, (name, value) in enumerate(zip(names, values, strict=True)):
-        x, size = left + k * step, tall * value / most
-        parts.append(
-            f'<rect x="{x + step * 0.12:.1f}" y="{height - bottom - size:.1f}" width="{step * 0.76:.1f}" height="{size:.1f}">'
-            f"<title>{escape(name)}: {value:,}</title></rect>"
-        )
-        if len(names) <= 24:
-            parts.append(
-                _text(
-                    x + step / 2, height - bottom - size - 5, compact(value), more='class="value"'
-                )
-            )
-        if len(names) <= 24 or k % math.ceil(len(names) / 24) == 0:
-            parts.append(_text(x + step / 2, height - bottom + 15, name))
-    return _svg(height, title, [*parts, *_axis_names(plot, height)])
+    for place, (name, value) in enumerate(zip(names, values, strict=True)):
+        top = frame.y(value / most)
+        middle = frame.x((place + 0.5) * step)
+        left = middle - width / 2
+        parts.append(_bar(left, top, width, frame.bottom - top, f"{name}: {value:,}"))
+        if named == 1:
+            parts.append(_text(middle, top - 5, compact(value), cls="value"))
+        if place % named == 0:
+            parts += frame.ticks_across([(middle, name)])
+    return _svg(frame.height, title, [*parts, *frame.names(plot)])
 
 
-def _lying_bars(names: list[str], values: Sequence[float], title: str) -> NotStr:
-    row, most, left = 20.0, max(*values, 1), 290.0
+def _lying_bars(names: Sequence[str], values: Sequence[float], title: str) -> NotStr:
+    most = max(1, *values)
     parts = []
-    for k, (name, value) in enumerate(zip(names, values, strict=True)):
-        y, size = k * row, (WIDTH - left - 60) * value / most
-        short = name if len(name) <= 44 else f"{name[:14]}…{name[-29:]}"
+    for place, (name, value) in enumerate(zip(names, values, strict=True)):
+        y = place * ROW
+        width = (WIDTH - LYING - 60) * value / most
         parts += [
-            _text(left - 8, y + 14, short, "end"),
-            f'<rect x="{left:.1f}" y="{y + 3:.1f}" width="{size:.1f}" height="{row - 6:.1f}">'
-            f"<title>{escape(name)}: {value:,}</title></rect>",
-            _text(left + size + 6, y + 14, compact(value), "start", 'class="value"'),
+            _text(LYING - 8, y + 14, _shortened(name), "end"),
+            _bar(LYING, y + 3, width, ROW - 6, f"{name}: {value:,}"),
+            _text(LYING + width + 6, y + 14, compact(value), "start", "value"),
         ]
-    return _svg(row * len(names) + 4, title, parts)
+    return _svg(ROW * len(names) + 4, title, parts)
+
+
+def _shortened(name: str) -> str:
+    """Cut a long address in the middle: its end tells more than its beginning."""
+    if len(name) <= NAME:
+        return name
+    return f"{name[:14]}…{name[-29:]}"
 
 
 def _curve(plot: dict[str, Any], title: str) -> NotStr:
-    height, (left, right, bottom), top = 230.0, EDGE, 24.0
-
-    def x_of(value: float) -> float:
-        return left + value * (WIDTH - left - right)
-
-    def y_of(value: float) -> float:
-        return height - bottom - value * (height - bottom - top)
-
+    frame = Frame(230, top=24)
     points = [(0.0, 0.0), *zip(plot["x"], plot["y"], strict=True)]
-    line = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in points)
+    line = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in points)
+    end = frame.x(points[-1][0])
     half = next((x for x, y in points if y >= 0.5), 1.0)
-    parts = [
-        f'<polygon class="area" points="{line} {x_of(points[-1][0]):.1f},{y_of(0):.1f} {x_of(0):.1f},{y_of(0):.1f}"/>',
-        f'<polyline class="line" points="{line}"/>',
-        f'<line class="even" x1="{x_of(0)}" y1="{y_of(0):.1f}" x2="{x_of(1)}" y2="{y_of(1):.1f}"><title>If all were equal</title></line>',
-        f'<line class="mark" x1="{x_of(half):.1f}" y1="{y_of(0):.1f}" x2="{x_of(half):.1f}" y2="{y_of(0.5):.1f}"/>',
-        _text(
-            x_of(half) + 6,
-            y_of(0.5) + 4,
-            f"half is held by {half:.1%} of the pages",
-            "start",
-            'class="value"',
-        ),
-    ]
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        parts += [
-            _text(x_of(share), height - bottom + 15, f"{share:.0%}"),
-            _text(left - 6, y_of(share) + 4, f"{share:.0%}", "end"),
-        ]
-    return _svg(height, title, [*parts, *_axis_names(plot, height)])
+    mark = frame.x(half)
+    floor = frame.bottom
+    diagonal = ((frame.x(0), frame.y(0)), (frame.x(1), frame.y(1)))
+    told = f"half is held by {half:.1%} of the pages"
+    return _svg(
+        frame.height,
+        title,
+        [
+            f'<polygon class="area" points="{line} {end:.1f},{floor} {frame.left},{floor}"/>',
+            f'<polyline class="line" points="{line}"/>',
+            _line("even", *diagonal, "If all were equal"),
+            _line("mark", (mark, floor), (mark, frame.y(0.5)), told),
+            _text(mark + 6, frame.y(0.5) + 4, told, "start", "value"),
+            *frame.ticks_across((frame.x(share), f"{share:.0%}") for share in SHARES),
+            *frame.ticks_up((frame.y(share), f"{share:.0%}") for share in SHARES),
+            *frame.names(plot),
+        ],
+    )
 
 
 def _scatter(plot: dict[str, Any], title: str) -> NotStr:
-    height, (left, right, bottom), top = 300.0, EDGE, 24.0
-    across, up = _Log(plot["x"], left, WIDTH - right), _Log(plot["y"], height - bottom, top)
+    frame = Frame(300, top=24)
+    across = Logarithmic.of(plot["x"])
+    up = Logarithmic.of(plot["y"])
     dots = sorted(zip(plot["picked"], plot["x"], plot["y"], strict=True))  # the picked ones on top
-    parts = [
-        f'<circle class="{"picked" if picked else "other"}" cx="{across(x):.1f}" cy="{up(y):.1f}" r="{3.2 if picked else 2}"/>'
-        for picked, x, y in dots
-    ]
-    parts += [_text(across(tick), height - bottom + 15, compact(tick)) for tick in across.ticks]
-    parts += [_text(left - 6, up(tick) + 4, compact(tick), "end") for tick in up.ticks]
-    return _svg(height, title, [*parts, *_axis_names(plot, height)])
+    return _svg(
+        frame.height,
+        title,
+        [
+            *(
+                _dot(frame.x(across.share(x)), frame.y(up.share(y)), picked)
+                for picked, x, y in dots
+            ),
+            *frame.ticks_across((frame.x(share), text) for share, text in across.ticks()),
+            *frame.ticks_up((frame.y(share), text) for share, text in up.ticks()),
+            *frame.names(plot),
+        ],
+    )
 
 
-class _Log:
-    """A logarithmic axis that has room for zero: values from `start` to `stop`, ticks at 0, 1, 10, 100, ..."""
+def _dot(x: float, y: float, picked: bool) -> str:
+    cls, radius = ("picked", 3.2) if picked else ("other", 2)
+    return f'<circle class="{cls}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>'
 
-    def __init__(self, values: Sequence[float], start: float, stop: float) -> None:
-        self.most = math.log1p(max([1.0, *values]))
-        self.start, self.stop = start, stop
-        self.ticks = [
-            0.0,
-            *(10.0**k for k in range(int(math.log10(math.expm1(self.most) + 1e-9)) + 1)),
-        ]
 
-    def __call__(self, value: float) -> float:
-        return self.start + (self.stop - self.start) * math.log1p(max(0.0, value)) / self.most
+@dataclass(frozen=True)
+class Logarithmic:
+    """A logarithmic axis that has room for zero, up to `most`."""
+
+    most: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Logarithmic":
+        """Return the axis that these values need."""
+        return cls(max([1.0, *values]))
+
+    def share(self, value: float) -> float:
+        """Return how far along the axis a value is."""
+        return math.log1p(max(0.0, value)) / math.log1p(self.most)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return the places of 0, 1, 10, 100, ... with their numbers."""
+        powers = [10**power for power in range(int(math.log10(self.most) + 1e-9) + 1)]
+        return [(self.share(tick), compact(tick)) for tick in (0, *powers)]
 
 
 def _heat(plot: dict[str, Any], title: str) -> FT:
-    names, flow, links = plot["labels"], plot["flow"], plot["links"]
-    most = max(max(row) for row in flow) or 1.0
-
-    def field(row: int, column: int) -> FT:
-        share, count = flow[row][column], links[row][column]
-        if not count:
-            return Td("", title=f"{names[row]} to {names[column]}: no link")
-        heat = max(0.06, (share / most) ** 0.4)
-        told = f"{names[row]} to {names[column]}: {count:,} links, {share:.2%} of all PageRank"
-        return Td(
-            f"{share * 100:.1f}" if share >= 0.0005 else "·", title=told, style=f"--heat:{heat:.2f}"
-        )
-
+    names = plot["labels"]
+    most = max(map(max, plot["flow"])) or 1.0
     head = Tr(Td(""), *[Th(name, scope="col", title=name) for name in names])
-    rows = [
-        Tr(Th(name, scope="row", title=name), *[field(row, column) for column in range(len(names))])
-        for row, name in enumerate(names)
-    ]
-    return Div(
-        P(
-            "Rows: from; columns: to. Figures: percent of all PageRank that flow that way in one click.",
-            cls="hint",
-        ),
-        Div(
-            Table(Thead(head), Tbody(*rows), aria_label=title),
-            cls="heat",
-            tabindex="0",
-            role="region",
-            aria_label=title,
-        ),
+    rows = []
+    for name, flows, counts in zip(names, plot["flow"], plot["links"], strict=True):
+        fields = [
+            _field(f"{name} to {to}", count, share, most)
+            for to, count, share in zip(names, counts, flows, strict=True)
+        ]
+        rows.append(Tr(Th(name, scope="row", title=name), *fields))
+    hint = (
+        "Rows: from; columns: to. Figures: percent of all PageRank that flow that way in one click."
     )
+    shown = Table(Thead(head), Tbody(*rows), aria_label=title)
+    return Div(
+        P(hint, cls="hint"), Div(shown, cls="heat", tabindex="0", role="region", aria_label=title)
+    )
+
+
+def _field(way: str, count: int, share: float, most: float) -> FT:
+    """Return one field of the matrix: the stronger the flow, the hotter."""
+    if not count:
+        return Td("", title=f"{way}: no link")
+    text = f"{share * 100:.1f}" if share >= LITTLE else "·"
+    heat = max(FAINTEST, (share / most) ** 0.4)
+    told = f"{way}: {count:,} links, {share:.2%} of all PageRank"
+    return Td(text, title=told, style=f"--heat:{heat:.2f}")

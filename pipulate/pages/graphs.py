@@ -396,13 +396,15 @@ class Pages:
 
 def read_report(place: Place) -> tuple[str, tuple[FT, ...]]:
     """Return what a report counts, in words for the model, and its HTML."""
+    from pipulate.graph import report
     from pipulate.pages import graph_report as report_page
 
-    found = report_page.load(folders.report(place.made))
+    found = report.read(folders.report(place.made))
     counts = ", ".join(
         f"{key.replace('_', ' ')} {count:,}" for key, count in found["summary"]["counts"].items()
     )
-    return counts, report_page.body(found, f"{place.address}/report", place.address)
+    where = report_page.Where(f"{place.address}/report", place.address)
+    return counts, report_page.body(found, where)
 
 
 def read_table(place: Place, key: str, query: Any) -> FT:
@@ -411,10 +413,10 @@ def read_table(place: Place, key: str, query: Any) -> FT:
 
     view = report_page.View.read(query)
     try:
-        rows, count = report_page.read_table(folders.report(place.made), key, view)
+        part = report_page.read_table(folders.report(place.made), key, view)
     except Unknown:
         raise HTTPException(404) from None
-    return report_page.table(key, rows, count, view, f"{place.address}/report", place.address)
+    return report_page.table(part, report_page.Where(f"{place.address}/report", place.address))
 
 
 def _slug(text: str) -> str:
