@@ -28,7 +28,7 @@ def test_every_command_says_what_it_does_and_takes(name, capsys):
 
 
 def test_an_unknown_option_or_command_is_refused(capsys):
-    """Nothing is served by mistake: 2 is the exit status of a command line that is not understood."""
+    """Nothing is served by mistake."""
     for argv in (["--prot=5002"], ["rnu"]):
         with pytest.raises(SystemExit) as ended:
             main(argv)

@@ -34,6 +34,17 @@ class Settings:
         return "0.0.0.0" if self.lan and self.host in LOCAL else self.host  # noqa: S104 - what --lan is for
 
     @property
+    def url(self) -> str:
+        """The address under which this machine's browser finds the server."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """The file of the log while serving."""
+        return self.data / "log" / "pipulate.log"
+
+    @property
     def database(self) -> Path:
         """The one SQLite file."""
         return self.data / "pipulate.db"

@@ -1,60 +1,84 @@
 """Ctrl+K: find any page, workflow, run, task, profile, or section of the manual."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 from urllib.parse import urlencode
 
-from fasthtml.common import FT, A, FastHTML, Li, Small, Span
+from fastcore.xml import FT, A, Li, Small, Span
+from fasthtml.common import FastHTML
 from starlette.requests import Request
+from starlette.responses import Response
 
 from pipulate import docs
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Store
 from pipulate.web.components import fragment
+from pipulate.web.state import State
 
-Hit = tuple[str, str, str]  #: title, kind, address
+MOST = 20  #: hits that are shown
+MOST_RUNS = 8
+MOST_ROWS = 5  #: of tasks, and of profiles
+MOST_SECTIONS = 8  #: of the manual
 
 
-def hits(app: FastHTML, search: str) -> list[Hit]:
-    """Return what has `search` in its name: pages and workflows first, then runs, tasks, profiles."""
-    state, store = app.state, app.state.store
-    assert isinstance(store, Store)
-    pages: list[Hit] = [(flow.title, "Workflow", f"/{flow.name}") for flow in state.found.values()]
-    pages += [(title, "Page", href) for group in state.menu.values() for title, href in group]
-    found = [hit for hit in pages if search.lower() in hit[0].lower()]
-    for row in Pipulate(store).runs(search, limit=8):
-        found.append(
-            (
-                row["id"],
-                f"Run of {row['workflow']}",
-                f"/{row['workflow']}?{urlencode({'id': row['id']})}",
-            )
-        )
+class Hit(NamedTuple):
+    """Something that was found."""
+
+    title: str
+    kind: str
+    address: str
+
+    def fits(self, search: str) -> bool:
+        """Say whether its title holds `search`, in small or capital letters."""
+        return search.lower() in self.title.lower()
+
+
+def hits(state: State, search: str) -> list[Hit]:
+    """Return what has `search` in its name: workflows and pages first, then what is in them."""
+    found = [hit for hit in _places(state) if hit.fits(search)]
+    found += _runs(state.store, search)
     if search:
-        for table, href in (("task", "/tasks"), ("profile", "/profiles")):
-            sql = f"SELECT name FROM {table} WHERE instr(lower(name), lower(?)) ORDER BY id DESC LIMIT 5"  # noqa: S608
-            found += [(row["name"], table.capitalize(), href) for row in store.read(sql, search)]
-        found += manual(search)
-    return found[:20]
+        found += _rows(state.store, search, "task", "/tasks")
+        found += _rows(state.store, search, "profile", "/profiles")
+        found += [hit for hit in _manual() if hit.fits(search)][:MOST_SECTIONS]
+    return found[:MOST]
 
 
-def manual(search: str) -> list[Hit]:
-    """Return the sections of the manual with `search` in their titles."""
-    every = docs.sections()
-    hits = [section for section in every if search.lower() in section.title.lower()]
-    return [(section.title, "Manual", section.address) for section in hits[:8]]
+def _places(state: State) -> Iterator[Hit]:
+    for flow in state.workflows:
+        yield Hit(flow.title, "Workflow", f"/{flow.name}")
+    for pages in state.menu.values():
+        for title, address in pages:
+            yield Hit(title, "Page", address)
 
 
-def _row(hit: Hit) -> FT:
-    title, kind, href = hit
-    return Li(A(Span(title), Small(kind), href=href))
+def _runs(store: Store, search: str) -> Iterator[Hit]:
+    for row in Pipulate(store).runs(search, limit=MOST_RUNS):
+        address = f"/{row['workflow']}?{urlencode({'id': row['id']})}"
+        yield Hit(row["id"], f"Run of {row['workflow']}", address)
+
+
+def _rows(store: Store, search: str, table: str, address: str) -> Iterator[Hit]:
+    sql = f"""SELECT name FROM {table} WHERE instr(lower(name), lower(?))
+              ORDER BY id DESC LIMIT {MOST_ROWS}"""  # noqa: S608 - the table's name is ours
+    for row in store.read(sql, search):
+        yield Hit(row["name"], table.capitalize(), address)
+
+
+def _manual() -> Iterator[Hit]:
+    for section in docs.sections():
+        yield Hit(section.title, "Manual", section.address)
+
+
+def _item(hit: Hit) -> FT:
+    return Li(A(Span(hit.title), Small(hit.kind), href=hit.address))
 
 
 def routes(app: FastHTML) -> None:
     """Add the finder's address."""
 
     @app.route("/find", methods=["GET"])
-    def find(request: Request) -> Any:
-        found = hits(app, request.query_params.get("q", "").strip())
-        return fragment(
-            *[_row(hit) for hit in found] or [Li("Nothing has that in its name.", cls="empty")]
-        )
+    def find(request: Request) -> Response:
+        found = hits(app.state, request.query_params.get("q", "").strip())
+        nothing = Li("Nothing has that in its name.", cls="empty")
+        return fragment(*[_item(hit) for hit in found] or [nothing])

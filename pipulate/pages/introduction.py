@@ -2,74 +2,23 @@
 
 from typing import Any
 
-from fasthtml.common import (
-    FT,
-    H2,
-    A,
-    Article,
-    Button,
-    Div,
-    FastHTML,
-    Form,
-    Header,
-    Hidden,
-    Kbd,
-    Li,
-    Ol,
-    P,
-)
+from fastcore.xml import FT, H2, A, Article, Button, Div, Header, Input, Kbd, Li, Ol, P
+from fasthtml.common import FastHTML
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 
-from pipulate.web.components import page
+from pipulate.web.components import button, form, page
 
-ABOUT = """The introduction explains Pipulate: workflows are linear sequences of cards; a run has an ID, and entering
-the ID again continues it exactly where it was; nothing leaves the user's own machine."""
-
-
-def _way(number: str, title: str, text: str, form: FT) -> FT:
-    return Article(
-        Header(Div(number, cls="number", aria_hidden="true"), H2(title)),
-        P(text),
-        form,
-        cls="card way",
-    )
+ABOUT = """The introduction explains Pipulate: workflows are linear sequences of cards; a run has
+an ID, and entering the ID again continues it exactly where it was; nothing leaves the user's own
+machine."""
 
 
-def _begin(workflow: str, id: str, label: str) -> FT:
-    return Form(
-        Hidden(id, name="id", id=None),
-        Button(label, type="submit"),
-        method="post",
-        action=f"/{workflow}/open",
-        enctype="application/x-www-form-urlencoded",
-    )
-
-
-def content(app: FastHTML) -> tuple[Any, ...]:
+def content(has_link_graph: bool) -> tuple[FT, ...]:
     """Return the page's body."""
-    ways = [
-        _way(
-            "1",
-            "A first run, in a minute",
-            "Three questions, three cards. Close the tab in the middle, come back, enter the same ID: you are where you were.",
-            _begin("bridge", "arthur", "Cross the Bridge of Death"),
-        ),
-    ]
-    if "link_graph" in app.state.found:
-        ways.append(
-            _way(
-                "2",
-                "A link graph, in three",
-                "The flagship: export a site's internal links, check them, see them drawn. With demo data, no account is needed.",
-                Form(
-                    Button("Try it without an account", type="submit"),
-                    method="post",
-                    action="/connect/demo",
-                    enctype="application/x-www-form-urlencoded",
-                ),
-            )
-        )
+    ways = [_bridge()]
+    if has_link_graph:
+        ways.append(_link_graph())
     return (
         P(
             "Step-by-step workflows that run on your own machine and remember everything.",
@@ -77,22 +26,7 @@ def content(app: FastHTML) -> tuple[Any, ...]:
         ),
         Div(*ways, cls="ways"),
         H2("How it works"),
-        Ol(
-            Li(
-                "A ",
-                A("workflow", href="/bridge"),
-                " is a row of cards. Answer one, and the next appears.",
-            ),
-            Li(
-                "A run has an ID. Entering it again is how a run continues: after a coffee, a crash or a month."
-            ),
-            Li(
-                "Every answer is on disk before the next card appears. Going back loses nothing; Undo brings it back."
-            ),
-            Li(
-                "The panel at the side holds a local model that knows the page you are on. All works without it, too."
-            ),
-        ),
+        _how(),
         P(
             Kbd("Ctrl"),
             " ",
@@ -103,14 +37,61 @@ def content(app: FastHTML) -> tuple[Any, ...]:
     )
 
 
+def _bridge() -> FT:
+    arthur = Input(type="hidden", name="id", value="arthur")
+    cross = Button("Cross the Bridge of Death", type="submit")
+    return _way(
+        1,
+        "A first run, in a minute",
+        "Three questions, three cards. Close the tab in the middle, come back, "
+        "enter the same ID: you are where you were.",
+        form("/bridge/open", arthur, cross),
+    )
+
+
+def _link_graph() -> FT:
+    return _way(
+        2,
+        "A link graph, in three",
+        "The flagship: export a site's internal links, check them, see them drawn. "
+        "With demo data, no account is needed.",
+        button("/connect/demo", "Try it without an account", cls=""),
+    )
+
+
+def _way(number: int, title: str, text: str, begin: FT) -> FT:
+    head = Header(Div(number, cls="number", aria_hidden="true"), H2(title))
+    return Article(head, P(text), begin, cls="card way")
+
+
+def _how() -> FT:
+    workflow = A("workflow", href="/bridge")
+    return Ol(
+        Li("A ", workflow, " is a row of cards. Answer one, and the next appears."),
+        Li(
+            "A run has an ID. Entering it again is how a run continues: "
+            "after a coffee, a crash or a month."
+        ),
+        Li(
+            "Every answer is on disk before the next card appears. "
+            "Going back loses nothing; Undo brings it back."
+        ),
+        Li(
+            "The panel at the side holds a local model that knows the page you are on. "
+            "All works without it, too."
+        ),
+    )
+
+
 def routes(app: FastHTML) -> None:
     """Add the introduction, which is also the first page."""
     app.state.add_page("Introduction", "/introduction")
 
     @app.route("/introduction", methods=["GET"])
     async def introduction(request: Request) -> Any:
-        return page(request, "Welcome to Pipulate", *content(app), about=ABOUT)
+        shown = content("link_graph" in app.state.found)
+        return page(request, "Welcome to Pipulate", *shown, about=ABOUT)
 
     @app.route("/", methods=["GET"])
-    async def home() -> Any:
+    async def home() -> Response:
         return RedirectResponse("/introduction", 303)

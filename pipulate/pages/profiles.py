@@ -1,35 +1,39 @@
-"""Profiles: the clients or sites the user works for.  Tasks and runs belong to the one chosen in the menu.
+"""Profiles: the clients or sites the user works for.  Tasks and runs belong to the chosen one.
 
 Menus show `menu_name` only, so that a client list is never shown to another client.
 """
 
-from typing import Any
+from urllib.parse import urlsplit
 
-from fasthtml.common import FT, Button, Details, FastHTML, Form, Li, Small, Strong, Summary, Ul
+from fastcore.xml import FT, Button, Details, Div, Li, Small, Strong, Summary, Ul
+from fasthtml.common import FastHTML
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 
 from pipulate.engine.errors import Refused
 from pipulate.engine.store import Store
-from pipulate.pages.lists import ListApp, Row
+from pipulate.pages.lists import ListPage, Row, Table
+from pipulate.web.components import form
+
+
+def chosen(store: Store) -> int:
+    """Return the profile that is chosen in the menu."""
+    return int(store.get("profile_id", 1))
 
 
 def _check_delete(store: Store, row: Row) -> None:
-    if row["id"] == store.get("profile_id", 1):
+    if row["id"] == chosen(store):
         raise Refused(
             "This profile is the chosen one. Choose another in the menu first, then delete it."
         )
 
 
-PROFILES = ListApp(
-    table="profile",
-    path="/profiles",
-    title="Profiles",
+PROFILES = Table(
+    name="profile",
     noun="profile",
     fields={"name": "Name", "menu_name": "Menu name", "address": "Site", "code": "Country"},
     toggle=("active", "Shown in the menu"),
-    about="Profiles are the clients or sites you work for; the menu shows their menu names only, so that no client reads another's name. Tasks and runs belong to the profile chosen in the menu.",
     check_delete=_check_delete,
 )
 
@@ -40,51 +44,57 @@ def label(row: Row) -> str:
 
 
 def switcher(app: FastHTML) -> FT | None:
-    """Return the menu's profile switcher, once there is more than one profile to choose from."""
+    """Return the menu's choice of a profile, once there is more than one to choose from."""
     store = app.state.store
-    rows = [
-        row
-        for row in PROFILES.rows(store)
-        if row["active"] or row["id"] == store.get("profile_id", 1)
-    ]
-    current = next((row for row in rows if row["id"] == store.get("profile_id", 1)), None)
-    if len(rows) < 2 and current:
+    here = chosen(store)
+    rows = [row for row in PROFILES.rows(store) if row["active"] or row["id"] == here]
+    current = [label(row) for row in rows if row["id"] == here]
+    if current and len(rows) < 2:
         return None
     return Details(
-        Summary(Small("Profile"), Strong(label(current) if current else "Choose one")),
-        Ul(
-            *[
-                Li(
-                    Form(
-                        Button(
-                            label(row),
-                            type="submit",
-                            cls="quiet",
-                            aria_current="true" if row is current else None,
-                        ),
-                        method="post",
-                        action=f"/profiles/{row['id']}/choose",
-                        enctype="application/x-www-form-urlencoded",
-                    )
-                )
-                for row in rows
-            ]
-        ),
+        Summary(Small("Profile"), Strong(*current or ["Choose one"])),
+        Ul(*[Li(_choice(row, row["id"] == here)) for row in rows]),
         cls="profile",
     )
 
 
+def _choice(row: Row, is_current: bool) -> FT:
+    current = "true" if is_current else None
+    choose = Button(label(row), type="submit", cls="quiet", aria_current=current)
+    return form(f"/profiles/{row['id']}/choose", choose)
+
+
+def _menu(app: FastHTML) -> FT:
+    return Div(switcher(app), id="switcher", hx_swap_oob="true")
+
+
+PAGE = ListPage(
+    PROFILES,
+    path="/profiles",
+    title="Profiles",
+    about="Profiles are the clients or sites you work for; the menu shows their menu names only, "
+    "so that no client reads another's name. "
+    "Tasks and runs belong to the profile chosen in the menu.",
+    redrawn=_menu,
+)
+
+
 def routes(app: FastHTML) -> None:
-    """Add the page and the switcher."""
-    PROFILES.routes(app)
+    """Add the page and the menu's choice."""
+    PAGE.routes(app)
     app.state.profile_switcher = switcher
 
     @app.route("/profiles/{id:int}/choose", methods=["POST"])
-    def choose(request: Request, id: int) -> Any:
-        store: Store = app.state.store
+    def choose(request: Request, id: int) -> Response:
+        store = app.state.store
         if not store.one("SELECT 1 FROM profile WHERE id = ?", id):
             raise HTTPException(404)
         store["profile_id"] = id
-        back = request.headers.get("referer", "")
-        path = "/" + back.split("/", 3)[3] if back.count("/") >= 3 else "/"
-        return RedirectResponse(path if not path.startswith("//") else "/", 303)
+        return RedirectResponse(where(request.headers.get("referer", "")), 303)
+
+
+def where(referer: str) -> str:
+    """Return the address, on this server, of the page that a request came from."""
+    came = urlsplit(referer)
+    path = "/" + came.path.lstrip("/")  # two slashes would lead to another server
+    return f"{path}?{came.query}" if came.query else path

@@ -2,20 +2,26 @@
 
 from fasthtml.common import FastHTML
 
-from pipulate.pages.lists import ListApp
+from pipulate.pages.lists import ListPage, Table
+from pipulate.pages.profiles import chosen
 
-TASKS = ListApp(
-    table="task",
-    path="/tasks",
-    title="Tasks",
+TASKS = Table(
+    name="task",
     noun="task",
     fields={"name": "Task"},
     toggle=("done", "Done"),
-    about="Tasks of the chosen profile. Add one, tick it when it is done, rename it in place, drag it to its place, delete it (Undo brings it back).",
-    scope=lambda store: {"profile_id": store.get("profile_id", 1)},
+    scope=lambda store: {"profile_id": chosen(store)},
+)
+
+PAGE = ListPage(
+    TASKS,
+    path="/tasks",
+    title="Tasks",
+    about="Tasks of the chosen profile. Add one, tick it when it is done, rename it in place, "
+    "drag it to its place, delete it (Undo brings it back).",
 )
 
 
 def routes(app: FastHTML) -> None:
     """Add the page."""
-    TASKS.routes(app)
+    PAGE.routes(app)
