@@ -28,9 +28,9 @@ COMMANDS = [
         "serve a simulated Botify alone",
     ),
     ("context", "pipulate.commands.context:main", "print the core, for a model's window"),
-    ("backup", "pipulate.commands.care:backup", "write a consistent copy of the database"),
-    ("restore", "pipulate.commands.care:restore", "put a backup in place of the database"),
-    ("doctor", "pipulate.commands.care:doctor", "what is installed, what is wrong, how to mend it"),
+    ("backup", "pipulate.commands.backup:main", "write a consistent copy of the database"),
+    ("restore", "pipulate.commands.restore:main", "put a backup in place of the database"),
+    ("doctor", "pipulate.commands.doctor:main", "what is installed, what is wrong, how to mend it"),
 ]
 
 

@@ -1,0 +1,33 @@
+"""`pipulate doctor`: well or not, and what to do about it."""
+
+from contextlib import closing
+
+from pipulate.commands.doctor import version
+from pipulate.engine.store import Store
+
+
+def test_doctor_is_well_and_names_a_broken_file(cli, tmp_path):
+    """What is wrong is told with how to mend it."""
+    status, out, _ = cli("doctor")
+    assert status == 0 and "All is well" in out and "none yet" in out
+    folder = tmp_path / "workflows"
+    folder.mkdir()
+    (folder / "bad.py").write_text("1/0")
+    status, out, _ = cli("doctor")
+    assert status == 1 and "ZeroDivisionError" in out and "1 problem(s)" in out
+
+
+def test_doctor_counts_what_is_there(cli, tmp_path):
+    """Runs and backups."""
+    cli("run", "bridge", "--id", "arthur", "name=A")
+    cli("backup")
+    out = cli("doctor")[1]
+    assert "pipulate.db: ok, 1 runs, 1 backups" in out
+    with closing(Store(tmp_path / "data" / "pipulate.db")) as store:
+        assert len(store.read("SELECT * FROM pipeline")) == 1  # looking changed nothing
+
+
+def test_what_is_not_installed_is_said_with_the_way_out():
+    """No traceback for a library that is missing."""
+    assert version("apsw")[0].isdigit()
+    assert "make run" in version("no-such-library")
