@@ -21,9 +21,10 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from pipulate.botify.errors import BadFile, ForeignAddress, LinkExpired, TooLarge, Unreachable
-from pipulate.botify.unpack import MOST_BYTES, check
+from pipulate.botify.errors import ForeignAddress, LinkExpired, Unreachable
 from pipulate.engine.files import begin, explained, finish
+from pipulate.graph.errors import BadFile, TooLarge
+from pipulate.graph.unpack import MOST_BYTES, check
 
 MOST_REDIRECTS = 3
 TRIES = 4

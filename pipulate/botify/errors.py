@@ -16,8 +16,6 @@ PipulateError
     ├── JobFailed           the export job ended in FAILED
     ├── JobRunning          the export job was still running when our patience ended
     ├── LinkExpired         the download address no longer works, nor does a fresh one
-    ├── TooLarge            a file is larger than we are willing to take
-    ├── BadFile             a downloaded file is cut off, damaged, or not the CSV it should be
     └── IngestStopped       the process that reads downloaded files ended without an answer
 
 An error that `Botify.create_export` raises has `definite = True` when it is certain that nothing was started (and
@@ -129,16 +127,6 @@ class JobRunning(BotifyError):
 
 class LinkExpired(BotifyError):
     """The file host refuses the download address (403, 404, 410), and a fresh address too."""
-
-
-class TooLarge(BotifyError):
-    """A file, packed or unpacked, exceeds our cap."""
-
-    status = 413
-
-
-class BadFile(BotifyError):
-    """The file is cut off, damaged, or not a CSV with the columns that were asked for."""
 
 
 class IngestStopped(BotifyError):

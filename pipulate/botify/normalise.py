@@ -16,8 +16,8 @@ THE PASS  Blocks of whole records (2 MB) are parsed by Polars.  Then, for a bloc
           2. in which every row is complete: Polars writes it anew.
           3. otherwise: Python's csv module reads it row by row, and names the row that is wrong.
           Hashing and writing go on in a second thread; both release the interpreter lock.
-CAPS      A record of at most 1 MB and a file of at most `MOST_BYTES` unpacked: a bomb ends as an
-          error, not as a full disk.
+CAPS      A record of at most 1 MB, and the limits of `unpack`: a bomb ends as an error, not as a full
+          disk.
 NUMBERS   On the way the links' ends are numbered (Polars categoricals: each distinct text is kept
           once), which gives `pipulate.graph.edges` its columnar form without reading 200 MB of CSV
           again.
@@ -39,12 +39,12 @@ from typing import IO, Any
 import numpy as np
 import polars as pl
 
-from pipulate.botify.errors import BadFile, TooLarge
 from pipulate.botify.ingest import LINKS, Ingested, Order, Raw, Table
-from pipulate.botify.unpack import MOST_BYTES, unpacked
 from pipulate.engine.child import Tell
 from pipulate.engine.files import whole
 from pipulate.graph import edges
+from pipulate.graph.errors import BadFile
+from pipulate.graph.unpack import room, unpacked
 
 BLOCK = 2 << 20
 LONGEST_RECORD = 1 << 20
@@ -92,19 +92,20 @@ def normalise(
     raw: Raw,
     each: Callable[[pl.DataFrame], object] = lambda frame: None,
     tell: Tell = lambda **told: None,
-    most_bytes: int = MOST_BYTES,
+    most_bytes: int | None = None,
 ) -> Table:
     """Write `raw.target` from `raw.file`; `each` gets every block of kept rows, cells as strings.
 
     `tell` gets `share`, how much of the packed file was read (0 to 1), and `rows` so far.  Raises
-    BadFile, TooLarge or CannotWrite; the target is then as it was.
+    BadFile, TooLarge (after `most_bytes`, or what the disk has room for) or CannotWrite; the target
+    is then as it was.
     """
     table = Table()
     digest = hashlib.sha256()
     with (
         whole(raw.target) as out,
         ThreadPoolExecutor(1) as aside,
-        unpacked(raw.file) as (file, share),
+        unpacked(raw.file, most_bytes=most_bytes or room(raw.target.parent)) as (file, share),
     ):
 
         def put(data: bytes) -> None:
@@ -113,7 +114,7 @@ def normalise(
             table.bytes += len(data)
 
         written = aside.submit(put, _csv_row(raw.columns))
-        for block, separator in _blocks(file, raw, most_bytes):
+        for block, separator in _blocks(file, raw):
             frame, data = _kept(block, separator, raw, table)
             written.result()  # one block ahead, no more
             written = aside.submit(put, data)
@@ -250,20 +251,13 @@ def _written(rows: pl.DataFrame, raw: Raw) -> bytes:
 # --- blocks of whole records ---
 
 
-def _blocks(file: IO[bytes], raw: Raw, most_bytes: int) -> Iterator[tuple[bytes, str]]:
+def _blocks(file: IO[bytes], raw: Raw) -> Iterator[tuple[bytes, str]]:
     """Cut the stream into blocks of whole records: (block, separator).
 
     The `sep=` line and the header are left out.
     """
-    total = 0
     separator = ""
     while block := _records(file, raw.file.name):
-        total += len(block)
-        if total > most_bytes:
-            raise TooLarge(
-                f"{raw.file.name} unpacks to more than {most_bytes >> 20:,} MB, "
-                "more than any export."
-            )
         if not separator:
             start, separator = _preamble(block, raw)
             block = block[start:]

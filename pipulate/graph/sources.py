@@ -14,18 +14,15 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import shutil
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
 import polars as pl
-from isal import igzip_threaded, isal_zlib
 
 from pipulate.graph.errors import GraphError
+from pipulate.graph.unpack import is_packed, unpack
 
 # Names are compared by their letters and digits only, lower case.  Order matters: Screaming Frog's own `Target`
 # column holds `_blank`, the page is in `Destination`.
@@ -100,7 +97,6 @@ REL = ("rel", "relattribute")
 
 LONGEST_URL = 16_384  # bytes; browsers and servers stop far below
 _LONGEST_CELL = 1 << 20
-_SPARE_DISK = 512 << 20  # unpacking stops before the disk is full
 _SEPARATORS = ",;\t|"
 _HEAD = 256 << 10
 
@@ -157,14 +153,11 @@ def open_table(path: Path, scratch: Path, wanted: tuple[tuple[str, ...], ...]) -
         )
     if magic == b"PAR1":
         return _open_parquet(path)
-    file_ = path
-    if magic[:2] == b"\x1f\x8b":
-        file_ = scratch / f"{path.name}.plain"
-        _gunzip(path, file_)
-    elif magic == b"PK\x03\x04":
-        file_ = scratch / f"{path.name}.plain"
-        _unzip(path, file_)
-    return _sniff(file_, path.name, wanted)
+    if not is_packed(path):
+        return _sniff(path, path.name, wanted)
+    plain_file = scratch / f"{path.name}.plain"
+    unpack(path, plain_file)
+    return _sniff(plain_file, path.name, wanted)
 
 
 def scan(table: Table, types: dict[str, pl.DataType]) -> pl.LazyFrame:
@@ -261,51 +254,6 @@ def _open_parquet(path: Path) -> Table:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise GraphError(f"{path.name} is a damaged Parquet file: {first_line(error)}.") from error
     return Table(path, path.name, columns, parquet=True)
-
-
-def _gunzip(path: Path, target: Path) -> None:
-    try:
-        with igzip_threaded.open(path, "rb", threads=1) as stream:
-            _pour(stream, target, path.name)
-    except (EOFError, OSError, isal_zlib.error) as error:  # type: ignore[misc]  # its stub says it is a variable
-        raise GraphError(
-            f"{path.name} is a damaged or cut-off gzip file ({error}). Download it again."
-        ) from error
-
-
-def _unzip(path: Path, target: Path) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if any(name.startswith("xl/") for name in names):
-                raise GraphError(
-                    f"{path.name} is an Excel workbook. Save it as CSV (UTF-8) and take that file."
-                )
-            tables = [
-                n
-                for n in names
-                if n.lower().endswith((".csv", ".tsv", ".txt")) and "__MACOSX" not in n
-            ]
-            if len(tables) != 1:
-                what = ", ".join(tables[:5]) or "none"
-                raise GraphError(
-                    f"{path.name} must hold exactly one CSV file; it holds: {what}. Unpack it first."
-                )
-            with archive.open(tables[0]) as stream:
-                _pour(stream, target, path.name)
-    except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
-        raise GraphError(f"{path.name} cannot be unpacked ({error}). Download it again.") from error
-
-
-def _pour(stream: IO[bytes], target: Path, name: str) -> None:
-    """Copy a stream to a file and stop while the disk still has room (a megabyte can unpack to gigabytes)."""
-    room = shutil.disk_usage(target.parent).free - _SPARE_DISK
-    with target.open("wb") as out:
-        while block := stream.read(1 << 20):
-            room -= len(block)
-            if room < 0:
-                raise GraphError(f"{name} unpacks to more than the disk has room for.")
-            out.write(block)
 
 
 def _sniff(file: Path, name: str, wanted: tuple[tuple[str, ...], ...]) -> Table:

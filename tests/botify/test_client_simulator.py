@@ -21,7 +21,6 @@ from pipulate.botify.answers import Job
 from pipulate.botify.client import Botify
 from pipulate.botify.errors import (
     AnswerLost,
-    BadFile,
     BadQuery,
     BadToken,
     JobFailed,
@@ -36,6 +35,7 @@ from pipulate.botify.errors import (
 )
 from pipulate.botify.ingest import Order, Raw
 from pipulate.botify.normalise import run
+from pipulate.graph.errors import BadFile
 from pipulate.simulator.demo import DEMO_BASE, demo_projects
 from pipulate.simulator.faults import KINDS
 from pipulate.simulator.inprocess import InProcessTransport

@@ -14,14 +14,13 @@ import pytest
 
 from pipulate.botify.download import MOST_REDIRECTS, TRIES, check_address, download
 from pipulate.botify.errors import (
-    BadFile,
     BotifyError,
     ForeignAddress,
     LinkExpired,
-    TooLarge,
     Unreachable,
 )
 from pipulate.engine.errors import CannotWrite
+from pipulate.graph.errors import BadFile, TooLarge
 
 URL = "https://d1.cloudfront.net/collection_exports/0a/shop-2024-03-01.csv.gz"
 CONTENT = random.Random(0).randbytes(3_000_000)

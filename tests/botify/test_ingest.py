@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipulate.botify.errors import BadFile, IngestStopped
+from pipulate.botify.errors import IngestStopped
 from pipulate.botify.ingest import Ingested, Order, Raw, Table, ingest
 from pipulate.botify.queries import COLUMNS, page_columns
 from pipulate.engine import child
 from pipulate.graph import edges
-from pipulate.graph.errors import GraphError
+from pipulate.graph.errors import BadFile, GraphError
 
 A = "https://example.com/a"
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipulate.botify import normalise as normalise_module
-from pipulate.botify.errors import BadFile, TooLarge
 from pipulate.botify.ingest import Order, Raw, Table
 from pipulate.botify.normalise import Numbered, columnar, normalise, run
 from pipulate.graph import edges
+from pipulate.graph.errors import BadFile, TooLarge
 
 A, B, C = "https://example.com/a", "https://example.com/b", "https://example.com/c"
 PAGES = ("id", "pagetype", "compliant", "clicks")
@@ -222,18 +222,6 @@ def test_damaged_file_is_an_error_and_the_old_result_stays(tmp_path: Path) -> No
     with pytest.raises(BadFile, match="damaged"):
         normalise(raw)
     assert raw.target.read_text() == "old"
-
-
-def test_missing_file_and_archive_of_two_are_errors(tmp_path: Path) -> None:
-    """The message says which file and what is wrong."""
-    with pytest.raises(BadFile, match="nowhere cannot be read"):
-        normalise(Raw(tmp_path / "nowhere", tmp_path / "links.csv"))
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("a.csv", "")
-        archive.writestr("b.csv", "")
-    with pytest.raises(BadFile, match="archive of 2 files"):
-        normalise(links(tmp_path, buffer.getvalue()))
 
 
 @pytest.mark.parametrize("byte", [b"\0", b"a", b'"', b'"\n'])

@@ -164,13 +164,8 @@ BROKEN = [
         "source,target\n/a,/b\n/c,/d,1\n",
         "line 3 has 3 cells, the header has 2",
     ),
-    (
-        "cut-off gzip",
-        gzip.compress(random.Random(1).randbytes(9999))[:-500],
-        "damaged or cut-off gzip",
-    ),
-    ("damaged gzip", b"\x1f\x8b\x08\x00garbage", "damaged or cut-off gzip"),
-    ("damaged zip", b"PK\x03\x04garbage", "cannot be unpacked"),
+    ("cut-off gzip", gzip.compress(random.Random(1).randbytes(9999))[:-500], "is cut off"),
+    ("damaged zip", b"PK\x03\x04garbage", "is damaged"),
     ("damaged Parquet", b"PAR1garbagePAR1", "damaged Parquet"),
 ]
 
@@ -197,15 +192,9 @@ def zipped(**files: str) -> bytes:
 
 
 def test_zip(tmp_path: Path) -> None:
-    """A zip archive is read when just one table is in it; a workbook is told to be one."""
-    assert (
-        named(build(tmp_path, zipped(export__links_csv="source,target\n/a,/b\n", readme_md="x")))
-        == ONE
-    )
-    with pytest.raises(GraphError, match=r"exactly one CSV file; it holds: a\.csv, b\.csv"):
-        build(tmp_path, zipped(a_csv="x", b_csv="y"))
-    with pytest.raises(GraphError, match="Excel workbook"):
-        build(tmp_path, zipped(xl__workbook_xml="x"))
+    """A zip archive is read when just one table is in it (see test_unpack)."""
+    packed = zipped(export__links_csv="source,target\n/a,/b\n", readme_md="x")
+    assert named(build(tmp_path, packed)) == ONE
 
 
 def test_parquet(tmp_path: Path) -> None:
