@@ -181,7 +181,7 @@ def test_large_graphs_are_prepared_aside(tmp_path: Path, monkeypatch: pytest.Mon
     assert sql.query(tmp_path / "graph", "SELECT count(*) FROM links").rows == [(20,)]
     edges.save(shop(), tmp_path / "graph")
     (tmp_path / "graph" / "links.parquet").write_bytes(b"")
-    with pytest.raises(GraphError, match=r"The tables cannot be made: .*damaged: build it again"):
+    with pytest.raises(GraphError, match="damaged: build it again"):
         sql.query(tmp_path / "graph", "SELECT 1")
 
 
