@@ -93,8 +93,9 @@ def free_port() -> int:
 class _Server(uvicorn.Server):
     """A uvicorn server in a thread that says when it is ready, so that nobody has to poll."""
 
-    def __init__(self, app: ASGIApp, port: int) -> None:
-        super().__init__(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    def __init__(self, app: ASGIApp, port: int, **config: Any) -> None:
+        quiet = {"log_level": "warning", "timeout_graceful_shutdown": 1}
+        super().__init__(uvicorn.Config(app, **quiet, **config))
         self.socket = socket.create_server((LOOPBACK, port))
         self.settled = threading.Event()  # it accepts requests, or has failed to start
         self.thread = threading.Thread(target=self._run, name="test server", daemon=True)
@@ -120,14 +121,14 @@ class _Server(uvicorn.Server):
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Give a function `serve(app, port=0)` that serves an ASGI app on loopback until the test ends.
+    """Give a function `serve(app, port=0, **config)` that serves an ASGI app on loopback until the test ends.
 
-    It returns the address (`http://127.0.0.1:PORT`) once the app's start-up is through; port 0 takes any free one.
+    `config` is uvicorn's.  It returns the address (`http://127.0.0.1:PORT`) once the app's start-up is through; port 0 takes any free one.
     """
     servers: list[_Server] = []
 
-    def start(app: ASGIApp, port: int = 0) -> str:
-        server = _Server(app, port)
+    def start(app: ASGIApp, port: int = 0, **config: Any) -> str:
+        server = _Server(app, port, **config)
         server.thread.start()
         servers.append(server)
         assert server.settled.wait(timeout=20), "the app did not start within 20 s"

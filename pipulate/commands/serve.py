@@ -1,6 +1,5 @@
-"""Serving: one server for a data folder, on a port that is free, with uvicorn, which is taught to drop slow connections."""
+"""Serving: one server for a data folder, on a port that is free."""
 
-import asyncio
 import socket
 import threading
 import webbrowser
@@ -8,14 +7,13 @@ from collections.abc import Sequence
 
 import uvicorn
 from loguru import logger
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipulate.app import create_app
 from pipulate.engine.care import serving
 from pipulate.engine.errors import InUse
 from pipulate.engine.log import log_to_file, log_to_terminal
 from pipulate.engine.settings import Settings
-from pipulate.web.guard import PATIENCE
+from pipulate.web.protocol import Protocol
 
 
 def serve(argv: Sequence[str], settings: Settings) -> None:
@@ -59,39 +57,3 @@ def _probe(settings: Settings) -> None:
     except OSError as error:
         place = f"Port {settings.port} on {settings.host}"
         raise InUse(f"{place} is taken ({error.strerror}). Choose another with --port.") from error
-
-
-class Protocol(H11Protocol):
-    """uvicorn's HTTP protocol that gives up on a request head which does not arrive within PATIENCE."""
-
-    _reaper: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock with the connection."""
-        super().connection_made(transport)
-        self._reaper = self.loop.call_later(PATIENCE, self._reap)
-
-    def data_received(self, data: bytes) -> None:
-        """Restart the clock when a new head begins, stop it when one is whole."""
-        super().data_received(data)
-        upgraded = self.transport.get_protocol() is not self
-        waiting = not upgraded and (self.cycle is None or self.cycle.response_complete)
-        if not waiting:
-            self._stop()
-        elif self._reaper is None:
-            self._reaper = self.loop.call_later(PATIENCE, self._reap)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clock."""
-        self._stop()
-        super().connection_lost(exc)
-
-    def _stop(self) -> None:
-        if self._reaper:
-            self._reaper.cancel()
-        self._reaper = None
-
-    def _reap(self) -> None:
-        self._reaper = None
-        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
-            self.transport.close()

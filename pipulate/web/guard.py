@@ -6,7 +6,7 @@ ORIGIN   an unsafe method, and every WebSocket, must come from our own page: `Or
          site can send without a CORS preflight, and we answer none.  So the forms need no token.
          At AGENTS programs speak, which have no Origin but a key (checked there), and JSON, another preflight.
 BODY     At most `MAX_BODY`, and no slower than `PATIENCE` allows; form types only (at AGENTS JSON only).
-SLOW     A request head must come within PATIENCE, too: `apps.serve.Protocol` sees to that.
+SLOW     A request head must come within PATIENCE, too: `protocol` sees to that.
 HEADERS  A strict Content-Security-Policy (no inline script, nothing from elsewhere) on every answer.
 
 A cross-site *top-level* form post reaches us in every browser (Local Network Access does not cover it): hence ORIGIN.

@@ -51,7 +51,7 @@ class State:
     settings: Settings
     store: Store
     jobs: Jobs
-    theme: dict[str, str]  #: attributes of <html>: its language, and the theme if one was chosen
+    theme: dict[str, str] = field(init=False)  #: attributes of <html>: language, chosen theme
     found: dict[str, Found] = field(default_factory=dict)  #: what workflow files define, by name
     reload: Callable[[], None] = lambda: None  #: reads workflow files that changed
     built: bool = False  #: every part was added
@@ -68,6 +68,10 @@ class State:
     _pages: dict[str, dict[str, str]] = field(default_factory=lambda: {"Pages": {}, "Apps": {}})
     _sections: dict[str, Section] = field(default_factory=dict)
     _offered: list[object] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        chosen = self.store.get("theme")
+        self.theme = {"lang": "en", "data-theme": chosen} if chosen else {"lang": "en"}
 
     @property
     def voice(self) -> Voice:

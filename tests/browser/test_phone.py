@@ -7,28 +7,19 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from pipulate import create_app
-from pipulate.engine.settings import PACKAGE, Settings
-from pipulate.pages import devices as lan
+from pipulate.pages import devices
+from pipulate.web import pairing
+from tests import phone
 
 
 def test_a_phone_pairs_works_and_is_sent_away(
     page: Page, tmp_path: Path, serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real browser that is treated as another machine's: code, card, refusals that say why, removal."""
-    monkeypatch.setattr(lan, "here", lambda scope: False)
-    monkeypatch.setattr(lan, "announce", lambda *_: lambda: None)
-    app = create_app(
-        Settings(
-            data=tmp_path,
-            downloads=tmp_path / "d",
-            workflows=(PACKAGE / "workflows",),
-            lan=True,
-            host="127.0.0.2",
-        )
-    )
-    pairing = app.state.part(lan.Lan).pairing
-    pairing.delay = 0
+    monkeypatch.setattr(pairing, "here", lambda scope: False)
+    monkeypatch.setattr(devices, "announce", lambda *_: lambda: None)
+    app = phone.lan_app(tmp_path)
+    codes = phone.pairing(app)
     url = serve(app)
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{url}/bridge?id=arthur")
@@ -36,7 +27,7 @@ def test_a_phone_pairs_works_and_is_sent_away(
     page.get_by_label("Code").fill("wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("wrong")
-    page.get_by_label("Code").fill(lan.spelled(pairing.make().code).lower())
+    page.get_by_label("Code").fill(codes.make().spelled.lower())
     page.get_by_role("button", name="Pair this device").click()
     expect(page).to_have_url(re.compile(f"{url}/(introduction)?$"))
     page.goto(f"{url}/bridge")
@@ -52,7 +43,7 @@ def test_a_phone_pairs_works_and_is_sent_away(
     page.goto(f"{url}/settings")
     expect(page.get_by_role("heading", name="Not on this device")).to_be_visible()
     page.get_by_role("link", name="Back").click()
-    (key,) = pairing.devices
-    pairing.remove(key)
+    (key,) = codes.devices
+    codes.remove(key)
     page.reload()
     expect(page.get_by_role("heading", name="Pair this device")).to_be_visible()

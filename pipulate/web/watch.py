@@ -1,0 +1,85 @@
+"""Keeps the workflows that are served equal to the workflow files: read at the start, with --dev before each request.
+
+ROUTES    What hand-written classes register goes behind the routes of the app's own parts, so that none can be taken
+          from them, and before those of `web.routes`, which take any first segment.
+"""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fasthtml.common import FastHTML
+from loguru import logger
+from starlette.routing import BaseRoute
+
+from pipulate.engine import discovery
+from pipulate.engine.discovery import Broken
+from pipulate.engine.handwritten import offered
+from pipulate.engine.pipeline import Pipulate
+from pipulate.web.state import State
+
+Stamp = tuple[Path, int, int]  #: a file, when it was changed (ns), its size
+
+
+@dataclass
+class Loaded:
+    """A file that was read: what it looked like, what it defines, what its classes registered."""
+
+    stamp: Stamp
+    names: list[str]
+    routes: list[BaseRoute]
+
+
+class Workflows:
+    """The workflow files of one app; made when all of its own routes are there."""
+
+    def __init__(self, app: FastHTML) -> None:
+        self.app = app
+        self.state: State = app.state
+        self.reserved = first_segments(app.router.routes)
+        self._own = len(app.router.routes)
+        self._loaded: dict[str, Loaded] = {}
+        self._lock = threading.Lock()  # two requests may find the same change
+
+    def reload(self) -> None:
+        """Read the files that are new or changed, and forget those that are gone."""
+        with self._lock:
+            files = discovery.files(self.state.settings.workflows)
+            stamps = {stem: _stamp(path) for stem, path in files.items()}
+            for stem, loaded in list(self._loaded.items()):
+                if stamps.get(stem) != loaded.stamp:
+                    self._forget(self._loaded.pop(stem))
+            for stem, stamp in stamps.items():
+                if stem not in self._loaded:
+                    self._loaded[stem] = self._load(stem, stamp)
+
+    def _forget(self, loaded: Loaded) -> None:
+        for name in loaded.names:
+            self.state.found.pop(name, None)
+        router = self.app.router
+        router.routes[:] = [route for route in router.routes if route not in loaded.routes]
+
+    def _load(self, stem: str, stamp: Stamp) -> Loaded:
+        path = stamp[0]
+        before = list(self.app.router.routes)
+        given = offered(self.app, Pipulate(self.state.store, stem))
+        found = discovery.load(path, given, self.reserved)
+        new = [route for route in self.app.router.routes if route not in before]
+        self.app.router.routes[:] = [*before[: self._own], *new, *before[self._own :]]
+        for item in found:
+            if isinstance(item, Broken):
+                logger.warning("{} does not load:\n{}", item.path, item.traceback)
+            self.state.found[item.name] = item
+        return Loaded(stamp, [item.name for item in found], new)
+
+
+def first_segments(routes: Iterable[BaseRoute]) -> frozenset[str]:
+    """Return what the addresses of these routes begin with: no workflow can have such a name."""
+    firsts = {getattr(route, "path", "").split("/")[1:2][0] for route in routes}
+    return frozenset(first for first in firsts if first and "{" not in first)
+
+
+def _stamp(path: Path) -> Stamp:
+    stat = path.stat()
+    return path, stat.st_mtime_ns, stat.st_size

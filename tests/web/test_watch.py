@@ -1,0 +1,93 @@
+"""The workflow files that are served: read when they change, forgotten when they go, and never in the way of a page."""
+
+import re
+
+import pytest
+from starlette.testclient import TestClient
+
+from pipulate import create_app
+from pipulate.engine.discovery import Broken
+from pipulate.engine.settings import PACKAGE, Settings
+from pipulate.web.watch import first_segments
+
+FLOW = 'from pipulate import Workflow\nflow = Workflow("{name}", title="{title}")\n'
+BY_HAND = '''
+class Hand:
+    """By hand."""
+    APP_NAME = "hand"
+    def __init__(self, app):
+        app.route("/hand", methods=["GET"])(lambda: "{says}")
+        app.route("{also}", methods=["GET"])(lambda: "taken")
+'''
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "flows"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def app(tmp_path, folder):
+    made = create_app(Settings(data=tmp_path / "data", workflows=(folder,), dev=True))
+    yield made
+    made.state.store.close()
+
+
+@pytest.fixture
+def client(app):
+    home = "http://127.0.0.1:5001"
+    return TestClient(app, base_url=home, client=("127.0.0.1", 5000))
+
+
+def test_what_is_saved_is_served(app, folder, client):
+    """New, changed, gone: each shows at the next request, in the menu and at its address."""
+    assert client.get("/mine").status_code == 404
+    (folder / "mine.py").write_text(FLOW.format(name="mine", title="First title"))
+    assert "First title" in client.get("/tasks").text
+    (folder / "mine.py").write_text(FLOW.format(name="mine", title="Another one"))
+    shown = client.get("/tasks").text
+    assert "Another one" in shown and "First title" not in shown
+    (folder / "mine.py").write_text(FLOW.format(name="other", title="Renamed"))
+    assert client.get("/mine").status_code == 404 and client.get("/other").status_code == 200
+    (folder / "mine.py").unlink()
+    assert client.get("/other").status_code == 404 and not app.state.found
+
+
+def test_a_file_that_breaks_is_a_page_that_says_so(app, folder, client):
+    """And the mended one takes its place."""
+    (folder / "mine.py").write_text("this is no Python")
+    assert "SyntaxError" in client.get("/mine").text
+    (folder / "mine.py").write_text(FLOW.format(name="mine", title="Mended"))
+    assert "Mended" in client.get("/mine").text and "SyntaxError" not in client.get("/mine").text
+
+
+def test_the_routes_of_a_class_come_and_go_with_its_file(app, folder, client):
+    """Read again they are there once; and none is taken from a page of ours, whenever the file is read."""
+    count = len(app.router.routes)
+    for says in ("one", "two"):
+        (folder / "hand.py").write_text(BY_HAND.format(says=says, also="/settings"))
+        assert says in client.get("/hand").text
+        assert "taken" not in client.get("/settings").text
+        assert len(app.router.routes) == count + 2
+    (folder / "hand.py").unlink()
+    assert client.get("/hand").status_code == 404 and len(app.router.routes) == count
+
+
+def test_no_workflow_takes_the_address_of_a_page(tmp_path):
+    """Asked of the router: a workflow named like the first part of any route of ours is broken, any other works."""
+    data = Settings(data=tmp_path, workflows=(PACKAGE / "workflows",))
+    app = create_app(data)
+    ours = first_segments(app.router.routes)
+    app.state.store.close()
+    assert {"static", "docs", "mcp", "pair", "tasks", "runs", "find"} <= ours
+    names = sorted(name for name in ours if re.fullmatch("[a-z_]+", name))
+    folder = tmp_path / "flows"
+    folder.mkdir()
+    for name in [*names, "free"]:
+        (folder / f"{name}.py").write_text(FLOW.format(name=name, title="Mine"))
+    app = create_app(Settings(data=tmp_path, workflows=(folder,)))
+    app.state.store.close()
+    broken = {name for name, found in app.state.found.items() if isinstance(found, Broken)}
+    assert broken == set(names) - {"byhand"} and len(names) > 12
