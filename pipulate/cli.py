@@ -18,9 +18,9 @@ COMMANDS = [
     ("new", "pipulate.commands.new:main", "copy a template to workflows/NAME.py"),
     ("run", "pipulate.commands.run:main", "run a workflow here, without the browser"),
     ("runs", "pipulate.commands.runs:main", "list, show, delete, export or import runs"),
-    ("model", "pipulate.commands.model:model", "get, list or remove weights of the embedded model"),
-    ("soul", "pipulate.commands.model:soul_file", "export or import the model's portable memory"),
-    ("mcp", "pipulate.chat.agents:main", "print how other programs' agents connect"),
+    ("model", "pipulate.commands.model:main", "get, list or remove weights of the embedded model"),
+    ("soul", "pipulate.commands.soul:main", "export or import the model's portable memory"),
+    ("mcp", "pipulate.commands.mcp:main", "print how other programs' agents connect"),
     ("graph", "pipulate.commands.graph:main", "analyse CSVs of links from any source"),
     (
         "botify-simulator",

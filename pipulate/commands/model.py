@@ -1,67 +1,48 @@
-"""`pipulate model get|list|remove` and `pipulate soul export|import`."""
+"""`pipulate model`: weights of the embedded model, checked by their SHA-256.
 
-import argparse
-import sys
+pipulate model list               what there is, and what of it is here
+pipulate model get [NAME]         fetch one; a try that was cut off goes on where it stopped
+pipulate model remove [NAME]
+"""
+
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipulate.chat import soul, weights
+from pipulate.chat import weights
+from pipulate.chat.models import SMALL
+from pipulate.commands import parser, progress
 from pipulate.engine.settings import Settings
-from pipulate.engine.store import Store
 
 
-def model(argv: Sequence[str], settings: Settings) -> int:
-    """Get, list or remove weights of the embedded model."""
-    parser = argparse.ArgumentParser(
-        prog="pipulate model",
-        description="Weights of the embedded model, checked by their SHA-256.",
-    )
-    parser.add_argument("act", choices=["get", "list", "remove"])
-    parser.add_argument("name", nargs="?", default="qwen-0.5b", help=", ".join(weights.RECIPES))
-    parser.add_argument("--file", type=Path, help="a file that you have, instead of fetching it")
-    args = parser.parse_args(argv)
+def main(argv: Sequence[str], settings: Settings) -> None:
+    """Do one act; raises Unknown and ModelError."""
+    reader = parser(__doc__)
+    reader.add_argument("act", choices=["get", "list", "remove"])
+    reader.add_argument("name", nargs="?", default=SMALL, help=", ".join(weights.RECIPES))
+    file = "a file that you have, instead of fetching it"
+    reader.add_argument("--file", type=Path, help=file)
+    args = reader.parse_args(argv)
     folder = settings.data / "models"
     if args.act == "list":
-        for recipe in weights.RECIPES.values():
-            here = "here" if weights.find(recipe, folder) else f"{recipe.size / 1e6:,.0f} MB to get"
-            print(f"{recipe.name:<12} {recipe.title} · {recipe.licence} · {here}")
-        return 0
+        _list(folder)
+        return
     recipe = weights.named(args.name)
     if args.act == "remove":
         weights.remove(recipe, folder)
         print(f"{recipe.title} is removed.")
-        return 0
+    else:
+        _get(recipe, folder, args.file)
 
-    def progress(share: float, source: str) -> None:
-        print(
-            f"\r{recipe.title}  {'█' * int(share * 24):24} {share:4.0%}  from {source}",
-            end="",
-            file=sys.stderr,
-            flush=True,
+
+def _list(folder: Path) -> None:
+    for recipe in weights.RECIPES.values():
+        here = "here" if weights.find(recipe, folder) else f"{recipe.size / 1e6:,.0f} MB to get"
+        print(f"{recipe.name:<12} {recipe.title} · {recipe.licence} · {here}")
+
+
+def _get(recipe: weights.Recipe, folder: Path, file: Path | None) -> None:
+    with progress(recipe.title) as tell:
+        path = weights.get(
+            recipe, folder, lambda share, source: tell(share, f"from {source}"), file
         )
-
-    path = weights.get(recipe, folder, progress, args.file)
-    print(f"\n{path}")
-    return 0
-
-
-def soul_file(argv: Sequence[str], settings: Settings) -> int:
-    """Export or import the model's portable memory."""
-    parser = argparse.ArgumentParser(
-        prog="pipulate soul",
-        description="Facts, memories, conversations and prompts in one readable file.",
-    )
-    parser.add_argument("act", choices=["export", "import"])
-    parser.add_argument("file", type=Path)
-    args = parser.parse_args(argv)
-    store = Store(settings.database)
-    try:
-        counts = (
-            soul.export(store, args.file)
-            if args.act == "export"
-            else soul.import_(store, args.file)
-        )
-        print(", ".join(f"{number} {what}" for what, number in counts.items()))
-    finally:
-        store.close()
-    return 0
+    print(path)

@@ -22,7 +22,7 @@ PARTS = (
     "pipulate.pages.chat",
     "pipulate.pages.model",
     "pipulate.pages.devices",
-    "pipulate.chat.agents",
+    "pipulate.pages.agents",
 )
 
 

@@ -1,7 +1,6 @@
 """The door for agents: who gets in, what the protocol's own client sees, and that nothing there changes anything by itself."""
 
 import json
-import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from pipulate.botify import token
 from pipulate.chat import agents as mcp
 from pipulate.chat.talk import Talk
 from pipulate.chat.tools import TOOLS
-from pipulate.cli import main
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import PACKAGE, Settings
 
@@ -405,32 +403,7 @@ async def test_no_tool_reveals_a_secret(app: Any, agent: httpx2.AsyncClient) -> 
     )
 
 
-# -------------------------------------------------------------------- the key
-
-
-def test_the_key_is_made_once_and_private(tmp_path: Path) -> None:
-    """A second call gives the same key, nobody else may read it, and a loosened file is mended."""
-    key = mcp.make_key(tmp_path / "data")
-    assert len(key) == 43 and mcp.make_key(tmp_path / "data") == key
-    file = mcp.key_file(tmp_path / "data")
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600 and [
-        p.name for p in file.parent.iterdir()
-    ] == ["mcp_token"]
-    file.chmod(0o644)
-    assert mcp.read_key(tmp_path / "data") == key and stat.S_IMODE(file.stat().st_mode) == 0o600
-
-
-def test_the_command_prints_a_configuration(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`pipulate mcp` prints JSON that a client takes as it stands; --forget shuts the door."""
-    arguments = ["--data", str(tmp_path), "--port", "5009", "mcp"]
-    assert main(arguments) == 0
-    server = json.loads(capsys.readouterr().out)["mcpServers"]["pipulate"]
-    assert server["url"] == "http://127.0.0.1:5009/mcp" and server["headers"] == {
-        "Authorization": f"Bearer {mcp.read_key(tmp_path)}"
-    }
-    assert main([*arguments, "--forget"]) == 0 and not mcp.read_key(tmp_path)
+# -------------------------------------------------------------------- the settings
 
 
 async def test_settings_opens_and_shuts_the_door(app: Any, agent: httpx2.AsyncClient) -> None:

@@ -1,0 +1,20 @@
+"""`pipulate mcp`: let other programs' agents in: print what their configuration needs, key included."""
+
+from collections.abc import Sequence
+
+from pipulate.chat import agents
+from pipulate.commands import parser
+from pipulate.engine.settings import Settings
+from pipulate.web.guard import AGENTS
+
+
+def main(argv: Sequence[str], settings: Settings) -> None:
+    """Print the configuration, making the key if there is none."""
+    reader = parser(__doc__)
+    forget = "throw the key away: agents are shut out at once"
+    reader.add_argument("--forget", action="store_true", help=forget)
+    if reader.parse_args(argv).forget:
+        agents.forget_key(settings.data)
+        print("Agents are shut out.")
+    else:
+        print(agents.configuration(settings, AGENTS))

@@ -1,0 +1,117 @@
+"""The door for other programs' agents: MCP at POST /mcp, and the card in Settings that opens it.
+
+DOOR    The guard wants our Host, no foreign Origin, JSON and at most 2 MB; the LAN's gate, this machine.
+        Then the key: without it, nobody gets in.
+WIRE    One message a POST, answered as JSON: MCP's streamable HTTP without sessions and streams, as
+        https://modelcontextprotocol.io/specification/2025-11-25/basic/transports allows.  So one
+        stateless route is enough, and it is always there.
+"""
+
+import asyncio
+import secrets
+from typing import Any
+
+from fasthtml.common import FT, H2, A, Code, Div, FastHTML, P, Pre, Section
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from pipulate.chat import agents
+from pipulate.chat.agents import RpcError, Server
+from pipulate.chat.talk import Talk
+from pipulate.engine.settings import Settings
+from pipulate.web.components import button, page
+from pipulate.web.guard import AGENTS
+
+WRONG_KEY = (
+    "The key is missing or wrong. `pipulate mcp` on the machine on which Pipulate runs tells how "
+    "to connect."
+)
+ABOUT = (
+    "A program that speaks MCP can read workflows, runs and tables here. What it wants to change, "
+    "it must ask you for, by a card in the chat panel. Only programs on this machine that have the "
+    "key get in."
+)
+
+
+async def handle(server: Server, request: Request) -> Response:
+    """Answer one HTTP request."""
+    key = await asyncio.to_thread(agents.read_key, server.talk.settings.data)
+    if not _opens(request.headers.get("authorization", ""), key):
+        return JSONResponse({"error": WRONG_KEY}, 401, {"www-authenticate": "Bearer"})
+    if request.method != "POST":  # we have no stream to listen to, and no session to end
+        return Response(status_code=405, headers={"allow": "POST"})
+    try:
+        _check_version(request.headers.get("mcp-protocol-version", agents.VERSIONS[0]))
+        message = agents.parse(await request.body())
+    except RpcError as error:
+        return JSONResponse(agents.failure(error), 400)
+    answer = await server.answer(message)
+    if answer is None:
+        return Response(status_code=202)
+    return JSONResponse(answer, 400 if answer["id"] is None else 200)
+
+
+def _opens(authorization: str, key: str) -> bool:
+    scheme, _, given = authorization.partition(" ")
+    same = secrets.compare_digest(given.strip().encode(), key.encode())
+    return bool(key) and scheme.lower() == "bearer" and same
+
+
+def _check_version(version: str) -> None:
+    if version not in agents.VERSIONS:
+        spoken = {"supported": list(agents.VERSIONS), "requested": version[:40]}
+        raise RpcError(agents.VERSION, "This version of MCP is not spoken here.", spoken)
+
+
+def section(app: FastHTML) -> FT:
+    """Return the card of the settings page."""
+    data = app.state.settings.data
+    if agents.read_key(data):
+        state = P("The key is in ", Code(str(agents.key_file(data))), ".")
+        buttons = [
+            button("/settings/mcp", "Show how to connect"),
+            button("/settings/mcp/forget", "Shut agents out", cls="quiet danger"),
+        ]
+    else:
+        state = P("None gets in at present.", cls="hint")
+        buttons = [button("/settings/mcp", "Let agents in", cls="")]
+    return Section(
+        H2("Agents of other programs"),
+        P(ABOUT),
+        state,
+        Div(*buttons, cls="row"),
+        cls="card open",
+    )
+
+
+def _how_to_connect(settings: Settings) -> list[FT]:
+    lead = P(
+        "Put this into the client's configuration. It holds the key, which is like a password: ",
+        Code("pipulate mcp"),
+        " prints it as well.",
+    )
+    ready = agents.configuration(settings, AGENTS)
+    back = P(A("Back to Settings", href="/settings"))
+    return [lead, Pre(Code(ready), tabindex="0"), back]
+
+
+def routes(app: FastHTML) -> None:
+    """Add the door, and its card in Settings."""
+    settings = app.state.settings
+    app.state.add_settings("Agents of other programs", section)
+
+    async def door(request: Request) -> Response:
+        return await handle(Server(app.state.part(Talk)), request)
+
+    app.router.routes.append(Route(AGENTS, door, methods=["GET", "POST", "DELETE"]))
+
+    @app.route("/settings/mcp", methods=["POST"])
+    async def show(request: Request) -> Any:
+        shown = await asyncio.to_thread(_how_to_connect, settings)
+        return page(request, "How agents connect", *shown)
+
+    @app.route("/settings/mcp/forget", methods=["POST"])
+    async def forget() -> Any:
+        await asyncio.to_thread(agents.forget_key, settings.data)
+        return RedirectResponse("/settings", 303)
