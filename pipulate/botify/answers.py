@@ -1,7 +1,8 @@
 """What Botify answers, as values: the wire's JSON in, frozen dataclasses or errors out.  Pure.
 
-What the documentation leaves open is read leniently: keys may be missing, counts may come as strings, `error` may be an
-object, a text or HTML, Retry-After a number or a date.  What it does not mention is not used.
+What the documentation leaves open is read leniently: keys may be missing, counts may come as
+strings, `error` may be an object, a text or HTML, Retry-After a number or a date.  What it does not
+mention is not used.
 """
 
 import email.utils
@@ -24,12 +25,18 @@ from pipulate.botify.errors import (
     Unreachable,
 )
 from pipulate.botify.token import WHERE
-from pipulate.botify.urls import SLUG, slug_date
+from pipulate.botify.urls import slug_date
+from pipulate.graph.shelf import ANALYSIS
 
-# Error codes that mean a quota or size limit: too many fields, a query too big, an export that already runs.
+# Error codes that mean a quota or size limit: too many fields, a query too big, an export that
+# already runs.
 _LIMITS = {"1027", "1028", "1043", "1052", "1058"}
+_TOO_MANY = "1053"
 
-BAD_TOKEN = f"Botify did not accept the token. It may have been regenerated since: copy the present one from {WHERE}."
+BAD_TOKEN = (
+    "Botify did not accept the token. It may have been regenerated since: "
+    f"copy the present one from {WHERE}."
+)
 
 
 @dataclass(frozen=True)
@@ -44,18 +51,14 @@ class Profile:
         """Raises BadToken if the answer says that the token is none."""
         if isinstance(answer, dict) and answer.get("success", True) is not True:
             raise BadToken(BAD_TOKEN)
-        username, first, last = (
-            text(at(answer, "data", k)).strip() for k in ("username", "first_name", "last_name")
-        )
+        data = at(answer, "data")
+        username = text(data, "username").strip()
         if not username:
             raise UnexpectedAnswer(
                 "Botify's answer about the token names no user. Is the address of the API right?"
             )
-        return cls(
-            username,
-            f"{first} {last}".strip()
-            or " ".join(w.title() for w in re.split(r"[._\s]+", username)),
-        )
+        name = f"{text(data, 'first_name').strip()} {text(data, 'last_name').strip()}".strip()
+        return cls(username, name or re.sub(r"[._\s]+", " ", username).title())
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,11 @@ class Project:
     @classmethod
     def read(cls, entry: Any, owner: str) -> Self | None:
         """None for an entry without a slug.  `owner` is whose projects were asked for."""
-        slug = text(at(entry, "slug"))
-        whose = text(at(entry, "user", "login")) or text(at(entry, "organization", "slug")) or owner
-        return cls(whose, slug, text(at(entry, "name")) or slug) if slug else None
+        slug = text(entry, "slug")
+        if not slug:
+            return None
+        whose = text(entry, "user", "login") or text(entry, "organization", "slug") or owner
+        return cls(whose, slug, text(entry, "name") or slug)
 
 
 @dataclass(frozen=True)
@@ -86,15 +91,14 @@ class Analysis:
 
     @classmethod
     def read(cls, entry: Any, status: str) -> Self | None:
-        """None for an entry whose slug is not a day's.  `status` is what it must be if it is not told."""
-        slug = text(at(entry, "slug"))
-        if not SLUG.fullmatch(slug) or not day(slug[:8]):
+        """None for an entry whose slug is not a day's.  `status` holds unless another is told."""
+        slug = text(entry, "slug")
+        if not ANALYSIS.fullmatch(slug) or not day(slug[:8]):
             return None
-        status = text(at(entry, "status")) or status
         return cls(
             slug,
-            text(at(entry, "name")) or slug,
-            status,
+            text(entry, "name") or slug,
+            text(entry, "status") or status,
             slug_date(slug),
             whole_number(at(entry, "urls_done")),
         )
@@ -120,10 +124,12 @@ class AnalysisDetail:
         if not isinstance(answer, dict):
             raise UnexpectedAnswer(f"Botify's answer about the analysis {slug} is no object.")
         graph = at(answer, "features", "links", "links_graph")
-        limit, depth = (
-            whole_number(at(answer, "config", key)) for key in ("export_limit", "max_depth")
+        return cls(
+            slug,
+            graph if isinstance(graph, bool) else None,
+            whole_number(at(answer, "config", "export_limit")),
+            whole_number(at(answer, "config", "max_depth")),
         )
-        return cls(slug, graph if isinstance(graph, bool) else None, limit, depth)
 
 
 @dataclass(frozen=True)
@@ -139,15 +145,15 @@ class Collection:
     @classmethod
     def read(cls, entry: Any) -> Self | None:
         """None for an entry without an id."""
-        id, first, last = (
-            text(at(entry, "id")),
+        id = text(entry, "id")
+        if not id:
+            return None
+        return cls(
+            id,
+            text(entry, "name"),
+            at(entry, "timestamped") is True,
             day(at(entry, "date_start")),
             day(at(entry, "date_end")),
-        )
-        return (
-            cls(id, text(at(entry, "name")), at(entry, "timestamped") is True, first, last)
-            if id
-            else None
         )
 
 
@@ -156,7 +162,7 @@ def read_fields(answer: Any, collection: str) -> frozenset[str]:
     if not isinstance(answer, dict):
         raise UnexpectedAnswer(f"Botify's answer about the fields of {collection} is no object.")
     groups = [answer, *entries(answer.get("datasets"))]
-    names = (text(at(f, "id")) for group in groups for f in entries(at(group, "fields")))
+    names = (text(entry, "id") for group in groups for entry in entries(at(group, "fields")))
     return frozenset(name.removeprefix(f"{collection}.") for name in names if name)
 
 
@@ -174,7 +180,7 @@ class Row(NamedTuple):
             raise UnexpectedAnswer(
                 f"Botify's answer to a query has a row of an unknown form: {str(entry)[:100]}"
             )
-        return cls(*(tuple(v or ()) for v in values))
+        return cls(*(tuple(value or ()) for value in values))
 
 
 @dataclass(frozen=True)
@@ -191,17 +197,20 @@ class Job:
 
     @classmethod
     def read(cls, data: Any) -> Self:
-        """Raises UnexpectedAnswer if it has no id.  That is a number on the wire and a string in the documentation."""
+        """Raises UnexpectedAnswer if it has no id.
+
+        That is a number on the wire and a string in the documentation.
+        """
         id = at(data, "job_id")
         if isinstance(id, bool) or not isinstance(id, int | str) or id == "":
             raise UnexpectedAnswer("Botify's answer about an export job names no job.")
         return cls(
             str(id),
-            text(at(data, "job_status")).upper() or "CREATED",
-            text(at(data, "payload", "export_job_name")),
-            text(at(data, "results", "download_url")),
+            text(data, "job_status").upper() or "CREATED",
+            text(data, "payload", "export_job_name"),
+            text(data, "results", "download_url"),
             _reason(data),
-            text(at(data, "date_created")),
+            text(data, "date_created"),
             data,
         )
 
@@ -217,10 +226,13 @@ class Job:
 
 
 def _reason(data: Any) -> str:
-    """Why a job failed.  Where that is said is not documented; these are the places where programs look."""
+    """Why a job failed.
+
+    Where that is said is not documented; these are the places where programs look.
+    """
     for place in (data, at(data, "results"), at(data, "metadata")):
         for said in (at(place, "error"), at(place, "failure_reason")):
-            words = text(at(said, "message") if isinstance(said, dict) else said).strip()
+            words = text(said).strip() or text(said, "message").strip()
             if words and words.lower() != "unknown":
                 return words[:500]
     return ""
@@ -229,14 +241,20 @@ def _reason(data: Any) -> str:
 def refusal(status: int, body: bytes, headers: Mapping[str, str], what: str) -> BotifyError:
     """The error that an answer other than 200 or 201 means.  `what` was asked for."""
     code, words = _error(body)
-    said = f" Botify says: {words}{f' (code {code})' if code else ''}" if words else ""
+    said = ""
+    if words:
+        said = f" Botify says: {words}"
+    if words and code:
+        said += f" (code {code})"
     if status >= 500:
         return Unreachable(
-            f"Botify answered {status} to {what}: it is out of order or overloaded. Try again later."
+            f"Botify answered {status} to {what}: it is out of order or overloaded. "
+            "Try again later."
         )
-    if status == 429 or code == "1053":
+    if status == 429 or code == _TOO_MANY:
         return RateLimited(
-            f"Botify got too many requests for this account, and refused {what}. Wait a minute, then try again.{said}",
+            f"Botify got too many requests for this account, and refused {what}. "
+            f"Wait a minute, then try again.{said}",
             retry_after(headers),
         )
     if status == 401:
@@ -247,12 +265,13 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str], what: str) -> 
         )
     if status == 403:
         return NoRight(
-            f"This token has no right to {what}. Ask the organisation's owner for access, or connect with another "
-            f"token.{said}"
+            f"This token has no right to {what}. Ask the organisation's owner for access, "
+            f"or connect with another token.{said}"
         )
     if status == 404:
         return NotThere(
-            f"Botify does not know {what}. Check the address; it may have been renamed or deleted.{said}"
+            f"Botify does not know {what}. Check the address; "
+            f"it may have been renamed or deleted.{said}"
         )
     if 400 <= status < 500:
         return BadQuery(f"Botify refused {what} ({status}).{said}", code, words)
@@ -268,13 +287,15 @@ def _error(body: bytes) -> tuple[str, str]:
     except ValueError:
         plain = body.decode("utf-8", "replace").strip()
         return "", "" if plain.startswith("<") else plain[:300]
-    error = data.get("error", data.get("detail")) if isinstance(data, dict) else data
+    error = data
+    if isinstance(data, dict):
+        error = data.get("error", data.get("detail"))
     if not isinstance(error, dict):
         return "", text(error)[:500]
-    words, detail = text(error.get("message")), error.get("error_detail")
-    if detail:
+    words = text(error, "message")
+    if detail := error.get("error_detail"):
         words += f" {detail if isinstance(detail, str) else json.dumps(detail)}"
-    return text(error.get("error_code")), words.strip()[:500]
+    return text(error, "error_code"), words.strip()[:500]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -286,25 +307,31 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         when = email.utils.parsedate_to_datetime(value)
     except (ValueError, TypeError):
         return None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    if not when.tzinfo:
+        when = when.replace(tzinfo=UTC)
     return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
 def at(data: Any, *keys: str) -> Any:
     """What stands under these keys, one in another; None where there is nothing."""
     for key in keys:
-        data = data.get(key) if isinstance(data, Mapping) else None
+        if not isinstance(data, Mapping):
+            return None
+        data = data.get(key)
     return data
+
+
+def text(data: Any, *keys: str) -> str:
+    """The scalar under these keys as text, "" for anything else."""
+    value = at(data, *keys)
+    if value is None or isinstance(value, dict | list | bool):
+        return ""
+    return str(value)
 
 
 def entries(value: Any) -> list[Any]:
     """A list as it is, nothing for anything else."""
     return value if isinstance(value, list) else []
-
-
-def text(value: Any) -> str:
-    """A scalar as text, "" for anything else."""
-    return "" if value is None or isinstance(value, dict | list | bool) else str(value)
 
 
 def whole_number(value: Any) -> int | None:

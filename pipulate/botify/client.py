@@ -67,7 +67,7 @@ from pipulate.botify.errors import (
 )
 from pipulate.botify.queries import Json
 from pipulate.botify.token import Token
-from pipulate.botify.urls import slug_order
+from pipulate.graph.shelf import in_time
 
 BASE = "https://api.botify.com/v1"
 RATE = 4  #: requests a second
@@ -168,7 +168,7 @@ class Botify:
         )
         read = (Analysis.read(entry, "success" if only_success else "unknown") for entry in found)
         by_slug = {a.slug: a for a in read if a}
-        return sorted(by_slug.values(), key=lambda a: slug_order(a.slug), reverse=True)
+        return sorted(by_slug.values(), key=lambda a: in_time(a.slug), reverse=True)
 
     async def analysis(self, org: str, project: str, slug: str) -> AnalysisDetail:
         """What one crawl allows."""

@@ -1,25 +1,31 @@
-"""Which Botify a run speaks to: the real one with the user's token, or the simulator inside this process.
+"""Which Botify a run speaks to: the real one with the user's token, or the simulator in this process.
 
-DEMO   The organisation "demo" is the simulator's once the demo was switched on (`--demo`, or "Try it without an account").
-       It stays on: a demo run can be resumed like any other.  Its export jobs are kept in data/demo, so they survive a
-       restart as the real ones do.  Folders of HTML pages can be added as further demo projects.
+DEMO   The organisation "demo" is the simulator's once the demo was switched on (`--demo`, or "Try it
+       without an account").  It stays on: a demo run can be resumed like any other.  Its export jobs
+       are kept in data/demo, so they survive a restart as the real ones do.  Folders of HTML pages
+       can be added as further demo projects.
+WEIGHT The client (httpx2) and the simulator (Polars) are imported when they are first spoken to: the
+       server starts without them.
 """
 
+from __future__ import annotations
+
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
-
-from starlette.applications import Starlette
+from typing import TYPE_CHECKING
 
 from pipulate.botify import token
-from pipulate.botify.client import Botify
 from pipulate.botify.errors import BadToken
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
-from pipulate.simulator.demo import DEMO_BASE, demo_simulator
-from pipulate.simulator.inprocess import InProcessTransport
-from pipulate.simulator.options import DEMO_TOKEN
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from pipulate.botify.client import Botify
 
 DEMO_ORG = "demo"
 
@@ -29,6 +35,11 @@ def demo_is_on(settings: Settings, store: Store) -> bool:
     return settings.demo or bool(store.get("demo"))
 
 
+def is_demo(settings: Settings, store: Store, org: str) -> bool:
+    """Whether an organisation's data are the simulator's."""
+    return org == DEMO_ORG and demo_is_on(settings, store)
+
+
 def demo_folders(store: Store) -> tuple[Path, ...]:
     """The folders of HTML pages that the simulator serves as sites."""
     return tuple(Path(folder) for folder in store.get("demo_folders", []) if Path(folder).is_dir())
@@ -36,28 +47,40 @@ def demo_folders(store: Store) -> tuple[Path, ...]:
 
 @lru_cache(maxsize=4)
 def _simulator(folder: Path, html: tuple[Path, ...]) -> Starlette:
+    from pipulate.simulator.demo import demo_simulator
+
     return demo_simulator(folder, html=html)
 
 
 def simulator(settings: Settings, store: Store) -> Starlette:
-    """The simulator of this data folder; the same one each time.  Slow when folders of HTML are read at first."""
+    """The simulator of this data folder; the same one each time.
+
+    Slow at first when folders of HTML are read.
+    """
     return _simulator(settings.data / "demo", demo_folders(store))
 
 
 @asynccontextmanager
 async def connected(settings: Settings, store: Store, org: str) -> AsyncIterator[Botify]:
     """Open the API for an organisation's data.  Raises BadToken, which says where to connect."""
-    if org == DEMO_ORG and demo_is_on(settings, store):
-        import asyncio
+    async with await asyncio.to_thread(_client, settings, store, org) as api:
+        yield api
 
-        app = await asyncio.to_thread(simulator, settings, store)
-        async with Botify(DEMO_TOKEN, DEMO_BASE, transport=InProcessTransport(app)) as api:
-            yield api
-        return
+
+def _client(settings: Settings, store: Store, org: str) -> Botify:
+    from pipulate.botify.client import Botify
+
+    if is_demo(settings, store, org):
+        from pipulate.simulator.demo import DEMO_BASE
+        from pipulate.simulator.inprocess import InProcessTransport
+        from pipulate.simulator.options import DEMO_TOKEN
+
+        transport = InProcessTransport(simulator(settings, store))
+        return Botify(DEMO_TOKEN, DEMO_BASE, transport=transport)
     kept = token.load(settings.data)
     if kept is None:
         raise BadToken(
-            "There is no connection to Botify yet. Connect on the page “Connect to Botify”, then try again."
+            "There is no connection to Botify yet. "
+            "Connect on the page “Connect to Botify”, then try again."
         )
-    async with Botify(kept, settings.botify) as api:
-        yield api
+    return Botify(kept, settings.botify)

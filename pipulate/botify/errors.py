@@ -11,15 +11,16 @@ PipulateError
     ├── RateLimited         too many requests, also after waiting
     ├── LimitReached        a quota or size limit of the account
     ├── Unreachable         no connection, or the server is down; nothing was changed
-    ├── AnswerLost          (also Unsure) a paid request was sent, no answer came: it may have been carried out
+    ├── AnswerLost          (also Unsure) a paid request was sent, no answer came: perhaps it was
+    │                       carried out
     ├── UnexpectedAnswer    an answer that does not have the documented form
     ├── JobFailed           the export job ended in FAILED
     ├── JobRunning          the export job was still running when our patience ended
     ├── LinkExpired         the download address no longer works, nor does a fresh one
     └── IngestStopped       the process that reads downloaded files ended without an answer
 
-An error that `Botify.create_export` raises has `definite = True` when it is certain that nothing was started (and
-paid), which is so for every one but AnswerLost.
+An error that `Botify.create_export` raises has `definite = True` when it is certain that nothing
+was started (and paid), which is so for every one but AnswerLost.
 """
 
 from pipulate.engine.errors import Invalid, PipulateError, Unknown, Unsure
@@ -65,7 +66,8 @@ class NotThere(BotifyError, Unknown):
 class BadQuery(BotifyError):
     """The API refused the request (HTTP 400 and other 4xx).
 
-    `code` is the API's error code as a string ("1029"), or "" when it gave none; `words` is its own message.
+    `code` is the API's error code as a string ("1029"), or "" when it gave none; `words` is its own
+    message.
     """
 
     status = 400
@@ -93,7 +95,10 @@ class LimitReached(BotifyError):
 
 
 class Unreachable(BotifyError):
-    """No connection, a time-out, or HTTP 5xx, on a request that may safely be repeated or was never sent."""
+    """No connection, a time-out, or HTTP 5xx.
+
+    The request may safely be repeated, or was never sent.
+    """
 
     status = 503
 
@@ -101,7 +106,8 @@ class Unreachable(BotifyError):
 class AnswerLost(BotifyError, Unsure):
     """A POST that costs credits was sent, and no usable answer came back.
 
-    The job may exist.  Look for it with `Botify.find_export` before anything else; never just send it again.
+    The job may exist.  Look for it with `Botify.find_export` before anything else; never just send
+    it again.
     """
 
     status = 409
@@ -112,7 +118,10 @@ class UnexpectedAnswer(BotifyError):
 
 
 class JobFailed(BotifyError):
-    """The export job ended in FAILED.  `reason` is what the job object says, often nothing; see `Botify.diagnose`."""
+    """The export job ended in FAILED.
+
+    `reason` is what the job object says, often nothing; see `Botify.diagnose`.
+    """
 
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
@@ -120,7 +129,10 @@ class JobFailed(BotifyError):
 
 
 class JobRunning(BotifyError):
-    """The export job was still running at our deadline; it goes on at Botify and can be waited for again."""
+    """The export job was still running at our deadline.
+
+    It goes on at Botify and can be waited for again.
+    """
 
     status = 503
 

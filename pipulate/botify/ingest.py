@@ -103,6 +103,11 @@ class Ingested:
     graph_pages: int = 0
     graph_links: int = 0
 
+    @property
+    def tables(self) -> dict[str, Table]:
+        """The tables that were made, by kind."""
+        return {kind: made for kind, made in vars(self).items() if isinstance(made, Table)}
+
 
 async def ingest(order: Order, told: child.Tell = lambda **told: None) -> Ingested:
     """Carry out an order.  `told` gets `stage` ("links", "pages", "graph"), `share` and `rows`.

@@ -1,29 +1,36 @@
 """BQL v2, Botify's query language, built and read by pure functions: no clock, no web, no disk.
 
-THE QUERY   {"collections": [...], "periods": [[first, last]], "query": {"dimensions", "metrics", "filters"}}
-            `dimensions` and `metrics` must both be there, even empty; unknown keys are refused; `periods` is needed as
-            soon as a dated collection (search_console) is used.  The answer's values stand in the order of the request:
-            dimensions, then metrics.  So `Column.name`s, in that order, are the header of the exported table.
-FIELDS      `crawl.20240301.depth`; in a dated collection `search_console.period_0.count_clicks`.  Clicks and
-            impressions are metrics: as dimensions they would split the pages instead of counting.
-THREE ASKS  depth_profile  one grouped query: links and pages at each depth.  We add up here, so that the whole depth
-                           search costs one request.  The sum counts every link tag, with repeats, so it is an upper
-                           bound on the rows of an export.
-            links_query    (source, target) of every internal link that stands on a page of at most that depth
+THE QUERY   {"collections": [...], "periods": [[first, last]],
+             "query": {"dimensions", "metrics", "filters"}}
+            `dimensions` and `metrics` must both be there, even empty; unknown keys are refused;
+            `periods` is needed as soon as a dated collection (search_console) is used.  The
+            answer's values stand in the order of the request: dimensions, then metrics.  So
+            `Column.name`s, in that order, are the header of the exported table.
+FIELDS      `crawl.20240301.depth`; in a dated collection `search_console.period_0.count_clicks`.
+            Clicks and impressions are metrics: as dimensions they would split the pages instead of
+            counting.
+THREE ASKS  depth_profile  one grouped query: links and pages at each depth.  We add up here, so
+                           that the whole depth search costs one request.  The sum counts every link
+                           tag, with repeats, so it is an upper bound on the rows of an export.
+            links_query    (source, target) of every internal link that stands on a page of at most
+                           that depth
             pages_query    one row for each page, with the columns the user ticked
-FILTERS     A query over crawl and Search Console is a full outer join: it also returns pages only Google knows.
-            `http_code > 0` keeps those out, and addresses the crawl only heard of; `crawl.X.url` as the key would leave
-            them without an id, which ingest drops.  Neither `in` nor `ne` is used: they are not in Botify's lists.
+FILTERS     A query over crawl and Search Console is a full outer join: it also returns pages only
+            Google knows.  `http_code > 0` keeps those out, and addresses the crawl only heard
+            of; `crawl.X.url` as the key would leave them without an id, which ingest drops.
+            Neither `in` nor `ne` is used: they are not in Botify's lists.
 
-Source of each fact: Botify's developer documentation (developers.botify.com: BQL, Formatters, Export job reference),
-its Swagger file, and requests seen to work.
+Source of each fact: Botify's developer documentation (developers.botify.com: BQL, Formatters,
+Export job reference), its Swagger file, and requests seen to work.
 """
 
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 from pipulate.botify.urls import check_slug, slug_date
 
@@ -40,7 +47,8 @@ SEARCH_DAYS = 7
 class Column:
     """A column of the page table that the user may tick.
 
-    `field` is Botify's name without the collection; `boolean` says that the values are to read true, false or nothing.
+    `field` is Botify's name without the collection; `boolean` says that the values are to read
+    true, false or nothing.
     """
 
     name: str
@@ -51,7 +59,7 @@ class Column:
 
     @property
     def metric(self) -> bool:
-        """Whether Botify computes it over a period (a metric) instead of knowing it of the page (a dimension)."""
+        """Whether Botify computes it over a period, instead of knowing it of the page."""
         return self.group == "search"
 
 
@@ -72,12 +80,11 @@ COLUMNS = (
     Column("impressions", "Impressions", "search", "count_impressions"),
     Column("clicks", "Clicks", "search", "count_clicks"),
 )
-"""Every column on offer; dimensions stand before metrics, so this is also the order in an export."""
+"""Every column on offer; dimensions stand before metrics, which is also the order of an export."""
 
 
-@dataclass(frozen=True)
-class Depth:
-    """How much there is down to and including a crawl depth: link tags and pages, both cumulated."""
+class Depth(NamedTuple):
+    """How much there is down to and including a depth: link tags and pages, both cumulated."""
 
     depth: int
     links: int
@@ -85,29 +92,27 @@ class Depth:
 
 
 def crawl_id(slug: str, collections: Iterable[str] = ()) -> str:
-    """The collection that holds an analysis, `crawl.20240301`; the other functions here take it as `crawl`.
+    """The collection that holds an analysis, `crawl.20240301`; elsewhere here it is called `crawl`.
 
-    How Botify names the collection of a day's second crawl (20240301-2) is not documented.  Given the project's
-    collection ids, the one that differs only in its punctuation is found; failing that, the likely form is returned.
+    How Botify names the collection of a day's second crawl (20240301-2) is not documented.
+    Given the project's collection ids, the one that differs only in its punctuation is found;
+    failing that, the likely form is returned.
     """
     likely = f"crawl.{check_slug(slug)}"
-    ids = list(collections)
-    if likely in ids:
+    crawls = [id for id in collections if id.startswith("crawl.")]
+    if likely in crawls:
         return likely
-    letters = re.sub(r"[^a-z0-9]", "", likely)
-    # "crawl.20240301" and "crawl.2024-03-01" are one; a number is kept apart from the day by position alone.
-    return next(
-        (
-            i
-            for i in ids
-            if i.startswith("crawl.") and re.sub(r"[^a-z0-9]", "", i.lower()) == letters
-        ),
-        likely,
-    )
+    # "crawl.20240301" and "crawl.2024-03-01" are one; a number is kept apart from the day by
+    # position alone.
+    return next((id for id in crawls if _letters(id) == _letters(likely)), likely)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def depth_profile(crawl: str) -> Json:
-    """Ask for the number of internal links and pages at each depth.  Read the answer with `read_profile`."""
+    """Ask how many internal links and pages there are at each depth; see `read_profile`."""
     return {
         "collections": [crawl],
         "query": {
@@ -125,18 +130,16 @@ def read_profile(rows: Iterable[tuple[Sequence[Any], Sequence[Any]]]) -> list[De
 
     Rows without a depth (pages that were never reached) are left out; a missing count is 0.
     """
-    at: dict[int, tuple[int, int]] = {}
+    links_at: Counter[int] = Counter()
+    pages_at: Counter[int] = Counter()
     for (depth, *_), (links, pages, *_) in rows:
         if isinstance(depth, int | float) and not isinstance(depth, bool):
-            old = at.get(int(depth), (0, 0))
-            at[int(depth)] = (old[0] + int(links or 0), old[1] + int(pages or 0))
-    profile: list[Depth] = []
-    all_links = all_pages = 0
-    for depth in sorted(at):
-        all_links += at[depth][0]
-        all_pages += at[depth][1]
-        profile.append(Depth(depth, all_links, all_pages))
-    return profile
+            links_at[int(depth)] += int(links or 0)
+            pages_at[int(depth)] += int(pages or 0)
+    depths = sorted(links_at)
+    all_links = accumulate(links_at[depth] for depth in depths)
+    all_pages = accumulate(pages_at[depth] for depth in depths)
+    return list(map(Depth, depths, all_links, all_pages))
 
 
 def deepest(profile: Sequence[Depth], limit: int = EXPORT_LIMIT) -> Depth | None:
@@ -146,14 +149,15 @@ def deepest(profile: Sequence[Depth], limit: int = EXPORT_LIMIT) -> Depth | None
 
 
 def pages_at(profile: Sequence[Depth], max_depth: int) -> int:
-    """How many pages `pages_query(..., max_depth)` returns: those down to one click below the links' depth."""
+    """How many pages `pages_query(..., max_depth)` returns: one click deeper than the links."""
     return max((d.pages for d in profile if d.depth <= max_depth + 1), default=0)
 
 
 def links_query(crawl: str, max_depth: int) -> Json:
-    """Ask for every internal link on the pages of at most `max_depth` clicks: (source, target) a row.
+    """Ask for every internal link on pages of at most `max_depth` clicks: (source, target) a row.
 
-    The graph field holds all targets of a page; as a dimension beside `url` it gives one row for each.
+    The graph field holds all targets of a page; as a dimension beside `url` it gives one row for
+    each.
     """
     return {
         "collections": [crawl],
@@ -177,17 +181,18 @@ def pages_query(
 ) -> Json:
     """Ask for the page table: the page's URL, then the columns of `page_columns(names)`.
 
-    `period` is needed for the Search Console columns.  `max_depth` is the depth the *links* were taken to: their
-    targets lie at most one click further, so the pages down to that are asked for; None asks for all crawled pages.
+    `period` is needed for the Search Console columns.  `max_depth` is the depth the *links* were
+    taken to: their targets lie at most one click further, so the pages down to that are asked
+    for; None asks for all crawled pages.
     """
     columns = page_columns(names)
-    fetched: Json = {"field": f"{crawl}.http_code", "predicate": "gt", "value": 0}
+    filters: Json = {"field": f"{crawl}.http_code", "predicate": "gt", "value": 0}
+    if max_depth is not None:
+        filters = {"and": [filters, _depth_up_to(crawl, max_depth + 1)]}
     query: Json = {
         "dimensions": [f"{crawl}.url", *(f"{crawl}.{c.field}" for c in columns if not c.metric)],
         "metrics": [f"{SEARCH_CONSOLE}.period_0.{c.field}" for c in columns if c.metric],
-        "filters": fetched
-        if max_depth is None
-        else {"and": [fetched, _depth_up_to(crawl, max_depth + 1)]},
+        "filters": filters,
     }
     if not query["metrics"]:
         return {"collections": [crawl], "query": query}
@@ -203,46 +208,54 @@ def pages_query(
 def both(
     crawl: str, max_depth: int, names: Sequence[str], period: Sequence[str] | None
 ) -> dict[str, Json]:
-    """The queries of one export by kind: "links", and "pages" if columns are wanted; `period` as two ISO dates."""
+    """The queries of one export by kind: "links", and "pages" if columns are wanted.
+
+    `period` is two ISO dates.
+    """
     asked = {"links": links_query(crawl, max_depth)}
     if names:
-        days = (date.fromisoformat(period[0]), date.fromisoformat(period[1])) if period else None
+        days = None
+        if period:
+            days = date.fromisoformat(period[0]), date.fromisoformat(period[1])
         asked["pages"] = pages_query(crawl, names, days, max_depth)
     return asked
 
 
 def page_columns(names: Iterable[str]) -> list[Column]:
-    """The columns of those names, in the order in which the answer has them.  Raises KeyError for an unknown name."""
+    """The columns of those names, in the order in which the answer has them.
+
+    Raises KeyError for an unknown name.
+    """
     wanted = set(names)
     if unknown := wanted - {c.name for c in COLUMNS}:
         raise KeyError(f"no such columns: {', '.join(sorted(unknown))}")
     return [c for c in COLUMNS if c.name in wanted]
 
 
-def available_groups(
-    fields: Container[str], collections: Container[str]
-) -> dict[str, list[Column]]:
-    """What this crawl can tell: group name → its columns that exist, empty groups left out.
+def available(fields: Container[str], search: bool) -> list[Column]:
+    """The columns that a crawl can tell, by the field names of its collection (without prefix).
 
-    `fields` are the field names of the crawl's collection (without prefix), `collections` the project's collection
-    ids.  Asking for a field that a crawl does not have is refused by the API, so nothing else may be offered.
+    `search` says whether there is Search Console data for it.  Asking for a field that a crawl does
+    not have is refused by the API, so nothing else may be offered.
     """
-    search = SEARCH_CONSOLE in collections
-    groups = {
-        group: [
-            c for c in COLUMNS if c.group == group and (search if c.metric else c.field in fields)
-        ]
-        for group in GROUPS
-    }
-    return {group: columns for group, columns in groups.items() if columns}
+    return [column for column in COLUMNS if (search if column.metric else column.field in fields)]
+
+
+def grouped(columns: Iterable[Column]) -> dict[str, list[Column]]:
+    """Columns by the labels of their groups; empty groups are left out."""
+    groups: dict[str, list[Column]] = {label: [] for label in GROUPS.values()}
+    for column in columns:
+        groups[GROUPS[column.group]].append(column)
+    return {label: members for label, members in groups.items() if members}
 
 
 def search_period(
     slug: str, first: date | None = None, last: date | None = None
 ) -> tuple[date, date] | None:
-    """The seven days up to the crawl's day, within the dates that Search Console has (`first` to `last`).
+    """The seven days up to the crawl's day, as far as Search Console has them (`first` to `last`).
 
-    Search Console runs two or three days behind, hence the clamp.  None when its data begins after the crawl.
+    Search Console runs two or three days behind, hence the clamp.  None when its data begins
+    after the crawl.
     """
     end = slug_date(slug)
     if last is not None:
@@ -254,10 +267,11 @@ def search_period(
 
 
 def export_body(org: str, project: str, query: Json, name: str, size: int = EXPORT_LIMIT) -> Json:
-    """The body of POST /jobs for a CSV file of at most `size` rows; further rows are cut off without a word.
+    """The body of POST /jobs for a CSV of at most `size` rows; more are cut off without a word.
 
-    `name` must be unique: it is how the job is found again when the answer to the POST is lost.  The formatter is
-    spelt out because documentation and server disagree about its defaults; ingest believes neither and looks.
+    `name` must be unique: it is how the job is found again when the answer to the POST is lost.
+    The formatter is spelt out because documentation and server disagree about its defaults;
+    ingest believes neither and looks.
     """
     return {
         "job_type": "export",
@@ -281,7 +295,10 @@ def export_body(org: str, project: str, query: Json, name: str, size: int = EXPO
 
 
 def export_name(kind: str, slug: str, nonce: str) -> str:
-    """A label for a job that only this export has: `nonce` is drawn once and recorded before the job is created."""
+    """A label for a job that only this export has.
+
+    `nonce` is drawn once and recorded before the job is created.
+    """
     return f"pipulate-{kind}-{check_slug(slug)}-{nonce}"
 
 

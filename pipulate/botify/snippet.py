@@ -1,23 +1,34 @@
-"""The API calls of an export as a short program that the user can run, read and change.  Pure; it holds no token."""
+"""The API calls of an export as a short program that the user can run, read and change.
 
-import json
-from collections.abc import Mapping
-from typing import Any
+Pure; it holds no token.
+"""
+
+from __future__ import annotations
+
+from pprint import pformat
+from typing import TYPE_CHECKING
 
 from pipulate.botify import queries
-from pipulate.botify.urls import Place
 
-TEMPLATE = '''"""Export the internal links of {org}/{project}, analysis {slug}, from Botify's API."""
+if TYPE_CHECKING:
+    from pipulate.botify.export import Plan, Wanted
+    from pipulate.botify.urls import Address
+
+TEMPLATE = '''"""Export the internal links of {org}/{project}, analysis {analysis}, from Botify's API."""
 import json, os, time, urllib.request
 
 API = "https://api.botify.com/v1"
-HEADERS = {{"Authorization": f"Token {{os.environ['BOTIFY_TOKEN']}}", "Content-Type": "application/json"}}
+HEADERS = {{
+    "Authorization": f"Token {{os.environ['BOTIFY_TOKEN']}}",
+    "Content-Type": "application/json",
+}}
 EXPORTS = {exports}
 
 
 def call(method, path, body=None):
     data = json.dumps(body).encode() if body else None
-    with urllib.request.urlopen(urllib.request.Request(f"{{API}}/{{path}}", data, HEADERS, method=method), timeout=60) as answer:
+    request = urllib.request.Request(f"{{API}}/{{path}}", data, HEADERS, method=method)
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -28,28 +39,27 @@ for name, body in EXPORTS.items():
         job = call("GET", f"jobs/{{job['job_id']}}")
     if job["job_status"] == "FAILED":
         raise SystemExit(f"{{name}}: the export failed")
-    urllib.request.urlretrieve(job["results"]["download_url"], f"{{name}}.csv.gz")  # no token goes to the file host
+    # No token goes to the file host.
+    urllib.request.urlretrieve(job["results"]["download_url"], f"{{name}}.csv.gz")
     print(f"{{name}}.csv.gz")
 '''
 
 
-def snippet(place: Place, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Return the program; `found` and `wanted` are the answers of the steps "analysis" and "fields"."""
-    asked = queries.both(
-        found["crawl"], int(wanted["depth"]), wanted.get("fields") or [], found["period"]
-    )
+def snippet(address: Address, plan: Plan, wanted: Wanted) -> str:
+    """Return the program that asks for what an export asks for."""
     bodies = {
         kind: queries.export_body(
-            place.org, place.project, query, f"by-hand-{kind}-{found['analysis']}", found["limit"]
+            address.org,
+            address.project,
+            query,
+            f"by-hand-{kind}-{plan.analysis}",
+            plan.limit,
         )
-        for kind, query in asked.items()
+        for kind, query in plan.asked(wanted).items()
     }
-    literal = (
-        json.dumps(bodies, indent=4)
-        .replace(": true", ": True")
-        .replace(": false", ": False")
-        .replace(": null", ": None")
-    )
     return TEMPLATE.format(
-        org=place.org, project=place.project, slug=found["analysis"], exports=literal
+        org=address.org,
+        project=address.project,
+        analysis=plan.analysis,
+        exports=pformat(bodies, sort_dicts=False, width=96),
     )

@@ -119,6 +119,11 @@ class Place:
         """Say whether there is a graph, or links to make it from."""
         return is_graph(self.graph) or self.links.is_file()
 
+    def size(self) -> tuple[int, int]:
+        """How many pages and links the graph has, which must be there."""
+        meta = json.loads((self.graph / "meta.json").read_text("utf-8"))
+        return meta["pages"], meta["links"]
+
     @property
     def _stem(self) -> str:
         return f"{self.project}_{self.analysis}"

@@ -1,148 +1,135 @@
-"""Connect to Botify: the token is checked, kept in a private file, and shown to nobody; or try it with demo data."""
+"""Connect to Botify: the token is checked, kept in a private file, and shown to nobody.
+
+Or try it with demo data.
+"""
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from fasthtml.common import (
-    FT,
-    H2,
-    A,
-    Button,
-    Code,
-    Div,
-    FastHTML,
-    Form,
-    Input,
-    Label,
-    Li,
-    P,
-    Section,
-    Ul,
-)
+from fasthtml.common import FT, H2, A, Button, Code, Div, FastHTML, Input, Label, Li, P, Section, Ul
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 
 from pipulate.botify import token
-from pipulate.botify.client import Botify
 from pipulate.botify.connection import DEMO_ORG, demo_folders, demo_is_on, simulator
 from pipulate.botify.token import Token
-from pipulate.botify.urls import APP
+from pipulate.botify.urls import Address
 from pipulate.engine.errors import Invalid, PipulateError
 from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
-from pipulate.graph.htmlsite import read_html_site
-from pipulate.web.components import page
+from pipulate.web.components import button, failure, form, page
 
-ABOUT = """On this page the user connects to Botify with an API token, which is kept in a private file and told to no model,
-or switches on demo data: made-up sites, or a folder of real HTML pages served as if Botify had crawled them."""
+ABOUT = (
+    "On this page the user connects to Botify with an API token, which is kept in a private file and "
+    "told to no model, or switches on demo data: made-up sites, or a folder of real HTML pages served "
+    "as if Botify had crawled them."
+)
 DEMO_PROJECT = "shop"
+MADE_UP = (DEMO_PROJECT, "tiny", "portal")  #: the demo projects that are no folders
 
 
-def _form(action: str, *inside: Any, **named: Any) -> FT:
-    return Form(
-        *inside, method="post", action=action, enctype="application/x-www-form-urlencoded", **named
-    )
+def demo_url(project: str) -> str:
+    """The address of a demo project, as if it were in Botify."""
+    return Address(DEMO_ORG, project).url
 
 
 def project_link(project: str) -> str:
     """The address of the link graph run of a demo project."""
-    return f"/link_graph?{urlencode({'id': f'{APP}/{DEMO_ORG}/{project}/'})}"
+    return f"/link_graph?{urlencode({'id': demo_url(project)})}"
 
 
-def account(app: FastHTML, error: str = "") -> FT:
+def account(settings: Settings, store: Store, error: str = "") -> FT:
     """Return the card of the user's own account."""
-    settings, store = app.state.settings, app.state.store
-    if token.path(settings.data).exists():
-        inside: tuple[Any, ...] = (
-            P(f"Welcome, {store.get('botify_name', 'you are connected')}."),
-            P("Open ", A("Link graph", href="/link_graph"), " and paste a project's address."),
-            _form("/connect/forget", Button("Disconnect", type="submit", cls="quiet danger")),
-        )
-    else:
-        inside = (
-            _form(
-                "/connect/token",
-                Label(
-                    "API token",
-                    Input(
-                        type="password",
-                        name="token",
-                        required=True,
-                        autocomplete="off",
-                        spellcheck="false",
-                        aria_invalid="true" if error else None,
-                    ),
-                ),
-                P(error, role="alert", cls="error") if error else None,
-                P(
-                    "You find it at ",
-                    A(
-                        "app.botify.com/account",
-                        href=token.WHERE,
-                        target="_blank",
-                        rel="noopener noreferrer",
-                    ),
-                    ". It is kept in a file that only you can read, and goes to Botify's API alone.",
-                    cls="hint",
-                ),
-                Button("Connect", type="submit"),
-            ),
-        )
-    return Section(H2("Your account"), *inside, cls="card open")
-
-
-def demo(app: FastHTML, error: str = "", typed: str = "") -> FT:
-    """Return the card of the demo data."""
-    settings, store = app.state.settings, app.state.store
-    folders = demo_folders(store)
-    names, own = ["shop", "tiny", "portal"], list[str]()
-    if demo_is_on(settings, store) and folders:
-        own = [
-            project.slug
-            for project in simulator(settings, store).state.projects
-            if project.slug not in names
-        ]
+    if not token.path(settings.data).exists():
+        return Section(H2("Your account"), _token_form(error), cls="card open")
     return Section(
-        H2("Demo data"),
-        P(
-            "Made-up sites, served by a simulator of Botify's API inside this app. Nothing leaves this machine, nothing costs anything."
-        ),
-        _form("/connect/demo", Button("Try it without an account", type="submit")),
-        _links(names) if demo_is_on(settings, store) else None,
-        H2("A folder of real HTML pages"),
-        _form(
-            "/connect/folder",
-            Label(
-                "Folder on this machine, such as a documentation tree",
-                Input(
-                    name="folder",
-                    value=typed,
-                    required=True,
-                    placeholder="/usr/share/doc/python3/html",
-                    aria_invalid="true" if error else None,
-                ),
-            ),
-            P(error, role="alert", cls="error") if error else None,
-            Button("Serve it as a site", type="submit"),
-        ),
-        (
-            P("Served: ", *[(Code(str(folder)), " ") for folder in folders], "Draw its links:"),
-            _links(own),
-        )
-        if own
-        else None,
+        H2("Your account"),
+        P(f"Welcome, {store.get('botify_name', 'you are connected')}."),
+        P("Open ", A("Link graph", href="/link_graph"), " and paste a project's address."),
+        button("/connect/forget", "Disconnect", "quiet danger"),
         cls="card open",
     )
 
 
-def _links(names: list[str]) -> FT:
-    return Ul(*[Li(A(f"{APP}/{DEMO_ORG}/{name}/", href=project_link(name))) for name in names])
+def _token_form(error: str) -> FT:
+    secret = Input(
+        type="password",
+        name="token",
+        required=True,
+        autocomplete="off",
+        spellcheck="false",
+        aria_invalid="true" if error else None,
+    )
+    where = A(
+        "app.botify.com/account", href=token.WHERE, target="_blank", rel="noopener noreferrer"
+    )
+    return form(
+        "/connect/token",
+        Label("API token", secret),
+        failure(error),
+        P(
+            "You find it at ",
+            where,
+            ". It is kept in a file that only you can read, and goes to Botify's API alone.",
+            cls="hint",
+        ),
+        Button("Connect", type="submit"),
+    )
+
+
+def demo(settings: Settings, store: Store, error: str = "", typed: str = "") -> FT:
+    """Return the card of the demo data."""
+    is_on = demo_is_on(settings, store)
+    folders = demo_folders(store)
+    served = None
+    if is_on and folders:
+        paths = [(Code(str(folder)), " ") for folder in folders]
+        projects = [project.slug for project in simulator(settings, store).state.projects]
+        own = [name for name in projects if name not in MADE_UP]
+        served = P("Served: ", *paths, "Draw its links:"), _links(own)
+    return Section(
+        H2("Demo data"),
+        P(
+            "Made-up sites, served by a simulator of Botify's API inside this app. "
+            "Nothing leaves this machine, nothing costs anything."
+        ),
+        button("/connect/demo", "Try it without an account", ""),
+        _links(MADE_UP) if is_on else None,
+        H2("A folder of real HTML pages"),
+        _folder_form(error, typed),
+        served,
+        cls="card open",
+    )
+
+
+def _folder_form(error: str, typed: str) -> FT:
+    folder = Input(
+        name="folder",
+        value=typed,
+        required=True,
+        placeholder="/usr/share/doc/python3/html",
+        aria_invalid="true" if error else None,
+    )
+    return form(
+        "/connect/folder",
+        Label("Folder on this machine, such as a documentation tree", folder),
+        failure(error),
+        Button("Serve it as a site", type="submit"),
+    )
+
+
+def _links(projects: Iterable[str]) -> FT:
+    return Ul(*[Li(A(demo_url(name), href=project_link(name))) for name in projects])
 
 
 def add_folder(store: Store, typed: str) -> None:
     """Serve a folder of HTML pages as a demo site; raises Invalid if there is none."""
+    from pipulate.graph.htmlsite import read_html_site  # it brings Polars
+
     folder = Path(typed).expanduser()
     if not typed or not folder.is_dir():
         raise Invalid(f"There is no folder {typed!r} on this machine.")
@@ -153,55 +140,77 @@ def add_folder(store: Store, typed: str) -> None:
     store["demo"] = True
 
 
+async def check_token(settings: Settings, given: Token) -> str:
+    """Return the name of the token's user; raises BadToken if Botify does not accept it."""
+    from pipulate.botify.client import Botify  # it brings httpx2
+
+    async with Botify(given, settings.botify) as api:
+        return (await api.profile()).name
+
+
 def routes(app: FastHTML) -> None:
     """Add the page."""
-    store: Store = app.state.store
-    settings = app.state.settings
     app.state.add_page("Connect to Botify", "/connect")
+    handlers = Handlers(app.state.settings, app.state.store)
+    app.route("/connect", methods=["GET"])(handlers.show)
+    app.route("/connect/token", methods=["POST"])(handlers.connect)
+    app.route("/connect/forget", methods=["POST"])(handlers.forget)
+    app.route("/connect/demo", methods=["POST"])(handlers.switch_on)
+    app.route("/connect/folder", methods=["POST"])(handlers.serve_folder)
 
-    async def show(
-        request: Request, error: str = "", folder_error: str = "", typed: str = ""
+
+class Handlers:
+    """The page and its acts."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+
+    async def show(self, request: Request) -> Any:
+        """The page."""
+        return await self._page(request)
+
+    async def _page(
+        self, request: Request, error: str = "", folder_error: str = "", typed: str = ""
     ) -> Any:
-        cards = await asyncio.to_thread(
-            lambda: Div(account(app, error), demo(app, folder_error, typed))
-        )
-        return page(request, "Connect to Botify", cards, about=ABOUT)
+        here = (self.settings, self.store)
+        own = await asyncio.to_thread(account, *here, error)
+        made_up = await asyncio.to_thread(demo, *here, folder_error, typed)
+        return page(request, "Connect to Botify", Div(own, made_up), about=ABOUT)
 
-    @app.route("/connect", methods=["GET"])
-    async def connect(request: Request) -> Any:
-        return await show(request)
-
-    @app.route("/connect/token", methods=["POST"])
-    async def connect_token(request: Request) -> Any:
-        form = await request.form()
+    async def connect(self, request: Request) -> Any:
+        """Keep a token that Botify accepts."""
         try:
-            given = Token(str(form.get("token", "")))
-            async with Botify(given, settings.botify) as api:
-                profile = await api.profile()
-            await asyncio.to_thread(token.save, settings.data, given)
-            store["botify_name"] = profile.name
+            given = Token(str((await request.form()).get("token", "")))
+            name = await check_token(self.settings, given)
+            await asyncio.to_thread(token.save, self.settings.data, given)
         except PipulateError as error:
-            return await show(request, str(error))
-        return RedirectResponse("/connect", 303)
+            return await self._page(request, str(error))
+        self.store["botify_name"] = name
+        return _back()
 
-    @app.route("/connect/forget", methods=["POST"])
-    async def connect_forget() -> Any:
-        await asyncio.to_thread(token.forget, settings.data)
-        store["botify_name"] = ""
-        return RedirectResponse("/connect", 303)
+    async def forget(self) -> Response:
+        """Remove the token."""
+        await asyncio.to_thread(token.forget, self.settings.data)
+        self.store["botify_name"] = ""
+        return _back()
 
-    @app.route("/connect/demo", methods=["POST"])
-    async def connect_demo() -> Any:
-        store["demo"] = True
-        engine = Pipulate(store, "link_graph")
-        await asyncio.to_thread(engine.initialize_if_missing, f"{APP}/{DEMO_ORG}/{DEMO_PROJECT}/")
+    async def switch_on(self) -> Response:
+        """Switch the demo on, and lead to a run of it."""
+        self.store["demo"] = True
+        engine = Pipulate(self.store, "link_graph")
+        await asyncio.to_thread(engine.initialize_if_missing, demo_url(DEMO_PROJECT))
         return RedirectResponse(project_link(DEMO_PROJECT), 303)
 
-    @app.route("/connect/folder", methods=["POST"])
-    async def connect_folder(request: Request) -> Any:
+    async def serve_folder(self, request: Request) -> Any:
+        """Serve a folder as a demo site."""
         typed = str((await request.form()).get("folder", "")).strip()
         try:
-            await asyncio.to_thread(add_folder, store, typed)
+            await asyncio.to_thread(add_folder, self.store, typed)
         except (PipulateError, OSError, ValueError) as error:
-            return await show(request, folder_error=str(error), typed=typed[:300])
-        return RedirectResponse("/connect", 303)
+            return await self._page(request, folder_error=str(error), typed=typed[:300])
+        return _back()
+
+
+def _back() -> Response:
+    return RedirectResponse("/connect", 303)

@@ -1,160 +1,109 @@
 """The link graph's pages: picture, report, comparison, and the files behind them.
 
-GET  /graph                                        the graphs on disk
-GET  /graph/{org}/{project}/{analysis}             the picture; while it is being made, how far that is
-GET  .../report                                    the report, likewise
-GET  .../compare?with={earlier}                    leads to .../with/{earlier}
-GET  .../with/{earlier}                            what changed since an earlier analysis: picture and tables
-GET  .../progress/{kind}                           a line that asks for its successor; at the end it reloads the page
+GET  /graph                                  the graphs on disk
+GET  /graph/{org}/{project}/{analysis}       the picture; while it is being made, how far that is
+GET  .../report                              the report, likewise
+GET  .../compare?with={earlier}              leads to .../with/{earlier}
+GET  .../with/{earlier}                      what changed since then: picture and tables
+GET  .../progress/{kind}                     a line that asks for its successor; at the end it reloads
+                                             the page
 and below a graph's address and that of a comparison alike:
-GET  .../data/{file}                               a file of the picture
-GET  .../report/{table}                            a part of a table; with .csv or .parquet: all of it
-GET, POST .../force                                how far the Force layout is; start it
+GET  .../data/{file}                         a file of the picture
+GET  .../report/{table}                      a part of a table; with .csv or .parquet: all of it
+GET, POST .../force                          how far the Force layout is; start it
 
-Pictures and reports are made from the CSVs when first looked at, and again when the CSVs have changed.  All computing is
-done by `background`, all reading in threads; what brings Polars (`report_page`) is imported there, so that the server
-starts without it.  Names are checked by `botify.urls`; whatever is not there is a 404.
+Pictures and reports are made from the CSVs when first looked at, and again when the CSVs have changed.
+All computing is done by `background`, all reading in threads; what brings Polars (`graph_report`) is
+imported there, so that the server starts without it.  `graph.shelf` says what an address can name;
+whatever is not there is a 404.
 """
 
 import asyncio
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from fasthtml.common import (
-    FT,
-    H2,
-    A,
-    Div,
-    FastHTML,
-    Li,
-    Link,
-    P,
-    Progress,
-    Script,
-    Small,
-    Ul,
-    ft_hx,
-)
+from fasthtml.common import FT, H2, A, Div, FastHTML, Li, Link, P, Progress, Small, Ul
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
-from pipulate.botify import urls
-from pipulate.botify.errors import NotBotifyUrl
 from pipulate.engine.errors import Unknown
-from pipulate.engine.settings import Settings
-from pipulate.graph import shelf as folders
+from pipulate.graph import shelf
+from pipulate.graph.shelf import Place, Shelf
 from pipulate.graph.tasks import Background, Task
-from pipulate.web.components import fragment, page
+from pipulate.web import graphs
+from pipulate.web.components import failure, fragment, page
 
 GRAPH = "/graph/{org}/{project}/{analysis}"
 COMPARISON = f"{GRAPH}/with/{{earlier}}"
+FILE_KINDS = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
+MOST_COMPARISONS = 3  # that are offered with a picture
+MAKING = {
+    "picture": "Drawing the picture",
+    "report": "Writing the report",
+    "comparison": "Comparing",
+}
+
+ABOUT_LIST = "All link graphs on this machine, with picture and report."
 ABOUT_PICTURE = (
-    "The picture of a site's internal links. Each dot is a page, larger with more inlinks; each disc is a section of the site, "
-    "its hubs in the middle; colours are page types. The user can colour and size by any column, hide classes, limit click "
-    "depth, search, click a page for its links and its click path from home, and switch to the Force layout."
+    "The picture of a site's internal links. Each dot is a page, larger with more inlinks; each disc "
+    "is a section of the site, its hubs in the middle; colours are page types. The user can colour and "
+    "size by any column, hide classes, limit click depth, search, click a page for its links and its "
+    "click path from home, and switch to the Force layout."
 )
 ABOUT_REPORT = (
-    "The report on a site's internal links: click depth, inlinks, PageRank, flow between page types, wanted pages with few "
-    "links, orphans, dead ends, links to bad pages, islands. Each chapter says what it means and what to do."
+    "The report on a site's internal links: click depth, inlinks, PageRank, flow between page types, "
+    "wanted pages with few links, orphans, dead ends, links to bad pages, islands. Each chapter says "
+    "what it means and what to do."
 )
 ABOUT_COMPARISON = (
-    "What changed in a site's internal links between two analyses: new, gone and changed pages and links. Colours: new, gone, "
-    "changed, same."
+    "What changed in a site's internal links between two analyses: new, gone and changed pages and "
+    "links. Colours: new, gone, changed, same."
 )
 
 
 @dataclass(frozen=True)
-class Place:
-    """One graph: its names, its files, its address; for a comparison also the earlier one."""
+class Shown:
+    """What an address names: a graph, or its comparison with an earlier one."""
 
-    org: str
-    project: str
-    analysis: str
-    links: Path
-    meta: Path
-    earlier: str = ""
+    place: Place
+    earlier: Place | None = None
 
     @classmethod
-    def of(cls, settings: Settings, names: dict[str, Any]) -> "Place":
-        """From a route's parts; HTTPException(404) unless the names are possible and there is a graph or its links."""
-        org, project, analysis = names["org"], names["project"], names["analysis"]
+    def named(cls, home: Shelf, names: dict[str, Any]) -> "Shown":
+        """From a route's parts; HTTPException(404) if there is no such graph."""
+        org = names["org"]
+        project = names["project"]
         try:
-            files = urls.paths(settings.downloads, org, project, analysis)
-            place = cls(org, project, analysis, files.links, files.meta, names.get("earlier", ""))
-            found = [place.folder, *([place.earlier_folder] if place.earlier else [])]
-        except NotBotifyUrl:
+            shown = cls(home.place(org, project, names["analysis"]))
+            if earlier := names.get("earlier"):
+                shown = cls(shown.place, home.place(org, project, earlier))
+        except Unknown:
             raise HTTPException(404) from None
-        for folder in found:
-            if not (folder / "meta.json").is_file() and not _links_of(folder).is_file():
-                raise HTTPException(404)
-        return place
+        if not all(place.exists() for place in (shown.place, shown.earlier) if place):
+            raise HTTPException(404)
+        return shown
 
     @property
     def folder(self) -> Path:
-        """The graph's folder, beside its CSVs."""
-        return self.links.with_name(f"{self.project}_{self.analysis}.graph")
-
-    @property
-    def earlier_folder(self) -> Path:
-        """The earlier graph's folder."""
-        return self.links.with_name(f"{self.project}_{urls.check_slug(self.earlier)}.graph")
-
-    @property
-    def made(self) -> Path:
-        """Where picture and report are: in the graph's folder, or in the comparison's."""
-        return folders.comparison(self.folder, self.earlier_folder) if self.earlier else self.folder
-
-    @property
-    def pages(self) -> Path | None:
-        """The CSV with the page table, if there is one."""
-        return self.meta if self.meta.is_file() else None
-
-    @property
-    def graph_address(self) -> str:
-        """Where its picture is seen."""
-        return f"/graph/{self.org}/{self.project}/{self.analysis}"
+        """Where its picture and its report are."""
+        if self.earlier:
+            return self.place.comparison(self.earlier)
+        return self.place.graph
 
     @property
     def address(self) -> str:
-        """The same, or that of the comparison."""
-        return f"{self.graph_address}/with/{self.earlier}" if self.earlier else self.graph_address
+        """Where it is seen."""
+        address = graphs.address(self.place)
+        return f"{address}/with/{self.earlier.analysis}" if self.earlier else address
 
     @property
     def title(self) -> str:
         """What it is called."""
-        return f"{self.project} {self.analysis}" + (f" and {self.earlier}" if self.earlier else "")
-
-
-def _links_of(folder: Path) -> Path:
-    return folder.with_name(f"{folder.stem}_links.csv")
-
-
-def picture(address: str, *, small: bool = False) -> tuple[FT, ...]:
-    """Return the element that draws the graph at this address; small: for a card, leading to the whole."""
-    more = {"small": True, "href": address} if small else {"force": f"{address}/force"}
-    return Script(src="/static/graph/link-graph.js", type="module"), ft_hx(
-        "link-graph", src=f"{address}/data/", **more
-    )
-
-
-def existing(downloads: Path) -> list[Place]:
-    """Return all graphs on disk, by organisation and project, newest first."""
-    found = []
-    for folder in sorted((downloads / "link-graph").glob("*/*/")):
-        org, project = folder.parts[-2:]
-        try:
-            slugs = {path.stem.removeprefix(f"{project}_") for path in folder.glob("*.graph")}
-            slugs |= set(urls.existing(downloads, org, project))
-            for slug in sorted(
-                filter(urls.SLUG.fullmatch, slugs), key=urls.slug_order, reverse=True
-            ):
-                files = urls.paths(downloads, org, project, slug)
-                found.append(Place(org, project, slug, files.links, files.meta))
-        except NotBotifyUrl:
-            continue
-    return found
+        title = f"{self.place.project} {self.place.analysis}"
+        return f"{title} and {self.earlier.analysis}" if self.earlier else title
 
 
 def routes(app: FastHTML) -> None:
@@ -162,14 +111,15 @@ def routes(app: FastHTML) -> None:
     app.state.add_page("Link graphs", "/graph")
     background = Background()
     app.state.end.append(background.close)
-    Pages(app.state.settings, background).add(app)
+    Pages(Shelf(app.state.settings.downloads), background).add(app)
 
 
 class Pages:
     """The handlers, with what they share."""
 
-    def __init__(self, settings: Settings, background: Background) -> None:
-        self.settings, self.background = settings, background
+    def __init__(self, home: Shelf, background: Background) -> None:
+        self.home = home
+        self.background = background
 
     def add(self, app: FastHTML) -> None:
         """Add the routes; they come before those that take any first path segment."""
@@ -182,281 +132,230 @@ class Pages:
             app.route(f"{base}/force", methods=["GET", "POST"])(self.force)
             app.route(f"{base}/report/{{table}}", methods=["GET"])(self.table)
         app.route(COMPARISON, methods=["GET"])(self.comparison)
-        app.route(GRAPH, methods=["GET"])(self.show)
+        app.route(GRAPH, methods=["GET"])(self.picture)
 
-    async def place(self, request: Request) -> Place:
-        """Return the graph that the address names."""
-        return await asyncio.to_thread(Place.of, self.settings, dict(request.path_params))
+    async def shown(self, request: Request) -> Shown:
+        """Return what the address names."""
+        return await asyncio.to_thread(Shown.named, self.home, dict(request.path_params))
 
     # ---- pages
 
     async def index(self, request: Request) -> Any:
         """All graphs."""
-        found = await asyncio.to_thread(existing, self.settings.downloads)
-        groups: dict[tuple[str, str], list[Place]] = {}
-        for place in found:
-            groups.setdefault((place.org, place.project), []).append(place)
-        parts = [
-            part
-            for (org, project), places in groups.items()
-            for part in (
-                H2(f"{org} / {project}"),
-                Ul(*[_row(place, places[k + 1 :]) for k, place in enumerate(places)]),
-            )
-        ]
-        if not parts:
-            parts = [
-                P(
-                    "There are none yet. The workflow ",
-                    A("Link graph", href="/link_graph"),
-                    " makes them.",
-                )
-            ]
-        return page(
-            request,
-            "Link graphs",
-            *parts,
-            about="All link graphs on this machine, with picture and report.",
-        )
+        places = await asyncio.to_thread(self.home.places)
+        projects = groupby(places, key=lambda place: (place.org, place.project))
+        content = [_project(*names, list(found)) for names, found in projects]
+        makes = A("Link graph", href="/link_graph")
+        nothing = P("There are none yet. The workflow ", makes, " makes them.")
+        return page(request, "Link graphs", *(content or [nothing]), about=ABOUT_LIST)
 
-    async def show(self, request: Request) -> Any:
+    async def picture(self, request: Request) -> Any:
         """The picture."""
-        place = await self.place(request)
-        waiting = await self.waiting_for_picture(place)
-        others = [
-            p
-            for p in await asyncio.to_thread(existing, self.settings.downloads)
-            if self.comparable(p, place)
-        ]
-        more = [A("Report", href=f"{place.address}/report")]
-        more += [
-            A(f"Compare with {p.analysis}", href=f"{place.address}/with/{p.analysis}")
-            for p in others[:3]
-        ]
-        head = P(*[part for link in more for part in (link, " · ")][:-1], cls="hint")
-        content = waiting or picture(place.address)
-        return page(
-            request, place.title, head, *content, about=f"{place.title}. {ABOUT_PICTURE}", wide=True
-        )
-
-    def comparable(self, other: Place, place: Place) -> bool:
-        """Say whether it is an earlier analysis of the same project."""
-        same = (other.org, other.project) == (place.org, place.project)
-        return same and urls.slug_order(other.analysis) < urls.slug_order(place.analysis)
+        shown = await self.shown(request)
+        place = shown.place
+        content = await self.waiting_for_picture(place) or graphs.whole_picture(shown.address)
+        known = await asyncio.to_thread(self.home.analyses, place.org, place.project)
+        head = [A("Report", href=f"{shown.address}/report")]
+        for earlier in [other for other in known if _is_earlier(other, place)][:MOST_COMPARISONS]:
+            head += [" · ", _comparing(place, earlier)]
+        about = f"{shown.title}. {ABOUT_PICTURE}"
+        return page(request, shown.title, P(*head, cls="hint"), *content, about=about, wide=True)
 
     async def report(self, request: Request) -> Any:
         """The report."""
-        place = await self.place(request)
-        title, about = f"Report on {place.title}", f"{place.title}. {ABOUT_REPORT}"
-        waiting = await self.waiting_for_columnar(place) or await self.waiting_for_report(place)
+        shown = await self.shown(request)
+        title = f"Report on {shown.title}"
+        about = f"{shown.title}. {ABOUT_REPORT}"
+        waiting = await self.waiting_for_report(shown.place)
         if waiting:
             return page(request, title, *waiting, about=about, wide=True)
-        counts, body = await asyncio.to_thread(read_report, place)
-        head = P(A("Picture", href=place.address), cls="hint")
+        counts, body = await asyncio.to_thread(read_report, shown)
+        head = P(A("Picture", href=shown.address), cls="hint")
         return page(request, title, head, *body, about=f"{about} Found: {counts}.", wide=True)
 
     async def compare(self, request: Request) -> Response:
-        """The address with the earlier analysis in its query leads to the one with it in its path."""
-        place = await self.place(request)
-        return RedirectResponse(
-            f"{place.address}/with/{_slug(request.query_params.get('with', ''))}", 303
-        )
+        """The earlier analysis in the query leads to the address that has it in its path."""
+        names = {**request.path_params, "earlier": request.query_params.get("with", "")}
+        shown = await asyncio.to_thread(Shown.named, self.home, names)
+        return RedirectResponse(shown.address, 303)
 
     async def comparison(self, request: Request) -> Any:
         """What changed."""
-        place = await self.place(request)
-        title = f"{place.project}: {place.earlier} → {place.analysis}"
-        waiting = await self.waiting_for_comparison(place)
-        if waiting:
-            return page(request, title, *waiting, about=ABOUT_COMPARISON, wide=True)
-        counts, body = await asyncio.to_thread(read_report, place)
-        return page(
-            request,
-            title,
-            *picture(place.address),
-            *body,
-            about=f"{ABOUT_COMPARISON} {counts}.",
-            wide=True,
-        )
+        shown = await self.shown(request)
+        assert shown.earlier
+        title = f"{shown.place.project}: {shown.earlier.analysis} → {shown.place.analysis}"
+        about = ABOUT_COMPARISON
+        content = await self.waiting_for_comparison(shown.place, shown.earlier)
+        if not content:
+            counts, body = await asyncio.to_thread(read_report, shown)
+            content = (*graphs.whole_picture(shown.address), *body)
+            about = f"{about} {counts}."
+        return page(request, title, *content, about=about, wide=True)
 
-    # ---- what they wait for
+    # ---- what they wait for: None once it is there; else it is being made, and this is shown meanwhile
 
     async def waiting_for_picture(self, place: Place) -> tuple[FT, ...] | None:
-        """Return None if there is a fresh picture; else have it made, and return what is shown meanwhile."""
-        if await asyncio.to_thread(
-            folders.picture_is_fresh, place.links, place.pages, place.folder
-        ):
+        """A picture of the CSVs as they are."""
+        files = (place.links, place.pages, place.graph)
+        if await asyncio.to_thread(shelf.picture_is_fresh, *files):
             return None
-        pages = str(place.pages) if place.pages else None
-        order = {
-            "folder": str(place.folder),
-            "links": str(place.links),
-            "pages": pages,
-            "title": place.title,
-        }
-        return self.waiting(place, "picture", **order)
+        return self.make_picture(place)
 
     async def waiting_for_columnar(self, place: Place) -> tuple[FT, ...] | None:
-        """The same for the columnar form, which comes with the picture."""
-        fresh = await asyncio.to_thread(
-            folders.columnar_is_fresh, place.links, place.pages, place.folder
-        )
-        return None if fresh else await self.waiting_for_picture(place)
+        """The columnar form, which comes with the picture."""
+        files = (place.links, place.pages, place.graph)
+        if await asyncio.to_thread(shelf.columnar_is_fresh, *files):
+            return None
+        return await self.waiting_for_picture(place)
 
     async def waiting_for_report(self, place: Place) -> tuple[FT, ...] | None:
-        """The same for the report."""
-        file = folders.report(place.folder) / "report.json"
-        return (
-            None
-            if await asyncio.to_thread(file.is_file)
-            else self.waiting(place, "report", folder=str(place.folder))
-        )
-
-    async def waiting_for_comparison(self, place: Place) -> tuple[FT, ...] | None:
-        """The same for the comparison, which needs both columnar forms."""
-        files = urls.paths(self.settings.downloads, place.org, place.project, place.earlier)
-        earlier = Place(place.org, place.project, place.earlier, files.links, files.meta)
-        now = Place(place.org, place.project, place.analysis, place.links, place.meta)
-        waiting = await self.waiting_for_columnar(earlier) or await self.waiting_for_columnar(now)
-        if waiting:
+        """The report."""
+        if waiting := await self.waiting_for_columnar(place):
             return waiting
-        if await asyncio.to_thread(folders.comparison_is_fresh, place.folder, place.earlier_folder):
+        if await asyncio.to_thread(shelf.report_file(place.graph).is_file):
             return None
-        return self.waiting(
-            place,
-            "comparison",
-            folder=str(place.folder),
-            earlier=str(place.earlier_folder),
-            title=place.title,
+        return self.make(Shown(place), "report", folder=str(place.graph))
+
+    async def waiting_for_comparison(self, place: Place, earlier: Place) -> tuple[FT, ...] | None:
+        """The comparison, which needs both columnar forms."""
+        for needed in (earlier, place):
+            if waiting := await self.waiting_for_columnar(needed):
+                return waiting
+        if await asyncio.to_thread(shelf.comparison_is_fresh, place.graph, earlier.graph):
+            return None
+        shown = Shown(place, earlier)
+        order = {"folder": str(place.graph), "earlier": str(earlier.graph), "title": shown.title}
+        return self.make(shown, "comparison", **order)
+
+    def make_picture(self, place: Place) -> tuple[FT, ...]:
+        """Have it drawn."""
+        shown = Shown(place)
+        return self.make(
+            shown,
+            "picture",
+            folder=str(place.graph),
+            links=str(place.links),
+            pages=str(place.pages) if place.pages else None,
+            title=shown.title,
         )
 
-    def waiting(self, place: Place, kind: str, **order: str | None) -> tuple[FT, ...]:
-        """Start a task unless it failed just now, and return the line that shows how far it is."""
-        task = self.background.task(kind, place.made)
+    def make(self, shown: Shown, kind: str, **order: str | None) -> tuple[FT, ...]:
+        """Start a task unless it failed just now; return the line that shows how far it is."""
+        task = self.background.task(kind, shown.folder)
         if task is None or task.state == "done":
-            task = self.background.start(kind, place.made, **order)
-        return (progress_line(place, kind, task),)
+            task = self.background.start(kind, shown.folder, **order)
+        return (progress_line(shown, kind, task),)
 
     async def progress(self, request: Request, kind: str) -> Response:
         """The line anew; when the task is done, HTMX reloads the page."""
-        place = await self.place(request)
-        task = self.background.task(kind, place.made)
-        if task is None or task.state == "done":  # the server may have been started anew meanwhile
+        shown = await self.shown(request)
+        if kind not in MAKING:
+            raise HTTPException(404)
+        task = self.background.task(kind, shown.folder)
+        if task is None or task.state == "done":  # the server may have been restarted meanwhile
             return Response(headers={"HX-Refresh": "true"})
-        return fragment(progress_line(place, kind, task))
+        return fragment(progress_line(shown, kind, task))
 
     # ---- files
 
     async def data(self, request: Request, file: str) -> Response:
         """A file of the picture."""
-        folder = folders.picture((await self.place(request)).made)
-        path = folder / file
-        if (
-            path.parent != folder
-            or file.startswith(".")
-            or not await asyncio.to_thread(path.is_file)
-        ):
-            raise HTTPException(404)
-        return FileResponse(
-            path, media_type="application/octet-stream", headers={"cache-control": "no-cache"}
-        )
+        shown = await self.shown(request)
+        path = await asyncio.to_thread(_inside, shelf.picture(shown.folder), file)
+        headers = {"cache-control": "no-cache"}
+        return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
     async def force(self, request: Request) -> Response:
         """Start the Force layout (POST), or say how far it is."""
-        place = await self.place(request)
-        if await asyncio.to_thread((folders.picture(place.made) / "force.f32").is_file):
+        folder = (await self.shown(request)).folder
+        if await asyncio.to_thread(shelf.force_file(folder).is_file):
             return JSONResponse({"state": "done"})
         if request.method == "POST":
-            task = self.background.start("force", place.made, folder=str(place.made))
+            task = self.background.start("force", folder, folder=str(folder))
         else:
-            task = self.background.task("force", place.made) or Task(
-                "failed", text="It was not asked for"
-            )
+            nothing = Task("failed", text="It was not asked for")
+            task = self.background.task("force", folder) or nothing
         return JSONResponse({"state": task.state, "share": task.share, "text": task.text})
 
     async def table(self, request: Request, table: str) -> Response:
         """A part of a report's table, or the whole as a file."""
-        place = await self.place(request)
-        folder = folders.report(place.made)
-        key, dot, ending = table.partition(".")
-        if dot:
-            path = folder / table
-            if (
-                ending not in ("csv", "parquet")
-                or path.parent != folder
-                or not await asyncio.to_thread(path.is_file)
-            ):
-                raise HTTPException(404)
-            kinds = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
-            return FileResponse(
-                path, media_type=kinds[ending], filename=f"{place.title.replace(' ', '_')}_{table}"
-            )
-        return fragment(await asyncio.to_thread(read_table, place, key, request.query_params))
+        shown = await self.shown(request)
+        kind = Path(table).suffix
+        if not kind:
+            return fragment(await asyncio.to_thread(read_table, shown, table, request.query_params))
+        if kind not in FILE_KINDS:
+            raise HTTPException(404)
+        path = await asyncio.to_thread(_inside, shelf.report(shown.folder), table)
+        name = f"{shown.title.replace(' ', '_')}_{table}"
+        return FileResponse(path, media_type=FILE_KINDS[kind], filename=name)
 
 
-def read_report(place: Place) -> tuple[str, tuple[FT, ...]]:
+def _inside(folder: Path, name: str) -> Path:
+    """Return the file of that name; HTTPException(404) unless it is one of the folder's own."""
+    for path in folder.glob("[!.]*"):
+        if path.name == name and path.is_file():
+            return path
+    raise HTTPException(404)
+
+
+def read_report(shown: Shown) -> tuple[str, tuple[FT, ...]]:
     """Return what a report counts, in words for the model, and its HTML."""
     from pipulate.graph import report
-    from pipulate.pages import graph_report as report_page
+    from pipulate.pages import graph_report
 
-    found = report.read(folders.report(place.made))
+    found = report.read(shelf.report(shown.folder))
     counts = ", ".join(
         f"{key.replace('_', ' ')} {count:,}" for key, count in found["summary"]["counts"].items()
     )
-    where = report_page.Where(f"{place.address}/report", place.address)
-    return counts, report_page.body(found, where)
+    where = graph_report.Where(f"{shown.address}/report", shown.address)
+    return counts, graph_report.body(found, where)
 
 
-def read_table(place: Place, key: str, query: Any) -> FT:
-    """Return the part of a report's table that the query asks for; HTTPException(404) when there is no such table."""
-    from pipulate.pages import graph_report as report_page
+def read_table(shown: Shown, key: str, query: Any) -> FT:
+    """Return the part of a report's table that the query asks for.
 
-    view = report_page.View.read(query)
+    HTTPException(404) when there is no such table.
+    """
+    from pipulate.pages import graph_report
+
+    view = graph_report.View.read(query)
     try:
-        part = report_page.read_table(folders.report(place.made), key, view)
+        part = graph_report.read_table(shelf.report(shown.folder), key, view)
     except Unknown:
         raise HTTPException(404) from None
-    return report_page.table(part, report_page.Where(f"{place.address}/report", place.address))
+    return graph_report.table(part, graph_report.Where(f"{shown.address}/report", shown.address))
 
 
-def _slug(text: str) -> str:
-    try:
-        return urls.check_slug(text)
-    except NotBotifyUrl as error:
-        raise Unknown(str(error)) from error
+def _is_earlier(other: Place, place: Place) -> bool:
+    return shelf.in_time(other.analysis) < shelf.in_time(place.analysis)
 
 
-def _row(place: Place, earlier: list[Place]) -> FT:
-    compare = (
-        A(f"Compare with {earlier[0].analysis}", href=f"{place.address}/with/{earlier[0].analysis}")
-        if earlier
-        else None
-    )
-    return Li(
-        A(place.analysis, href=place.address),
-        " ",
-        Small(A("Report", href=f"{place.address}/report"), *((" · ", compare) if compare else ())),
-    )
+def _comparing(place: Place, earlier: Place) -> FT:
+    address = Shown(place, earlier).address
+    return A(f"Compare with {earlier.analysis}", href=address)
 
 
-def progress_line(place: Place, kind: str, task: Task) -> FT:
+def _project(org: str, project: str, places: list[Place]) -> tuple[FT, FT]:
+    """Return a project's graphs, newest first, each with what leads to it."""
+    rows = []
+    for place, earlier in zip(places, [*places[1:], None], strict=True):
+        more: list[Any] = [A("Report", href=f"{graphs.address(place)}/report")]
+        if earlier:
+            more += [" · ", _comparing(place, earlier)]
+        rows.append(Li(A(place.analysis, href=graphs.address(place)), " ", Small(*more)))
+    return H2(f"{org} / {project}"), Ul(*rows)
+
+
+def progress_line(shown: Shown, kind: str, task: Task) -> FT:
     """Return how far something is; it asks for its successor every half second until the end."""
     if task.state == "failed":
-        return Div(
-            P(task.text, role="alert", cls="error"),
-            A("Try again", href="", role="button", cls="quiet"),
-            cls="waiting",
-        )
-    names = {
-        "picture": "Drawing the picture",
-        "report": "Writing the report",
-        "comparison": "Comparing",
-    }
+        again = A("Try again", href="", role="button", cls="quiet")
+        return Div(failure(task.text), again, cls="waiting")
     return Div(
-        Progress(max="1", value=f"{task.share:.3f}", aria_label=names[kind]),
-        P(f"{names[kind]}: {task.text}", role="status", cls="hint"),
+        Progress(max="1", value=f"{task.share:.3f}", aria_label=MAKING[kind]),
+        P(f"{MAKING[kind]}: {task.text}", role="status", cls="hint"),
         Link(rel="stylesheet", href="/static/graph/report.css"),
-        hx_get=f"{place.address}/progress/{kind}",
+        hx_get=f"{shown.address}/progress/{kind}",
         hx_trigger="every 500ms",
         hx_swap="outerHTML",
         cls="waiting progress",

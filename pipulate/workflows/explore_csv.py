@@ -1,19 +1,19 @@
-"""Explore CSV: draw and measure the links in any CSV: a crawler's export, or anything with a source and a target column.
+"""Explore CSV: draw and measure the links in any CSV.
 
-The first card takes the files, uploaded or by their paths on this machine; the machine reads and draws them; the last
-card shows the picture and leads to the report. (This docstring is also what the model is told.)
+That is a crawler's export, or anything with a source and a target column. The first card takes the
+files, uploaded or by their paths on this machine; the machine reads and draws them; the last card
+shows the picture and leads to the report. (This docstring is also what the model is told.)
 """
 
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fasthtml.common import A, Details, Div, Input, Label, P, Small, Summary
+from fasthtml.common import Details, Input, Label, P, Small, Summary
 
 from pipulate import Invalid, Workflow
-from pipulate.graph import edges
 from pipulate.graph.shelf import CSV, Shelf, spelled
 from pipulate.graph.tasks import make
-from pipulate.pages.graphs import picture
+from pipulate.web import graphs
 
 flow = Workflow(
     "explore_csv",
@@ -45,7 +45,8 @@ def files(run):
             ),
         ),
         Small(
-            "Exports of Screaming Frog and Sitebulb are recognised; .gz, .zip and Parquet are read as they are."
+            "Exports of Screaming Frog and Sitebulb are recognised; "
+            ".gz, .zip and Parquet are read as they are."
         ),
     )
 
@@ -55,7 +56,8 @@ def check_files(run, form):
     found = {kind: chosen(form, kind) for kind in ("links", "pages")}
     if not found["links"]:
         raise Invalid("Choose a file of links, or name one on this machine.", "links")
-    return found
+    # The graph is called by this day, also if the machine's work is taken up on another.
+    return {**found, "day": f"{datetime.now(UTC):%Y%m%d}"}
 
 
 def chosen(form, kind):
@@ -63,20 +65,25 @@ def chosen(form, kind):
     if form[kind]:
         return form[kind]["path"]
     named = form[f"{kind}_path"].strip()
-    if named and not Path(named).expanduser().is_file():
+    if not named:
+        return None
+    path = Path(named).expanduser()
+    if not path.is_file():
         raise Invalid(f"There is no file {named} on this machine.", f"{kind}_path")
-    return str(Path(named).expanduser()) if named else None
+    return str(path)
 
 
 @files.show
 def show_files(run):
-    return ", ".join(Path(path).name for path in run.fields("files").values() if path)
+    given = run.fields("files")
+    return ", ".join(Path(given[kind]).name for kind in ("links", "pages") if given.get(kind))
 
 
 @flow.work("draw", "Read, measure and draw")
 async def draw(run, job):
     given = run.fields("files")
-    place = Shelf(run.settings.downloads).place(CSV, spelled(run.id), f"{datetime.now(UTC):%Y%m%d}")
+    began = run.record["created"][:10].replace("-", "")  # version 0.1.0 did not ask for the day
+    place = Shelf(run.settings.downloads).place(CSV, spelled(run.id), given.get("day", began))
     await make(
         "picture",
         job.progress,
@@ -85,12 +92,8 @@ async def draw(run, job):
         folder=str(place.graph),
         title=run.id,
     )
-    graph = edges.load(place.graph)
-    return {
-        "address": f"/graph/{CSV}/{place.project}/{place.analysis}",
-        "pages": graph.n,
-        "links": graph.m,
-    }
+    pages, links = place.size()
+    return {"address": graphs.address(place), "pages": pages, "links": links}
 
 
 @draw.show
@@ -100,13 +103,4 @@ def show_draw(run):
 
 @flow.result
 def result(run):
-    address = run["draw"]["address"]
-    return (
-        P(f"{run['draw']['links']:,} links between {run['draw']['pages']:,} pages."),
-        *picture(address, small=True),
-        Div(
-            A("Open the picture", href=address, role="button"),
-            A("Read the report", href=f"{address}/report", role="button", cls="quiet"),
-            cls="row",
-        ),
-    )
+    return P(f"{show_draw(run)}."), *graphs.preview(run["draw"]["address"])

@@ -124,10 +124,7 @@ async def journey(
         detail = await api.analysis(ORG, SHOP, slug)
         collections = await api.collections(ORG, SHOP)
         crawl = queries.crawl_id(slug, [c.id for c in collections])
-        groups = queries.available_groups(
-            await api.fields(ORG, SHOP, crawl), {c.id for c in collections}
-        )
-        columns = [c for group in groups.values() for c in group]
+        columns = queries.available(await api.fields(ORG, SHOP, crawl), search=True)
         profile = queries.read_profile(await api.query(ORG, SHOP, queries.depth_profile(crawl)))
         found = queries.deepest(
             profile, min(queries.EXPORT_LIMIT, detail.export_limit or queries.EXPORT_LIMIT)

@@ -136,16 +136,17 @@ def test_only_what_the_crawl_has_is_offered() -> None:
         "sitemaps.present",
         "segments.pagetype.value",
     }
-    groups = queries.available_groups(fields, {CRAWL})
-    assert {g: [c.name for c in cs] for g, cs in groups.items()} == {
-        "pagetype": ["pagetype"],
-        "technical": ["compliant", "sitemap"],
+    groups = queries.grouped(queries.available(fields, search=False))
+    assert {label: [column.name for column in columns] for label, columns in groups.items()} == {
+        "Page type": ["pagetype"],
+        "Technical": ["compliant", "sitemap"],
     }
-    everything = queries.available_groups({c.field for c in COLUMNS}, ["search_console"])
-    assert list(everything) == list(GROUPS) and sum(map(len, everything.values())) == len(COLUMNS)
-    assert queries.available_groups(set(), set()) == {}
+    everything = queries.available({column.field for column in COLUMNS}, search=True)
+    assert everything == list(COLUMNS)
+    assert list(queries.grouped(everything)) == list(GROUPS.values())
+    assert queries.grouped(queries.available(set(), search=False)) == {}
     # A crawl's own field named like a metric does not make Search Console exist.
-    assert "search" not in queries.available_groups({"count_clicks"}, {CRAWL})
+    assert queries.available({"count_clicks"}, search=False) == []
 
 
 @pytest.mark.parametrize(

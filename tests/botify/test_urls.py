@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from pipulate.botify import urls
 from pipulate.botify.errors import NotBotifyUrl
-from pipulate.botify.urls import Place
+from pipulate.botify.urls import Address
 from pipulate.engine.errors import Invalid
+from pipulate.graph.shelf import NAME, Shelf
 
 GOOD = [
     ("https://app.botify.com/acme/shop/", None),
@@ -73,7 +74,7 @@ BAD = [
 @pytest.mark.parametrize(("text", "analysis"), GOOD)
 def test_any_form_of_a_projects_address_is_understood(text: str, analysis: str | None) -> None:
     """Organisation, project, and the analysis if the address names one; cleaning leaves the project."""
-    assert urls.parse(text) == Place("acme", "shop", analysis)
+    assert urls.parse(text) == Address("acme", "shop", analysis)
     assert urls.clean(text) == "https://app.botify.com/acme/shop/"
 
 
@@ -85,7 +86,7 @@ def test_everything_else_is_refused_with_a_reason(text: str, says: str) -> None:
     assert isinstance(caught.value, Invalid) and caught.value.status == 422
 
 
-NAMES = st.from_regex(urls.NAME, fullmatch=True).filter(
+NAMES = st.from_regex(NAME, fullmatch=True).filter(
     lambda n: ".." not in n and n not in urls._OTHER_PATHS
 )
 SLUGS = st.dates(date(1000, 1, 1)).flatmap(
@@ -99,8 +100,8 @@ SLUGS = st.dates(date(1000, 1, 1)).flatmap(
 def test_cleaning_and_parsing_are_inverse(org: str, project: str, slug: str) -> None:
     """Any names that may be, dotted ones too."""
     address = f"https://app.botify.com/{org}/{project}/{slug}/"
-    assert urls.parse(address) == Place(org, project, slug)
-    assert urls.parse(urls.clean(address)) == Place(org, project, None)
+    assert urls.parse(address) == Address(org, project, slug)
+    assert urls.parse(urls.clean(address)) == Address(org, project, None)
     assert urls.clean(urls.clean(address)) == urls.clean(address)
 
 
@@ -114,9 +115,8 @@ def test_any_text_is_an_answer_or_a_clear_refusal(text: str) -> None:
         place = urls.parse(text)
     except NotBotifyUrl:
         return
-    path = urls.paths(
-        Path("/downloads"), place.org, place.project, place.analysis or "20240301"
-    ).links
+    shelf = Shelf(Path("/downloads"))
+    path = shelf.place(place.org, place.project, place.analysis or "20240301").links
     assert path.resolve().is_relative_to("/downloads/link-graph") and len(path.parts) == 6
 
 
@@ -153,62 +153,6 @@ def test_what_is_no_slug(slug: str) -> None:
         urls.slug_date(slug)
 
 
-def test_slugs_sort_by_day_then_number() -> None:
-    """-10 comes after -2."""
-    order = ["20231231-3", "20240101", "20240101-2", "20240101-10", "20240102"]
-    mixed = ["20240101-10", "20240102", "20240101", "20231231-3", "20240101-2"]
-    assert sorted(mixed, key=urls.slug_order) == order
-
-
-def test_file_names() -> None:
-    """The names that downloads and links in the page rely on."""
-    links, meta = urls.paths(Path("downloads"), "acme", "shop.example", "20240101-2")
-    assert links == Path("downloads/link-graph/acme/shop.example/shop.example_20240101-2_links.csv")
-    assert meta == Path("downloads/link-graph/acme/shop.example/shop.example_20240101-2_meta.csv")
-
-
-@pytest.mark.parametrize(
-    ("org", "project", "slug"),
-    [("..", "shop", "20240301"), ("acme", "../x", "20240301"), ("acme", "shop", "../x")],
-)
-def test_file_names_of_forged_parts_are_refused(org: str, project: str, slug: str) -> None:
-    """Whoever calls."""
-    with pytest.raises(NotBotifyUrl):
-        urls.paths(Path("downloads"), org, project, slug)
-
-
-def test_what_is_on_disk(tmp_path: Path) -> None:
-    """Finished files only, newest first; leftovers, foreign files and metadata without links do not count."""
-    for slug, kinds in {
-        "20240101": "links meta",
-        "20240101-2": "links",
-        "20240301": "links meta",
-        "20240401": "meta",
-    }.items():
-        links, meta = urls.paths(tmp_path, "acme", "shop", slug)
-        links.parent.mkdir(parents=True, exist_ok=True)
-        for kind, path in (("links", links), ("meta", meta)):
-            if kind in kinds:
-                path.write_text("x")
-    folder = links.parent
-    for name in (
-        "other_20240501_links.csv",
-        "shop_latest_links.csv",
-        ".shop_20240601_links.csv.0a.part",
-        "shop_20240601_links.csv.part",
-    ):
-        (folder / name).write_text("x")
-    (folder / "shop_20240701_links.csv").mkdir()
-    found = urls.existing(tmp_path, "acme", "shop")
-    assert [(a, d.label) for a, d in found.items()] == [
-        ("20240301", "links & meta"),
-        ("20240101-2", "links only"),
-        ("20240101", "links & meta"),
-    ]
-    assert found["20240101"].links == urls.paths(tmp_path, "acme", "shop", "20240101").links
-    assert urls.existing(tmp_path, "acme", "nothing-here") == {}
-
-
 def test_candidates_are_organisations_with_indented_projects() -> None:
     """Comments, blank lines, ad-hoc crawls and impossible names are passed over."""
     text = """
@@ -227,8 +171,8 @@ bad org!
   lost
 """
     assert urls.candidates(text) == [
-        Place("acme", "shop"),
-        Place("acme", "blog.example"),
-        Place("other-org", "www.example.com"),
+        Address("acme", "shop"),
+        Address("acme", "blog.example"),
+        Address("other-org", "www.example.com"),
     ]
     assert urls.candidates("   shop\n") == []

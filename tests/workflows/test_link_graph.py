@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipulate.botify import client, ingest, token
+from pipulate.botify import client, export, token
 from pipulate.botify.token import Token
 from pipulate.engine import discovery
 from pipulate.engine.jobs import Jobs
@@ -379,19 +379,18 @@ async def test_ingest_leaves_no_file_when_killed(tmp_path, monkeypatch):
         session = Session(tmp_path, base)
         await session.prepare()
         reached = asyncio.Event()
-        real = ingest.ingest
+        real = export.ingest
 
         async def slow(order: Any, progress: Any) -> Any:
             reached.set()
             await asyncio.Event().wait()
 
-        module = session.flow.steps[3].function.__globals__
-        monkeypatch.setitem(module, "ingest", slow)
+        monkeypatch.setattr(export, "ingest", slow)
         await session.jobs.start(session.flow, ID, session.flow.steps[3])
         await reached.wait()
         await session.jobs.cancel(KEY)
         assert session.jobs.row(KEY)["state"] == "cancelled" and not session.files()
-        monkeypatch.setitem(module, "ingest", real)
+        monkeypatch.setattr(export, "ingest", real)
         assert (await session.export())["state"] == "done" and len(session.files()) == 2
         await session.jobs.close()
         session.store.close()

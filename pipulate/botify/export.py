@@ -1,0 +1,346 @@
+"""Export the link graph of one analysis: found out, paid for once, checked, whole.  No HTML.
+
+PLAN      What an analysis can give, and what that costs: only questions, nothing is spent.  A Plan,
+          and a Wanted, what the user chose of it, are kept in the run's record as plain fields.
+STAGES    For the links, then for the pages, unless that CSV is on disk already:
+            1. create    POST /jobs, once ever (`job.once`): this costs credits
+            2. wait      until Botify says that the job is done
+            3. download  into .{analysis}_{kind}_{job}.download beside the CSV
+          and then for both together:
+            4. ingest    the downloads become CSVs and the columnar graph (see `ingest`)
+            5. draw      the picture
+            6. tidy up   the downloads are removed
+RESUMING  is starting again: a stage whose outcome is there is passed over.
+CRASHES   before 1   nothing was sent; at most an intention, with its nonce, is in the record
+          in 1       the job may run at Botify: it is looked for by its name, which holds the nonce.
+                     If Botify's list does not show it, only the user can have it done again
+          in 2       the record has the job's id: it is waited for again
+          in 3 to 5  files appear whole or not at all, and Botify keeps the export for some days
+          A job that failed, or whose file is gone, is spoilt: a new one is the user's decision.
+
+Neither httpx2 nor Polars is loaded here: the server does not need them to start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pipulate.botify import answers, queries, urls
+from pipulate.botify.connection import DEMO_ORG, connected
+from pipulate.botify.errors import AnswerLost, JobFailed, LinkExpired, NotThere
+from pipulate.botify.ingest import Ingested, Order, Raw, ingest
+from pipulate.botify.queries import Column, Depth, Json
+from pipulate.botify.urls import Address
+from pipulate.engine.errors import Invalid
+from pipulate.graph.shelf import Place, Shelf
+from pipulate.graph.tasks import make
+
+if TYPE_CHECKING:
+    from pipulate.botify.client import Botify
+    from pipulate.engine.settings import Settings
+    from pipulate.engine.workflow import Job
+
+LATEST = "latest"  #: whichever finished analysis is the newest when the plan is made
+FETCHED = 0.7  # the job's progress when the downloads are there
+CHECKED = 0.8  # and when the files are
+POLL = (2.0, 15.0)  # seconds between two looks at a job: at first, at most
+POLL_OFTEN = (0.05, 0.2)
+
+Tell = Callable[[float, str], None]  # share done (0 to 1), words
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user chose: links of pages down to `depth`, and these columns of the page table."""
+
+    depth: int
+    fields: Sequence[str] = ()
+
+    @classmethod
+    def read(cls, fields: dict[str, Any]) -> Self:
+        """From the answer of a card with `depth` and `fields`."""
+        return cls(int(fields["depth"]), fields.get("fields") or [])
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns of the page table."""
+        return queries.page_columns(self.fields)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one analysis can give."""
+
+    analysis: str
+    crawl: str  #: Botify's name of the collection
+    limit: int  #: rows that may be exported
+    depth: int  #: the greatest at which no link is cut off
+    profile: list[Depth]
+    columns: list[str]
+    period: list[str] | None  #: first and last day of the Search Console columns
+
+    @classmethod
+    def read(cls, fields: dict[str, Any]) -> Self:
+        """From a record."""
+        return cls(**{**fields, "profile": [Depth(*row) for row in fields["profile"]]})
+
+    def fields(self) -> dict[str, Any]:
+        """For a record."""
+        return asdict(self)
+
+    @property
+    def links(self) -> int:
+        """How many link tags there are, down to `depth`."""
+        return next(at.links for at in self.profile if at.depth == self.depth)
+
+    def groups(self) -> dict[str, list[Column]]:
+        """The columns on offer, by the label of their group."""
+        return queries.grouped(queries.page_columns(self.columns))
+
+    def depths(self) -> dict[int, str]:
+        """Each depth that may be chosen, with words on how much that is."""
+        return {at.depth: self._words(at) for at in self.profile}
+
+    def _words(self, at: Depth) -> str:
+        pages = queries.pages_at(self.profile, at.depth)
+        credits = queries.credit_cost(at.links, pages)
+        words = f"Depth {at.depth}: {at.links:,} links, {pages:,} pages, {credits:,} credits"
+        if at.links > self.limit:
+            words += f" (cut off at {self.limit:,})"
+        return words
+
+    def asked(self, wanted: Wanted) -> dict[str, Json]:
+        """What is asked for, by kind: "links", and "pages" if columns are wanted."""
+        return queries.both(self.crawl, wanted.depth, wanted.fields, self.period)
+
+
+async def plan(botify: Botify, project: Address, analysis: str) -> Plan:
+    """Find out what an analysis, or the LATEST, can give.  Raises Invalid if it is nothing."""
+    names = project.org, project.project
+    done = [found.slug for found in await botify.analyses(*names)]
+    if analysis == LATEST:
+        analysis = next(iter(done), LATEST)
+    if analysis not in done:
+        raise Invalid(f"{project.project} has no finished analysis {analysis!r}.", "analysis")
+    collections = {found.id: found for found in await botify.collections(*names)}
+    crawl = queries.crawl_id(analysis, collections)
+    detail = await botify.analysis(*names, analysis)
+    if detail.links_graph is False:
+        raise Invalid(
+            f"Botify kept no link graph for {analysis}. Choose another analysis, "
+            "or ask Botify to switch the link graph on.",
+            "analysis",
+        )
+    known = await botify.fields(*names, crawl)
+    profile = queries.read_profile(await botify.query(*names, queries.depth_profile(crawl)))
+    limit = detail.export_limit or queries.EXPORT_LIMIT
+    best = queries.deepest(profile, limit)
+    if best is None:
+        raise Invalid(
+            f"Even the home page's links are more than the {limit:,} rows that may be exported.",
+            "analysis",
+        )
+    period = None
+    if console := collections.get(queries.SEARCH_CONSOLE):
+        period = queries.search_period(analysis, console.first, console.last)
+    columns = queries.available(known, search=period is not None)
+    return Plan(
+        analysis,
+        crawl,
+        limit,
+        best.depth,
+        profile,
+        [column.name for column in columns],
+        period and [day.isoformat() for day in period],
+    )
+
+
+def candidates(settings: Settings) -> list[Address]:
+    """The projects listed in candidates.txt of the data folder, if there is one."""
+    file = settings.data / "candidates.txt"
+    return urls.candidates(file.read_text(encoding="utf-8")) if file.is_file() else []
+
+
+def place(settings: Settings, project: Address, analysis: str) -> Place:
+    """Where an analysis's files are, or will be."""
+    return Shelf(settings.downloads).place(project.org, project.project, analysis)
+
+
+def on_disk(settings: Settings, project: Address) -> dict[str, Place]:
+    """The analyses whose links were exported before, by name, newest first."""
+    places = Shelf(settings.downloads).analyses(project.org, project.project)
+    return {place.analysis: place for place in places if place.links.is_file()}
+
+
+async def carry_out(job: Job, project: Address, plan: Plan, wanted: Wanted) -> dict[str, Any]:
+    """Have what is missing exported, checked and drawn; return what the record keeps of it."""
+    target = place(job.run.settings, project, plan.analysis)
+    raw = await _fetched(job, target, plan, wanted)
+    made = await _ingested(job, target, plan, wanted, raw)
+    if made.graph_links:
+        await make(
+            "picture",
+            _within(job.progress, CHECKED, 1.0),
+            folder=str(target.graph),
+            links=str(target.links),
+            pages=str(target.pages) if target.pages else None,
+            title=f"{target.project} {target.analysis}",
+        )
+    for file in raw.values():
+        file.unlink(missing_ok=True)
+    return {
+        "analysis": plan.analysis,
+        "graph_pages": made.graph_pages,
+        "graph_links": made.graph_links,
+        "tables": {kind: asdict(table) for kind, table in made.tables.items()},
+        "depth": wanted.depth,
+    }
+
+
+async def _fetched(job: Job, place: Place, plan: Plan, wanted: Wanted) -> dict[str, Path]:
+    """Stages 1 to 3: the downloads, by kind, of what is not on disk."""
+    there = {"links": place.links.is_file(), "pages": place.meta.is_file()}
+    asked = [(kind, query) for kind, query in plan.asked(wanted).items() if not there[kind]]
+    raw = {}
+    async with connected(job.run.settings, job.run.engine.store, place.org) as botify:
+        for number, (kind, query) in enumerate(asked, 1):
+            done, end = ((number - less) / len(asked) * FETCHED for less in (1, 0))
+            tell = _within(job.progress, done, end)
+            raw[kind] = await Errand(botify, job, place, kind, query, plan.limit, tell).fetch()
+    return raw
+
+
+@dataclass(frozen=True)
+class Errand:
+    """Fetching one file: the links, or the pages, of an analysis."""
+
+    botify: Botify
+    job: Job
+    place: Place
+    kind: str
+    query: Json
+    limit: int
+    tell: Tell
+
+    @property
+    def act(self) -> str:
+        """What it is called in the record."""
+        return f"{self.kind} export"
+
+    @property
+    def params(self) -> Json:
+        """What tells it from other exports of the run."""
+        return {"query": self.query, "size": self.limit}
+
+    async def fetch(self) -> Path:
+        """Return the downloaded file; whatever an earlier attempt left is taken up."""
+        self.tell(0.0, f"Asking Botify for the {self.kind}")
+        export = await self.job.once(self.act, self.create, find=self.find, params=self.params)
+        raw = self.place.folder / f".{self.place.analysis}_{self.kind}_{export}.download"
+        if not raw.is_file():
+            await self.receive(export, raw)
+        return raw
+
+    async def create(self) -> str:
+        """Start the export: its id."""
+        place = self.place
+        body = queries.export_body(place.org, place.project, self.query, self.name, self.limit)
+        try:
+            return (await self.botify.create_export(body)).id
+        except AnswerLost:
+            if found := await self.find():  # usually its list knows it at once
+                return found
+            raise
+
+    async def find(self) -> str | None:
+        """The id of the job that an earlier attempt may have started."""
+        lost = await self.botify.find_export(self.name, self.place.project)
+        return lost.id if lost else None
+
+    @property
+    def name(self) -> str:
+        """The job's name at Botify, which no other job has."""
+        return queries.export_name(self.kind, self.place.analysis, self.job.nonce)
+
+    @property
+    def poll(self) -> tuple[float, float]:
+        """How often to look; nobody minds if it is our own simulator that is asked."""
+        if self.job.run.settings.fast_jobs or self.place.org == DEMO_ORG:
+            return POLL_OFTEN
+        return POLL
+
+    async def receive(self, export: str, raw: Path) -> None:
+        """Wait for the export and download it."""
+        try:
+            done = await self.botify.wait(export, self.tell_state, poll=self.poll)
+            await self.botify.download(done, raw, self.tell_bytes)
+            return
+        except JobFailed as error:
+            why = error.reason or await self.diagnose() or "Botify gives no reason."
+            words = f"The export of the {self.kind} failed at Botify. {why}"
+        except (LinkExpired, NotThere) as error:
+            words = str(error)
+        await self.job.spoil(
+            self.act,
+            self.params,
+            f"{words} Doing it again is a new export, with its own credits.",
+        )
+
+    async def diagnose(self) -> str | None:
+        """Why it failed, if Botify's answer to the same query tells."""
+        return await self.botify.diagnose(self.place.org, self.place.project, self.query)
+
+    def tell_state(self, job: answers.Job) -> None:
+        """Progress of the waiting."""
+        self.tell(0.2, f"Botify works on the {self.kind}: {job.status.lower()}")
+
+    def tell_bytes(self, got: int, total: int | None) -> None:
+        """Progress of the download; its length need not be known."""
+        share = got / total if total else 0.0
+        self.tell(0.4 + 0.6 * share, f"Downloading the {self.kind}: {got / 1e6:,.1f} MB")
+
+
+async def _ingested(
+    job: Job, place: Place, plan: Plan, wanted: Wanted, raw: dict[str, Path]
+) -> Ingested:
+    """Stage 4: CSVs and columnar graph, of what was downloaded and what was there."""
+    links: Raw | Path = place.links
+    pages: Raw | Path | None = place.pages
+    if "links" in raw:
+        links = Raw(raw["links"], place.links, export_size=plan.limit)
+    if "pages" in raw:
+        pages = Raw.pages(raw["pages"], place.meta, wanted.columns, plan.limit)
+    tell = _within(job.progress, FETCHED, CHECKED)
+    return await ingest(
+        Order(links, pages, place.graph),
+        lambda stage, share, rows: tell(share, f"Checking the {stage}: {rows:,} rows"),
+    )
+
+
+def cut_off(tables: dict[str, Any]) -> str:
+    """Say which tables may be incomplete, if any; `tables` as `carry_out` returns them."""
+    cut = [kind for kind, table in tables.items() if table["possibly_truncated"]]
+    if not cut:
+        return ""
+    return (
+        f"Possibly truncated: the {' and '.join(cut)} have exactly as many rows as may be "
+        "exported. Choose a smaller depth for a whole graph."
+    )
+
+
+def left_out(tables: dict[str, Any]) -> str:
+    """Say which links of the export are not in the file."""
+    if "links" not in tables:
+        return ""
+    return (
+        f"{tables['links']['incomplete']:,} links without a target and "
+        f"{tables['links']['self_links']:,} of pages to themselves were left out."
+    )
+
+
+def _within(tell: Tell, begin: float, end: float) -> Tell:
+    """Progress of a stage as progress of the whole."""
+    return lambda share, words: tell(begin + share * (end - begin), words)

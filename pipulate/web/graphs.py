@@ -1,0 +1,125 @@
+"""Link graphs in a card or a page: the picture, what leads to it, the files, the lists of them.
+
+A graph is named by a `graph.shelf.Place`; its picture is at /graph/{org}/{project}/{analysis}, and
+below that address `pages.graphs` serves what is drawn and found.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fasthtml.common import (
+    FT,
+    A,
+    Details,
+    Div,
+    Input,
+    Label,
+    Li,
+    Script,
+    Small,
+    Summary,
+    Table,
+    Tbody,
+    Td,
+    Th,
+    Thead,
+    Tr,
+    Ul,
+    ft_hx,
+)
+
+Place = Any  #: has `org`, `project`, `analysis`, and `pages`: the page table, if there is one
+
+
+def address(place: Place) -> str:
+    """Where the picture is seen."""
+    return f"/graph/{place.org}/{place.project}/{place.analysis}"
+
+
+def picture(address: str, **attributes: Any) -> tuple[FT, ...]:
+    """Return the element that draws the graph at this address, and its script."""
+    drawn = ft_hx("link-graph", src=f"{address}/data/", **attributes)
+    return Script(src="/static/graph/link-graph.js", type="module"), drawn
+
+
+def whole_picture(address: str) -> tuple[FT, ...]:
+    """Return the picture for a page of its own."""
+    return picture(address, force=f"{address}/force")
+
+
+def preview(address: str) -> tuple[FT, ...]:
+    """Return the small picture for a card, and what leads to the whole one and to the report."""
+    leads = Div(
+        A("Open the picture", href=address, role="button"),
+        A("Read the report", href=f"{address}/report", role="button", cls="quiet"),
+        cls="row",
+    )
+    return *picture(address, small=True, href=address), leads
+
+
+def contents(place: Place) -> str:
+    """Say which files there are."""
+    return "links & meta" if place.pages else "links only"
+
+
+def files(place: Place) -> list[FT | str]:
+    """Return the links to a graph's CSVs, and the one that opens them in Cosmograph."""
+    kinds = ["links"]
+    if place.pages:
+        kinds.append("meta")
+    parts: list[FT | str] = []
+    for kind in kinds:
+        name = f"{place.project}_{place.analysis}_{kind}.csv"
+        href = f"/download/{place.org}/{place.project}/{name}"
+        parts += [A(name, href=href, download=name), " · "]
+    cosmograph = f"/cosmograph/{place.org}/{place.project}/{place.analysis}"
+    return [*parts, A("Open in Cosmograph", href=cosmograph, target="_blank", rel="noopener")]
+
+
+def on_disk(places: Iterable[Place]) -> FT | None:
+    """Return the list of graphs that are there, each with what leads to it; None for none."""
+    rows = [
+        Li(place.analysis, " ", A("View", href=address(place)), " · ", *files(place))
+        for place in places
+    ]
+    return Details(Summary(f"{len(rows)} on disk already"), Ul(*rows)) if rows else None
+
+
+def choice(
+    analyses: Iterable[Any], known: Mapping[str, Place], wanted: str, latest: str
+) -> tuple[FT | None, ...]:
+    """Return the inside of a card that asks for the `analysis`, one of Botify's, newest first.
+
+    Those that are not finished or `known` to be on disk cannot be chosen; `latest` is the value that
+    stands for the newest finished one, which is chosen unless `wanted` can be.
+    """
+    found = list(analyses)
+    done = [analysis.slug for analysis in found if analysis.done]
+    free = [name for name in done if name not in known]
+    if wanted not in free:
+        wanted = latest
+
+    def radio(value: str, text: str, *more: Any, disabled: bool = False) -> FT:
+        chosen = value == wanted
+        button = Input(
+            type="radio", name="analysis", value=value, checked=chosen, disabled=disabled
+        )
+        return Label(button, text, *more)
+
+    def row(analysis: Any) -> FT:
+        name = analysis.slug
+        status = analysis.status
+        if name in known:
+            status = A(f"({contents(known[name])})", href=address(known[name]))
+        pages = f"{analysis.urls:,}" if analysis.urls else ""
+        asked = radio(name, name, disabled=name not in free)
+        return Tr(*map(Td, (asked, analysis.date.isoformat(), pages, status)))
+
+    newest = "".join(done[:1])
+    remark = Small(f" ({contents(known[newest])}, on disk)") if newest in known else None
+    heads = Thead(Tr(*map(Th, ("Analysis", "Date", "Pages", "Status"))))
+    return (
+        radio(latest, f"The latest one, {newest}", remark),
+        Table(heads, Tbody(*map(row, found))),
+        on_disk(known.values()),
+    )
