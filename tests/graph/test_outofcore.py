@@ -9,14 +9,11 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from polars.testing import assert_frame_equal
 
-from pipulate.graph import analysis, edges, measures, outofcore
+from pipulate.graph import edges, measures, outofcore
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphMissing
 from tests.graph.test_measures import graphs, make
-from tests.graph.test_portable import random_site
-from tests.graph.test_report import shop
 
 
 @pytest.fixture(scope="module")
@@ -57,36 +54,6 @@ def test_nofollow(place: Path) -> None:
     """Nofollow links dilute here too."""
     graph = make(4, [(0, 1), (1, 2), (2, 0)], nofollow=[(0, 3), (3, 0)])
     agree(graph, place / "nofollow", 0)
-
-
-def test_report(tmp_path: Path) -> None:
-    """Its chapters are, word by word and row by row, those of the report made in memory."""
-    for number, graph in enumerate((shop(), random_site(300, 2000, 3))):
-        folder = tmp_path / str(number)
-        edges.save(graph, folder)
-        on_disk, in_memory = analysis.on_disk(folder), analysis.in_memory(graph)
-        assert {f.key for f in on_disk.findings} == {
-            "depth",
-            "inlinks",
-            "pagerank",
-            "matrix",
-            "opportunities",
-            "orphans",
-        }
-        for finding in on_disk.findings:
-            expected = in_memory.finding(finding.key)
-            assert (finding.title, finding.count, finding.meaning) == (
-                expected.title,
-                expected.count,
-                expected.meaning,
-            )
-            assert_frame_equal(finding.table, expected.table, abs_tol=1e-12)
-        assert_frame_equal(
-            on_disk.pages, in_memory.pages.select(on_disk.pages.columns), abs_tol=1e-12
-        )
-        counts = on_disk.summary.pop("counts")
-        assert counts.items() <= in_memory.summary.pop("counts").items()
-        assert on_disk.summary == in_memory.summary
 
 
 def test_damage(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from pipulate.graph import edges, layout, measures, picture
 from pipulate.graph import shelf as folders
-from pipulate.graph.site_sections import sections
 from tests.graph.sites import picture_files, site
 
 
@@ -179,67 +178,3 @@ def test_force_is_added_to_a_picture(tmp_path: Path) -> None:
     picture.add_force(layout.force(graph.n, graph.source, graph.target), tmp_path / "picture")
     assert (tmp_path / "picture" / "force.f32").stat().st_size == 8 * graph.n
     assert folders.picture_is_readable(tmp_path)
-
-
-# ------------------------------------------------------------------------------------------------------------ sections
-
-
-@pytest.mark.parametrize(
-    ("paths", "names"),
-    [
-        (["/", "/a.html"], {"/"}),
-        ([f"/blog/{i}" for i in range(60)] + [f"/shop/{i}" for i in range(60)], {"/blog", "/shop"}),
-        ([f"/shop/{k}/{i}" for k in "ab" for i in range(60)], {"/shop/a", "/shop/b"}),
-        ([f"/shop/{i}/x" for i in range(120)], {"/shop"}),
-        ([f"/p?id={i}" for i in range(50)], {"/"}),
-    ],
-)
-def test_sections_are_folders_that_are_large_enough(paths: list[str], names: set[str]) -> None:
-    """Folders with enough pages are sections; files, single pages and queries are not."""
-    assert set(sections(pl.Series("url", urls(*paths))).names) == names
-
-
-def test_what_is_left_of_a_divided_folder_says_so() -> None:
-    """Pages that lie beside a folder's large sub-folders are its rest."""
-    paths = (
-        [f"/shop/a/{i}" for i in range(80)]
-        + [f"/shop/b/{i}" for i in range(80)]
-        + [f"/shop/{i}" for i in range(20)]
-    )
-    assert set(sections(pl.Series("url", urls(*paths))).names) == {
-        "/shop/a",
-        "/shop/b",
-        "/shop (rest)",
-    }
-
-
-def test_a_flat_site_is_divided_by_page_type() -> None:
-    """Where all pages lie in one folder, page types are the sections."""
-    found = sections(
-        pl.Series("url", urls(*(f"/{i}" for i in range(90)))),
-        pl.Series("pagetype", ["a", "b", None] * 30),
-    )
-    assert set(found.names) == {"/ · a", "/ · b", "/ · other"}
-
-
-def test_two_hosts_are_two_sections() -> None:
-    """Pages of several hosts are told apart by host."""
-    addresses = [f"https://{host}.example/{i}" for host in ("www", "blog") for i in range(30)]
-    assert set(sections(pl.Series("url", addresses)).names) == {"www.example", "blog.example"}
-
-
-@given(
-    st.lists(
-        st.from_regex(r"https://[ab]\.example(/[a-c]{1,2}){0,4}/?", fullmatch=True),
-        min_size=1,
-        max_size=120,
-    )
-)
-@settings(max_examples=60, deadline=None)
-def test_every_page_has_one_section(addresses: list[str]) -> None:
-    """Codes fit the names, each name is used, the largest comes first."""
-    found = sections(pl.Series("url", addresses))
-    counts = np.bincount(found.codes, minlength=len(found.names))
-    assert len(found.codes) == len(addresses)
-    assert counts.min() >= 1
-    assert counts.tolist() == sorted(counts, reverse=True)

@@ -15,7 +15,7 @@ import pytest
 from pipulate.graph import edges, measures, portable, roles
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphError
-from tests.graph.test_report import shop
+from tests.graph.shop import shop
 
 needs_ibis = pytest.mark.skipif(
     find_spec("ibis") is None, reason="the extra `portable` is not installed"

@@ -10,7 +10,7 @@ import pytest
 
 from pipulate.graph import analysis, edges, measures, sql
 from pipulate.graph.errors import GraphError, GraphMissing
-from tests.graph.test_report import PAGES, SITE, shop
+from tests.graph.shop import PAGES, SITE, shop
 
 
 @pytest.fixture(scope="module")
