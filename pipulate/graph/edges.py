@@ -18,12 +18,9 @@ WRITING   The folder is built beside its place and renamed into it; a folder wit
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import secrets
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +32,7 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
+from pipulate.engine.files import whole_folder
 from pipulate.graph import sources
 from pipulate.graph.errors import GraphError, GraphMissing
 from pipulate.graph.sources import Table
@@ -169,32 +167,13 @@ def fresh(folder: Path, links: Path, pages: Path | None) -> bool:
 
 def save(graph: Graph, folder: Path) -> None:
     """Write a graph to `folder`, whole or not at all; what was there is replaced."""
-    with whole(folder) as part:
+    with whole_folder(folder) as part:
         links = {"source": graph.source, "target": graph.target}
         if graph.follow is not None:
             links["follow"] = graph.follow
         pl.DataFrame(links).write_parquet(part / "links.parquet", row_group_size=1 << 20)
         graph.pages.write_parquet(part / "pages.parquet")
         (part / "meta.json").write_text(json.dumps(dict(graph.meta), indent=1), "utf-8")
-
-
-@contextlib.contextmanager
-def whole(folder: Path) -> Iterator[Path]:
-    """Give a new folder beside `folder` to write to; in the end it takes `folder`'s place, on an error it is removed."""
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    part.mkdir(parents=True)
-    try:
-        yield part
-        for path in (*part.rglob("*"), part):
-            _sync(path)
-        old = part.with_suffix(".old")
-        with contextlib.suppress(FileNotFoundError):
-            folder.rename(old)  # a folder cannot be renamed onto one that is not empty
-        part.rename(folder)
-        _sync(folder.parent)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def load(folder: Path) -> Graph:
@@ -510,12 +489,3 @@ def _same(path: Path, old: Mapping[str, Any]) -> bool:
     if stat.st_size != old["size"]:
         return False
     return stat.st_mtime_ns == old["mtime_ns"] or _print(path)["sha256"] == old["sha256"]
-
-
-def _sync(path: Path) -> None:
-    """Have the disk keep what was written to a file or folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -6,7 +6,7 @@ FORMAT      One folder, `picture/`, inside the graph's folder (so that rebuildin
                              link, drawn and searched as it is)
             urls.txt         one URL a line, UTF-8, in page order: kept in a worker, never decoded on the main thread
             sections.f32     x, y of each page, 0..SIDE
-            force.f32        the same for the Force layout; added later by `add_force`
+            force.f32        the same for the Force layout; added later by `save_force`
             <number>.f32     a number column, NaN where unknown        (.f64 where f32 would round a whole number)
             <number>.u8      a category column: place in `categories`; 255 where unknown
             <number>.txt     a text column, one line a page
@@ -17,8 +17,6 @@ WRITING     A hidden sibling folder, renamed into place.
 """
 
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +26,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipulate.engine.files import whole_folder, write
 from pipulate.graph import layout, roles
-from pipulate.graph.edges import Graph, whole
+from pipulate.graph.edges import Graph
 from pipulate.graph.shelf import PICTURE_FORMAT
 from pipulate.graph.site_sections import sections
 
@@ -161,19 +160,11 @@ def _lines(series: pl.Series) -> bytes:
 
 def save(content: Mapping[str, bytes], folder: Path) -> None:
     """Write the files to `folder`, whole or not at all, replacing what was there."""
-    with whole(folder) as part:
+    with whole_folder(folder) as part:
         for name, data in content.items():
             (part / name).write_bytes(data)
 
 
-def add_force(placed: layout.Layout, folder: Path) -> None:
+def save_force(placed: layout.Layout, file: Path) -> None:
     """Add the Force layout to a picture that is there."""
-    part = folder / f".force.{secrets.token_hex(4)}.part"
-    try:
-        with part.open("wb") as file:
-            file.write(placed.positions.astype("<f4").tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(folder / "force.f32")
-    finally:
-        part.unlink(missing_ok=True)
+    write(file, placed.positions.astype("<f4").tobytes())

@@ -22,9 +22,11 @@ from typing import Any
 
 import polars as pl
 
+from pipulate.engine.files import whole_folder
 from pipulate.graph import measures, roles
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphError
+from pipulate.graph.report import write_tables
 from pipulate.graph.sources import first_line
 
 DAMPING = measures.DAMPING
@@ -299,8 +301,5 @@ def frame(table: Any) -> pl.DataFrame:
 
 def write(tables: dict[str, pl.DataFrame], folder: Path) -> None:
     """Write the tables of `report` as Parquet and CSV, whole or not at all."""
-    from pipulate.graph import edges
-    from pipulate.graph.report import write_tables
-
-    with edges.whole(folder) as part:
+    with whole_folder(folder) as part:
         write_tables(tables, part)

@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from pipulate.graph import edges
+from pipulate.engine.files import whole_folder
 
 ROWS = 1000  # of each table, in report.json: enough for a page, while it stays quick to read
 
@@ -111,7 +111,7 @@ def write(report: Report, folder: Path) -> None:
     """Write the report's files to `folder`, whole or not at all (see FILES)."""
     tables = {finding.key: finding.table for finding in report.findings}
     text = json.dumps(as_json(report), ensure_ascii=False, allow_nan=False)
-    with edges.whole(folder) as part:
+    with whole_folder(folder) as part:
         write_tables({"pages": report.pages, **tables}, part)
         (part / "report.json").write_text(text, "utf-8")
 

@@ -37,8 +37,8 @@ def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keep = now.target != hub(now)
     export(edges.of(now.source[keep], now.target[keep], now.pages), folder, "20261001")
     order = export(now, folder, "20261101")
-    making.make_picture(**order, tell=quiet)
-    making.make_report(order["folder"], quiet)
+    making.make_picture(quiet, **order)
+    making.make_report(quiet, order["folder"])
     return root
 
 

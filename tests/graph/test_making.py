@@ -23,7 +23,7 @@ def test_picture_force_and_report_are_made_from_csvs(tmp_path: Path) -> None:
     order = export(graph, tmp_path, "20261101")
     folder, links, pages = (Path(order[key]) for key in ("folder", "links", "pages"))
     assert not folders.picture_is_fresh(links, pages, folder)
-    making.make_picture(**order, tell=quiet)
+    making.make_picture(quiet, **order)
     assert folders.picture_is_fresh(links, pages, folder)
     about = json.loads((folder / "picture" / "meta.json").read_text())
     assert (about["pages"], about["links"], about["title"]) == (graph.n, graph.m, "shop 20261101")
@@ -32,12 +32,12 @@ def test_picture_force_and_report_are_made_from_csvs(tmp_path: Path) -> None:
         column["name"] for column in about["columns"]
     }
 
-    making.make_force(str(folder), quiet)
+    making.make_force(quiet, str(folder))
     places = np.fromfile(folder / "picture" / "force.f32", "<f4")
     assert places.size == 2 * graph.n
     assert len(set(places.tolist())) > graph.n / 2
 
-    making.make_report(str(folder), quiet)
+    making.make_report(quiet, str(folder))
     counts = json.loads((folder / "report" / "report.json").read_text())["summary"]["counts"]
     assert counts["orphans"] == int(measures.orphans(graph, measures.home(graph)).sum())
 
@@ -46,12 +46,12 @@ def test_changed_csvs_make_everything_stale(tmp_path: Path) -> None:
     """When a CSV changes, the picture is no longer fresh; making it anew takes the old report away."""
     order = export(site("1k"), tmp_path, "20261101")
     folder, links, pages = (Path(order[key]) for key in ("folder", "links", "pages"))
-    making.make_picture(**order, tell=quiet)
+    making.make_picture(quiet, **order)
     (folder / "report").mkdir()
     with links.open("a") as file:
         file.write("https://www.example.com/,https://www.example.com/new.html\n")
     assert not folders.picture_is_fresh(links, pages, folder)
-    making.make_picture(**order, tell=quiet)
+    making.make_picture(quiet, **order)
     assert folders.picture_is_fresh(links, pages, folder)
     assert not (folder / "report").exists()
 
@@ -69,10 +69,10 @@ def test_a_comparison_has_new_gone_and_changed_pages(tmp_path: Path) -> None:
     )
     orders = [export(then, tmp_path, "20261001"), export(now, tmp_path, "20261101")]
     for order in orders:
-        making.make_picture(**order, tell=quiet)
+        making.make_picture(quiet, **order)
     earlier, later = (Path(order["folder"]) for order in orders)
     assert not folders.comparison_is_fresh(later, earlier)
-    making.make_comparison(str(later), str(earlier), "both", quiet)
+    making.make_comparison(quiet, str(later), str(earlier), "both")
     assert folders.comparison_is_fresh(later, earlier)
 
     folder = later / "with_20261001" / "picture"
@@ -87,7 +87,7 @@ def test_a_comparison_has_new_gone_and_changed_pages(tmp_path: Path) -> None:
     assert about["colour"] == "change"
     assert about["links"] == now.m + 1, "the gone link is drawn, too"
 
-    making.make_picture(**orders[0], tell=quiet)
+    making.make_picture(quiet, **orders[0])
     (earlier / "meta.json").touch()
     assert not folders.comparison_is_fresh(later, earlier), "the earlier graph was built anew since"
 
@@ -97,5 +97,5 @@ def test_a_bad_file_is_explained_and_leaves_nothing(tmp_path: Path) -> None:
     links = tmp_path / "shop_20261101_links.csv"
     links.write_text("a,b,c\n1,2,3\n")
     with pytest.raises(GraphError, match="lacks source and target columns"):
-        making.make_picture(str(links), None, str(tmp_path / "shop_20261101.graph"), "", quiet)
+        making.make_picture(quiet, str(links), None, str(tmp_path / "shop_20261101.graph"), "")
     assert [path.name for path in tmp_path.iterdir()] == [links.name]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipulate.engine.errors import CannotWrite
 from pipulate.graph import edges, layout, measures, picture
 from pipulate.graph import shelf as folders
 from tests.graph.sites import picture_files, site
@@ -165,7 +166,7 @@ def test_a_failed_save_leaves_the_old_picture(tmp_path: Path) -> None:
     """When the new files cannot be written, the old picture is there as before."""
     folder = tmp_path / "picture"
     picture.save(picture_files(site("1k")), folder)
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(CannotWrite, match="No such file"):
         picture.save({"meta.json": b"{}", "no/such/folder": b""}, folder)
     assert folders.picture_is_readable(folder.parent)
     assert [path.name for path in tmp_path.iterdir()] == ["picture"]
@@ -175,6 +176,8 @@ def test_force_is_added_to_a_picture(tmp_path: Path) -> None:
     """The Force layout joins the files that are there."""
     graph = site("1k")
     picture.save(picture_files(graph), tmp_path / "picture")
-    picture.add_force(layout.force(graph.n, graph.source, graph.target), tmp_path / "picture")
+    picture.save_force(
+        layout.force(graph.n, graph.source, graph.target), tmp_path / "picture" / "force.f32"
+    )
     assert (tmp_path / "picture" / "force.f32").stat().st_size == 8 * graph.n
     assert folders.picture_is_readable(tmp_path)
