@@ -14,11 +14,16 @@ from urllib.parse import quote, urlencode
 
 # FastHTML's own names are these with attribute checks on top, which cost half of a card's time.
 from fastcore.xml import FT, H1, A, Button, Div, Form, NotStr, P, Title, to_xml
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pipulate.engine.workflow import Workflow
+from pipulate.web.shell import document
 
 MULTIPART = "multipart/form-data"
+VARY = {
+    "vary": "HX-Request, HX-History-Restore-Request"
+}  # a page is sent with or without its shell
 
 
 def address(flow: Workflow, id: str, tail: str = "") -> str:
@@ -28,12 +33,25 @@ def address(flow: Workflow, id: str, tail: str = "") -> str:
 
 
 def page(
-    request: Any, title: str, *content: Any, about: str = "", wide: bool = False
-) -> tuple[FT, ...]:
-    """Return a page for the shell; `about` is what the model is told when the user opens it."""
+    request: Request,
+    title: str,
+    *content: Any,
+    about: str = "",
+    wide: bool = False,
+    status: int = 200,
+) -> Response:
+    """Return a page in its shell, or without it to HTMX; `about` is what the model is told when it is opened."""
     if about:  # else the address may be anything that somebody typed, and would be kept for ever
         request.app.state.about[request.url.path] = (title, about)
-    return Title(f"{title} · Pipulate"), Div(H1(title), *content, cls="wide" if wide else "page")
+    column = Div(H1(title), *content, cls="wide" if wide else "page")
+    if of_htmx(request) and "hx-history-restore-request" not in request.headers:
+        return fragment(Title(f"{title} · Pipulate"), column, status=status)
+    return HTMLResponse(document(request, title, column), status, VARY)
+
+
+def of_htmx(request: Request) -> bool:
+    """Say whether HTMX asks, which puts the answer into a page that is there already."""
+    return request.headers.get("hx-request") == "true"
 
 
 def fragment(*parts: Any, status: int = 200, **headers: Any) -> Response:

@@ -13,7 +13,7 @@ from pipulate.engine.discovery import Broken
 from pipulate.engine.errors import Corrupt, PipulateError, Unknown
 from pipulate.engine.store import plainly
 from pipulate.engine.workflow import Workflow
-from pipulate.web.components import address, button, failure, fragment, page
+from pipulate.web.components import address, button, failure, fragment, of_htmx, page
 
 _WORDS = {
     404: ("Not found", "There is nothing at this address. The menu leads to everything there is."),
@@ -30,22 +30,20 @@ _WORDS = {
 }
 
 
-def _message(request: Request, title: str, text: str, status: int) -> Any:
-    if request.headers.get("hx-request") == "true":
-        return fragment(
-            P(text, cls="error"), status=status, hx_retarget="#alert", hx_reswap="innerHTML"
-        )
-    return page(request, title, failure(text))
+def _message(request: Request, title: str, text: str, status: int) -> Response:
+    if of_htmx(request):
+        words = P(text, cls="error")
+        return fragment(words, status=status, hx_retarget="#alert", hx_reswap="innerHTML")
+    return page(request, title, failure(text), status=status)
 
 
-async def _failed(request: Request, error: HTTPException) -> Any:
+async def _failed(request: Request, error: HTTPException) -> Response:
     return _message(request, *_WORDS.get(error.status_code, _WORDS[400]), error.status_code)
 
 
 async def _refused(request: Request, error: PipulateError) -> Response:
     status = error.status if error.status < 500 else 424  # another service failed, not this server
-    answer = _message(request, "That did not work", str(error), status)
-    return answer if isinstance(answer, Response) else fragment(*answer, status=status)
+    return _message(request, "That did not work", str(error), status)
 
 
 async def _unsaved(request: Request, error: apsw.Error) -> Response:
@@ -60,7 +58,7 @@ async def _too_big(request: Request, error: OverflowError) -> Response:
     return await _refused(request, Unknown(_WORDS[404][1]))
 
 
-async def _crashed(request: Request, error: Exception) -> Any:
+async def _crashed(request: Request, error: Exception) -> Response:
     logger.opt(exception=error).error("{} {} failed", request.method, request.url.path)
     return _message(request, *_WORDS[500], 500)
 
@@ -78,7 +76,7 @@ HANDLERS: dict[Any, Any] = {
 }
 
 
-def broken_page(request: Request, broken: Broken) -> Any:
+def broken_page(request: Request, broken: Broken) -> Response:
     """Return the page of a workflow file that does not load."""
     card = Div(
         failure(

@@ -1,9 +1,15 @@
-"""The shell around every page: head, menu at the left, main column, chat panel at the right, finder, announcements."""
+"""The shell around every page: head, menu at the left, main column, chat panel at the right, finder, announcements.
 
+What is the same on every page is rendered once, when this module is imported, and the menu once for each state of it;
+a request renders its own content, the choice of a profile and the chat panel.
+"""
+
+from functools import lru_cache
+from html import escape
 from typing import Any
 from urllib.parse import quote
 
-from fasthtml.common import (
+from fastcore.xml import (
     FT,
     A,
     Aside,
@@ -13,13 +19,13 @@ from fasthtml.common import (
     Header,
     Input,
     Li,
-    Main,
-    Nav,
+    NotStr,
     P,
     Section,
     Small,
     Span,
     Ul,
+    to_xml,
 )
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
@@ -27,18 +33,23 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from pipulate.engine.settings import PACKAGE
+from pipulate.web.state import State
 
-HTMX = (
-    '{"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true,"defaultSettleDelay":0,"historyCacheSize":0,'
-    '"refreshOnHistoryMiss":true,"scrollBehavior":"instant","responseHandling":[{"code":"204","swap":false},'
+_HTMX = (
+    '{"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true,'
+    '"defaultSettleDelay":0,"historyCacheSize":0,"refreshOnHistoryMiss":true,'
+    '"scrollBehavior":"instant","responseHandling":[{"code":"204","swap":false},'
     '{"code":"[23]..","swap":true},{"code":"409","swap":true},{"code":"422","swap":true},'
     '{"code":"[45]..","swap":true,"error":true,"target":"#alert","swapOverride":"innerHTML"}]}'
 )
-HEAD = f"""<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="htmx-config" content='{HTMX}'><link rel="icon" href="/static/icon.svg">
-<link rel="stylesheet" href="/static/app.css">
-<script src="/static/vendor/htmx.min.js" defer></script><script src="/static/vendor/htmx-ws.min.js" defer></script>
-<script src="/static/chat.js" defer></script><script src="/static/app.js" defer blocking="render"></script>"""
+HEAD = f"""<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="htmx-config" content='{_HTMX}'>
+<link rel="icon" href="/static/icon.svg"><link rel="stylesheet" href="/static/app.css">
+<script src="/static/vendor/htmx.min.js" defer></script>
+<script src="/static/vendor/htmx-ws.min.js" defer></script>
+<script src="/static/chat.js" defer></script>
+<script src="/static/app.js" defer blocking="render"></script>"""
 
 
 class _Files(StaticFiles):
@@ -53,89 +64,125 @@ class _Files(StaticFiles):
 STATIC = GZipMiddleware(_Files(directory=PACKAGE / "static"), minimum_size=1000)
 
 
-def shell(content: Any, request: Any) -> tuple[Any, ...]:
-    """Return the body around a page's content (FastHTML's `body_wrap`)."""
-    for part in content:
-        if getattr(part, "tag", "") == "main":  # FastHTML's Titled brings one of its own
-            part.tag, part.attrs["class"] = "div", "page"
-    state, path = request.app.state, request.url.path
-    flows = [(flow.title, f"/{flow.name}") for flow in state.workflows]
-    groups = [("Workflows", flows), *state.menu.items()]
-    menu = [
-        Section(
-            Small(group, id=f"menu-{group.lower()}"),
-            Ul(
-                *[Li(_link(title, href, path)) for title, href in items],
-                aria_labelledby=f"menu-{group.lower()}",
-            ),
-        )
-        for group, items in groups
-        if items
-    ]
-    return (
-        A("Skip to content", href="#main", cls="skip"),
-        Header(
-            Button(
-                "☰",
-                cls="quiet",
-                data_toggle="menu",
-                aria_label="Menu",
-                aria_expanded="false",
-                aria_controls="menu",
-            ),
-            A("Pipulate", href="/", cls="brand"),
-            Button(
-                "Chat",
-                cls="quiet",
-                data_toggle="chat",
-                aria_label="Chat",
-                aria_expanded="false",
-                aria_controls="chat",
-            ),
-            cls="topbar",
-        ),
-        Nav(
-            A("Pipulate", href="/", cls="brand"),
-            Button(Span("Find anything"), Small("Ctrl K"), cls="quiet find", data_find="1"),
-            Div(
-                state.profile_switcher(request.app) if state.profile_switcher else None,
-                id="switcher",
-            ),
-            *menu,
-            id="menu",
-            aria_label="Main",
-        ),
-        Main(content, id="main", tabindex="-1"),
-        state.chat_panel(request)
-        if state.chat_panel
-        else Aside(P("No model yet.", cls="hint"), id="chat", aria_label="Chat"),
-        Dialog(
-            Input(
-                type="search",
-                name="q",
-                placeholder="Find a page, run, task, profile…",
-                aria_label="Find",
-                autocomplete="off",
-                hx_get="/find",
-                hx_trigger="input changed delay:100ms, focus once",
-                hx_target="#found",
-                hx_swap="innerHTML",
-            ),
-            Ul(id="found", aria_live="polite"),
-            id="finder",
-            aria_label="Find anything",
-        ),
-        P(id="announce", role="status", cls="sr"),
-        Div(id="alert", role="alert"),
-        P(
-            "The server does not answer. Reconnecting… What you typed is kept.",
-            id="offline",
-            role="status",
-            hidden=True,
-        ),
+# -------------------------------------------------------------------- what never changes
+
+
+def _text(*parts: Any) -> str:
+    return str(to_xml(parts, indent=False))
+
+
+def _toggle(sign: str, name: str) -> FT:
+    """Return the button that shows a side column where there is no room for it."""
+    return Button(
+        sign,
+        cls="quiet",
+        data_toggle=name.lower(),
+        aria_label=name,
+        aria_expanded="false",
+        aria_controls=name.lower(),
     )
 
 
-def _link(title: str, href: str, path: str) -> FT:
-    here = path == href or path.startswith(f"{href}/")
-    return A(title, href=quote(href, safe="/?=&"), aria_current="page" if here else None)
+_BRAND = A("Pipulate", href="/", cls="brand")
+_TOP = _text(
+    A("Skip to content", href="#main", cls="skip"),
+    Header(_toggle("☰", "Menu"), _BRAND, _toggle("Chat", "Chat"), cls="topbar"),
+)
+_FIND = _text(
+    _BRAND, Button(Span("Find anything"), Small("Ctrl K"), cls="quiet find", data_find="1")
+)
+_NO_CHAT = Aside(P("No model yet.", cls="hint"), id="chat", aria_label="Chat")
+_END = _text(
+    Dialog(
+        Input(
+            type="search",
+            name="q",
+            placeholder="Find a page, run, task, profile…",
+            aria_label="Find",
+            autocomplete="off",
+            hx_get="/find",
+            hx_trigger="input changed delay:100ms, focus once",
+            hx_target="#found",
+            hx_swap="innerHTML",
+        ),
+        Ul(id="found", aria_live="polite"),
+        id="finder",
+        aria_label="Find anything",
+    ),
+    P(id="announce", role="status", cls="sr"),
+    Div(id="alert", role="alert"),
+    P(
+        "The server does not answer. Reconnecting… What you typed is kept.",
+        id="offline",
+        role="status",
+        hidden=True,
+    ),
+)
+
+
+# -------------------------------------------------------------------- around a page
+
+
+def document(request: Any, title: str, content: Any) -> str:
+    """Return a whole page as text."""
+    theme = "".join(f' {name}="{escape(value)}"' for name, value in request.app.state.theme.items())
+    before, after = around(request)
+    return (
+        f"<!doctype html><html{theme}><head><title>{escape(title)} · Pipulate</title>{HEAD}</head>"
+        f"<body>{before}{_text(content)}{after}</body></html>"
+    )
+
+
+def shell(content: Any, request: Any) -> tuple[Any, ...]:
+    """Return the body around what a handler of somebody's own returned (FastHTML's `body_wrap`)."""
+    for part in content:
+        if getattr(part, "tag", "") == "main":  # FastHTML's Titled brings one of its own
+            part.tag = "div"
+            part.attrs["class"] = "page"
+    before, after = around(request)
+    return NotStr(before), *content, NotStr(after)
+
+
+def around(request: Any) -> tuple[str, str]:
+    """Return what stands before and after the content of the main column."""
+    app = request.app
+    state: State = app.state
+    switcher = state.profile_switcher(app) if state.profile_switcher else None
+    panel = state.chat_panel(request) if state.chat_panel else _NO_CHAT
+    before = (
+        f'{_TOP}<nav id="menu" aria-label="Main">{_FIND}<div id="switcher">{_text(switcher)}</div>'
+        f'{menu(state, request.url.path)}</nav><main id="main" tabindex="-1">'
+    )
+    return before, f"</main>{_text(panel)}{_END}"
+
+
+Links = tuple[tuple[str, str], ...]  #: titles and addresses
+
+
+def menu(state: State, path: str) -> str:
+    """Return the menu as text, with the entry marked that leads to `path` or above it."""
+    groups = {"Workflows": [(flow.title, f"/{flow.name}") for flow in state.workflows]}
+    groups |= state.menu
+    here = ""
+    for links in groups.values():
+        for _, address in links:
+            if path == address or path.startswith(f"{address}/"):
+                here = address
+    # By the address that is marked and not by the path, which may be anything.
+    return _menu(tuple((group, tuple(links)) for group, links in groups.items()), here)
+
+
+@lru_cache(maxsize=100)
+def _menu(groups: tuple[tuple[str, Links], ...], here: str) -> str:
+    return _text(*[_group(title, links, here) for title, links in groups if links])
+
+
+def _group(title: str, links: Links, here: str) -> FT:
+    me = f"menu-{title.lower()}"
+    items = [Li(_link(text, address, here)) for text, address in links]
+    return Section(Small(title, id=me), Ul(*items, aria_labelledby=me))
+
+
+def _link(text: str, address: str, here: str) -> FT:
+    current = "page" if address == here else None
+    return A(text, href=quote(address, safe="/?=&"), aria_current=current)

@@ -58,10 +58,13 @@ def test_a_page_is_remembered_only_if_it_has_something_to_tell():
     """Any address can be typed; what is not found must not be kept."""
     state = SimpleNamespace(about={})
     request = SimpleNamespace(
-        app=SimpleNamespace(state=state), url=SimpleNamespace(path="/made/up")
+        app=SimpleNamespace(state=state),
+        url=SimpleNamespace(path="/made/up"),
+        headers={"hx-request": "true"},
     )
-    title, _ = page(request, "Not found", P("Nothing here."))
-    assert to_xml(title).strip() == "<title>Not found · Pipulate</title>" and not state.about
+    reply = page(request, "Not found", P("Nothing here."), status=404)
+    assert reply.status_code == 404 and not state.about
+    assert reply.body.startswith("<title>Not found · Pipulate</title>".encode())
     page(request, "Tasks", about="Tasks of a profile.")
     assert state.about == {"/made/up": ("Tasks", "Tasks of a profile.")}
 
