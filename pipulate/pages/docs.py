@@ -6,11 +6,9 @@ Its Markdown is ours, so pictures show and links are plain; a model's goes throu
 import posixpath
 import re
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fasthtml.common import FT, A, FastHTML, Form, Input, Li, NotStr, P, Small, Ul
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse
@@ -18,6 +16,9 @@ from starlette.responses import FileResponse
 from pipulate import docs
 from pipulate.docs import Page, Section
 from pipulate.web.components import page
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 PICTURES = {
     path.relative_to(docs.FOLDER).as_posix(): path for path in docs.FOLDER.rglob("*.png")
@@ -28,6 +29,8 @@ EXCERPT = 160  #: characters of a found section
 @cache
 def html(shown: Page) -> NotStr:
     """Return a page's HTML without its title, which the shell shows."""
+    from markdown_it import MarkdownIt  # not needed before somebody reads the manual
+
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(shown.text)[3:]  # after the first heading's three
     for index, token in enumerate(tokens):
@@ -39,7 +42,7 @@ def html(shown: Page) -> NotStr:
     return NotStr(f'<div class="manual">{body}</div>')
 
 
-def _lead_here(inline: Token, name: str) -> None:
+def _lead_here(inline: "Token", name: str) -> None:
     """Have links and pictures that are relative to the file lead to the app's addresses."""
     for attribute in ("href", "src"):
         target = str(inline.attrs.get(attribute, ""))
