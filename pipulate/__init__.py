@@ -1,6 +1,7 @@
 """Local-first, step-by-step workflows with a local language model in them.
 
-These names are all that a workflow file, a notebook or a test needs; each is imported when it is first asked for.
+These names are all that a workflow file, a notebook or a test needs; each is imported when it is
+first asked for.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""By hand: the bare piano. The Bridge of Death as a plain class with its own routes and every HTMX attribute visible.
+"""By hand: the bare piano. The Bridge of Death as a class, every route and HTMX attribute visible.
 
 Nothing of `Workflow` is used here, only the engine. Read it to see what the framework does for you.
 """
@@ -20,42 +20,31 @@ class ByHand:
     )
 
     def __init__(self, app, pipulate, db, chatq):
-        self.pipulate, self.db, self.chatq = pipulate, db, chatq
+        self.pipulate = pipulate
+        self.db = db
+        self.chatq = chatq
         self.prefix = f"/{self.APP_NAME}"
         app.route(self.prefix, methods=["GET"])(self.landing)
         app.route(f"{self.prefix}/init", methods=["POST"])(self.init)
-        for _, step_id, _ in self.STEPS:
-            app.route(f"{self.prefix}/{step_id}", methods=["GET"])(getattr(self, step_id))
-            app.route(f"{self.prefix}/{step_id}_submit", methods=["POST"])(
-                getattr(self, f"{step_id}_submit")
-            )
         app.route(f"{self.prefix}/revert", methods=["POST"])(self.revert)
+        for _, step_id, _ in self.STEPS:
+            show = getattr(self, step_id)
+            submit = getattr(self, f"{step_id}_submit")
+            app.route(f"{self.prefix}/{step_id}", methods=["GET"])(show)
+            app.route(f"{self.prefix}/{step_id}_submit", methods=["POST"])(submit)
 
     async def landing(self):
-        return Titled(
-            self.TITLE,
-            Card(
-                Form(
-                    Input(
-                        name="id",
-                        value=self.db.get("pipeline_id", ""),
-                        placeholder="arthur",
-                        required=True,
-                        aria_label="Run ID",
-                    ),
-                    Button("Open"),
-                    hx_post=f"{self.prefix}/init",
-                    hx_target="#byhand-cards",
-                )
-            ),
-            Div(id="byhand-cards"),
+        latest = self.db.get("pipeline_id", "")
+        key = Input(
+            name="id", value=latest, placeholder="arthur", required=True, aria_label="Run ID"
         )
+        begin = Form(key, Button("Open"), hx_post=f"{self.prefix}/init", hx_target="#byhand-cards")
+        return Titled(self.TITLE, Card(begin), Div(id="byhand-cards"))
 
     async def init(self, id: str):
         self.pipulate.initialize_if_missing(id)
-        self.db["pipeline_id"] = (
-            id  # a hand-written workflow keeps the current run on the server: one tab at a time
-        )
+        # A hand-written workflow keeps the current run on the server: one tab at a time.
+        self.db["pipeline_id"] = id
         return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
 
     def card(self, index):
@@ -63,30 +52,28 @@ class ByHand:
         id = self.db["pipeline_id"]
         key, step_id, label = self.STEPS[index]
         value = self.pipulate.get_step_data(id, step_id).get(key)
-        if value and self.pipulate.get_state(id).get("finalized"):
+        if not value:
+            return self.question(step_id, label)
+        if self.pipulate.get_state(id).get("finalized"):
             return Card(Small(label), P(value), id=step_id)
-        if value:
-            return Card(
-                Small(label),
-                P(value),
-                Form(
-                    Input(type="hidden", name="step_id", value=step_id, id=None),
-                    Button("Change", cls="quiet", aria_label=f"Change: {label}"),
-                    hx_post=f"{self.prefix}/revert",
-                    hx_target="#byhand-cards",
-                ),
-                id=step_id,
-            )
-        return Card(
-            H2(label),
-            Form(
-                Input(name="value", required=True, autofocus=True, aria_label=label, id=None),
-                Button("Next"),
-                hx_post=f"{self.prefix}/{step_id}_submit",
-                hx_target=f"#{step_id}",
-                hx_swap="outerHTML",
-            ),
-            id=step_id,
+        return Card(Small(label), P(value), self.change(step_id, label), id=step_id)
+
+    def question(self, step_id, label):
+        ask = Form(
+            Input(name="value", required=True, autofocus=True, aria_label=label, id=None),
+            Button("Next"),
+            hx_post=f"{self.prefix}/{step_id}_submit",
+            hx_target=f"#{step_id}",
+            hx_swap="outerHTML",
+        )
+        return Card(H2(label), ask, id=step_id)
+
+    def change(self, step_id, label):
+        return Form(
+            Input(type="hidden", name="step_id", value=step_id, id=None),
+            Button("Change", cls="quiet", aria_label=f"Change: {label}"),
+            hx_post=f"{self.prefix}/revert",
+            hx_target="#byhand-cards",
         )
 
     async def submit(self, index, value):
@@ -123,24 +110,24 @@ class ByHand:
 
     async def step_04(self):
         id = self.db["pipeline_id"]
-        finalized = self.pipulate.get_state(id).get("finalized")
-        blue = self.pipulate.get_step_data(id, "step_03").get("color", "").lower() == "blue"
-        verdict = "Right. Off you go." if blue else "You are cast into the Gorge of Eternal Peril!"
-        return Card(
-            H2("Result"),
-            P(verdict),
-            Form(
-                Button("Unlock" if finalized else "Finalize"),
-                hx_post=f"{self.prefix}/step_04_submit",
-                hx_target="#byhand-cards",
-            ),
-            id="step_04",
+        color = self.pipulate.get_step_data(id, "step_03").get("color", "")
+        verdict = "You are cast into the Gorge of Eternal Peril!"
+        if color.lower() == "blue":
+            verdict = "Right. Off you go."
+        locked = self.pipulate.get_state(id).get("finalized")
+        lock = Form(
+            Button("Unlock" if locked else "Finalize"),
+            hx_post=f"{self.prefix}/step_04_submit",
+            hx_target="#byhand-cards",
         )
+        return Card(H2("Result"), P(verdict), lock, id="step_04")
 
     async def step_04_submit(self):
         id = self.db["pipeline_id"]
-        locked = self.pipulate.get_state(id).get("finalized")
-        (self.pipulate.unfinalize if locked else self.pipulate.finalize)(id)
+        if self.pipulate.get_state(id).get("finalized"):
+            self.pipulate.unfinalize(id)
+        else:
+            self.pipulate.finalize(id)
         return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
 
     async def revert(self, step_id: str):

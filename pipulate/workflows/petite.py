@@ -1,7 +1,7 @@
 """Petite: a client briefing in three cards, with the widgets that an author needs most.
 
-The first card shows the text fields, the second the choices, the third files and numbers. Copy the lines
-you need. (This docstring is also what the model is told.)
+The first card shows the text fields, the second the choices, the third files and numbers. Copy the
+lines you need. (This docstring is also what the model is told.)
 """
 
 import csv
@@ -111,11 +111,8 @@ def check_data(run, form):
 def rows(path):
     """Return the (name, number) pairs of a CSV; lines without a number are left out."""
     with Path(path).open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        return [
-            (line[0], float(line[1]))
-            for line in csv.reader(file)
-            if len(line) > 1 and is_number(line[1])
-        ][:50]
+        lines = [line for line in csv.reader(file) if len(line) > 1 and is_number(line[1])]
+    return [(name, float(number)) for name, number, *_ in lines[:50]]
 
 
 def is_number(text):
@@ -125,26 +122,30 @@ def is_number(text):
 @flow.result
 def briefing(run):
     wishes = run["choices"]
-    table = rows(run["data"]["table"]["path"]) if run["data"]["table"] else []
-    most = max((number for _, number in table), default=1) or 1
-    text = f"# {run.id}\n\n{run['brief']['text']}\n\nMarket: {wishes['market']}. Goals: {', '.join(wishes['goals']) or 'none named'}.\n"
-    return (
-        markdown(text),
-        H3("The numbers") if table else None,
-        Table(
-            Thead(Tr(Th("Name"), Th("Number"), Th("Share of the largest"))),
-            Tbody(
-                *[
-                    Tr(
-                        Td(n),
-                        Td(f"{v:g}"),
-                        Td(Progress(value=max(v, 0), max=most, aria_label=f"{n}: {v:g}")),
-                    )
-                    for n, v in table
-                ]
-            ),
-        )
-        if table
-        else None,
-        download("Download the briefing", f"{run.id}.md", text),
-    )
+    goals = ", ".join(wishes["goals"]) or "none named"
+    text = f"""# {run.id}
+
+{run["brief"]["text"]}
+
+Market: {wishes["market"]}. Goals: {goals}.
+"""
+    return markdown(text), numbers(run), download("Download the briefing", f"{run.id}.md", text)
+
+
+def numbers(run):
+    """Return the table of the uploaded file, or nothing."""
+    file = run["data"]["table"]
+    if not file:
+        return None
+    table = rows(file["path"])
+    most = max(number for _, number in table)
+    if most <= 0:
+        most = 1  # a bar needs a length, also where there is nothing to compare with
+    head = Tr(Th("Name"), Th("Number"), Th("Share of the largest"))
+    body = [number_row(name, number, most) for name, number in table]
+    return H3("The numbers"), Table(Thead(head), Tbody(*body))
+
+
+def number_row(name, number, most):
+    bar = Progress(value=max(number, 0), max=most, aria_label=f"{name}: {number:g}")
+    return Tr(Td(name), Td(f"{number:g}"), Td(bar))

@@ -1,8 +1,8 @@
-"""Poet: the full tour. Five steps lead to a poem that a model writes, and you may change every line of it.
+"""Poet: the full tour. Five steps lead to a poem by a model, of which you may change every line.
 
-Ask the poet for a subject, a form and a mood. The model writes the poem once; what you approve is what is kept,
-since nothing is written anew when the page is opened again. While no model answers, you write the lines.
-(This docstring is also what the model is told.)
+Ask the poet for a subject, a form and a mood. The model writes the poem once; what you approve is
+what is kept, since nothing is written anew when the page is opened again. While no model answers,
+you write the lines. (This docstring is also what the model is told.)
 """
 
 from fasthtml.common import Blockquote, Input, Label, Option, P, Select, Textarea
@@ -26,10 +26,8 @@ def subject(run):
 
 @flow.step("form", "Which form?")
 def form(run):
-    return Select(
-        *[Option(f"{name.title()} ({lines} lines)", value=name) for name, lines in FORMS.items()],
-        name="form",
-    )
+    options = [Option(f"{name.title()} ({n} lines)", value=name) for name, n in FORMS.items()]
+    return Select(*options, name="form")
 
 
 @form.show
@@ -44,7 +42,11 @@ def mood(run):
 
 @flow.work("draft", "The poet writes")
 async def draft(run, job):
-    prompt = f"Write a {run['mood']} {run['form']} of exactly {FORMS[run['form']]} short lines about: {run['subject']}. Only the poem."
+    length = FORMS[run["form"]]
+    prompt = (
+        f"Write a {run['mood']} {run['form']} of exactly {length} short lines "
+        f"about: {run['subject']}. Only the poem."
+    )
     text = ""
     try:
         async for piece in run.ask(prompt):
@@ -52,31 +54,27 @@ async def draft(run, job):
             job.progress(min(len(text) / 150, 0.95), text[-80:])
     except PipulateError as error:
         return {"lines": [], "note": str(error)}
-    return {
-        "lines": [line.strip() for line in text.strip().splitlines() if line.strip()][
-            : FORMS[run["form"]]
-        ],
-        "note": "",
-    }
+    return {"lines": lines(text)[:length], "note": ""}
+
+
+def lines(text):
+    """Return the lines that are not empty."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 @draft.show
 def show_draft(run):
     made = run["draft"]
-    return (
-        Blockquote(*[P(line) for line in made["lines"]])
-        if made["lines"]
-        else P(f"The poet is away. {made['note']}")
-    )
+    if not made["lines"]:
+        return P(f"The poet is away. {made['note']}")
+    return Blockquote(*[P(line) for line in made["lines"]])
 
 
 @flow.step("poem", "Change what you like", button="This is the poem")
 def poem(run):
     written = "\n".join(run["draft"]["lines"])
-    return Label(
-        "The poem" if written else "The poet is away: write the lines yourself",
-        Textarea(written, name="poem", rows=5, required=True),
-    )
+    label = "The poem" if written else "The poet is away: write the lines yourself"
+    return Label(label, Textarea(written, name="poem", rows=5, required=True))
 
 
 @poem.accept
@@ -89,6 +87,6 @@ def check_poem(run, form):
 @flow.result
 def result(run):
     return (
-        Blockquote(*[P(line) for line in run["poem"].splitlines() if line.strip()]),
+        Blockquote(*[P(line) for line in lines(run["poem"])]),
         P(f"— a {run['mood']} {run['form']}, finalize it to keep it so."),
     )

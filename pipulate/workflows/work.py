@@ -1,12 +1,13 @@
 """Work: a background job with a progress bar, the template for anything that takes long.
 
-It counts the words of a folder's text files. Close the tab, kill the server, come back: the job goes on.
-(This docstring is also what the model is told.)
+It counts the words of a folder's text files. Close the tab, kill the server, come back: the job
+goes on. (This docstring is also what the model is told.)
 """
 
 import asyncio
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from fasthtml.common import H3, Input, Label, Li, Ol, P
@@ -45,18 +46,17 @@ async def count(run, job):
     for number, path in enumerate(files):
         job.progress(number / len(files), f"{path.name}, {number} of {len(files)} files")
         # A file that was counted once is not counted again, whatever happens in between.
-        total.update(
-            await job.once(f"count {path.name}", lambda path=path: words(path), params=str(path))
-        )
+        counted = await job.once(f"count {path.name}", partial(words, path), params=str(path))
+        total.update(counted)
         await asyncio.sleep(float(answers["pause"] or 0))
     await run.say(f"Counted {total.total():,} words in {len(files)} files.")
     return {"files": len(files), "words": total.total(), "most": total.most_common(5)}
 
 
 def text_files(folder):
-    return sorted(
-        p for p in Path(folder).expanduser().glob("*") if p.suffix in (".py", ".txt", ".md", ".csv")
-    )[:500]
+    """Return the first 500 files of a folder that hold text."""
+    paths = sorted(Path(folder).expanduser().iterdir())
+    return [path for path in paths if path.suffix in (".py", ".txt", ".md", ".csv")][:500]
 
 
 async def words(path):
@@ -73,8 +73,6 @@ def shown(run):
 @flow.result
 def result(run):
     most = run["count"]["most"]
-    return (
-        (H3("The most frequent words"), Ol(*[Li(f"{word}: {number:,}") for word, number in most]))
-        if most
-        else P("No text files there.")
-    )
+    if not most:
+        return P("No text files there.")
+    return H3("The most frequent words"), Ol(*[Li(f"{word}: {number:,}") for word, number in most])

@@ -1,0 +1,52 @@
+"""Petite: every kind of field is taken, and the briefing shows it all."""
+
+import re
+
+import pytest
+from fastcore.xml import to_xml
+
+from pipulate import Invalid
+from pipulate.workflows.petite import check_brief, check_data, numbers, rows
+
+ANSWERS = {
+    "site": "https://example.com",
+    "text": "**Goal:** more",
+    "market": "Asia",
+    "goals": ["More sales", "Fewer errors"],
+    "pace": "Calm",
+    "hours": "8",
+}
+
+
+async def test_the_briefing_has_what_was_answered(play):
+    """As a page, and as a file to download."""
+    run, result = await play("petite", **ANSWERS)
+    assert "<strong>Goal:</strong> more" in result
+    assert "Market: Asia. Goals: More sales, Fewer errors." in result
+    assert 'download="arthur.md"' in result and "The numbers" not in result
+    assert run["choices"]["effort"] in (5, "5") and run["choices"]["report"] is False
+
+
+def test_a_table_becomes_bars(tmp_path):
+    """Each number as its share of the largest; a negative one has no bar."""
+    file = tmp_path / "numbers.csv"
+    file.write_text("Page,Visits\nHome,10\nShop,2.5\nLoss,-4\nOdd\n", encoding="utf-8")
+    assert rows(file) == [("Home", 10.0), ("Shop", 2.5), ("Loss", -4.0)]
+    shown = to_xml(numbers({"data": {"table": {"path": str(file)}}}))
+    assert re.findall(r'<progress value="(.*?)" max="(.*?)"', shown) == [
+        ("10.0", "10.0"),
+        ("2.5", "10.0"),
+        ("0", "10.0"),
+    ]
+
+
+def test_what_cannot_be_is_refused_at_its_field(tmp_path):
+    """The message stands where the mistake was made."""
+    with pytest.raises(Invalid) as refused:
+        check_brief(None, {"site": "https://example.invalid/x"})
+    assert refused.value.field == "site"
+    file = tmp_path / "empty.csv"
+    file.write_text("only,words\n", encoding="utf-8")
+    with pytest.raises(Invalid) as refused:
+        check_data(None, {"table": {"path": str(file)}})
+    assert refused.value.field == "table"
