@@ -1,6 +1,7 @@
-"""Where the browser is.  Tests and the screenshot script ask here, so that there is one rule and one message.
+"""Where the browser is.  Tests and the screenshot script ask here: one rule, one message.
 
-The environment's CHROMIUM wins; else the first of the usual names on PATH.  Nothing ever downloads a browser.
+The environment's CHROMIUM wins; else the first of the usual names on PATH.  Nothing ever downloads
+a browser.
 """
 
 import os
@@ -8,14 +9,16 @@ import shutil
 import sys
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-MISSING = f"""No browser for the browser tests: neither CHROMIUM is set nor any of {", ".join(NAMES)} is on PATH.
+MISSING = f"""No browser for the browser tests: neither CHROMIUM is set nor any of these on PATH:
+  {", ".join(NAMES)}
   Debian, Ubuntu   sudo apt install chromium
   Fedora           sudo dnf install chromium
   macOS            export CHROMIUM="/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
   without them     PIPULATE_NO_BROWSER=1 make test (leaves those tests out, and says so)"""
 
-# No sandbox: CI runs as root, where Chromium refuses it; the pages are our own.  The resolver rule turns any request
-# that would leave this machine into an error, so a forgotten CDN address fails here as it would offline.
+# No sandbox: CI runs as root, where Chromium refuses it; the pages are our own.  The resolver rule
+# turns any request that would leave this machine into an error, so a forgotten CDN address fails
+# here as it would offline.
 LAUNCH_ARGS = [
     "--no-sandbox",
     "--disable-quic",
@@ -29,7 +32,7 @@ LAUNCH_ARGS = [
 
 
 def find_chromium() -> str:
-    """Return the browser's path; raise FileNotFoundError, worded for the user, when there is none."""
+    """Return the browser's path; raises FileNotFoundError, worded for the user."""
     named = os.environ.get("CHROMIUM")
     found = shutil.which(named) if named else next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:

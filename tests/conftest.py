@@ -1,10 +1,12 @@
 """Fixtures that every test may use: a free port, a served app, a page in a real browser.
 
-ORDER   Playwright's synchronous interface keeps an event loop running in the main thread from its first test to the
-        end of the session, and an `async def` test cannot start another there.  So tests that use the browser are
-        plain functions, are marked `browser` by what they ask for, and run after all others.
-ERRORS  A missing browser is an error.  Only PIPULATE_NO_BROWSER=1 leaves those tests out, as counted skips.  A page on
-        which a script failed, or the content security policy had to refuse something, fails its test.
+ORDER   Playwright's synchronous interface keeps an event loop running in the main thread from its
+        first test to the end of the session, and an `async def` test cannot start another there.
+        So tests that use the browser are plain functions, are marked `browser` by what they ask
+        for, and run after all others.
+ERRORS  A missing browser is an error.  Only PIPULATE_NO_BROWSER=1 leaves those tests out, as
+        counted skips.  A page on which a script failed, or the content security policy had to
+        refuse something, fails its test.
 """
 
 import socket
@@ -25,7 +27,9 @@ Serve = Callable[..., str]
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use the browser, leave them out if so asked, and move them to the end (see ORDER)."""
+    """Mark the tests that use the browser, leave them out if so asked,
+    and move them to the end (see ORDER).
+    """
     for item in items:
         if "playwright" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
@@ -34,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 
-# --- the browser ------------------------------------------------------------------------------------------------------
+# --- the browser
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +51,7 @@ def chromium_path() -> str:
 def browser_type_launch_args(
     browser_type_launch_args: dict[str, Any], chromium_path: str
 ) -> dict[str, Any]:
-    """Make pytest-playwright start the installed Chromium, which reaches nothing but this machine."""
+    """Start the installed Chromium, which reaches nothing but this machine."""
     return browser_type_launch_args | {"executable_path": chromium_path, "args": LAUNCH_ARGS}
 
 
@@ -64,7 +68,9 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 @pytest.fixture
 def page(page: Page) -> Iterator[Page]:
-    """Give a fresh page, and fail the test if a script threw or the content security policy refused something."""
+    """Give a fresh page, and fail the test if a script threw or the content security policy
+    refused something.
+    """
     faults: list[str] = []
 
     def on_console(message: ConsoleMessage) -> None:
@@ -78,12 +84,12 @@ def page(page: Page) -> Iterator[Page]:
     assert not faults, "the page's console:\n" + "\n".join(faults)
 
 
-# --- the server -------------------------------------------------------------------------------------------------------
+# --- the server
 
 
 @pytest.fixture
 def free_port() -> int:
-    """Return a loopback port that was free a moment ago, for a program that must be told its port."""
+    """Return a loopback port that was free a moment ago, for a program that must be told one."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
@@ -121,9 +127,10 @@ class _Server(uvicorn.Server):
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Give a function `serve(app, port=0, **config)` that serves an ASGI app on loopback until the test ends.
+    """Give a function `serve(app, port=0, **config)` that serves an ASGI app until the test ends.
 
-    `config` is uvicorn's.  It returns the address (`http://127.0.0.1:PORT`) once the app's start-up is through; port 0 takes any free one.
+    It returns the address (`http://127.0.0.1:PORT`) once the app's start-up is through; port 0
+    takes any free one, `config` is uvicorn's.
     """
     servers: list[_Server] = []
 

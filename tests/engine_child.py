@@ -1,7 +1,8 @@
 """What other processes do to the database in the tests of the engine.
 
-Children are forked from a server process that has imported the engine once, so that a test can afford dozens of them.
-Each acknowledges on a pipe, one message for one durable act, as a browser would get the next card.
+Children are forked from a server process that has imported the engine once, so that a test can
+afford dozens of them.  Each acknowledges on a pipe, one message for one durable act, as a browser
+would get the next card.
 """
 
 import asyncio
@@ -23,7 +24,9 @@ from pipulate.engine.workflow import Job, Run, Workflow
 
 
 class Child:
-    """A process that runs `function(pipe, *args)` until it ends or is killed; its pipe says what it has done."""
+    """A process that runs `function(pipe, *args)` until it ends or is killed;
+    its pipe says what it has done.
+    """
 
     context: ForkServerContext = multiprocessing.get_context("forkserver")
 
@@ -69,7 +72,9 @@ def answer(say: Connection, folder: Path, id: str, count: int, first: int = 0) -
 
 
 def append(say: Connection, folder: Path, id: str, name: str, count: int) -> None:
-    """Add `count` words to one list of one answer, reading before each write: the classic lost update."""
+    """Add `count` words to one list of one answer, reading before each write:
+    the classic lost update.
+    """
     engine = Pipulate.open(folder, "shared")
     for number in range(count):
         word = f"{name}{number}"
@@ -116,7 +121,9 @@ def serve(say: Connection, folder: Path) -> None:
 
 
 def post(say: Connection, folder: Path, id: str, count: int) -> None:
-    """Do `count` outward acts of a job, each leaving a line in a file; acknowledge each result, or that it is unsure."""
+    """Do `count` outward acts of a job, each leaving a line in a file; acknowledge each result,
+    or that it is unsure.
+    """
     flow = Workflow("crash")
     step = flow.work("posts", "Posts")(lambda run, job: None)
     engine = Pipulate.open(folder, "crash")

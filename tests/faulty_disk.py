@@ -1,8 +1,9 @@
-"""A disk that fails on purpose, and one whose power is cut: a SQLite file system under the real one.
+"""A disk that fails on purpose, and one whose power is cut: a SQLite file system of our own.
 
-While a `Disk` is entered, every SQLite file of the process is opened through it.  It counts writes and syncs, can make
-any one of them (or all from one on) fail, and remembers which bytes were synced.  `cut_power` writes the files as they
-would be found after a power cut: what was synced is there, of what was written since then any part may be.
+While a `Disk` is entered, every SQLite file of the process is opened through it.  It counts writes
+and syncs, can make any one of them (or all from one on) fail, and remembers which bytes were
+synced.  `cut_power` writes the files as they would be found after a power cut: what was synced is
+there, of what was written since then any part may be.
 """
 
 import random
@@ -62,7 +63,9 @@ class Disk(apsw.VFS):
         self.pending.pop(filename, None)
 
     def cut_power(self, folder: Path, chance: random.Random | None = None) -> None:
-        """Write into `folder` what the disk holds after a power cut: of unsynced writes none, or any that `chance` picks."""
+        """Write into `folder` what the disk holds after a power cut: of unsynced writes none,
+        or any that `chance` picks.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         for path in self.synced | dict.fromkeys(self.pending):
             held = bytearray(self.synced.get(path, b""))

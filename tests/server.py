@@ -13,7 +13,9 @@ import httpx2
 
 
 class Server:
-    """`python -m pipulate` on a scratch folder; it can be killed and started again on the same data."""
+    """`python -m pipulate` on a scratch folder; it can be killed and started again on the same
+    data.
+    """
 
     def __init__(
         self, folder: Path, port: int, *arguments: str, package: Path | None = None

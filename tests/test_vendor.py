@@ -1,4 +1,6 @@
-"""The vendored browser files are the ones we listed: whole, unchanged, freely licensed, and silent on the network."""
+"""The vendored browser files are the ones we listed: whole, unchanged, freely licensed,
+and silent on the network.
+"""
 
 import base64
 import hashlib
@@ -13,16 +15,15 @@ HERE = Path(__file__).parent
 FOLDERS = [HERE.parent / "pipulate" / "static" / "vendor", HERE / "vendor"]
 ABOUT = {"vendor.json", "LICENSES.txt"}
 SHIPPED_LICENCES = {"0BSD", "MIT"}
-TEST_LICENCES = SHIPPED_LICENCES | {
-    "MPL-2.0"
-}  # axe-core, unmodified, which is not shipped in the package
+TEST_LICENCES = SHIPPED_LICENCES | {"MPL-2.0"}  # axe-core, unmodified and not shipped
 
-# What would make a browser fetch: CSS imports and url(), script and module loads, a debugger's source map.
+# What would make a browser fetch: CSS imports and url(), script and module loads, a source map.
 FETCHES = re.compile(
     r"""sourceMappingURL
-      | @import\s*(?:url\(|["'][^"'])           # but not a script's `'@import "' + address of a sheet of the page`
-      | url\((?!\s*["']?(?:data:|\#))              # data: pictures and fragment references stay on the page
-      | \b(?:fetch|import|importScripts|open|sendBeacon|Worker|WebSocket|EventSource)\(\s*["'`](?:https?:|wss?:|//)
+      | @import\s*(?:url\(|["'][^"'])     # but not a script's `'@import "' + a sheet of the page`
+      | url\((?!\s*["']?(?:data:|\#))     # data: pictures and fragment references stay on the page
+      | \b(?:fetch|import|importScripts|open|sendBeacon|Worker|WebSocket|EventSource)
+        \(\s*["'`](?:https?:|wss?:|//)
       | \.(?:src|href)\s*=\s*["'`](?:https?:|//)""",
     re.VERBOSE,
 )
@@ -47,7 +48,9 @@ def test_the_list_names_exactly_the_files_that_are_there(folder: Path) -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=["shipped", "tests"])
 def test_each_file_is_byte_for_byte_the_published_one(folder: Path) -> None:
-    """Each file's sha384 is the listed one, and the list says where the file came from, to the version."""
+    """Each file's sha384 is the listed one, and the list says where the file came from,
+    to the version.
+    """
     for row in listed(folder):
         assert fingerprint((folder / row["file"]).read_bytes()) == row["sha384"], row["file"]
         assert row["source"].startswith(f"npm {row['name']}@{row['version']} "), row["file"]
@@ -57,7 +60,9 @@ def test_each_file_is_byte_for_byte_the_published_one(folder: Path) -> None:
     ("folder", "allowed"), [(FOLDERS[0], SHIPPED_LICENCES), (FOLDERS[1], TEST_LICENCES)]
 )
 def test_each_licence_is_allowed_and_its_text_is_here(folder: Path, allowed: set[str]) -> None:
-    """Only licences that ask for no more than a notice are shipped, and the notice is beside the file."""
+    """Only licences that ask for no more than a notice are shipped,
+    and the notice is beside the file.
+    """
     texts = (folder / "LICENSES.txt").read_text()
     for row in listed(folder):
         assert row["licence"] in allowed, row["file"]
@@ -66,7 +71,9 @@ def test_each_licence_is_allowed_and_its_text_is_here(folder: Path, allowed: set
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=["shipped", "tests"])
 def test_no_file_loads_anything_from_the_network(folder: Path) -> None:
-    """Names of standards and home pages in comments are fine; an address that the browser would fetch is not."""
+    """Names of standards and home pages in comments are fine;
+    an address that the browser would fetch is not.
+    """
     for row in listed(folder):
         found = FETCHES.search((folder / row["file"]).read_text())
         assert found is None, f"{row['file']} would fetch: {found and found.group()!r}"

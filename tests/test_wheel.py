@@ -1,4 +1,6 @@
-"""A wheel has all of the package: installed elsewhere it serves, with its manual, pictures and scripts."""
+"""A wheel has all of the package: installed elsewhere it serves, with its manual,
+pictures and scripts.
+"""
 
 import subprocess
 import sys

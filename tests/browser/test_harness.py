@@ -1,4 +1,6 @@
-"""The test harness itself: an app served from a thread, driven by a real browser, beside async tests."""
+"""The test harness itself: an app served from a thread, driven by a real browser,
+beside async tests.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +17,8 @@ from tests.chromium import find_chromium
 from tests.conftest import Serve
 
 BUTTON = """<!doctype html><title>Harness</title><button>0</button><script>
-const b = document.querySelector("button"); b.onclick = () => fetch("/next", {method: "POST", body: b.textContent})
+const b = document.querySelector("button");
+b.onclick = () => fetch("/next", {method: "POST", body: b.textContent})
   .then(r => r.text()).then(t => b.textContent = t)</script>"""
 
 
@@ -39,7 +42,9 @@ def test_a_click_reaches_the_server_and_comes_back(page: Page, serve: Serve) -> 
 
 
 def test_the_browser_reaches_this_machine_only(page: Page) -> None:
-    """An address elsewhere fails at once with a resolver error: a page that needs one is seen to be broken."""
+    """An address elsewhere fails at once with a resolver error:
+    a page that needs one is seen to be broken.
+    """
     with pytest.raises(Exception, match="ERR_NAME_NOT_RESOLVED"):
         page.goto("http://example.com/")
 

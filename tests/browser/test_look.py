@@ -1,7 +1,9 @@
-"""How every page looks and sounds: accessible in both themes, still while it loads, whole on a phone, small.
+"""How every page looks and sounds: accessible in both themes, still while it loads, whole on a
+phone, small.
 
-The list of pages is the app's own (its menu and its workflows), so that a new page is looked at without being named
-here.  `faults` says what is wrong with the page that the browser shows; a planted fault of each kind proves it.
+The list of pages is the app's own (its menu and its workflows), so that a new page is looked at
+without being named here.  `faults` says what is wrong with the page that the browser shows; a
+planted fault of each kind proves it.
 """
 
 from collections.abc import Iterator
@@ -20,19 +22,33 @@ AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 
 WATCH = """window.shifts = [];
-new PerformanceObserver((list) => { for (const entry of list.getEntries()) if (!entry.hadRecentInput)
-  shifts.push(entry.value.toFixed(4) + " " + entry.sources.map((s) => s.node && (s.node.id || s.node.className || s.node.nodeName))); })
-  .observe({ type: "layout-shift", buffered: true });"""
-IDS = "[...document.querySelectorAll('[id]')].map((e) => e.id).filter((id, at, all) => all.indexOf(id) !== at)"
-SPILL = """(() => { const wide = document.documentElement.clientWidth; return document.documentElement.scrollWidth <= wide ? [] :
-  [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > wide + 1 && getComputedStyle(e).visibility === "visible")
-    .slice(0, 3).map((e) => e.outerHTML.slice(0, 90)); })()"""
-RUN_AXE = """async ([part, rules]) => (await axe.run(part, { resultTypes: ["violations"], ...(rules.length && { runOnly: rules }) })).violations
-  .map((v) => v.id + " " + v.nodes.map((n) => n.target + " (" + n.failureSummary.split("\\n").slice(1).join(";").trim() + ")").slice(0, 4).join(" | "))"""
+const named = (node) => node && (node.id || node.className || node.nodeName);
+new PerformanceObserver((list) => {
+  for (const { hadRecentInput, value, sources } of list.getEntries())
+    if (!hadRecentInput) shifts.push(value.toFixed(4) + " " + sources.map((s) => named(s.node)));
+}).observe({ type: "layout-shift", buffered: true });"""
+IDS = """[...document.querySelectorAll("[id]")].map((e) => e.id)
+  .filter((id, at, all) => all.indexOf(id) !== at)"""
+SPILL = """(() => {
+  const { clientWidth, scrollWidth } = document.documentElement;
+  const spills = (e) => e.getBoundingClientRect().right > clientWidth + 1
+    && getComputedStyle(e).visibility === "visible";
+  return scrollWidth <= clientWidth ? [] : [...document.querySelectorAll("body *")]
+    .filter(spills).slice(0, 3).map((e) => e.outerHTML.slice(0, 90));
+})()"""
+RUN_AXE = """async ([part, rules]) => {
+  const only = rules.length && { runOnly: rules };
+  const { violations } = await axe.run(part, { resultTypes: ["violations"], ...only });
+  const reason = (node) => node.failureSummary.split("\\n").slice(1).join(";").trim();
+  const shown = (node) => `${node.target} (${reason(node)})`;
+  return violations.map((v) => v.id + " " + v.nodes.map(shown).slice(0, 4).join(" | "));
+}"""
 
 
 def violations(page: Page, *rules: str, part: str = "html") -> list[str]:
-    """Return what axe-core finds wrong with (a part of) the page, by all of its rules or by the named ones."""
+    """Return what axe-core finds wrong with (a part of) the page,
+    by all of its rules or by the named ones.
+    """
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     found: list[str] = page.evaluate(RUN_AXE, [part, list(rules)])
@@ -40,7 +56,9 @@ def violations(page: Page, *rules: str, part: str = "html") -> list[str]:
 
 
 def faults(page: Page, part: str = "html") -> list[str]:
-    """Return what is wrong with the page (axe: a part of it) as shown: for axe in either theme, on a phone, in its ids."""
+    """Return what is wrong with the page (axe: a part of it) as shown: for axe in either theme,
+    on a phone, in its ids.
+    """
     found = [f"axe: {text}" for text in violations(page, part=part)]
     page.emulate_media(color_scheme="dark")
     found += [f"axe, dark: {text}" for text in violations(page, "color-contrast", part=part)]
@@ -86,7 +104,9 @@ def paths(app: Any) -> list[str]:
 def test_every_page_is_without_fault(
     watched: tuple[Page, list[str]], site: tuple[str, Any]
 ) -> None:
-    """No page of the app has an axe violation, a repeated id, a layout shift, a console message, or spills on a phone."""
+    """No page of the app has an axe violation, a repeated id, a layout shift, a console message,
+    or spills on a phone.
+    """
     (page, said), (base, app) = watched, site
     for name in ("/tasks", "/profiles"):
         if name in paths(app):
@@ -105,7 +125,9 @@ def test_every_page_is_without_fault(
 def test_every_state_of_a_run_is_without_fault(
     watched: tuple[Page, list[str]], site: tuple[str, Any]
 ) -> None:
-    """An error, a job at work, an offered undo, a result, a locked run, the finder, open drawers: none has a fault."""
+    """An error, a job at work, an offered undo, a result, a locked run, the finder, open drawers:
+    none has a fault.
+    """
     (page, said), (base, _) = watched, site
     found: list[str] = []
 
@@ -160,7 +182,9 @@ def test_every_state_of_a_run_is_without_fault(
 def test_the_picture_and_the_report_of_a_link_graph_are_without_fault(
     watched: tuple[Page, list[str]], site: tuple[str, Any]
 ) -> None:
-    """The drawn graph with its controls, and the report with its tables and plots, have no fault either."""
+    """The drawn graph with its controls, and the report with its tables and plots,
+    have no fault either.
+    """
     (page, said), (base, app) = watched, site
     folder = app.state.settings.downloads / "link-graph" / "acme" / "shop"
     folder.mkdir(parents=True)
@@ -184,12 +208,12 @@ def test_the_checks_find_planted_faults(watched: tuple[Page, list[str]]) -> None
     """Each kind of fault that the tests above look for is found when it is there."""
     page, said = watched
     page.goto("about:blank")  # where the watching script begins
-    page.set_content("""<html lang="en"><title>t</title><main><h1>t</h1><p id="a" style="color:#bbb;background:#fff">pale</p>
-        <p style="color:light-dark(#000, #333);background:light-dark(#fff, #222)">dark</p><style>:root{color-scheme:light dark}</style>
+    page.set_content("""<html lang="en"><title>t</title>
+        <style>:root{color-scheme:light dark}</style><main><h1>t</h1><p id="a" style="color:#bbb;background:#fff">pale</p>
+        <p style="color:light-dark(#000, #333);background:light-dark(#fff, #222)">dark</p>
         <p id="a" style="width:30rem">wide</p><img src="data:,"></main>""")
-    page.evaluate(
-        "console.warn('hm'); setTimeout(() => document.querySelector('h1').style.marginTop = '200px', 50)"
-    )
+    page.evaluate("""console.warn("hm");
+        setTimeout(() => document.querySelector("h1").style.marginTop = "200px", 50)""")
     page.wait_for_function("shifts.length > 0")
     found = "\n".join(faults(page))
     for kind in (
@@ -203,15 +227,22 @@ def test_the_checks_find_planted_faults(watched: tuple[Page, list[str]]) -> None
     assert "hm" in said
 
 
-STYLE_OF_FOCUS = """() => { const e = document.activeElement, style = getComputedStyle(e), name = e.ariaLabel || e.name || e.innerText || e.id;
-  const seen = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 && style.visibility === "visible";
-  return e === document.body ? null : (seen ? "" : "no outline: ") + e.tagName.toLowerCase() + " " + name.trim().slice(0, 40); }"""
+STYLE_OF_FOCUS = """() => {
+  const e = document.activeElement, style = getComputedStyle(e);
+  if (e === document.body) return null;
+  const seen = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2
+    && style.visibility === "visible";
+  const name = (e.ariaLabel || e.name || e.innerText || e.id).trim().slice(0, 40);
+  return (seen ? "" : "no outline: ") + e.tagName.toLowerCase() + " " + name;
+}"""
 
 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(
     page: Page, site: tuple[str, Any]
 ) -> None:
-    """Tab goes from the skip link through the menu to the cards, and each stop has a visible outline."""
+    """Tab goes from the skip link through the menu to the cards,
+    and each stop has a visible outline.
+    """
     page.goto(f"{site[0]}/bridge?id=lancelot")
     page.evaluate(
         "document.body.tabIndex = -1, document.body.focus()"
@@ -238,14 +269,18 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(
 def test_the_first_page_is_small(page: Page, site: tuple[str, Any]) -> None:
     """All of the first page is at most 150 KB as sent, at most 80 KB of it script."""
     page.goto(site[0])
-    size = """(kind) => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
-      .filter((e) => !kind || e.initiatorType === kind).reduce((sum, e) => sum + e.transferSize, 0)"""
+    size = """(kind) => ["navigation", "resource"]
+      .flatMap((type) => performance.getEntriesByType(type))
+      .filter((e) => !kind || e.initiatorType === kind)
+      .reduce((sum, e) => sum + e.transferSize, 0)"""
     assert 20_000 < page.evaluate(size, "") <= 150_000
     assert 10_000 < page.evaluate(size, "script") <= 80_000
 
 
 def test_menu_and_chat_are_drawers_on_a_phone(page: Page, site: tuple[str, Any]) -> None:
-    """A drawer takes the focus, keeps it off the page behind, and gives it back on Escape or a tap beside it."""
+    """A drawer takes the focus, keeps it off the page behind,
+    and gives it back on Escape or a tap beside it.
+    """
     page.set_viewport_size(PHONE)
     page.goto(f"{site[0]}/introduction")
     menu, button = (
@@ -271,7 +306,9 @@ def test_menu_and_chat_are_drawers_on_a_phone(page: Page, site: tuple[str, Any])
 def test_the_chat_can_be_put_away_and_stays_so(
     watched: tuple[Page, list[str]], site: tuple[str, Any]
 ) -> None:
-    """On a wide screen the chat stands beside the page; put away, it is so on the next page too, which does not jump."""
+    """On a wide screen the chat stands beside the page; put away, it is so on the next page too,
+    which does not jump.
+    """
     page, _ = watched
     page.goto(f"{site[0]}/introduction")
     chat, button = (
@@ -289,7 +326,9 @@ def test_the_chat_can_be_put_away_and_stays_so(
 
 
 def test_the_chosen_theme_wins_over_the_systems(page: Page, site: tuple[str, Any]) -> None:
-    """Without a choice the page follows the system; data-theme on the root overrides it, both ways."""
+    """Without a choice the page follows the system; data-theme on the root overrides it,
+    both ways.
+    """
     page.goto(f"{site[0]}/introduction")
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(ground)
@@ -302,8 +341,11 @@ def test_the_chosen_theme_wins_over_the_systems(page: Page, site: tuple[str, Any
 
 
 def test_motion_is_short_and_can_be_declined(page: Page, site: tuple[str, Any]) -> None:
-    """The arriving card moves for less than a fifth of a second, and not at all for who prefers less motion."""
-    running = "document.getAnimations().filter((a) => a.animationName).map((a) => a.effect.getTiming().duration)"
+    """The arriving card moves for less than a fifth of a second,
+    and not at all for who prefers less motion.
+    """
+    running = """document.getAnimations().filter((a) => a.animationName)
+      .map((a) => a.effect.getTiming().duration)"""
     page.goto(f"{site[0]}/bridge?id=lancelot")
     assert page.evaluate(running) == []
     page.emulate_media(reduced_motion="no-preference")

@@ -1,4 +1,6 @@
-"""Three people walk through the product, each as one story that can be read: a newcomer, an analyst, an author."""
+"""Three people walk through the product, each as one story that can be read: a newcomer,
+an analyst, an author.
+"""
 
 import re
 import socket
@@ -68,7 +70,9 @@ def test_a_newcomers_first_minute(page: Page, server: Server):
 
 
 def test_an_analysts_day(page: Page, server: Server):
-    """Demo data: five cards to a drawn link graph, its picture and report; tomorrow the same ID shows the same."""
+    """Demo data: five cards to a drawn link graph, its picture and report;
+    tomorrow the same ID shows the same.
+    """
     page.set_default_timeout(30_000)
     page.goto(f"{server.url}/introduction")
     page.get_by_role("button", name="Try it without an account").click()
@@ -94,7 +98,9 @@ def test_an_analysts_day(page: Page, server: Server):
 
 
 def test_an_authors_ten_minutes(page: Page, server: Server):
-    """A copied file appears as it is saved, breaks visibly, is mended; typed text stays; others are untouched."""
+    """A copied file appears as it is saved, breaks visibly, is mended; typed text stays;
+    others are untouched.
+    """
     folder = server.folder / "workflows"
     folder.mkdir(exist_ok=True)
     code = (
@@ -129,7 +135,7 @@ def test_an_authors_ten_minutes(page: Page, server: Server):
 
 
 def test_two_tabs_with_two_runs_never_mix(page: Page, server: Server):
-    """Answers given alternately end in their own runs; a stale tab is refused and shown the truth."""
+    """Answers given alternately end in their own runs; a stale tab is refused and told why."""
     other = page.context.new_page()
     for tab, id in ((page, "left"), (other, "right")):
         tab.goto(f"{server.url}/bridge")
@@ -174,7 +180,9 @@ def test_a_lost_server_keeps_what_was_typed(page: Page, tmp_path: Path):
 
 
 def test_a_job_survives_a_closed_browser_and_a_killed_server(page: Page, tmp_path: Path):
-    """Progress, a closed tab, kill -9, a new start: the job ends by itself and its page is the usual one."""
+    """Progress, a closed tab, kill -9, a new start:
+    the job ends by itself and its page is the usual one.
+    """
     texts = tmp_path / "texts"
     texts.mkdir()
     for number in range(12):
@@ -213,7 +221,9 @@ def test_the_finder_finds_by_keyboard(page: Page, server: Server):
 
 
 def test_what_the_chat_does_is_seen_at_once(page: Page, server: Server):
-    """A task that the panel adds, or takes back, stands in the list beside it; so does a new profile in the menu."""
+    """A task that the panel adds, or takes back, stands in the list beside it;
+    so does a new profile in the menu.
+    """
     page.goto(f"{server.url}/tasks")
     page.fill("#chat-text", "/add task Buy milk")
     page.press("#chat-text", "Enter")

@@ -1,4 +1,6 @@
-"""Promise 1, with force: kill -9 at random points, and a disk that fails at every write, lose no acknowledged answer."""
+"""Promise 1, with force: kill -9 at random points, and a disk that fails at every write,
+lose no acknowledged answer.
+"""
 
 import os
 import random
@@ -32,11 +34,13 @@ def listened(child: Child, chance: random.Random, messages: int = 12) -> list[An
     return heard
 
 
-# --- kill -9 ----------------------------------------------------------------------------------------------------------
+# --- kill -9
 
 
 def kills(folder: Path, count: int) -> None:
-    """Kill a process that answers steps, `count` times; after each, look for every answer it had acknowledged."""
+    """Kill a process that answers steps, `count` times; after each,
+    look for every answer it had acknowledged.
+    """
     chance = random.Random(count)
     for number in range(count):
         id = f"run {number}"
@@ -68,7 +72,9 @@ def test_kill_9_loses_nothing_at_length(tmp_path: Path) -> None:
 
 
 def killed_jobs(folder: Path, count: int) -> None:
-    """Kill a job in the middle of its outward acts, and start it again, `count` times; then let it end."""
+    """Kill a job in the middle of its outward acts, and start it again, `count` times;
+    then let it end.
+    """
     chance = random.Random(count)
     results: dict[int, Any] = {}
     for kill in range(count + 1):
@@ -90,7 +96,9 @@ def killed_jobs(folder: Path, count: int) -> None:
 
 
 def test_kill_9_repeats_no_outward_act(tmp_path: Path) -> None:
-    """A job that is killed 6 times and started again does each of its acts at most once, and says which it cannot know."""
+    """A job that is killed 6 times and started again does each of its acts at most once,
+    and says which it cannot know.
+    """
     killed_jobs(tmp_path, 6)
 
 
@@ -101,7 +109,9 @@ def test_kill_9_repeats_no_outward_act_at_length(tmp_path: Path) -> None:
 
 
 def killed_migrations(folder: Path, count: int) -> None:
-    """Kill a process that makes or migrates a database; the next one must find it old or new, and whole."""
+    """Kill a process that makes or migrates a database; the next one must find it old or new,
+    and whole.
+    """
     chance = random.Random(count)
     for number in range(count):
         path = folder / f"data {number}" / "pipulate.db"
@@ -130,7 +140,7 @@ def test_kill_9_in_a_migration_at_length(tmp_path: Path) -> None:
     killed_migrations(tmp_path, 200)
 
 
-# --- a failing disk ---------------------------------------------------------------------------------------------------
+# --- a failing disk
 
 ACTS: list[Callable[[Pipulate], Any]] = [
     lambda e: e.initialize_if_missing("arthur"),
@@ -164,7 +174,9 @@ def content(store: Store) -> list[Any]:
 
 
 def go(disk: Disk, folder: Path, *, lasting: bool) -> tuple[list[Any], int]:
-    """Go through all acts, trying each again after a failure; return what is stored at the end, and the failures."""
+    """Go through all acts, trying each again after a failure; return what is stored at the end,
+    and the failures.
+    """
     failures = 0
 
     def tried(act: Callable[[], Any], unchanged: Callable[[], bool]) -> Any:
@@ -181,7 +193,8 @@ def go(disk: Disk, folder: Path, *, lasting: bool) -> tuple[list[Any], int]:
         raise AssertionError("it never worked")
 
     store = tried(lambda: Store(folder / "pipulate.db"), lambda: True)
-    # No checkpoint within a commit: SQLite goes on when one fails, but apsw would hand us the test disk's exception.
+    # No checkpoint within a commit: SQLite goes on when one fails, but apsw would hand us the
+    # test disk's exception.
     store.connection.pragma("wal_autocheckpoint", 0)
     engine = Pipulate(store, "bridge")
     for act in ACTS:
@@ -206,7 +219,9 @@ def disk() -> Iterator[Disk]:
 
 
 def every_write_fails(disk: Disk, folder: Path, apart: int) -> None:
-    """Fail the n-th write or sync of a whole run, for each n, once or until mended, as an error or as a full disk."""
+    """Fail the n-th write or sync of a whole run, for each n, once or until mended,
+    as an error or as a full disk.
+    """
     disk.fail(None)
     expected, _ = go(disk, folder / "sound", lasting=False)
     disk.fail(None)
@@ -241,7 +256,9 @@ def test_every_write_fails_at_length(disk: Disk, tmp_path: Path) -> None:
 
 @pytest.mark.trust
 def test_a_small_disk_at_twenty_fill_levels(tmp_path: Path) -> None:
-    """On a real file system of 4 MB, filled to twenty levels, answers are refused in words, and taken again with room."""
+    """On a real file system of 4 MB, filled to twenty levels, answers are refused in words,
+    and taken again with room.
+    """
     small = tmp_path / "small"
     small.mkdir()
     if os.name != "posix" or os.geteuid() or not shutil.which("mount"):

@@ -1,4 +1,6 @@
-"""kill -9 of the real server while a client answers cards and a job works: nothing acknowledged is lost, nothing done twice."""
+"""kill -9 of the real server while a client answers cards and a job works:
+nothing acknowledged is lost, nothing done twice.
+"""
 
 import random
 import socket
@@ -35,7 +37,8 @@ async def acts(run, job):
                 file.write(f"{{run.id}} {{number}}\\n")
             return number
         async def find(number=number):
-            return number if f"{{run.id}} {{number}}\\n" in (TRACE.read_text() if TRACE.exists() else "") else None
+            if TRACE.exists() and f"{{run.id}} {{number}}\\n" in TRACE.read_text():
+                return number
         await job.once(f"act {{number}}", act, find=find)
         await asyncio.sleep(0.01)
     return {{"acts": 30}}
@@ -56,7 +59,7 @@ def port() -> int:
 def play(
     server: Server, acknowledged: dict[str, dict[str, str]], stop: threading.Event, seed: int
 ) -> None:
-    """Answer cards until told to stop, noting each answer that was acknowledged by the next card."""
+    """Answer cards until told to stop, noting each answer that the next card acknowledged."""
     chance, number = random.Random(seed), 0
     while not stop.is_set():
         number += 1
@@ -123,9 +126,10 @@ def test_a_hundred_kills_of_the_server(tmp_path):
 
 
 def test_a_killed_job_goes_on_by_itself_and_repeats_nothing(tmp_path):
-    """The job resumes at the next start without a browser; each act is done exactly once; the page is the usual one.
+    """The job resumes at the next start without a browser; each act is done exactly once.
 
-    A kill in the moment between an act's intention and the act leaves a doubt that is the user's to settle: by the button.
+    A kill in the moment between an act's intention and the act leaves a doubt that is the user's to
+    settle: by the button.
     """
     trace = tmp_path / "trace.txt"
     (tmp_path / "workflows").mkdir()

@@ -1,8 +1,9 @@
-"""A state machine against a model: three tabs, three runs, two open stores, any order of acts.  The two never differ.
+"""A state machine against a model: three tabs, three runs, two open stores, any order of acts.
 
-The model below is written anew in plain Python and knows nothing of SQLite, history rows or JSON: a run is its
-answers and a stack of what undo would bring back.  The `Server` stands between tabs and engine as the web part does:
-a tab sends the run and the revision that it shows.  Bugs planted into it must be found, or the machine is blind.
+The two never differ.  The model below is written anew in plain Python and knows nothing of SQLite,
+history rows or JSON: a run is its answers and a stack of what undo would bring back.  The `Server`
+stands between tabs and engine as the web part does: a tab sends the run and the revision that it
+shows.  Bugs planted into it must be found, or the machine is blind.
 """
 
 import shutil
@@ -33,7 +34,7 @@ IDS = ("arthur", "lancelot", "galahad")
 Answers = dict[str, Any]
 
 
-# --- the model --------------------------------------------------------------------------------------------------------
+# --- the model
 
 
 @dataclass
@@ -60,7 +61,9 @@ class Model:
             self.there, self.rev, self.state, self.undoes = True, self.rev + 1, State(), []
 
     def act(self, name: str, rev: int) -> State:
-        """Begin an act: refuse it as the user is told, or push the state before it; return the state to change."""
+        """Begin an act: refuse it as the user is told, or push the state before it;
+        return the state to change.
+        """
         if not self.there:
             raise Unknown
         if rev != self.rev:
@@ -114,7 +117,7 @@ class Model:
         self.there, self.rev = True, self.rev + 1
 
 
-# --- what is tested, and the bugs that must be found ------------------------------------------------------------------
+# --- what is tested, and the bugs that must be found
 
 
 class Server:
@@ -141,7 +144,9 @@ class Server:
 
 
 class GlobalRunId(Server):
-    """The bug of the framework that this one learned from: the server keeps which run is the current one."""
+    """The bug of the framework that this one learned from:
+    the server keeps which run is the current one.
+    """
 
     def open(self, engine: Pipulate, id: str) -> int:
         self.current = id
@@ -202,7 +207,7 @@ class DeleteForGood(Server):
         engine.store.write("DELETE FROM history WHERE id = ?", id)
 
 
-# --- the machine ------------------------------------------------------------------------------------------------------
+# --- the machine
 
 tabs, ids, sides = st.integers(0, 2), st.sampled_from(IDS), st.integers(0, 1)
 steps = st.sampled_from([step_id for _, step_id, _ in STEPS])
@@ -350,7 +355,9 @@ COMMON = settings(deadline=None, database=None, suppress_health_check=list(Healt
 
 
 def test_the_engine_does_what_the_model_does() -> None:
-    """Short form: any order of acts in three tabs leads to the same records, revisions, refusals and undos."""
+    """Short form: any order of acts in three tabs leads to the same records, revisions,
+    refusals and undos.
+    """
     run_state_machine_as_test(
         Machine, settings=settings(COMMON, max_examples=30, stateful_step_count=30)
     )
