@@ -13,25 +13,21 @@ from pipulate.engine.errors import PipulateError
 from pipulate.engine.log import log_to_terminal
 from pipulate.engine.settings import LOCAL, PACKAGE, Settings
 
-#: (name, "module:function" that takes (argv, settings), help)
-COMMANDS = [
-    ("new", "pipulate.commands.new:main", "copy a template to workflows/NAME.py"),
-    ("run", "pipulate.commands.run:main", "run a workflow here, without the browser"),
-    ("runs", "pipulate.commands.runs:main", "list, show, delete, export or import runs"),
-    ("model", "pipulate.commands.model:main", "get, list or remove weights of the embedded model"),
-    ("soul", "pipulate.commands.soul:main", "export or import the model's portable memory"),
-    ("mcp", "pipulate.commands.mcp:main", "print how other programs' agents connect"),
-    ("graph", "pipulate.commands.graph:main", "analyse CSVs of links from any source"),
-    (
-        "botify-simulator",
-        "pipulate.commands.botify_simulator:main",
-        "serve a simulated Botify alone",
-    ),
-    ("context", "pipulate.commands.context:main", "print the core, for a model's window"),
-    ("backup", "pipulate.commands.backup:main", "write a consistent copy of the database"),
-    ("restore", "pipulate.commands.restore:main", "put a backup in place of the database"),
-    ("doctor", "pipulate.commands.doctor:main", "what is installed, what is wrong, how to mend it"),
-]
+#: Each is a module of `commands`; without a name it is "serve".
+COMMANDS = {
+    "new": "copy a template to workflows/NAME.py",
+    "run": "run a workflow here, without the browser",
+    "runs": "list, show, delete, export or import runs",
+    "model": "get, list or remove weights of the embedded model",
+    "soul": "export or import the model's portable memory",
+    "mcp": "print how other programs' agents connect",
+    "graph": "analyse links from any source",
+    "botify-simulator": "serve a simulated Botify alone",
+    "context": "print the core, for a model's window",
+    "backup": "write a consistent copy of the database",
+    "restore": "put a backup in place of the database",
+    "doctor": "what is installed, what is wrong, how to mend it",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,12 +37,10 @@ def parser() -> argparse.ArgumentParser:
         description="Local-first, step-by-step workflows with a local model in them.",
     )
     _add_options(top)
-    top.set_defaults(module="pipulate.commands.serve:serve")
-    sub = top.add_subparsers(
-        dest="command", metavar="COMMAND", title="commands (without one: serve)"
-    )
-    for name, module, what in COMMANDS:
-        sub.add_parser(name, help=what, add_help=False).set_defaults(module=module)
+    title = "commands (without one: serve)"
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title=title)
+    for name, what in COMMANDS.items():
+        commands.add_parser(name, help=what, add_help=False)  # each parses its own arguments
     return top
 
 
@@ -90,10 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, rest = parser().parse_known_args(argv)
     if rest and not args.command:
         parser().error(f"unrecognized arguments: {' '.join(rest)}")
-    module, _, function = args.module.partition(":")
+    name = (args.command or "serve").replace("-", "_")
     log_to_terminal("WARNING")
     try:
-        return getattr(import_module(module), function)(rest, _settings(args)) or 0
+        return import_module(f"pipulate.commands.{name}").main(rest, _settings(args)) or 0
     except PipulateError as error:
         print(f"pipulate: {error}", file=sys.stderr)
         return 1

@@ -31,7 +31,7 @@ def commands() -> Iterator[str]:
 
     top = parser()
     yield f"```\n{top.format_help().rstrip()}\n```\n"
-    for name, _, what in COMMANDS:
+    for name, what in COMMANDS.items():
         yield f"- `pipulate {name}`: {what}. `pipulate {name} --help` has its options."
     for name in ("new", "run"):
         said = io.StringIO()

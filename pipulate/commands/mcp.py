@@ -1,4 +1,7 @@
-"""`pipulate mcp`: let other programs' agents in: print what their configuration needs, key included."""
+"""`pipulate mcp`: let other programs' agents in, by what their configuration needs.
+
+The key is in it, and is made if there is none.
+"""
 
 from collections.abc import Sequence
 

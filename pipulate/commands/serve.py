@@ -1,4 +1,7 @@
-"""Serving: one server for a data folder, on a port that is free."""
+"""`pipulate`, without a command: serve on this machine, and open the browser.
+
+One server for a data folder, on a port that is free.
+"""
 
 import socket
 import threading
@@ -15,43 +18,50 @@ from pipulate.engine.log import log_to_file, log_to_terminal
 from pipulate.engine.settings import Settings
 from pipulate.web.protocol import Protocol
 
+MOMENT = 1.0  # seconds after which the server answers, so that the browser finds it
 
-def serve(argv: Sequence[str], settings: Settings) -> None:
-    """Serve on this machine and open the browser."""
-    url = f"http://{settings.host}:{settings.port}"
+
+def main(argv: Sequence[str], settings: Settings) -> None:
+    """Serve until Ctrl+C; raises InUse for a folder or a port that is taken."""
     settings.data.mkdir(parents=True, exist_ok=True)
-    lock = serving(settings.data, url)
+    lock = serving(settings.data, settings.url)
     try:
         log_to_terminal("INFO")
-        log_to_file(settings.data / "log" / "pipulate.log")
-        _probe(settings)
-        config = uvicorn.Config(
-            create_app(settings),
-            host=settings.listen,
-            port=settings.port,
-            http=Protocol,
-            ws="websockets-sansio",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            date_header=True,
-            timeout_graceful_shutdown=3,
-            ws_max_size=1 << 20,
-        )
-        logger.info(
-            "Pipulate serves {} (data in {}). Ctrl+C stops it.", url, settings.data.resolve()
-        )
+        log_to_file(settings.log)
+        check_port(settings)
+        server = uvicorn.Server(configuration(settings))
+        where = settings.data.resolve()
+        logger.info("Pipulate serves {} (data in {}). Ctrl+C stops it.", settings.url, where)
         if settings.browser:
-            threading.Timer(1.0, webbrowser.open, [url]).start()
-        uvicorn.Server(config).run()
+            threading.Timer(MOMENT, webbrowser.open, [settings.url]).start()
+        server.run()
     finally:
         lock.release()
 
 
-def _probe(settings: Settings) -> None:
+def configuration(settings: Settings) -> uvicorn.Config:
+    """Return what uvicorn is told: nothing about itself goes out, nothing forwarded is believed."""
+    return uvicorn.Config(
+        create_app(settings),
+        host=settings.listen,
+        port=settings.port,
+        http=Protocol,
+        ws="websockets-sansio",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        date_header=True,
+        timeout_graceful_shutdown=3,
+        ws_max_size=1 << 20,
+    )
+
+
+def check_port(settings: Settings) -> None:
+    """Say now that the port is taken, and in our words; raises InUse."""
+    family = socket.AF_INET6 if ":" in settings.listen else socket.AF_INET
     try:
-        with socket.socket(socket.AF_INET6 if ":" in settings.listen else socket.AF_INET) as probe:
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((settings.listen, settings.port))
     except OSError as error:

@@ -1,7 +1,8 @@
-"""Other devices on the local network, with `pipulate --lan` and not without: the card in Settings, the gate's place in
-the app, the code in the terminal, and the server's name on the network.  Who may come in, `web.pairing` decides.
+"""Other devices of the local network, with `pipulate --lan` and not without: the card in Settings,
+the code in the terminal, the gate's place in the app, and the server's name on the network.
 
-NAME   One name by multicast DNS, from a thread of its own; a network without it still has the address.
+Who may come in, `web.pairing` decides.  The name is told by multicast DNS, from a thread of its
+own; a network without that still has the address.
 """
 
 import asyncio
@@ -25,8 +26,9 @@ from pipulate.web.pairing import LIFETIME, Gate, Offer, Pairing
 from pipulate.web.state import State
 
 GUESTS = (
-    "Paired devices use workflows, tasks, runs and graphs. Settings, the connection to Botify, memory, and what a "
-    "model may do stay here. What passes is not encrypted: pair in networks that you trust."
+    "Paired devices use workflows, tasks, runs and graphs. Settings, the connection to Botify, "
+    "memory, and what a model may do stay here. "
+    "What passes is not encrypted: pair in networks that you trust."
 )
 
 
@@ -34,8 +36,8 @@ GUESTS = (
 
 
 def outward(settings: Settings) -> str:
-    """Return the address under which other machines reach this one: that of the way to the outside."""
-    if settings.host not in LOCAL and settings.host != "0.0.0.0":  # noqa: S104 - compared, not bound
+    """Return the address at which others reach this machine: that of its way to the outside."""
+    if settings.host not in (*LOCAL, "0.0.0.0"):  # noqa: S104 - compared
         return settings.host
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -47,8 +49,9 @@ def outward(settings: Settings) -> str:
 
 def local_name() -> str:
     """Return this server's name on the network: pipulate-HOSTNAME.local."""
-    host = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().split(".")[0].lower()).strip("-")[:40]
-    return f"pipulate-{host or 'here'}.local"
+    host, _, _ = socket.gethostname().lower().partition(".")
+    plain = re.sub(r"[^a-z0-9]+", "-", host).strip("-")[:40]
+    return f"pipulate-{plain or 'here'}.local"
 
 
 def announce(name: str, address: str, port: int) -> Callable[[], None]:
@@ -117,35 +120,27 @@ class Lan:
         try:
             return announce(self.name, self.address, self.settings.port)
         except (OSError, Error) as error:
-            logger.warning(
-                "{} is not announced on the network ({}); use the address.", self.name, error
-            )
+            logger.warning("{} is not announced here ({}); use the address.", self.name, error)
             return None
 
     async def end(self) -> None:
         """Withdraw the name."""
-        withdraw = await self._announced if self._announced else None
-        if withdraw:
+        if self._announced and (withdraw := await self._announced):
             await asyncio.to_thread(withdraw)
 
     def section(self, _: FastHTML) -> FT:
         """Return the card in Settings."""
+        head = H2("Other devices")
         if not self.settings.lan:
             how = "To use Pipulate from a phone or another computer of your network, start it with "
-            return Section(
-                H2("Other devices"), P(how, Code("pipulate --lan"), "."), cls="card open"
-            )
-        offer = self.pairing.offer
-        return Section(
-            H2("Other devices"),
-            P(GUESTS),
-            self.shown(offer) if offer else button("/settings/devices", "Pair a device", cls=""),
-            self.devices(),
-            cls="card open",
-        )
+            return Section(head, P(how, Code("pipulate --lan"), "."), cls="card open")
+        return Section(head, P(GUESTS), self.code(), self.devices(), cls="card open")
 
-    def shown(self, offer: Offer) -> FT:
-        """Return the code as picture and as text."""
+    def code(self) -> FT:
+        """Return the code as picture and as text, or the button that makes one."""
+        offer = self.pairing.offer
+        if offer is None:
+            return button("/settings/devices", "Pair a device", cls="")
         import segno
 
         minutes = max(1, round((offer.until - self.pairing.clock()) / 60))
@@ -170,9 +165,10 @@ class Lan:
 
 
 def _row(key: str, device: dict[str, str]) -> FT:
-    name, paired = device["name"], f"paired {device['paired'][:10]}"
+    name = device["name"]
+    paired = P(f"paired {device['paired'][:10]}", cls="hint")
     remove = button(f"/settings/devices/{key}/remove", "Remove", label=f"Remove {name}")
-    return Li(Div(name, P(paired, cls="hint")), remove)
+    return Li(Div(name, paired), remove)
 
 
 def routes(app: FastHTML) -> None:
@@ -201,7 +197,7 @@ def routes(app: FastHTML) -> None:
 
 
 def _open(app: FastHTML, lan: Lan) -> None:
-    """Let others reach the app: the guard knows its further names, and the gate stands right behind the guard."""
+    """Let others in: the guard knows our further names, and the gate stands right behind it."""
     at = [layer.cls for layer in app.user_middleware].index(Guard)
     hosts = lan.settings.hosts | {lan.name}
     app.user_middleware[at].kwargs |= {"hosts": hosts, "own_address": True}

@@ -209,7 +209,8 @@ def test_the_checks_find_planted_faults(watched: tuple[Page, list[str]]) -> None
     page, said = watched
     page.goto("about:blank")  # where the watching script begins
     page.set_content("""<html lang="en"><title>t</title>
-        <style>:root{color-scheme:light dark}</style><main><h1>t</h1><p id="a" style="color:#bbb;background:#fff">pale</p>
+        <style>:root{color-scheme:light dark}</style><main><h1>t</h1>
+        <p id="a" style="color:#bbb;background:#fff">pale</p>
         <p style="color:light-dark(#000, #333);background:light-dark(#fff, #222)">dark</p>
         <p id="a" style="width:30rem">wide</p><img src="data:,"></main>""")
     page.evaluate("""console.warn("hm");

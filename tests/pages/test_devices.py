@@ -1,4 +1,4 @@
-"""Other devices at home: the code in Settings and in the terminal, the name on the network, the address served."""
+"""Other devices at home: the code in Settings and in the terminal, the name on the network."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
-from pipulate.cli import main
 from pipulate.pages import devices
 from pipulate.pages.devices import Lan
-from pipulate.web.pairing import Gate
 from tests.phone import HOME, at_home, device, lan_app, pairing
 
 
@@ -76,7 +73,7 @@ async def test_without_lan_there_is_no_gate(build: Callable[..., Any]) -> None:
 async def test_the_terminal_shows_a_code(
     app: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the start: the address, the code, and both as a QR code; a network without multicast is only a warning."""
+    """The address, the code, and both as a QR code; a network without multicast is only a warning."""
 
     def fails(*_: Any) -> None:
         raise OSError("no multicast here")
@@ -89,50 +86,8 @@ async def test_the_terminal_shows_a_code(
     assert shown.count("█") > 100
 
 
-@pytest.mark.parametrize(
-    ("arguments", "listens", "is_lan"),
-    [
-        ([], "127.0.0.1", False),
-        (["--lan"], "0.0.0.0", True),
-        (["--lan", "--host", "127.0.0.3"], "127.0.0.3", True),
-        (["--host", "127.0.0.3"], "127.0.0.3", True),
-    ],
-)
-def test_the_command_listens_where_it_should(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    free_port: int,
-    arguments: list[str],
-    listens: str,
-    is_lan: bool,
-) -> None:
-    """Only --lan, or another address asked for by name, opens the door; and then with the gate."""
-    seen: list[uvicorn.Config] = []
-    monkeypatch.setattr(uvicorn.Server, "run", lambda server: seen.append(server.config))
-    assert (
-        main(
-            [
-                "--data",
-                str(tmp_path),
-                "--workflows",
-                str(tmp_path),
-                "--port",
-                str(free_port),
-                "--no-browser",
-                *arguments,
-            ]
-        )
-        == 0
-    )
-    (config,) = seen
-    assert (config.host, config.proxy_headers) == (listens, False)
-    app: Any = config.app
-    assert (Gate in [layer.cls for layer in app.user_middleware]) == is_lan
-    app.state.store.close()
-
-
 def test_the_name_is_on_the_network_until_it_is_withdrawn() -> None:
-    """Another program finds the address by multicast DNS (here on loopback), and not after the end."""
+    """Another program finds the address by multicast DNS (on loopback), and not after the end."""
     from zeroconf import AddressResolverIPv4, IPVersion, Zeroconf
 
     name = f"pipulate-test-{secrets.token_hex(4)}.local"
