@@ -11,7 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipulate.simulator.datamodel import GLOBAL, NUMBERS, Collection, Field, Metric
+from pipulate.simulator.datamodel import GLOBAL, NUMBERS, UNPREFIXED, Collection, Field, Metric
+from pipulate.simulator.errors import Json
 from pipulate.simulator.options import User
 from pipulate.simulator.projects import Analysis, Project
 
@@ -19,12 +20,12 @@ _SHAPES = json.loads(Path(__file__).with_name("shapes.json").read_text("utf-8"))
 _GROUP_NAMES = {"url": "URL", "js": "JavaScript", "search_console": "Search Console"}
 
 
-def filled(shape: str, **values: Any) -> dict[str, Any]:
+def filled(shape: str, **values: Any) -> Json:
     """A shape with these values in it, at any depth."""
     return _merged(_SHAPES[shape], values)
 
 
-def _merged(shape: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+def _merged(shape: Json, values: Json) -> Json:
     merged = {**shape, **values}
     for key, value in values.items():
         if isinstance(value, dict) and isinstance(shape.get(key), dict):
@@ -49,7 +50,7 @@ def _number(*names: str) -> int:
     return value
 
 
-def profile_json(user: User, *, names: bool) -> dict[str, Any]:
+def profile_json(user: User, *, names: bool) -> Json:
     """Who one is; without `names` only the username."""
     if not names:
         return {"username": user.username}
@@ -62,7 +63,7 @@ def profile_json(user: User, *, names: bool) -> dict[str, Any]:
     )
 
 
-def project_json(project: Project) -> dict[str, Any]:
+def project_json(project: Project) -> Json:
     """A project as lists show it."""
     org = project.org
     number = _number(org, project.slug)
@@ -81,7 +82,7 @@ def project_json(project: Project) -> dict[str, Any]:
     )
 
 
-def light_analysis_json(project: Project, analysis: Analysis, urls: int | None) -> dict[str, Any]:
+def light_analysis_json(project: Project, analysis: Analysis, urls: int | None) -> Json:
     """A LightAnalysis; `urls` is the number of URLs it fetched, None while it is not known."""
     start = datetime.combine(analysis.day, time(2), UTC)
     start += timedelta(hours=12) * (analysis.number - 1)
@@ -106,7 +107,7 @@ def light_analysis_json(project: Project, analysis: Analysis, urls: int | None) 
 
 def analysis_json(
     project: Project, analysis: Analysis, urls: int | None, export_limit: int
-) -> dict[str, Any]:
+) -> Json:
     """A full Analysis: the light one, and what was crawled and how."""
     light = light_analysis_json(project, analysis, urls)
     owner = {"login": project.org}
@@ -129,7 +130,7 @@ def analysis_json(
     )
 
 
-def collections_json(project: Project, crawls: Mapping[str, Analysis]) -> list[dict[str, Any]]:
+def collections_json(project: Project, crawls: Mapping[str, Analysis]) -> list[Json]:
     """The project's collections; `crawls` are its finished analyses by collection id."""
     listed = [
         filled("collection", id=name, name=analysis.name, date=analysis.day.isoformat())
@@ -141,7 +142,7 @@ def collections_json(project: Project, crawls: Mapping[str, Analysis]) -> list[d
     return [*listed, filled("collection", id=GLOBAL.id, name=GLOBAL.name)]
 
 
-def datamodel_json(collection: Collection) -> dict[str, Any]:
+def datamodel_json(collection: Collection) -> Json:
     """The data model of a collection, as `GET .../collections/{id}` answers."""
     groups = [
         {"id": group, "name": _GROUP_NAMES.get(group, group.capitalize())}
@@ -156,7 +157,7 @@ def datamodel_json(collection: Collection) -> dict[str, Any]:
     }
 
 
-def _dimension_json(item: Field) -> dict[str, Any]:
+def _dimension_json(item: Field) -> Json:
     aggregate = "agg:numerical" if item.type in NUMBERS else "agg:categorical"
     return filled(
         "field",
@@ -167,9 +168,9 @@ def _dimension_json(item: Field) -> dict[str, Any]:
         multiple=item.multiple,
         group=item.group,
         permissions=["select", "filters", "filters_exist", "sort", aggregate],
-        global_field=item.id in ("url", "host", "protocol") or item.id.startswith("segments."),
+        global_field=item.id in UNPREFIXED or item.id.startswith("segments."),
     )
 
 
-def _metric_json(item: Metric) -> dict[str, Any]:
+def _metric_json(item: Metric) -> Json:
     return filled("field", id=item.id, name=item.name, type=item.type, kind="metric")

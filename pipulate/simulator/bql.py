@@ -1,30 +1,36 @@
 """BQL v2, read strictly: the body of POST /projects/{u}/{p}/query becomes an `evaluation.Query`.
 
-INPUT       {"collections", "periods", "query": {"dimensions", "metrics", "filters", "post_filters",
-            "sort"}}, and the project's collections.
-NAMES       Every name is resolved to a column of a table (a collection, or one period of it), every
-            function to a typed polars expression (see `expressions`).
-REFUSALS    What is wrong raises Refusal, whose code and message are the API's; nothing has been
-            computed by then.
-
-What is not known of the real API (see `Dialect`) has a switch; its default is the stricter reading.
+INPUT     {"collections", "periods", "query": {"dimensions", "metrics", "filters", "post_filters",
+          "sort"}}, and the project's collections.
+NAMES     Every name is resolved to a column of a table (a collection, or one period of it), every
+          function to a typed polars expression (see `expressions`).
+REFUSALS  What is wrong raises Refusal before anything is computed.
+UNKNOWN   What is not known of the real API is a switch of `Dialect`.
 """
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
-from pipulate.simulator.checks import as_list, check_keys, is_text, is_whole
-from pipulate.simulator.datamodel import DERIVED, GRAPH, Collection, Needs, Period, Table
-from pipulate.simulator.errors import Refusal
-from pipulate.simulator.evaluation import Column, LinkTest, Query, alias, part_alias
+from pipulate.simulator.datamodel import (
+    GRAPH,
+    HEADER_FORMATS,
+    UNPREFIXED,
+    Collection,
+    Field,
+    Metric,
+    Needs,
+    Period,
+    Table,
+)
+from pipulate.simulator.errors import Json, Refusal, as_list, check_keys, is_text, is_whole
+from pipulate.simulator.evaluation import LinkTest, Query, alias, part_alias
 from pipulate.simulator.expressions import (
     AGGREGATES,
-    Test,
     Value,
     aggregated,
     apply,
@@ -35,7 +41,6 @@ from pipulate.simulator.expressions import (
 )
 from pipulate.simulator.options import Dialect
 
-Kind = Literal["dimensions", "metrics"]
 Open = Callable[[str], Collection | None]  #: opens one of the project's collections by its id
 
 
@@ -45,8 +50,9 @@ def compile_query(body: Any, open_collection: Open, dialect: Dialect | None = No
     query = body["query"]
     check_keys(query, "query", ("dimensions", "metrics"), ("filters", "post_filters", "sort"))
     compiler = _Compiler(_tables(body, open_collection), dialect or Dialect())
-    columns = list(compiler.columns(query))
-    if not columns:
+    dimensions = [compiler.column(node) for node in as_list(query["dimensions"], "dimensions")]
+    metrics = [compiler.column(node, metric=True) for node in as_list(query["metrics"], "metrics")]
+    if not dimensions and not metrics:
         raise Refusal("The query asks for no dimension and no metric.")
     where, having = compiler.filters(query.get("filters"))
     if query.get("post_filters"):
@@ -54,26 +60,29 @@ def compile_query(body: Any, open_collection: Open, dialect: Dialect | None = No
     if compiler.graph is not None and compiler.key is None:
         raise Refusal(f'The multiple field "{GRAPH}" needs the dimension "url" beside it.')
     return Query(
-        tuple(columns),
-        tuple((table, compiler.needs[prefix]) for prefix, table in compiler.tables.items()),
+        dimensions,
+        metrics,
+        [(table, compiler.needs[prefix]) for prefix, table in compiler.tables.items()],
         where,
         having,
         _sort(query, compiler.dialect),
         compiler.graph,
-        tuple(compiler.link_tests),
+        compiler.link_tests,
         compiler.key,
         compiler.dialect,
     )
 
 
 def _both(one: pl.Expr | None, other: pl.Expr) -> pl.Expr:
-    return other if one is None else one & other
+    if one is None:
+        return other
+    return one & other
 
 
 # --- collections and periods ----------------------------------------------------------------------
 
 
-def _tables(body: dict[str, Any], open_collection: Open) -> dict[str, Table]:
+def _tables(body: Json, open_collection: Open) -> dict[str, Table]:
     """The tables that a request names, by prefix, in its order."""
     names = as_list(body["collections"], "collections")
     periods = [_period(node) for node in as_list(body.get("periods") or [], "periods")]
@@ -84,10 +93,7 @@ def _tables(body: dict[str, Any], open_collection: Open) -> dict[str, Table]:
             raise Refusal(f'Unknown collection "{name}".')
         if collection.days and not periods:
             raise Refusal(f'"periods" is mandatory with the timestamped collection "{name}".')
-        if collection.table is None:
-            continue
-        for number, period in enumerate(periods if collection.days else [None]):
-            table = collection.table(period, number)
+        for table in collection.tables(periods):
             tables[table.prefix] = table
     if not tables:
         raise Refusal("collections: at least one with URLs of its own is needed.")
@@ -117,7 +123,7 @@ def _day(text: str) -> date:
 # --- sort -----------------------------------------------------------------------------------------
 
 
-def _sort(query: dict[str, Any], dialect: Dialect) -> dict[str, bool]:
+def _sort(query: Json, dialect: Dialect) -> dict[str, bool]:
     """Sort keys: column name -> descending."""
     keys: dict[str, bool] = {}
     for node in as_list(query.get("sort") or [], "sort"):
@@ -137,15 +143,16 @@ def _sort(query: dict[str, Any], dialect: Dialect) -> dict[str, bool]:
     return keys
 
 
-def _position(query: dict[str, Any], kind: Kind, index: Any) -> int:
+def _position(query: Json, kind: str, index: Any) -> int:
     """The number of a column that is given as the `index`-th dimension or metric."""
     if not is_whole(index) or not 0 <= index < len(query[kind]):
         raise Refusal(f"sort: there is no {kind} number {json.dumps(index)}.")
-    before = 0 if kind == "dimensions" else len(query["dimensions"])
-    return before + int(index)
+    if kind == "metrics":
+        index += len(query["dimensions"])
+    return int(index)
 
 
-def _position_of_field(query: dict[str, Any], name: Any) -> int:
+def _position_of_field(query: Json, name: Any) -> int:
     requested = [*query["dimensions"], *query["metrics"]]
     if name not in requested:
         raise Refusal("sort: the field is not among the dimensions and metrics.")
@@ -183,30 +190,10 @@ class _Compiler:
         self.needs[table.prefix].fields.add(id)
         return pl.col(alias(table, id))
 
-    def global_field(self, name: str) -> Value | None:
-        """A field that needs no prefix, else None.
-
-        It is the first non-null over the tables that have it.
-        """
-        if name == "url":
-            return Value(pl.col("url"), "string", labels=_labels("Full URL", name, name))
-        if name in DERIVED:
-            derived = DERIVED[name]
-            return Value(derived.value, derived.type, labels=_labels(derived.name, name, name))
-        id = "date" if name == "period_0.date" else name
-        if id not in ("keyword", "country", "date") and not id.startswith("segments."):
-            return None
-        having = [table for table in self.tables.values() if id in table.fields]
-        if not having:
-            return None
-        found = having[0].fields[id]
-        expr = pl.coalesce([self.stored(table, id) for table in having])
-        return Value(expr, found.type, labels=_labels(found.name, id, name))
-
     def dimension(self, name: Any) -> Value:
         if not isinstance(name, str):
             raise Refusal(f"A field's name was expected, not {json.dumps(name)}.")
-        value = self.global_field(name)
+        value = self.unprefixed(name)
         if value is not None:
             return value
         table, id = self.named(name)
@@ -215,10 +202,25 @@ class _Compiler:
         if id not in table.fields:
             raise _no_field(name)
         found = table.fields[id]
-        labels = _labels(found.name, id, name)
+        labels = _labels(found, name)
         if found.multiple:
             return Value(pl.col(alias(table, id)), found.type, graph=table, labels=labels)
         return Value(self.stored(table, id), found.type, labels=labels)
+
+    def unprefixed(self, name: str) -> Value | None:
+        """A field that needs no prefix, or None: the first non-null of the tables that have it."""
+        if name in UNPREFIXED:
+            found = UNPREFIXED[name]
+            return Value(found.value, found.type, labels=_labels(found, name))
+        id = "date" if name == "period_0.date" else name
+        if id not in ("keyword", "country", "date") and not id.startswith("segments."):
+            return None
+        tables = [table for table in self.tables.values() if id in table.fields]
+        if not tables:
+            return None
+        found = tables[0].fields[id]
+        expr = pl.coalesce([self.stored(table, id) for table in tables])
+        return Value(expr, found.type, labels=_labels(found, name))
 
     def metric(self, name: str, mask: pl.Expr | None) -> Value:
         table, id = self.named(name)
@@ -231,8 +233,8 @@ class _Compiler:
         parts = [pl.col(part_alias(table, part)) for part in found.parts]
         if mask is not None:
             parts = [part.filter(mask) for part in parts]
-        labels = _labels(found.name, id, name)
-        return Value(found.combine(*parts), found.type, aggregated=True, labels=labels)
+        expr = found.combine(*parts)
+        return Value(expr, found.type, aggregated=True, labels=_labels(found, name))
 
     # expressions
 
@@ -252,7 +254,7 @@ class _Compiler:
         return apply(name, [self.row(arg) for arg in args])
 
     def aggregate(self, node: Any, mask: pl.Expr | None = None) -> Value:
-        """An expression with one value per group: a metric, an aggregate, or a function of such."""
+        """An expression with one value per group: a metric, an aggregate, a function of such."""
         if isinstance(node, str):
             return self.metric(node, mask)
         if not isinstance(node, dict):
@@ -267,11 +269,10 @@ class _Compiler:
             return self.aggregate(node["field"], mask)
         name, args = function_of(node)
         if name in AGGREGATES:
-            return self.over_rows(name, args, mask)
+            return self.aggregate_of_rows(name, args, mask)
         return apply(name, [self.aggregate(arg, mask) for arg in args])
 
-    def over_rows(self, name: str, args: list[Any], mask: pl.Expr | None) -> Value:
-        """An aggregate function of rows."""
+    def aggregate_of_rows(self, name: str, args: list[Any], mask: pl.Expr | None) -> Value:
         if name == "count" and not args:
             expr = pl.len() if mask is None else mask.sum()
             return Value(expr, "integer", aggregated=True)
@@ -283,40 +284,33 @@ class _Compiler:
         return aggregated(name, values, mask, self.dialect.empty_sum)
 
     def unnest(self, value: Value) -> None:
-        """Note that the answer has one row per link if a value stands for links."""
+        """Note that there is one row per link if a value stands for links."""
         if value.graph is None:
             return
         if self.graph is not None and self.graph is not value.graph:
             raise Refusal("More than one multiple field is requested.", 1028)
         self.graph = value.graph
 
-    def columns(self, query: dict[str, Any]) -> Iterator[Column]:
-        for node in as_list(query["dimensions"], "dimensions"):
-            if isinstance(node, dict) and "ranges" in node:
-                check_keys(node, "dimension", ("field", "ranges"), ("name",))
-                value, ranges = bucketed(self.dimension(node["field"]), node["ranges"])
-                yield self.column("dimensions", node, value, ranges)
-                continue
+    def column(self, node: Any, *, metric: bool = False) -> Value:
+        """A column of the answer, with its labels."""
+        if metric:
+            value = self.aggregate(node)
+        elif isinstance(node, dict) and "ranges" in node:
+            check_keys(node, "dimension", ("field", "ranges"), ("name",))
+            value = bucketed(self.dimension(node["field"]), node["ranges"])
+        else:
             value = self.row(node)
-            if value.labels and value.labels["slug"] == "url":
-                self.key = value.expr
-            yield self.column("dimensions", node, value)
-        for node in as_list(query["metrics"], "metrics"):
-            yield self.column("metrics", node, self.aggregate(node))
-
-    def column(
-        self, kind: Kind, node: Any, value: Value, ranges: tuple[dict[str, Any], ...] = ()
-    ) -> Column:
         self.unnest(value)
-        labels = value.labels
+        if not metric and value.labels and value.labels["slug"] == "url":
+            self.key = value.expr
         if isinstance(node, dict) and "name" in node:
             if not is_text(node["name"]):
-                raise Refusal(f"{kind}: a name is a text.")
-            labels = _labels(node["name"], node["name"], node["name"])
-        elif labels is None:
+                raise Refusal("dimensions, metrics: a name is a text.")
+            return replace(value, labels=dict.fromkeys(HEADER_FORMATS, str(node["name"])))
+        if value.labels is None:
             written = json.dumps(node, sort_keys=True)
-            labels = _labels(written, written, written)
-        return Column(kind, value.expr, value.type, labels, ranges)
+            return replace(value, labels=dict.fromkeys(HEADER_FORMATS, written))
+        return value
 
     # conditions
 
@@ -340,18 +334,17 @@ class _Compiler:
         """Whether a filter tree names a ready-made metric or an aggregate function."""
         match node:
             case str():
+                tables = self.tables.items()
                 return any(
-                    node == f"{prefix}.{id}"
-                    for prefix, table in self.tables.items()
-                    for id in table.metrics
+                    node == f"{prefix}.{id}" for prefix, each in tables for id in each.metrics
                 )
             case list():
                 return any(map(self.mentions_metric, node))
+            case dict() if node.get("function") in AGGREGATES or AGGREGATES.keys() & node.keys():
+                return True
             case dict():
-                if node.get("function") in AGGREGATES or not AGGREGATES.keys().isdisjoint(node):
-                    return True
-                parts = (part for key, part in node.items() if key != "value")
-                return any(map(self.mentions_metric, parts))
+                parts = [part for key, part in node.items() if key != "value"]
+                return self.mentions_metric(parts)
             case _:
                 return False
 
@@ -370,38 +363,32 @@ class _Compiler:
             check_keys(node, "filters", ("not",))
             return ~self.condition(node["not"], value_of)
         check_keys(node, "filters", ("field",), ("predicate", "value"))
-        return self.leaf(node, value_of(node["field"]))
-
-    def leaf(self, node: dict[str, Any], value: Value) -> pl.Expr:
+        value = value_of(node["field"])
         predicate = node.get("predicate", "eq")
         if not isinstance(predicate, str):
             raise Refusal("filters: a predicate is a word.")
         if value.graph is not None:
-            return self.link_condition(node, predicate, value.graph, value.type)
-        return self.test(predicate, value.type, node)(value.expr)
+            return self.link_condition(value.graph, value.type, predicate, node)
+        return predicate_test(predicate, value.type, node, self.dialect.allow_in)(value.expr)
 
-    def link_condition(
-        self, node: dict[str, Any], predicate: str, table: Table, type: str
-    ) -> pl.Expr:
+    def link_condition(self, table: Table, type: str, predicate: str, node: Json) -> pl.Expr:
         """A condition on any, or on all, links of a page."""
         quantifier, _, single = predicate.partition(".")
         if predicate == "exists":
-            quantifier, single = "any", "exists"
+            single = predicate
         elif quantifier not in ("any", "all") or not single:
             raise Refusal(
                 f'The multiple field "{GRAPH}" needs a predicate that begins with "any." or "all.".'
             )
+        test = predicate_test(single, type, node, self.dialect.allow_in)
         name = f"link_test_{len(self.link_tests)}"
-        test = self.test(single, type, node)
-        self.link_tests.append(LinkTest(name, table, quantifier, test))
+        self.link_tests.append(LinkTest(name, table, quantifier == "all", test))
         return pl.col(name)
 
-    def test(self, predicate: str, type: str, node: dict[str, Any]) -> Test:
-        return predicate_test(predicate, type, node, self.dialect.allow_in)
 
-
-def _labels(verbose: str, slug: str, collection_slug: str) -> dict[str, str]:
-    return {"verbose": verbose, "slug": slug, "collection_slug": collection_slug}
+def _labels(item: Field | Metric, written: str) -> dict[str, str]:
+    """What a header shows, by header format."""
+    return dict(zip(HEADER_FORMATS, (item.name, item.id, written), strict=True))
 
 
 def _no_field(name: str) -> Refusal:

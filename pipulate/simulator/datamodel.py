@@ -1,29 +1,28 @@
 """The data model: which fields a collection has, and how each comes out of a Site's arrays.
 
 A *collection* is what BQL queries name: `crawl.20240301` (one analysis), `search_console` (of the
-whole project, with dates).  A query sees each one as a `Table`: a collection, or one period of a
-timestamped collection.  A field exists only if the site has the columns it is made of: a site
-crawled without JavaScript has no `js.rendering.exec`, and to ask for it is an error, as in the real
-API.
+whole project, with dates).  A query sees each one as a `Table`: a collection, or one period of it.
+A field exists only if the site has the columns it is made of: a site crawled without JavaScript has
+no `js.rendering.exec`, and to ask for it is an error, as in the real API.
 
 The dimensions stand in `datamodel.json`: {collection: {group: {id: [label, type, column]}}}, where
 an empty column means one of `_COMPUTED`.  Ids, types and labels are those of BOTIFY's crawl and
-Search Console collections; the labels that were never seen in a real file are our guess at what the
-web application shows.
+Search Console collections; labels that were never seen in a real file are our guess.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import polars as pl
 
 from pipulate.graph.sites import Site
 
 NUMBERS = ("integer", "float")
+HEADER_FORMATS = ("verbose", "slug", "collection_slug")  # wordings of a CSV's header
 GRAPH = "outlinks_internal.graph.url"  # the link graph: one value per link of the page; no column
 
 Period = tuple[date, date]  #: first and last day
@@ -77,18 +76,25 @@ class Table:
 
 @dataclass(frozen=True)
 class Collection:
-    """A collection of a project; `table(period, number)` opens it for a query.
+    """A collection of a project.
 
-    Without `table` it has no URLs of its own.  With `days` it is timestamped: a query has to name
-    periods within them.
+    Without `table`, which opens it, it has no URLs of its own.  With `days` it is timestamped.
     """
 
     id: str
     name: str
-    fields: tuple[Field, ...] = ()
-    metrics: tuple[Metric, ...] = ()
+    fields: Sequence[Field] = ()
+    metrics: Sequence[Metric] = ()
     table: Callable[[Period | None, int], Table] | None = None
     days: Period | None = None
+
+    def tables(self, periods: Sequence[Period]) -> list[Table]:
+        """What a query that names these periods sees of it."""
+        if self.table is None:
+            return []
+        if self.days is None:
+            return [self.table(None, 0)]
+        return [self.table(period, number) for number, period in enumerate(periods)]
 
 
 # --- the catalogue --------------------------------------------------------------------------------
@@ -107,15 +113,22 @@ _COMPUTED = {
 }
 
 
-def catalogue(collection: str) -> tuple[Field, ...]:
+def catalogue(collection: str) -> list[Field]:
     """The dimensions of a kind of collection."""
     text = Path(__file__).with_name("datamodel.json").read_text("utf-8")
-    groups: dict[str, dict[str, list[str]]] = json.loads(text)[collection]
-    return tuple(
-        Field(name, label, kind, pl.col(column) if column else _COMPUTED[name], group)
-        for group, fields in groups.items()
-        for name, (label, kind, column) in fields.items()
-    )
+    fields = []
+    for group, members in json.loads(text)[collection].items():
+        for name, (label, kind, column) in members.items():
+            value = pl.col(column) if column else _COMPUTED[name]
+            fields.append(Field(name, label, kind, value, group))
+    return fields
+
+
+Item = TypeVar("Item", Field, Metric)
+
+
+def by_id(items: Sequence[Item]) -> dict[str, Item]:
+    return {item.id: item for item in items}
 
 
 def distinct(column: pl.Expr) -> pl.Expr:
@@ -123,39 +136,29 @@ def distinct(column: pl.Expr) -> pl.Expr:
     return column.drop_nulls().n_unique()
 
 
-def by_id(items: Iterable[Any]) -> dict[str, Any]:
-    """Fields or metrics by their id."""
-    return {item.id: item for item in items}
-
-
-CRAWL_FIELDS = (
-    *catalogue("crawl"),
-    Field(GRAPH, "Internal Outlinks Graph", "string", _URL, "outlinks", multiple=True),
-)
-CRAWL_METRICS = (Metric("count_urls_crawl", "No. of URLs", "integer", ("url",), distinct),)
-#: fields that a query may name without a collection
-DERIVED = {each.id: each for each in CRAWL_FIELDS if each.id in ("host", "protocol")}
+CRAWL_FIELDS = catalogue("crawl")
+CRAWL_FIELDS.append(Field(GRAPH, "Internal Outlinks Graph", "string", _URL, "outlinks", True))
+CRAWL_METRICS = [Metric("count_urls_crawl", "No. of URLs", "integer", ("url",), distinct)]
+#: fields that a query names without a collection
+UNPREFIXED = {each.id: each for each in CRAWL_FIELDS if each.id in ("url", "host", "protocol")}
 
 # --- the collections ------------------------------------------------------------------------------
 
 GLOBAL = Collection("global", "URL Scheme and Segmentation")
 
 
-def crawl_fields(site: Site, links_graph: bool = True) -> tuple[Field, ...]:
+def crawl_fields(site: Site, links_graph: bool = True) -> list[Field]:
     """The fields that this crawl has."""
     columns = set(site.pages.columns)
-    return tuple(
-        each
-        for each in CRAWL_FIELDS
-        if columns.issuperset(each.value.meta.root_names()) and (links_graph or each.id != GRAPH)
-    )
+    there = [each for each in CRAWL_FIELDS if columns.issuperset(each.value.meta.root_names())]
+    return [each for each in there if links_graph or each.id != GRAPH]
 
 
 def crawl_collection(id: str, name: str, site: Site, *, links_graph: bool = True) -> Collection:
     """The collection of one analysis.  Its rows carry their page id in the column `page`."""
     fields = crawl_fields(site, links_graph)
     pages = site.pages.with_row_index("page")
-    pages = pages.filter(pl.col("url") != "")  # the "empty target" quirk is no page
+    pages = pages.filter(_URL != "")  # the "empty target" quirk is no page
 
     def table(period: Period | None, number: int) -> Table:
         return Table(id, by_id(fields), by_id(CRAWL_METRICS), lambda needs: pages, site)

@@ -1,11 +1,9 @@
 """The demo organisation: its projects, and the simulator that serves them inside the app.
 
 Each project has, newest first: a crawl still running, a finished one, a failed one, and two
-finished ones of the same day a month earlier (slugs `20261005-2` and `20261005`).  The earlier ones
-show the site as it was: some pages are missing, some links differ, a few pages were alive,
-indexable or titled otherwise.
-A folder of HTML is crawled from its home page and, as further start pages, from every file that no
-click reaches, so that an export down to some depth has the links of all its pages.
+finished ones of the same day a month earlier, which show the site as it was.
+A folder of HTML is crawled from its home page and from every file that no click reaches, so that an
+export down to some depth has the links of all its pages.
 """
 
 import re

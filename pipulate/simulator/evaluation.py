@@ -1,15 +1,14 @@
 """A compiled query, and its answer in a few polars passes.
 
-PASSES      1. rows: each table's needed columns, joined on the URL (full outer: a URL that only
-               Search Console knows comes with null crawl fields), then the filter (SQL's
-               three-valued logic: an unknown is dropped).
-            2. links: if the link graph is a dimension, each row is repeated once per link of its
-               page.
-            3. groups: rows are distinct by their dimensions; metrics are aggregated in each.
-            4. `having`, `sort`.
-CHUNKS      With the URL among the dimensions no group spans two rows of pass 1, so passes 2 to 4
-            run over a slice of pages at a time and an export of millions of links never stands in
-            memory.  A sort, or a grouping without the URL, is done in one piece.
+PASSES  1. rows: each table's needed columns, joined on the URL (full outer: a URL that only Search
+           Console knows comes with null crawl fields), then the filter (SQL's three-valued logic:
+           an unknown is dropped).
+        2. links: if the link graph is a dimension, each row is repeated once per link of its page.
+        3. groups: rows are distinct by their dimensions; metrics are aggregated in each.
+        4. `having`, `sort`.
+CHUNKS  With the URL among the dimensions no group spans two rows of pass 1, so passes 2 to 4 run
+        over a slice of pages at a time and an export of millions of links never stands in memory.
+        A sort, or a grouping without the URL, is done in one piece.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,63 +21,50 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipulate.simulator.datamodel import GRAPH, Needs, Table
-from pipulate.simulator.errors import Refusal
+from pipulate.simulator.errors import Json, Refusal
+from pipulate.simulator.expressions import Value
 from pipulate.simulator.options import Dialect
 
 ROWS_PER_CHUNK = 200_000
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column of the answer, and what a CSV header shows for it in each `header_format`."""
-
-    kind: Literal["dimensions", "metrics"]
-    expr: pl.Expr
-    type: str
-    labels: dict[str, str]
-    ranges: tuple[dict[str, Any], ...] = ()  # a bucketed dimension holds the number of its range
-
-    def shown(self, value: Any) -> Any:
-        """A value as /query gives it."""
-        if self.ranges and value is not None:
-            return self.ranges[value]
-        return value
-
-
-@dataclass(frozen=True)
 class LinkTest:
-    """Whether any, or all, of a page's links go to a URL that meets a condition."""
+    """Whether any, or each, of a page's links goes to a URL that meets a condition."""
 
-    alias: str
+    name: str
     table: Table
-    quantifier: str  # any, all
+    each: bool
     condition: Callable[[pl.Expr], pl.Expr]
 
     def per_page(self) -> pl.Series:
         site = self.table.site
         assert site is not None, "only crawls have links"
         fits = site.pages.select(self.condition(pl.col("url")).fill_null(False)).to_series()
-        fitting = np.bincount(site.sources, fits.to_numpy()[site.targets], len(site.pages))
-        wanted = 1 if self.quantifier == "any" else np.diff(site.starts)
-        return pl.Series(self.alias, fitting >= wanted)
+        count = np.bincount(site.sources, fits.to_numpy()[site.targets], len(site.pages))
+        wanted = np.diff(site.starts) if self.each else 1
+        return pl.Series(self.name, count >= wanted)
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query that can be answered.
+    """A query that can be answered."""
 
-    `columns` are the dimensions, then the metrics, in request order; c0, c1, ... in the frames.
-    """
-
-    columns: tuple[Column, ...]
-    tables: tuple[tuple[Table, Needs], ...]
+    dimensions: list[Value]
+    metrics: list[Value]
+    tables: list[tuple[Table, Needs]]
     where: pl.Expr | None
     having: pl.Expr | None
     sort: dict[str, bool]  # column of the answer -> descending
     graph: Table | None  # whose links are a dimension
-    link_tests: tuple[LinkTest, ...]  # conditions on all links of a page
+    link_tests: list[LinkTest]
     key: pl.Expr | None  # the dimension that is a URL
     dialect: Dialect
+
+    @property
+    def columns(self) -> list[Value]:
+        """Dimensions, then metrics, in request order; c0, c1, ... in the frames."""
+        return [*self.dimensions, *self.metrics]
 
     def frames(self, rows_per_chunk: int = ROWS_PER_CHUNK) -> Iterator[pl.DataFrame]:
         """The answer in pieces.
@@ -105,16 +91,14 @@ class Query:
             return False
         return bool(rows.select(self.key.is_unique().all()).item())
 
-    def results(self, offset: int, limit: int) -> list[dict[str, list[Any]]]:
+    def results(self, offset: int, limit: int) -> list[Json]:
         """At most `limit` rows of the answer from number `offset` on, as /query gives them."""
-        found: list[dict[str, list[Any]]] = []
-        dimensions = sum(column.kind == "dimensions" for column in self.columns)
+        found: list[Json] = []
+        split = len(self.dimensions)
         for frame in self.frames():
             for row in frame[offset : offset + limit - len(found)].rows():
-                values = [
-                    column.shown(value) for column, value in zip(self.columns, row, strict=True)
-                ]
-                found.append({"dimensions": values[:dimensions], "metrics": values[dimensions:]})
+                cells = [_cell(*each) for each in zip(self.columns, row, strict=True)]
+                found.append({"dimensions": cells[:split], "metrics": cells[split:]})
             offset = max(0, offset - len(frame))
             if len(found) >= limit:
                 break
@@ -122,6 +106,12 @@ class Query:
 
     def count(self) -> int:
         return sum(len(frame) for frame in self.frames())
+
+
+def _cell(column: Value, cell: Any) -> Any:
+    if column.ranges and cell is not None:
+        return column.ranges[cell]
+    return cell
 
 
 def alias(table: Table, name: str) -> str:
@@ -141,7 +131,8 @@ def _rows(query: Query) -> pl.DataFrame:
     def join(left: pl.LazyFrame, right: pl.LazyFrame) -> pl.LazyFrame:
         return left.join(right, "url", how, coalesce=True, maintain_order="left_right")
 
-    joined = reduce(join, (_table_rows(query, *each).lazy() for each in query.tables))
+    tables = [_table_rows(query, table, needs).lazy() for table, needs in query.tables]
+    joined = reduce(join, tables)
     if query.where is not None:
         joined = joined.filter(query.where)
     if query.graph is not None:  # a URL that was not crawled has no links
@@ -160,7 +151,7 @@ def _table_rows(query: Query, table: Table, needs: Needs) -> pl.DataFrame:
     wanted = [pl.col("url")]
     wanted += [table.fields[name].value.alias(alias(table, name)) for name in sorted(needs.fields)]
     wanted += [pl.col(part).alias(part_alias(table, part)) for part in sorted(needs.parts)]
-    wanted += [pl.col(test.alias) for test in tests]
+    wanted += [pl.col(test.name) for test in tests]
     if table is query.graph:
         wanted.append(pl.col("page"))
     return rows.select(wanted)
@@ -173,11 +164,11 @@ def _with_links(query: Query, rows: pl.DataFrame, rows_per_chunk: int) -> Iterat
         return
     site = query.graph.site
     assert site is not None, "only crawls have links"
+    column = alias(query.graph, GRAPH)
     links = np.diff(site.starts)[rows["page"].to_numpy()]
     for first, end in _spans(np.maximum(1, links), rows_per_chunk):
         part = rows[first:end]
         owners, targets = site.links_of(part["page"].to_numpy())
-        column = alias(query.graph, GRAPH)
         linked = part[owners].with_columns(site.pages["url"][targets].alias(column))
         if query.dialect.linkless_rows:
             linkless = part[np.setdiff1d(np.arange(len(part)), owners)]
@@ -201,10 +192,10 @@ def _spans(sizes: NDArray[np.int64], about: int) -> Iterator[tuple[int, int]]:
 
 
 def _grouped(query: Query, rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per distinct tuple of dimensions, metrics aggregated; post-filtered and sorted."""
-    named = [(column.kind, column.expr.alias(f"c{n}")) for n, column in enumerate(query.columns)]
-    keys = [expr for kind, expr in named if kind == "dimensions"]
-    metrics = [expr for kind, expr in named if kind == "metrics"]
+    """One row per distinct tuple of dimensions, metrics aggregated; filtered and sorted."""
+    columns = [column.expr.alias(f"c{n}") for n, column in enumerate(query.columns)]
+    keys = columns[: len(query.dimensions)]
+    metrics = columns[len(keys) :]
     if query.having is not None:
         metrics.append(query.having.alias("having"))
     if not keys:
@@ -217,7 +208,5 @@ def _grouped(query: Query, rows: pl.DataFrame) -> pl.DataFrame:
         answer = answer.filter("having").drop("having")
     if query.sort:
         down = list(query.sort.values())
-        answer = answer.sort(
-            list(query.sort), descending=down, nulls_last=True, maintain_order=True
-        )
+        answer = answer.sort(*query.sort, descending=down, nulls_last=True, maintain_order=True)
     return answer

@@ -1,11 +1,9 @@
 """The file of an export job: the rows of a query as CSV, packed.
 
-FORMAT      UTF-8 CSV, quotes where needed, null as an empty cell.  Data rows only, unless the job
-            asked otherwise: `print_delimiter` adds a first line "sep=,", `print_header` a row of
-            labels in the wording of `header_format`; `prepend_columns` and `append_columns` add
-            constant columns.  Packed as a gzip file or a zip archive with one member.  Equal query,
-            equal bytes: no time stamp goes in.
-WRITING     Chunk by chunk through the packer.  The file appears when it is whole.
+UTF-8, quotes where needed, null as an empty cell.  Data rows only, unless the job asked otherwise:
+`print_delimiter` adds a first line "sep=,", `print_header` a row of labels in the wording of
+`header_format`.  Packed as a gzip file or a zip archive with one member.  Equal query, equal bytes:
+no time stamp goes in.
 """
 
 import contextlib
@@ -13,7 +11,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -22,34 +20,23 @@ import polars as pl
 from isal import igzip
 
 from pipulate.engine import files
-from pipulate.simulator.evaluation import Column, Query
+from pipulate.simulator.evaluation import Query
+from pipulate.simulator.expressions import Value
 
 Packing = Literal["gzip", "zip", "plain"]
 SUFFIXES: dict[str, str] = {"gzip": ".csv.gz", "zip": ".csv.zip", "plain": ".csv"}
 
 
 @dataclass(frozen=True)
-class Extra:
-    """A constant column, as `prepend_columns` and `append_columns` give it."""
-
-    value: str
-    name: str
-    slug: str
-
-    def label(self, header_format: str) -> str:
-        return self.name if header_format == "verbose" else self.slug
-
-
-@dataclass(frozen=True)
 class FileFormat:
-    """How the rows are written; the defaults are those of the API."""
+    """How the rows are written; names and defaults are those of the API's `formatter_config`."""
 
     delimiter: str = ","
     print_header: bool = False
     print_delimiter: bool = False
     header_format: str = "verbose"
-    prepend: tuple[Extra, ...] = ()
-    append: tuple[Extra, ...] = ()
+    prepend_columns: Sequence[dict[str, str]] = ()  # constant columns: value, name, slug
+    append_columns: Sequence[dict[str, str]] = ()
     packing: Packing = "gzip"
     booleans: tuple[str, str] = ("true", "false")
 
@@ -98,27 +85,27 @@ def _write(query: Query, out: IO[bytes], size: int, form: FileFormat) -> int:
 
 
 def _header(query: Query, form: FileFormat) -> str:
+    key = "name" if form.header_format == "verbose" else "slug"
+    labels = [extra[key] for extra in form.prepend_columns]
+    labels += [column.label(form.header_format) for column in query.columns]
+    labels += [extra[key] for extra in form.append_columns]
     line = io.StringIO()
-    labels = [extra.label(form.header_format) for extra in form.prepend]
-    labels += [column.labels[form.header_format] for column in query.columns]
-    labels += [extra.label(form.header_format) for extra in form.append]
     csv.writer(line, delimiter=form.delimiter, lineterminator="\n").writerow(labels)
     return line.getvalue()
 
 
 def _cells(query: Query, rows: pl.DataFrame, form: FileFormat) -> pl.DataFrame:
     """The rows as they are to be written: booleans and ranges as texts, constant columns added."""
-    before = [pl.lit(extra.value).alias(f"before{n}") for n, extra in enumerate(form.prepend)]
-    cells = [_cell(column, f"c{n}", form) for n, column in enumerate(query.columns)]
-    after = [pl.lit(extra.value).alias(f"after{n}") for n, extra in enumerate(form.append)]
-    return rows.select([*before, *cells, *after])
+    cells = [pl.lit(extra["value"]) for extra in form.prepend_columns]
+    cells += [_cell(column, pl.col(f"c{n}"), form) for n, column in enumerate(query.columns)]
+    cells += [pl.lit(extra["value"]) for extra in form.append_columns]
+    return rows.select(cell.alias(str(n)) for n, cell in enumerate(cells))
 
 
-def _cell(column: Column, name: str, form: FileFormat) -> pl.Expr:
-    value = pl.col(name)
+def _cell(column: Value, value: pl.Expr, form: FileFormat) -> pl.Expr:
     if column.type == "boolean":
         yes, no = map(pl.lit, form.booleans)
-        return pl.when(value).then(yes).when(~value).then(no).alias(name)
+        return pl.when(value).then(yes).when(~value).then(no)
     if column.ranges:
         texts = {number: json.dumps(each) for number, each in enumerate(column.ranges)}
         return value.replace_strict(texts, return_dtype=pl.String)

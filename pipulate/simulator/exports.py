@@ -1,13 +1,11 @@
 """The endpoints of export jobs, and the file host."""
 
-from typing import Any
-
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from pipulate.simulator.answers import filled, instant
-from pipulate.simulator.damage import DamagedFile
-from pipulate.simulator.errors import Refusal
+from pipulate.simulator.damage import damaged
+from pipulate.simulator.errors import Json, Refusal
 from pipulate.simulator.faults import FILE, JOB
 from pipulate.simulator.jobs import Job
 from pipulate.simulator.payload import read_request
@@ -72,7 +70,7 @@ def _is_wanted(visit: Visit, job: Job) -> bool:
     return collection in job.payload["query"].get("collections", [])
 
 
-def _job_json(visit: Visit, job: Job, status: str) -> dict[str, Any]:
+def _job_json(visit: Visit, job: Job, status: str) -> Json:
     """A job as POST and GET answer it: the payload comes back without username and project."""
     base = FOREIGN if "job-url-foreign" in job.faults else ""
     answer = filled(
@@ -91,17 +89,15 @@ def _job_json(visit: Visit, job: Job, status: str) -> dict[str, Any]:
     return answer
 
 
-def _results(visit: Visit, job: Job) -> dict[str, Any]:
+def _results(visit: Visit, job: Job) -> Json:
     base = (visit.options.file_base or f"{visit.request.base_url}cdn").rstrip("/")
-    results: dict[str, Any] = {
-        "download_url": f"{base}/collection_exports/{job.secret}/{job.file_name}"
-    }
+    results: Json = {"download_url": f"{base}/collection_exports/{job.secret}/{job.file_name}"}
     if visit.options.results_extra:
         results["file_size"] = visit.service.jobs.path(job).stat().st_size
     return results
 
 
-def _reason(place: str, failure: str) -> dict[str, Any]:
+def _reason(place: str, failure: str) -> Json:
     """Why a job failed, where the options say that it stands."""
     reason = {"message": failure, "type": "ExportError"}
     match place:
@@ -127,5 +123,5 @@ async def send_file(visit: Visit) -> Response:
         if fault.kind == "expired":
             job.stale = True
             return gone
-        return DamagedFile(jobs.path(job), fault.kind, media_type)
+        return await run_in_threadpool(damaged, jobs.path(job), fault.kind, media_type)
     return FileResponse(jobs.path(job), media_type=media_type)

@@ -1,27 +1,27 @@
 """The expressions of BQL, typed: fields compared, computed with and aggregated, by polars.
 
-VALUE       A compiled expression knows its type (string, tree, date, integer, float, boolean), so
-            that an ill-typed comparison is refused before anything runs.
-TABLES      `_PREDICATES`, `_FUNCTIONS` and `AGGREGATES` are the language's vocabulary; to add a
-            word, add a line.  `_UNKNOWN_SHAPE` are words that exist, but whose results nobody
-            outside has seen.
+VALUE   A compiled expression knows its type (string, tree, date, integer, float, boolean), so that
+        an ill-typed comparison is refused before anything runs.
+TABLES  `_PREDICATES`, `_FUNCTIONS` and `AGGREGATES` are the vocabulary; to add a word, add a line.
+        `_UNKNOWN_SHAPE` are words that exist, but whose results nobody outside has seen.
 """
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
-from pipulate.simulator.checks import as_list, check_keys, is_text
 from pipulate.simulator.datamodel import GRAPH, NUMBERS, Table, distinct
-from pipulate.simulator.errors import Refusal
+from pipulate.simulator.errors import Json, Refusal, as_list, check_keys, is_text
 
 _TEXT = ("string", "tree")
 _ORDERED = (*NUMBERS, "date")
 _ANY = (*_TEXT, *_ORDERED, "boolean")
 _FAMILIES = {"integer": "number", "float": "number", "boolean": "boolean"}
+_ORDER = {"gt": pl.Expr.gt, "gte": pl.Expr.ge, "lt": pl.Expr.lt, "lte": pl.Expr.le}
+_COMPARE = {"eq": pl.Expr.eq, "ne": pl.Expr.ne, **_ORDER}
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,15 @@ class Value:
     aggregated: bool = False  # one value per group, not per row
     graph: Table | None = None  # whose links it stands for
     labels: dict[str, str] | None = None  # of a field, by header format
+    ranges: tuple[Json, ...] = ()  # of which it is the number of one
 
     @property
     def family(self) -> str:
         """What it can be compared with."""
         return _family(self.type)
+
+    def label(self, header_format: str) -> str:
+        return (self.labels or {})[header_format]
 
 
 def _family(type: str) -> str:
@@ -62,7 +66,7 @@ def type_of(value: Any) -> str:
             raise Refusal(f"{json.dumps(value)} is not a value one can compare with.")
 
 
-def function_of(node: dict[str, Any]) -> tuple[str, list[Any]]:
+def function_of(node: Json) -> tuple[str, list[Any]]:
     """Name and arguments of {"function": f, "args": [...]} or of the short form {f: arg}."""
     if "function" in node:
         check_keys(node, "function", ("function",), ("args", "name"))
@@ -86,7 +90,7 @@ def function_of(node: dict[str, Any]) -> tuple[str, list[Any]]:
     return name, args
 
 
-def bucketed(value: Value, ranges: Any) -> tuple[Value, tuple[dict[str, Any], ...]]:
+def bucketed(value: Value, ranges: Any) -> Value:
     """The number of the first range that holds the value (from included, to excluded), or null."""
     if value.type not in NUMBERS:
         raise Refusal("ranges: only for numbers.")
@@ -101,7 +105,7 @@ def bucketed(value: Value, ranges: Any) -> tuple[Value, tuple[dict[str, Any], ..
         if "to" in each:
             inside &= value.expr < each["to"]
         bucket = pl.when(inside).then(pl.lit(number)).otherwise(bucket)
-    return Value(bucket, "range", labels=value.labels), tuple(ranges)
+    return replace(value, expr=bucket, type="range", ranges=tuple(ranges))
 
 
 # --- predicates -----------------------------------------------------------------------------------
@@ -109,7 +113,7 @@ def bucketed(value: Value, ranges: Any) -> tuple[Value, tuple[dict[str, Any], ..
 Test = Callable[[pl.Expr], pl.Expr]
 
 
-def predicate_test(predicate: str, type: str, node: dict[str, Any], allow_in: bool) -> Test:
+def predicate_test(predicate: str, type: str, node: Json, allow_in: bool) -> Test:
     """The condition that a leaf of a filter puts on a value of the given type."""
     if predicate == "exists":
         if "value" in node:
@@ -152,10 +156,6 @@ def _pattern(value: Any, type: str) -> Any:
     return value
 
 
-def _contains(text: pl.Expr, part: str) -> pl.Expr:
-    return text.str.contains(part, literal=True)
-
-
 def _below(tree: pl.Expr, node: str) -> pl.Expr:
     return tree.str.starts_with(node + "/")
 
@@ -164,13 +164,10 @@ def _below(tree: pl.Expr, node: str) -> pl.Expr:
 _PREDICATES: dict[str, tuple[tuple[str, ...], Callable[[Any, str], Any], Callable[..., pl.Expr]]]
 _PREDICATES = {
     "eq": (_ANY, _single, pl.Expr.eq),
-    "gt": (_ORDERED, _single, pl.Expr.gt),
-    "gte": (_ORDERED, _single, pl.Expr.ge),
-    "lt": (_ORDERED, _single, pl.Expr.lt),
-    "lte": (_ORDERED, _single, pl.Expr.le),
+    **{name: (_ORDERED, _single, compare) for name, compare in _ORDER.items()},
     "between": (_ORDERED, _pair, lambda value, ends: value.is_between(*ends)),
     "in": (_ANY, _members, pl.Expr.is_in),
-    "contains": (_TEXT, _single, _contains),
+    "contains": (_TEXT, _single, lambda text, part: text.str.contains(part, literal=True)),
     "starts": (_TEXT, _single, lambda text, part: text.str.starts_with(part)),
     "ends": (_TEXT, _single, lambda text, part: text.str.ends_with(part)),
     "re": (_TEXT, _pattern, lambda text, pattern: text.str.contains(pattern)),
@@ -180,30 +177,32 @@ _PREDICATES = {
 }
 
 
-# --- functions ------------------------------------------------------------------------------------
+# --- functions of one row, or of one group --------------------------------------------------------
+
+Check = Callable[[str, Sequence[Value]], None]  #: takes a function's name and its arguments
 
 
 @dataclass(frozen=True)
 class _Function:
-    """A function or an aggregate: how many arguments, how they are checked, what they make.
+    """How many arguments a function takes, how they are checked, what they make.
 
-    `result` is the type, or says where it comes from: "first" and "second" (argument), "widest" (of
-    numbers).
+    `result` is a type, or says where it comes from: "first" and "second" (argument), "widest" (of
+    numbers).  An aggregate also has `reduce`, which makes one value of many.
     """
 
     count: int | None  # None: any but none
-    check: Callable[[str, Sequence[Value]], None]
+    check: Check
     result: str
     make: Callable[..., pl.Expr]
+    reduce: Callable[[pl.Expr], pl.Expr] = pl.Expr.sum
 
     def type(self, name: str, values: Sequence[Value]) -> str:
         """The type of the result.  Raises Refusal if the arguments do not fit."""
         if self.count is None and not values:
             raise Refusal(f'The function "{name}" needs arguments.')
         if self.count not in (None, len(values)):
-            raise Refusal(
-                f'The function "{name}" takes {self.count} argument(s), not {len(values)}.'
-            )
+            wanted = f"{self.count} argument(s), not {len(values)}"
+            raise Refusal(f'The function "{name}" takes {wanted}.')
         self.check(name, values)
         types = [value.type for value in values]
         match self.result:
@@ -211,80 +210,12 @@ class _Function:
                 return types[0]
             case "second":
                 return types[1]
+            case "widest" if "float" in types:
+                return "float"
             case "widest":
-                return "float" if "float" in types else types[0]
+                return types[0]
             case fixed:
                 return fixed
-
-
-def _anything(name: str, values: Sequence[Value]) -> None:
-    pass
-
-
-def _works_on(what: str, types: Sequence[str]) -> Callable[[str, Sequence[Value]], None]:
-    def check(name: str, values: Sequence[Value]) -> None:
-        if any(value.type not in types for value in values):
-            raise Refusal(f'The function "{name}" works on {what}.')
-
-    return check
-
-
-_numbers = _works_on("numbers", NUMBERS)
-_booleans = _works_on("booleans", ("boolean",))
-_texts = _works_on("texts", _TEXT)
-
-
-def _comparable(name: str, values: Sequence[Value]) -> None:
-    one, other = values
-    if one.family != other.family:
-        raise Refusal(f'The function "{name}" cannot compare {one.type} with {other.type}.')
-
-
-def _of_one_type(name: str, values: Sequence[Value]) -> None:
-    one, other = values
-    if other.type not in (*NUMBERS, one.type):
-        raise Refusal(f'The function "{name}" compares values of one type.')
-
-
-def _alternatives(name: str, values: Sequence[Value]) -> None:
-    if len({value.family for value in values}) > 1:
-        raise Refusal(f'The alternatives of "{name}" must be of one type.')
-
-
-def _if(name: str, values: Sequence[Value]) -> None:
-    _booleans(name, values[:1])
-    _alternatives(name, values[1:])
-
-
-def _divided(above: pl.Expr, below: pl.Expr) -> pl.Expr:
-    return pl.when(below != 0).then(above / below)
-
-
-_FUNCTIONS = {
-    "add": _Function(2, _numbers, "widest", pl.Expr.add),
-    "sub": _Function(2, _numbers, "widest", pl.Expr.sub),
-    "mul": _Function(2, _numbers, "widest", pl.Expr.mul),
-    "div": _Function(2, _numbers, "float", _divided),
-    "eq": _Function(2, _comparable, "boolean", pl.Expr.eq),
-    "ne": _Function(2, _comparable, "boolean", pl.Expr.ne),
-    "gt": _Function(2, _comparable, "boolean", pl.Expr.gt),
-    "gte": _Function(2, _comparable, "boolean", pl.Expr.ge),
-    "lt": _Function(2, _comparable, "boolean", pl.Expr.lt),
-    "lte": _Function(2, _comparable, "boolean", pl.Expr.le),
-    "and": _Function(None, _booleans, "boolean", pl.all_horizontal),
-    "or": _Function(None, _booleans, "boolean", pl.any_horizontal),
-    "not": _Function(1, _booleans, "boolean", pl.Expr.not_),
-    "exists": _Function(1, _anything, "boolean", pl.Expr.is_not_null),
-    "not_exists": _Function(1, _anything, "boolean", pl.Expr.is_null),
-    "if": _Function(3, _if, "second", lambda test, yes, no: pl.when(test).then(yes).otherwise(no)),
-    "if_not_exists": _Function(2, _alternatives, "first", pl.coalesce),
-    "concat": _Function(None, _texts, "string", pl.concat_str),
-}
-_UNKNOWN_SHAPE = (
-    *("date", "year", "month", "year_month", "first_day_of_week", "first_day_of_month"),
-    *("year_week_number_starting_monday", "year_week_number_starting_sunday"),
-    *("http_code_family", "http_code_quality", "to_json_string", "first"),
-)
 
 
 def apply(name: str, values: Sequence[Value]) -> Value:
@@ -297,51 +228,118 @@ def apply(name: str, values: Sequence[Value]) -> Value:
     return Value(expr, type, any(value.aggregated for value in values))
 
 
-# --- aggregates -----------------------------------------------------------------------------------
-
-Keep = Callable[[pl.Expr], pl.Expr]  #: restricts an expression to the rows that count
-
-
-def _weighted_avg(keep: Keep, value: pl.Expr, weight: pl.Expr) -> pl.Expr:
-    return keep(value * weight).sum() / keep(weight).filter(keep(value).is_not_null()).sum()
+def _anything(name: str, values: Sequence[Value]) -> None:
+    pass
 
 
-def _distinct(keep: Keep, value: pl.Expr) -> pl.Expr:
-    return distinct(keep(value))
+def _all_of(types: Sequence[str], what: str) -> Check:
+    def check(name: str, values: Sequence[Value]) -> None:
+        if any(value.type not in types for value in values):
+            raise Refusal(f'The function "{name}" works on {what}.')
+
+    return check
 
 
-AGGREGATES = {
-    "sum": _Function(1, _numbers, "first", lambda keep, value: keep(value).sum()),
-    "avg": _Function(1, _numbers, "float", lambda keep, value: keep(value).mean()),
-    "min": _Function(1, _anything, "first", lambda keep, value: keep(value).min()),
-    "max": _Function(1, _anything, "first", lambda keep, value: keep(value).max()),
-    "weighted_avg": _Function(2, _numbers, "float", _weighted_avg),
-    "count": _Function(1, _anything, "integer", lambda keep, value: keep(value).count()),
-    "count_distinct": _Function(1, _anything, "integer", _distinct),
-    "count_distinct_approx": _Function(1, _anything, "integer", _distinct),
-    "count_true": _Function(1, _booleans, "integer", lambda keep, value: keep(value).sum()),
-    "count_false": _Function(1, _booleans, "integer", lambda keep, value: keep(~value).sum()),
-    "count_null": _Function(1, _anything, "integer", lambda keep, value: keep(value).null_count()),
-    "count_eq": _Function(2, _of_one_type, "integer", lambda keep, a, b: keep(a == b).sum()),
-    "count_gt": _Function(2, _numbers, "integer", lambda keep, a, b: keep(a > b).sum()),
-    "count_gte": _Function(2, _numbers, "integer", lambda keep, a, b: keep(a >= b).sum()),
-    "count_lt": _Function(2, _numbers, "integer", lambda keep, a, b: keep(a < b).sum()),
-    "count_lte": _Function(2, _numbers, "integer", lambda keep, a, b: keep(a <= b).sum()),
+_numbers = _all_of(NUMBERS, "numbers")
+_booleans = _all_of(("boolean",), "booleans")
+_texts = _all_of(_TEXT, "texts")
+
+
+def _comparable(name: str, values: Sequence[Value]) -> None:
+    one, other = values
+    if one.family != other.family:
+        raise Refusal(f'The function "{name}" cannot compare {one.type} with {other.type}.')
+
+
+def _alternatives(name: str, values: Sequence[Value]) -> None:
+    if len({value.family for value in values}) > 1:
+        raise Refusal(f'The alternatives of "{name}" must be of one type.')
+
+
+def _condition(name: str, values: Sequence[Value]) -> None:
+    _booleans(name, values[:1])
+    _alternatives(name, values[1:])
+
+
+def _divided(above: pl.Expr, below: pl.Expr) -> pl.Expr:
+    return pl.when(below != 0).then(above / below)
+
+
+def _if(test: pl.Expr, yes: pl.Expr, no: pl.Expr) -> pl.Expr:
+    return pl.when(test).then(yes).otherwise(no)
+
+
+_FUNCTIONS = {
+    "add": _Function(2, _numbers, "widest", pl.Expr.add),
+    "sub": _Function(2, _numbers, "widest", pl.Expr.sub),
+    "mul": _Function(2, _numbers, "widest", pl.Expr.mul),
+    "div": _Function(2, _numbers, "float", _divided),
+    **{name: _Function(2, _comparable, "boolean", make) for name, make in _COMPARE.items()},
+    "and": _Function(None, _booleans, "boolean", pl.all_horizontal),
+    "or": _Function(None, _booleans, "boolean", pl.any_horizontal),
+    "not": _Function(1, _booleans, "boolean", pl.Expr.not_),
+    "exists": _Function(1, _anything, "boolean", pl.Expr.is_not_null),
+    "not_exists": _Function(1, _anything, "boolean", pl.Expr.is_null),
+    "if": _Function(3, _condition, "second", _if),
+    "if_not_exists": _Function(2, _alternatives, "first", pl.coalesce),
+    "concat": _Function(None, _texts, "string", pl.concat_str),
 }
+_UNKNOWN_SHAPE = (
+    *("date", "year", "month", "year_month", "first_day_of_week", "first_day_of_month"),
+    *("year_week_number_starting_monday", "year_week_number_starting_sunday"),
+    *("http_code_family", "http_code_quality", "to_json_string", "first"),
+)
+
+
+# --- aggregates -----------------------------------------------------------------------------------
 
 
 def aggregated(
     name: str, values: Sequence[Value], mask: pl.Expr | None, empty_sum: int | None
 ) -> Value:
     """An aggregate over the rows of a group, or over those of them that meet `mask`."""
-
-    def keep(expr: pl.Expr) -> pl.Expr:
-        return expr if mask is None else expr.filter(mask)
-
     function = AGGREGATES[name]
     type = function.type(name, values)
-    exprs = [value.expr for value in values]
-    expr = function.make(keep, *exprs)
+    rows = function.make(*(value.expr for value in values))
+    if mask is not None:
+        rows = rows.filter(mask)
+    expr = function.reduce(rows)
     if name == "sum":
-        expr = pl.when(keep(exprs[0]).count() > 0).then(expr).otherwise(pl.lit(empty_sum))
+        expr = pl.when(rows.count() > 0).then(expr).otherwise(pl.lit(empty_sum))
     return Value(expr, type, aggregated=True)
+
+
+def _of_one_type(name: str, values: Sequence[Value]) -> None:
+    one, other = values
+    if other.type not in (*NUMBERS, one.type):
+        raise Refusal(f'The function "{name}" compares values of one type.')
+
+
+def _same(value: pl.Expr) -> pl.Expr:
+    return value
+
+
+def _weighted(value: pl.Expr, weight: pl.Expr) -> pl.Expr:
+    known = pl.when(value.is_not_null()).then(weight)
+    return pl.struct((value * weight).alias("product"), known.alias("weight"))
+
+
+def _mean_of_weighted(weighted: pl.Expr) -> pl.Expr:
+    return weighted.struct["product"].sum() / weighted.struct["weight"].sum()
+
+
+AGGREGATES = {
+    "sum": _Function(1, _numbers, "first", _same),
+    "avg": _Function(1, _numbers, "float", _same, pl.Expr.mean),
+    "weighted_avg": _Function(2, _numbers, "float", _weighted, _mean_of_weighted),
+    "min": _Function(1, _anything, "first", _same, pl.Expr.min),
+    "max": _Function(1, _anything, "first", _same, pl.Expr.max),
+    "count": _Function(1, _anything, "integer", _same, pl.Expr.count),
+    "count_distinct": _Function(1, _anything, "integer", _same, distinct),
+    "count_distinct_approx": _Function(1, _anything, "integer", _same, distinct),
+    "count_true": _Function(1, _booleans, "integer", _same),
+    "count_false": _Function(1, _booleans, "integer", pl.Expr.not_),
+    "count_null": _Function(1, _anything, "integer", _same, pl.Expr.null_count),
+    "count_eq": _Function(2, _of_one_type, "integer", pl.Expr.eq),
+    **{f"count_{name}": _Function(2, _numbers, "integer", make) for name, make in _ORDER.items()},
+}

@@ -1,15 +1,13 @@
 """Faults: what the simulator does wrong on purpose, in one small language.
 
-TEXT        `500 times=2; truncated on=/cdn; slow=0.5 on=/query method=POST`
-            Rules are separated by ";".  A rule is a kind, with "=value" where it takes one, then
-            conditions: on=TEXT (must occur in the request's path), method=VERB, token=TOKEN, skip=N
-            (let the first N matching requests pass), times=N (then do it N times; without it
-            always).
-PLACES      The same text in `create_simulator(faults=...)`, in `--faults`, in a request's header
-            `X-Simulate` (for that request, and for the job it creates) and, where it is enabled, in
-            POST /_simulate.
-KINDS       `KINDS` lists them with the moment they act: before a request is looked at, after it was
-            carried out, in a list's answer, when a job is created, or when a file is fetched.
+TEXT    `500 times=2; truncated on=/cdn; slow=0.5 on=/query method=POST`
+        Rules are separated by ";".  A rule is a kind, with "=value" where it takes one, then
+        conditions: on=TEXT (occurs in the request's path), method=VERB, token=TOKEN, skip=N (let
+        the first N matching requests pass), times=N (then do it N times; without it always).
+PLACES  `create_simulator(faults=...)`, `--faults`, a request's header `X-Simulate` (for it, and for
+        the job it creates) and, where it is enabled, POST /_simulate.
+KINDS   `KINDS` has the moment that each acts: before a request is looked at, after it was carried
+        out, in a list's answer, when a job is created, or when a file is fetched.
 """
 
 from dataclasses import dataclass

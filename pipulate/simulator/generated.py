@@ -1,10 +1,8 @@
 """Realistic websites of any size, drawn by a seeded generator: demo data and test data.
 
-SITE        The pages and links of a `shop`; what a crawler finds of each page; Search Console rows.
-SIZE        About links / (6 log10(links) - 6) pages: 1,000 links make some 80 pages, 1,000,000 some
-            33,000.
-SEED        All is drawn from one generator, seeded by (name, links, seed): equal input, equal site.
-QUIRKS      As in real crawls, some pages have no page type, or no canonical tag.
+SITE  The pages and links of a `shop`; what a crawler finds of each page; Search Console rows.
+SIZE  About links / (6 log10(links) - 6) pages: 80 for 1,000 links, 33,000 for a million.
+SEED  All is drawn from one generator, seeded by (name, links, seed): equal input, equal site.
 """
 
 import zlib

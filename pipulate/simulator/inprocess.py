@@ -1,13 +1,11 @@
 """An httpx2 transport that calls an ASGI app in the same event loop, streaming.
 
-WHY         httpx2's own ASGITransport runs the app to its end before the caller sees a byte: a
-            download of a gigabyte would stand in memory.  Here the app runs in a task and its
-            answer passes through a queue of a few chunks, so either side waits for the other.
-            Against a server on a loopback port this has three advantages for the demo mode: no port
-            that other programs of the machine could reach, the same addresses after a restart, and
-            nothing to start or stop.
-HONESTY     Read time-outs and dropped connections come out as httpx2's own exceptions, so that a
-            client meets the faults it would meet on a wire.  Connecting and writing cannot fail.
+WHY      httpx2's own ASGITransport runs the app to its end before the caller sees a byte: a big
+         download would stand in memory.  Here the app's answer passes through a queue of a few
+         chunks, so either side waits for the other.  And unlike a server on a loopback port it can
+         be reached by no other program, keeps its address, and needs no start or stop.
+HONESTY  Read time-outs and dropped connections come out as httpx2's own exceptions, so that a
+         client meets the faults it would meet on a wire.  Connecting and writing cannot fail.
 """
 
 import asyncio

@@ -1,12 +1,11 @@
 """Export jobs of the simulator: made, run in a thread, polled, and remembered across a restart.
 
-STATE       One JSON file, jobs.json, beside the jobs' files in one folder: {"jobs": [...],
-            "posts": {label: n}}.  Without a folder a temporary one is used.
-LIFE        CREATED -> PROCESSING -> DONE or FAILED.  A job is ready once it was polled `polls`
-            times, is `seconds` old, and its file is written.  After a restart a job without a file
-            is simply run again: same query, same bytes.
-LINKS       A finished job's file has an address that needs no token and cannot be guessed (a hash).
-            It may expire; the next look at the job then gives a fresh one.
+STATE  One JSON file, jobs.json, beside the jobs' files: {"jobs": [...], "posts": {label: n}}.
+LIFE   CREATED -> PROCESSING -> DONE or FAILED.  A job is ready once it was polled `polls` times, is
+       `seconds` old, and its file is written.  After a restart a job without a file is simply run
+       again: same query, same bytes.
+LINKS  A finished job's file has an address that needs no token and cannot be guessed (a hash).  It
+       may expire; the next look at the job then gives a fresh one.
 """
 
 import asyncio
@@ -21,12 +20,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pipulate.engine import files
-from pipulate.simulator.errors import Refusal
-from pipulate.simulator.evaluation import Query
-from pipulate.simulator.exportfile import SUFFIXES, FileFormat, Packing, write_export
+from pipulate.simulator.errors import Json, Refusal
+from pipulate.simulator.exportfile import SUFFIXES, Packing
 from pipulate.simulator.options import Pace
 
 FIRST_ID = 3_658_303  # as big as real ones
@@ -40,7 +37,7 @@ class Job:
     user: str
     org: str
     project: str
-    payload: dict[str, Any]
+    payload: Json
     created: float  # seconds since the epoch
     faults: list[str] = field(default_factory=list)
     polls: int = 0
@@ -81,21 +78,20 @@ class Job:
 
 
 class Jobs:
-    """All jobs of one simulator.  Use on the event loop; only the exports run in threads.
+    """All jobs of one simulator.  Use on the event loop; only `write` runs, in threads.
 
-    Without a folder the jobs last as long as this object.
+    `write(job, path)` writes a job's file, whole, or raises Refusal.  Without a folder the jobs
+    last as long as this object.
     """
 
     def __init__(
         self,
-        compile_job: Callable[[Job], Query],
-        form_of: Callable[[Job], FileFormat],
+        write: Callable[[Job, Path], None],
         pace: Pace,
         clock: Callable[[], float],
         folder: Path | None = None,
     ) -> None:
-        self.compile_job = compile_job
-        self.form_of = form_of
+        self.write = write
         self.pace = pace
         self.clock = clock
         if folder is None:
@@ -142,9 +138,7 @@ class Jobs:
 
     # life
 
-    def create(
-        self, user: str, org: str, project: str, payload: dict[str, Any], faults: list[str]
-    ) -> Job:
+    def create(self, user: str, org: str, project: str, payload: Json, faults: list[str]) -> Job:
         job = Job(FIRST_ID + len(self.all), user, org, project, payload, self.clock(), faults)
         self.all[job.id] = job
         self._save()
@@ -157,9 +151,8 @@ class Jobs:
 
     def _export(self, job: Job) -> None:
         """Write the job's file (in a thread)."""
-        size = 0 if "empty" in job.faults else job.payload["export_size"]
         try:
-            write_export(self.compile_job(job), self.path(job), size, self.form_of(job))
+            self.write(job, self.path(job))
         except Refusal as refusal:
             job.failure = str(refusal)
 

@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from pipulate.simulator.checks import check_keys, is_whole
-from pipulate.simulator.errors import Refusal
+from pipulate.simulator.datamodel import HEADER_FORMATS
+from pipulate.simulator.errors import Json, Refusal, check_keys, is_whole
 
 _NEEDED = ("username", "project", "connector", "formatter", "query")
 _OPTIONAL = ("export_size", "formatter_config", "extra_config", "sort_url_id", "export_job_name")
-_DEFAULTS: dict[str, dict[str, Any]] = {
+_DEFAULTS: dict[str, Json] = {
     "formatter_config": {
         "delimiter": ",",
         "print_header": False,
@@ -20,7 +20,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-def read_request(body: Any, limit: int, refuse_over_limit: bool) -> tuple[str, str, dict[str, Any]]:
+def read_request(body: Any, limit: int, refuse_over_limit: bool) -> tuple[str, str, Json]:
     """Check the body of POST /jobs: organisation, project, and the payload as the server echoes it.
 
     That is without these two and with its defaults filled in.  Raises Refusal with the key that is
@@ -59,7 +59,7 @@ def _only(known: str, value: Any, what: str) -> None:
         raise Refusal(f"{what}: {json.dumps(value)} is not simulated, only {known}.", 1020)
 
 
-def _text(payload: dict[str, Any], key: str) -> None:
+def _text(payload: Json, key: str) -> None:
     if not isinstance(payload[key], str):
         raise Refusal(f"payload.{key}: a text was expected.", 1020)
 
@@ -72,7 +72,7 @@ def _size(size: Any, limit: int, refuse_over_limit: bool) -> int:
     return min(int(size), limit)
 
 
-def _settings(payload: dict[str, Any], name: str) -> dict[str, Any]:
+def _settings(payload: Json, name: str) -> Json:
     """One of the payload's two objects of settings, over its defaults."""
     given = payload.get(name) or {}
     check_keys(given, f"payload.{name}", (), tuple(_POSSIBLE[name]), 1020)
@@ -109,7 +109,7 @@ _POSSIBLE: dict[str, dict[str, Callable[[Any], bool]]] = {
         "delimiter": _is_delimiter,
         "print_header": _is_switch,
         "print_delimiter": _is_switch,
-        "header_format": _one_of("verbose", "slug", "collection_slug"),
+        "header_format": _one_of(*HEADER_FORMATS),
         "prepend_columns": _is_columns,
         "append_columns": _is_columns,
     },

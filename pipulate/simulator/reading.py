@@ -1,7 +1,6 @@
 """The endpoints that show what an account has: projects, their analyses, collections, data."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -14,7 +13,7 @@ from pipulate.simulator.answers import (
     profile_json,
     project_json,
 )
-from pipulate.simulator.errors import Refusal
+from pipulate.simulator.errors import Json, Refusal
 from pipulate.simulator.projects import Analysis
 from pipulate.simulator.visit import Visit
 
@@ -42,7 +41,7 @@ async def list_analyses(visit: Visit) -> Response:
     project = visit.project()
     fields = set(visit.wanted.get("fields", "").split(",")) - {""}
 
-    def full(analysis: Analysis) -> dict[str, Any]:
+    def full(analysis: Analysis) -> Json:
         urls = project.fetched(analysis)
         body = analysis_json(project, analysis, urls, visit.options.export_limit)
         return {key: body[key] for key in body if key in fields or not fields}
@@ -53,7 +52,7 @@ async def list_analyses(visit: Visit) -> Response:
 async def list_light_analyses(visit: Visit) -> Response:
     project = visit.project()
 
-    def light(analysis: Analysis) -> dict[str, Any]:
+    def light(analysis: Analysis) -> Json:
         return light_analysis_json(project, analysis, project.fetched(analysis))
 
     return await visit.page(_wanted(visit), light)
@@ -99,7 +98,7 @@ async def run_query(visit: Visit) -> Response:
     size = min(visit.number("size", options.query_size), options.query_size_limit)
     counted = options.always_count or "count" in visit.wanted
 
-    def run() -> tuple[list[dict[str, list[Any]]], dict[str, int]]:
+    def run() -> tuple[list[Json], dict[str, int]]:
         query = visit.service.compile(project, body)
         rows = query.results((page - 1) * size, size + 1)
         return rows, {"count": query.count()} if counted else {}

@@ -1,21 +1,16 @@
 """A local stand-in of the Botify API, as strict as the real one: demo mode and test double.
 
-ROUTES      `ROUTES` under /v1 and /api/v1, with a token; and without one the file host,
-            /cdn/collection_exports/...
-ANSWERS     Endpoints: `reading` and `exports`; their bodies: `answers`.  Queries: `bql`.  Jobs:
-            `jobs`, their files: `exportfile`.  What it is about: `projects`, lists of websites with
-            analyses (generated, or folders of HTML).
-UNKNOWN     What nobody outside knows of the API is an entry of `Options`; the defaults are the
-            likeliest reading.
-FAULTS      `faults`: per app (`app.state.faults`), per request (header X-Simulate), or POST
-            /_simulate if enabled.
-WATCHING    `app.state.calls` has every request; `app.state.jobs.posts` and `.created` count exports
-            by their label, so that a test can say "at most one".
-SPEED       The event loop only moves bytes: sites, queries and files are made in threads.
+ROUTES    `ROUTES` under /v1 and /api/v1, with a token; without one the file host.
+ANSWERS   Endpoints: `reading` and `exports`; their bodies: `answers`.  Queries: `bql`.  Jobs:
+          `jobs`, their files: `exportfile`.  What it is about: `projects`.
+UNKNOWN   What nobody outside knows of the API is an entry of `Options`.
+FAULTS    `faults`: per app, per request (header X-Simulate), or by POST /_simulate if enabled.
+WATCHING  `app.state.calls` has every request; `app.state.jobs.posts` and `.created` count exports
+          by their label, so that a test can say "at most one".
+SPEED     The event loop only moves bytes: sites, queries and files are made in threads.
 
-In a program: `httpx2.AsyncClient(transport=InProcessTransport(demo_simulator()))` talks to it
-without a port (see `inprocess` for the reasons).  `running` serves an app on a loopback port, for
-other processes and real wires.
+`InProcessTransport(app)` lets an httpx2 client talk to it without a port; `running` serves it on a
+loopback port, for other processes and real wires.
 """
 
 import asyncio
@@ -25,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -40,7 +36,7 @@ from starlette.routing import Route
 from pipulate.engine.errors import Invalid
 from pipulate.simulator import exports, reading
 from pipulate.simulator.damage import Dropped
-from pipulate.simulator.errors import Refusal, error_json
+from pipulate.simulator.errors import Json, Refusal
 from pipulate.simulator.faults import AFTER, REQUEST, Fault, Faults
 from pipulate.simulator.options import DEMO_TOKEN, Options, User
 from pipulate.simulator.projects import Project
@@ -63,7 +59,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/jobs", exports.list_jobs),
     ("GET", "/jobs/{id}", exports.one_job),
 ]
-FILE_HOST = "/cdn/collection_exports/{secret}/{name}"
+FILES = "/cdn/collection_exports/{secret}/{name}"
 
 
 def create_simulator(
@@ -114,42 +110,30 @@ def _middleware(options: Options) -> list[Middleware]:
 
 def _routes(service: Service) -> list[Route]:
     routes = [
-        Route(prefix + path, _endpoint(service, _with_token(handler)), methods=[method])
+        Route(prefix + path, partial(_serve, service, handler), methods=[method])
         for prefix in ("/v1", "/api/v1")
         for method, path, handler in ROUTES
     ]
-    routes.append(Route(FILE_HOST, _endpoint(service, exports.send_file), methods=["GET"]))
+    routes.append(Route(FILES, partial(_serve, service, exports.send_file), methods=["GET"]))
     if service.options.admin:
-        admin = _administration(service)
-        routes.append(Route("/_simulate", admin, methods=["GET", "POST"]))
+        administer = partial(_administer, service)
+        routes.append(Route("/_simulate", administer, methods=["GET", "POST"]))
     return routes
 
 
 # --- the way of a request -------------------------------------------------------------------------
 
 
-def _endpoint(service: Service, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """A route: faults, then the handler; noted in `calls`."""
-
-    async def endpoint(request: Request) -> Response:
-        try:
-            response = await _answer(Visit(service, request), handler)
-        except Refusal as refusal:
-            response = _refused(service.options, refusal)
-        with_token = "authorization" in request.headers
-        call = (request.method, request.url.path, request.url.query, response.status_code)
-        service.calls.log.append(Call(*call, with_token))
-        return response
-
-    return endpoint
-
-
-def _with_token(handler: Handler) -> Handler:
-    async def enter(visit: Visit) -> Response:
-        visit.enter()
-        return await handler(visit)
-
-    return enter
+async def _serve(service: Service, handler: Handler, request: Request) -> Response:
+    """Answer a request by its handler, and note it in `calls`."""
+    try:
+        response = await _answer(Visit(service, request), handler)
+    except Refusal as refusal:
+        response = _refused(service.options, refusal)
+    with_token = "authorization" in request.headers
+    call = Call(request.method, request.url.path, response.status_code, with_token)
+    service.calls.log.append(call)
+    return response
 
 
 async def _answer(visit: Visit, handler: Handler) -> Response:
@@ -157,13 +141,15 @@ async def _answer(visit: Visit, handler: Handler) -> Response:
         if fault.kind != "slow":
             return _spoilt(fault)
         await asyncio.sleep(float(fault.value or 0))
+    if handler is not exports.send_file:  # which needs no token
+        visit.enter()
     response = await handler(visit)
     return Dropped() if visit.committed(AFTER) else response
 
 
 def _refused(options: Options, refusal: Refusal) -> Response:
     status = refusal.status
-    body = error_json(refusal)
+    body: Json = refusal.envelope()
     headers = {}
     if refusal.code == 1001:
         status = options.bad_token_status
@@ -187,35 +173,31 @@ def _spoilt(fault: Fault) -> Response:
             return HTMLResponse(page, int(fault.kind), headers)
         case _:
             code = {"401": 1001, "403": 1002, "404": 1000, "429": 1053}[fault.kind]
-            return JSONResponse(error_json(Refusal(code=code)), int(fault.kind), headers)
+            return JSONResponse(Refusal(code=code).envelope(), int(fault.kind), headers)
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
     refusal = Refusal(code=1000)
     if isinstance(error, HTTPException) and error.status_code == 405:
         refusal = Refusal(code=1039)
-    return JSONResponse(error_json(refusal), refusal.status)
+    return JSONResponse(refusal.envelope(), refusal.status)
 
 
-def _administration(service: Service) -> Callable[[Request], Awaitable[Response]]:
-    async def administer(request: Request) -> Response:
-        """GET: what happened so far.  POST {"faults": "..."}: the faults to commit from now on."""
-        if request.method == "POST":
-            try:
-                service.faults.set((await request.json())["faults"])
-            except (ValueError, KeyError, TypeError, Invalid) as error:
-                return JSONResponse({"error": str(error)}, 400)
-        return JSONResponse(
-            {
-                "faults": str(service.faults),
-                "calls": Counter(f"{call.method} {call.path}" for call in service.calls.log),
-                "posts": service.jobs.posts,
-                "created": service.jobs.created,
-                "tokens_at_file_host": service.calls.tokens_at_file_host,
-            }
-        )
-
-    return administer
+async def _administer(service: Service, request: Request) -> Response:
+    """GET: what happened so far.  POST {"faults": "..."}: the faults to commit from now on."""
+    if request.method == "POST":
+        try:
+            service.faults.set((await request.json())["faults"])
+        except (ValueError, KeyError, TypeError, Invalid) as error:
+            return JSONResponse({"error": str(error)}, 400)
+    told = {
+        "faults": str(service.faults),
+        "calls": Counter(f"{call.method} {call.path}" for call in service.calls.log),
+        "posts": service.jobs.posts,
+        "created": service.jobs.created,
+        "tokens_at_file_host": service.calls.tokens_at_file_host,
+    }
+    return JSONResponse(told)
 
 
 # --- on a wire ------------------------------------------------------------------------------------

@@ -3,27 +3,25 @@
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipulate.simulator.bql import compile_query
 from pipulate.simulator.errors import Refusal
 from pipulate.simulator.evaluation import Query
-from pipulate.simulator.exportfile import Extra, FileFormat
+from pipulate.simulator.exportfile import FileFormat, write_export
 from pipulate.simulator.faults import Faults
 from pipulate.simulator.jobs import Job, Jobs
 from pipulate.simulator.options import Options, User
 from pipulate.simulator.projects import Project
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One request as it came in."""
 
     method: str
     path: str
-    query: str
     status: int
     with_token: bool
 
@@ -36,35 +34,29 @@ class Calls:
 
     def count(self, method: str, path: str) -> int:
         """How many requests had this method, and a path that the pattern matches whole."""
-        return sum(
-            call.method == method and re.fullmatch(path, call.path) is not None for call in self.log
-        )
+        paths = [call.path for call in self.log if call.method == method]
+        return len([each for each in paths if re.fullmatch(path, each)])
 
     @property
     def tokens_at_file_host(self) -> int:
         return sum(call.with_token and call.path.startswith("/cdn/") for call in self.log)
 
 
+@dataclass
 class Service:
     """What all endpoints of one simulator work with."""
 
-    def __init__(
-        self,
-        projects: Sequence[Project],
-        tokens: Mapping[str, User],
-        options: Options,
-        faults: Faults,
-        folder: Path | None,
-        clock: Callable[[], float],
-    ) -> None:
-        self.projects = list(projects)
-        self.tokens = tokens
-        self.options = options
-        self.faults = faults
-        self.clock = clock
-        self.calls = Calls()
-        self.jobs = Jobs(self._compile_job, self._form_of, options.pace, clock, folder)
-        self.recent: dict[str, deque[float]] = {}  # times of each token's latest requests
+    projects: Sequence[Project]
+    tokens: Mapping[str, User]
+    options: Options
+    faults: Faults
+    folder: Path | None
+    clock: Callable[[], float]
+    calls: Calls = field(default_factory=Calls)
+    recent: dict[str, deque[float]] = field(default_factory=dict)  # times of a token's requests
+
+    def __post_init__(self) -> None:
+        self.jobs = Jobs(self._write, self.options.pace, self.clock, self.folder)
 
     def project(self, org: str, slug: str, user: User) -> Project:
         """Rights come first, as with any organisation one is not a member of."""
@@ -77,7 +69,7 @@ class Service:
         raise Refusal(code=1010)
 
     def collection_id(self, slug: str) -> str:
-        """How the collection of an analysis is called."""
+        """The collection of an analysis."""
         return f"crawl.{slug[:8]}{slug[8:].replace('-', self.options.same_day_mark)}"
 
     def compile(self, project: Project, body: Any) -> Query:
@@ -86,20 +78,17 @@ class Service:
             body, lambda name: project.collection(name, self.collection_id), self.options.bql
         )
 
-    def _compile_job(self, job: Job) -> Query:
-        return self.compile(self.project(job.org, job.project, User()), job.payload["query"])
-
-    def _form_of(self, job: Job) -> FileFormat:
-        """How the file of a job is written: as asked, or as its faults have it."""
-        config = job.payload["formatter_config"]
-        old = "v1-header" in job.faults
-        return FileFormat(
-            config["delimiter"],
-            config["print_header"] or old,
-            config["print_delimiter"] or old or "sep" in job.faults,
-            "verbose" if old else config["header_format"],
-            tuple(Extra(**extra) for extra in config.get("prepend_columns", [])),
-            tuple(Extra(**extra) for extra in config.get("append_columns", [])),
-            job.packing,
-            self.options.booleans,
+    def _write(self, job: Job, path: Path) -> None:
+        """Write a job's file, as asked or as its faults have it."""
+        query = self.compile(self.project(job.org, job.project, User()), job.payload["query"])
+        form = FileFormat(
+            **job.payload["formatter_config"],
+            packing=job.packing,
+            booleans=self.options.booleans,
         )
+        if "v1-header" in job.faults:
+            form = replace(form, print_header=True, header_format="verbose")
+        if "v1-header" in job.faults or "sep" in job.faults:
+            form = replace(form, print_delimiter=True)
+        size = 0 if "empty" in job.faults else job.payload["export_size"]
+        write_export(query, path, size, form)

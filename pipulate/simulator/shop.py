@@ -1,15 +1,14 @@
 """A made-up shop under construction: its pages, and the links between them.
 
-LAYOUT      Home, departments, categories with paginated listings, products and their colour
-            variants, reviews, a blog with its index, a menu and a footer on every page; and the
-            flaws a link audit looks for: redirects, dead pages, canonicalised and noindex pages,
-            PDF files, orphans (in the sitemap or in Search Console, never linked), targets that
-            were never fetched.
-LINKS       Structural links come first and keep every page but the orphans reachable.  The rest, up
-            to exactly the number asked for, are "related" links whose targets follow a power law (a
-            rank drawn as n * u^k, u uniform), two thirds of them within the same category.
-QUIRKS      As in real exports: a page that links to itself, links with an empty target, URLs with a
-            comma, a quote, non-ASCII letters.
+LAYOUT  Home, departments, categories with paginated listings, products and their colours, reviews,
+        a blog, a menu on every page; and the flaws a link audit looks for: redirects, dead pages,
+        canonicalised and noindex pages, PDF files, orphans (known otherwise, never linked), targets
+        that were never fetched.
+LINKS   Structural links come first and keep every page but the orphans reachable.  The rest, up to
+        the number asked for, are "related" links whose targets follow a power law (a rank drawn as
+        n * u^k, u uniform), two thirds of them within the same category.
+QUIRKS  As in real exports: a page that links to itself, links with an empty target, URLs with a
+        comma, a quote, non-ASCII letters.
 """
 
 import json

@@ -4,14 +4,14 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pipulate.engine.errors import Invalid
-from pipulate.simulator.errors import Refusal
+from pipulate.simulator.errors import Json, Refusal
 from pipulate.simulator.faults import LIST, Fault, Faults
 from pipulate.simulator.options import User
 from pipulate.simulator.projects import Project
@@ -65,7 +65,7 @@ class Visit:
         """The project of the address."""
         return self.service.project(self.named["org"], self.named["project"], self.user)
 
-    async def json(self) -> dict[str, Any]:
+    async def json(self) -> Json:
         """The posted object."""
         try:
             body = json.loads(await self.request.body())
@@ -102,9 +102,7 @@ class Visit:
         url = self.request.url.include_query_params(page=page)
         return str(url if self.options.next_keeps_size else url.remove_query_params("size"))
 
-    async def page(
-        self, items: Sequence[Item], to_json: Callable[[Item], dict[str, Any]]
-    ) -> Response:
+    async def page(self, items: Sequence[Item], to_json: Callable[[Item], Json]) -> Response:
         """One page of a list, in the envelope that all lists have."""
         page = self.number("page", 1)
         size = self.number("size", self.options.list_size)

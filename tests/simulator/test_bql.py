@@ -588,14 +588,14 @@ def test_labels_of_the_three_header_formats():
         **BOTH,
     )
     columns = compiled(request).columns
-    assert [column.labels["verbose"] for column in columns] == [
+    assert [column.label("verbose") for column in columns] == [
         "Full URL",
         "Depth",
         "code",
         "Clicks",
     ]
-    assert [column.labels["slug"] for column in columns] == ["url", "depth", "code", "count_clicks"]
-    assert [column.labels["collection_slug"] for column in columns] == [
+    assert [column.label("slug") for column in columns] == ["url", "depth", "code", "count_clicks"]
+    assert [column.label("collection_slug") for column in columns] == [
         "url",
         f"{X}.depth",
         "code",

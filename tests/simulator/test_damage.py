@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from pipulate.simulator.damage import DamagedFile
+from pipulate.simulator.damage import damaged
 from pipulate.simulator.inprocess import InProcessTransport
 
 CONTENT = bytes(range(256)) * 1000
@@ -19,7 +19,7 @@ def file(tmp_path):
 async def fetched(file, kind) -> tuple[bytes, int]:
     """What arrives, and the length that was promised."""
     got = b""
-    transport = InProcessTransport(DamagedFile(file, kind, "application/gzip"))
+    transport = InProcessTransport(damaged(file, kind, "application/gzip"))
     async with (
         httpx2.AsyncClient(transport=transport) as http,
         http.stream("GET", "http://inside/") as answer,

@@ -9,7 +9,7 @@ import pytest
 
 from pipulate.simulator.errors import Refusal
 from pipulate.simulator.evaluation import Query
-from pipulate.simulator.exportfile import Extra, FileFormat, write_export
+from pipulate.simulator.exportfile import FileFormat, write_export
 from tests.simulator.test_bql import BOTH, GRAPH, PAGES, S, X, body, compiled
 
 PAGE_QUERY = body(["url", f"{X}.metadata.title.content", f"{X}.sitemaps.present"])
@@ -79,8 +79,14 @@ def test_rows_are_cut_at_the_size(tmp_path):
 def test_booleans_ranges_and_constant_columns(tmp_path):
     """Another spelling of booleans, a bucket as JSON, and columns before and after."""
     request = body([f"{X}.sitemaps.present", {"field": f"{X}.depth", "ranges": [{"from": 0}]}])
-    extra = {"prepend": (Extra("acme", "Client", "client"),), "append": (Extra("1", "Run", "run"),)}
-    content = written(tmp_path, request, booleans=("True", "False"), print_header=True, **extra)
+    content = written(
+        tmp_path,
+        request,
+        booleans=("True", "False"),
+        print_header=True,
+        prepend_columns=[{"value": "acme", "name": "Client", "slug": "client"}],
+        append_columns=[{"value": "1", "name": "Run", "slug": "run"}],
+    )
     assert cells(content)[:3] == [
         ["Client", "In Sitemap", "Depth", "Run"],
         ["acme", "True", '{"from": 0}', "1"],

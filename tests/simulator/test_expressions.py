@@ -113,9 +113,9 @@ def test_the_sum_over_nothing_is_as_told():
 
 def test_buckets_take_the_first_range_that_fits():
     """From included, to excluded; outside and null give null."""
-    value, ranges = bucketed(N, [{"from": 1, "to": 2}, {"from": 1}])
+    value = bucketed(N, [{"from": 1, "to": 2}, {"from": 1}])
     assert values(NUMBERS, value) == [None, 0, 1, None]
-    assert ranges[1] == {"from": 1}
+    assert value.ranges[1] == {"from": 1}
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pipulate.simulator.errors import Refusal
-from pipulate.simulator.exportfile import FileFormat
+from pipulate.simulator.exportfile import FileFormat, write_export
 from pipulate.simulator.jobs import Job, Jobs
 from pipulate.simulator.options import Pace
 from pipulate.simulator.payload import read_request
@@ -33,13 +34,11 @@ def payload(request=None, **more) -> dict:
 
 
 def jobs_of(pace=None, folder=None, clock=None) -> Jobs:
-    return Jobs(
-        lambda job: compiled(job.payload["query"]),
-        lambda job: FileFormat(packing=job.packing),
-        replace(pace or Pace(), patience=60),
-        clock or Clock(),
-        folder,
-    )
+    def write(job: Job, path: Path) -> None:
+        form = FileFormat(packing=job.packing)
+        write_export(compiled(job.payload["query"]), path, 100, form)
+
+    return Jobs(write, replace(pace or Pace(), patience=60), clock or Clock(), folder)
 
 
 async def life(jobs: Jobs, job: Job, polls: int) -> list[str]:
