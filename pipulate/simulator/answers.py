@@ -82,8 +82,8 @@ def project_json(project: Project) -> Json:
     )
 
 
-def light_analysis_json(project: Project, analysis: Analysis, urls: int | None) -> Json:
-    """A LightAnalysis; `urls` is the number of URLs it fetched, None while it is not known."""
+def light_analysis_json(project: Project, analysis: Analysis) -> Json:
+    """A LightAnalysis (in a thread: the site may have to be made first)."""
     start = datetime.combine(analysis.day, time(2), UTC)
     start += timedelta(hours=12) * (analysis.number - 1)
     end = instant(start + timedelta(hours=1, minutes=12))
@@ -95,7 +95,7 @@ def light_analysis_json(project: Project, analysis: Analysis, urls: int | None) 
         name=analysis.name,
         url=f"{project.url}{analysis.slug}/",
         status=analysis.status,
-        urls_done=urls or 0,
+        urls_done=project.fetched(analysis),
         urls_in_queue=1200 if analysis.status == "crawling" else 0,
         date_launched=instant(start),
         date_finished=end if finished else None,
@@ -105,11 +105,9 @@ def light_analysis_json(project: Project, analysis: Analysis, urls: int | None) 
     )
 
 
-def analysis_json(
-    project: Project, analysis: Analysis, urls: int | None, export_limit: int
-) -> Json:
+def analysis_json(project: Project, analysis: Analysis, export_limit: int) -> Json:
     """A full Analysis: the light one, and what was crawled and how."""
-    light = light_analysis_json(project, analysis, urls)
+    light = light_analysis_json(project, analysis)
     owner = {"login": project.org}
     stopped = [{"message": "The crawl was stopped."}]
     days = project.search_days

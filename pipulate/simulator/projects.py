@@ -77,10 +77,10 @@ class Project:
                 self._sites[slug] = next(a for a in self.analyses if a.slug == slug).make()
             return self._sites[slug]
 
-    def fetched(self, analysis: Analysis) -> int | None:
-        """How many URLs an analysis fetched, None if it has not finished.  Slow at first."""
+    def fetched(self, analysis: Analysis) -> int:
+        """How many URLs an analysis fetched, 0 if it has not finished.  Slow at first."""
         if analysis.status != "success":
-            return None
+            return 0
         return int((self.site(analysis.slug).pages["http_code"] > 0).sum())
 
     @property

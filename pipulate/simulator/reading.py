@@ -1,6 +1,7 @@
 """The endpoints that show what an account has: projects, their analyses, collections, data."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -14,7 +15,7 @@ from pipulate.simulator.answers import (
     project_json,
 )
 from pipulate.simulator.errors import Json, Refusal
-from pipulate.simulator.projects import Analysis
+from pipulate.simulator.projects import Analysis, Project
 from pipulate.simulator.visit import Visit
 
 
@@ -42,24 +43,18 @@ async def list_analyses(visit: Visit) -> Response:
     fields = set(visit.wanted.get("fields", "").split(",")) - {""}
 
     def full(analysis: Analysis) -> Json:
-        urls = project.fetched(analysis)
-        body = analysis_json(project, analysis, urls, visit.options.export_limit)
+        body = analysis_json(project, analysis, visit.options.export_limit)
         return {key: body[key] for key in body if key in fields or not fields}
 
-    return await visit.page(_wanted(visit), full)
+    return await visit.page(_wanted(visit, project), full)
 
 
 async def list_light_analyses(visit: Visit) -> Response:
     project = visit.project()
-
-    def light(analysis: Analysis) -> Json:
-        return light_analysis_json(project, analysis, project.fetched(analysis))
-
-    return await visit.page(_wanted(visit), light)
+    return await visit.page(_wanted(visit, project), partial(light_analysis_json, project))
 
 
-def _wanted(visit: Visit) -> Sequence[Analysis]:
-    project = visit.project()
+def _wanted(visit: Visit, project: Project) -> Sequence[Analysis]:
     if visit.wanted.get("only_success", "true").lower() in ("false", "0"):
         return project.analyses
     return project.finished
@@ -69,9 +64,8 @@ async def one_analysis(visit: Visit) -> Response:
     project = visit.project()
     for analysis in project.analyses:
         if analysis.slug == visit.named["slug"]:
-            urls = await run_in_threadpool(project.fetched, analysis)
             limit = visit.options.export_limit
-            return JSONResponse(analysis_json(project, analysis, urls, limit))
+            return JSONResponse(await run_in_threadpool(analysis_json, project, analysis, limit))
     raise Refusal(code=1004)
 
 

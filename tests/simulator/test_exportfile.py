@@ -1,4 +1,4 @@
-"""Export files: just the rows unless asked otherwise, readable again as they were, whole or not there."""
+"""Export files: just the rows unless asked otherwise, as they were, whole or not there."""
 
 import csv
 import gzip
@@ -10,7 +10,7 @@ import pytest
 from pipulate.simulator.errors import Refusal
 from pipulate.simulator.evaluation import Query
 from pipulate.simulator.exportfile import FileFormat, write_export
-from tests.simulator.test_bql import BOTH, GRAPH, PAGES, S, X, body, compiled
+from tests.simulator.examples import BOTH, GRAPH, PAGES, S, X, body, compiled
 
 PAGE_QUERY = body(["url", f"{X}.metadata.title.content", f"{X}.sitemaps.present"])
 ANSWER = [

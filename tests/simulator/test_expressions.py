@@ -1,4 +1,4 @@
-"""Expressions: each predicate, function and aggregate on a column of values, and the types they refuse."""
+"""Expressions: each predicate, function and aggregate on some values; what types they refuse."""
 
 import polars as pl
 import pytest
@@ -15,7 +15,9 @@ from pipulate.simulator.expressions import (
 
 NUMBERS = pl.DataFrame({"n": [0, 1, 2, None], "m": [2, 2, 0, 1]})
 TEXTS = pl.DataFrame({"t": ["product", "product/red", "a.b", None]})
-N, M, T = Value(pl.col("n"), "integer"), Value(pl.col("m"), "integer"), Value(pl.col("t"), "tree")
+N = Value(pl.col("n"), "integer")
+M = Value(pl.col("m"), "integer")
+T = Value(pl.col("t"), "tree")
 B = Value(pl.col("n") > 0, "boolean")
 
 
@@ -36,10 +38,8 @@ def values(frame: pl.DataFrame, value: Value) -> list:
 def test_predicates_on_numbers(predicate, wanted, expected):
     """Both ends of between are included; null stays unknown, but for exists."""
     node = {} if wanted is None else {"value": wanted}
-    assert (
-        values(NUMBERS, Value(predicate_test(predicate, "integer", node, False)(N.expr), "boolean"))
-        == expected
-    )
+    test = predicate_test(predicate, "integer", node, allow_in=False)
+    assert values(NUMBERS, Value(test(N.expr), "boolean")) == expected
 
 
 @pytest.mark.parametrize(

@@ -3,21 +3,22 @@
 import pytest
 
 from pipulate.engine.errors import Invalid
-from pipulate.simulator.faults import FILE, KINDS, REQUEST, Faults, describe_faults, parse_faults
+from pipulate.simulator.faults import (
+    FILE,
+    KINDS,
+    REQUEST,
+    Fault,
+    Faults,
+    describe_faults,
+    parse_faults,
+)
 
 
 def test_a_text_is_read_into_rules():
     """Kind, value and all conditions."""
     slow, cut = parse_faults(" slow=0.5 on=/query method=POST token=t ; cut skip=1 times=2; ")
-    assert (slow.kind, slow.value, slow.on, slow.method, slow.token, slow.times) == (
-        "slow",
-        "0.5",
-        "/query",
-        "POST",
-        "t",
-        None,
-    )
-    assert (cut.kind, cut.value, cut.skip, cut.times) == ("cut", None, 1, 2)
+    assert slow == Fault("slow", "0.5", on="/query", method="POST", token="t")
+    assert cut == Fault("cut", skip=1, times=2)
 
 
 @pytest.mark.parametrize(
