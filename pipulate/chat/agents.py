@@ -24,9 +24,11 @@ from urllib.parse import unquote
 from loguru import logger
 
 from pipulate.chat import prompts, proposals, sql
+from pipulate.chat.desk import Desk
 from pipulate.chat.proposals import Proposal
+from pipulate.chat.questions import describe_data
 from pipulate.chat.talk import Talk
-from pipulate.chat.tools import TOOLS, Desk, checked, describe_data, list_runs, schema
+from pipulate.chat.tools import TOOLS, checked, list_runs, schema
 from pipulate.engine import files
 from pipulate.engine.errors import Invalid, PipulateError, Unknown
 from pipulate.engine.pipeline import Pipulate

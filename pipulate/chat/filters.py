@@ -1,54 +1,54 @@
-"""A question about a link graph, for a small model: it fills in WHERE and ORDER BY, and cannot write them wrong.
+"""A question about a link graph, for a small model: it fills in WHERE and ORDER BY, never wrongly.
 
-A 0.5B model left free writes wrong SQL more often than not: joins for nothing, columns that are not there.  So it gets
-a few examples, and a JSON schema whose patterns allow nothing but comparisons of this graph's own columns.
+A 0.5B model left free writes wrong SQL more often than not: joins for nothing, columns that are not
+there.  So it gets a few examples, and a JSON schema whose patterns allow nothing but comparisons of
+this graph's own columns.
 """
 
 import json
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipulate.chat.providers import Message
 
 LINKING = "url IN (SELECT source FROM links WHERE target = '{}')"
 
-#: Question, what to show, WHERE, ORDER BY; an example is given if the graph has its columns.
+
+class Example(NamedTuple):
+    """A question and its answer; it is given if the graph has the columns."""
+
+    question: str
+    where: str
+    order: str = ""
+    show: str = "pages"
+
+
 EXAMPLES = (
-    (
+    Example(
         "blog pages with clicks but few outlinks",
-        "pages",
         "pagetype = 'blog' AND clicks > 0 AND outlinks < 5",
         "clicks",
     ),
-    ("which pages are orphans?", "pages", "orphan = 1", ""),
-    ("the twenty most linked pages", "pages", "", "inlinks"),
-    ("how many pages are deeper than four?", "count", "depth > 4", ""),
-    (
+    Example("which pages are orphans?", "orphan = 1"),
+    Example("the twenty most linked pages", "", "inlinks"),
+    Example("how many pages are deeper than four?", "depth > 4", show="count"),
+    Example(
         "which pages have one inlink but many impressions?",
-        "pages",
         "inlinks = 1 AND impressions > 100",
         "impressions",
     ),
-    (
-        "which pages link to https://a.example/b?",
-        "pages",
-        LINKING.format("https://a.example/b"),
-        "",
+    Example("which pages link to https://a.example/b?", LINKING.format("https://a.example/b")),
+    Example("listing pages without traffic", "pagetype = 'listing' AND clicks = 0", "inlinks"),
+    Example("pages to which no other page links", "inlinks = 0"),
+    Example(
+        "help pages more than five clicks from home", "pagetype = 'help' AND depth > 5", "depth"
     ),
-    ("listing pages without traffic", "pages", "pagetype = 'listing' AND clicks = 0", "inlinks"),
-    ("pages to which no other page links", "pages", "inlinks = 0", ""),
-    (
-        "help pages more than five clicks from home",
-        "pages",
-        "pagetype = 'help' AND depth > 5",
-        "depth",
-    ),
-    ("top pages by PageRank", "pages", "", "pagerank"),
+    Example("top pages by PageRank", "", "pagerank"),
 )
 
 
 def columns(tables: str) -> dict[str, str]:
-    """Return {column: what is said of it} of the table `pages`, from the description of the tables."""
+    """Return {column: what is said of it} of `pages`, from the description of the tables."""
     return dict(re.findall(r"^  (\w+) (.*)$", tables.partition("\nlinks:")[0], re.MULTILINE))
 
 
@@ -74,33 +74,48 @@ def shape(known: dict[str, str]) -> dict[str, Any]:
 def lesson(known: dict[str, str]) -> list[Message]:
     """Return the columns, and examples that use them."""
     about = "\n".join(f"  {name} {said}" for name, said in known.items())
-    told = f"Write WHERE and ORDER BY of an SQLite query over this table:\npages: one row a page\n{about}"
+    told = (
+        "Write WHERE and ORDER BY of an SQLite query over this table:\n"
+        f"pages: one row a page\n{about}"
+    )
     messages = [{"role": "system", "content": told}]
-    for question, show, where, order in EXAMPLES:
-        used = [*re.findall(r"(\w+) [=<>]", where.partition("url IN")[0]), order or "url"]
-        if set(used) <= set(known):
-            answer = json.dumps({"show": show, "where": where, "order": order})
+    for example in EXAMPLES:
+        if _columns_of(example) <= set(known):
+            answer = {"show": example.show, "where": example.where, "order": example.order}
             messages += [
-                {"role": "user", "content": question},
-                {"role": "assistant", "content": answer},
+                {"role": "user", "content": example.question},
+                {"role": "assistant", "content": json.dumps(answer)},
             ]
     return messages
 
 
+def _columns_of(example: Example) -> set[str]:
+    own = example.where.partition("url IN")[0]
+    return {*re.findall(r"(\w+) [=<>]", own), example.order or "url"}
+
+
 def to_sql(answer: dict[str, Any], known: dict[str, str]) -> str:
-    """Return the query that an answer means, with the columns it speaks of; "?" if it does not obey the schema."""
+    """Return the query that an answer means, with the columns it speaks of.
+
+    It is "?" if the answer does not obey the schema.
+    """
     allowed = shape(known)["properties"]
-    show, where, order = (str(answer.get(key, "?")) for key in ("show", "where", "order"))
-    if (
-        not re.fullmatch(allowed["where"]["pattern"], where)
-        or order not in allowed["order"]["enum"]
-    ):
+    where = str(answer.get("where", "?"))
+    order = str(answer.get("order", "?"))
+    fits = re.fullmatch(allowed["where"]["pattern"], where) and order in allowed["order"]["enum"]
+    if not fits:
         return "?"
-    spoken = [*re.findall(r"\w+", re.sub("'.*?'", "", where)), order]
-    shown = ", ".join(dict.fromkeys(["url", *(word for word in spoken if word in known)]))
-    statement = f"SELECT {'count(*) AS pages' if show == 'count' else shown} FROM pages"  # noqa: S608 - our columns
-    return (
-        statement
-        + (f" WHERE {where}" if where else "")
-        + (f" ORDER BY {order} DESC" if order and show != "count" else "")
-    )
+    counted = answer.get("show") == "count"
+    shown = "count(*) AS pages" if counted else ", ".join(_spoken_of(where, order, known))
+    statement = f"SELECT {shown} FROM pages"  # noqa: S608 - our columns
+    if where:
+        statement += f" WHERE {where}"
+    if order and not counted:
+        statement += f" ORDER BY {order} DESC"
+    return statement
+
+
+def _spoken_of(where: str, order: str, known: dict[str, str]) -> list[str]:
+    """Return the columns to show: the address, and each that the question is about."""
+    words = ["url", *re.findall(r"\w+", re.sub("'.*?'", "", where)), order]
+    return [word for word in dict.fromkeys(words) if word in known or word == "url"]

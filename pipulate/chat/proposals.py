@@ -1,11 +1,14 @@
 """Nothing is changed without a Yes: calling tools, and the proposals of those that change something.
 
-CALL       A reading tool acts and returns its text.  A changing one goes as far as the words of what exactly will happen,
-           which are stored as a row of `proposal`: open -> done -> undone, or open -> refused.
-YES        Only `confirm` goes on, and only the user's own click calls it; no tool, and so no model, can.  It starts the
-           tool anew: if something else would happen by now than the words said, nothing does.  The change, how to
-           undo it and the proposal's state are one transaction: it happens exactly once, whatever crashes.
-COMMANDS   `/add task Call Bob` is add_task with name "Call Bob"; `/tasks` is list_tasks.  All are read off the tools.
+CALL       A reading tool acts and returns its text.  A changing one goes as far as the words of what
+           exactly will happen, which are stored as a row of `proposal`: open -> done -> undone, or
+           open -> refused.
+YES        Only `confirm` goes on, and only the user's own click calls it; no tool, and so no model,
+           can.  It starts the tool anew: if something else would happen by now than the words said,
+           nothing does.  The change, how to undo it and the proposal's state are one transaction: it
+           happens exactly once, whatever crashes.
+COMMANDS   `/add task Call Bob` is add_task with name "Call Bob"; `/tasks` is list_tasks.  All are
+           read off the tools.
 """
 
 import inspect
@@ -15,8 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipulate.chat.desk import Desk, row_of
 from pipulate.chat.memory import erase
-from pipulate.chat.tools import TOOLS, Change, Desk, Undo, check, row_of, schema
+from pipulate.chat.tools import TOOLS, Change, Undo, check, schema
 from pipulate.engine.errors import Invalid, Refused, Stale, Unknown
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Store, now
@@ -38,17 +42,33 @@ class Proposal:
 
 
 def call(desk: Desk, name: str, arguments: Mapping[str, Any]) -> str | Proposal:
-    """Do what a reading tool does, or propose what a changing one would do.  Raises a PipulateError."""
+    """Do what a reading tool does, or propose what a changing one would do.
+
+    Raises a PipulateError.
+    """
     given = check(name, arguments)
     made = TOOLS[name](desk, **given)
-    if not inspect.isgenerator(made):
-        return made if len(made) <= LONGEST else f"{made[:LONGEST]}\n\n(Cut here: there is more.)"
-    words = str(next(made))
-    sql = "INSERT INTO proposal (at, tool, arguments, profile_id, words) VALUES (?, ?, ?, ?, ?)"
+    if inspect.isgenerator(made):
+        return _propose(desk, name, given, str(next(made)))
+    if len(made) > LONGEST:
+        return f"{made[:LONGEST]}\n\n(Cut here: there is more.)"
+    return str(made)
+
+
+def _propose(desk: Desk, tool: str, arguments: dict[str, str], words: str) -> Proposal:
     id = desk.store.write(
-        sql, now(), name, json.dumps(given, ensure_ascii=False), desk.profile, words
+        "INSERT INTO proposal (at, tool, arguments, profile_id, words) VALUES (?, ?, ?, ?, ?)",
+        now(),
+        tool,
+        _json(arguments),
+        desk.profile,
+        words,
     )
-    return Proposal(id, name, given, words, desk.profile)
+    return Proposal(id, tool, arguments, words, desk.profile)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def get(store: Store, id: int) -> Proposal:
@@ -56,14 +76,22 @@ def get(store: Store, id: int) -> Proposal:
     row = store.one("SELECT * FROM proposal WHERE id = ?", id)
     if row is None:
         raise Unknown("There is no such proposal (any more).")
-    arguments = json.loads(row["arguments"])
     return Proposal(
-        id, row["tool"], arguments, row["words"], row["profile_id"], row["state"], row["undo"] != ""
+        id,
+        row["tool"],
+        json.loads(row["arguments"]),
+        row["words"],
+        row["profile_id"],
+        row["state"],
+        undoable=row["undo"] != "",
     )
 
 
 def confirm(desk: Desk, id: int, arguments: Mapping[str, Any] | None = None) -> Proposal:
-    """The user said Yes, perhaps to edited arguments: do it, once.  After any PipulateError nothing was done."""
+    """The user said Yes, perhaps to edited arguments: do it, once.
+
+    After any PipulateError nothing was done.
+    """
     shown = get(desk.store, id)
     given = shown.arguments if arguments is None else check(shown.tool, arguments)
     change: Change = TOOLS[shown.tool](replace(desk, profile=shown.profile), **given)
@@ -74,22 +102,26 @@ def confirm(desk: Desk, id: int, arguments: Mapping[str, Any] | None = None) -> 
         )
     with desk.store.transaction() as db:
         _step(desk.store, id, "open", "done")
-        try:
-            next(change)
-        except StopIteration as end:
-            undo: Undo = end.value
-        values = (
-            json.dumps(undo) if undo else "",
-            json.dumps(given, ensure_ascii=False),
-            words,
-            id,
+        undo = _finish(change)
+        db.execute(
+            "UPDATE proposal SET undo = ?, arguments = ?, words = ? WHERE id = ?",
+            (json.dumps(undo) if undo else "", _json(given), words, id),
         )
-        db.execute("UPDATE proposal SET undo = ?, arguments = ?, words = ? WHERE id = ?", values)
     try:
         return get(desk.store, id)
     except Unknown:  # it was about a memory, and went with it
         erase(desk.store)
         return replace(shown, arguments={}, words="Forgotten.", state="done")
+
+
+def _finish(change: Change) -> Undo:
+    """Go past the yield: do it, and return how to undo it."""
+    try:
+        next(change)
+    except StopIteration as end:
+        undo: Undo = end.value
+        return undo
+    raise TypeError("a tool yields once")
 
 
 def refuse(store: Store, id: int) -> Proposal:
@@ -99,7 +131,7 @@ def refuse(store: Store, id: int) -> Proposal:
 
 
 def undo(store: Store, id: int) -> Proposal:
-    """Take a done change back; raises Refused if what it changed has been changed again since, or cannot be undone."""
+    """Take a done change back; Refused if it cannot be, or was changed again since."""
     row = store.one("SELECT undo FROM proposal WHERE id = ?", id)
     if not row or not row["undo"]:
         raise Refused("This cannot be undone.")
@@ -107,16 +139,22 @@ def undo(store: Store, id: int) -> Proposal:
         _step(store, id, "done", "undone")
         for table, key, *states in reversed(json.loads(row["undo"])):
             if table == "run":
-                Pipulate(store, key).undo(states[0], rev=states[1])
-                continue
-            before, after = states
-            if row_of(store, table, key) != after:
-                raise Refused("It has been changed again since, so it cannot be undone by itself.")
-            if after:
-                store.db.t[table].delete(key)
-            if before:
-                store.db.t[table].insert(before)
+                run, rev = states
+                Pipulate(store, key).undo(run, rev=rev)
+            else:
+                _put_back(store, table, key, *states)
     return get(store, id)
+
+
+def _put_back(
+    store: Store, table: str, key: Any, before: dict[str, Any] | None, after: dict[str, Any] | None
+) -> None:
+    if row_of(store, table, key) != after:
+        raise Refused("It has been changed again since, so it cannot be undone by itself.")
+    if after:
+        store.db.t[table].delete(key)
+    if before:
+        store.db.t[table].insert(before)
 
 
 def _step(store: Store, id: int, old: str, new: str) -> None:
@@ -130,13 +168,13 @@ def _step(store: Store, id: int, old: str, new: str) -> None:
 
 
 def commands() -> dict[str, str]:
-    """Return {how it is typed: tool}, such as {"tasks": "list_tasks", "add task": "add_task"}."""
+    """Return {how it is typed: tool}: {"tasks": "list_tasks", "add task": "add_task"} and so on."""
     return {name.removeprefix("list_").replace("_", " "): name for name in TOOLS}
 
 
 def parse(line: str) -> tuple[str, dict[str, str]]:
-    """Return (tool, arguments) of a slash command; raises Unknown or Invalid, saying how it is written."""
-    typed = " ".join(line.strip().removeprefix("/").split(" "))
+    """Return (tool, arguments) of a slash command; Unknown or Invalid say how it is written."""
+    typed = line.strip().removeprefix("/")
     for spelled, name in sorted(commands().items(), key=lambda pair: -len(pair[0])):
         match = re.match(rf"{spelled.replace(' ', '[ _]')}(?:\s+|$)", typed, re.IGNORECASE)
         if match:
@@ -145,48 +183,56 @@ def parse(line: str) -> tuple[str, dict[str, str]]:
 
 
 def _arguments(name: str, given: str) -> dict[str, str]:
-    """Read `key=value` pairs at the beginning or end; what stands between goes by place, its rest to the last argument."""
+    """Read `key=value` pairs at the beginning or end; what stands between goes by place."""
     wanted = schema(TOOLS[name])
-    names, found = list(wanted["properties"]), {}
-    pair = rf"({'|'.join(names) or '-'})=(\"[^\"]*\"|\S+)"
-    while match := re.match(rf"{pair}(?:\s+|$)", given) or re.search(rf"(?:^|\s+){pair}$", given):
-        found[match[1]] = match[2].strip('"')
-        given = given[: match.start()] + given[match.end() :]
-    free = [key for key in names if key not in found]
-    for key in [key for key in free if key in wanted["required"]] or free[:1]:
-        last = key == free[-1] or not any(
-            k in wanted["required"] for k in free[free.index(key) + 1 :]
-        )
-        one = re.match(r"\"([^\"]+)\"\s*|(\S+)\s*", given)
-        if one and (not last or one.end() == len(given)):
-            found[key], given = one[1] or one[2], given[one.end() :]
-        elif given:
-            found[key], given = given, ""
+    required = wanted["required"]
+    found, given = _named(list(wanted["properties"]), given)
+    free = [key for key in wanted["properties"] if key not in found]
+    by_place = [key for key in free if key in required] or free[:1]
+    for key in by_place:
+        if given:
+            found[key], given = _next(given, last=key == by_place[-1])
     if given:
         raise Invalid(f"That is one argument too many: “{given}”. {usage(name)}")
-    if missing := [key for key in wanted["required"] if key not in found]:
-        raise Invalid(f"{missing[0]} is missing. {usage(name)}", missing[0])
+    for key in required:
+        if key not in found:
+            raise Invalid(f"{key} is missing. {usage(name)}", key)
     return found
 
 
+def _named(names: list[str], given: str) -> tuple[dict[str, str], str]:
+    """Return the arguments written as `key=value`, and what is left."""
+    found: dict[str, str] = {}
+    pair = rf"({'|'.join(names) or '-'})=(\"[^\"]*\"|\S+)"
+    while True:
+        match = re.match(rf"{pair}(?:\s+|$)", given) or re.search(rf"(?:^|\s+){pair}$", given)
+        if not match:
+            return found, given
+        found[match[1]] = match[2].strip('"')
+        given = given[: match.start()] + given[match.end() :]
+
+
+def _next(given: str, last: bool) -> tuple[str, str]:
+    """Return a word, or "several in quotes", and the rest; the last argument takes all."""
+    one = re.match(r"\"([^\"]+)\"\s*|(\S+)\s*", given)
+    if one and (not last or one.end() == len(given)):
+        return one[1] or one[2], given[one.end() :]
+    return given, ""
+
+
 def usage(name: str) -> str:
-    """Return how the command of a tool is written."""
+    """Return how the command of a tool is written: /add task NAME."""
     wanted = schema(TOOLS[name])
-    spelled = next(spelled for spelled, tool in commands().items() if tool == name)
-    return " ".join(
-        [
-            f"/{spelled}",
-            *(
-                key.upper() if key in wanted["required"] else f"[{key.upper()}]"
-                for key in wanted["properties"]
-            ),
-        ]
-    )
+    words = [f"/{spelled}" for spelled, tool in commands().items() if tool == name]
+    for key in wanted["properties"]:
+        words.append(key.upper() if key in wanted["required"] else f"[{key.upper()}]")
+    return " ".join(words)
 
 
 def help_text() -> str:
-    """Return the list of commands, in Markdown; of each description the first sentence, the rest is for models."""
-    return "\n".join(
-        f"- `{usage(name)}`: {(inspect.getdoc(tool) or '').split('. ')[0].rstrip('.')}."
-        for name, tool in TOOLS.items()
-    )
+    """Return the list of commands in Markdown; of each description only the first sentence."""
+    lines = []
+    for name, tool in TOOLS.items():
+        first = (inspect.getdoc(tool) or "").split(". ")[0].rstrip(".")
+        lines.append(f"- `{usage(name)}`: {' '.join(first.split())}.")
+    return "\n".join(lines)

@@ -1,10 +1,10 @@
-"""Which tool a request asks for: the choice of a small model, which cannot call tools by itself but picks well among few.
+"""Which tool a request asks for: the choice of a small model, which picks well among few.
 
-EXAMPLES   examples.txt holds requests and the right call, "talk" for none.  The three tools whose examples share most (and
-           the rarest) words with the request are the choice; the model makes it and fills in the arguments, forced to
-           obey a JSON schema of just these three.
-SHORT CUT  If one tool is far ahead, only its arguments are asked for; if "talk" is ahead, nothing is, so that small talk
-           begins at once.
+EXAMPLES   examples.txt holds requests and the right call, "talk" for none.  The three tools whose
+           examples share most (and the rarest) words with the request are the choice; the model makes
+           it and fills in the arguments, forced to obey a JSON schema of just these three.
+SHORT CUT  If one tool is far ahead, only its arguments are asked for; if "talk" is ahead, nothing is,
+           so that small talk begins at once.
 PROMPT     The same but for its last line, so that the runtime need not read it again.
 
 Measured by bench/bench_tools.py with Qwen2.5-Coder-0.5B.
@@ -15,7 +15,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,16 +23,21 @@ from pathlib import Path
 from typing import Any
 
 from pipulate.chat import filters
+from pipulate.chat.desk import Desk
 from pipulate.chat.providers import Message, Model, ToolCall
-from pipulate.chat.tools import TOOLS, Desk, describe_data, schema
+from pipulate.chat.questions import describe_data, query_links
+from pipulate.chat.tools import TOOLS, schema
 from pipulate.engine.errors import Unknown
 
 TALK = "talk"
+TALK_MEANS = "Anything else: greetings, general knowledge, explanations, advice, texts"
 CHOICE = 3  # tools that the model chooses from
-AHEAD, SURELY_TALK = (
-    0.15,
-    0.05,
-)  # similarity by which a tool, or "talk", must lead to be taken without asking
+# Similarity by which a tool, or "talk", must lead to be taken without asking.
+AHEAD = 0.15
+SURELY_TALK = 0.05
+SHOWN = 2  # examples of each tool in a prompt
+LONGEST = 200  # tokens of a choice
+UNKNOWN_QUERY = "?"  # a statement of which the tool itself will say what is wrong
 
 
 @dataclass(frozen=True)
@@ -51,22 +56,26 @@ def _marks(text: str) -> frozenset[str]:
     return frozenset(words + [f"^{word}" for word in words[:1]])
 
 
+def _example(line: str) -> Example:
+    tool, _, rest = line.partition(": ")
+    text, _, values = rest.partition(" => ")
+    arguments: dict[str, str] = {}
+    if values:
+        arguments = dict(zip(schema(TOOLS[tool])["properties"], values.split(" | "), strict=False))
+    return Example(text, tool, arguments, _marks(text))
+
+
 @lru_cache(maxsize=1)
 def examples() -> tuple[list[Example], dict[str, float]]:
     """Return the examples, and the weight of each mark: the rarer, the more it tells."""
-    found = []
-    for line in Path(__file__).with_name("examples.txt").read_text(encoding="utf-8").splitlines():
-        tool, _, rest = line.partition(": ")
-        text, _, values = rest.partition(" => ")
-        names = list(schema(TOOLS[tool])["properties"]) if tool != TALK else []
-        arguments = dict(zip(names, values.split(" | "), strict=False)) if values else {}
-        found.append(Example(text, tool, arguments, _marks(text)))
+    lines = Path(__file__).with_name("examples.txt").read_text(encoding="utf-8").splitlines()
+    found = [_example(line) for line in lines]
     counts = Counter(mark for example in found for mark in example.marks)
     return found, {mark: math.log((len(found) + 1) / count) for mark, count in counts.items()}
 
 
 def rank(text: str) -> list[tuple[str, float]]:
-    """Return the tools (and "talk") with the similarity, 0 to 1, of their nearest example; best first."""
+    """Return the tools (and "talk") with how near, 0 to 1, their nearest example is; best first."""
     found, weights = examples()
     marks = _marks(text)
     rare = math.log(len(found) + 1)  # a word that no example has
@@ -82,17 +91,19 @@ def rank(text: str) -> list[tuple[str, float]]:
 async def choose(model: Model, text: str, desk: Desk | None = None) -> ToolCall | None:
     """Return the call that the request asks for, or None if it is just talk.
 
-    With a `desk`, queries come with their SQL, written by the model for the tables there.  Raises ModelError.
+    With a `desk`, queries come with their SQL, written by the model for the tables there.  Raises
+    ModelError.
     """
-    (first, score), (_, second), *_ = ranked = rank(text)
-    if not score or (first == TALK and score - second >= SURELY_TALK):
+    ranked = rank(text)
+    (first, score), (_, second) = ranked[:2]
+    lead = score - second
+    if not score or (first == TALK and lead >= SURELY_TALK):
         return None
-    names = [first] if score - second >= AHEAD else [name for name, _ in ranked[:CHOICE]]
+    names = [first] if lead >= AHEAD else [name for name, _ in ranked[:CHOICE]]
     answer: dict[str, Any] = {"tool": first}
     if len(names) > 1 or _taught(first):
-        answer = await _ask(
-            model, [*_lesson(), {"role": "user", "content": text}], {"anyOf": [*map(_shape, names)]}
-        )
+        asked = {"role": "user", "content": text}
+        answer = await _ask(model, [*_lesson(), asked], {"anyOf": [*map(_shape, names)]})
     name = answer.pop("tool", TALK)
     if name not in TOOLS:
         return None
@@ -119,26 +130,13 @@ def _shape(tool: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _lesson() -> tuple[Message, ...]:
-    """Return the stable beginning of every choice: all tools in a line each, then an example or two of each."""
-    found, _ = examples()
-    tools = dict.fromkeys(one.tool for one in found)
-    about = {name: (tool.__doc__ or "").split(".")[0] for name, tool in TOOLS.items()}
-    about[TALK] = "Anything else: greetings, general knowledge, explanations, advice, texts"
-    lines = [f"{name}({', '.join(_taught(name))}): {about[name]}" for name in tools]
-    shown = [
-        one
-        for place in (0, 1)
-        for name in tools
-        for one in [e for e in found if e.tool == name][place : place + 1]
-    ]
-    messages = [
-        {
-            "role": "system",
-            "content": "Choose the tool for the user's request. Answer in JSON.\n"
-            + "\n".join(lines),
-        }
-    ]
-    for one in shown:
+    """Return the stable beginning of every choice: a line on each tool, then examples of each."""
+    lines = ["Choose the tool for the user's request. Answer in JSON."]
+    for name in dict.fromkeys(one.tool for one in examples()[0]):
+        about = TALK_MEANS if name == TALK else (TOOLS[name].__doc__ or "").split(".")[0]
+        lines.append(f"{name}({', '.join(_taught(name))}): {about}")
+    messages: list[Message] = [{"role": "system", "content": "\n".join(lines)}]
+    for one in _shown():
         call = {"tool": one.tool} | {key: one.arguments.get(key, "") for key in _taught(one.tool)}
         messages += [
             {"role": "user", "content": one.text},
@@ -147,33 +145,40 @@ def _lesson() -> tuple[Message, ...]:
     return tuple(messages)
 
 
+def _shown() -> Iterator[Example]:
+    """Yield the first example of each tool, then the second ones."""
+    of_tool: dict[str, list[Example]] = {}
+    for one in examples()[0]:
+        of_tool.setdefault(one.tool, []).append(one)
+    for place in range(SHOWN):
+        for some in of_tool.values():
+            yield from some[place : place + 1]
+
+
 async def _select(model: Model, text: str, desk: Desk, tool: str) -> str:
-    """Let the model write the query, with the tables before its eyes; of a link graph, as a filter."""
+    """Let the model write the query, with the tables before its eyes; of a link graph, a filter."""
     try:
         tables = await asyncio.to_thread(describe_data, desk, tool)
     except Unknown:
-        return "?"  # no graph yet: the tool itself will say so
+        return UNKNOWN_QUERY  # no graph yet
     asked = {"role": "user", "content": text}
-    if tool == "query_links":
+    if tool == query_links.__name__:
         known = filters.columns(tables)
-        return filters.to_sql(
-            await _ask(model, [*filters.lesson(known), asked], filters.shape(known)), known
-        )
-    told = {
-        "role": "system",
-        "content": f"Write one SQLite SELECT that answers the question. Tables:\n{tables}",
-    }
+        answer = await _ask(model, [*filters.lesson(known), asked], filters.shape(known))
+        return filters.to_sql(answer, known)
+    told = f"Write one SQLite SELECT that answers the question. Tables:\n{tables}"
     wanted = {
         "type": "object",
         "properties": {"statement": {"type": "string"}},
         "required": ["statement"],
     }
-    return str((await _ask(model, [told, asked], wanted)).get("statement", "?"))
+    answer = await _ask(model, [{"role": "system", "content": told}, asked], wanted)
+    return str(answer.get("statement", UNKNOWN_QUERY))
 
 
 async def _ask(model: Model, messages: Sequence[Message], wanted: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON object that the model answers; {} if it went on and on, or disobeyed the schema."""
-    async with aclosing(model.stream(messages, schema=wanted, max_tokens=200)) as stream:
+    """Return the JSON object that the model answers; {} if it went on and on, or disobeyed."""
+    async with aclosing(model.stream(messages, schema=wanted, max_tokens=LONGEST)) as stream:
         said = "".join([piece async for piece in stream if isinstance(piece, str)])
     try:
         return dict(json.loads(said))

@@ -1,12 +1,17 @@
-"""Read-only SQL over the user's own tables, safe to hand to a model: whatever it writes, it can only read a little.
+"""Read-only SQL over the user's own tables, safe to hand to a model: it can only read a little.
 
-Four fences, each sufficient alone against writing: a connection of its own opened read-only; SQLite's authorizer, which
-allows SELECT on TABLES and on the tables of json_each, with FUNCTIONS, and nothing else (no PRAGMA, ATTACH, schema,
-`store`); a time limit; limits on rows, characters of a cell and bytes of a value.
+Four fences, each sufficient alone against writing: a connection of its own opened read-only; SQLite's
+authorizer, which allows SELECT on TABLES and on the tables of json_each, with FUNCTIONS, and nothing
+else (no PRAGMA, ATTACH, schema, `store`); a time limit; limits on rows, characters of a cell and bytes
+of a value.
 """
 
+import re
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import apsw
@@ -17,61 +22,83 @@ TABLES = frozenset(
     {"pipeline", "history", "job", "profile", "client", "task", "conversation", "message"}
 )
 VIRTUAL = frozenset({"json_each", "json_tree"})
+SCHEMA = frozenset({"sqlite_master", "sqlite_schema"})
 FUNCTIONS = frozenset(
-    """abs avg cast ceil ceiling coalesce count cume_dist date datetime dense_rank first_value floor glob group_concat
-    ifnull iif instr json json_array_length json_each json_extract json_tree json_type -> ->> julianday lag last_value
-    lead length like ln log lower ltrim max min nth_value ntile nullif percent_rank pow power rank replace round
-    row_number rtrim sign sqrt strftime string_agg substr substring sum time total trim typeof unixepoch upper""".split()  # noqa: SIM905
+    re.findall(
+        r"\S+",
+        """abs avg cast ceil ceiling coalesce count cume_dist date datetime dense_rank first_value
+        floor glob group_concat ifnull iif instr json json_array_length json_each json_extract
+        json_tree json_type -> ->> julianday lag last_value lead length like ln log lower ltrim max
+        min nth_value ntile nullif percent_rank pow power rank replace round row_number rtrim sign
+        sqrt strftime string_agg substr substring sum time total trim typeof unixepoch upper""",
+    )
 )
-ROWS, SECONDS, CELL, BYTES = 50, 2.0, 300, 10_000_000
+ROWS = 50
+SECONDS = 2.0
+CELL = 300  # characters
+BYTES = 10_000_000  # of a value
+PATIENCE = 1000  # milliseconds for which a writer is waited for
+MORE = "\n\nThese are the first {} rows; there are more."
 
 
 def query(database: Path, statement: str, rows: int = ROWS, seconds: float = SECONDS) -> str:
-    """Return the result as a Markdown table, cut at `rows` (it says so); raises Invalid with SQLite's reason."""
-    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        connection.set_busy_timeout(1000)
-        connection.limit(apsw.SQLITE_LIMIT_LENGTH, BYTES)
-        others = {
-            name.lower() for (name,) in connection.execute("SELECT name FROM sqlite_schema")
-        } - TABLES
-        connection.set_authorizer(partial(_allow, others | {"sqlite_master", "sqlite_schema"}))
-        end = time.monotonic() + seconds
-        connection.set_progress_handler(lambda: time.monotonic() > end, 10_000)
+    """Return the result as a Markdown table, cut at `rows` (it says so).
+
+    Raises Invalid with SQLite's reason.
+    """
+    readable = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    with closing(readable) as connection, _explained(seconds):
+        _fence(connection, seconds)
         cursor = connection.execute(statement)
-        names = [column[0] for column in cursor.get_description()]
-        found = [row for row, _ in zip(cursor, range(rows + 1), strict=False)]
-    except apsw.ExecutionCompleteError:
-        return "No rows."
+        try:
+            names = [column[0] for column in cursor.get_description()]
+        except apsw.ExecutionCompleteError:
+            return table([], [])
+        found = list(islice(cursor, rows + 1))
+    more = MORE.format(rows) if len(found) > rows else ""
+    return table(names, found[:rows]) + more
+
+
+def _fence(connection: apsw.Connection, seconds: float) -> None:
+    connection.set_busy_timeout(PATIENCE)
+    connection.limit(apsw.SQLITE_LIMIT_LENGTH, BYTES)
+    there = connection.execute("SELECT lower(name) FROM sqlite_schema")
+    others = {name for (name,) in there} - TABLES | SCHEMA
+    connection.set_authorizer(partial(_allow, others))
+    end = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > end, 10_000)
+
+
+@contextmanager
+def _explained(seconds: float) -> Iterator[None]:
+    try:
+        yield
     except apsw.InterruptError:
         raise Invalid(
             f"The query took longer than {seconds:g} seconds and was stopped. Ask for less."
         ) from None
     except apsw.AuthError as error:
-        raise Invalid(
-            f"Not allowed: {error}. One SELECT over {', '.join(sorted(TABLES))} is."
-        ) from None
+        allowed = ", ".join(sorted(TABLES))
+        raise Invalid(f"Not allowed: {error}. One SELECT over {allowed} is.") from None
     except (apsw.Error, ValueError) as error:
         raise Invalid(f"SQLite cannot run this: {error}") from None
-    finally:
-        connection.close(True)
-    more = f"\n\nThese are the first {rows} rows; there are more." if len(found) > rows else ""
-    return table(names, found[:rows]) + more
 
 
 def _allow(
     others: set[str], action: int, first: str | None, second: str | None, *_: str | None
 ) -> int:
+    """Answer SQLite's authorizer; `others` are the tables that are not to be read."""
     name = str(first).lower()
-    fine = (
-        action in (apsw.SQLITE_SELECT, apsw.SQLITE_RECURSIVE)
-        or (action == apsw.SQLITE_READ and name in TABLES | VIRTUAL)
-        or (
-            action == apsw.SQLITE_READ and not second and name not in others
-        )  # count(*) of a WITH table
-        or (action == apsw.SQLITE_FUNCTION and str(second).lower() in FUNCTIONS)
-    )
-    return apsw.SQLITE_OK if fine else apsw.SQLITE_DENY
+    match action:
+        case apsw.SQLITE_SELECT | apsw.SQLITE_RECURSIVE:
+            return apsw.SQLITE_OK
+        case apsw.SQLITE_READ if name in TABLES | VIRTUAL:
+            return apsw.SQLITE_OK
+        case apsw.SQLITE_READ if not second and name not in others:  # count(*) of a WITH table
+            return apsw.SQLITE_OK
+        case apsw.SQLITE_FUNCTION if str(second).lower() in FUNCTIONS:
+            return apsw.SQLITE_OK
+    return apsw.SQLITE_DENY
 
 
 def table(names: list[str], rows: list[tuple[object, ...]]) -> str:
@@ -83,5 +110,7 @@ def table(names: list[str], rows: list[tuple[object, ...]]) -> str:
 
 
 def _cell(value: object) -> str:
-    shown = "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
+    if value is None:
+        return ""
+    shown = " ".join(str(value).split()).replace("|", "\\|")
     return shown if len(shown) <= CELL else shown[:CELL] + "…"

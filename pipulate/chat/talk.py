@@ -21,12 +21,13 @@ from loguru import logger
 
 from pipulate.chat import prompts, proposals, router, weights
 from pipulate.chat.conversation import Conversations, Row
+from pipulate.chat.desk import Desk
 from pipulate.chat.embedder import Embedder
 from pipulate.chat.memory import Memory, text
 from pipulate.chat.models import Models
 from pipulate.chat.proposals import Proposal
 from pipulate.chat.providers import Message, Model, ModelError, ToolCall
-from pipulate.chat.tools import Desk, offered
+from pipulate.chat.tools import offered
 from pipulate.engine.errors import PipulateError, Refused, Unknown
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store

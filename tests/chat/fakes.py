@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from pipulate.chat.desk import Desk
 from pipulate.chat.memory import Memory
 from pipulate.chat.providers import Message, ToolCall
-from pipulate.chat.tools import Desk
 from pipulate.engine import discovery
 from pipulate.engine.settings import PACKAGE
 from pipulate.engine.store import Store

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pipulate.chat import desk as desk_module
 from pipulate.chat import prompts, proposals, tools
 from pipulate.chat.conversation import Conversations
+from pipulate.chat.desk import Desk
 from pipulate.chat.proposals import (
     Proposal,
     call,
@@ -20,7 +22,7 @@ from pipulate.chat.proposals import (
     refuse,
     undo,
 )
-from pipulate.chat.tools import TOOLS, Desk
+from pipulate.chat.tools import TOOLS
 from pipulate.engine.errors import Invalid, PipulateError, Refused, Stale, Unknown
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Store
@@ -108,14 +110,14 @@ def test_exactly_once(desk: Desk) -> None:
 def test_a_change_that_fails_leaves_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Change and state are one transaction: after an error it is as open as before."""
     made = propose(desk, "rename_task", task="tea", name="Buy cocoa")
-    real = tools.row_of
+    real = desk_module.row_of
 
     def failing(store: Store, table: str, key: object) -> dict | None:
         if store.connection.in_transaction and tasks(desk)[0] == "Buy cocoa":
             raise RuntimeError("power cut")
         return real(store, table, key)
 
-    monkeypatch.setattr(tools, "row_of", failing)
+    monkeypatch.setattr(desk_module, "row_of", failing)
     with pytest.raises(RuntimeError):
         confirm(desk, made.id)
     monkeypatch.undo()

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pipulate.chat.desk import Desk
 from pipulate.chat.providers import ToolCall
 from pipulate.chat.router import CHOICE, TALK, choose, examples, rank
-from pipulate.chat.tools import TOOLS, Desk, schema
+from pipulate.chat.tools import TOOLS, schema
 from pipulate.engine.settings import Settings
 from tests.chat.fakes import FakeModel, make_desk
 

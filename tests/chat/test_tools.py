@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipulate.chat import prompts
+from pipulate.chat.desk import Desk
 from pipulate.chat.proposals import Proposal, call, confirm
-from pipulate.chat.tools import TOOLS, Desk, check, describe_data, schema
+from pipulate.chat.questions import describe_data
+from pipulate.chat.tools import TOOLS, check, schema
 from pipulate.engine.errors import Invalid, OutOfOrder, PipulateError, Refused, Unknown
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings

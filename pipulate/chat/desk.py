@@ -1,0 +1,106 @@
+"""What tools act upon, and how they change a row so that it can be changed back.
+
+DESK   Made anew for each request, with the profile of the page: no model can choose to work for
+       another client.
+ROWS   `put` and `drop` are the only ways in which tools write tables.  They return [table, key, row
+       before, row after], from which `proposals.undo` takes the change back.
+NAMES  People and models name a thing by its number or by words of its name; `find` knows which.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipulate import docs
+from pipulate.chat.memory import Memory
+from pipulate.engine.errors import Unknown
+from pipulate.engine.settings import Settings
+from pipulate.engine.store import Store
+from pipulate.engine.workflow import Workflow
+
+Row = dict[str, Any]
+
+#: The tables that tools change, and their keys.
+KEYS = {"task": "id", "profile": "id", "memory": "id", "prompt": "version"}
+#: Words that tell no name from another.
+FILLERS = frozenset(
+    re.findall(
+        r"\w+",
+        "a about all an as for i in is it my of on one s that the this to with task client memory",
+    )
+)
+STEM = 5  # letters by which words are compared
+LISTED = 10  # names told when it is not clear which is meant
+
+
+@dataclass
+class Desk:
+    """What the tools work on, for one request."""
+
+    store: Store
+    memory: Memory
+    flows: Mapping[str, Workflow] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+    profile: int = 1
+    docs: Path = docs.FOLDER
+    source: str = "chat"  #: noted with what is remembered
+
+
+def row_of(store: Store, table: str, key: Any) -> Row | None:
+    """Return the row of one of the tables in KEYS as it is now."""
+    return store.one(f"SELECT * FROM {table} WHERE {KEYS[table]} = ?", key)  # noqa: S608 - our names
+
+
+def put(desk: Desk, table: str, row: Row) -> list[Any]:
+    """Insert the row, or change these columns of the one with its key; returns how to undo that."""
+    rows = desk.store.db.t[table]
+    key = row.get(KEYS[table])
+    if key is None:
+        made = rows.insert(row)[KEYS[table]]
+        return [table, made, None, row_of(desk.store, table, made)]
+    before = row_of(desk.store, table, key)
+    if before is None:
+        raise Unknown(f"This {table} was deleted meanwhile.")
+    rows.update(row)
+    return [table, key, before, row_of(desk.store, table, key)]
+
+
+def drop(desk: Desk, table: str, key: Any) -> list[Any]:
+    """Delete a row; returns how to undo that."""
+    before = row_of(desk.store, table, key)
+    desk.store.db.t[table].delete(key)
+    return [table, key, before, None]
+
+
+def find(rows: list[Row], wanted: str, what: str) -> Row:
+    """Return the row meant by its number, its name, or best by the rare words of its name.
+
+    Raises Unknown, which lists the names.
+    """
+    exact = [row for row in rows if wanted.casefold() in (str(row["id"]), row["name"].casefold())]
+    meant = exact or _likeliest(rows, wanted)
+    if len(meant) == 1:
+        return meant[0]
+    names = [f"{row['id']}. {row['name']}" for row in (meant or rows)[:LISTED]]
+    listed = "; ".join(names) or "none yet"
+    raise Unknown(
+        f"Which {what} is meant by “{wanted}”? There are: {listed}. Name one by its number."
+    )
+
+
+def _likeliest(rows: list[Row], wanted: str) -> list[Row]:
+    """Return the rows whose names share most with `wanted`; a word that many have counts less."""
+    stems = [_stems(row["name"]) for row in rows]
+    count = Counter(stem for each in stems for stem in each)
+    asked = _stems(wanted)
+    scores = [sum(1 / count[stem] for stem in each & asked) for each in stems]
+    best = max(scores, default=0)
+    return [row for row, score in zip(rows, scores, strict=True) if 0 < score == best]
+
+
+def _stems(text: str) -> set[str]:
+    """Return the beginnings of the words that may tell one name from another."""
+    return {word[:STEM] for word in re.findall(r"\w+", text.casefold())} - FILLERS

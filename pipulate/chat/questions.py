@@ -1,0 +1,89 @@
+"""Tools that answer questions: SQL over the user's tables and over link graphs, words in the manual.
+
+What a model writes as SQL can only read, and only a little: see `sql`, and `graph.sql`.
+"""
+
+import inspect
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pipulate import docs
+from pipulate.chat import sql
+from pipulate.chat.desk import Desk
+from pipulate.engine.errors import Unknown
+from pipulate.graph.shelf import Shelf
+
+KINDS = 12  # different values up to which those of a column are told to a model that writes SQL
+LONGEST_SECTION = 1500  # characters of the manual's sections that are told
+_LINKS = "links: one row a link"  # begins the second table in the description of a graph
+
+Select = Annotated[str, "one SQLite SELECT"]
+GraphName = Annotated[str, "org/project; empty for the latest"]
+
+
+def query_data(desk: Desk, statement: Select) -> str:
+    """Count and look up tasks, profiles and runs by SQL.  Tables: task (id, name, done, priority,
+    profile_id), profile (id, name, address), pipeline (workflow, id, data, created, updated),
+    history, job, conversation, message.
+    """
+    return f"`{statement}`\n\n{sql.query(desk.store.path, statement)}"
+
+
+def query_links(desk: Desk, statement: Select, graph: GraphName = "") -> str:
+    """Find pages of a site by their links, depth, PageRank, clicks or impressions, by SQL.  Tables:
+    pages (url, depth in clicks from home, inlinks, outlinks, pagerank, orphan, dead_end, ..., and
+    the crawl's columns, such as pagetype, impressions, clicks), links (source, target).
+    """
+    from pipulate.graph import sql as graph_sql  # here: it brings polars, which few commands need
+
+    answer = graph_sql.query(_graph(desk, graph), statement, sql.ROWS)
+    more = sql.MORE.format(sql.ROWS) if answer.more else ""
+    return f"`{statement}`\n\n{sql.table(answer.columns, answer.rows)}{more}"
+
+
+def describe_data(desk: Desk, tool: str) -> str:
+    """Return the tables that a querying tool reads, for a model that writes SQL; raises Unknown."""
+    if tool == query_links.__name__:
+        return _describe_graph(_graph(desk, ""))
+    return inspect.getdoc(query_data) or ""
+
+
+def _describe_graph(folder: Path) -> str:
+    from pipulate.graph import sql as graph_sql
+
+    lines = graph_sql.schema(folder).splitlines()
+    for place, line in enumerate(lines[: lines.index(_LINKS)]):
+        column = re.match(r"  (\w+) (?:TEXT|INTEGER)", line)
+        if column:
+            lines[place] += _values(folder, column[1])
+    return "\n".join(lines)
+
+
+def _values(folder: Path, column: str) -> str:
+    """Say what stands in a column of a graph's pages, if that is one of a few values."""
+    from pipulate.graph import sql as graph_sql
+
+    statement = f"SELECT DISTINCT {column} FROM pages"  # noqa: S608 - our columns
+    found = graph_sql.query(folder, statement, KINDS)
+    values = sorted(str(value) for (value,) in found.rows if value is not None)
+    return f"  -- one of: {', '.join(values)}" if values and not found.more else ""
+
+
+def _graph(desk: Desk, wanted: str) -> Path:
+    """Return the folder of the latest link graph whose name has `wanted` in it."""
+    places = Shelf(desk.settings.downloads).built()
+    for place in places:
+        if wanted.casefold() in place.name.casefold():
+            return place.graph
+    names = ", ".join(place.name for place in places) or "none yet; make one in Link graph"
+    raise Unknown(f"There is no such link graph. There are: {names}.")
+
+
+def search_docs(desk: Desk, query: Annotated[str, "a few words"]) -> str:
+    """Search the manual for how Pipulate works and how something is done with it."""
+    found = [
+        f"{section.page}, {section.title}:\n{section.text[:LONGEST_SECTION]}"
+        for section in docs.search(query, folder=desk.docs)
+    ]
+    return "\n\n".join(found) or "The manual has nothing on that."
