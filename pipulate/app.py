@@ -16,6 +16,7 @@ from fasthtml.common import FastHTML, NotStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipulate import pages
+from pipulate.botify.urls import run_id
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
@@ -35,7 +36,7 @@ def create_app(
     """Return the app; `parts` are functions that add routes and menu entries (all of ours by default)."""
     settings = settings or Settings()
     store = Store(settings.database)
-    state = State(settings, store, Jobs(store, settings))
+    state = State(settings, store, Jobs(store, settings), normalise=run_id)
     app = FastHTML(
         default_hdrs=False,
         canonical=False,

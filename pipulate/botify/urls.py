@@ -16,6 +16,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pipulate.botify.errors import NotBotifyUrl
+from pipulate.engine.record import normalise_id, trimmed
 from pipulate.graph.shelf import ANALYSIS, is_name
 
 APP = "https://app.botify.com"
@@ -32,6 +33,10 @@ _OTHER_HOSTS = {
 #: First segments of a path that are not an organisation.
 _OTHER_PATHS = {"account", "api", "login", "logout", "static"}
 _AD_HOC = re.compile(r"ad[-_.]?hoc", re.IGNORECASE)
+_PROJECT = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*://)?(?:www\.)?app\.botify\.com/+([^/?#]+)/+([^/?#]+)",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 class Address(NamedTuple):
@@ -97,6 +102,18 @@ def _split(text: str) -> SplitResult:
 def clean(text: str) -> str:
     """The run ID that an address names: `https://app.botify.com/{org}/{project}/`."""
     return parse(text).url
+
+
+def run_id(text: str) -> str:
+    """Return the run ID that `text` names: a project's address in its one spelling, else as it is.
+
+    `https://app.botify.com/acme/shop/20240301/crawl?x=1` and `app.botify.com/acme/shop` are the same
+    run, `https://app.botify.com/acme/shop/`.  Raises Invalid for what cannot be an ID at all; whether
+    there is such a project is not asked.
+    """
+    if project := _PROJECT.match(trimmed(text)):
+        text = f"{APP}/{project[1]}/{project[2]}/"
+    return normalise_id(text)
 
 
 def check_name(name: str, what: str = "name") -> str:

@@ -11,11 +11,11 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 
+from pipulate.botify.urls import run_id
 from pipulate.commands import parser, progress
 from pipulate.engine import discovery, forms
 from pipulate.engine.errors import Invalid, PipulateError, Unknown
 from pipulate.engine.jobs import Jobs
-from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.voice import voice
@@ -43,7 +43,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 def find(name: str, settings: Settings) -> Workflow:
     """Return a workflow of the folders; raises Invalid for a broken file, Unknown for none."""
     paths = discovery.files(settings.workflows)
-    found = discovery.load(paths[name]) if name in paths else []
+    found = discovery.load(paths[name], normalise=run_id) if name in paths else []
     for item in found:
         if isinstance(item, discovery.Broken):
             raise Invalid(f"The workflow file does not load.\n{item.traceback}")
@@ -69,7 +69,7 @@ async def finish(flow: Workflow, id: str, given: Given, store: Store, settings: 
     """Begin or resume a run and take every step that is open."""
     terminal = Terminal()
     voice.set(terminal)
-    flow.begin(Pipulate(store, flow.name), id)
+    flow.begin(flow.engine(store), id)
     jobs = Jobs(store, settings, terminal)
     try:
         while (run := flow.load(store, id, settings)).open_index < len(flow.steps):

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipulate.botify.urls import run_id
 from pipulate.commands import parser
 from pipulate.engine.errors import Invalid, Unknown
 from pipulate.engine.exchange import export, export_lines, import_lines
@@ -29,7 +30,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     reader.add_argument("what", nargs="*", metavar="WORKFLOW ID", help=what)
     reader.add_argument("--json", action="store_true", help="JSON lines")
     args = reader.parse_args(argv)
-    engine = Pipulate.open(settings.data)
+    engine = Pipulate.open(settings.data, normalise=run_id)
     try:
         if args.act == "import":
             print("\n".join(import_lines(engine, _read(args.what))))

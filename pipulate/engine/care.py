@@ -1,4 +1,4 @@
-"""Care of a data folder: one server at a time, a backup a day, putting one back, and what is wrong."""
+"""Care of a data folder: one server at a time, a backup a day, putting one back, what is wrong."""
 
 import json
 from collections.abc import Iterator
@@ -29,9 +29,9 @@ def backup_daily(store: Store) -> Path | None:
 
 
 def put_back(folder: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
-    """Put a backup (the newest by default) in place of the database; returns it and where the old one went.
+    """Put a backup (the newest by default) in the database's place; returns it and where that went.
 
-    Refused while a server runs (InUse) and when the backup fails SQLite's integrity check (Corrupt).
+    Raises InUse while a server runs, Corrupt when the backup is not sound, Unknown.
     """
     newest = next(iter(backups(folder)), None)
     chosen = backup or newest
@@ -57,7 +57,7 @@ def _sound(backup: Path) -> Iterator[apsw.Connection]:
 
 
 def _step_aside(folder: Path) -> Path | None:
-    """Rename the database, if there is one; its log first: left behind, it would be taken for the backup's."""
+    """Rename the database; its log first, as one left behind would be taken for the backup's."""
     replaced = None
     aside = f"pipulate.db.replaced-{stamp()}"
     for tail in ("-shm", "-wal", ""):
@@ -75,9 +75,10 @@ def serving(folder: Path, url: str = "") -> Lock:
         files.write(where, json.dumps({"url": url}))
         return lock
     lock.release()
-    first = json.loads(where.read_text()).get("url") if where.exists() else ""
-    at = f" at {first}" if first else ""
-    raise InUse(f"Another Pipulate serves {folder.resolve()}{at}. Use that one, or stop it first.")
+    place = str(folder.resolve())
+    if where.exists():
+        place += f" at {json.loads(where.read_text())['url']}"
+    raise InUse(f"Another Pipulate serves {place}. Use that one, or stop it first.")
 
 
 @dataclass(frozen=True)

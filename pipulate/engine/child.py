@@ -5,10 +5,10 @@ WHY       Seconds of pure computing hold the interpreter's lock: in a thread the
 ORDER     The parent starts `python -m pipulate.engine.child MODULE:FUNCTION` and writes one line of
           JSON: the function's keyword arguments.
 ANSWER    The child calls FUNCTION(tell, **order) and answers in lines of JSON: {"told": {...}} each
-          time the function calls `tell(...)`, at last {"done": result}, or {"error", "message"}.
+          time the function calls `tell(...)`, at last {"done": result} or {"error", "message"}.
 CANCEL    Cancelling `work` kills the child.  So what it makes must appear whole (see `files`).
-DEATH     A child without an answer is a Died with its last words.  A parent that ends, however, ends
-          the child: nothing more comes on its standard input but the end.
+DEATH     A child without an answer is a Died with its last words.  A parent that ends, however,
+          ends the child: nothing more comes on its standard input but the end.
 """
 
 import asyncio
@@ -105,7 +105,7 @@ def _error(name: str, message: str) -> PipulateError:
     return error
 
 
-# --- in the child -----------------------------------------------------------------------------------
+# --- in the child -------------------------------------------------------------------------------
 
 
 def main() -> NoReturn:

@@ -1,10 +1,8 @@
 """Finds workflow files and says what is wrong with one.
 
-A file holds `Workflow` values, or hand-written classes (see `handwritten`); what is `given` to
-these, modules also find as globals.  A workflow that does not say what it is about is about what its
-file's docstring says.
-A file that cannot be loaded becomes a `Broken`, shown as a card with its traceback; nothing else
-suffers.  Of two files with one name the later folder wins (the user's over ours).
+A file holds `Workflow` values, or hand-written classes (see `handwritten`).  What a workflow does
+not say itself, the file's docstring says of it.  A file that cannot be loaded becomes a `Broken`,
+shown as a card with its traceback; nothing else suffers.
 """
 
 import inspect
@@ -19,6 +17,7 @@ from typing import Any
 
 from pipulate.engine.handwritten import HandWritten as HandWritten
 from pipulate.engine.handwritten import classes, make
+from pipulate.engine.record import Normalise, normalise_id
 from pipulate.engine.workflow import Workflow
 
 
@@ -40,23 +39,26 @@ Found = Workflow | Broken | HandWritten
 
 
 def files(folders: tuple[Path, ...]) -> dict[str, Path]:
-    """Return the workflow files by name, later folders winning."""
+    """Return the workflow files by name; of two, the later folder's (the user's over ours)."""
     paths = (path for folder in folders for path in sorted(folder.glob("*.py")))
     return {path.stem: path for path in paths if not path.name.startswith(("_", "."))}
 
 
 def load(
-    path: Path, given: Mapping[str, Any] | None = None, reserved: Collection[str] = frozenset()
+    path: Path,
+    given: Mapping[str, Any] | None = None,
+    reserved: Collection[str] = frozenset(),
+    normalise: Normalise = normalise_id,
 ) -> list[Found]:
     """Return what one file defines; a Broken if it cannot be loaded or defines nothing.
 
-    `given` is what the app offers to hand-written classes; without an app (None) they are found but
-    not made.  `reserved` are the names that the app's own addresses begin with: no workflow can
-    take one of them.
+    `given` is what the app offers to hand-written classes, and as globals to the file; without an
+    app (None) they are found but not made.  `reserved` are the names that the app's own addresses
+    begin with.  `normalise` reads the run IDs of workflows that do not say how.
     """
     try:
         module = _execute(path, given)
-        found = _workflows(module)
+        found = _workflows(module, normalise)
         found += [make(cls, path, given) for cls in classes(module)]
         if not found:
             raise ImportError(
@@ -69,9 +71,11 @@ def load(
         return [Broken(path.stem, path, _shortened(path))]
 
 
-def _workflows(module: ModuleType) -> list[Found]:
+def _workflows(module: ModuleType, normalise: Normalise) -> list[Found]:
     flows = [value for value in vars(module).values() if isinstance(value, Workflow)]
     for flow in flows:
+        if flow.normalise is normalise_id:
+            flow.normalise = normalise
         flow.about = flow.about or inspect.cleandoc(module.__doc__ or "")
     return [*flows]
 
@@ -84,7 +88,7 @@ def _check_name(name: str, reserved: Collection[str]) -> None:
 
 
 def _shortened(path: Path) -> str:
-    """The traceback from the author's own file on: what comes before is ours and of no use to them."""
+    """Return the traceback from the author's own file on: what comes before is ours."""
     kind, error, tb = sys.exc_info()
     while tb and tb.tb_frame.f_code.co_filename != str(path):
         tb = tb.tb_next
@@ -92,11 +96,11 @@ def _shortened(path: Path) -> str:
 
 
 def _execute(path: Path, given: Mapping[str, Any] | None) -> ModuleType:
-    # Read and compiled here, not imported: bytecode caches go by whole seconds and would miss a quick edit.
+    # Not imported: bytecode caches go by whole seconds and would miss a quick edit.
     module = ModuleType(f"pipulate_workflow_{path.stem}")
     module.__file__ = str(path)
     vars(module).update(given or {})
     code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
     sys.modules[module.__name__] = module
-    exec(code, vars(module))  # noqa: S102 - running the user's own workflow files is what this product does
+    exec(code, vars(module))  # noqa: S102 - running the user's own files is what we are for
     return module

@@ -1,4 +1,4 @@
-"""Every error we raise on purpose.  A message says what happened, what was expected, what to do next.
+"""Every error we raise on purpose: what happened, what was expected, what to do next.
 
 PipulateError: Invalid, Unknown, Incompatible, Corrupt, InUse, NotSaved, CannotWrite, Unsure, and
 Refused:       Stale, Finalized, OutOfOrder
@@ -8,13 +8,13 @@ Refused:       Stale, Finalized, OutOfOrder
 
 
 class PipulateError(Exception):
-    """Base of all errors whose text may be shown to the user as it stands; `status` is the HTTP status."""
+    """Base of all errors whose text may be shown to the user as it stands; `status` is HTTP's."""
 
     status = 400
 
 
 class Invalid(PipulateError):
-    """A submitted value is not acceptable; nothing was stored.  `field` names the form field, None the whole form."""
+    """A submitted value is not acceptable; `field` names the form field, None the whole form."""
 
     status = 422
 

@@ -1,10 +1,12 @@
 """Runs as JSON, to carry from one data folder to another: one object a run, one line an object.
 
 FORMAT   {"pipulate": 1, "workflow": "bridge", "id": "arthur", "rev": 7, "record": {…}}
-IMPORT   stores a run under its own ID and never overwrites a different one; the same one again changes nothing.
+IMPORT   stores a run under its own ID and never overwrites a different one; the same one again
+         changes nothing.
 """
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from pipulate.engine import record as rec
@@ -17,29 +19,30 @@ EXPECTED = 'expected {"workflow": ..., "id": ..., "record": {...}}.'
 def export(engine: Pipulate, id: str) -> dict[str, Any]:
     """Return the run as one JSON object for `import_run`."""
     record, rev = engine.load(id)
-    return {
-        "pipulate": 1,
-        "workflow": engine.workflow,
-        "id": rec.normalise_id(id),
-        "rev": rev,
-        "record": record,
-    }
+    id = engine.normalise(id)
+    return {"pipulate": 1, "workflow": engine.workflow, "id": id, "rev": rev, "record": record}
+
+
+def export_lines(engine: Pipulate, rows: list[dict[str, Any]]) -> str:
+    """Return the runs of these rows (of any workflow) as lines for `import_lines`."""
+    runs = (export(engine.for_workflow(row["workflow"]), row["id"]) for row in rows)
+    return "".join(json.dumps(run, ensure_ascii=False) + "\n" for run in runs)
 
 
 def import_run(engine: Pipulate, data: Any) -> str:
-    """Store an exported run under its own ID and return that; raises Invalid rather than overwrite a different one."""
+    """Store an exported run under its own ID and return that; raises Invalid, Corrupt."""
     if not _is_run(data):
         raise Invalid(f"This is not an exported run: {EXPECTED}")
     workflow = str(data.get("workflow") or engine.workflow)
     if not workflow:
         raise Invalid(f"This run does not say of which workflow it is: {EXPECTED}")
     engine = engine.for_workflow(workflow)
-    id = rec.normalise_id(data["id"])
+    id = engine.normalise(data["id"])
     record = rec.loads(rec.dumps(data["record"]))
     with engine.store.transaction():
         row = engine.row(id)
         if row is None:
-            engine.insert(id, "import", record)
+            engine.add(id, record)
         elif rec.loads(row["data"]) != record:
             raise Invalid(
                 f"A different run {id!r} exists already. "
@@ -58,7 +61,7 @@ def _is_run(data: Any) -> bool:
 
 
 def import_lines(engine: Pipulate, text: str) -> list[str]:
-    """Import exported runs, one JSON object in all or one a line; all or none.  Returns their IDs."""
+    """Import runs, one JSON object in all or one a line, all or none; returns their IDs."""
     runs = _read(text)
     if not runs:
         raise Invalid("The file is empty. Choose a file that was exported here.")
@@ -67,17 +70,10 @@ def import_lines(engine: Pipulate, text: str) -> list[str]:
 
 
 def _read(text: str) -> list[Any]:
-    try:
+    with suppress(ValueError):  # several lines, then
         return [json.loads(text)]
-    except ValueError:  # several lines, then
-        pass
+    lines = text.split("\n")  # an answer may hold what `splitlines` takes for the end of a line
     try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [json.loads(line) for line in lines if line.strip()]
     except ValueError as error:
         raise Invalid(f"This is not an export of runs: it is not JSON ({error}).") from error
-
-
-def export_lines(engine: Pipulate, rows: list[dict[str, Any]]) -> str:
-    """Return the runs of these rows (of any workflow) as lines for `import_lines`."""
-    runs = (export(engine.for_workflow(row["workflow"]), row["id"]) for row in rows)
-    return "".join(json.dumps(run, ensure_ascii=False) + "\n" for run in runs)

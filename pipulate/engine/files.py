@@ -1,11 +1,11 @@
 """A file, or a folder of files, appears whole or not at all.
 
-HOW       Write to `.{name}.{random}.part` beside it, fsync that, rename it over the final name, fsync
-          the folder.  A kill at any moment leaves the old one, or none, and at worst a `.part` that
-          nobody takes for a result.
+HOW       Write to `.{name}.{random}.part` beside it, fsync that, rename it over the final name,
+          fsync the folder.  A kill at any moment leaves the old one, or none, at worst a `.part`
+          that nobody takes for a result.
 LEFTOVERS Whoever begins to write a file removes its leftovers.  Should another process still be
-          writing one of them, its rename fails and it reports that: the newer writer wins, and never
-          do two write into one file.
+          writing one, its rename fails and it reports that: the newer writer wins, and never do two
+          write into one file.
 """
 
 import contextlib

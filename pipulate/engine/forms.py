@@ -1,8 +1,8 @@
 """The form is the schema: fields are read off the HTML that a step function returns.
 
-A step returns ordinary FastHTML components.  Their `name`, `type`, `required`, `min`, `max`, `step`, `maxlength`,
-`pattern`, `multiple`, `accept` and `<option>` values are what the browser checks; the server checks the same again (a
-browser is only one of the clients), and `fill` puts earlier or refused answers back in.
+A step returns ordinary components.  What a browser checks by their attributes (`type`, `required`,
+`min`, `pattern`, …), the server checks again: a browser is only one of the clients.  `fill` puts
+earlier or refused answers back in.
 """
 
 import math
@@ -20,6 +20,7 @@ Values = dict[str, Any]
 
 CONTROLS = ("input", "select", "textarea")
 _BUTTONS = ("submit", "button", "reset", "image")
+_GROUPED = ("radio", "checkbox")
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?"
 #: What a control of a kind lets through, and what is said of anything else.
 _KINDS = {
@@ -32,15 +33,8 @@ _KINDS = {
     "email": (r"[^@\s]+@[^@\s]+", "This is not an e-mail address."),
     "url": (r"https?://\S+", "A web address is expected, beginning with https://."),
 }
-_TEXTS = (
-    "text",
-    "search",
-    "tel",
-    "email",
-    "url",
-    "password",
-    "textarea",
-)  #: these have a length and a pattern
+#: These have a length and a pattern.
+_TEXTS = ("text", "search", "tel", "email", "url", "password", "textarea")
 
 
 @dataclass
@@ -49,18 +43,20 @@ class Field:
 
     name: str
     kind: str  #: the input's type, or "select", "textarea"
-    attrs: Mapping[str, Any]
+    attrs: dict[str, Any]
     options: list[str] = field(default_factory=list)  #: what may be chosen; empty = free text
-    shown: list[str] = field(
-        default_factory=list
-    )  #: what a browser would submit if nobody touched it
+    shown: list[str] = field(default_factory=list)  #: what an untouched form would submit
 
     @property
     def many(self) -> bool:
         """Whether the answer is a list."""
-        return bool(self.attrs.get("multiple")) or (
-            self.kind == "checkbox" and len(self.options) > 1
-        )
+        several = self.kind == "checkbox" and len(self.options) > 1
+        return several or bool(self.attrs.get("multiple"))
+
+    @property
+    def required(self) -> bool:
+        """Whether it needs an answer."""
+        return _on(self, "required")
 
 
 def walk(part: Any) -> Iterator[FT]:
@@ -85,54 +81,74 @@ def _copy(part: Any) -> Any:
 
 def _text(part: Any) -> str:
     if isinstance(part, FT):
-        return "".join(_text(child) for child in part.children)
+        return "".join(map(_text, part.children))
     return "" if part is None else str(part)
-
-
-def _option(option: FT) -> str:
-    return str(option.attrs.get("value", " ".join(_text(option).split())))
 
 
 def _on(part: FT | Field, name: str) -> bool:
     return part.attrs.get(name) not in (None, False)
 
 
+def _kind(control: FT) -> str:
+    if control.tag == "input":
+        return str(control.attrs.get("type") or "text")
+    return str(control.tag)
+
+
+def _options(select: FT) -> list[tuple[str, FT]]:
+    """Return the value of each option, and the option."""
+    return [
+        (str(item.attrs.get("value", " ".join(_text(item).split()))), item)
+        for item in walk(select.children)
+        if item.tag == "option"
+    ]
+
+
 def fields(form: Any) -> list[Field]:
     """Return the fields of the components, in order; buttons and disabled controls are none."""
     found: dict[str, Field] = {}
     for part in walk(form):
-        name, kind = part.attrs.get("name"), str(part.attrs.get("type") or "text")
-        if not name or _on(part, "disabled") or part.tag not in CONTROLS:
+        name = part.attrs.get("name")
+        if not name or part.tag not in CONTROLS or _on(part, "disabled"):
             continue
-        if part.tag == "select":
-            options = [
-                item
-                for item in walk(part.children)
-                if item.tag == "option" and not _on(item, "disabled")
-            ]
-            shown = [item for item in options if _on(item, "selected")] or options[
-                : not _on(part, "multiple")
-            ]
-            found[name] = Field(
-                name, "select", part.attrs, [*map(_option, options)], [*map(_option, shown)]
-            )
-        elif part.tag == "textarea":
-            found[name] = Field(name, "textarea", part.attrs, [], [_text(part).removeprefix("\n")])
-        elif kind in ("radio", "checkbox"):
-            group = found.get(name)
-            if (
-                group is None or group.kind != kind
-            ):  # a hidden field of the same name before it says "unticked"
-                group = found[name] = Field(name, kind, {})
-            group.attrs, value = {**group.attrs, **part.attrs}, str(part.attrs.get("value", "on"))
-            group.options.append(value)
-            group.shown += [value] if _on(part, "checked") else []
-        elif kind not in _BUTTONS and not (kind == "hidden" and name in found):
-            value = part.attrs.get("value")
-            found[name] = Field(
-                name, kind, part.attrs, [], [] if value is None or kind == "file" else [str(value)]
-            )
+        kind = _kind(part)
+        known = found.get(name)
+        if known and kind in _GROUPED and known.kind == kind:
+            _join(known, part)
+        elif kind not in _BUTTONS and not (known and kind == "hidden"):
+            # of a checkbox and the hidden field that says "unticked" the checkbox is meant
+            found[name] = _field(name, kind, part)
     return list(found.values())
+
+
+def _field(name: str, kind: str, part: FT) -> Field:
+    made = Field(name, kind, {**part.attrs})
+    value = part.attrs.get("value")
+    if kind == "select":
+        _choose(made, part)
+    elif kind == "textarea":
+        made.shown = [_text(part).removeprefix("\n")]
+    elif kind in _GROUPED:
+        _join(made, part)
+    elif kind != "file" and value is not None:
+        made.shown = [str(value)]
+    return made
+
+
+def _choose(made: Field, select: FT) -> None:
+    enabled = [(value, item) for value, item in _options(select) if not _on(item, "disabled")]
+    made.options = [value for value, _ in enabled]
+    made.shown = [value for value, item in enabled if _on(item, "selected")]
+    if not made.shown and not made.many:
+        made.shown = made.options[:1]
+
+
+def _join(group: Field, part: FT) -> None:
+    value = str(part.attrs.get("value", "on"))
+    group.attrs |= part.attrs
+    group.options.append(value)
+    if _on(part, "checked"):
+        group.shown.append(value)
 
 
 def initial(form: Any) -> dict[str, list[str]]:
@@ -141,83 +157,86 @@ def initial(form: Any) -> dict[str, list[str]]:
 
 
 def read(wanted: Iterable[Field], submitted: Mapping[str, list[Any]]) -> Values:
-    """Return the answers by field name; raises Invalid (with the field) at the first unacceptable one.
+    """Return the answers by field name; raises Invalid at the first unacceptable one.
 
-    `submitted` holds lists, as forms may repeat a name.  A group of checkboxes gives a list, a single one True or False.
+    `submitted` holds lists, as forms may repeat a name.  A group of checkboxes gives a list, a
+    single one True or False.
     """
     return {item.name: _read_one(item, submitted.get(item.name, [])) for item in wanted}
 
 
 def _read_one(item: Field, given: list[Any]) -> Any:
-    required = _on(item, "required")
     if item.kind == "file":
-        return _read_file(item, given, required)
+        return _read_file(item, given)
     if any(not isinstance(value, str) for value in given):
         raise Invalid("Text was expected here, not a file.", item.name)
     if item.kind == "checkbox" and not item.many:
-        ticked = bool(given) and (
-            given[-1] in item.options or given[-1].lower() not in ("", "0", "no", "off", "false")
-        )
-        if required and not ticked:
-            raise Invalid("Tick this to go on.", item.name)
-        return ticked
+        return _read_tick(item, given)
     values = [value.replace("\r\n", "\n") for value in given]
     if not item.options and item.kind not in ("textarea", "password"):
         values = [value.strip() for value in values]
     if item.many:
         values = [value for value in values if value]
-    if required and not any(values):
-        raise Invalid(
-            "Choose an answer." if item.options else "An answer is needed here.", item.name
-        )
-    for problem in (_problem(item, value) for value in values if value or item.options):
-        if problem:
+    if item.required and not any(values):
+        needed = "Choose an answer." if item.options else "An answer is needed here."
+        raise Invalid(needed, item.name)
+    for value in values:
+        if (value or item.options) and (problem := _problem(item, value)):
             raise Invalid(problem, item.name)
-    return values if item.many else (values[-1] if values else "")
+    return values if item.many else "".join(values[-1:])
 
 
-def _read_file(item: Field, given: list[Any], required: bool) -> Any:
+def _read_tick(item: Field, given: list[str]) -> bool:
+    ticked = any(
+        value in item.options or value.lower() not in ("", "0", "no", "off", "false")
+        for value in given[-1:]
+    )
+    if item.required and not ticked:
+        raise Invalid("Tick this to go on.", item.name)
+    return ticked
+
+
+def _read_file(item: Field, given: list[Any]) -> Any:
     if any(isinstance(file, str) and file for file in given):
         raise Invalid("A file was expected here, not text.", item.name)
     uploads = [file for file in given if isinstance(file, dict)]
-    if required and not uploads:
+    if item.required and not uploads:
         raise Invalid("Choose a file.", item.name)
-    return (uploads if item.many else uploads[0]) if uploads else None
+    if not uploads:
+        return None
+    return uploads if item.many else uploads[0]
 
 
 def _problem(item: Field, value: str) -> str | None:
-    """Say what the browser's own rules have against the value; a rule that makes no sense is none, as there."""
+    """Say what a browser's rules have against the value; what makes no sense is no rule."""
+    if value in item.options:
+        return None
     if item.options:
-        return (
-            None
-            if value in item.options
-            else f"{value!r} is not one of the choices: {', '.join(item.options[:12])}."
-        )
+        return f"{value!r} is not one of the choices: {', '.join(item.options[:12])}."
     if "\x00" in value:
         return "The text holds an invisible control character. Type it again."
     if item.kind in ("number", "range"):
         return _number_problem(item.attrs, value)
-    shape, words = _KINDS.get(item.kind, (r"(?s:.*)", ""))
-    if not re.fullmatch(shape, value, re.ASCII) or (
-        item.kind.startswith("date") and not _is_date(value[:10])
-    ):
-        return words
+    if item.kind in _KINDS and not _fits(item.kind, value):
+        return _KINDS[item.kind][1]
     if item.kind in _TEXTS:
         return _text_problem(item, value)
     low, high = (str(item.attrs.get(key, "")) for key in ("min", "max"))
-    if (
-        item.kind in _KINDS and re.fullmatch(shape, low) and value < low
-    ):  # dates and times: as texts, they are in order
+    if _fits(item.kind, low) and value < low:  # dates and times: as texts, they are in order
         return f"This must be {low} or later."
-    return (
-        f"This must be {high} or earlier."
-        if item.kind in _KINDS and re.fullmatch(shape, high) and value > high
-        else None
-    )
+    if _fits(item.kind, high) and value > high:
+        return f"This must be {high} or earlier."
+    return None
+
+
+def _fits(kind: str, value: str) -> bool:
+    if kind not in _KINDS or not re.fullmatch(_KINDS[kind][0], value, re.ASCII):
+        return False
+    return not kind.startswith("date") or _is_date(value[:10])
 
 
 def _text_problem(item: Field, value: str) -> str | None:
-    most, least = _number(item.attrs.get("maxlength")), _number(item.attrs.get("minlength"))
+    most, least = (_number(item.attrs.get(key)) for key in ("maxlength", "minlength"))
     if most is not None and len(value) > most >= 0:
         return f"{len(value)} characters are too many; {most:.0f} are allowed."
     if least is not None and len(value) < least:
@@ -237,22 +256,23 @@ def _number_problem(attrs: Mapping[str, Any], value: str) -> str | None:
         return f"The number must be at least {low:g}."
     if high is not None and number > high:
         return f"The number must be at most {high:g}."
-    step = step if step and step > 0 else 1.0
+    if not step or step < 0:
+        step = 1.0
     base = low if low is not None else _number(attrs.get("value")) or 0.0
     away = math.remainder(number - base, step) if math.isfinite(number - base) else 0
     if str(attrs.get("step")).lower() == "any" or abs(away) <= step * 1e-6:
         return None
-    whole = step == 1 and base == round(base)
-    return (
-        "A whole number is expected." if whole else f"Steps of {step:g} from {base:g} are expected."
-    )
+    if step == 1 and base == round(base):
+        return "A whole number is expected."
+    return f"Steps of {step:g} from {base:g} are expected."
 
 
 def _number(text: Any) -> float | None:
     """Return the number that HTML reads in `text`, or None."""
     if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", str(text).strip(), re.ASCII):
         return None
-    return number if math.isfinite(number := float(text)) else None
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def _is_date(text: str) -> bool:
@@ -265,44 +285,40 @@ def _is_date(text: str) -> bool:
 def _matches(pattern: str, value: str) -> bool:
     try:
         return re.fullmatch(pattern, value) is not None
-    except (
-        re.error,
-        OverflowError,
-    ):  # the browser's to judge: its dialect has forms that Python's has not
+    except (re.error, OverflowError):  # the browser's to judge: its dialect has other forms too
         return True
 
 
 def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None) -> Any:
     """Return a copy of the components with `values` put in and the field named `invalid` marked.
 
-    A copy, as an author may keep components at the top of a file: what one run answered must not show in another.
+    A copy, as an author may keep components at the top of a file: what one run answered must not
+    show in another.
     """
-    marked, form = False, _copy(form)
+    form = _copy(form)
     for part in walk(form):
         name = part.attrs.get("name")
         if part.tag not in CONTROLS or not name:
             continue
-        if name == invalid and not marked:
+        if name == invalid:
             part.attrs |= {"aria-invalid": "true", "aria-describedby": "card-error"}
-            marked = True
-        if name not in values or values[name] is None:
-            continue
-        value, kind = values[name], str(part.attrs.get("type") or "text")
-        several = [
-            str(v)
-            for v in (value if isinstance(value, list) else [] if value is False else [value])
-        ]
-        last = several[-1] if several else ""
-        if part.tag == "select":
-            for option in walk(part.children):
-                if option.tag == "option":
-                    option.attrs["selected"] = _option(option) in several
-        elif part.tag == "textarea":
-            part.children = (
-                "\n" + last if last.startswith("\n") else last,
-            )  # a browser drops the first empty line
-        elif kind in ("radio", "checkbox"):
-            part.attrs["checked"] = value is True or str(part.attrs.get("value", "on")) in several
-        elif kind not in ("file", "password", "hidden", *_BUTTONS):
-            part.attrs["value"] = last
+            invalid = None  # of a group, the first is marked
+        if values.get(name) is not None:
+            _put(part, values[name])
     return form
+
+
+def _put(part: FT, value: Any) -> None:
+    several = value if isinstance(value, list) else [value]
+    texts = [str(item) for item in several if item is not False]
+    last = "".join(texts[-1:])
+    kind = _kind(part)
+    if kind == "select":
+        for text, option in _options(part):
+            option.attrs["selected"] = text in texts
+    elif kind == "textarea":  # of which a browser drops the first line if it is empty
+        part.children = ("\n" + last if last.startswith("\n") else last,)
+    elif kind in _GROUPED:
+        part.attrs["checked"] = value is True or str(part.attrs.get("value", "on")) in texts
+    elif kind not in ("file", "password", "hidden", *_BUTTONS):
+        part.attrs["value"] = last

@@ -1,10 +1,8 @@
-"""Hand-written workflows: plain classes that register their own routes and use the engine themselves.
+"""Hand-written workflows: plain classes that register their own routes and use the engine.
 
-WHICH     A class defined in the file that declares its steps (a list `STEPS` or `steps`) or its name
-          (`APP_NAME` or `app_name`), or whose constructor takes the `app` and nothing else that an
-          app could not give.  What stands inside its methods says nothing.
-MAKING    Its constructor gets what it asks for by name, of what `offered` lists, and `app_name` and
-          `prefix`.  What it names otherwise keeps the class's own default.
+WHICH     A class defined in the file that declares its steps (a list `STEPS` or `steps`) or its
+          name (`APP_NAME`, `app_name`), or whose constructor takes `app` and no more than NAMES.
+MAKING    Its constructor gets what it asks for by name, of NAMES; all else keeps its default.
 """
 
 import inspect
@@ -64,7 +62,7 @@ def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
 
 
 def offered(app: Any, engine: Any) -> dict[str, Any]:
-    """Return what an app has for hand-written workflows, by the names under which they may ask for it."""
+    """Return what an app has for hand-written workflows, by name."""
     store = app.state.store
     return {
         "app": app,
@@ -78,7 +76,7 @@ def offered(app: Any, engine: Any) -> dict[str, Any]:
 
 
 def make(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:
-    """Make the workflow with what it asks for of the `given`; without an app (None), only describe it."""
+    """Make the workflow with what it asks for; without an app (None given), only describe it."""
     name = _declared(cls, "APP_NAME", "app_name") or path.stem
     title = _declared(cls, "DISPLAY_NAME", "TITLE") or name.replace("_", " ").capitalize()
     about = inspect.getdoc(cls) or inspect.cleandoc(sys.modules[cls.__module__].__doc__ or "")
@@ -92,7 +90,7 @@ def make(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:
 
 
 class Table:
-    """A table of the MiniDataAPI to keep: each use of it goes over the connection of the thread at hand."""
+    """A table of the MiniDataAPI to keep: each use goes over the present thread's connection."""
 
     def __init__(self, store: Store, name: str) -> None:
         self._store = store

@@ -1,9 +1,9 @@
-"""Jobs: the background work of steps.  A job belongs to (workflow, run, step); its row says how it stands.
+"""Jobs: the background work of steps.  A row for each (workflow, run, step) says how it stands.
 
-STATES    running -> done | failed | unsure | cancelled.  Only one process runs a job: `owner` names a lock file that
-          the process holds for as long as it lives, so a dead owner is known at once.
-RESUME    A job has no position of its own.  After a crash its function is simply called again, and `job.once` returns
-          what was already done.  So resuming is starting.
+STATES    running -> done | failed | unsure | cancelled.  Only one process runs a job: `owner` names
+          a lock file that it holds for as long as it lives, so a dead owner is known at once.
+RESUME    A job has no position of its own.  After a crash its function is simply called again, and
+          `job.once` returns what was already done.  So resuming is starting.
 PROGRESS  lives in memory; the row is written when the state changes.
 """
 
@@ -18,7 +18,7 @@ from loguru import logger
 
 from pipulate.engine import record as rec
 from pipulate.engine.errors import PipulateError, Refused, Unsure
-from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.pipeline import Kind
 from pipulate.engine.record import Record
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Lock, Store, now
@@ -26,6 +26,9 @@ from pipulate.engine.voice import Silent, Voice, voice
 from pipulate.engine.workflow import Job, Step, Workflow, call
 
 Key = tuple[str, str, str]  #: workflow, run ID, step id
+
+_CANCELLED = "Cancelled. What was done so far is kept; start again to go on."
+_GONE = "Its workflow is no longer installed, so the job could not go on."
 
 
 @dataclass
@@ -37,10 +40,12 @@ class Progress:
 
 
 class Jobs:
-    """The jobs of one process."""
+    """The jobs of one process.  Run IDs are those of the runs, not what was typed."""
 
     def __init__(self, store: Store, settings: Settings, speaker: Voice | None = None) -> None:
-        self.store, self.settings, self.speaker = store, settings, speaker or Silent()
+        self.store = store
+        self.settings = settings
+        self.speaker = speaker or Silent()
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._progress: dict[Key, Progress] = {}
         self.owner = uuid.uuid4().hex
@@ -52,9 +57,8 @@ class Jobs:
 
     def row(self, key: Key) -> dict[str, Any] | None:
         """Return the job's row, or None if it never began."""
-        return self.store.one(
-            "SELECT * FROM job WHERE workflow = ? AND id = ? AND step_id = ?", *key
-        )
+        select = "SELECT * FROM job WHERE workflow = ? AND id = ? AND step_id = ?"
+        return self.store.one(select, *key)
 
     def progress(self, key: Key) -> Progress:
         """Return how far the job is."""
@@ -69,7 +73,8 @@ class Jobs:
         """Say whether the process that owns a job lives; a dead one's lock file is removed."""
         if owner == self.owner:
             return True
-        if not owner or not (path := self._lock_file(owner)).exists():
+        path = self._lock_file(owner or "nobody")
+        if not path.exists():
             return False
         lock = Lock(path)
         dead = lock.acquire()
@@ -80,7 +85,7 @@ class Jobs:
 
     async def start(self, flow: Workflow, id: str, step: Step) -> None:
         """Begin or resume the step's work, unless it runs.  Refused if another process runs it."""
-        key = (flow.name, rec.normalise_id(id), step.id)
+        key = (flow.name, id, step.id)
         if not self.running(key):
             await asyncio.to_thread(self._claim, key)
         if not self.running(key):  # a second start may have come in between
@@ -89,41 +94,34 @@ class Jobs:
 
     def _claim(self, key: Key) -> None:
         with self.store.transaction() as db:
-            row = self.row(key)
-            if (
-                row
-                and row["state"] == "running"
-                and row["owner"] != self.owner
-                and self._alive(row["owner"])
-            ):
+            row = self.row(key) or {"state": "", "owner": None}
+            running = row["state"] == "running" and row["owner"] != self.owner
+            if running and self._alive(row["owner"]):
                 raise Refused(
-                    "This job is being done by another Pipulate process. Wait for it, or stop that one."
+                    "This job is being done by another Pipulate process. "
+                    "Wait for it, or stop that one."
                 )
-            values = (*key, self.owner, now(), now())
-            db.execute(
-                "INSERT OR REPLACE INTO job VALUES (?, ?, ?, 'running', ?, NULL, '', '', ?, ?)",
-                values,
-            )
+            at = now()
+            insert = "INSERT OR REPLACE INTO job VALUES (?, ?, ?, 'running', ?, NULL, '', '', ?, ?)"
+            db.execute(insert, (*key, self.owner, at, at))
 
     async def _work(self, flow: Workflow, key: Key, step: Step) -> None:
-        token, state, error = voice.set(self.speaker), "done", ""
+        token = voice.set(self.speaker)
         try:
             await self._result(flow, key, step)
+            end = ("done", "")
         except asyncio.CancelledError:
-            state, error = (
-                "cancelled",
-                "Cancelled. What was done so far is kept; start again to go on.",
-            )
+            end = ("cancelled", _CANCELLED)
+        except Unsure as problem:
+            end = ("unsure", str(problem))
         except PipulateError as problem:
-            state, error = "unsure" if isinstance(problem, Unsure) else "failed", str(problem)
-        except (
-            Exception
-        ) as problem:  # an author's bug must look failed in its card, not vanish in a task
+            end = ("failed", str(problem))
+        except Exception as problem:  # an author's bug must look failed in its card, not vanish
             logger.exception("{} of {} failed", step.key, flow.name)
-            state, error = "failed", f"{type(problem).__name__}: {problem}"
+            end = ("failed", f"{type(problem).__name__}: {problem}")
         finally:
             voice.reset(token)
-        await asyncio.shield(asyncio.to_thread(self._settle, key, state, error))
+        await asyncio.shield(asyncio.to_thread(self._settle, key, *end))
 
     async def _result(self, flow: Workflow, key: Key, step: Step) -> None:
         run = await asyncio.to_thread(flow.load, self.store, key[1], self.settings)
@@ -131,24 +129,29 @@ class Jobs:
             return
 
         def report(fraction: float | None, message: str) -> None:
-            self._progress[key] = Progress(
-                None if fraction is None else min(max(fraction, 0.0), 1.0), message
-            )
+            if fraction is not None:
+                fraction = min(max(fraction, 0.0), 1.0)
+            self._progress[key] = Progress(fraction, message)
 
         result = await call(step.function, run, Job(run, step, report))
-        if not (isinstance(result, dict) and result):
-            result = {"done": True} if result is None else {step.key: result}
+        if result is None:
+            result = {"done": True}
+        elif not isinstance(result, dict) or not result:
+            result = {step.key: result}
 
-        def finish(
-            record: Record,
-        ) -> Record:  # unless a revert has meanwhile made an earlier step the open one
-            before = rec.first_open(record, flow.tuples) < step.number - 1
-            return record if before else {**record, step.id: result}
+        def finish(record: Record) -> Record:
+            if rec.first_open(record, flow.tuples) < step.number - 1:
+                return record  # a revert has meanwhile made an earlier step the open one
+            return {**record, step.id: result}
 
-        await asyncio.shield(asyncio.to_thread(run.engine.change, run.id, f"job {step.id}", finish))
+        def write() -> None:
+            run.engine.change(run.id, f"job {step.id}", finish, kind=Kind.JOB)
+
+        await asyncio.shield(asyncio.to_thread(write))
 
     def _settle(self, key: Key, state: str, error: str = "") -> None:
-        update = "UPDATE job SET state = ?, error = ?, updated = ? WHERE workflow = ? AND id = ? AND step_id = ?"
+        update = """UPDATE job SET state = ?, error = ?, updated = ?
+                    WHERE workflow = ? AND id = ? AND step_id = ?"""
         self.store.write(update, state, error, now(), *key)
 
     async def cancel(self, key: Key) -> None:
@@ -167,17 +170,14 @@ class Jobs:
         """The user's decision after Unsure: forget the unanswered intentions and start again."""
 
         def forget(record: Record) -> Record:
-            known, own = record.get("once", {}), f"{step.key}:"
-            return {
-                **record,
-                "once": {
-                    key: act
-                    for key, act in known.items()
-                    if "result" in act or not key.startswith(own)
-                },
+            once = {
+                key: act
+                for key, act in record.get("once", {}).items()
+                if "result" in act or not key.startswith(f"{step.key}:")
             }
+            return {**record, "once": once}
 
-        await asyncio.to_thread(Pipulate(self.store, flow.name).checkpoint, id, forget)
+        await asyncio.to_thread(flow.engine(self.store).checkpoint, id, forget)
         await self.start(flow, id, step)
 
     async def resume(self, workflows: dict[str, Workflow]) -> None:
@@ -185,25 +185,19 @@ class Jobs:
         for row in self.store.read("SELECT * FROM job WHERE state = 'running'"):
             if self._alive(row["owner"]):
                 continue
-            flow, key = workflows.get(row["workflow"]), (row["workflow"], row["id"], row["step_id"])
-            step = (
-                next((step for step in flow.steps if step.id == row["step_id"] and step.work), None)
-                if flow
-                else None
-            )
+            key = (row["workflow"], row["id"], row["step_id"])
+            flow = workflows.get(row["workflow"])
+            works = {step.id: step for step in flow.steps if step.work} if flow else {}
+            step = works.get(row["step_id"])
             if flow and step:
                 logger.info("Resuming {} of {} {}", step.key, flow.name, row["id"])
                 await self.start(flow, row["id"], step)
             else:
-                self._settle(
-                    key,
-                    "failed",
-                    "Its workflow is no longer installed, so the job could not go on.",
-                )
+                self._settle(key, "failed", _GONE)
 
     async def close(self) -> None:
         """Stop all jobs; their rows stay 'running', so the next start resumes them."""
-        for key in [key for key in self._tasks if self.running(key)]:
+        for key in filter(self.running, list(self._tasks)):
             await self.cancel(key)
             if (self.row(key) or {}).get("state") == "cancelled":
                 self._settle(key, "running")

@@ -1,9 +1,12 @@
-"""The engine: `Pipulate` reads and changes the records of one workflow's runs.  It needs no web server.
+"""The engine: `Pipulate` reads and changes the records of one workflow's runs.
 
-CHANGE   Every change of a record goes through `change`: one transaction reads the newest record, checks the revision that
-         the page showed and the lock, applies, writes with revision + 1 and appends to history.
-HISTORY  Append-only; each row holds the whole record after the act.  *Undo* restores the record as it was before the
-         latest act that is not undone yet, and is itself an act.
+IDS      A public method takes the run ID as the user typed it; `normalise` says which run it names.
+CHANGE   Every change goes through `change`: one transaction reads the newest record, checks the
+         lock and the revision that the page showed, applies, writes with revision + 1, appends to
+         history.
+HISTORY  Append-only; each row holds an act's `Kind`, the act in words ("revert step_02"), and the
+         whole record after it.  *Undo* restores the record as it was before the latest act that can
+         be undone and is not yet, and is itself an act.
 STEPS    A list of (key, step_id, label).
 
 In a notebook:  engine = Pipulate.open("data", "bridge"); engine.get_state("arthur")
@@ -11,45 +14,96 @@ In a notebook:  engine = Pipulate.open("data", "bridge"); engine.get_state("arth
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from fastcore.xml import FT, Div
 
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Corrupt, Finalized, Invalid, OutOfOrder, Stale, Unknown
-from pipulate.engine.record import Record, StepTuple
+from pipulate.engine.record import Normalise, Record, StepTuple
 from pipulate.engine.store import Store, now, plainly
 
 _STALE = (
-    "This page was older than the run: it was changed in another tab or program. Nothing was overwritten. Below is how "
-    "it stands now; send your answer again if it still fits."
+    "This page was older than the run: it was changed in another tab or program. "
+    "Nothing was overwritten. Below is how it stands now; send your answer again if it still fits."
 )
 
 
-class Pipulate:
-    """The runs of one workflow.  Every method takes the run ID as the user typed it."""
+class Kind(StrEnum):
+    """What an act on a run was."""
 
-    def __init__(self, store: Store, workflow: str = "") -> None:
-        self.store, self.workflow = store, workflow
+    BEGIN = "begin"  #: the run is new; like the two after it, nothing before it can be undone
+    IMPORT = "import"  #: it came from a file
+    REPAIR = "repair"  #: its damaged record was replaced by its last good state
+    ANSWER = "answer"  #: a step got its data; it can be undone
+    REVERT = "revert"  #: steps were undone, their answers kept aside; it can be undone
+    UNDO = "undo"  #: one of these two was taken back
+    JOB = "job"  #: a step's work noted what it has done
+    UPGRADE = "upgrade"  #: a newer version of the workflow converted the record
+    FINALIZE = "finalize"
+    UNFINALIZE = "unfinalize"
+    DELETE = "delete"
+    UNDELETE = "undelete"
+
+
+class Act(NamedTuple):
+    """An act that can be undone."""
+
+    kind: Kind
+    words: str  #: "revert step_02"
+    seq: int  #: its number in history
+    before: str | None  #: the record before it, as JSON
+
+
+_NOTHING = Act(Kind.UNDO, "", 0, None)
+
+
+_UNDOABLE = """
+    WITH run AS (SELECT seq, kind, act, undoes FROM history WHERE workflow = ? AND id = ?)
+    SELECT kind, act, seq, (SELECT data FROM history WHERE seq =
+        (SELECT max(seq) FROM run earlier WHERE earlier.seq < run.seq))
+    FROM run WHERE kind IN ('answer', 'revert') AND seq NOT IN (SELECT undoes FROM run WHERE undoes)
+    AND seq > (SELECT ifnull(max(seq), 0) FROM run WHERE kind IN ('begin', 'import', 'repair'))
+    ORDER BY seq DESC LIMIT 1"""
+
+
+class Pipulate:
+    """The runs of one workflow."""
+
+    def __init__(
+        self, store: Store, workflow: str = "", normalise: Normalise = rec.normalise_id
+    ) -> None:
+        self.store = store
+        self.workflow = workflow
+        self.normalise = normalise
 
     @classmethod
-    def open(cls, folder: Path | str = "data", workflow: str = "") -> Self:
+    def open(
+        cls,
+        folder: Path | str = "data",
+        workflow: str = "",
+        normalise: Normalise = rec.normalise_id,
+    ) -> Self:
         """Open the engine on a data folder, as notebooks and scripts do."""
-        return cls(Store(Path(folder) / "pipulate.db"), workflow)
+        return cls(Store(Path(folder) / "pipulate.db"), workflow, normalise)
 
     def for_workflow(self, workflow: str) -> "Pipulate":
         """Return an engine for another workflow on the same store."""
-        return Pipulate(self.store, workflow)
+        return Pipulate(self.store, workflow, self.normalise)
 
     def row(self, id: str) -> dict[str, Any] | None:
         """Return the stored row (data as text, rev, created, updated, profile_id), or None."""
+        return self._row(self.normalise(id))
+
+    def _row(self, id: str) -> dict[str, Any] | None:
         select = "SELECT * FROM pipeline WHERE workflow = ? AND id = ?"
-        return self.store.one(select, self.workflow, rec.normalise_id(id))
+        return self.store.one(select, self.workflow, id)
 
     def load(self, id: str) -> tuple[Record, int]:
-        """Return (record, revision).  Raises Unknown; a damaged record is quarantined, and Corrupt says so."""
-        return self._load(rec.normalise_id(id))
+        """Return (record, revision).  Raises Unknown, and Corrupt when it is damaged."""
+        return self._load(self.normalise(id))
 
     def _load(self, id: str) -> tuple[Record, int]:
         select = "SELECT data, rev FROM pipeline WHERE workflow = ? AND id = ?"
@@ -61,9 +115,9 @@ class Pipulate:
             return rec.loads(row[0]), row[1]
         except Corrupt as error:
             self._quarantine(id, row[0])
-            cure = "Nothing else is affected; restore the last good state from its history."
             raise Corrupt(
-                f"The record of {id!r} is damaged: {error} Its text is kept in the quarantine table. {cure}"
+                f"The record of {id!r} is damaged: {error} Its text is kept in the quarantine "
+                "table. Nothing else is affected; restore the last good state from its history."
             ) from error
 
     def get_state(self, id: str) -> Record:
@@ -79,10 +133,10 @@ class Pipulate:
     def get_all_step_data(
         self, id: str, steps: Sequence[StepTuple], exclude_final: bool = True
     ) -> dict[str, Any]:
-        """Return {key: answer} of the done steps, without the last one (finalize) unless asked for."""
+        """Return {key: answer} of the done steps; the last one (finalize) only if asked for."""
         state = self.get_state(id)
         wanted = steps[:-1] if exclude_final else steps
-        return {s[0]: rec.answer(state[s[1]], s[0]) for s in wanted if rec.is_done(state, s[1])}
+        return {key: value for key, _, _, value in rec.answered(state, wanted)}
 
     def get_last_completed_step_number(self, id: str, steps: Sequence[StepTuple]) -> int:
         """Return the 1-based number of the highest done step, 0 when none is done."""
@@ -91,29 +145,28 @@ class Pipulate:
     def should_advance(self, id: str, step_id: str, condition: dict[str, Any]) -> bool:
         """Say whether the step is done and its data has all of `condition`'s values."""
         state = self.get_state(id)
-        held = state[step_id] if isinstance(state.get(step_id), dict) else {}
-        return rec.is_done(state, step_id) and all(
-            held.get(key) == value for key, value in condition.items()
-        )
+        data = state.get(step_id)
+        held = data if isinstance(data, dict) else {}
+        fits = all(held.get(key) == value for key, value in condition.items())
+        return fits and rec.is_done(state, step_id)
 
     def get_step_summary(
         self, id: str, step_id: str, steps: Sequence[StepTuple]
     ) -> tuple[dict[str, Any], list[str]]:
         """Return (this step's answer as {key: value}, a line for each done step up to this one)."""
-        state, ids = self.get_state(id), [step[1] for step in steps]
+        ids = [step[1] for step in steps]
         so_far = steps[: ids.index(step_id) + 1] if step_id in ids else steps
-        done = [
-            (*step[:3], rec.answer(state[step[1]], step[0]))
-            for step in so_far
-            if rec.is_done(state, step[1])
-        ]
-        current = {key: value for key, id, _, value in done if id == step_id}
+        done = rec.answered(self.get_state(id), so_far)
+        current = {key: value for key, other, _, value in done if other == step_id}
         return current, [f"- {label}: {value}" for _, _, label, value in done]
 
     def history(self, id: str) -> list[dict[str, Any]]:
-        """Return every act on the run, oldest first: seq, rev, at, act, undoes, data (JSON text)."""
+        """Return every act on the run, oldest first: seq, rev, at, kind, act, undoes, data, …"""
+        return self._history(self.normalise(id))
+
+    def _history(self, id: str) -> list[dict[str, Any]]:
         select = "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq"
-        return self.store.read(select, self.workflow, rec.normalise_id(id))
+        return self.store.read(select, self.workflow, id)
 
     def runs(
         self, search: str = "", limit: int = 20, profile_id: int | None = None
@@ -121,7 +174,8 @@ class Pipulate:
         """Return the newest rows of `pipeline` whose ID contains `search`."""
         return self.store.read(
             """SELECT * FROM pipeline WHERE instr(lower(id), lower(?1)) AND ?2 IN ('', workflow)
-               AND coalesce(?3, profile_id) IS profile_id ORDER BY updated DESC, rowid DESC LIMIT ?4""",
+               AND coalesce(?3, profile_id) IS profile_id
+               ORDER BY updated DESC, rowid DESC LIMIT ?4""",
             search,
             self.workflow,
             profile_id,
@@ -134,17 +188,18 @@ class Pipulate:
         act: str,
         function: Callable[[Record], Record],
         *,
+        kind: Kind = Kind.ANSWER,
         rev: int | None = None,
         locked: bool = False,
         count: int = 1,
         undoes: int | None = None,
     ) -> tuple[Record, int]:
-        """Apply `function` to the record in one durable transaction; returns (new record, revision).
+        """Apply `function` to the record in one durable transaction; return (record, revision).
 
-        Raises Stale when `rev` is not the present one, Finalized unless `locked` allows that, Unknown.  `function`
-        returning its argument means no change.  The revision rises by `count`; `undoes` is the number of an act.
+        Raises Unknown, Stale when `rev` is not the present one, Finalized unless `locked` allows
+        that.  `function` returning its argument means no change.  The revision rises by `count`.
         """
-        id = rec.normalise_id(id)
+        id = self.normalise(id)
         with self.store.transaction():
             record, present = self._load(id)
             if rev is not None and rev != present:
@@ -156,58 +211,55 @@ class Pipulate:
             new = function(record)
             if new is record:
                 return record, present
-            return new, self._write(id, new, present + count, act, undoes)
+            return new, self._write(id, new, present + count, kind, act, undoes)
 
-    def _write(self, id: str, record: Record, rev: int, act: str, undoes: int | None = None) -> int:
-        record["updated"] = at = now()
+    def _write(
+        self, id: str, record: Record, rev: int, kind: Kind, act: str, undoes: int | None = None
+    ) -> int:
+        at = now()
+        record["updated"] = at
         text = rec.dumps(record)
         update = "UPDATE pipeline SET data = ?, rev = ?, updated = ? WHERE workflow = ? AND id = ?"
         self.store.connection.execute(update, (text, rev, at, self.workflow, id))
-        self._log(id, rev, act, text, undoes, at=at)
+        self._log(id, rev, at, act, undoes, text, None, kind)
         return rev
 
-    def _log(
-        self,
-        id: str,
-        rev: int,
-        act: str,
-        text: str,
-        undoes: int | None = None,
-        profile: int | None = None,
-        at: str = "",
-    ) -> None:
-        insert = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
-        self.store.connection.execute(
-            insert, (self.workflow, id, rev, at or now(), act, undoes, text, profile)
-        )
+    def _log(self, id: str, *columns: Any) -> None:
+        """Append to history: rev, at, act, undoes, data, profile_id, kind."""
+        insert = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        self.store.connection.execute(insert, (self.workflow, id, *columns))
 
     def initialize_if_missing(
         self, id: str, initial: Record | None = None, profile_id: int | None = None
     ) -> Record:
-        """Return the run's record, beginning the run (with `initial` in its record) if there is none.
-
-        A run deleted earlier keeps its outward acts: begun again under the same ID, it repeats none.
-        """
-        id = rec.normalise_id(id)
+        """Return the run's record, beginning the run (with `initial` in it) if there is none."""
+        id = self.normalise(id)
         with self.store.transaction():
-            if self.row(id):
-                return self.load(id)[0]
+            with suppress(Unknown):
+                return self._load(id)[0]
             at = now()
-            return self.insert(
-                id, "begin", {**(initial or {}), "created": at, "updated": at}, profile_id
-            )
+            record = {**(initial or {}), "created": at, "updated": at}
+            return self._insert(id, Kind.BEGIN, record, profile_id)
 
-    def insert(self, id: str, act: str, record: Record, profile: int | None = None) -> Record:
-        """Add the row of a run that has none.  If it had one before, revisions go on, and outward acts stay known."""
-        acts = self.history(id)
-        record = rec.restore(
-            record, {"once": {**record.get("once", {}), **_last_good(acts).get("once", {})}}
-        )
-        rev, text = acts[-1]["rev"] + 1 if acts else 1, rec.dumps(record)
-        profile = self.store.get("profile_id", 1) if profile is None else profile
-        values = (self.workflow, id, text, rev, profile, str(record.get("created") or now()), now())
-        self.store.write("INSERT INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
-        self._log(id, rev, act, text)
+    def add(self, id: str, record: Record) -> None:
+        """Store a record that came from elsewhere as a run; there must be none of that ID."""
+        self._insert(self.normalise(id), Kind.IMPORT, record)
+
+    def _insert(self, id: str, kind: Kind, record: Record, profile: int | None = None) -> Record:
+        """Add a run's row.  Had it one before, revisions go on, and no outward act is forgotten."""
+        acts = self._history(id)
+        once = {**record.get("once", {}), **_last_good(acts).get("once", {})}
+        record = rec.restore(record, {"once": once})
+        text = rec.dumps(record)
+        rev = acts[-1]["rev"] + 1 if acts else 1
+        if profile is None:
+            profile = self.store.get("profile_id", 1)
+        at = now()
+        created = str(record.get("created") or at)
+        with self.store.transaction() as db:
+            values = (self.workflow, id, text, rev, profile, created, at)
+            db.execute("INSERT INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            self._log(id, rev, at, kind, None, text, None, kind)
         return record
 
     def set_step_data(self, id: str, step_id: str, data: Any, rev: int | None = None) -> Record:
@@ -216,19 +268,23 @@ class Pipulate:
             raise Invalid(
                 f"{step_id!r} is kept by the engine; a step needs another id, such as 'step_01'."
             )
-        return self.change(id, f"set {step_id}", lambda record: {**record, step_id: data}, rev=rev)[
-            0
-        ]
+
+        def put(record: Record) -> Record:
+            return {**record, step_id: data}
+
+        return self.change(id, f"set {step_id}", put, rev=rev)[0]
 
     def clear_steps_from(
         self, id: str, step_id: str, steps: Sequence[StepTuple], rev: int | None = None
     ) -> Record:
-        """Revert: undo the step and all later ones; their answers stay as prefilled values and in history."""
+        """Revert: undo the step and all later ones; their answers are offered again."""
         if step_id not in [step[1] for step in steps]:
             raise OutOfOrder(f"There is no step {step_id!r} here.")
-        return self.change(
-            id, f"revert {step_id}", lambda record: rec.clear_from(record, step_id, steps), rev=rev
-        )[0]
+
+        def clear(record: Record) -> Record:
+            return rec.clear_from(record, step_id, steps)
+
+        return self.change(id, f"revert {step_id}", clear, kind=Kind.REVERT, rev=rev)[0]
 
     def finalize(self, id: str, rev: int | None = None) -> Record:
         """Lock the run: every later change is refused until it is unfinalized."""
@@ -236,97 +292,88 @@ class Pipulate:
         def lock(record: Record) -> Record:
             return record if record.get("finalized") else {**record, "finalized": now()}
 
-        return self.change(id, "finalize", lock, rev=rev, locked=True)[0]
+        return self.change(id, "finalize", lock, kind=Kind.FINALIZE, rev=rev, locked=True)[0]
 
     def unfinalize(self, id: str, rev: int | None = None) -> Record:
         """Open a finalized run again."""
 
         def unlock(record: Record) -> Record:
-            open = {key: value for key, value in record.items() if key != "finalized"}
-            return open if record.get("finalized") else record
+            if not record.get("finalized"):
+                return record
+            return {key: value for key, value in record.items() if key != "finalized"}
 
-        return self.change(id, "unfinalize", unlock, rev=rev, locked=True)[0]
+        return self.change(id, "unfinalize", unlock, kind=Kind.UNFINALIZE, rev=rev, locked=True)[0]
 
-    def undoable(self, id: str) -> str | None:
-        """Return the act that `undo` would take back ("revert step_02"), or None."""
-        return self._undo_target(id)["act"] or None
-
-    def _undo_target(self, id: str) -> dict[str, Any]:
-        return self.store.one(
-            """WITH run AS (SELECT seq, act, undoes FROM history WHERE workflow = ? AND id = ?)
-               SELECT act, seq, (SELECT data FROM history WHERE seq = (SELECT max(seq) FROM run older WHERE older.seq < run.seq)) AS before
-               FROM run WHERE undoes IS NULL AND seq NOT IN (SELECT undoes FROM run WHERE undoes)
-               AND act NOT IN ('begin', 'delete', 'undelete', 'import', 'repair', 'finalize', 'unfinalize')
-               AND act NOT LIKE 'job %' AND act NOT LIKE 'upgrade %'
-               AND seq > (SELECT ifnull(max(seq), 0) FROM run WHERE act IN ('begin', 'import', 'repair'))
-               ORDER BY seq DESC LIMIT 1""",
-            self.workflow,
-            rec.normalise_id(id),
-        ) or {"act": "", "seq": None, "before": None}
+    def undoable(self, id: str) -> Act | None:
+        """Return the act that `undo` would take back, or None."""
+        values = (self.workflow, self.normalise(id))
+        with plainly(self.store.path):
+            row = self.store.connection.execute(_UNDOABLE, values).fetchone()
+        return Act(Kind(row[0]), *row[1:]) if row else None
 
     def undo(self, id: str, rev: int | None = None) -> Record:
         """Take back the latest revert or answer that is not undone yet; returns the record."""
         with self.store.transaction():
-            target = self._undo_target(id)
+            last = self.undoable(id) or _NOTHING
 
             def restore(record: Record) -> Record:
-                if not target["before"]:
+                if not last.before:
                     raise OutOfOrder("There is nothing left to undo in this run.")
-                return rec.restore(rec.loads(target["before"]), record)
+                return rec.restore(rec.loads(last.before), record)
 
-            return self.change(id, f"undo {target['act']}", restore, rev=rev, undoes=target["seq"])[
-                0
-            ]
+            act = f"undo {last.words}"
+            return self.change(id, act, restore, kind=Kind.UNDO, rev=rev, undoes=last.seq)[0]
 
     def checkpoint(self, id: str, function: Callable[[Record], Record]) -> Record:
-        """Durably note a job's progress in the record without outdating open pages (the revision stays)."""
-        return self.change(id, "job checkpoint", function, locked=True, count=0)[0]
+        """Durably note what a job has done, without outdating open pages (the revision stays)."""
+        return self.change(id, "job checkpoint", function, kind=Kind.JOB, locked=True, count=0)[0]
 
     def delete(self, id: str) -> None:
         """Delete the run; `undelete` brings it back from history."""
-        id = rec.normalise_id(id)
-        with self.store.transaction():
-            row = self.row(id)
+        id = self.normalise(id)
+        with self.store.transaction() as db:
+            row = self._row(id)
             if row is None:
                 raise Unknown(f"There is no run {id!r} in {self.workflow!r}.")
-            self.store.write(
-                "DELETE FROM pipeline WHERE workflow = ? AND id = ?", self.workflow, id
-            )
-            self._log(id, row["rev"] + 1, "delete", row["data"], profile=row["profile_id"])
+            db.execute("DELETE FROM pipeline WHERE workflow = ? AND id = ?", (self.workflow, id))
+            kept = (row["data"], row["profile_id"], Kind.DELETE)
+            self._log(id, row["rev"] + 1, now(), "delete", None, *kept)
 
     def undelete(self, id: str) -> Record:
         """Bring a deleted run back as it was, to the profile that it belonged to."""
-        id = rec.normalise_id(id)
+        id = self.normalise(id)
         with self.store.transaction():
-            acts = self.history(id)
-            if not acts or acts[-1]["act"] != "delete":
+            acts = self._history(id)
+            if not acts or acts[-1]["kind"] != Kind.DELETE:
                 raise Unknown(f"There is no deleted run {id!r} to bring back.")
-            return self.insert(id, "undelete", _last_good(acts), acts[-1]["profile_id"])
+            return self._insert(id, Kind.UNDELETE, _last_good(acts), acts[-1]["profile_id"])
 
     def repair(self, id: str) -> Record:
-        """Replace a damaged record by its last good state in history; a sound one is left as it is."""
-        id = rec.normalise_id(id)
+        """Replace a damaged record by its last good state in history; a sound one stays."""
+        id = self.normalise(id)
         with self.store.transaction():
-            row, good = self.row(id), _last_good(self.history(id))
+            row = self._row(id)
+            good = _last_good(self._history(id))
             if row is None or not good:
                 raise Unknown(f"There is no run {id!r} with a history to restore it from.")
             with suppress(Corrupt):
                 return rec.loads(row["data"])
             self._quarantine(id, row["data"])
-            self._write(id, good, row["rev"] + 1, "repair")
+            self._write(id, good, row["rev"] + 1, Kind.REPAIR, "repair")
         return good
 
     def _quarantine(self, id: str, text: str) -> None:
-        insert = "INSERT INTO quarantine SELECT ?1, ?2, ?3, ?4 WHERE ?4 NOT IN (SELECT data FROM quarantine)"
+        insert = """INSERT INTO quarantine SELECT ?1, ?2, ?3, ?4
+                    WHERE ?4 NOT IN (SELECT data FROM quarantine)"""
         self.store.write(insert, self.workflow, id, now(), text)
 
     def generate_step_placeholders(
         self, steps: Sequence[StepTuple], prefix: str, start_from: int = 0
     ) -> list[FT]:
-        """Return one empty Div a step; that of index `start_from` and those before it load themselves.
+        """Return one empty Div a step; up to the one of index `start_from` they load themselves.
 
-        A later one waits for the event `{step_id before it}-done` on the page body, or for the handler
-        of the step before it to return it filled.
+        A later one waits for the event `{step_id before it}-done` on the page body, or for the
+        handler of the step before it to return it filled.
         """
         base = "/" + prefix.strip("/")
         ids = [step[1] for step in steps]

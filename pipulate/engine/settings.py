@@ -1,12 +1,11 @@
-"""Every path and knob, read once and frozen.  Flags of the command line set them; nothing else does."""
+"""Every path and knob, read once and frozen.  Only flags of the command line set them."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-LOCAL = frozenset(
-    {"127.0.0.1", "localhost", "::1"}
-)  #: the names of this machine, as it calls itself
+#: The names of this machine, as it calls itself.
+LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,9 @@ class Settings:
 
     @property
     def listen(self) -> str:
-        """The address to serve on: with `lan` every one of this machine, unless `host` names another one."""
-        return "0.0.0.0" if self.lan and self.host in LOCAL else self.host  # noqa: S104 - what --lan is for
+        """The address to serve on: with `lan` all of this machine's, unless `host` is another."""
+        every = self.lan and self.host in LOCAL
+        return "0.0.0.0" if every else self.host  # noqa: S104 - what --lan is for
 
     @property
     def url(self) -> str:

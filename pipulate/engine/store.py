@@ -1,15 +1,18 @@
 """One SQLite file holds everything: records, history, tables, memory.  One library (apsw) opens it.
 
-CONNECTIONS  One per thread.  WAL, synchronous=FULL (a power cut loses nothing that was acknowledged), both asserted.
-WRITING      `with store.transaction() as db:` is BEGIN IMMEDIATE ... COMMIT.  Writers of this process queue at a
-             lock, those of other processes at SQLite's; nobody reads, then writes, outside.
-MIGRATIONS   SCHEMA is a list of SQL scripts, applied in order, their number kept in user_version; a backup is
-             made first.  Never fastlite's transform: it drops columns with their data.
-LOCKS        A SQLite file on which BEGIN EXCLUSIVE is held: the system frees it however the process ends.
-BACKUP       SQLite's online backup: before a migration, and daily (`care`); the last seven are kept.
+CONNECTIONS  One per thread.  WAL, synchronous=FULL (a power cut loses nothing that was
+             acknowledged), both asserted.
+WRITING      `with store.transaction() as db:` is BEGIN IMMEDIATE ... COMMIT.  Writers of this
+             process queue at a lock, others at SQLite's; nobody reads, then writes, outside.
+MIGRATIONS   The scripts of `schema`, after a backup.  Never fastlite's transform: it drops columns
+             with their data.
+LOCKS        A SQLite file on which BEGIN EXCLUSIVE is held: the system frees it however the process
+             ends.
+BACKUP       SQLite's online backup: before a migration, and daily (`care`); seven are kept.
 
-To paste into any SQLite shell:  SELECT workflow, id, updated FROM pipeline ORDER BY updated DESC;
-                                 SELECT at, act, data FROM history WHERE id = 'arthur' ORDER BY seq;
+To paste into any SQLite shell:
+    SELECT workflow, id, updated FROM pipeline ORDER BY updated DESC;
+    SELECT at, act, data FROM history WHERE id = 'arthur' ORDER BY seq;
 """
 
 import json
@@ -47,37 +50,37 @@ def now() -> str:
 
 
 def stamp() -> str:
-    """Return the present moment as a part of a file's name, to the microsecond; as texts, they are in order."""
+    """Return the present moment as a part of a file's name, to the microsecond."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 @contextmanager
 def plainly(path: Path) -> Iterator[None]:
-    """Raise what SQLite reports of the disk as NotSaved, of a damaged file as Corrupt, in words for the user."""
+    """Raise what SQLite reports of the disk as NotSaved, of a damaged file as Corrupt, in words."""
     try:
         yield
     except tuple(_ADVICE) as error:
-        advice = f"{_ADVICE[type(error)]}, then send this again."
         raise NotSaved(
-            f"Nothing was saved. {advice} All that was saved before is safe. ({path}: {error})"
+            f"Nothing was saved. {_ADVICE[type(error)]}, then send this again. "
+            f"All that was saved before is safe. ({path}: {error})"
         ) from error
     except (apsw.NotADBError, apsw.CorruptError) as error:
-        cure = (
+        raise Corrupt(
+            f"{path} is damaged ({error}). Nothing was changed. "
             "`pipulate restore` brings back the newest backup, `pipulate restore FILE` any other."
-        )
-        raise Corrupt(f"{path} is damaged ({error}). Nothing was changed. {cure}") from error
+        ) from error
 
 
 def connect(
     path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 ) -> apsw.Connection:
-    """Open a SQLite file without fastlite's hooks, which write statistics and give up after 0.1 s."""
+    """Open a SQLite file without fastlite's hooks, which write statistics and give up early."""
     apsw.connection_hooks.clear()
     return apsw.Connection(str(path), flags=flags)
 
 
 def _wal(connection: apsw.Connection) -> str:
-    """Switch to WAL: once in a file's life this needs a lock for which SQLite itself does not wait."""
+    """Switch to WAL: once in a file's life that needs a lock for which SQLite does not wait."""
     deadline = time.monotonic() + BUSY_TIMEOUT / 1000
     while True:
         try:
@@ -93,7 +96,8 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self._db = path, connect(path)
+        self.path = path
+        self._db = connect(path)
 
     def acquire(self) -> bool:
         """Take the lock; False if another holder has it."""
@@ -112,36 +116,41 @@ class Store:
     """The database of one data folder."""
 
     def __init__(self, path: Path | str) -> None:
-        """Open the file, making or migrating it as needed; raises Corrupt if it is damaged or not ours."""
-        self.path, self.folder = Path(path), Path(path).parent
+        """Open the file, made or migrated as needed; raises Corrupt if damaged or not ours."""
+        self.path = Path(path)
+        self.folder = self.path.parent
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._local, self._write = threading.local(), threading.RLock()
-        self._connections: weakref.WeakSet[apsw.Connection] = (
-            weakref.WeakSet()
-        )  # a thread's ends with the thread
+        self._write = threading.RLock()
+        self._local = threading.local()
+        # weak, as a thread's connection ends with the thread
+        self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         with plainly(self.path):
             self._migrate()
 
     @property
     def db(self) -> Database:
         """This thread's fastlite database (MiniDataAPI: `db.t.task.insert(...)`)."""
-        if (found := getattr(self._local, "db", None)) is None:
+        found = getattr(self._local, "db", None)
+        if found is None:
             with plainly(self.path):
-                connection = connect(self.path)
-                connection.set_busy_timeout(BUSY_TIMEOUT)
-                mode = _wal(connection)
-                connection.pragma("synchronous", "FULL")
-                connection.pragma("fullfsync", True)  # on macOS only this reaches the disk
-            if mode != "wal" or connection.pragma("synchronous") != 2:
-                raise Corrupt(
-                    f"{self.path} does not accept WAL with synchronous=FULL; is it on a network drive?"
-                )
-            self._connections.add(connection)
-            found = self._local.db = Database(connection)
+                found = self._local.db = Database(self._connect())
         return found
 
+    def _connect(self) -> apsw.Connection:
+        connection = connect(self.path)
+        connection.set_busy_timeout(BUSY_TIMEOUT)
+        mode = _wal(connection)
+        connection.pragma("synchronous", "FULL")
+        connection.pragma("fullfsync", True)  # on macOS only this reaches the disk
+        if mode != "wal" or connection.pragma("synchronous") != 2:
+            raise Corrupt(
+                f"{self.path} does not accept WAL with synchronous=FULL; is it on a network drive?"
+            )
+        self._connections.add(connection)
+        return connection
+
     def table(self, name: str) -> Any:
-        """Return a table of the MiniDataAPI (insert, xtra, ...); `client` is profile's older name."""
+        """Return a table of the MiniDataAPI (insert, xtra, …); `client` is profile's older name."""
         return self.db.table("profile" if name == "client" else name)
 
     @property
@@ -171,7 +180,7 @@ class Store:
         with plainly(self.path):
             cursor = self.connection.execute(sql, values)
             return [
-                dict(zip((name for name, *_ in cursor.description), row, strict=True))
+                {name: value for (name, *_), value in zip(cursor.description, row, strict=True)}
                 for row in cursor
             ]
 
@@ -216,7 +225,8 @@ class Store:
         version = self.connection.pragma("user_version")
         if version > len(SCHEMA):
             raise Corrupt(
-                f"{self.path} was written by a newer Pipulate (schema {version}). Upgrade, or restore a backup."
+                f"{self.path} was written by a newer Pipulate (schema {version}). "
+                "Upgrade, or restore a backup."
             )
         if 0 < version < len(SCHEMA):
             self.backup("before-migration")
@@ -237,10 +247,8 @@ class Store:
         with files.whole(target) as file, plainly(target):
             copy_database(self.connection, Path(file.name))
         if to is None:
-            others = [
-                path for path in backups(self.folder) if path != target
-            ]  # whatever the clock says
-            for old in others[KEEP_BACKUPS - 1 :]:
+            others = [path for path in backups(self.folder) if path != target]
+            for old in others[KEEP_BACKUPS - 1 :]:  # the new one stays, whatever the clock says
                 old.unlink(missing_ok=True)
         return target
 
@@ -255,5 +263,5 @@ def copy_database(source: apsw.Connection, target: Path) -> None:
     with closing(connect(target)) as copy:
         copy.pragma("journal_mode", "off")  # a copy that fails is thrown away
         with closing(copy.backup("main", source, "main")) as backup:
-            backup.step()  # in one go: each write of another process would make a copy in pieces start again
+            backup.step()  # in one go: in pieces, each write of another process would start it anew
         copy.pragma("journal_mode", "delete")

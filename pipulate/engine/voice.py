@@ -1,7 +1,7 @@
-"""What a workflow can say and ask: the chat panel in the browser, the terminal in headless runs.
+"""What a workflow can say and ask, without knowing of a chat.
 
-`Run.say` and `Run.ask` speak with the voice that serves the present request or job; hand-written workflows with
-`chatq` and `chat_with_llm`.
+`Run.say` and `Run.ask` speak with the voice that serves the present request or job; hand-written
+workflows with `chatq` and `chat_with_llm`.
 """
 
 import contextvars
@@ -33,7 +33,7 @@ class Silent:
         yield ""
 
 
-#: The voice of the app that serves the present request or job; set by `app` and `jobs`.
+#: The voice that serves the present request or job; set by `app` and `jobs`.
 voice: contextvars.ContextVar[Voice] = contextvars.ContextVar("voice", default=Silent())  # noqa: B039
 
 
@@ -43,9 +43,10 @@ async def chatq(text: str) -> None:
 
 
 async def chat_with_llm(model: str, messages: list[dict[str, str]]) -> AsyncIterator[str]:
-    """Stream a model's answer to `messages` (for hand-written workflows); `model` "" is whichever answers."""
-    several = "\n\n".join(
-        f"{message.get('role', 'user')}: {message.get('content', '')}" for message in messages
-    )
-    async for text in voice.get().ask(several if len(messages) > 1 else messages[0]["content"]):
+    """Stream an answer to `messages` of whichever model answers (for hand-written workflows)."""
+    prompt = messages[0]["content"]
+    if len(messages) > 1:
+        turns = (f"{turn.get('role', 'user')}: {turn.get('content', '')}" for turn in messages)
+        prompt = "\n\n".join(turns)
+    async for text in voice.get().ask(prompt):
         yield text

@@ -1,24 +1,24 @@
-"""What a workflow file is made of: `Workflow`, its steps, and the `run` and `job` that step functions get.
+"""What a workflow file is made of: `Workflow`, its steps, the `run` and `job` that these get.
 
     flow = Workflow("bridge", title="The Bridge of Death")
 
     @flow.step("name", "What... is your name?")          a card: the inside of a form
     def name(run): return Input(name="name", required=True)
 
-    @name.accept                                          optional: check and shape the answer
-    def check(run, form): ...; return form                raise Invalid("…", "name") to refuse it
+    @name.accept                                         optional: check and shape the answer
+    def check(run, form): ...; return form               or raise Invalid("…", "name")
 
-    @name.show                                            optional: the finished card's words
+    @name.show                                           optional: the finished card's words
     def shown(run): return P(run["name"])
 
-    @flow.work("export", "Export links")                  a step done by the machine, in the background
+    @flow.work("export", "Export links")                 a step done in the background
     async def export(run, job): ...; return {"rows": 12}
 
-    @flow.result                                          the last card
+    @flow.result                                         the last card
     def verdict(run): return P("Right. Off you go.")
 
-Functions may be plain or async; plain ones run in a thread, so they may take their time.  A step's id is its place:
-step_01, step_02, …; `version` and `upgrade` are for changing that later.
+Functions may be plain or async; plain ones run in a thread, so they may take their time.  A step's
+id is its place: step_01, step_02, …; `version` and `upgrade` are for changing that later.
 """
 
 import asyncio
@@ -34,8 +34,8 @@ from typing import Any, NoReturn
 from pipulate.engine import forms
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Incompatible, PipulateError, Stale, Unsure
-from pipulate.engine.pipeline import Pipulate
-from pipulate.engine.record import Record
+from pipulate.engine.pipeline import Kind, Pipulate
+from pipulate.engine.record import Normalise, Record
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store, now
 from pipulate.engine.voice import voice
@@ -45,11 +45,9 @@ Function = Callable[..., Any]
 
 async def call(function: Function, *args: Any) -> Any:
     """Call a workflow's function without blocking the event loop."""
-    return await (
-        function(*args)
-        if inspect.iscoroutinefunction(function)
-        else asyncio.to_thread(function, *args)
-    )
+    if inspect.iscoroutinefunction(function):
+        return await function(*args)
+    return await asyncio.to_thread(function, *args)
 
 
 @dataclass
@@ -90,9 +88,10 @@ class Workflow:
     name: str
     title: str = ""
     version: int = 1
-    about: str = ""  #: what the model is told; the file's docstring unless given (see `discovery`)
+    about: str = ""  #: what the model is told; without it, the file's docstring (see `discovery`)
     id_label: str = "Run ID"
     id_hint: str = "Any name. Enter it again to go on where you were."
+    normalise: Normalise = rec.normalise_id  #: from what is typed to the run ID it names
     steps: list[Step] = field(default_factory=list)
     result_function: Function | None = None
     upgrade_function: Function | None = None
@@ -115,18 +114,21 @@ class Workflow:
         auto: bool = True,
         explain: bool = True,
     ) -> Callable[[Function], Step]:
-        """Decorate `async (run, job) -> result`: a step of the machine; `auto=False` waits for its button."""
+        """Decorate `async (run, job) -> result`; `auto=False` waits for its button."""
         return lambda function: self._add(
             key, label, function, work=True, button=button, auto=auto, explain=explain
         )
 
     def _add(self, key: str, label: str, function: Function, **options: Any) -> Step:
-        if any(key == other.key for other in self.steps):
+        if self._step(key):
             raise PipulateError(
                 f"Workflow {self.name!r} has two steps with the key {key!r}; each needs its own."
             )
         self.steps.append(Step(key, label, function, len(self.steps) + 1, **options))
         return self.steps[-1]
+
+    def _step(self, key: str) -> Step | None:
+        return next((step for step in self.steps if step.key == key), None)
 
     def result(self, function: Function) -> Function:
         """Decorate `(run) -> component`: the last card."""
@@ -143,34 +145,41 @@ class Workflow:
         """The steps as (key, step_id, label), the form the engine takes."""
         return [(step.key, step.id, step.label) for step in self.steps]
 
+    def engine(self, store: Store) -> Pipulate:
+        """Return the engine of this workflow's runs."""
+        return Pipulate(store, self.name, self.normalise)
+
     def begin(self, engine: Pipulate, id: str) -> None:
         """Begin the run, unless it was begun already; its record tells the workflow's version."""
-        engine.initialize_if_missing(id, {"version": self.version} if self.version != 1 else {})
+        initial = {"version": self.version}
+        engine.initialize_if_missing(id, initial if self.version != 1 else {})
 
     def open(self, engine: Pipulate, id: str) -> tuple[Record, int]:
-        """Return (record, revision) of a run, upgraded if an older version wrote it; raises Incompatible."""
+        """Return (record, revision), upgraded from an older version; raises Incompatible."""
         record, rev = engine.load(id)
-        wrote, upgrade = record.get("version", 1), self.upgrade_function
-        if wrote == self.version:
+        if record.get("version", 1) == self.version:
             return record, rev
-        if wrote > self.version or upgrade is None:
+        act = f"upgrade to {self.version}"
+        return engine.change(id, act, self._upgraded, kind=Kind.UPGRADE, locked=True)
+
+    def _upgraded(self, record: Record) -> Record:
+        wrote = record.get("version", 1)
+        if wrote == self.version:
+            return record  # another tab was first
+        if wrote > self.version or self.upgrade_function is None:
             raise Incompatible(
-                f"This run was written by version {wrote} of {self.title!r}; installed is version {self.version}, which "
-                "has no way to convert it. Its answers are safe: export the run, or begin a new one under another ID."
+                f"This run was written by version {wrote} of {self.title!r}; "
+                f"installed is version {self.version}, which has no way to convert it. "
+                "Its answers are safe: export the run, or begin a new one under another ID."
             )
-
-        def convert(record: Record) -> Record:
-            wrote = record.get("version", 1)
-            if wrote == self.version:
-                return record  # another tab was first
-            return {**rec.restore(upgrade(record, wrote), record), "version": self.version}
-
-        return engine.change(id, f"upgrade to {self.version}", convert, locked=True)
+        new = self.upgrade_function(record, wrote)
+        return {**rec.restore(new, record), "version": self.version}
 
     def load(self, store: Store, id: str, settings: Settings) -> "Run":
         """Return the run as it is stored now; raises what `open` does."""
-        engine = Pipulate(store, self.name)
-        return Run(self, engine, rec.normalise_id(id), *self.open(engine, id), settings)
+        engine = self.engine(store)
+        id = self.normalise(id)
+        return Run(self, engine, id, *self.open(engine, id), settings)
 
 
 @dataclass(eq=False)
@@ -185,17 +194,16 @@ class Run:
     settings: Settings
 
     def __getitem__(self, key: str) -> Any:
-        """The answer of step `key`: its field of that name, else all fields.  KeyError until it is done."""
-        step = next((step for step in self.flow.steps if step.key == key), None)
+        """The answer of step `key`: its field of that name, else all.  KeyError until done."""
+        step = self.flow._step(key)
         if step and rec.is_done(self.record, step.id):
             return rec.answer(self.record[step.id], key)
-        raise KeyError(
-            f"Step {key!r} of {self.flow.name!r} is not {'done yet' if step else 'a step'}."
-        )
+        problem = "done yet" if step else "a step"
+        raise KeyError(f"Step {key!r} of {self.flow.name!r} is not {problem}.")
 
     def get(self, key: str, default: Any = None) -> Any:
         """The answer of step `key`, or `default` while it is not done."""
-        return self[key] if key in self.answers() else default
+        return self.answers().get(key, default)
 
     def fields(self, key: str) -> dict[str, Any]:
         """All fields of step `key`, or {} while it is not done."""
@@ -206,16 +214,13 @@ class Run:
         return self._fields(self.record.get("was", {}), key)
 
     def _fields(self, record: Record, key: str) -> dict[str, Any]:
-        data = next((record.get(step.id) for step in self.flow.steps if step.key == key), None)
+        step = self.flow._step(key)
+        data = record.get(step.id) if step else None
         return dict(data) if isinstance(data, dict) else {}
 
     def answers(self) -> dict[str, Any]:
         """All answers so far, by step key."""
-        return {
-            step.key: self[step.key]
-            for step in self.flow.steps
-            if rec.is_done(self.record, step.id)
-        }
+        return {key: value for key, _, _, value in rec.answered(self.record, self.flow.tuples)}
 
     @property
     def open_index(self) -> int:
@@ -224,9 +229,8 @@ class Run:
 
     def summary(self) -> str:
         """The run so far in a few lines, for the model and for lists."""
-        return "\n".join(
-            self.engine.get_step_summary(self.id, self.flow.steps[-1].id, self.flow.tuples)[1]
-        )
+        done = rec.answered(self.record, self.flow.tuples)
+        return "\n".join(f"- {label}: {value}" for _, _, label, value in done)
 
     async def say(self, text: str) -> None:
         """Say something in the chat panel."""
@@ -238,38 +242,46 @@ class Run:
 
 
 async def accepted(run: Run, step: Step, values: forms.Values) -> Record:
-    """Return what is stored for `values`: shaped by the step's `accept`, and marked if all are empty."""
+    """Return what is stored for `values`: as `accept` shapes it, marked if all is empty."""
     if step.accept_function:
         shaped = await call(step.accept_function, run, values)
         values = shaped if isinstance(shaped, dict) else values
-    return values if rec.is_done({step.id: values}, step.id) else {**values, "answered": True}
+    if rec.is_done({step.id: values}, step.id):
+        return values
+    return {**values, "answered": True}
 
 
 async def answer(
     run: Run, step: Step, inside: Any, submitted: Mapping[str, list[Any]], rev: int | None = None
 ) -> bool:
-    """Answer the open step with what was submitted to the form `inside` of its card; `run` is then as stored.
+    """Answer the open step with what was submitted to the form `inside`; `run` is then as stored.
 
-    False for a double submit, which changes nothing.  Raises Invalid, Stale (another step is open, or `rev` is an older
-    revision), and whatever `accept` raises.
+    False for a double submit, which changes nothing.  Raises Invalid, Stale (another step is open,
+    or `rev` is an older revision), and what `accept` raises: `inside` can then be filled and shown.
     """
     values = forms.read(forms.fields(inside), submitted)
     if run.open_index != step.number - 1:
-        stored = {key: value for key, value in run.fields(step.key).items() if key != "answered"}
-        if stored == values and step.id in run.record and not run.record.get("finalized"):
+        if _is_stored(run, step, values):
             return False
         where = "already answered" if run.open_index >= step.number else "not reached yet"
-        hint = "This page was probably open in another tab. Below is how the run stands now."
-        raise Stale(f"“{step.label}” is {where}; nothing was changed. {hint}")
+        raise Stale(
+            f"“{step.label}” is {where}; nothing was changed. "
+            "This page was probably open in another tab. Below is how the run stands now."
+        )
     data = await accepted(run, step, values)
-    run.record, run.rev = await asyncio.to_thread(
-        run.engine.change,
-        run.id,
-        f"set {step.id}",
-        lambda record: {**record, step.id: data},
-        rev=rev,
-    )
+
+    def put(record: Record) -> Record:
+        return {**record, step.id: data}
+
+    change = run.engine.change
+    run.record, run.rev = await asyncio.to_thread(change, run.id, f"set {step.id}", put, rev=rev)
     return True
+
+
+def _is_stored(run: Run, step: Step, values: forms.Values) -> bool:
+    """Say whether the run holds these answers of the step already, and is open."""
+    stored = {key: value for key, value in run.fields(step.key).items() if key != "answered"}
+    return stored == values and step.id in run.record and not run.record.get("finalized")
 
 
 _nonce: contextvars.ContextVar[str] = contextvars.ContextVar("nonce", default="")
@@ -279,15 +291,17 @@ class Job:
     """What a step's work reports to; see `jobs` for how it is run."""
 
     def __init__(self, run: Run, step: Step, report: Callable[[float | None, str], None]) -> None:
-        self.run, self.step, self._report = run, step, report
+        self.run = run
+        self.step = step
+        self._report = report
 
     @property
     def nonce(self) -> str:
-        """Random text of the act that this task's latest `once` does, on disk before it: a name to find it by."""
+        """Random text of this task's latest `once`, on disk before the act: to find it by."""
         return _nonce.get()
 
     def progress(self, fraction: float | None, message: str = "") -> None:
-        """Move the progress bar: 0.0–1.0, or None while the length is unknown.  May be called from a thread."""
+        """Move the progress bar, from any thread: 0.0–1.0, None while the length is unknown."""
         self._report(fraction, message)
 
     async def once(
@@ -297,61 +311,66 @@ class Job:
         find: Callable[[], Awaitable[Any]] | None = None,
         params: Any = None,
     ) -> Any:
-        """Do an outward act at most once ever for this (run, step, `params`) and return its JSON-able result.
+        """Do an outward act at most once ever for this (run, step, `params`); return its result.
 
-        The intention is on disk before `function` is awaited, the result before `once` returns.  If an earlier attempt
-        left no result, `find` is asked whether it happened after all; if it finds nothing (or there is no `find`),
-        Unsure is raised and only the user can decide to do it again.  A PipulateError with `definite = True` says that
-        nothing was done: the intention is taken back.
+        The intention is on disk before `function` is awaited, the result before `once` returns.
+        If an earlier attempt left no result, `find` is asked whether it happened after all; if it
+        finds nothing (or there is no `find`), Unsure is raised, and only the user can decide to do
+        it again.  A PipulateError with `definite = True` says that nothing was done: the intention is
+        taken back.
         """
-        key, intention = self._key(name, params), {"begun": now(), "nonce": secrets.token_hex(4)}
+        key = self._key(name, params)
+        intention = {"begun": now(), "nonce": secrets.token_hex(4)}
         act = await self._note(key, lambda known: known or intention)
         _nonce.set(act.get("nonce", ""))  # of this task alone: two acts at once never share one
         if "result" in act:
             return act["result"]
         if "spoilt" in act:
             raise Unsure(act["spoilt"])
-        if act is not intention:
-            result = await find() if find else None
-            if result is None:
-                looked = (
-                    "It is not in the service's list, but that may lag behind. " if find else ""
-                )
-                raise Unsure(
-                    f"{name!r} was begun at {act['begun']} and interrupted before its answer arrived. {looked}It may have "
-                    "been done. Do it again only if you are sure, or accept that it may be done twice."
-                )
+        if act is intention:
+            result = await self._do(key, function)
         else:
-            try:
-                result = await function()
-            except PipulateError as error:
-                if getattr(error, "definite", False):
-                    await self._note(key, lambda known: {})
-                raise
+            result = await self._found(name, act["begun"], find)
         return (await self._note(key, lambda known: {**act, "result": result}))["result"]
 
+    async def _do(self, key: str, function: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            return await function()
+        except PipulateError as error:
+            if getattr(error, "definite", False):
+                await self._note(key, lambda known: {})
+            raise
+
+    async def _found(self, name: str, begun: str, find: Callable[[], Awaitable[Any]] | None) -> Any:
+        """Return what an interrupted act came to, as far as `find` can tell."""
+        result = await find() if find else None
+        if result is not None:
+            return result
+        looked = "It is not in the service's list, but that may lag behind. " if find else ""
+        raise Unsure(
+            f"{name!r} was begun at {begun} and interrupted before its answer arrived. {looked}"
+            "It may have been done. "
+            "Do it again only if you are sure, or accept that it may be done twice."
+        )
+
     async def spoil(self, name: str, params: Any, why: str) -> NoReturn:
-        """The result of a `once` became worthless (it expired, say): raise Unsure, so the user decides on another."""
+        """Raise Unsure: a result of `once` became worthless (it expired, say); the user decides."""
         await self._note(self._key(name, params), lambda known: {"begun": now(), "spoilt": why})
         raise Unsure(why)
 
     def _key(self, name: str, params: Any) -> str:
         digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
-        return f"{self.step.key}:{name}:{digest}"  # the step's key, as its id may move in a later version
+        return f"{self.step.key}:{name}:{digest}"  # not its id, which a later version may move
 
     async def _note(self, key: str, function: Callable[[Record], Record]) -> Record:
-        """Change what is known of one act, in one transaction, so that two processes never both begin it."""
+        """Change what is known of one act; two processes never both begin it."""
 
         def note(record: Record) -> Record:
             known = record.get("once", {})
-            changed = {
-                name: act
-                for name, act in {**known, key: function(known.get(key, {}))}.items()
-                if act
-            }
+            acts = {**known, key: function(known.get(key, {}))}
+            changed = {name: act for name, act in acts.items() if act}
             return record if changed == known else {**record, "once": changed}
 
-        record = await asyncio.shield(
-            asyncio.to_thread(self.run.engine.checkpoint, self.run.id, note)
-        )
+        noting = asyncio.to_thread(self.run.engine.checkpoint, self.run.id, note)
+        record = await asyncio.shield(noting)
         return record["once"].get(key, {})

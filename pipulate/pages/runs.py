@@ -105,7 +105,7 @@ def routes(app: FastHTML) -> None:
             if not isinstance(upload, UploadFile):
                 raise Invalid("Choose a file that was exported here.")
             text = (await upload.read()).decode("utf-8", "replace")
-            count = len(import_lines(Pipulate(state.store), text))
+            count = len(import_lines(Pipulate(state.store, normalise=state.normalise), text))
         except Invalid as error:
             return page(request, "Runs", content(state, error=str(error)), about=ABOUT)
         return RedirectResponse(f"/runs?{urlencode({'imported': count})}", 303)

@@ -35,6 +35,7 @@ from pipulate.engine import forms
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Invalid
 from pipulate.engine.jobs import Jobs
+from pipulate.engine.pipeline import Kind
 from pipulate.engine.workflow import Run, Step, call
 from pipulate.web.components import MULTIPART, address, failure
 
@@ -68,7 +69,8 @@ def revision(run: Run, oob: bool = False) -> FT:
 
 def undo(run: Run) -> FT:
     """Return the line that offers to take a revert back; empty when there is none to take back."""
-    if run.record.get("finalized") or not (run.engine.undoable(run.id) or "").startswith("revert"):
+    last = None if run.record.get("finalized") else run.engine.undoable(run.id)
+    if last is None or last.kind != Kind.REVERT:
         return Div(id="undo")
     back = act(address(run.flow, run.id, "undo"), "Undo", cls="quiet")
     return Div(Span("Went back. Later answers are kept."), back, id="undo", cls="note")

@@ -134,7 +134,8 @@ class Pages:
         kind, number = split(act)
         if number > len(flow.steps):
             raise HTTPException(404)
-        id, step = request.query_params.get("id", ""), flow.steps[number - 1] if number else None
+        id = flow.normalise(request.query_params.get("id", ""))
+        step = flow.steps[number - 1] if number else None
         shown = str(form.get("rev", ""))
         rev = int(shown) if re.fullmatch(r"\d{1,15}", shown, re.ASCII) else None
         try:
@@ -163,8 +164,8 @@ class Pages:
         if isinstance(flow, Broken):
             raise HTTPException(404)
         try:
-            id = rec.normalise_id(id)
-            await asyncio.to_thread(flow.begin, Pipulate(self.store, flow.name), id)
+            id = flow.normalise(id)
+            await asyncio.to_thread(flow.begin, flow.engine(self.store), id)
         except Invalid as error:
             card = id_card(flow, id, error=str(error))
             return page(request, flow.title, card, about=flow.about)
@@ -173,7 +174,7 @@ class Pages:
         return RedirectResponse(address(flow, id), 303)
 
     async def _on_run(self, flow: Workflow, id: str, kind: str, rev: int | None) -> Response:
-        engine = Pipulate(self.store, flow.name)
+        engine = flow.engine(self.store)
         match kind:
             case "finalize" if self.run(flow, id).open_index < len(flow.steps):
                 raise OutOfOrder(
@@ -202,7 +203,7 @@ class Pages:
                 return await self._submit(self.run(flow, id), step, rev, form)
             case "revert":
                 await self._stop(flow, id, flow.steps[step.number - 1 :])
-                engine = Pipulate(self.store, flow.name)
+                engine = flow.engine(self.store)
                 await asyncio.to_thread(engine.clear_steps_from, id, step.id, flow.tuples, rev)
                 return await self._chain(self.run(flow, id), tail=f"card{step.number}")
             case "start" | "repeat":
@@ -251,7 +252,7 @@ class Pages:
 
     async def _stop(self, flow: Workflow, id: str, steps: list[Step]) -> None:
         for step in steps:
-            await self.jobs.cancel((flow.name, rec.normalise_id(id), step.id))
+            await self.jobs.cancel((flow.name, id, step.id))
 
     async def _proceed(self, run: Run) -> None:
         """A step was just done: begin the next one's work, and let the model say what is next."""

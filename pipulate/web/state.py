@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from pipulate.engine.discovery import Found
 from pipulate.engine.jobs import Jobs
+from pipulate.engine.record import Normalise, normalise_id
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.voice import Voice
@@ -52,6 +53,7 @@ class State:
     store: Store
     jobs: Jobs
     theme: dict[str, str] = field(init=False)  #: attributes of <html>: language, chosen theme
+    normalise: Normalise = normalise_id  #: how run IDs are read where a workflow does not say
     found: dict[str, Found] = field(default_factory=dict)  #: what workflow files define, by name
     reload: Callable[[], None] = lambda: None  #: reads workflow files that changed
     built: bool = False  #: every part was added

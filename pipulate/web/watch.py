@@ -63,8 +63,9 @@ class Workflows:
     def _load(self, stem: str, stamp: Stamp) -> Loaded:
         path = stamp[0]
         before = list(self.app.router.routes)
-        given = offered(self.app, Pipulate(self.state.store, stem))
-        found = discovery.load(path, given, self.reserved)
+        normalise = self.state.normalise
+        given = offered(self.app, Pipulate(self.state.store, stem, normalise))
+        found = discovery.load(path, given, self.reserved, normalise)
         new = [route for route in self.app.router.routes if route not in before]
         self.app.router.routes[:] = [*before[: self._own], *new, *before[self._own :]]
         for item in found:

@@ -38,6 +38,7 @@ flow = Workflow(
     title="Link graph",
     id_label="Botify project",
     id_hint=f"Paste the project's address, {urls.APP}/organisation/project/",
+    normalise=urls.run_id,
 )
 
 

@@ -2,6 +2,7 @@
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from pipulate.botify import urls
 from pipulate.botify.errors import NotBotifyUrl
 from pipulate.botify.urls import Address
 from pipulate.engine.errors import Invalid
+from pipulate.engine.record import normalise_id
 from pipulate.graph.shelf import NAME, Shelf
 
 GOOD = [
@@ -176,3 +178,76 @@ bad org!
         Address("other-org", "www.example.com"),
     ]
     assert urls.candidates("   shop\n") == []
+
+
+# --- the run ID -------------------------------------------------------------------------------------
+
+SHOP = "https://app.botify.com/acme/shop/"
+
+
+@pytest.mark.parametrize(
+    ("typed", "named"),
+    [
+        ("  Arthur\n", "Arthur"),
+        ("https://example.com/acme/shop?x=1", "https://example.com/acme/shop?x=1"),
+        # a Botify project, whatever page of it was copied
+        (SHOP, SHOP),
+        ("https://app.botify.com/acme/shop", SHOP),
+        ("app.botify.com/acme/shop", SHOP),
+        ("http://www.app.botify.com/acme/shop", SHOP),
+        ("HTTPS://APP.Botify.com/acme/shop", SHOP),
+        ("https://app.botify.com/acme/shop/20240301/crawl?x=1#top", SHOP),
+        (" https://app.botify.com//acme//shop// ", SHOP),
+        # not a project: no project in it, or another host
+        ("https://app.botify.com/acme", "https://app.botify.com/acme"),
+        (
+            "https://app.botify.com.evil.example/acme/shop",
+            "https://app.botify.com.evil.example/acme/shop",
+        ),
+        (
+            "https://app.botify.com@evil.example/acme/shop",
+            "https://app.botify.com@evil.example/acme/shop",
+        ),
+        ("https://[app.botify.com/acme/shop", "https://[app.botify.com/acme/shop"),
+        # a long address of a short project is short
+        ("https://app.botify.com/acme/shop/" + "x" * 1000, SHOP),
+    ],
+)
+def test_which_run_an_address_names(typed: str, named: str) -> None:
+    """Whatever page of a project was copied, in whatever spelling, names one run; other texts name themselves."""
+    assert urls.run_id(typed) == named
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "\u200b",
+        "a\nb",
+        "x" * 501,
+        None,
+        "app.botify.com/a\x00b/shop",
+        f"{'/'.join(SHOP)}{'x' * 500}",
+    ],
+    ids=lambda typed: repr(typed)[:12],
+)
+def test_what_names_no_run(typed: Any) -> None:
+    """What cannot be an ID is refused at the field `id`, an address or not."""
+    with pytest.raises(Invalid) as caught:
+        urls.run_id(typed)
+    assert caught.value.field == "id"
+
+
+project_urls = st.from_regex(
+    r"(https?://)?(www\.)?app\.botify\.com/{1,2}[^/]{1,9}/.{0,9}", fullmatch=True
+)
+
+
+@given(st.text(max_size=600) | project_urls)
+def test_naming_twice_is_naming_once(typed: str) -> None:
+    """A run's ID names itself."""
+    try:
+        id = urls.run_id(typed)
+    except Invalid:
+        return
+    assert urls.run_id(id) == urls.run_id(f"  {id}\n") == id == normalise_id(id)

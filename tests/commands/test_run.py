@@ -62,3 +62,13 @@ def test_work_runs_headless(cli, tmp_path):
 def test_a_name_may_be_given_twice_and_a_value_may_hold_an_equals_sign():
     """Boxes that may be ticked together share a name."""
     assert read(["a=1", "b=x=y", "a=2", "c="]) == {"a": ["1", "2"], "b": ["x=y"], "c": [""]}
+
+
+def test_any_address_of_a_project_names_one_run(cli):
+    """As in the browser, and for `pipulate runs` too."""
+    cli("run", "bridge", "--id", "app.botify.com/acme/shop", "name=Arthur")
+    address = "https://app.botify.com/acme/shop/overview"
+    _, out, _ = cli("run", "bridge", "--id", address, "quest=Grail", "color=red")
+    assert json.loads(out)["id"] == "https://app.botify.com/acme/shop/"
+    _, shown, _ = cli("runs", "show", "bridge", address)
+    assert json.loads(shown)["record"] == json.loads(out)["record"]

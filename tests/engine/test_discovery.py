@@ -50,6 +50,20 @@ def test_the_authors_own_words_win(tmp_path):
     assert flow.about == "My words."
 
 
+def test_run_ids_are_read_as_the_workflow_says_or_else_the_app(tmp_path):
+    """A workflow's own `normalise` wins over the app's, and the app's over the engine's."""
+    path = tmp_path / "mine.py"
+    for source, named in (
+        (GOOD, "ARTHUR"),
+        (GOOD.replace('Workflow("mine"', 'Workflow("mine", normalise=str.lower'), "arthur"),
+    ):
+        path.write_text(source)
+        (flow,) = discovery.load(path, normalise=str.upper)
+        assert flow.normalise("Arthur") == named
+    (flow,) = discovery.load(PACKAGE / "workflows" / "bridge.py")
+    assert flow.normalise(" Arthur ") == "Arthur"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

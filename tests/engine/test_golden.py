@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from pipulate.engine.errors import OutOfOrder
-from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.store import SCHEMA, Store
 from tests.engine.golden.make import STEPS, expected
 
@@ -92,4 +92,19 @@ def test_its_memory_is_found(path: Path) -> None:
     """What was remembered is found by its words."""
     store = Store(path)
     assert store.read("SELECT id FROM memory_text WHERE memory_text MATCH 'blue'") == [{"id": "m1"}]
+    store.close()
+
+
+def test_released_scripts_are_as_they_were(golden: dict[str, Any]) -> None:
+    """A new version adds scripts to the end; those before it are not edited, not by a blank."""
+    assert SCHEMA[: len(golden["schema"])] == golden["schema"]
+
+
+def test_every_act_of_its_history_has_its_kind(golden: dict[str, Any], path: Path) -> None:
+    """What older versions told by an act's first word alone is a kind now, in every row."""
+    kinds = {"set": "answer", "checkpoint": "job"}
+    store = Store(path)
+    for row in store.read("SELECT act, kind FROM history"):
+        word = row["act"].split()[0]
+        assert row["kind"] == Kind(kinds.get(word, word)), row["act"]
     store.close()

@@ -11,8 +11,9 @@ import pytest
 from fasthtml.common import to_xml
 
 from pipulate.engine.errors import Corrupt, Finalized, Invalid, OutOfOrder, Stale, Unknown
-from pipulate.engine.exchange import export, import_run
-from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.exchange import import_run
+from pipulate.engine.pipeline import Kind, Pipulate
+from pipulate.engine.record import normalise_id
 from pipulate.engine.store import Store
 from tests.engine_child import Child, append
 
@@ -53,6 +54,12 @@ def damage(engine: Pipulate, text: str = '{"step_01": {"name": "Art') -> None:
 def rev(engine: Pipulate, id: str = "arthur") -> int:
     """Return the present revision."""
     return engine.load(id)[1]
+
+
+def next_undo(engine: Pipulate, id: str = "arthur") -> tuple[Kind, str] | None:
+    """Return what undo would take back: its kind, and in words."""
+    act = engine.undoable(id)
+    return act and (act.kind, act.words)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -182,17 +189,36 @@ def test_the_same_id_in_two_workflows(engine: Pipulate) -> None:
     )
 
 
-def test_other_spellings_name_the_same_run(engine: Pipulate) -> None:
-    """Every method takes the ID as it was typed."""
-    engine.initialize_if_missing("app.botify.com/acme/shop")
-    engine.set_step_data(" https://app.botify.com/acme/shop/overview ", "step_01", {"x": 1})
-    id = "https://app.botify.com/acme/shop/"
-    assert (
-        engine.get_state(id)["step_01"] == {"x": 1}
-        and engine.undoable("app.botify.com/acme/shop") == "set step_01"
-    )
-    engine.delete("app.botify.com/acme/shop")
-    assert engine.get_state(id) == {} and engine.undelete("app.botify.com/acme/shop")
+def shop(text: str) -> str:
+    """Read any page of a shop as the shop."""
+    return normalise_id(text).partition(".example/")[0] + ".example/"
+
+
+def test_every_method_takes_the_id_as_it_was_typed(engine: Pipulate) -> None:
+    """Whatever names a run is read by the engine's own `normalise`, kept for its other workflows too."""
+    engine = Pipulate(engine.store, "other", shop).for_workflow("bridge")
+    typed = " shop.example/shoes?page=2 "
+    engine.initialize_if_missing(typed)
+    engine.set_step_data(typed, "step_01", {"x": 1})
+    assert [row["id"] for row in engine.runs("shop")] == ["shop.example/"]
+    assert engine.get_state(typed) == engine.load(typed)[0] == engine.get_state("shop.example/")
+    assert next_undo(engine, typed) == (Kind.ANSWER, "set step_01")
+    engine.clear_steps_from(typed, "step_01", STEPS)
+    engine.undo(typed)
+    engine.finalize(typed)
+    engine.unfinalize(typed)
+    engine.checkpoint(typed, lambda record: {**record, "once": ACT})
+    assert engine.repair(typed)["step_01"] == {"x": 1}
+    engine.delete(typed)
+    assert engine.row(typed) is None and engine.undelete(typed)["once"] == ACT
+    assert engine.history(typed) == engine.history("shop.example/") != []
+
+
+@pytest.mark.parametrize("call", [Pipulate.load, Pipulate.history, Pipulate.delete, Pipulate.undo])
+def test_what_names_no_run_is_refused(engine: Pipulate, call: Callable[..., Any]) -> None:
+    """An ID that cannot be one is refused in words, whichever method it is given to."""
+    with pytest.raises(Invalid, match="A run needs an ID"):
+        call(engine, " ")
 
 
 # --- changing ---------------------------------------------------------------------------------------------------------
@@ -324,7 +350,7 @@ def test_revert_then_undo_brings_everything_back(engine: Pipulate) -> None:
     before = answered(engine).get_state("arthur")
     reverted = engine.clear_steps_from("arthur", "step_02", STEPS)
     assert "step_02" not in reverted and reverted["was"]["step_03"] == {"color": "blue"}
-    assert engine.undoable("arthur") == "revert step_02"
+    assert next_undo(engine) == (Kind.REVERT, "revert step_02")
     assert without_times(engine.undo("arthur")) == without_times(before)
     assert engine.load("arthur")[1] == 6
 
@@ -355,7 +381,7 @@ def test_an_act_after_an_undo_is_undone_next(engine: Pipulate) -> None:
     engine.undo("arthur")
     engine.set_step_data("arthur", "step_02", {"quest": "shrubbery"})
     assert engine.undo("arthur").get("step_02") is None
-    assert engine.undoable("arthur") == "set step_01"
+    assert next_undo(engine) == (Kind.ANSWER, "set step_01")
     assert engine.undo("arthur").get("step_01") is None
 
 
@@ -363,7 +389,7 @@ def test_undo_leaves_outward_acts_alone(engine: Pipulate) -> None:
     """What a job did in the world is not undone, and is no act that undo would stop at."""
     answered(engine, 1)
     engine.checkpoint("arthur", lambda record: {**record, "once": ACT})
-    assert engine.undoable("arthur") == "set step_01"
+    assert next_undo(engine) == (Kind.ANSWER, "set step_01")
     undone = engine.undo("arthur")
     assert "step_01" not in undone and undone["once"] == ACT
 
@@ -372,7 +398,7 @@ def test_undo_passes_over_lock_and_unlock(engine: Pipulate) -> None:
     """An unlocked run's undo takes the last answer back; it would otherwise lock the run again, for ever."""
     answered(engine, 2).finalize("arthur")
     engine.unfinalize("arthur")
-    assert engine.undoable("arthur") == "set step_02"
+    assert next_undo(engine) == (Kind.ANSWER, "set step_02")
     undone = engine.undo("arthur")
     assert "step_02" not in undone and "finalized" not in undone
 
@@ -380,8 +406,36 @@ def test_undo_passes_over_lock_and_unlock(engine: Pipulate) -> None:
 def test_undo_does_not_take_an_upgrade_back(engine: Pipulate) -> None:
     """The conversion of an old record is not the user's act: undo goes to the act before it."""
     answered(engine, 1)
-    engine.change("arthur", "upgrade to 2", lambda record: {**record, "version": 2})
-    assert engine.undoable("arthur") == "set step_01"
+    version = {"version": 2}
+    engine.change("arthur", "upgrade to 2", lambda r: {**r, **version}, kind=Kind.UPGRADE)
+    assert next_undo(engine) == (Kind.ANSWER, "set step_01")
+
+
+def test_every_act_tells_its_kind(engine: Pipulate, tmp_path: Path) -> None:
+    """History says of each act what it was, whatever words it is told in."""
+    answered(engine, 1).finalize("arthur")
+    engine.unfinalize("arthur")
+    engine.checkpoint("arthur", lambda record: {**record, "once": ACT})
+    engine.clear_steps_from("arthur", "step_01", STEPS)
+    engine.undo("arthur")
+    engine.delete("arthur")
+    engine.undelete("arthur")
+    damage(engine)
+    engine.repair("arthur")
+    assert [act["kind"] for act in engine.history("arthur")] == [
+        Kind.BEGIN,
+        Kind.ANSWER,
+        Kind.FINALIZE,
+        Kind.UNFINALIZE,
+        Kind.JOB,
+        Kind.REVERT,
+        Kind.UNDO,
+        Kind.DELETE,
+        Kind.UNDELETE,
+        Kind.REPAIR,
+    ]
+    import_run(engine, {"id": "lancelot", "record": {}})
+    assert [act["kind"] for act in engine.history("lancelot")] == [Kind.IMPORT]
 
 
 def test_history_only_grows(engine: Pipulate) -> None:
@@ -417,7 +471,7 @@ def test_undelete(engine: Pipulate) -> None:
     assert engine.undelete("lancelot") == before
     row = engine.row("lancelot")
     assert row and row["profile_id"] == 3 and row["created"] == before["created"]
-    assert engine.undoable("lancelot") == "set step_01"
+    assert next_undo(engine, "lancelot") == (Kind.ANSWER, "set step_01")
 
 
 def test_what_cannot_be_undeleted(engine: Pipulate) -> None:
@@ -444,81 +498,6 @@ def test_a_run_begun_again_repeats_no_outward_act(engine: Pipulate) -> None:
     assert rev(engine) > old + 1 and engine.undoable("arthur") is None
     with pytest.raises(Stale):
         engine.set_step_data("arthur", "step_01", {"name": "x"}, rev=old)
-
-
-# --- export and import ------------------------------------------------------------------------------------------------
-
-
-def test_export_and_import(engine: Pipulate, tmp_path: Path) -> None:
-    """An exported run, through a JSON file, is the same run in another data folder."""
-    answered(engine).checkpoint("arthur", lambda record: {**record, "once": ACT})
-    file = json.dumps(export(engine, "arthur"))
-    other = Pipulate.open(tmp_path / "other")
-    assert import_run(other, json.loads(file)) == "arthur"
-    there = other.for_workflow("bridge")
-    assert there.get_state("arthur") == engine.get_state("arthur")
-    assert import_run(other, json.loads(file)) == "arthur" and len(there.history("arthur")) == 1
-    with pytest.raises(OutOfOrder):
-        there.undo("arthur")
-    there.set_step_data("arthur", "step_01", {"name": "Galahad"})
-    with pytest.raises(Invalid, match=r"different run .*Delete it first"):
-        import_run(other, json.loads(file))
-    other.store.close()
-
-
-def test_an_old_export_forgets_no_outward_act(engine: Pipulate) -> None:
-    """An import over a deleted run keeps both sides' outward acts, the local result first."""
-    old = export(engine, "arthur")
-    old["record"]["once"] = {
-        "export:job:1": {"begun": "?"},
-        "export:job:2": {"begun": "?", "result": 2},
-    }
-    engine.checkpoint("arthur", lambda record: {**record, "once": ACT})
-    engine.delete("arthur")
-    before = engine.history("arthur")[-1]["rev"]
-    import_run(engine, old)
-    assert engine.get_state("arthur")["once"] == {
-        **ACT,
-        "export:job:2": {"begun": "?", "result": 2},
-    }
-    assert rev(engine) == before + 1
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        None,
-        [],
-        "arthur",
-        {},
-        {"id": "arthur"},
-        {"id": "arthur", "record": []},
-        {"id": 7, "record": {}},
-        {"id": "", "record": {}},
-        {"id": "x", "record": {"step_01": float("nan")}},
-        {"id": "x" * 501, "record": {}},
-        {"pipulate": 2, "id": "x", "record": {}},
-    ],
-    ids=repr,
-)
-def test_what_is_no_exported_run(engine: Pipulate, data: Any) -> None:
-    """Anything else than an exported run is refused in words."""
-    with pytest.raises(Invalid):
-        import_run(engine, data)
-    assert [row["id"] for row in engine.runs()] == ["arthur"]
-
-
-def test_an_import_needs_a_workflow(engine: Pipulate) -> None:
-    """A run that names no workflow is refused by an engine that has none either, and taken by one that has."""
-    with pytest.raises(Invalid):
-        import_run(engine.for_workflow(""), {"id": "x", "record": {}})
-    assert import_run(engine, {"id": "x", "record": {}}) == "x" and engine.row("x")
-
-
-def test_an_import_in_a_wrong_format(engine: Pipulate) -> None:
-    """A record whose `once` or `was` is not of the format is refused before it can do harm."""
-    with pytest.raises(Corrupt, match="once"):
-        import_run(engine, {"id": "x", "record": {"once": [1]}})
 
 
 # --- damage -----------------------------------------------------------------------------------------------------------
@@ -553,7 +532,7 @@ def test_repair_of_a_sound_record(engine: Pipulate) -> None:
     answered(engine, 1)
     before = engine.load("arthur")
     assert engine.repair("arthur") == before[0] and engine.load("arthur") == before
-    assert engine.undoable("arthur") == "set step_01"
+    assert next_undo(engine) == (Kind.ANSWER, "set step_01")
 
 
 def test_repair_of_no_run(engine: Pipulate) -> None:

@@ -68,6 +68,19 @@ def test_a_run_is_resumed_by_its_id_in_any_spelling(server):
         assert 'id="card1"' in client.get("/bridge", params={"id": "padded"}).text
 
 
+@pytest.mark.parametrize("address", ["app.botify.com/a/b", "https://app.botify.com/a/b/2024/c?x=1"])
+def test_any_address_of_a_project_finds_its_run(server, address):
+    """Of every workflow, as version 0.1.0 kept it: begun under one address, entered under another."""
+    with server.client() as client:
+        rev = begin(client, "bridge", "https://app.botify.com/a/b/")
+        assert 'id="card1"' in client.get("/bridge", params={"id": address}).text
+        assert answer(client, "bridge", address, 1, rev, name="Arthur").status_code == 200
+        assert begin(client, "bridge", address) == str(int(rev) + 1)
+        client.post("/bridge/revert1", params={"id": address})
+        client.post("/bridge/delete", params={"id": address})
+    assert record(server, "https://app.botify.com/a/b/") == {}
+
+
 def test_the_same_id_in_two_workflows_is_two_runs(server):
     """Runs are scoped by their workflow."""
     with server.client() as client:

@@ -1,0 +1,147 @@
+"""Runs as JSON: what an exported run becomes elsewhere, and what is refused."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipulate.engine.errors import Corrupt, Invalid, OutOfOrder
+from pipulate.engine.exchange import export, export_lines, import_lines, import_run
+from pipulate.engine.pipeline import Pipulate
+
+ACT = {"export:job:1": {"begun": "2026-11-23T19:10:00+00:00", "result": {"url": "/jobs/1"}}}
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Pipulate]:
+    """An engine on a fresh data folder, with one answered run."""
+    engine = Pipulate.open(tmp_path / "data", "bridge")
+    engine.initialize_if_missing("arthur")
+    engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
+    yield engine
+    engine.store.close()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Pipulate]:
+    """An engine on another data folder."""
+    engine = Pipulate.open(tmp_path / "elsewhere")
+    yield engine
+    engine.store.close()
+
+
+def test_export_and_import(engine: Pipulate, elsewhere: Pipulate) -> None:
+    """An exported run, through a JSON file, is the same run in another data folder."""
+    engine.checkpoint("arthur", lambda record: {**record, "once": ACT})
+    file = json.dumps(export(engine, "arthur"))
+    assert import_run(elsewhere, json.loads(file)) == "arthur"
+    there = elsewhere.for_workflow("bridge")
+    assert there.get_state("arthur") == engine.get_state("arthur")
+    assert import_run(elsewhere, json.loads(file)) == "arthur" and len(there.history("arthur")) == 1
+    with pytest.raises(OutOfOrder):
+        there.undo("arthur")
+    there.set_step_data("arthur", "step_01", {"name": "Galahad"})
+    with pytest.raises(Invalid, match=r"different run .*Delete it first"):
+        import_run(elsewhere, json.loads(file))
+
+
+def test_an_old_export_forgets_no_outward_act(engine: Pipulate) -> None:
+    """An import over a deleted run keeps both sides' outward acts, the local result first."""
+    old = export(engine, "arthur")
+    old["record"]["once"] = {
+        "export:job:1": {"begun": "?"},
+        "export:job:2": {"begun": "?", "result": 2},
+    }
+    engine.checkpoint("arthur", lambda record: {**record, "once": ACT})
+    engine.delete("arthur")
+    before = engine.history("arthur")[-1]["rev"]
+    import_run(engine, old)
+    assert engine.get_state("arthur")["once"] == {
+        **ACT,
+        "export:job:2": {"begun": "?", "result": 2},
+    }
+    assert engine.load("arthur")[1] == before + 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        "arthur",
+        {},
+        {"id": "arthur"},
+        {"id": "arthur", "record": []},
+        {"id": 7, "record": {}},
+        {"id": "", "record": {}},
+        {"id": "x", "record": {"step_01": float("nan")}},
+        {"id": "x" * 501, "record": {}},
+        {"pipulate": 2, "id": "x", "record": {}},
+    ],
+    ids=repr,
+)
+def test_what_is_no_exported_run(engine: Pipulate, data: Any) -> None:
+    """Anything else than an exported run is refused in words."""
+    with pytest.raises(Invalid):
+        import_run(engine, data)
+    assert [row["id"] for row in engine.runs()] == ["arthur"]
+
+
+def test_an_import_needs_a_workflow(engine: Pipulate) -> None:
+    """A run that names no workflow is refused by an engine that has none either, and taken by one that has."""
+    with pytest.raises(Invalid):
+        import_run(engine.for_workflow(""), {"id": "x", "record": {}})
+    assert import_run(engine, {"id": "x", "record": {}}) == "x" and engine.row("x")
+
+
+def test_an_import_in_a_wrong_format(engine: Pipulate) -> None:
+    """A record whose `once` or `was` is not of the format is refused before it can do harm."""
+    with pytest.raises(Corrupt, match="once"):
+        import_run(engine, {"id": "x", "record": {"once": [1]}})
+
+
+# --- several ----------------------------------------------------------------------------------------
+
+
+def test_all_runs_travel_as_lines(engine: Pipulate, elsewhere: Pipulate) -> None:
+    """One a line, whatever characters their answers hold; imported, they are what they were."""
+    words = "one\u2028two\x85three\r\nfour \U0001f3f0"
+    engine.initialize_if_missing("lancelot", {"step_01": {"name": words}})
+    engine.for_workflow("petite").initialize_if_missing("arthur")
+    every = engine.for_workflow("")
+    lines = export_lines(every, every.runs())
+    assert lines.count("\n") == 3 and sorted(import_lines(elsewhere, lines)) == [
+        "arthur",
+        "arthur",
+        "lancelot",
+    ]
+    for row in every.runs():
+        there = elsewhere.for_workflow(row["workflow"])
+        assert there.get_state(row["id"]) == json.loads(row["data"])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "empty"), (" \n\n", "empty"), ("id,record", "not JSON"), ("{}\n{", "not JSON")],
+)
+def test_what_is_no_file_of_runs(engine: Pipulate, text: str, says: str) -> None:
+    """It is said what is wrong with it."""
+    with pytest.raises(Invalid, match=says):
+        import_lines(engine, text)
+
+
+def test_all_or_none(engine: Pipulate) -> None:
+    """One line that cannot be taken keeps the others from being taken."""
+    good = json.dumps({"id": "lancelot", "record": {}})
+    with pytest.raises(Invalid, match="not an exported run"):
+        import_lines(engine, f"{good}\n{{}}\n")
+    assert engine.row("lancelot") is None
+
+
+def test_an_id_is_read_as_the_engine_reads_it(engine: Pipulate) -> None:
+    """An ID that was changed in the file by hand names the run that it would name elsewhere."""
+    engine.normalise = str.lower
+    assert import_run(engine, {"id": "Lancelot", "record": {}}) == "lancelot"
+    assert export(engine, "LANCELOT")["id"] == "lancelot"
