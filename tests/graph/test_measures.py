@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import networkx as nx
@@ -14,17 +15,20 @@ from hypothesis import strategies as st
 from pipulate.graph import edges, measures
 from pipulate.graph.edges import Graph
 
-Pairs = list[tuple[int, int]]
+Pairs = Sequence[tuple[int, int]]
 
 
-def make(n: int, pairs: Pairs, nofollow: Pairs = (), urls: list[str] | None = None) -> Graph:  # type: ignore[assignment]
+def make(n: int, pairs: Pairs, nofollow: Pairs = (), urls: Sequence[str] = ()) -> Graph:
     """Return the graph of these links between n pages."""
-    everything = [*pairs, *nofollow]
-    ends = np.array(everything, np.int64).reshape(-1, 2)
-    flags = np.array([False] * len(pairs) + [True] * len(nofollow))
-    return edges.of(
-        ends[:, 0], ends[:, 1], pl.DataFrame({"url": urls or [f"/{i}" for i in range(n)]}), flags
-    )
+    ends = np.array([*pairs, *nofollow], np.int64).reshape(-1, 2)
+    flags = np.arange(len(ends)) >= len(pairs)
+    pages = pl.DataFrame({"url": urls or numbered(n)}, schema={"url": pl.String})
+    return edges.of(ends[:, 0], ends[:, 1], pages, flags)
+
+
+def numbered(n: int) -> list[str]:
+    """Return n addresses."""
+    return [f"/{page}" for page in range(n)]
 
 
 def networkx(graph: Graph) -> nx.DiGraph:
@@ -40,9 +44,13 @@ def graphs(draw: st.DrawFn) -> Graph:
     """Draw a graph of up to 25 pages: sparse or dense, with self links, loose pages, islands."""
     n = draw(st.integers(1, 25))
     page = st.integers(0, n - 1)
-    return make(
-        n, draw(st.lists(st.tuples(page, page), max_size=draw(st.sampled_from([3, 30, 120]))))
-    )
+    most = draw(st.sampled_from([3, 30, 120]))
+    return make(n, draw(st.lists(st.tuples(page, page), max_size=most)))
+
+
+def yes_or_no(graph: Graph) -> st.SearchStrategy[np.ndarray]:
+    """Draw a mask of a graph's pages."""
+    return st.lists(st.booleans(), min_size=graph.n, max_size=graph.n).map(np.array)
 
 
 many = settings(max_examples=150, deadline=None)
@@ -51,7 +59,7 @@ many = settings(max_examples=150, deadline=None)
 @many
 @given(graphs())
 def test_degrees(graph: Graph) -> None:
-    """Inlinks and outlinks are the degrees; links from oneself do not count as links from others."""
+    """Inlinks and outlinks are the degrees; links from oneself are not from others."""
     other = networkx(graph)
     assert measures.inlinks(graph).tolist() == [other.in_degree(i) for i in range(graph.n)]
     assert measures.outlinks(graph).tolist() == [other.out_degree(i) for i in range(graph.n)]
@@ -63,8 +71,9 @@ def test_degrees(graph: Graph) -> None:
 @many
 @given(graphs(), st.data())
 def test_depths_and_paths(graph: Graph, data: st.DataObject) -> None:
-    """Click depths are networkx's shortest path lengths, and click_path is a chain of links of that length."""
-    start, goal = (data.draw(st.integers(0, graph.n - 1)) for _ in range(2))
+    """Click depths are networkx's path lengths; click_path is a chain of links that long."""
+    start = data.draw(st.integers(0, graph.n - 1))
+    goal = data.draw(st.integers(0, graph.n - 1))
     other = networkx(graph)
     expected = nx.single_source_shortest_path_length(other, start)
     depth = measures.depths(graph, start)
@@ -92,10 +101,12 @@ def test_pagerank(graph: Graph, damping: float) -> None:
 @given(graphs(), st.data())
 def test_pagerank_without_some_pages(graph: Graph, data: st.DataObject) -> None:
     """Leaving pages out gives the PageRank of the graph without them, and them nothing."""
-    out = np.array(data.draw(st.lists(st.booleans(), min_size=graph.n, max_size=graph.n)))
+    out = data.draw(yes_or_no(graph))
     rank = measures.pagerank(graph, leave_out=out, tolerance=1e-12)
     rest = networkx(graph).subgraph(np.flatnonzero(~out).tolist())
-    expected = nx.pagerank(rest, tol=1e-13, max_iter=5000) if len(rest) else {}
+    expected = {}
+    if len(rest):
+        expected = nx.pagerank(rest, tol=1e-13, max_iter=5000)
     assert np.abs(rank - [expected.get(i, 0) for i in range(graph.n)]).max(initial=0) < 1e-9
 
 
@@ -137,7 +148,7 @@ def test_hits_as_networkx() -> None:
 @many
 @given(graphs())
 def test_communities_hang_together(graph: Graph) -> None:
-    """Communities are numbered from the largest, each is connected, and none crosses an island's border."""
+    """Communities are numbered from the largest, and each is connected."""
     label = measures.communities(graph)
     other = networkx(graph).to_undirected()
     sizes = np.bincount(label)
@@ -149,26 +160,30 @@ def test_communities_hang_together(graph: Graph) -> None:
 @many
 @given(graphs(), st.data())
 def test_modularity(graph: Graph, data: st.DataObject) -> None:
-    """Modularity is networkx's on the undirected graph with a weight of 2 for links that go both ways."""
+    """Modularity is networkx's, undirected, with a weight of 2 for links that go both ways."""
     label = np.array(data.draw(st.lists(st.integers(0, 3), min_size=graph.n, max_size=graph.n)))
     other = nx.Graph()
     other.add_nodes_from(range(graph.n))
     for a, b in zip(graph.source.tolist(), graph.target.tolist(), strict=True):
         if a != b:
-            other.add_edge(a, b, weight=other.get_edge_data(a, b, {"weight": 0})["weight"] + 1)
+            weight = 2 if other.has_edge(a, b) else 1
+            other.add_edge(a, b, weight=weight)
     parts = [set(np.flatnonzero(label == c).tolist()) for c in np.unique(label)]
-    expected = nx.community.modularity(other, parts) if other.number_of_edges() else 0.0
+    expected = 0.0
+    if other.number_of_edges():
+        expected = nx.community.modularity(other, parts)
     assert measures.modularity(graph, label) == pytest.approx(expected, abs=1e-12)
 
 
 def test_communities_find_what_was_planted() -> None:
-    """Eight groups with 20 links a page inside and one outside are found exactly; so is networkx's modularity."""
+    """Eight groups with 20 links a page inside and one outside are found as networkx finds them."""
     draw = np.random.default_rng(3)
     planted = np.repeat(np.arange(8), 60)
     source = np.repeat(np.arange(480), 21)
     inside = planted[source] * 60 + draw.integers(0, 60, len(source))
-    target = np.where(np.arange(len(source)) % 21 < 20, inside, draw.integers(0, 480, len(source)))
-    graph = edges.of(source, target, pl.DataFrame({"url": [f"/{i}" for i in range(480)]}))
+    outside = draw.integers(0, 480, len(source))
+    target = np.where(np.arange(len(source)) % 21 < 20, inside, outside)
+    graph = edges.of(source, target, pl.DataFrame({"url": numbered(480)}))
     label = measures.communities(graph)
     assert len(set(zip(planted.tolist(), label.tolist(), strict=True))) == 8
     louvain = nx.community.louvain_communities(networkx(graph).to_undirected(), seed=1)
@@ -180,17 +195,30 @@ def test_communities_find_what_was_planted() -> None:
 
 def test_template_links_hide_communities() -> None:
     """A menu ties everything together; set aside, the two halves appear."""
-    halves = [
-        (a, b)
-        for half in (range(1, 21), range(21, 41))
-        for a in half
-        for b in half
-        if a != b and (a + b) % 3
-    ]
-    graph = make(41, [*halves, *((i, 0) for i in range(1, 41)), *((0, i) for i in range(1, 41))])
-    menu = np.arange(41) == 0
-    label = measures.communities(graph, set_aside=menu)
-    assert len(set(label[1:21])) == len(set(label[21:])) == 1 and label[1] != label[21]
+    one = [(a, b) for a in range(1, 21) for b in range(1, 21) if a != b and (a + b) % 3]
+    other = [(a + 20, b + 20) for a, b in one]
+    menu = [(page, 0) for page in range(1, 41)]
+    back = [(0, page) for page in range(1, 41)]
+    graph = make(41, [*one, *other, *menu, *back])
+    label = measures.communities(graph, set_aside=np.arange(41) == 0)
+    assert len(set(label[1:21])) == 1
+    assert len(set(label[21:])) == 1
+    assert label[1] != label[21]
+
+
+def test_communities_are_the_same_each_time() -> None:
+    """Chance is fixed: the same graph has the same communities."""
+    draw = np.random.default_rng(7)
+    pages = pl.DataFrame({"url": numbered(300)})
+    graph = edges.of(draw.integers(0, 300, 1500), draw.integers(0, 300, 1500), pages)
+    assert np.array_equal(measures.communities(graph), measures.communities(graph))
+
+
+def test_a_page_without_links_is_its_own_community() -> None:
+    """Loose pages are not thrown together, nor are pages whose only link is to themselves."""
+    label = measures.communities(make(5, [(0, 1), (3, 3)]))
+    assert label[0] == label[1]
+    assert len(set(label)) == 4
 
 
 @many
@@ -201,26 +229,31 @@ def test_orphans_near_orphans_dead_ends(graph: Graph, data: st.DataObject) -> No
     other = networkx(graph)
     from_others = [set(other.pred[i]) - {i} for i in range(graph.n)]
     to_others = [set(other.succ[i]) - {i} for i in range(graph.n)]
-    assert measures.orphans(graph, home).tolist() == [
-        i != home and not from_others[i] for i in range(graph.n)
-    ]
-    assert measures.near_orphans(graph, home).tolist() == [
-        i != home and len(from_others[i]) == 1 for i in range(graph.n)
-    ]
-    seen = np.array(data.draw(st.lists(st.booleans(), min_size=graph.n, max_size=graph.n)))
-    assert measures.dead_ends(graph, seen).tolist() == [
-        bool(seen[i]) and not to_others[i] for i in range(graph.n)
-    ]
-    bad = seen
+    pages = set(range(graph.n))
+    elsewhere = pages - {home}
+    alone = {i for i in elsewhere if not from_others[i]}
+    assert set(np.flatnonzero(measures.orphans(graph, home))) == alone
+    nearly = {i for i in elsewhere if len(from_others[i]) == 1}
+    assert set(np.flatnonzero(measures.near_orphans(graph, home))) == nearly
+    seen = data.draw(yes_or_no(graph))
+    ends = {i for i in pages if seen[i] and not to_others[i]}
+    assert set(np.flatnonzero(measures.dead_ends(graph, seen))) == ends
+
+
+@many
+@given(graphs(), st.data())
+def test_links_to(graph: Graph, data: st.DataObject) -> None:
+    """Links to marked pages are found, but for a page's link to itself."""
+    bad = data.draw(yes_or_no(graph))
     rows = measures.links_to(graph, bad)
     found = set(zip(graph.source[rows].tolist(), graph.target[rows].tolist(), strict=True))
-    assert found == {(a, b) for a, b in other.edges if a != b and bad[b]}
+    assert found == {(a, b) for a, b in networkx(graph).edges if a != b and bad[b]}
 
 
 @many
 @given(graphs(), st.data())
 def test_flow(graph: Graph, data: st.DataObject) -> None:
-    """Every link is counted once; what flows out of a group is 0.85 of the rank of its pages that link."""
+    """Every link is counted once; 0.85 of the rank of pages that link flows out of a group."""
     group = np.array(data.draw(st.lists(st.integers(0, 2), min_size=graph.n, max_size=graph.n)))
     rank = measures.pagerank(graph)
     count, flow = measures.flow(graph, group, 3, rank)
@@ -234,7 +267,7 @@ def test_flow(graph: Graph, data: st.DataObject) -> None:
 
 
 def test_pagerank_closed_forms() -> None:
-    """A ring shares alike; a star's middle has (1 + d (n - 1)) / (n (1 + d)); of a pair the linked one has (1 + d) / (2 + d)."""
+    """A ring shares alike; the middle of a star, and the linked one of a pair, have formulas."""
     ring = make(5, [(i, (i + 1) % 5) for i in range(5)])
     assert np.allclose(measures.pagerank(ring), 0.2, atol=1e-12)
     n = 10
@@ -242,25 +275,25 @@ def test_pagerank_closed_forms() -> None:
     d = 0.85
     assert measures.pagerank(star)[0] == pytest.approx((1 + d * (n - 1)) / (n * (1 + d)), abs=1e-9)
     pair = make(2, [(0, 1)])  # r1 = a + d r0, r0 = a, where a = ((1 - d) + d r1) / 2
-    assert measures.pagerank(pair).tolist() == pytest.approx(
-        [1 / (2 + d), (1 + d) / (2 + d)], abs=1e-9
-    )
+    expected = [1 / (2 + d), (1 + d) / (2 + d)]
+    assert measures.pagerank(pair).tolist() == pytest.approx(expected, abs=1e-9)
 
 
 def test_nofollow_dilutes() -> None:
-    """A nofollow link takes its share of the rank and passes nothing: as if it led to a page that starts anew."""
+    """A nofollow link takes its share of the rank and passes nothing on."""
     followed = measures.pagerank(make(3, [(0, 1), (1, 0), (2, 0)]))
     diluted = measures.pagerank(make(3, [(0, 1), (1, 0), (2, 0)], nofollow=[(0, 2)]))
     assert diluted[1] < followed[1]
     # by hand: r1 = a + d r0 / 2, r0 = a + d (r1 + r2), r2 = a
-    a, d = diluted[2], 0.85
+    a = diluted[2]
+    d = 0.85
     assert diluted[1] == pytest.approx(a + d * diluted[0] / 2, abs=1e-9)
     assert diluted[0] == pytest.approx(a + d * (diluted[1] + diluted[2]), abs=1e-9)
     assert diluted.sum() == pytest.approx(1)
 
 
 def test_link_score() -> None:
-    """The weakest page has 0, the strongest 100, the geometric mean 50; equal pages all have 100; none gives none."""
+    """The weakest page has 0, the strongest 100, the geometric mean 50; equal ones have 100."""
     assert measures.link_score(np.array([0.001, 0.1, 0.01])).tolist() == [0, 100, 50]
     assert measures.link_score(np.full(4, 0.25)).tolist() == [100] * 4
     assert measures.link_score(np.zeros(2)).tolist() == [0, 0]
@@ -294,14 +327,12 @@ HOMES = [
 )
 def test_home(urls: list[str], links: Pairs, depth: list[float] | None, expected: int) -> None:
     """Home is told by crawl depth, then by its address, then by its links."""
-    assert (
-        measures.home(make(len(urls), links, urls=urls), None if depth is None else np.array(depth))
-        == expected
-    )
+    told = None if depth is None else np.array(depth)
+    assert measures.home(make(len(urls), links, urls=urls), told) == expected
 
 
 def test_crawled() -> None:
-    """Pages below the depth at which an export stops have not been looked at, so they are no dead ends."""
+    """Pages below the depth at which an export stops have not been looked at."""
     urls = pl.DataFrame(
         {"url": ["/", "/a", "/b", "/c", "/x"], "listed": [True, True, True, True, False]}
     )
@@ -320,9 +351,8 @@ def test_opportunities() -> None:
     among = np.array([True] * 7 + [False])
     assert measures.opportunities(demand, links, among).tolist() == [0]
     assert measures.opportunities(np.full(8, np.nan), links, among).tolist() == []
-    assert measures.opportunities(
-        np.array([5.0, 5, 5, 5]), np.array([2, 0, 1, 9]), np.ones(4, bool)
-    ).tolist() == [1, 2]
+    alike = measures.opportunities(np.full(4, 5.0), np.array([2, 0, 1, 9]), np.ones(4, bool))
+    assert alike.tolist() == [1, 2]
 
 
 def test_concentration() -> None:
@@ -334,13 +364,11 @@ def test_concentration() -> None:
 
 def test_empty_graph() -> None:
     """A graph without pages or links has measures too."""
-    for graph in (make(0, []), make(3, [])):
+    for n, total in ((0, 0), (3, 1)):
+        graph = make(n, [])
         home = measures.home(graph)
-        assert len(measures.depths(graph, home)) == graph.n
-        assert measures.pagerank(graph).sum() == pytest.approx(1 if graph.n else 0)
-        for result in (
-            measures.strong_parts(graph),
-            measures.communities(graph),
-            measures.orphans(graph, home),
-        ):
-            assert len(result) == graph.n
+        assert measures.pagerank(graph).sum() == pytest.approx(total)
+        assert len(measures.depths(graph, home)) == n
+        assert len(measures.strong_parts(graph)) == n
+        assert len(measures.communities(graph)) == n
+        assert len(measures.orphans(graph, home)) == n

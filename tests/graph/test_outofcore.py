@@ -1,4 +1,4 @@
-"""Measures by passes over the disk are the measures in memory, page by page, wherever blocks begin and end."""
+"""Measures by passes over the disk are those in memory, wherever blocks begin and end."""
 
 from __future__ import annotations
 

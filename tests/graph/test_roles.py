@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -10,14 +12,22 @@ from pipulate.graph.roles import Facts
 
 
 def facts(
-    table: dict[str, list], listed: list[bool] | None = None, links: list[tuple[int, int]] = ()
-) -> Facts:  # type: ignore[assignment]
+    table: dict[str, list],
+    listed: Sequence[bool] = (),
+    links: Sequence[tuple[int, int]] = (),
+) -> Facts:
     """Return the facts of a page table."""
     frame = pl.DataFrame(table)
     if listed:
         frame = frame.with_columns(listed=pl.Series(listed))
     ends = np.array(links, np.int64).reshape(-1, 2)
     return roles.facts(edges.of(ends[:, 0], ends[:, 1], frame))
+
+
+def told(array: np.ndarray | None) -> list:
+    """Return what a table says, which it has to."""
+    assert array is not None
+    return array.tolist()
 
 
 def test_botify() -> None:
@@ -33,16 +43,14 @@ def test_botify() -> None:
             "clicks": [1, 0, None],
         }
     )
-    assert found.group.to_list() == ["home", "product", "(none)"] and found.group.name == "pagetype"
-    assert found.compliant is not None and found.compliant.tolist() == [True, False, True]
-    assert found.canonicalised is not None and found.canonicalised.tolist() == [False, True, False]
+    assert found.group.to_list() == ["home", "product", "(none)"]
+    assert found.group.name == "pagetype"
+    assert told(found.compliant) == [True, False, True]
+    assert told(found.canonicalised) == [False, True, False]
     assert found.columns["sitemap"] == "sitemap"
-    assert found.impressions is not None and np.nan_to_num(found.impressions, nan=-1).tolist() == [
-        10,
-        -1,
-        3,
-    ]
-    assert found.redirected is None and found.broken is None and found.depth is None
+    assert found.impressions is not None
+    assert np.isnan(found.impressions).tolist() == [False, True, False]
+    assert (found.redirected, found.broken, found.depth) == (None, None, None)
 
 
 def test_screaming_frog() -> None:
@@ -58,28 +66,49 @@ def test_screaming_frog() -> None:
             "Redirect URL": [None, "https://x/b", None, None],
         }
     )
-    assert found.columns["title"] == "Title 1" and found.columns["status"] == "Status Code"
-    assert found.redirected is not None and found.redirected.tolist() == [False, True, False, False]
-    assert found.broken is not None and found.broken.tolist() == [False, False, True, False]
-    assert found.compliant is not None and found.compliant.tolist() == [True, False, False, True]
-    assert found.canonicalised is not None and found.canonicalised.tolist() == [
-        False,
-        False,
-        False,
-        True,
-    ]
-    assert found.depth is not None and found.depth.tolist() == [0, 1, 1, 2]
+    assert found.columns["title"] == "Title 1"
+    assert found.columns["status"] == "Status Code"
+    assert told(found.redirected) == [False, True, False, False]
+    assert told(found.broken) == [False, False, True, False]
+    assert told(found.compliant) == [True, False, False, True]
+    assert told(found.canonicalised) == [False, False, False, True]
+    assert told(found.depth) == [0, 1, 1, 2]
+
+
+def test_problems_are_told_gravest_first() -> None:
+    """Pages that should not be linked have a reason; some of them only lead elsewhere."""
+    found = facts(
+        {
+            "url": ["/", "/moved", "/gone", "/print", "/noindex"],
+            "http_code": [200, 301, 404, 200, 200],
+            "compliant": [True, False, False, False, False],
+            "canonical": [None, None, None, "/", None],
+        }
+    )
+    assert list(found.problems()) == ["broken", "redirected", "canonicalised", "non-compliant"]
+    assert found.bad.tolist() == [False, True, True, True, True]
+    assert found.good.tolist() == [True, False, False, False, False]
+    assert found.elsewhere.tolist() == [False, True, False, True, False]
+
+
+def test_demand_is_impressions_or_else_clicks() -> None:
+    """What searchers want is told by impressions first: they see more pages than they click."""
+    both = {"url": ["/", "/a"], "clicks": [1, 2], "impressions": [10, 20]}
+    assert told(facts(both).demand) == [10, 20]
+    assert told(facts({"url": ["/", "/a"], "clicks": [1, 2]}).demand) == [1, 2]
+    assert facts({"url": ["/", "/a"]}).demand is None
 
 
 def test_a_table_that_says_nothing() -> None:
-    """Unknown columns, or known names with odd contents, make no page bad; pages are grouped by section."""
+    """Unknown columns, or known names with odd contents, make no page bad; sections divide it."""
     found = facts(
         {"url": ["/a/1", "/a/2"], "x": [1, 2], "depth": ["deep", None], "compliant": [None, None]}
     )
-    bad = (found.depth, found.redirected, found.canonicalised, found.broken, found.impressions)
-    assert all(mask is None for mask in bad)
-    assert found.compliant is None or found.compliant.all()
-    assert found.group.name == "section" and len(found.group) == 2
+    said = (found.depth, found.redirected, found.canonicalised, found.broken, found.impressions)
+    assert said == (None,) * 5
+    assert not found.bad.any()
+    assert found.group.name == "section"
+    assert len(found.group) == 2
 
 
 def test_internal() -> None:
