@@ -185,10 +185,10 @@ class _Compiler:
                 return table, name.removeprefix(prefix + ".")
         raise _no_field(name)
 
-    def stored(self, table: Table, id: str) -> pl.Expr:
+    def stored(self, table: Table, slug: str) -> pl.Expr:
         """The column of a dimension, noted as needed."""
-        self.needs[table.prefix].fields.add(id)
-        return pl.col(alias(table, id))
+        self.needs[table.prefix].fields.add(slug)
+        return pl.col(alias(table, slug))
 
     def dimension(self, name: Any) -> Value:
         if not isinstance(name, str):
@@ -196,39 +196,39 @@ class _Compiler:
         value = self.unprefixed(name)
         if value is not None:
             return value
-        table, id = self.named(name)
-        if id in table.metrics:
+        table, slug = self.named(name)
+        if slug in table.metrics:
             raise Refusal(f'"{name}" is a metric, it cannot stand here.')
-        if id not in table.fields:
+        if slug not in table.fields:
             raise _no_field(name)
-        found = table.fields[id]
+        found = table.fields[slug]
         labels = _labels(found, name)
         if found.multiple:
-            return Value(pl.col(alias(table, id)), found.type, graph=table, labels=labels)
-        return Value(self.stored(table, id), found.type, labels=labels)
+            return Value(pl.col(alias(table, slug)), found.type, graph=table, labels=labels)
+        return Value(self.stored(table, slug), found.type, labels=labels)
 
     def unprefixed(self, name: str) -> Value | None:
         """A field that needs no prefix, or None: the first non-null of the tables that have it."""
         if name in UNPREFIXED:
             found = UNPREFIXED[name]
             return Value(found.value, found.type, labels=_labels(found, name))
-        id = "date" if name == "period_0.date" else name
-        if id not in ("keyword", "country", "date") and not id.startswith("segments."):
+        slug = "date" if name == "period_0.date" else name
+        if slug not in ("keyword", "country", "date") and not slug.startswith("segments."):
             return None
-        tables = [table for table in self.tables.values() if id in table.fields]
+        tables = [table for table in self.tables.values() if slug in table.fields]
         if not tables:
             return None
-        found = tables[0].fields[id]
-        expr = pl.coalesce([self.stored(table, id) for table in tables])
+        found = tables[0].fields[slug]
+        expr = pl.coalesce([self.stored(table, slug) for table in tables])
         return Value(expr, found.type, labels=_labels(found, name))
 
     def metric(self, name: str, mask: pl.Expr | None) -> Value:
-        table, id = self.named(name)
-        if id in table.fields:
+        table, slug = self.named(name)
+        if slug in table.fields:
             raise Refusal(f'"{name}" is not a metric.')
-        if id not in table.metrics:
+        if slug not in table.metrics:
             raise _no_field(name)
-        found = table.metrics[id]
+        found = table.metrics[slug]
         self.needs[table.prefix].parts.update(found.parts)
         parts = [pl.col(part_alias(table, part)) for part in found.parts]
         if mask is not None:
@@ -336,7 +336,7 @@ class _Compiler:
             case str():
                 tables = self.tables.items()
                 return any(
-                    node == f"{prefix}.{id}" for prefix, each in tables for id in each.metrics
+                    node == f"{prefix}.{slug}" for prefix, each in tables for slug in each.metrics
                 )
             case list():
                 return any(map(self.mentions_metric, node))
@@ -371,7 +371,7 @@ class _Compiler:
             return self.link_condition(value.graph, value.type, predicate, node)
         return predicate_test(predicate, value.type, node, self.dialect.allow_in)(value.expr)
 
-    def link_condition(self, table: Table, type: str, predicate: str, node: Json) -> pl.Expr:
+    def link_condition(self, table: Table, kind: str, predicate: str, node: Json) -> pl.Expr:
         """A condition on any, or on all, links of a page."""
         quantifier, _, single = predicate.partition(".")
         if predicate == "exists":
@@ -380,7 +380,7 @@ class _Compiler:
             raise Refusal(
                 f'The multiple field "{GRAPH}" needs a predicate that begins with "any." or "all.".'
             )
-        test = predicate_test(single, type, node, self.dialect.allow_in)
+        test = predicate_test(single, kind, node, self.dialect.allow_in)
         name = f"link_test_{len(self.link_tests)}"
         self.link_tests.append(LinkTest(name, table, quantifier == "all", test))
         return pl.col(name)

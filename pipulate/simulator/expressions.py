@@ -44,8 +44,8 @@ class Value:
         return (self.labels or {})[header_format]
 
 
-def _family(type: str) -> str:
-    return _FAMILIES.get(type, "text")
+def _family(kind: str) -> str:
+    return _FAMILIES.get(kind, "text")
 
 
 def literal(value: Any) -> Value:
@@ -113,7 +113,7 @@ def bucketed(value: Value, ranges: Any) -> Value:
 Test = Callable[[pl.Expr], pl.Expr]
 
 
-def predicate_test(predicate: str, type: str, node: Json, allow_in: bool) -> Test:
+def predicate_test(predicate: str, kind: str, node: Json, allow_in: bool) -> Test:
     """The condition that a leaf of a filter puts on a value of the given type."""
     if predicate == "exists":
         if "value" in node:
@@ -124,31 +124,31 @@ def predicate_test(predicate: str, type: str, node: Json, allow_in: bool) -> Tes
     if "value" not in node:
         raise Refusal(f'The predicate "{predicate}" needs a value.')
     types, read, test = _PREDICATES[predicate]
-    if type not in types:
-        raise Refusal(f'The predicate "{predicate}" cannot be used on a field of type {type}.')
-    wanted = read(node["value"], type)
+    if kind not in types:
+        raise Refusal(f'The predicate "{predicate}" cannot be used on a field of type {kind}.')
+    wanted = read(node["value"], kind)
     return lambda value: test(value, wanted)
 
 
-def _single(value: Any, type: str) -> Any:
+def _single(value: Any, kind: str) -> Any:
     """The value, if it can be compared with a field of this type."""
-    if _family(type_of(value)) != _family(type):
-        raise Refusal(f"{json.dumps(value)} cannot be compared with a field of type {type}.")
+    if _family(type_of(value)) != _family(kind):
+        raise Refusal(f"{json.dumps(value)} cannot be compared with a field of type {kind}.")
     return value
 
 
-def _pair(value: Any, type: str) -> list[Any]:
+def _pair(value: Any, kind: str) -> list[Any]:
     if not isinstance(value, list) or len(value) != 2:
         raise Refusal('The predicate "between" needs two values.')
-    return [_single(end, type) for end in value]
+    return [_single(end, kind) for end in value]
 
 
-def _members(value: Any, type: str) -> list[Any]:
-    return [_single(member, type) for member in as_list(value, "in")]
+def _members(value: Any, kind: str) -> list[Any]:
+    return [_single(member, kind) for member in as_list(value, "in")]
 
 
-def _pattern(value: Any, type: str) -> Any:
-    _single(value, type)
+def _pattern(value: Any, kind: str) -> Any:
+    _single(value, kind)
     try:
         pl.Series([""]).str.contains(value)
     except pl.exceptions.ComputeError as error:
@@ -223,9 +223,9 @@ def apply(name: str, values: Sequence[Value]) -> Value:
     function = _FUNCTIONS[name]
     if any(value.graph is not None for value in values):
         raise Refusal(f'The multiple field "{GRAPH}" cannot be an argument of "{name}".')
-    type = function.type(name, values)
+    kind = function.type(name, values)
     expr = function.make(*(value.expr for value in values))
-    return Value(expr, type, any(value.aggregated for value in values))
+    return Value(expr, kind, any(value.aggregated for value in values))
 
 
 def _anything(name: str, values: Sequence[Value]) -> None:
@@ -299,14 +299,14 @@ def aggregated(
 ) -> Value:
     """An aggregate over the rows of a group, or over those of them that meet `mask`."""
     function = AGGREGATES[name]
-    type = function.type(name, values)
+    kind = function.type(name, values)
     rows = function.make(*(value.expr for value in values))
     if mask is not None:
         rows = rows.filter(mask)
     expr = function.reduce(rows)
     if name == "sum":
         expr = pl.when(rows.count() > 0).then(expr).otherwise(pl.lit(empty_sum))
-    return Value(expr, type, aggregated=True)
+    return Value(expr, kind, aggregated=True)
 
 
 def _of_one_type(name: str, values: Sequence[Value]) -> None:

@@ -198,7 +198,7 @@ def _catalogue(shop: Shop, departments: Positions) -> Products:
 
 
 def _products(shop: Shop, categories: Positions) -> Positions:
-    """A product for each entry: the category it is in."""
+    """One product for each entry of `categories`, the category it is in."""
     numbers = shop.rng.permutation(len(categories))
     pairs = list(zip(categories, numbers, strict=True))
     paths = [f"{shop.path(page)}{word_pair(n)}-p{10_000 + n}.html" for page, n in pairs]
