@@ -1,12 +1,11 @@
 """The engine: `Pipulate` reads and changes the records of one workflow's runs.
 
 IDS      A public method takes the run ID as the user typed it; `normalise` says which run it names.
-CHANGE   Every change goes through `change`: one transaction reads the newest record, checks the
-         lock and the revision that the page showed, applies, writes with revision + 1, appends to
-         history.
-HISTORY  Append-only; each row holds an act's `Kind`, the act in words ("revert step_02"), and the
-         whole record after it.  *Undo* restores the record as it was before the latest act that can
-         be undone and is not yet, and is itself an act.
+CHANGE   One transaction reads the newest record, checks lock and revision, applies, writes with
+         revision + 1, appends to history.
+HISTORY  Append-only; each row holds an act's `Kind`, its words, and the whole record after it.
+         *Undo* restores the record as it was before the latest act that can be undone and is not
+         yet, and is itself an act.
 STEPS    A list of (key, step_id, label).
 
 In a notebook:  engine = Pipulate.open("data", "bridge"); engine.get_state("arthur")
@@ -34,13 +33,13 @@ _STALE = (
 class Kind(StrEnum):
     """What an act on a run was."""
 
-    BEGIN = "begin"  #: the run is new; like the two after it, nothing before it can be undone
+    BEGIN = "begin"  #: the run is new: nothing before this or the next two can be undone
     IMPORT = "import"  #: it came from a file
-    REPAIR = "repair"  #: its damaged record was replaced by its last good state
-    ANSWER = "answer"  #: a step got its data; it can be undone
-    REVERT = "revert"  #: steps were undone, their answers kept aside; it can be undone
-    UNDO = "undo"  #: one of these two was taken back
-    JOB = "job"  #: a step's work noted what it has done
+    REPAIR = "repair"  #: a damaged record gave way to its last good state
+    ANSWER = "answer"  #: a step got its data; can be undone
+    REVERT = "revert"  #: steps were undone; can be undone
+    UNDO = "undo"
+    JOB = "job"  #: work noted what it has done
     UPGRADE = "upgrade"  #: a newer version of the workflow converted the record
     FINALIZE = "finalize"
     UNFINALIZE = "unfinalize"
@@ -55,9 +54,6 @@ class Act(NamedTuple):
     words: str  #: "revert step_02"
     seq: int  #: its number in history
     before: str | None  #: the record before it, as JSON
-
-
-_NOTHING = Act(Kind.UNDO, "", 0, None)
 
 
 _UNDOABLE = """
@@ -90,7 +86,7 @@ class Pipulate:
         return cls(Store(Path(folder) / "pipulate.db"), workflow, normalise)
 
     def for_workflow(self, workflow: str) -> "Pipulate":
-        """Return an engine for another workflow on the same store."""
+        """Return an engine for another workflow of the same store."""
         return Pipulate(self.store, workflow, self.normalise)
 
     def row(self, id: str) -> dict[str, Any] | None:
@@ -117,7 +113,7 @@ class Pipulate:
             self._quarantine(id, row[0])
             raise Corrupt(
                 f"The record of {id!r} is damaged: {error} Its text is kept in the quarantine "
-                "table. Nothing else is affected; restore the last good state from its history."
+                "table; restore the last good state from its history."
             ) from error
 
     def get_state(self, id: str) -> Record:
@@ -155,8 +151,8 @@ class Pipulate:
     ) -> tuple[dict[str, Any], list[str]]:
         """Return (this step's answer as {key: value}, a line for each done step up to this one)."""
         ids = [step[1] for step in steps]
-        so_far = steps[: ids.index(step_id) + 1] if step_id in ids else steps
-        done = rec.answered(self.get_state(id), so_far)
+        count = ids.index(step_id) + 1 if step_id in ids else len(ids)
+        done = rec.answered(self.get_state(id), steps[:count])
         current = {key: value for key, other, _, value in done if other == step_id}
         return current, [f"- {label}: {value}" for _, _, label, value in done]
 
@@ -314,7 +310,7 @@ class Pipulate:
     def undo(self, id: str, rev: int | None = None) -> Record:
         """Take back the latest revert or answer that is not undone yet; returns the record."""
         with self.store.transaction():
-            last = self.undoable(id) or _NOTHING
+            last = self.undoable(id) or Act(Kind.UNDO, "", 0, None)
 
             def restore(record: Record) -> Record:
                 if not last.before:

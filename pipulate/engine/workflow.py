@@ -2,19 +2,19 @@
 
     flow = Workflow("bridge", title="The Bridge of Death")
 
-    @flow.step("name", "What... is your name?")          a card: the inside of a form
+    @flow.step("name", "What... is your name?")       a card: the inside of a form
     def name(run): return Input(name="name", required=True)
 
-    @name.accept                                         optional: check and shape the answer
-    def check(run, form): ...; return form               or raise Invalid("…", "name")
+    @name.accept                                      optional: check and shape the answer
+    def check(run, form): ...; return form            or raise Invalid("…", "name")
 
-    @name.show                                           optional: the finished card's words
+    @name.show                                        optional: the finished card's words
     def shown(run): return P(run["name"])
 
-    @flow.work("export", "Export links")                 a step done in the background
+    @flow.work("export", "Export links")              a step done in the background
     async def export(run, job): ...; return {"rows": 12}
 
-    @flow.result                                         the last card
+    @flow.result                                      the last card
     def verdict(run): return P("Right. Off you go.")
 
 Functions may be plain or async; plain ones run in a thread, so they may take their time.  A step's
@@ -316,8 +316,8 @@ class Job:
         The intention is on disk before `function` is awaited, the result before `once` returns.
         If an earlier attempt left no result, `find` is asked whether it happened after all; if it
         finds nothing (or there is no `find`), Unsure is raised, and only the user can decide to do
-        it again.  A PipulateError with `definite = True` says that nothing was done: the intention is
-        taken back.
+        it again.  A PipulateError with `definite = True` says that nothing was done: the intention
+        is taken back.
         """
         key = self._key(name, params)
         intention = {"begun": now(), "nonce": secrets.token_hex(4)}

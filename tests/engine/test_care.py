@@ -29,11 +29,12 @@ def store(path: Path) -> Iterator[Store]:
     store.close()
 
 
-# --- a backup a day ---------------------------------------------------------------------------------
+# --- a backup a day -------------------------------------------------------------------------------
 
 
 def test_a_clock_set_back_costs_no_backup(store: Store) -> None:
-    """Backups that seem to be of the future neither push the new one out nor keep the daily one from being made."""
+    """Backups that seem to be of the future neither push the new one out nor keep the daily one
+    from being made."""
     for number in range(KEEP_BACKUPS):
         store.backup("old").rename(
             store.folder / "backups" / f"pipulate-2099010{number + 1}T000000.000000Z-future.db"
@@ -51,7 +52,7 @@ def test_daily(store: Store, hours: int, again: bool) -> None:
     assert (backup_daily(store) is not None) is again
 
 
-# --- restore -------------------------------------------------------------------------------------------
+# --- restore --------------------------------------------------------------------------------------
 
 
 def written(path: Path, *values: int) -> list[Path]:
@@ -75,7 +76,8 @@ def value(path: Path) -> Any:
 
 
 def test_the_newest_backup_is_restored(path: Path) -> None:
-    """Restoring takes the newest backup, sets the present database aside, and can be undone by that."""
+    """Restoring takes the newest backup, sets the present database aside, and can be undone by
+    that."""
     made = written(path, 1, 2)
     store = Store(path)
     store["x"] = 3
@@ -93,7 +95,8 @@ def test_a_chosen_backup_is_restored(path: Path) -> None:
 
 
 def test_a_log_left_behind_is_not_taken_for_the_backups(path: Path) -> None:
-    """After a crash with changes only in the log, the restored file is the backup and nothing of the log."""
+    """After a crash with changes only in the log, the restored file is the backup and nothing
+    of the log."""
     written(path, 1)
     store = Store(path)
     store["x"] = 2
@@ -116,7 +119,8 @@ def test_a_log_left_behind_is_not_taken_for_the_backups(path: Path) -> None:
 
 
 def test_a_damaged_database_is_replaced(path: Path) -> None:
-    """The case that restore is for: the database does not open any more, and the backup takes its place."""
+    """The case that restore is for: the database does not open any more, and the backup takes
+    its place."""
     written(path, 1)
     path.write_bytes(b"rubbish" * 1000)
     with pytest.raises(Corrupt):
@@ -164,7 +168,8 @@ def test_no_backup_to_put_back(tmp_path: Path) -> None:
 
 
 def test_not_while_a_server_runs(path: Path) -> None:
-    """Restore is refused while a server has the data folder, and says where it is; after kill -9 it works."""
+    """Restore is refused while a server has the data folder, and says where it is; after kill
+    -9 it works."""
     written(path, 1)
     child = Child(serve, path.parent)
     child.heard()
@@ -175,11 +180,12 @@ def test_not_while_a_server_runs(path: Path) -> None:
     assert value(path) == 1
 
 
-# --- one server -----------------------------------------------------------------------------------------
+# --- one server -----------------------------------------------------------------------------------
 
 
 def test_two_servers_of_one_process(tmp_path: Path) -> None:
-    """A second server on the same folder is told where the first one is, and may begin once that has ended."""
+    """A second server on the same folder is told where the first one is, and may begin once
+    that has ended."""
     first = serving(tmp_path, "http://127.0.0.1:5001")
     with pytest.raises(InUse, match=r"at http://127\.0\.0\.1:5001"):
         serving(tmp_path, "http://127.0.0.1:5002")
@@ -190,7 +196,7 @@ def test_two_servers_of_one_process(tmp_path: Path) -> None:
     second.release()
 
 
-# --- what is wrong ----------------------------------------------------------------------------------
+# --- what is wrong --------------------------------------------------------------------------------
 
 
 @pytest.fixture

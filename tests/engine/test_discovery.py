@@ -7,7 +7,12 @@ from pipulate.engine.discovery import Broken
 from pipulate.engine.settings import PACKAGE
 from pipulate.engine.workflow import Workflow
 
-GOOD = 'from pipulate import Workflow\nflow = Workflow("mine")\n@flow.step("a", "A?")\ndef a(run):\n    return None\n'
+GOOD = """from pipulate import Workflow
+flow = Workflow("mine")
+@flow.step("a", "A?")
+def a(run):
+    return None
+"""
 
 
 def load(tmp_path, text):

@@ -90,7 +90,8 @@ def test_what_is_no_exported_run(engine: Pipulate, data: Any) -> None:
 
 
 def test_an_import_needs_a_workflow(engine: Pipulate) -> None:
-    """A run that names no workflow is refused by an engine that has none either, and taken by one that has."""
+    """A run that names no workflow is refused by an engine that has none either, and taken by
+    one that has."""
     with pytest.raises(Invalid):
         import_run(engine.for_workflow(""), {"id": "x", "record": {}})
     assert import_run(engine, {"id": "x", "record": {}}) == "x" and engine.row("x")
@@ -102,7 +103,7 @@ def test_an_import_in_a_wrong_format(engine: Pipulate) -> None:
         import_run(engine, {"id": "x", "record": {"once": [1]}})
 
 
-# --- several ----------------------------------------------------------------------------------------
+# --- several --------------------------------------------------------------------------------------
 
 
 def test_all_runs_travel_as_lines(engine: Pipulate, elsewhere: Pipulate) -> None:

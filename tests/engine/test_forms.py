@@ -1,4 +1,5 @@
-"""The form is the schema: what is read off HTML, what the server accepts of a submission, what filling puts back."""
+"""The form is the schema: what is read off HTML, what the server accepts of a submission, what
+filling puts back."""
 
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -83,7 +84,8 @@ class Browser(HTMLParser):
 
 
 def submit(form: Any, **given: Any) -> Values:
-    """Return what the server makes of a submission of the form; each value is given as text or as a list."""
+    """Return what the server makes of a submission of the form; each value is given as text or
+    as a list."""
     return read(
         fields(form),
         {name: value if isinstance(value, list) else [value] for name, value in given.items()},
@@ -103,7 +105,7 @@ def boxes(**named: Any) -> list[FT]:
     return [Input(type="checkbox", name="x", value=value, **named) for value in ("a", "b", "c")]
 
 
-# --- fields -----------------------------------------------------------------------------------------------------------
+# --- fields ---------------------------------------------------------------------------------------
 
 
 def test_fields_are_found_wherever_they_stand() -> None:
@@ -188,12 +190,13 @@ def test_options_are_what_a_browser_submits() -> None:
     ],
 )
 def test_what_an_untouched_form_submits(control: Any, shown: dict[str, list[str]]) -> None:
-    """The headless run of a step without answers takes what a browser would send, were the form not touched."""
+    """The headless run of a step without answers takes what a browser would send, were the form
+    not touched."""
     assert initial(control) == shown
     assert read(fields(control), shown) == read(fields(control), Browser(control).submitted)
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------
 
 FINE: list[tuple[Any, Any, Any]] = [
     # texts: trimmed, except where spaces may matter
@@ -266,7 +269,8 @@ FINE: list[tuple[Any, Any, Any]] = [
 
 @pytest.mark.parametrize(("control", "given", "answer"), FINE)
 def test_what_is_accepted(control: Any, given: Any, answer: Any) -> None:
-    """Each control accepts what a browser would send for it, and gives an answer of its own kind."""
+    """Each control accepts what a browser would send for it, and gives an answer of its own
+    kind."""
     assert submit(control, x=given) == {"x": answer}
 
 
@@ -400,7 +404,7 @@ def test_no_submission_is_a_crash(control: Any, given: list[Any], attrs: dict[st
             assert error.field == "x"
 
 
-# --- filling ----------------------------------------------------------------------------------------------------------
+# --- filling --------------------------------------------------------------------------------------
 
 lines = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=12).map(
     str.strip
@@ -448,7 +452,8 @@ CONTROLS: dict[str, tuple[Callable[[str], Any], st.SearchStrategy[Any]]] = {
 def test_what_is_filled_in_is_submitted_and_read_again(
     kinds: dict[str, str], data: st.DataObject
 ) -> None:
-    """Answers put into a form come back from a browser that submits it untouched: HTML neither adds nor loses any."""
+    """Answers put into a form come back from a browser that submits it untouched: HTML neither
+    adds nor loses any."""
     answers = {
         name: data.draw(CONTROLS[kind][1], label=f"{name}: {kind}") for name, kind in kinds.items()
     }
@@ -481,12 +486,14 @@ def test_what_is_filled_in_is_submitted_and_read_again(
     ],
 )
 def test_filling(control: Any, value: Any, submitted: list[str]) -> None:
-    """A control shows the value it is given, if it can; the defaults of the author give way to it."""
+    """A control shows the value it is given, if it can; the defaults of the author give way to
+    it."""
     assert Browser(fill(control, {"x": value})).submitted.get("x", []) == submitted
 
 
 def test_filling_leaves_the_authors_components_alone() -> None:
-    """Components that an author keeps for all runs show nothing of one run in another; what draws itself is filled too."""
+    """Components that an author keeps for all runs show nothing of one run in another; what
+    draws itself is filled too."""
 
     class Fancy:
         def __ft__(self) -> FT:

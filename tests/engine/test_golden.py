@@ -1,4 +1,5 @@
-"""Whatever a released version wrote, this one opens: with every record, its undo, and all other rows."""
+"""Whatever a released version wrote, this one opens: with every record, its undo, and all other
+rows."""
 
 import json
 from pathlib import Path
@@ -14,8 +15,9 @@ from tests.engine.golden.make import STEPS, expected
 
 GOLDEN = sorted(Path(__file__).with_name("golden").glob("*.json"))
 EDITED = (
-    "The tables of {0} are not those of a fresh database: a script of SCHEMA was edited. Add a new script to the end "
-    "instead; or, if {0} is not released yet, write its golden record anew: python -m tests.engine.golden.make"
+    "The tables of {0} are not those of a fresh database: a script of SCHEMA was edited. "
+    "Add a new script to the end instead; or, if {0} is not released yet, "
+    "write its golden record anew: python -m tests.engine.golden.make"
 )
 
 
@@ -50,9 +52,11 @@ def test_there_is_one() -> None:
 
 
 def test_it_opens(golden: dict[str, Any], path: Path) -> None:
-    """It is migrated to the tables of today, and every run is what it was: answers, summary, next undo."""
+    """It is migrated to the tables of today, and every run is what it was: answers, summary,
+    next undo."""
     store, fresh = Store(path), Store(path.with_name("fresh.db"))
-    tables = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name"
+    tables = """SELECT type, name, sql FROM sqlite_schema
+                WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name"""
     assert store.connection.pragma("user_version") == len(SCHEMA)
     assert store.read(tables) == fresh.read(tables), EDITED.format(golden["version"])
     assert expected(store) == golden["expected"]
@@ -66,7 +70,8 @@ def test_it_opens(golden: dict[str, Any], path: Path) -> None:
 
 
 def test_its_runs_go_on(golden: dict[str, Any], path: Path) -> None:
-    """Every run can be undone back to its beginning, taken up and finished; deleted ones come back."""
+    """Every run can be undone back to its beginning, taken up and finished; deleted ones come
+    back."""
     store = Store(path)
     bridge = Pipulate(store, "bridge")
     bridge.undelete("deleted")

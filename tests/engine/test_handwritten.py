@@ -41,7 +41,7 @@ def test_a_class_that_declares_itself(tmp_path, text):
 @pytest.mark.parametrize(
     "helper",
     [
-        "class Helper:\n    def landing(self):\n        steps = 'STEPS of the work'\n        return steps\n",
+        "class Helper:\n    def landing(self):\n        steps = 'STEPS'\n        return steps\n",
         "class Helper:\n    def __init__(self, steps):\n        1 / 0\n    def init(self): ...\n",
         "class Helper:\n    @property\n    def steps(self): ...\n    def index(self): ...\n",
         "class Helper:\n    steps = 3\n    def register(self): ...\n",
@@ -71,7 +71,10 @@ def test_a_class_gets_what_its_constructor_names(tmp_path):
 
 def test_the_engine_it_gets_is_its_own(tmp_path):
     """The engine keeps its runs under the class's own name, not the file's."""
-    text = "class Flow:\n    APP_NAME = 'other'\n    def __init__(self, app, pipulate):\n        self.engine = pipulate\n"
+    text = (
+        "class Flow:\n    APP_NAME = 'other'\n"
+        "    def __init__(self, app, pipulate):\n        self.engine = pipulate\n"
+    )
     store = Store(tmp_path / "pipulate.db")
     (found,) = load(tmp_path, text, app="the app", pipulate=Pipulate(store, "mine"))
     assert isinstance(found, HandWritten) and found.instance.engine.workflow == "other"

@@ -1,4 +1,5 @@
-"""Jobs: one runner, resumed by starting again, cancelled, failed and unsure in words; results only where they belong."""
+"""Jobs: one runner, resumed by starting again, cancelled, failed and unsure in words; results
+only where they belong."""
 
 import asyncio
 
@@ -19,7 +20,8 @@ class Definite(PipulateError):
 
 
 def make(tmp_path, work):
-    """Return (flow, step, engine, jobs) for a workflow of one question and one piece of work, its question answered."""
+    """Return (flow, step, engine, jobs) for a workflow of one question and one piece of work,
+    its question answered."""
     flow = Workflow("w", about="x")
     flow.step("go", "Go?")(lambda run: None)
     step = flow.work("act", "Act")(work)

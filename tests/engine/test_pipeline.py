@@ -1,4 +1,5 @@
-"""The engine: what every public method returns, refuses and keeps; undo, deletion, damage; two processes on one run."""
+"""The engine: what every public method returns, refuses and keeps; undo, deletion, damage; two
+processes on one run."""
 
 import json
 import threading
@@ -62,11 +63,12 @@ def next_undo(engine: Pipulate, id: str = "arthur") -> tuple[Kind, str] | None:
     return act and (act.kind, act.words)
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------
 
 
 def test_a_run_that_does_not_exist(engine: Pipulate) -> None:
-    """Asking about an unknown run makes none: its state is {}, nothing of it is done, and loading says so."""
+    """Asking about an unknown run makes none: its state is {}, nothing of it is done, and
+    loading says so."""
     assert engine.get_state("lancelot") == {} and engine.row("lancelot") is None
     assert (
         engine.get_step_data("lancelot", "step_01") == {}
@@ -98,7 +100,8 @@ def test_begin(engine: Pipulate) -> None:
 
 
 def test_answers(engine: Pipulate) -> None:
-    """Answers stand under their step by field name, and are read back by step or all together by key."""
+    """Answers stand under their step by field name, and are read back by step or all together
+    by key."""
     answered(engine)
     engine.set_step_data("arthur", "finalize", {"finalized": True})
     assert engine.get_step_data("arthur", "step_02") == {"quest": "I seek the Grail"}
@@ -111,7 +114,8 @@ def test_answers(engine: Pipulate) -> None:
 
 
 def test_any_answer_may_be_kept(engine: Pipulate) -> None:
-    """Step data need not be a form: any JSON value is kept, and data without the key's name is given whole."""
+    """Step data need not be a form: any JSON value is kept, and data without the key's name is
+    given whole."""
     engine.set_step_data("arthur", "step_01", {"rows": 12, "url": "/a"})
     engine.set_step_data("arthur", "step_02", ["a", "b"])
     assert engine.get_all_step_data("arthur", STEPS) == {
@@ -161,7 +165,8 @@ def test_summary(engine: Pipulate) -> None:
 
 
 def test_runs(engine: Pipulate) -> None:
-    """Runs are listed newest first, found by a part of their ID, by profile, and for all workflows by the nameless one."""
+    """Runs are listed newest first, found by a part of their ID, by profile, and for all
+    workflows by the nameless one."""
     engine.initialize_if_missing("Lancelot", profile_id=2)
     engine.for_workflow("petite").initialize_if_missing("arthur")
     engine.store.write("UPDATE pipeline SET updated = '2020' WHERE id = 'Lancelot'")
@@ -195,7 +200,8 @@ def shop(text: str) -> str:
 
 
 def test_every_method_takes_the_id_as_it_was_typed(engine: Pipulate) -> None:
-    """Whatever names a run is read by the engine's own `normalise`, kept for its other workflows too."""
+    """Whatever names a run is read by the engine's own `normalise`, kept for its other
+    workflows too."""
     engine = Pipulate(engine.store, "other", shop).for_workflow("bridge")
     typed = " shop.example/shoes?page=2 "
     engine.initialize_if_missing(typed)
@@ -221,7 +227,7 @@ def test_what_names_no_run_is_refused(engine: Pipulate, call: Callable[..., Any]
         call(engine, " ")
 
 
-# --- changing ---------------------------------------------------------------------------------------------------------
+# --- changing -------------------------------------------------------------------------------------
 
 
 def test_each_change_counts(engine: Pipulate) -> None:
@@ -254,7 +260,8 @@ def test_no_change_is_no_act(engine: Pipulate) -> None:
 def test_a_stale_page_changes_nothing(
     engine: Pipulate, act: Callable[[Pipulate, int], Any]
 ) -> None:
-    """A change made on an older revision is refused and merged into nothing; on the present one it is made."""
+    """A change made on an older revision is refused and merged into nothing; on the present one
+    it is made."""
     answered(engine)
     before = engine.load("arthur"), engine.history("arthur")
     for wrong in (rev(engine) - 1, rev(engine) + 1, 0):
@@ -276,7 +283,8 @@ CHANGES: list[Callable[[Pipulate], Any]] = [
 def test_a_finalized_run_refuses_every_change(
     engine: Pipulate, change: Callable[[Pipulate], Any]
 ) -> None:
-    """While a run is finalized nothing in it changes, whatever is tried; unfinalized, it changes again."""
+    """While a run is finalized nothing in it changes, whatever is tried; unfinalized, it
+    changes again."""
     answered(engine).finalize("arthur")
     before = engine.load("arthur"), engine.history("arthur")
     with pytest.raises(Finalized, match="finalized"):
@@ -337,7 +345,7 @@ def test_revert_to_no_step(engine: Pipulate) -> None:
         engine.clear_steps_from("arthur", "step_09", STEPS)
 
 
-# --- undo -------------------------------------------------------------------------------------------------------------
+# --- undo -----------------------------------------------------------------------------------------
 
 
 def without_times(record: dict[str, Any]) -> dict[str, Any]:
@@ -376,7 +384,8 @@ def test_undo_goes_back_one_act_at_a_time(engine: Pipulate) -> None:
 
 
 def test_an_act_after_an_undo_is_undone_next(engine: Pipulate) -> None:
-    """Undo, answer, undo, undo: the new answer goes first, then what stood before the first undo's act."""
+    """Undo, answer, undo, undo: the new answer goes first, then what stood before the first
+    undo's act."""
     answered(engine, 2)
     engine.undo("arthur")
     engine.set_step_data("arthur", "step_02", {"quest": "shrubbery"})
@@ -395,7 +404,8 @@ def test_undo_leaves_outward_acts_alone(engine: Pipulate) -> None:
 
 
 def test_undo_passes_over_lock_and_unlock(engine: Pipulate) -> None:
-    """An unlocked run's undo takes the last answer back; it would otherwise lock the run again, for ever."""
+    """An unlocked run's undo takes the last answer back; it would otherwise lock the run again,
+    for ever."""
     answered(engine, 2).finalize("arthur")
     engine.unfinalize("arthur")
     assert next_undo(engine) == (Kind.ANSWER, "set step_02")
@@ -458,11 +468,12 @@ def test_history_only_grows(engine: Pipulate) -> None:
         seen = now
 
 
-# --- deletion ---------------------------------------------------------------------------------------------------------
+# --- deletion -------------------------------------------------------------------------------------
 
 
 def test_undelete(engine: Pipulate) -> None:
-    """A deleted run comes back with its record, its profile and its undo, whatever profile is chosen meanwhile."""
+    """A deleted run comes back with its record, its profile and its undo, whatever profile is
+    chosen meanwhile."""
     engine.initialize_if_missing("lancelot", profile_id=3)
     before = engine.set_step_data("lancelot", "step_01", {"name": "Lancelot"})
     engine.delete("lancelot")
@@ -475,7 +486,8 @@ def test_undelete(engine: Pipulate) -> None:
 
 
 def test_what_cannot_be_undeleted(engine: Pipulate) -> None:
-    """A run that exists, was never there, or was begun anew since is not brought back over what is there."""
+    """A run that exists, was never there, or was begun anew since is not brought back over what
+    is there."""
     for id in ("arthur", "nobody"):
         with pytest.raises(Unknown, match="no deleted run"):
             engine.undelete(id)
@@ -489,7 +501,8 @@ def test_what_cannot_be_undeleted(engine: Pipulate) -> None:
 
 
 def test_a_run_begun_again_repeats_no_outward_act(engine: Pipulate) -> None:
-    """Deleted and begun anew under its ID, a run has no answers, but knows what was done and outdates old pages."""
+    """Deleted and begun anew under its ID, a run has no answers, but knows what was done and
+    outdates old pages."""
     answered(engine).checkpoint("arthur", lambda record: {**record, "once": ACT})
     old = rev(engine)
     engine.delete("arthur")
@@ -500,12 +513,13 @@ def test_a_run_begun_again_repeats_no_outward_act(engine: Pipulate) -> None:
         engine.set_step_data("arthur", "step_01", {"name": "x"}, rev=old)
 
 
-# --- damage -----------------------------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ['{"step_01": {"name": "Art', "", "[]", '{"once": 3}'])
 def test_a_damaged_record_is_set_aside_and_repaired(engine: Pipulate, text: str) -> None:
-    """A corrupt record is reported and quarantined, hurts no other run, and its last good state comes back."""
+    """A corrupt record is reported and quarantined, hurts no other run, and its last good state
+    comes back."""
     good = answered(engine).get_state("arthur")
     engine.initialize_if_missing("lancelot")
     damage(engine, text)
@@ -521,14 +535,16 @@ def test_a_damaged_record_is_set_aside_and_repaired(engine: Pipulate, text: str)
 
 
 def test_repair_keeps_the_damaged_text(engine: Pipulate) -> None:
-    """A record that is repaired without having been looked at before is in quarantine all the same."""
+    """A record that is repaired without having been looked at before is in quarantine all the
+    same."""
     damage(engine, "{")
     engine.repair("arthur")
     assert [row["data"] for row in engine.store.read("SELECT data FROM quarantine")] == ["{"]
 
 
 def test_repair_of_a_sound_record(engine: Pipulate) -> None:
-    """There is nothing to repair in a sound record, so nothing changes, and undo goes on to work."""
+    """There is nothing to repair in a sound record, so nothing changes, and undo goes on to
+    work."""
     answered(engine, 1)
     before = engine.load("arthur")
     assert engine.repair("arthur") == before[0] and engine.load("arthur") == before
@@ -553,11 +569,12 @@ def test_a_damaged_run_may_be_deleted(engine: Pipulate) -> None:
     assert engine.set_step_data("arthur", "step_01", {"name": "x"})
 
 
-# --- threads and processes --------------------------------------------------------------------------------------------
+# --- threads and processes ------------------------------------------------------------------------
 
 
 def test_one_revision_is_answered_once(engine: Pipulate) -> None:
-    """Of eight tabs that answer the same page in the same moment, one is taken and seven are stale."""
+    """Of eight tabs that answer the same page in the same moment, one is taken and seven are
+    stale."""
     together = threading.Barrier(8)
 
     def submit(tab: int) -> bool:
@@ -581,7 +598,8 @@ def test_one_run_begun_by_many(engine: Pipulate) -> None:
 
 
 def race(folder: Path, processes: int, each: int) -> None:
-    """Let processes append to one answer at once, and check that every acknowledged word is there."""
+    """Let processes append to one answer at once, and check that every acknowledged word is
+    there."""
     engine = Pipulate.open(folder, "shared")
     engine.initialize_if_missing("arthur")
     children = [Child(append, folder, "arthur", f"p{number}-", each) for number in range(processes)]
@@ -594,7 +612,8 @@ def race(folder: Path, processes: int, each: int) -> None:
 
 
 def test_two_processes_lose_no_answer(tmp_path: Path) -> None:
-    """Two processes that read, change and write one record at once lose none of 100 acknowledged answers."""
+    """Two processes that read, change and write one record at once lose none of 100
+    acknowledged answers."""
     race(tmp_path, 2, 50)
 
 
@@ -604,11 +623,12 @@ def test_two_processes_lose_no_answer_at_length(tmp_path: Path) -> None:
     race(tmp_path, 2, 400)
 
 
-# --- cards of hand-written workflows ----------------------------------------------------------------------------------
+# --- cards of hand-written workflows --------------------------------------------------------------
 
 
 def test_placeholders(engine: Pipulate) -> None:
-    """One empty div a step: those up to the start load themselves, each later one waits for the one before it."""
+    """One empty div a step: those up to the start load themselves, each later one waits for the
+    one before it."""
     html = [
         to_xml(part, indent=False)
         for part in engine.generate_step_placeholders(STEPS, "/bridge/", start_from=1)

@@ -1,4 +1,5 @@
-"""The record's laws: what an ID names, what counts as done, what revert and undo keep, what JSON brings back."""
+"""The record's laws: what an ID names, what counts as done, what revert and undo keep, what
+JSON brings back."""
 
 import json
 import unicodedata
@@ -41,7 +42,7 @@ def records(draw: st.DrawFn) -> rec.Record:
     return record | {key: value for key, value in optional.items() if draw(st.booleans())}
 
 
-# --- IDs --------------------------------------------------------------------------------------------------------------
+# --- IDs ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_normalising_twice_is_normalising_once(typed: str) -> None:
     assert 1 <= len(id) <= rec.MAX_ID and id == id.strip() == unicodedata.normalize("NFC", id)
 
 
-# --- JSON -------------------------------------------------------------------------------------------------------------
+# --- JSON -----------------------------------------------------------------------------------------
 
 
 @law
@@ -114,7 +115,8 @@ def test_what_json_cannot_hold_is_refused(value: Any) -> None:
 
 
 def test_an_endless_answer_is_refused() -> None:
-    """A value that holds itself, or is nested a hundred thousand deep, is refused and not a crash."""
+    """A value that holds itself, or is nested a hundred thousand deep, is refused and not a
+    crash."""
     endless: list[Any] = []
     endless.append(endless)
     deep: list[Any] = []
@@ -151,7 +153,7 @@ def test_a_damaged_record_says_so(text: str) -> None:
         rec.loads(text)
 
 
-# --- done, next -------------------------------------------------------------------------------------------------------
+# --- done, next -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -189,7 +191,8 @@ def test_a_missing_step_is_not_done() -> None:
     [([], 0, 0), ([1], 1, 1), ([1, 2], 2, 2), ([2], 2, 0), ([1, 5], 5, 1), ([1, 2, 3, 4, 5], 5, 5)],
 )
 def test_what_comes_next(done: list[int], highest: int, first_open: int) -> None:
-    """The highest done step counts from 1; the first open one is an index, len(steps) when none is."""
+    """The highest done step counts from 1; the first open one is an index, len(steps) when none
+    is."""
     record = {f"step_{number:02d}": {"x": "1"} for number in done}
     assert rec.last_done(record, STEPS) == highest
     assert rec.first_open(record, STEPS) == first_open
@@ -209,13 +212,14 @@ def test_step_ids_are_in_order_past_ninety_nine() -> None:
     assert rec.step_ids(record) == ["step_02", "step_99", "step_100"]
 
 
-# --- revert and undo --------------------------------------------------------------------------------------------------
+# --- revert and undo ------------------------------------------------------------------------------
 
 
 @law
 @given(records(), st.sampled_from(IDS))
 def test_revert_undoes_the_step_and_all_later_ones(record: rec.Record, step_id: str) -> None:
-    """After a revert the steps before it stand, it and the later ones are open, and what they held is in `was`."""
+    """After a revert the steps before it stand, it and the later ones are open, and what they
+    held is in `was`."""
     before = json.dumps(record)
     cleared = rec.clear_from(record, step_id, STEPS)
     at = IDS.index(step_id)
@@ -234,7 +238,8 @@ def test_revert_undoes_the_step_and_all_later_ones(record: rec.Record, step_id: 
 @law
 @given(records(), st.sampled_from(IDS), st.sampled_from(IDS))
 def test_two_reverts_are_the_deeper_one(record: rec.Record, first: str, second: str) -> None:
-    """Reverting twice leaves the steps that the deeper revert alone would leave, and loses no answer."""
+    """Reverting twice leaves the steps that the deeper revert alone would leave, and loses no
+    answer."""
     twice = rec.clear_from(rec.clear_from(record, first, STEPS), second, STEPS)
     once = rec.clear_from(record, min(first, second), STEPS)
     assert twice == once
@@ -255,7 +260,8 @@ def test_undo_takes_back_everything_but_outward_acts(
 
 
 def test_an_intention_taken_back_stays_so_after_undo() -> None:
-    """An outward act that was begun, then known not to have happened, does not come back with an old snapshot."""
+    """An outward act that was begun, then known not to have happened, does not come back with
+    an old snapshot."""
     snapshot = {
         "step_01": {"x": "1"},
         "once": {"export:job:1": {"begun": "2026-11-23T19:10:00+00:00"}},

@@ -1,4 +1,5 @@
-"""The one SQLite file: durable, shared between threads and processes, migrated, backed up, never half-written."""
+"""The one SQLite file: durable, shared between threads and processes, migrated, backed up,
+never half-written."""
 
 import gc
 import json
@@ -36,7 +37,8 @@ def store(path: Path) -> Iterator[Store]:
 
 
 def older(path: Path, schema: int) -> None:
-    """Make a database as the version of Pipulate with that schema would have left it, with a run and a task."""
+    """Make a database as the version of Pipulate with that schema would have left it, with a
+    run and a task."""
     path.parent.mkdir(parents=True, exist_ok=True)
     db = connect(path)
     for script in SCHEMA[:schema]:
@@ -65,7 +67,7 @@ def in_thread(function: Callable[[], Any]) -> Any:
         return pool.submit(function).result()
 
 
-# --- durability -------------------------------------------------------------------------------------------------------
+# --- durability -----------------------------------------------------------------------------------
 
 
 def test_every_connection_is_durable(store: Store) -> None:
@@ -82,7 +84,8 @@ def test_every_connection_is_durable(store: Store) -> None:
 
 @pytest.mark.parametrize("seed", [None, *range(8)])
 def test_a_power_cut_loses_nothing_acknowledged(tmp_path: Path, seed: int | None) -> None:
-    """After a power cut, in which unsynced bytes are lost or torn, all that `write` returned from is there."""
+    """After a power cut, in which unsynced bytes are lost or torn, all that `write` returned
+    from is there."""
     with Disk() as disk:
         store = Store(tmp_path / "data" / "pipulate.db")
         for number in range(40):
@@ -100,7 +103,8 @@ def test_a_power_cut_loses_nothing_acknowledged(tmp_path: Path, seed: int | None
 
 
 def test_the_power_cut_is_a_real_one(tmp_path: Path) -> None:
-    """The same power cut does lose writes when SQLite is told to sync less: the test above can fail."""
+    """The same power cut does lose writes when SQLite is told to sync less: the test above can
+    fail."""
     with Disk() as disk:
         store = Store(tmp_path / "data" / "pipulate.db")
         store.connection.pragma("synchronous", "NORMAL")
@@ -114,7 +118,8 @@ def test_the_power_cut_is_a_real_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", [1, 2, 3, 5, 8])
 def test_a_checkpoint_that_fails(tmp_path: Path, at: int) -> None:
-    """When the disk fails while the log is moved into the file, nothing is lost, neither by that nor by a power cut then."""
+    """When the disk fails while the log is moved into the file, nothing is lost, neither by
+    that nor by a power cut then."""
     with Disk() as disk:
         store = Store(tmp_path / "data" / "pipulate.db")
         for number in range(20):
@@ -132,12 +137,13 @@ def test_a_checkpoint_that_fails(tmp_path: Path, at: int) -> None:
 
 
 def test_nothing_of_ours_opens_another_sqlite() -> None:
-    """No module of Pipulate imports Python's sqlite3: two SQLite libraries on one file corrupt it."""
+    """No module of Pipulate imports Python's sqlite3: two SQLite libraries on one file corrupt
+    it."""
     package = Path(stores.__file__).parents[1]
     assert not [path for path in package.rglob("*.py") if "import sqlite3" in path.read_text()]
 
 
-# --- transactions -----------------------------------------------------------------------------------------------------
+# --- transactions ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stop", [ValueError, KeyboardInterrupt, SystemExit])
@@ -181,7 +187,8 @@ def test_the_tables_of_the_minidataapi_join_too(store: Store) -> None:
 
 
 def test_profiles_by_their_older_name(store: Store) -> None:
-    """`client` is the table of profiles, with all that the MiniDataAPI can do; in SQL it is a view."""
+    """`client` is the table of profiles, with all that the MiniDataAPI can do; in SQL it is a
+    view."""
     clients = Table(store, "client")
     row = clients.insert(name="Camelot", menu_name="C")
     clients.update(id=row["id"], code="GB")
@@ -243,7 +250,7 @@ def test_closed_and_used_again(store: Store) -> None:
     assert store["x"] == 1
 
 
-# --- the dictionary ---------------------------------------------------------------------------------------------------
+# --- the dictionary -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -261,12 +268,13 @@ def test_the_dictionary(store: Store, value: Any) -> None:
         store["key"]
 
 
-# --- migrations -------------------------------------------------------------------------------------------------------
+# --- migrations -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("schema", range(1, len(SCHEMA)))
 def test_every_older_schema_is_migrated_with_a_backup(path: Path, schema: int) -> None:
-    """A database of any older schema opens with all its rows, and the backup made before holds it as it was."""
+    """A database of any older schema opens with all its rows, and the backup made before holds
+    it as it was."""
     older(path, schema)
     store = Store(path)
     assert store.connection.pragma("user_version") == len(SCHEMA)
@@ -324,7 +332,8 @@ def test_a_failing_migration_leaves_the_file_as_it_was(
 
 @pytest.mark.parametrize("schema", [0, 1])
 def test_processes_that_open_it_at_once(path: Path, schema: int) -> None:
-    """Six processes that make or migrate the same file in the same moment all get it, migrated once."""
+    """Six processes that make or migrate the same file in the same moment all get it, migrated
+    once."""
     path.parent.mkdir()
     if schema:
         older(path, schema)
@@ -378,7 +387,7 @@ def test_a_file_that_is_not_ours_is_refused(
         assert connect(path).execute("SELECT group_concat(name) FROM sqlite_schema").get == "photos"
 
 
-# --- a disk and neighbours that misbehave -----------------------------------------------------------------------------
+# --- a disk and neighbours that misbehave ---------------------------------------------------------
 
 
 def test_a_writer_waits_for_another_process(path: Path) -> None:
@@ -398,7 +407,8 @@ def test_a_writer_waits_for_another_process(path: Path) -> None:
 
 
 def test_a_lock_that_is_never_given_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the busy timeout the writer is told who is in the way, and can write once that is gone."""
+    """After the busy timeout the writer is told who is in the way, and can write once that is
+    gone."""
     monkeypatch.setattr(stores, "BUSY_TIMEOUT", 50)
     store, other = Store(path), connect(path)
     other.execute("BEGIN IMMEDIATE")
@@ -414,7 +424,8 @@ def test_a_lock_that_is_never_given_back(path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_full_disk(store: Store) -> None:
-    """On a full disk the answer is refused in words, earlier ones are intact, and with room again it is taken."""
+    """On a full disk the answer is refused in words, earlier ones are intact, and with room
+    again it is taken."""
     store["before"] = 1
     pages = store.connection.pragma("page_count")
     store.connection.pragma("max_page_count", pages)
@@ -446,14 +457,16 @@ def test_a_full_disk(store: Store) -> None:
 def test_what_sqlite_reports_in_words(
     error: type[Exception], kind: type[Exception], words: str
 ) -> None:
-    """Each failure of disk or file becomes one of our errors, with advice and with what SQLite said."""
+    """Each failure of disk or file becomes one of our errors, with advice and with what SQLite
+    said."""
     with pytest.raises(kind, match=words) as caught, stores.plainly(Path("p.db")):
         raise error("sqlite says")
     assert "sqlite says" in str(caught.value)
 
 
 def test_a_file_system_without_wal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the durable mode is not to be had, on some network drives, the store refuses to work in another."""
+    """Where the durable mode is not to be had, on some network drives, the store refuses to
+    work in another."""
     monkeypatch.setattr(stores, "_wal", lambda connection: "delete")
     with pytest.raises(Corrupt, match=r"WAL.*network drive"):
         Store(path)
@@ -466,11 +479,12 @@ def test_a_folder_in_the_place_of_the_file(path: Path) -> None:
         Store(path)
 
 
-# --- backups ----------------------------------------------------------------------------------------------------------
+# --- backups --------------------------------------------------------------------------------------
 
 
 def test_a_backup_while_others_write(store: Store) -> None:
-    """A backup made while a thread writes is whole and holds one moment: both halves of each write, or neither."""
+    """A backup made while a thread writes is whole and holds one moment: both halves of each
+    write, or neither."""
     stop = threading.Event()
 
     def write() -> None:
@@ -499,7 +513,8 @@ def test_a_backup_while_others_write(store: Store) -> None:
 
 
 def test_seven_are_kept(store: Store) -> None:
-    """Of many backups the newest seven stay; one written to a place of the user's choice is not counted."""
+    """Of many backups the newest seven stay; one written to a place of the user's choice is not
+    counted."""
     made = [store.backup(f"number{number}") for number in range(KEEP_BACKUPS + 3)]
     chosen = store.backup(to=store.folder / "elsewhere" / "mine.db")
     assert backups(store.folder) == made[:-8:-1] and chosen.exists()
@@ -527,7 +542,7 @@ def restore_of(store: Store, backup: Path) -> Any:
         copy.close()
 
 
-# --- locks ------------------------------------------------------------------------------------------------------------
+# --- locks ----------------------------------------------------------------------------------------
 
 
 def test_kill_frees_the_lock(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""What a workflow file is made of: steps, runs, versions, and `job.once`, which does an outward act at most once ever."""
+"""What a workflow file is made of: steps, runs, versions, and `job.once`, which does an outward
+act at most once ever."""
 
 import asyncio
 import threading
@@ -74,11 +75,12 @@ def job(engine: Pipulate, key: str = "export") -> Job:
     return Job(opened(engine, flow), step, lambda fraction, message: None)
 
 
-# --- workflows and steps ----------------------------------------------------------------------------------------------
+# --- workflows and steps --------------------------------------------------------------------------
 
 
 def test_steps_are_numbered_by_their_place() -> None:
-    """A step's id is its place, its tuple what the engine takes; decorators give the step back under its name."""
+    """A step's id is its place, its tuple what the engine takes; decorators give the step back
+    under its name."""
     flow = bridge()
     assert flow.tuples == [
         ("name", "step_01", "Name"),
@@ -123,7 +125,8 @@ def test_the_title(given: str, title: str) -> None:
 
 
 async def test_call_takes_plain_and_async_functions() -> None:
-    """A plain function runs in a thread, so that it may take its time; an async one on the loop; errors pass."""
+    """A plain function runs in a thread, so that it may take its time; an async one on the
+    loop; errors pass."""
 
     async def on_loop(x: int) -> tuple[int, threading.Thread]:
         return x, threading.current_thread()
@@ -141,11 +144,12 @@ async def test_call_takes_plain_and_async_functions() -> None:
         await call(fail)
 
 
-# --- runs -------------------------------------------------------------------------------------------------------------
+# --- runs -----------------------------------------------------------------------------------------
 
 
 def test_a_run_as_its_functions_see_it(engine: Pipulate) -> None:
-    """`run["color"]` is the field of the step's name, else all its fields; what is not done is a KeyError."""
+    """`run["color"]` is the field of the step's name, else all its fields; what is not done is
+    a KeyError."""
     engine.set_step_data("arthur", "step_01", {"name": "Arthur", "title": "King"})
     engine.set_step_data("arthur", "step_02", {"rows": 12})
     run = opened(engine)
@@ -160,7 +164,8 @@ def test_a_run_as_its_functions_see_it(engine: Pipulate) -> None:
 
 
 def test_what_a_step_was(engine: Pipulate) -> None:
-    """After a revert a step's earlier answer is at hand, for prefilling; of other steps nothing is."""
+    """After a revert a step's earlier answer is at hand, for prefilling; of other steps nothing
+    is."""
     engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
     engine.set_step_data("arthur", "step_03", "a plain text")
     engine.clear_steps_from("arthur", "step_01", bridge().tuples)
@@ -201,11 +206,12 @@ async def test_a_run_speaks_with_the_voice_of_its_context(engine: Pipulate) -> N
         voice.reset(token)
 
 
-# --- versions ---------------------------------------------------------------------------------------------------------
+# --- versions -------------------------------------------------------------------------------------
 
 
 def test_an_older_record_is_upgraded_once(engine: Pipulate) -> None:
-    """A record of an older version is converted on opening, noted in history, and never converted again."""
+    """A record of an older version is converted on opening, noted in history, and never
+    converted again."""
     engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
     engine.checkpoint(
         "arthur", lambda record: {**record, "once": {"export:job:1": {"begun": "?", "result": 1}}}
@@ -230,7 +236,8 @@ def test_an_older_record_is_upgraded_once(engine: Pipulate) -> None:
 
 
 def test_two_tabs_open_an_old_run(engine: Pipulate) -> None:
-    """Of two that find the old version at the same moment, one converts it and the other takes the result."""
+    """Of two that find the old version at the same moment, one converts it and the other takes
+    the result."""
     flow = bridge(version=2)
     upgrades: list[int] = []
 
@@ -257,7 +264,8 @@ def test_two_tabs_open_an_old_run(engine: Pipulate) -> None:
 
 @pytest.mark.parametrize(("wrote", "installed"), [(1, 2), (3, 2), (2, 1)])
 def test_a_record_that_cannot_be_read(engine: Pipulate, wrote: int, installed: int) -> None:
-    """A newer record, or an older one without a conversion, is refused with what to do, and left as it is."""
+    """A newer record, or an older one without a conversion, is refused with what to do, and
+    left as it is."""
     engine.change("arthur", "test", lambda record: {**record, "version": wrote})
     before = engine.load("arthur")
     flow = bridge(version=installed)
@@ -279,7 +287,7 @@ def test_an_upgrade_opens_even_a_finalized_run(engine: Pipulate) -> None:
     assert flow.open(engine, "arthur")[0]["finalized"]
 
 
-# --- job.once ---------------------------------------------------------------------------------------------------------
+# --- job.once -------------------------------------------------------------------------------------
 
 
 class World:
@@ -305,7 +313,8 @@ class World:
 
 
 async def test_an_act_is_done_once(engine: Pipulate) -> None:
-    """The first call acts, every later one (another job, another process) gives the recorded result."""
+    """The first call acts, every later one (another job, another process) gives the recorded
+    result."""
     world = World()
     for _ in range(3):
         assert await job(engine).once("post", world.act) == {"job": 1}
@@ -359,7 +368,8 @@ async def test_the_same_name_in_two_steps(engine: Pipulate) -> None:
 
 
 async def test_an_act_is_known_after_its_step_has_moved(engine: Pipulate) -> None:
-    """A later version with a step put before it finds the act again, for it goes by the step's key."""
+    """A later version with a step put before it finds the act again, for it goes by the step's
+    key."""
     world = World()
     await job(engine).once("post", world.act)
     moved = job(engine)
@@ -368,7 +378,8 @@ async def test_an_act_is_known_after_its_step_has_moved(engine: Pipulate) -> Non
 
 
 async def test_parameters_that_are_no_json(engine: Pipulate) -> None:
-    """Parameters that would not look the same after a restart are refused before anything is done."""
+    """Parameters that would not look the same after a restart are refused before anything is
+    done."""
     world = World()
     with pytest.raises(TypeError, match="JSON"):
         await job(engine).once("post", world.act, params={1, 2})
@@ -388,7 +399,8 @@ BREAKS: list[Callable[[], BaseException]] = [
 async def test_a_crash_in_the_act_is_never_just_repeated(
     engine: Pipulate, broken: Callable[[], BaseException], reached: bool
 ) -> None:
-    """Interrupted between intention and result: the list is asked; what it has is taken; else only the user decides."""
+    """Interrupted between intention and result: the list is asked; what it has is taken; else
+    only the user decides."""
     world = World(after=broken()) if reached else World(before=broken())
     with pytest.raises(BaseException) as caught:
         await job(engine).once("post", world.act, world.find)
@@ -408,7 +420,8 @@ async def test_a_crash_in_the_act_is_never_just_repeated(
 
 
 async def test_the_intention_is_on_disk_before_the_act(engine: Pipulate) -> None:
-    """While the act is under way, another process already reads that it was begun, and under which name to find it."""
+    """While the act is under way, another process already reads that it was begun, and under
+    which name to find it."""
     seen: dict[str, Any] = {}
     first = job(engine)
 
@@ -430,7 +443,8 @@ async def test_the_intention_is_on_disk_before_the_act(engine: Pipulate) -> None
 async def test_a_definite_refusal_may_be_tried_again(
     engine: Pipulate, error: PipulateError
 ) -> None:
-    """When it is certain that nothing was done, the intention is taken back, and the next try acts."""
+    """When it is certain that nothing was done, the intention is taken back, and the next try
+    acts."""
     world = World(before=error)
     with pytest.raises(Definite):
         await job(engine).once("post", world.act)
@@ -439,7 +453,8 @@ async def test_a_definite_refusal_may_be_tried_again(
 
 
 async def test_two_at_once(engine: Pipulate) -> None:
-    """Of two callers in the same moment, in whatever process, one acts and the other is Unsure: never do both act."""
+    """Of two callers in the same moment, in whatever process, one acts and the other is Unsure:
+    never do both act."""
     world, at_work, go_on = World(), asyncio.Event(), asyncio.Event()
 
     async def slow() -> dict[str, int]:
@@ -468,7 +483,8 @@ async def test_a_race_for_the_intention(engine: Pipulate) -> None:
 
 
 async def test_a_result_that_cannot_be_kept(engine: Pipulate) -> None:
-    """A result that is no JSON is an error in words; the act is known to have been begun, and not repeated."""
+    """A result that is no JSON is an error in words; the act is known to have been begun, and
+    not repeated."""
 
     async def act() -> object:
         return object()
@@ -480,7 +496,8 @@ async def test_a_result_that_cannot_be_kept(engine: Pipulate) -> None:
 
 
 async def test_a_spoilt_result_is_the_users_to_replace(engine: Pipulate) -> None:
-    """When a result became worthless, the act is neither repeated nor taken for done: the reason is shown instead."""
+    """When a result became worthless, the act is neither repeated nor taken for done: the
+    reason is shown instead."""
     world = World()
     await job(engine).once("post", world.act, params=1)
     for _ in range(2):
@@ -525,7 +542,8 @@ GOINGS_ON: dict[str, list[Callable[[Pipulate], Any]]] = {
 async def test_nothing_makes_an_act_forgotten(
     engine: Pipulate, acts: list[Callable[[Pipulate], Any]]
 ) -> None:
-    """Neither revert, undo, lock, deletion, import nor damage lets an outward act be done a second time."""
+    """Neither revert, undo, lock, deletion, import nor damage lets an outward act be done a
+    second time."""
     engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
     world = World()
     await job(engine).once("post", world.act)
@@ -549,7 +567,8 @@ async def test_progress_is_reported(engine: Pipulate) -> None:
 
 
 async def test_two_acts_at_once_keep_their_own_names(engine: Pipulate) -> None:
-    """Each of two acts under way in one job reads the nonce under which it can be found, not the other's."""
+    """Each of two acts under way in one job reads the nonce under which it can be found, not
+    the other's."""
     acting, both = job(engine), asyncio.Barrier(2)
 
     async def act() -> str:
@@ -564,7 +583,8 @@ async def test_two_acts_at_once_keep_their_own_names(engine: Pipulate) -> None:
 
 
 async def test_an_answer_is_read_shaped_and_stored(engine: Pipulate) -> None:
-    """One function serves browser, terminal and chat: it checks, shapes, stores, and lets a double submit pass."""
+    """One function serves browser, terminal and chat: it checks, shapes, stores, and lets a
+    double submit pass."""
     flow = Workflow("bridge")
     flow.step("name", "Name?")(lambda run: Input(name="name"))
     flow.step("age", "Age?")(lambda run: Input(name="age", type="number")).accept(

@@ -1,7 +1,9 @@
-"""Write the golden record of the present version: `python -m tests.engine.golden.make`, once for every release.
+"""Write the golden record of the present version: `python -m tests.engine.golden.make`, once
+for every release.
 
-A golden record is one JSON file: the SQL that made that version's tables, all rows of a data folder in which every kind
-of thing has happened, and what an engine must make of them.  Files of released versions are never written again.
+A golden record is one JSON file: the SQL that made that version's tables, all rows of a data
+folder in which every kind of thing has happened, and what an engine must make of them.  Files
+of released versions are never written again.
 """
 
 import json
@@ -10,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pipulate import __version__
+from pipulate.botify.urls import run_id
 from pipulate.engine.exchange import export, import_run
-from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.store import SCHEMA, Store
 
 STEPS = [("name", "step_01", "Name"), ("quest", "step_02", "Quest"), ("color", "step_03", "Color")]
@@ -35,7 +38,7 @@ TABLES = (
 
 def happen(store: Store) -> None:
     """Let happen in a data folder all that may."""
-    bridge = Pipulate(store, "bridge")
+    bridge = Pipulate(store, "bridge", run_id)
     texts = ("Arthur", "I seek the Grail", "blue")
 
     def run(id: str, done: int, **named: Any) -> None:
@@ -61,6 +64,9 @@ def happen(store: Store) -> None:
     run("emptied", 2)
     bridge.set_step_data("emptied", "step_02", {"quest": ""})
     run("version 2", 1, initial={"version": 2})
+    run("upgraded", 1)
+    version = {"version": 2}
+    bridge.change("upgraded", "upgrade to 2", lambda r: {**r, **version}, kind=Kind.UPGRADE)
     run("acted", 2)
     begun = {"begun": "2026-11-23T19:10:00+00:00", "nonce": "1234abcd"}
     acts = {
@@ -77,7 +83,8 @@ def happen(store: Store) -> None:
     Pipulate(store, "petite").initialize_if_missing("done", {"step_01": {"other": "workflow"}})
     store["pipeline_id"], store["profile_id"] = "done", 2
     store.write(
-        "INSERT INTO job (workflow, id, step_id, state, owner) VALUES ('bridge', 'acted', 'step_03', 'running', 'x')"
+        """INSERT INTO job (workflow, id, step_id, state, owner)
+           VALUES ('bridge', 'acted', 'step_03', 'running', 'x')"""
     )
     tables, at = store.db.t, "2026-11-23T19:10:00+00:00"
     tables.profile.insert(
@@ -88,7 +95,8 @@ def happen(store: Store) -> None:
     tables.conversation.insert(title="Grail", created=at)
     tables.message.insert(conversation_id=1, role="user", content="Where is it?", at=at)
     store.write(
-        "INSERT INTO memory (id, kind, key, content, at) VALUES ('m1', 'fact', 'color', 'He likes blue', ?)",
+        """INSERT INTO memory (id, kind, key, content, at)
+           VALUES ('m1', 'fact', 'color', 'He likes blue', ?)""",
         at,
     )
     store.write("INSERT INTO prompt (text, at, author) VALUES ('Be brief.', ?, 'user')", at)
