@@ -29,7 +29,7 @@ def store(path: Path) -> Iterator[Store]:
     store.close()
 
 
-# --- a backup a day -------------------------------------------------------------------------------
+# --- a backup a day
 
 
 def test_a_clock_set_back_costs_no_backup(store: Store) -> None:
@@ -52,7 +52,7 @@ def test_daily(store: Store, hours: int, again: bool) -> None:
     assert (backup_daily(store) is not None) is again
 
 
-# --- restore --------------------------------------------------------------------------------------
+# --- restore
 
 
 def written(path: Path, *values: int) -> list[Path]:
@@ -180,7 +180,7 @@ def test_not_while_a_server_runs(path: Path) -> None:
     assert value(path) == 1
 
 
-# --- one server -----------------------------------------------------------------------------------
+# --- one server
 
 
 def test_two_servers_of_one_process(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_two_servers_of_one_process(tmp_path: Path) -> None:
     second.release()
 
 
-# --- what is wrong --------------------------------------------------------------------------------
+# --- what is wrong
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def test_an_import_in_a_wrong_format(engine: Pipulate) -> None:
         import_run(engine, {"id": "x", "record": {"once": [1]}})
 
 
-# --- several --------------------------------------------------------------------------------------
+# --- several
 
 
 def test_all_runs_travel_as_lines(engine: Pipulate, elsewhere: Pipulate) -> None:

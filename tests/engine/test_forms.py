@@ -105,7 +105,7 @@ def boxes(**named: Any) -> list[FT]:
     return [Input(type="checkbox", name="x", value=value, **named) for value in ("a", "b", "c")]
 
 
-# --- fields ---------------------------------------------------------------------------------------
+# --- fields
 
 
 def test_fields_are_found_wherever_they_stand() -> None:
@@ -196,7 +196,7 @@ def test_what_an_untouched_form_submits(control: Any, shown: dict[str, list[str]
     assert read(fields(control), shown) == read(fields(control), Browser(control).submitted)
 
 
-# --- reading --------------------------------------------------------------------------------------
+# --- reading
 
 FINE: list[tuple[Any, Any, Any]] = [
     # texts: trimmed, except where spaces may matter
@@ -404,7 +404,7 @@ def test_no_submission_is_a_crash(control: Any, given: list[Any], attrs: dict[st
             assert error.field == "x"
 
 
-# --- filling --------------------------------------------------------------------------------------
+# --- filling
 
 lines = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=12).map(
     str.strip

@@ -63,7 +63,7 @@ def next_undo(engine: Pipulate, id: str = "arthur") -> tuple[Kind, str] | None:
     return act and (act.kind, act.words)
 
 
-# --- reading --------------------------------------------------------------------------------------
+# --- reading
 
 
 def test_a_run_that_does_not_exist(engine: Pipulate) -> None:
@@ -227,7 +227,7 @@ def test_what_names_no_run_is_refused(engine: Pipulate, call: Callable[..., Any]
         call(engine, " ")
 
 
-# --- changing -------------------------------------------------------------------------------------
+# --- changing
 
 
 def test_each_change_counts(engine: Pipulate) -> None:
@@ -345,7 +345,7 @@ def test_revert_to_no_step(engine: Pipulate) -> None:
         engine.clear_steps_from("arthur", "step_09", STEPS)
 
 
-# --- undo -----------------------------------------------------------------------------------------
+# --- undo
 
 
 def without_times(record: dict[str, Any]) -> dict[str, Any]:
@@ -468,7 +468,7 @@ def test_history_only_grows(engine: Pipulate) -> None:
         seen = now
 
 
-# --- deletion -------------------------------------------------------------------------------------
+# --- deletion
 
 
 def test_undelete(engine: Pipulate) -> None:
@@ -513,7 +513,7 @@ def test_a_run_begun_again_repeats_no_outward_act(engine: Pipulate) -> None:
         engine.set_step_data("arthur", "step_01", {"name": "x"}, rev=old)
 
 
-# --- damage ---------------------------------------------------------------------------------------
+# --- damage
 
 
 @pytest.mark.parametrize("text", ['{"step_01": {"name": "Art', "", "[]", '{"once": 3}'])
@@ -569,7 +569,7 @@ def test_a_damaged_run_may_be_deleted(engine: Pipulate) -> None:
     assert engine.set_step_data("arthur", "step_01", {"name": "x"})
 
 
-# --- threads and processes ------------------------------------------------------------------------
+# --- threads and processes
 
 
 def test_one_revision_is_answered_once(engine: Pipulate) -> None:
@@ -623,7 +623,7 @@ def test_two_processes_lose_no_answer_at_length(tmp_path: Path) -> None:
     race(tmp_path, 2, 400)
 
 
-# --- cards of hand-written workflows --------------------------------------------------------------
+# --- cards of hand-written workflows
 
 
 def test_placeholders(engine: Pipulate) -> None:

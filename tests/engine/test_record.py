@@ -42,7 +42,7 @@ def records(draw: st.DrawFn) -> rec.Record:
     return record | {key: value for key, value in optional.items() if draw(st.booleans())}
 
 
-# --- IDs ------------------------------------------------------------------------------------------
+# --- IDs
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_normalising_twice_is_normalising_once(typed: str) -> None:
     assert 1 <= len(id) <= rec.MAX_ID and id == id.strip() == unicodedata.normalize("NFC", id)
 
 
-# --- JSON -----------------------------------------------------------------------------------------
+# --- JSON
 
 
 @law
@@ -153,7 +153,7 @@ def test_a_damaged_record_says_so(text: str) -> None:
         rec.loads(text)
 
 
-# --- done, next -----------------------------------------------------------------------------------
+# --- done, next
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_step_ids_are_in_order_past_ninety_nine() -> None:
     assert rec.step_ids(record) == ["step_02", "step_99", "step_100"]
 
 
-# --- revert and undo ------------------------------------------------------------------------------
+# --- revert and undo
 
 
 @law

@@ -67,7 +67,7 @@ def in_thread(function: Callable[[], Any]) -> Any:
         return pool.submit(function).result()
 
 
-# --- durability -----------------------------------------------------------------------------------
+# --- durability
 
 
 def test_every_connection_is_durable(store: Store) -> None:
@@ -143,7 +143,7 @@ def test_nothing_of_ours_opens_another_sqlite() -> None:
     assert not [path for path in package.rglob("*.py") if "import sqlite3" in path.read_text()]
 
 
-# --- transactions ---------------------------------------------------------------------------------
+# --- transactions
 
 
 @pytest.mark.parametrize("stop", [ValueError, KeyboardInterrupt, SystemExit])
@@ -250,7 +250,7 @@ def test_closed_and_used_again(store: Store) -> None:
     assert store["x"] == 1
 
 
-# --- the dictionary -------------------------------------------------------------------------------
+# --- the dictionary
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_the_dictionary(store: Store, value: Any) -> None:
         store["key"]
 
 
-# --- migrations -----------------------------------------------------------------------------------
+# --- migrations
 
 
 @pytest.mark.parametrize("schema", range(1, len(SCHEMA)))
@@ -387,7 +387,7 @@ def test_a_file_that_is_not_ours_is_refused(
         assert connect(path).execute("SELECT group_concat(name) FROM sqlite_schema").get == "photos"
 
 
-# --- a disk and neighbours that misbehave ---------------------------------------------------------
+# --- a disk and neighbours that misbehave
 
 
 def test_a_writer_waits_for_another_process(path: Path) -> None:
@@ -479,7 +479,7 @@ def test_a_folder_in_the_place_of_the_file(path: Path) -> None:
         Store(path)
 
 
-# --- backups --------------------------------------------------------------------------------------
+# --- backups
 
 
 def test_a_backup_while_others_write(store: Store) -> None:
@@ -542,7 +542,7 @@ def restore_of(store: Store, backup: Path) -> Any:
         copy.close()
 
 
-# --- locks ----------------------------------------------------------------------------------------
+# --- locks
 
 
 def test_kill_frees_the_lock(tmp_path: Path) -> None:

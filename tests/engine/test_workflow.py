@@ -75,7 +75,7 @@ def job(engine: Pipulate, key: str = "export") -> Job:
     return Job(opened(engine, flow), step, lambda fraction, message: None)
 
 
-# --- workflows and steps --------------------------------------------------------------------------
+# --- workflows and steps
 
 
 def test_steps_are_numbered_by_their_place() -> None:
@@ -144,7 +144,7 @@ async def test_call_takes_plain_and_async_functions() -> None:
         await call(fail)
 
 
-# --- runs -----------------------------------------------------------------------------------------
+# --- runs
 
 
 def test_a_run_as_its_functions_see_it(engine: Pipulate) -> None:
@@ -206,7 +206,7 @@ async def test_a_run_speaks_with_the_voice_of_its_context(engine: Pipulate) -> N
         voice.reset(token)
 
 
-# --- versions -------------------------------------------------------------------------------------
+# --- versions
 
 
 def test_an_older_record_is_upgraded_once(engine: Pipulate) -> None:
@@ -287,7 +287,7 @@ def test_an_upgrade_opens_even_a_finalized_run(engine: Pipulate) -> None:
     assert flow.open(engine, "arthur")[0]["finalized"]
 
 
-# --- job.once -------------------------------------------------------------------------------------
+# --- job.once
 
 
 class World:
