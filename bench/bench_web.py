@@ -1,8 +1,7 @@
-"""The web part: a step's server time against plain FastHTML, cold start, first page, memory, click to next card.
+"""The web part: pages, steps, cold start and memory against plain FastHTML, and what a browser sees.
 
-PEER   The same three questions in plain FastHTML without a framework (below): it renders the same two cards and keeps
-       its answers in the same kind of SQLite file (WAL, synchronous=FULL), one durable commit a step.
-Both servers run in child processes, the requests alternate between them, medians are compared.
+PEER   `peer.py`: the same questions and the same pages' content in plain FastHTML without a framework.
+Both servers run in child processes, requests and starts alternate between them, medians are compared.
 """
 
 import socket
@@ -11,46 +10,33 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx2
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from tests.chromium import LAUNCH_ARGS, find_chromium
 from tests.server import Server, answer, begin, revision
 
 ROUNDS = 60
+STARTS = 5
+BRIDGE = (("name", "Arthur"), ("quest", "The Grail"), ("color", "blue"))
+PAGES = ("/introduction", "/tasks", "/bridge?id=x")
 
-PEER = """
-import json, sys
-import apsw, uvicorn
-from fasthtml.common import FastHTML, Article, Button, Div, Form, H2, Header, Hidden, Input, P, Small, Span, Footer
-from starlette.requests import Request
-db = apsw.Connection(sys.argv[2])
-db.pragma("journal_mode", "wal"); db.pragma("synchronous", "FULL")
-db.execute("CREATE TABLE run (id TEXT PRIMARY KEY, data TEXT)")
-app = FastHTML(default_hdrs=False, canonical=False, surreal=False, htmx=False, sess_cls=None, secret_key="x")
-QUESTIONS = ("name", "quest", "color")
-def open_card(n, id):
-    if n > 3:
-        return Article(H2("Result"), P("Right. Off you go."), id="result")
-    url = f"/card{n}?id={id}"
-    return Article(Header(Span(str(n)), H2(f"What... is your {QUESTIONS[n - 1]}?")),
-        Form(Input(name=QUESTIONS[n - 1], required=True), Footer(Button("Next")), hx_post=url, action=url, method="post", hx_target=f"#card{n}", hx_swap="outerHTML"), id=f"card{n}")
-def done_card(n, value):
-    return Article(Span("v"), Div(Small(f"What... is your {QUESTIONS[n - 1]}?"), Div(value)), Form(Button("Change"), hx_post="/revert"), id=f"card{n}")
-@app.route("/card{n}", methods=["POST"])
-async def card(request: Request, n: int, id: str):
-    form = await request.form()
-    with db:
-        row = db.execute("SELECT data FROM run WHERE id = ?", (id,)).fetchone()
-        data = json.loads(row[0]) if row else {}
-        data[f"step_{n:02d}"] = {QUESTIONS[n - 1]: form[QUESTIONS[n - 1]]}
-        db.execute("INSERT OR REPLACE INTO run VALUES (?, ?)", (id, json.dumps(data)))
-    return done_card(n, form[QUESTIONS[n - 1]]), open_card(n + 1, id), Hidden("1", id="rev", hx_swap_oob="true"), Div(id="undo", hx_swap_oob="true")
-uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", http="h11", access_log=False)
-"""
+
+class Peer(Server):
+    """The peer in a child process."""
+
+    def start(self) -> "Peer":
+        """Start it; it is ready when it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        database = self.folder / f"peer-{time.monotonic_ns()}.db"
+        command = [sys.executable, str(Path(__file__).with_name("peer.py"))]
+        self.process = subprocess.Popen([*command, str(self.port), str(database)])
+        wait_for(self)
+        return self
 
 
 def free_port() -> int:
@@ -60,144 +46,181 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def wait_for(server: Server) -> None:
+    """Return when the first page was answered."""
+    for _ in range(3000):
+        try:
+            httpx2.get(f"{server.url}/introduction", timeout=20).raise_for_status()
+            return
+        except httpx2.TransportError:
+            time.sleep(0.01)
+    raise AssertionError("the server did not start")
+
+
 def row(name: str, value: str, limit: str, good: bool) -> None:
     """Print one line of the table."""
-    print(f"  {name:<52} {value:>22}   {limit:<24} {'ok' if good else 'MISSED'}")
+    print(f"  {name:<52} {value:>28}   {limit:<12} {'ok' if good else 'MISSED'}", flush=True)
 
 
-def step_time(folder: Path, server: Server) -> None:
+def ratio(name: str, ours: list[float], theirs: list[float], most: float) -> None:
+    """Print medians of seconds and their ratio."""
+    mine, other = statistics.median(ours) * 1000, statistics.median(theirs) * 1000
+    value = f"{mine:.1f} / {other:.1f} ms = {mine / other:.2f}"
+    row(name, value, f"<= {most}", mine / other <= most)
+
+
+def timed(act: Callable[[], Any]) -> float:
+    """Return how many seconds it takes."""
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def memory(server: Server) -> float:
+    """Return the megabytes that a server has for itself (PSS)."""
+    assert server.process
+    status = Path(f"/proc/{server.process.pid}/smaps_rollup").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("Pss:"))
+    return int(line.split()[1]) / 1024
+
+
+def starts(server: Server, peer: Peer) -> None:
+    """Compare cold starts (process start to first page answered) and idle memory; both servers then run."""
+    ours, theirs = [], []
+    for left in reversed(range(STARTS)):
+        ours.append(timed(lambda: (server.launch(), wait_for(server))))
+        theirs.append(timed(peer.start))
+        if left:
+            server.stop()
+            peer.kill()
+    # The first ones may still compile to bytecode.
+    ratio("cold start to first page / plain FastHTML", ours[1:], theirs[1:], 1.5)
+    mine, other = memory(server), memory(peer)
+    row("idle memory, MB (PSS) / plain FastHTML", f"{mine:.0f} / {other:.0f}", "<= 60", mine <= 60)
+
+
+def page_time(server: Server, peer: Peer) -> None:
+    """Compare GETs of whole pages."""
+    with server.client() as mine, peer.client() as other:
+        for client in (mine, other):
+            del client.headers["HX-Request"]
+        for number in range(5):
+            mine.post("/tasks", data={"name": f"Task {number}"})
+        answered(mine, "x", [])
+        for path in PAGES:
+            ours, theirs = [], []
+            for _ in range(ROUNDS):
+                ours.append(timed(lambda path=path: mine.get(path).raise_for_status()))
+                theirs.append(timed(lambda path=path: other.get(path).raise_for_status()))
+            ratio(f"GET {path} / plain FastHTML", ours[9:], theirs[9:], 2.5)
+
+
+def answered(client: httpx2.Client, id: str, times: list[float]) -> None:
+    """Cross the bridge, noting the seconds of each step."""
+    rev = begin(client, "bridge", id)
+    for step, (key, value) in enumerate(BRIDGE, 1):
+        began = time.perf_counter()
+        reply = answer(client, "bridge", id, step, rev, **{key: value})
+        times.append(time.perf_counter() - began)
+        if client.headers.get("HX-Request"):
+            rev = revision(reply.text)
+        else:
+            rev = revision(client.get("/bridge", params={"id": id}).text)
+
+
+def step_time(server: Server, peer: Peer) -> None:
     """Compare the time of one answered step."""
-    port = free_port()
-    script = folder / "peer.py"
-    script.write_text(PEER)
-    peer = subprocess.Popen([sys.executable, str(script), str(port), str(folder / "peer.db")])
-    ours, plain = [], []
-    try:
-        with (
-            server.client() as client,
-            httpx2.Client(
-                base_url=f"http://127.0.0.1:{port}", headers={"HX-Request": "true"}
-            ) as other,
-        ):
-            for _ in range(200):
-                try:
-                    other.get("/")
-                    break
-                except httpx2.TransportError:
-                    time.sleep(0.05)
-            for number in range(ROUNDS):
-                id = f"bench {number}"
-                rev = begin(client, "bridge", id)
-                for step, (key, value) in enumerate(
-                    (("name", "Arthur"), ("quest", "Grail"), ("color", "blue")), 1
-                ):
-                    began = time.perf_counter()
-                    reply = answer(client, "bridge", id, step, rev, **{key: value})
-                    ours.append(time.perf_counter() - began)
-                    rev = revision(reply.text)
-                    began = time.perf_counter()
-                    other.post(
-                        f"/card{step}", params={"id": id}, data={key: value}
-                    ).raise_for_status()
-                    plain.append(time.perf_counter() - began)
-    finally:
-        peer.kill()
-    mine, theirs = statistics.median(ours[9:]) * 1000, statistics.median(plain[9:]) * 1000
-    row(
-        "a step's server time / plain FastHTML",
-        f"{mine:.1f} / {theirs:.1f} ms = {mine / theirs:.2f}",
-        "<= 1.3",
-        mine / theirs <= 1.3,
-    )
+    ours: list[float] = []
+    theirs: list[float] = []
+    with server.client() as client, peer.client() as other:
+        for number in range(ROUNDS):
+            id = f"bench {number}"
+            answered(client, id, ours)
+            for step, (key, value) in enumerate(BRIDGE, 1):
+                began = time.perf_counter()
+                sent = other.post(f"/card{step}", params={"id": id}, data={key: value})
+                theirs.append(time.perf_counter() - began)
+                sent.raise_for_status()
+    ratio("a step's server time / plain FastHTML", ours[9:], theirs[9:], 1.3)
+
+
+CLICK = """number => new Promise(resolve => {
+    const began = performance.now();
+    const look = () => {
+        const name = number > 3 ? '#result' : `#card${number}[data-current]`;
+        const card = document.querySelector(name);
+        const seen = card && card.getBoundingClientRect().height;
+        if (seen && card.contains(document.activeElement)) resolve(performance.now() - began);
+        else requestAnimationFrame(look);
+    };
+    document.querySelector(`#card${number - 1} [type=submit]`).click();
+    look();
+})"""
 
 
 def browser_time(server: Server) -> None:
-    """Measure from click on Next to the next card visible and focused, and the bytes of the first page."""
+    """Measure the first page's bytes, and from click on Next to the next card visible and focused."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH_ARGS)
         page = browser.new_page()
-        finished: list[Any] = []
-
-        def note(request: Any) -> None:
-            finished.append(request)
-
-        page.on("requestfinished", note)
-        page.goto(f"{server.url}/introduction")
-        page.wait_for_load_state("networkidle")
-        page.remove_listener("requestfinished", note)
-        sizes = {request.url: request.sizes()["responseBodySize"] for request in finished}
-        total, script = (
-            sum(sizes.values()) / 1024,
-            sum(v for k, v in sizes.items() if k.endswith(".js")) / 1024,
-        )
-        row(
-            "first page as sent, KB",
-            f"{total:.0f} in {len(sizes)} requests",
-            "<= 150",
-            total <= 150,
-        )
-        row("  of it script, KB", f"{script:.0f}", "<= 80", script <= 80)
-        times = []
-        script_text = """number => new Promise(resolve => {
-            const began = performance.now();
-            const look = () => {
-                const card = document.querySelector(number > 3 ? '#result' : `#card${number}[data-current]`);
-                if (card && card.contains(document.activeElement) && card.getBoundingClientRect().height) resolve(performance.now() - began);
-                else requestAnimationFrame(look);
-            };
-            document.querySelector(`#card${number - 1} [type=submit]`).click();
-            look();
-        })"""
-        for number in range(15):
-            page.goto(f"{server.url}/bridge")
-            page.fill("#run-id", f"click {number}")
-            page.press("#run-id", "Enter")
-            page.wait_for_selector("#card1[data-current]")
-            page.wait_for_load_state()  # a click before htmx is there would post the form the plain way
-            for step, name in enumerate(("name", "quest", ""), 1):
-                if name:
-                    page.fill(f"[name={name}]", "x")
-                times.append(page.evaluate(script_text, step + 1))
-        median = statistics.median(times[3:])
-        row(
-            "click on Next to next card visible and focused, ms",
-            f"median {median:.0f}, p90 {sorted(times)[int(len(times) * 0.9)]:.0f}",
-            "<= 60",
-            median <= 60,
-        )
+        first_page(server, page)
+        times = sorted(clicks(server, page)[3:])
+        median, late = statistics.median(times), times[int(len(times) * 0.9)]
+        name = "click on Next to next card visible and focused, ms"
+        row(name, f"median {median:.0f}, p90 {late:.0f}", "<= 60", median <= 60)
         browser.close()
+
+
+def first_page(server: Server, page: Page) -> None:
+    """Print how much the first page takes over the wire."""
+    finished: list[Any] = []
+
+    def note(request: Any) -> None:
+        finished.append(request)
+
+    page.on("requestfinished", note)
+    page.goto(f"{server.url}/introduction")
+    page.wait_for_load_state("networkidle")
+    page.remove_listener("requestfinished", note)
+    sizes = {request.url: request.sizes()["responseBodySize"] / 1024 for request in finished}
+    total = sum(sizes.values())
+    script = sum(size for url, size in sizes.items() if url.endswith(".js"))
+    count = f"{total:.0f} in {len(sizes)} requests"
+    row("first page as sent, KB", count, "<= 150", total <= 150)
+    row("  of it script, KB", f"{script:.0f}", "<= 80", script <= 80)
+
+
+def clicks(server: Server, page: Page) -> list[float]:
+    """Return the milliseconds of each click on Next in fifteen runs."""
+    times = []
+    for number in range(15):
+        page.goto(f"{server.url}/bridge")
+        page.fill("#run-id", f"click {number}")
+        page.press("#run-id", "Enter")
+        page.wait_for_selector("#card1[data-current]")
+        page.wait_for_load_state()  # before htmx is there a click would post the form the plain way
+        for step, name in enumerate(("name", "quest", ""), 1):
+            if name:
+                page.fill(f"[name={name}]", "x")
+            times.append(page.evaluate(CLICK, step + 1))
+    return times
 
 
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory(dir=".") as name:
-        folder = Path(name)
-        starts = []
-        server = Server(folder, free_port())
-        for _ in range(4):
-            began = time.perf_counter()
-            server.start()
-            httpx2.get(f"{server.url}/introduction", timeout=20).raise_for_status()
-            starts.append(time.perf_counter() - began)
-            if len(starts) < 4:
-                server.stop()
-        row(
-            "cold start to first page, s (first / warm median)",
-            f"{starts[0]:.1f} / {statistics.median(starts[1:]):.1f}",
-            "<= 3",
-            statistics.median(starts[1:]) <= 3,
-        )
-        step_time(folder, server)
-        browser_time(server)
-        status = (
-            Path(f"/proc/{server.process.pid}/smaps_rollup").read_text() if server.process else ""
-        )
-        memory = (
-            int(next(line for line in status.splitlines() if line.startswith("Pss:")).split()[1])
-            / 1024
-        )
-        row("memory after all this, MB (PSS)", f"{memory:.0f}", "<= 120", memory <= 120)
-        server.stop()
+        server = Server(Path(name), free_port())
+        peer = Peer(Path(name), free_port())
+        try:
+            starts(server, peer)
+            page_time(server, peer)
+            step_time(server, peer)
+            browser_time(server)
+            mine = memory(server)
+            row("memory after all this, MB (PSS)", f"{mine:.0f}", "<= 120", mine <= 120)
+        finally:
+            server.stop()
+            peer.kill()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,20 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Server":
-        """Start and wait until it answers; its output goes to `server.log` in the folder."""
+        """Start and wait until it answers."""
+        process = self.launch()
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                httpx2.get(f"{self.url}/static/icon.svg", timeout=1)
+                return self
+            except httpx2.TransportError:
+                assert process.poll() is None, self.log()
+                time.sleep(0.05)
+        raise AssertionError("the server did not start:\n" + self.log())
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start without waiting; its output goes to `server.log` in the folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [
             sys.executable,
@@ -49,15 +62,7 @@ class Server:
             where = {"cwd": self.folder, "env": {**os.environ, "PYTHONPATH": str(self.package)}}
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, **where)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                httpx2.get(f"{self.url}/static/icon.svg", timeout=1)
-                return self
-            except httpx2.TransportError:
-                assert self.process.poll() is None, self.log()
-                time.sleep(0.05)
-        raise AssertionError("the server did not start:\n" + self.log())
+        return self.process
 
     def kill(self) -> None:
         """End the process as a power cut would."""
