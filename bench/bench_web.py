@@ -4,6 +4,7 @@ PEER   `peer.py`: the same questions and the same pages' content in plain FastHT
 Both servers run in child processes, requests and starts alternate between them, medians are compared.
 """
 
+import os
 import socket
 import statistics
 import subprocess
@@ -208,6 +209,9 @@ def clicks(server: Server, page: Page) -> list[float]:
 
 def main() -> None:
     """Print the table."""
+    os.environ.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # where it is set, ours is compiled at each start
     with tempfile.TemporaryDirectory(dir=".") as name:
         server = Server(Path(name), free_port())
         peer = Peer(Path(name), free_port())

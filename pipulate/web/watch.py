@@ -63,10 +63,11 @@ class Workflows:
     def _load(self, stem: str, stamp: Stamp) -> Loaded:
         path = stamp[0]
         before = list(self.app.router.routes)
+        known = set(map(id, before))  # they compare by what they say, which takes long
         normalise = self.state.normalise
         given = offered(self.app, Pipulate(self.state.store, stem, normalise))
         found = discovery.load(path, given, self.reserved, normalise)
-        new = [route for route in self.app.router.routes if route not in before]
+        new = [route for route in self.app.router.routes if id(route) not in known]
         self.app.router.routes[:] = [*before[: self._own], *new, *before[self._own :]]
         for item in found:
             if isinstance(item, Broken):
