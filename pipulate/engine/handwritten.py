@@ -55,10 +55,12 @@ def _declared(cls: type, *attributes: str) -> str:
 
 
 def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
-    """Return what the constructor that the author wrote asks for."""
+    """Return what the constructor that the author wrote asks for by name."""
     if not inspect.isfunction(cls.__init__):  # type: ignore[misc]
         return {}
-    return inspect.signature(cls).parameters
+    asked = inspect.signature(cls).parameters
+    rest = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {name: asks for name, asks in asked.items() if asks.kind not in rest}
 
 
 def offered(app: Any, engine: Any) -> dict[str, Any]:

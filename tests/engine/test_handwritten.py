@@ -27,10 +27,19 @@ FLOW = "class Flow:\n    STEPS = ()\n"
         "class Flow:\n    APP_NAME = 'mine'\n    def __init__(self, app, extra=1): ...\n",
         "class Flow:\n    def __init__(self, app, pipulate, prefix='/mine'): ...\n",
         "class Flow:\n    def __init__(self, app, route_prefix='/mine', id_suffix=''): ...\n",
+        "class Flow:\n    def __init__(self, app, *args, **others): ...\n",
         "class Base:\n    def __init__(self, app, rate): ...\nclass Flow(Base):\n    STEPS = ()\n"
         "    def __init__(self, app): super().__init__(app, 1)\n",
     ],
-    ids=["STEPS", "steps", "APP_NAME", "app, pipulate, prefix", "app, route_prefix", "a subclass"],
+    ids=[
+        "STEPS",
+        "steps",
+        "APP_NAME",
+        "app, pipulate, prefix",
+        "app, route_prefix",
+        "app, **others",
+        "a subclass",
+    ],
 )
 def test_a_class_that_declares_itself(tmp_path, text):
     """By its steps, by its name, or by a constructor that an app can call."""
