@@ -51,7 +51,7 @@ class Field:
     def many(self) -> bool:
         """Whether the answer is a list."""
         several = self.kind == "checkbox" and len(self.options) > 1
-        return several or bool(self.attrs.get("multiple"))
+        return several or _on(self, "multiple")
 
     @property
     def required(self) -> bool:
