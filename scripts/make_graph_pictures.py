@@ -1,14 +1,17 @@
-"""Draw link graphs of real sites for the README: documentation that Debian installs as HTML, true links between true pages.
+"""Draw link graphs of real sites for the README: documentation that Debian installs as HTML.
 
     apt-get install python-django-doc rust-doc
     python scripts/make_graph_pictures.py
 
-Writes pictures/graph.png (Django's documentation), graph-large.png (Rust's, 725,000 links) and graph-force.png.
+Writes pictures/graph.png (Django's documentation), graph-large.png and graph-force.png (Rust's,
+725,000 links).
 """
 
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -16,7 +19,6 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from pipulate.graph import layout  # noqa: E402
 from pipulate.graph.intake import html_folder  # noqa: E402
 from tests.chromium import LAUNCH_ARGS, find_chromium  # noqa: E402
 from tests.graph.sites import Pages, picture_files  # noqa: E402
@@ -32,20 +34,8 @@ SHOTS = (  # name, site, theme, address
 
 def main() -> None:
     """Read the sites, serve their pictures, look at them."""
-    pictures = {}
-    for name, folder in SITES.items():
-        _, graph = html_folder(folder)
-        print(f"{folder}: {graph.n:,} pages, {graph.m:,} links")
-        pictures[name] = picture_files(graph)
-        pictures[name]["force.f32"] = layout.force(
-            graph.n, graph.source, graph.target
-        ).positions.tobytes()
-    server = uvicorn.Server(uvicorn.Config(Pages(pictures).app(), port=0, log_level="warning"))
-    threading.Thread(target=server.run, daemon=True).start()
-    while not server.started:
-        time.sleep(0.05)
-    base = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    with sync_playwright() as playwright:
+    pictures = {name: read(folder) for name, folder in SITES.items()}
+    with served(pictures) as base, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH_ARGS)
         for name, site, theme, address in SHOTS:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
@@ -55,6 +45,24 @@ def main() -> None:
             page.screenshot(path=ROOT / "pictures" / f"{name}.png")
             page.close()
         browser.close()
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    """Return the files of a site's picture, with both layouts."""
+    _, graph = html_folder(folder)
+    print(f"{folder}: {graph.n:,} pages, {graph.m:,} links")
+    return picture_files(graph, force=True)
+
+
+@contextmanager
+def served(pictures: dict[str, dict[str, bytes]]) -> Iterator[str]:
+    """Serve the pictures; give the address."""
+    server = uvicorn.Server(uvicorn.Config(Pages(pictures).app(), port=0, log_level="warning"))
+    threading.Thread(target=server.run, daemon=True).start()
+    while not server.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
 
 
 if __name__ == "__main__":

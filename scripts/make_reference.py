@@ -1,8 +1,9 @@
-"""Writes pipulate/docs/reference.md from the code: commands, settings, public names, tables, addresses, tools.
+"""Writes pipulate/docs/reference.md from the code: commands, settings, names, tables, addresses.
 
 `make docs` writes it; tests/test_docs.py fails when it is not what this would write.
 """
 
+import ast
 import contextlib
 import dataclasses
 import inspect
@@ -11,7 +12,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,26 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ["COLUMNS"] = "100"  # argparse wraps at the terminal's width, which must not matter here
 
+TABLES = """
+    SELECT name FROM sqlite_master
+    WHERE type IN ('table', 'view') AND name NOT GLOB 'sqlite_*'
+    ORDER BY name
+"""
+
 
 def first(text: str | None) -> str:
     """Return the first paragraph of a docstring on one line."""
     return " ".join(inspect.cleandoc(text or "").split("\n\n")[0].split())
+
+
+def signature(function: Callable[..., Any]) -> str:
+    """Return a method's parameters and result as its source has them, without self."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
+    assert definition.returns
+    arguments = re.sub(r"^(?:self|cls)(?:, )?", "", ast.unparse(definition.args))
+    returns = ast.unparse(definition.returns).strip("'")
+    return f"({arguments.replace('=', ' = ')}) -> {returns}"
 
 
 def commands() -> Iterator[str]:
@@ -57,54 +75,57 @@ def public() -> Iterator[str]:
     for name in pipulate.__all__:
         thing = getattr(pipulate, name)
         yield f"\n### `{name}`\n\n{first(thing.__doc__)}\n"
-        for method, function in (
-            inspect.getmembers(thing, lambda m: inspect.isfunction(m) or inspect.ismethod(m))
-            if inspect.isclass(thing)
-            else ()
-        ):
-            if not method.startswith("_") and function.__module__.startswith("pipulate"):
-                signature = re.sub(
-                    r"pipulate\.(?:\w+\.)+|<function .*?>", "", str(inspect.signature(function))
-                ).replace("'", "")
-                yield f"- `{method}{signature}`: {first(function.__doc__)}"
+        if inspect.isclass(thing):
+            yield from methods(thing)
 
 
-def scratch_app() -> tuple[Any, tempfile.TemporaryDirectory[str]]:
-    """Return an app on a scratch folder."""
+def methods(thing: type) -> Iterator[str]:
+    """Yield the public methods of a class that are ours."""
+    for name, function in inspect.getmembers(thing, inspect.isroutine):
+        ours = getattr(function, "__module__", None) or ""
+        if ours.startswith("pipulate") and not name.startswith("_"):
+            yield f"- `{name}{signature(function)}`: {first(function.__doc__)}"
+
+
+@contextlib.contextmanager
+def scratch_app() -> Iterator[Any]:
+    """Give an app on a scratch folder."""
     from pipulate import Settings, create_app
     from pipulate.engine.settings import PACKAGE
 
-    folder = tempfile.TemporaryDirectory()
-    path = Path(folder.name)
-    return create_app(
-        Settings(data=path, downloads=path, workflows=(PACKAGE / "workflows",))
-    ), folder
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        app = create_app(Settings(data=path, downloads=path, workflows=(PACKAGE / "workflows",)))
+        yield app
+        app.state.store.close()
 
 
 def tables(app: Any) -> Iterator[str]:
     """Yield the tables with their columns."""
-    rows = app.state.store.read(
-        "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT GLOB 'sqlite_*' ORDER BY name"
-    )
-    for row in rows:
-        if not re.search(r"_text_\w+$", row["name"]):
-            columns = app.state.store.read(f"SELECT name FROM pragma_table_info('{row['name']}')")
-            yield f"- `{row['name']}`: {', '.join(column['name'] for column in columns)}"
+    read = app.state.store.read
+    for row in read(TABLES):
+        table = row["name"]
+        if not re.search(r"_text_\w+$", table):
+            columns = [column["name"] for column in read(f"PRAGMA table_info('{table}')")]
+            yield f"- `{table}`: {', '.join(columns)}"
 
 
 def addresses(app: Any) -> Iterator[str]:
     """Yield the addresses with their methods."""
     seen: dict[str, set[str]] = {}
     for route in app.router.routes:
-        methods = set(
-            getattr(route, "methods", None)
-            or ["WS" if "WebSocket" in type(route).__name__ else "GET"]
-        )
-        seen.setdefault(getattr(route, "path", ""), set()).update(
-            m for m in methods if m not in ("HEAD", "OPTIONS")
-        )
+        methods = seen.setdefault(getattr(route, "path", ""), set())
+        methods.update(method.upper() for method in route_methods(route))
     for path, methods in sorted(seen.items()):
-        yield f"- `{path}` ({', '.join(sorted(m.upper() for m in methods))})"
+        yield f"- `{path}` ({', '.join(sorted(methods - {'HEAD', 'OPTIONS'}))})"
+
+
+def route_methods(route: Any) -> Iterator[str]:
+    """Yield how an address is asked; WS is a socket."""
+    if "WebSocket" in type(route).__name__:
+        yield "WS"
+    else:
+        yield from getattr(route, "methods", None) or ["GET"]
 
 
 def tools() -> Iterator[str]:
@@ -118,7 +139,7 @@ def tools() -> Iterator[str]:
 
 
 def measures() -> Iterator[str]:
-    """Yield the measures of a link graph with their definitions and sources, from their docstrings."""
+    """Yield the measures of a link graph with their definitions and sources."""
     from pipulate.graph import measures as module
 
     yield f"{inspect.cleandoc(module.__doc__ or '')}\n"
@@ -129,21 +150,19 @@ def measures() -> Iterator[str]:
 
 def reference() -> str:
     """Return the page."""
-    app, folder = scratch_app()
-    sections = {
-        "Commands": commands(),
-        "Settings": settings(),
-        "What a workflow file may import from `pipulate`": public(),
-        "Tables": tables(app),
-        "Addresses": addresses(app),
-        "Tools and slash commands": tools(),
-        "Measures of a link graph": measures(),
-    }
-    text = "# Reference\n\nMade from the code by `make docs`; do not edit.\n"
-    for title, lines in sections.items():
-        text += f"\n## {title}\n\n" + "\n".join(lines) + "\n"
-    app.state.store.close()
-    folder.cleanup()
+    with scratch_app() as app:
+        sections = {
+            "Commands": commands(),
+            "Settings": settings(),
+            "What a workflow file may import from `pipulate`": public(),
+            "Tables": tables(app),
+            "Addresses": addresses(app),
+            "Tools and slash commands": tools(),
+            "Measures of a link graph": measures(),
+        }
+        text = "# Reference\n\nMade from the code by `make docs`; do not edit.\n"
+        for title, lines in sections.items():
+            text += f"\n## {title}\n\n" + "\n".join(lines) + "\n"
     return text
 
 

@@ -1,7 +1,8 @@
-"""Take the pictures in pictures: the real app on a scratch data folder, driven in a real browser as a user would.
+"""Take the pictures in pictures: the real app on a scratch folder, in a real browser.
 
-Run by `make screens`.  Each function below is one walk through the app that takes one picture or several; a picture
-is as wide as the screen it was taken on, and named after what it shows.
+Run by `make screens`.  Each function below is one walk through the app, as a user would take it,
+with one picture or several; a picture is as wide as the screen it was taken on, and named after
+what it shows.
 """
 
 import re
@@ -23,46 +24,51 @@ sys.path.insert(0, str(ROOT))
 from tests.chromium import LAUNCH_ARGS, find_chromium  # noqa: E402
 
 IMAGES = ROOT / "pictures"
-DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 760}
+DESK = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 760}
+START = 30  # seconds that the app may take to start
+NOTE = "On {} the swallow carried a coconut over the field.\n"
+TASKS = (
+    "Mend the orphans below /guides",
+    "Ask for the crawl of November",
+    "Write to Ada about the report",
+)
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Serve the app with its data in `folder`, which is also its working folder; gives the address."""
+    """Serve the app with `folder` as its working folder; gives the address."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "pipulate",
-        "--data",
-        "data",
-        "--port",
-        str(port),
-        "--no-browser",
-    ]
+    options = ["--data", "data", "--port", str(port), "--no-browser"]
+    command = [sys.executable, "-m", "pipulate", *options]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
-    base, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
+    base = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + START
     try:
-        while True:
-            try:
-                urlopen(f"{base}/static/icon.svg", timeout=1).close()
-                break
-            except URLError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit("The app did not start, so no picture was taken.") from None
-                time.sleep(0.1)
+        while not serves(base):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit("The app did not start, so no picture was taken.")
+            time.sleep(0.1)
         yield base
     finally:
         process.terminate()
         process.wait()
 
 
+def serves(base: str) -> bool:
+    """Say whether the app serves already."""
+    try:
+        urlopen(f"{base}/static/icon.svg", timeout=1).close()
+    except URLError:
+        return False
+    return True
+
+
 def shoot(page: Page, name: str) -> None:
     """Save what the browser shows as pictures/NAME.png, and say so."""
-    page.locator("#chat-state > *").first.wait_for(
-        state="attached"
-    )  # the chat comes a moment after the page
+    # The chat comes a moment after the page.
+    page.locator("#chat-state > *").first.wait_for(state="attached")
     page.screenshot(path=IMAGES / f"{name}.png", animations="disabled", caret="hide")
     print(f"pictures/{name}.png")
 
@@ -76,7 +82,7 @@ def begin(page: Page, base: str, workflow: str, id: str) -> None:
 
 
 def answer(page: Page, card: int, value: str) -> None:
-    """Answer a card that has one field, by keyboard or by choice, and wait for the card after it."""
+    """Answer a card that has one field, by keyboard or choice, and wait for the card after it."""
     field = page.locator(f"#card{card} form :is(input, select):not([type=hidden])")
     if field.evaluate("e => e.tagName") == "SELECT":
         field.select_option(value)
@@ -86,7 +92,7 @@ def answer(page: Page, card: int, value: str) -> None:
     expect(page.locator(f"#card{card}.done")).to_be_visible()
 
 
-# -------------------------------------------------------------------- the walks
+# --- the walks ---
 
 
 def introduction(page: Page, base: str) -> None:
@@ -96,7 +102,7 @@ def introduction(page: Page, base: str) -> None:
 
 
 def bridge(page: Page, base: str) -> None:
-    """A run from its first card to its end, and a step back: half-done, finished, locked, in the dark, on a phone."""
+    """A run from its first card to its end, and a step back; in the dark, on a phone."""
     begin(page, base, "bridge", "arthur")
     answer(page, 1, "Sir Lancelot of Camelot")
     answer(page, 2, "I seek the Grail")
@@ -169,11 +175,7 @@ def finder(page: Page, base: str) -> None:
 def tasks(page: Page, base: str) -> None:
     """The tasks of a profile, and a change that the chat proposes."""
     page.goto(f"{base}/tasks")
-    for name in (
-        "Mend the orphans below /guides",
-        "Ask for the crawl of November",
-        "Write to Ada about the report",
-    ):
+    for name in TASKS:
         page.get_by_label("Name of the new task").fill(name)
         page.get_by_role("button", name="Add").click()
         expect(page.get_by_role("checkbox", name=f"Done: {name}")).to_be_visible()
@@ -229,17 +231,19 @@ WALKS: tuple[Callable[[Page, str], None], ...] = (
 )
 
 
+def write_notes(folder: Path) -> None:
+    """Write a few files for the workflow that counts words."""
+    folder.mkdir()
+    for day in ("monday", "tuesday", "wednesday", "thursday", "friday"):
+        (folder / f"{day}.txt").write_text(NOTE.format(day) * 40)
+
+
 def main() -> None:
     """Take all pictures anew, or those of the walks named on the command line."""
     wanted = [walk for walk in WALKS if walk.__name__ in sys.argv[1:]] or WALKS
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
-        notes = Path(scratch, "notes")
-        notes.mkdir()
-        for day in ("monday", "tuesday", "wednesday", "thursday", "friday"):
-            (notes / f"{day}.txt").write_text(
-                f"On {day} the swallow carried a coconut over the field.\n" * 40
-            )
+        write_notes(Path(scratch, "notes"))
         with served(Path(scratch)) as base:
             browser = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH_ARGS)
             for walk in wanted:

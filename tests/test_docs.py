@@ -1,5 +1,6 @@
 """The documentation cannot rot: what it names exists, what exists is named."""
 
+import ast
 import re
 import runpy
 from pathlib import Path
@@ -18,6 +19,15 @@ def test_the_reference_is_what_the_code_says():
     """`make docs` would change nothing."""
     made = runpy.run_path("scripts/make_reference.py")["reference"]()
     assert (DOCS / "reference.md").read_text(encoding="utf-8") == made, "run `make docs`"
+
+
+def test_signatures_in_the_reference_are_python():
+    """What a reader copies from there can be written in a file; defaults are told as they are."""
+    text = (DOCS / "reference.md").read_text(encoding="utf-8")
+    signatures = re.findall(r"^- `(\w+\(.*?)`:", text, re.MULTILINE)
+    for line in signatures:
+        ast.parse(f"def {line}: ...")
+    assert "progress(fraction: float | None, message: str = '') -> None" in signatures
 
 
 def test_every_public_name_has_a_docstring():
