@@ -151,8 +151,10 @@ class Workflow:
 
     def begin(self, engine: Pipulate, id: str) -> None:
         """Begin the run, unless it was begun already; its record tells the workflow's version."""
-        initial = {"version": self.version}
-        engine.initialize_if_missing(id, initial if self.version != 1 else {})
+        initial: Record = {}
+        if self.version != 1:
+            initial["version"] = self.version
+        engine.initialize_if_missing(id, initial)
 
     def open(self, engine: Pipulate, id: str) -> tuple[Record, int]:
         """Return (record, revision), upgraded from an older version; raises Incompatible."""
@@ -215,8 +217,9 @@ class Run:
 
     def _fields(self, record: Record, key: str) -> dict[str, Any]:
         step = self.flow._step(key)
-        data = record.get(step.id) if step else None
-        return dict(data) if isinstance(data, dict) else {}
+        if step and isinstance(record.get(step.id), dict):
+            return dict(record[step.id])
+        return {}
 
     def answers(self) -> dict[str, Any]:
         """All answers so far, by step key."""
