@@ -23,14 +23,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
-from fastlite import Database
 
 from pipulate.engine import files
 from pipulate.engine.errors import Corrupt, NotSaved
 from pipulate.engine.schema import SCHEMA
+
+if TYPE_CHECKING:
+    from fastlite import Database
 
 KEEP_BACKUPS = 7
 BUSY_TIMEOUT = 10_000  #: milliseconds for which a writer waits for another process
@@ -128,12 +130,13 @@ class Store:
             self._migrate()
 
     @property
-    def db(self) -> Database:
+    def db(self) -> "Database":
         """This thread's fastlite database (MiniDataAPI: `db.t.task.insert(...)`)."""
+        from fastlite import Database  # it brings NumPy, and few requests need it
+
         found = getattr(self._local, "db", None)
         if found is None:
-            with plainly(self.path):
-                found = self._local.db = Database(self._connect())
+            found = self._local.db = Database(self.connection)
         return found
 
     def _connect(self) -> apsw.Connection:
@@ -156,7 +159,11 @@ class Store:
     @property
     def connection(self) -> apsw.Connection:
         """This thread's raw connection."""
-        return self.db.conn
+        found = getattr(self._local, "connection", None)
+        if found is None:
+            with plainly(self.path):
+                found = self._local.connection = self._connect()
+        return found
 
     @contextmanager
     def transaction(self) -> Iterator[apsw.Connection]:
