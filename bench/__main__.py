@@ -1,6 +1,8 @@
-"""`make bench`: every bench_*.py here in turn, each in a process of its own; `make bench ARGS="web engine"` for some.
+"""`make bench`: every bench_*.py here in turn, each in a process of its own; `make bench ARGS="web
+engine"` for some.
 
-A figure is a ratio against a named limit or peer, measured in the same run; absolute times say more about the machine.
+A figure is a ratio against a named limit or peer, measured in the same run; absolute times say
+more about the machine.
 """
 
 import subprocess

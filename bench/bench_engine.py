@@ -1,9 +1,10 @@
 """The engine against raw SQLite: durable step commits a second, and taking up a run of 100 steps.
 
-LIMIT  The same bytes written in the same way (one transaction a step: the record's new text, one row of history; WAL,
-       synchronous=FULL) by prepared statements alone: no JSON, no checks, no revision.
-Engine and limit take turns, run by run, on the same disk (the working folder's, never one in memory); a ratio is of
-their total times, so whatever else the machine does weighs on both.
+LIMIT  The same bytes written in the same way (one transaction a step: the record's new text, one
+       row of history; WAL, synchronous=FULL) by prepared statements alone: no JSON, no checks, no
+       revision.
+Engine and limit take turns, run by run, on the same disk (the working folder's, never one in
+memory); a ratio is of their total times, so whatever else the machine does weighs on both.
 """
 
 import json
@@ -21,6 +22,9 @@ from pipulate.engine.store import SCHEMA, connect
 from pipulate.engine.workflow import Run, Workflow
 
 RUNS, STEPS = 60, 10
+AT = "2026-11-23T19:10:00+00:00"
+UPDATE = "UPDATE pipeline SET data = ?, rev = ?, updated = ? WHERE workflow = 'bench' AND id = ?"
+INSERT = "INSERT INTO history (workflow, id, rev, at, act, data) VALUES ('bench', ?, ?, ?, ?, ?)"
 TEXT = "I seek the Grail, and if it is not here, I shall go on to seek it elsewhere."
 
 
@@ -54,14 +58,8 @@ def commits(folder: Path) -> None:
     def one_of_raw(id: str, texts: list[str]) -> None:
         for number, text in enumerate(texts, 1):
             raw.execute("BEGIN IMMEDIATE")
-            raw.execute(
-                "UPDATE pipeline SET data = ?, rev = ?, updated = ? WHERE workflow = 'bench' AND id = ?",
-                (text, number, "2026-11-23T19:10:00+00:00", id),
-            )
-            raw.execute(
-                "INSERT INTO history (workflow, id, rev, at, act, data) VALUES ('bench', ?, ?, ?, ?, ?)",
-                (id, number, "2026-11-23T19:10:00+00:00", "set step_01", text),
-            )
+            raw.execute(UPDATE, (text, number, AT, id))
+            raw.execute(INSERT, (id, number, AT, "set step_01", text))
             raw.execute("COMMIT")
 
     ours, limit = [], []
@@ -115,16 +113,14 @@ def resume(folder: Path) -> None:
     row("a run of 100 steps taken up, µs", f"{mine:,.0f}", f"{best:,.0f}", best / mine)
     size = len(engine.history("arthur")[-1]["data"])
     whole = sum(len(act["data"]) for act in engine.history("arthur"))
-    print(
-        f"  {'  its record, its history':<46} {f'{size / 1024:.0f} KB':>16} {f'{whole / 1024:,.0f} KB':>16}"
-    )
+    sizes = f"{f'{size / 1024:.0f} KB':>16} {f'{whole / 1024:,.0f} KB':>16}"
+    print(f"  {'  its record, its history':<46} {sizes}")
     last = [
         timed(lambda: engine.set_step_data("arthur", "step_100", {"key99": TEXT}))
         for _ in range(40)
     ]
-    print(
-        f"  {'  a step of it committed (median)':<46} {f'{statistics.median(last) * 1e6:,.0f} µs':>16}"
-    )
+    median = f"{statistics.median(last) * 1e6:,.0f} µs"
+    print(f"  {'  a step of it committed (median)':<46} {median:>16}")
     raw.close()
     engine.store.close()
 

@@ -1,17 +1,24 @@
 """What do a link graph's steps cost, against the limits they could reach?
 
-    python -m bench.bench_graph [1M 10M 100M]          (1M when none is named; 10M needs 3 GB, 100M 4 GB and minutes)
+    python -m bench.bench_graph [1M 10M 100M]
 
-Each step runs in a process of its own; s is wall time, CPU s that of all its threads, MB its peak memory (RSS).
+1M when none is named; 10M needs 3 GB, 100M 4 GB and minutes.
+Each step runs in a process of its own; s is wall time, CPU s that of all its threads, MB its peak
+memory (RSS).
 
-gunzip          unpacking the same links from .gz with isal: no reader of compressed links can be faster
-ingest          CSV on disk -> columnar form on disk (with SHA-256 of the inputs); ingest gz: the same from .gz
+gunzip          unpacking the same links from .gz with isal: no reader of compressed links can be
+                faster
+ingest          CSV on disk -> columnar form on disk (with SHA-256 of the inputs); ingest gz: the
+                same from .gz
 load            columnar form -> memory
 measures        each by itself, after loading
-scipy           a bare power iteration with scipy.sparse to the same tolerance: what PageRank has to be measured by
-igraph,         the same PageRank (and depth) where they are installed, and the largest difference of any page
+scipy           a bare power iteration with scipy.sparse to the same tolerance: what PageRank has
+                to be measured by
+igraph,         the same PageRank (and depth) where they are installed, and the largest difference
+                of any page
 networkit
-report          all measures and findings but communities, from the columnar form; report from CSV: with ingest
+report          all measures and findings but communities, from the columnar form; report from CSV:
+                with ingest
 disk            PageRank, degrees and matrix by passes over the disk; 100M only so
 """
 
@@ -67,10 +74,8 @@ def show(
         print(f"{name:30}  not installed")
         return None
     ratio = f"{result['cpu'] / limit:5.1f} x {against}" if limit else ""
-    print(
-        f"{name:30}{result['wall']:8.2f}{result['cpu']:8.2f}{result['mb']:7.0f}  {ratio} {result.get('note', '')}",
-        flush=True,
-    )
+    figures = f"{result['wall']:8.2f}{result['cpu']:8.2f}{result['mb']:7.0f}"
+    print(f"{name:30}{figures}  {ratio} {result.get('note', '')}", flush=True)
     return float(result["cpu"])
 
 
@@ -186,7 +191,9 @@ def measure(name: str) -> Callable[[int, Path], Work]:
 
 
 def scipy_rank(links: int, place: Path) -> Work:
-    """Power iteration as a textbook writes it: build the matrix, multiply until the change is small."""
+    """Power iteration as a textbook writes it: build the matrix,
+    multiply until the change is small.
+    """
     import numpy as np
     from scipy import sparse
 
@@ -227,9 +234,17 @@ def igraph(links: int, place: Path) -> Work:
         rank = np.array(other.pagerank(damping=0.85))
         far = np.array(other.distances(source=measures.home(graph), mode="out")[0])
         same = (np.where(np.isinf(far), -1, far) == np.load(place / "depth.npy")).all()
-        return f"largest difference {np.abs(rank - np.load(place / 'rank.npy')).max():.1e}, depths {'equal' if same else 'DIFFER'}"
+        depths = "equal" if same else "DIFFER"
+        return f"{difference(rank, place)}, depths {depths}"
 
     return work
+
+
+def difference(rank: Any, place: Path) -> str:
+    """Say by how much another's PageRank differs from ours."""
+    import numpy as np
+
+    return f"largest difference {np.abs(rank - np.load(place / 'rank.npy')).max():.1e}"
 
 
 def networkit(links: int, place: Path) -> Work:
@@ -248,7 +263,7 @@ def networkit(links: int, place: Path) -> Work:
         made = peer.centrality.PageRank(other, damp=0.85, tol=1e-12, distributeSinks=sinks)
         made.run()
         rank = np.array(made.scores())
-        return f"largest difference {np.abs(rank / rank.sum() - np.load(place / 'rank.npy')).max():.1e}"
+        return difference(rank / rank.sum(), place)
 
     return work
 

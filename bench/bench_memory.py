@@ -1,10 +1,12 @@
-"""How well and how fast are memories found?  Recall on our own facts and questions, with MiniLM and by keywords alone.
+"""How well and how fast are memories found?  Recall on our own facts and questions, with MiniLM and
+by keywords alone.
 
     python -m bench.bench_memory [folder of weights]
 
-Recall@n: the share of questions whose fact is among the first n memories recalled.  "floor": the cosine of the right
-fact in the worst 2 and 5 of 100 questions, and of the nearest memory for requests that no memory answers: `memory.FLOOR`
-lies between.  Speed: one recall from 1,000 and 10,000 memories, with the embedding of the question.
+Recall@n: the share of questions whose fact is among the first n memories recalled.  "floor": the
+cosine of the right fact in the worst 2 and 5 of 100 questions, and of the nearest memory for
+requests that no memory answers: `memory.FLOOR` lies between.  Speed: one recall from 1,000 and
+10,000 memories, with the embedding of the question.
 """
 
 import json
@@ -72,16 +74,15 @@ def measure(weights: Path) -> list[str]:
             facts, questions = data[language]["facts"], data[language]["questions"]
             first, third = recall(filled(Path(scratch), facts, embedder), questions, facts)
             plain_first, plain_third = recall(filled(Path(scratch), facts, None), questions, facts)
-            lines.append(
-                f"{language:8} {len(questions):9}   {first:9.3f} {third:.3f}   {plain_first:11.3f} {plain_third:.3f}"
-            )
+            by_meaning = f"{first:9.3f} {third:.3f}"
+            by_words = f"{plain_first:11.3f} {plain_third:.3f}"
+            lines.append(f"{language:8} {len(questions):9}   {by_meaning}   {by_words}")
         facts, questions = data["en"]["facts"], data["en"]["questions"]
         vectors = embedder.embed(facts)
         right = [float(embedder.embed([q])[0] @ vectors[index]) for q, index in questions]
         idle = [float((embedder.embed([text]) @ vectors.T).max()) for text in IDLE]
-        lines.append(
-            f"floor: right facts {np.percentile(right, [2, 5]).round(2)}, idle requests {np.sort(idle).round(2)}"
-        )
+        floor = np.percentile(right, [2, 5]).round(2)
+        lines.append(f"floor: right facts {floor}, idle requests {np.sort(idle).round(2)}")
         for count in (1000, 10_000):
             memory = filled(
                 Path(scratch), [f"{facts[i % len(facts)]} ({i})" for i in range(count)], Quick()
@@ -91,9 +92,8 @@ def measure(weights: Path) -> list[str]:
             begin = time.perf_counter()
             for question, _ in questions:
                 memory.recall(question)
-            lines.append(
-                f"{count:,} memories: {(time.perf_counter() - begin) / len(questions) * 1000:.1f} ms a recall"
-            )
+            each = (time.perf_counter() - begin) / len(questions) * 1000
+            lines.append(f"{count:,} memories: {each:.1f} ms a recall")
     return lines
 
 

@@ -1,7 +1,9 @@
-"""The chat panel over its model: added time to the first word, throughput, and other pages while an answer streams.
+"""The chat panel over its model: added time to the first word, throughput, and other pages while an
+answer streams.
 
-The model is scripted (tests/chat/scripted.py) and speaks OpenAI's protocol over real HTTP as fast as it is read, so that what
-is measured is what the panel adds.  "Bare" is the same server read by httpx2 without any of ours.
+The model is scripted (tests/chat/scripted.py) and speaks OpenAI's protocol over real HTTP as fast
+as it is read, so that what is measured is what the panel adds.  "Bare" is the same server read by
+httpx2 without any of ours.
 """
 
 import asyncio
@@ -39,7 +41,9 @@ async def bare(url: str) -> tuple[float, float]:
 
 
 async def through_panel(server: Server) -> tuple[float, float]:
-    """Return the same as a page sees it: from the post to the first live word, to the stored message."""
+    """Return the same as a page sees it: from the post to the first live word,
+    to the stored message.
+    """
     async with websockets.connect(
         f"ws://127.0.0.1:{server.port}/chat/ws?page=/", origin=server.url, max_size=None
     ) as socket:

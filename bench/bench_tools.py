@@ -1,9 +1,12 @@
-"""Does the small model choose the right tool, with the right arguments?  On our own requests, by the real 0.5B model.
+"""Does the small model choose the right tool, with the right arguments?  On our own requests, by
+the
+real 0.5B model.
 
     python -m bench.bench_tools [GGUF file] [tuned|tested|held_out]
 
-A choice is right if the tool is (talking, too, is a choice); its arguments are right if each holds the words expected.
-"by examples": what the examples alone would choose, without the model.  "asked": requests for which the model was asked.
+A choice is right if the tool is (talking, too, is a choice); its arguments are right if each holds
+the words expected. "by examples": what the examples alone would choose, without the model.
+"asked": requests for which the model was asked.
 """
 
 import asyncio
@@ -45,15 +48,13 @@ async def measure(model: Model, requests: list[Any], show: bool = True) -> dict[
         fits = name == tool and all(
             word in str(arguments.get(key, "")).lower() for key, word in words.items()
         )
-        right, full, guessed = (
-            right + (name == tool),
-            full + fits,
-            guessed + (rank(text)[0][0] == (tool or TALK)),
-        )
+        right += name == tool
+        full += fits
+        guessed += rank(text)[0][0] == (tool or TALK)
         if show and not fits:
+            expected = f"{tool or TALK} {words or ''}"
             print(
-                f"  {text!r}: expected {tool or TALK} {words or ''}, got {name or TALK} {arguments or ''}",
-                flush=True,
+                f"  {text!r}: expected {expected}, got {name or TALK} {arguments or ''}", flush=True
             )
     return {
         "requests": len(requests),

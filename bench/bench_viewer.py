@@ -1,15 +1,18 @@
-"""How fast is the link graph's picture, without a GPU?  A real browser, made-up sites of 10k, 100k and 1M links.
+"""How fast is the link graph's picture, without a GPU?  A real browser, made-up sites of 10k, 100k
+and 1M links.
 
     python -m bench.bench_viewer [10k 100k 1M]
 
-server      ms to make the picture's files from the columnar graph and its measures (the Sections layout is in it)
+server      ms to make the picture's files from the columnar graph and its measures (the Sections
+            layout is in it)
 first       ms from opening the page to the first picture: all pages, and a preview of all links
 whole       ms until all links are drawn
 frame       ms between frames while panning and zooming, median / 95th of 100
 hover       ms to find the page under the pointer, median / worst of 400 points
 find        ms from a typed letter to the list of pages, worst of 5 words
 path        ms for the first shortest click path (one pass over all links)
-memory      MB of the browser process that shows the page (PSS, the engine itself included), and what an empty page takes
+memory      MB of the browser process that shows the page (PSS, the engine itself included), and
+            what an empty page takes
 force       ms to compute the Force layout (a background job, once)
 """
 
@@ -129,9 +132,10 @@ def look(page: Page, address: str) -> dict[str, float]:
 def main(sizes: list[str]) -> list[str]:
     """Return the table, line by line; a figure over its limit is marked."""
     lines = [
-        "links   pages    server  first  whole  frame (95th)  hover (worst)  find   path   memory (empty)  force",
-        f"limit             {LIMITS['first']:9}          {LIMITS['frame']:4}          {LIMITS['hover']:4}"
-        f"          {LIMITS['find']:4}           {LIMITS['memory']:4}",
+        "links   pages    server  first  whole  frame (95th)  hover (worst)  find   path   "
+        "memory (empty)  force",
+        f"limit             {LIMITS['first']:9}          {LIMITS['frame']:4}          "
+        f"{LIMITS['hover']:4}          {LIMITS['find']:4}           {LIMITS['memory']:4}",
     ]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH_ARGS)
@@ -149,11 +153,14 @@ def main(sizes: list[str]) -> list[str]:
             page.close()
 
             def mark(name: str, it: dict[str, float] = it) -> str:
-                return f"{it[name]:.{1 if it[name] < 10 else 0}f}{'!' if it[name] > LIMITS[name] else ''}"
+                digits = 1 if it[name] < 10 else 0
+                over = "!" if it[name] > LIMITS[name] else ""
+                return f"{it[name]:.{digits}f}{over}"
 
             lines.append(
-                f"{size:6} {graph.n:7,} {server:8.0f} {mark('first'):>6} {it['whole']:6.0f} {mark('frame'):>5} "
-                f"({it['frame95']:.0f}) {mark('hover'):>10} ({it['hoverworst']:.1f}) {mark('find'):>8} "
+                f"{size:6} {graph.n:7,} {server:8.0f} {mark('first'):>6} {it['whole']:6.0f} "
+                f"{mark('frame'):>5} ({it['frame95']:.0f}) "
+                f"{mark('hover'):>10} ({it['hoverworst']:.1f}) {mark('find'):>8} "
                 f"{it['path']:6.0f} {mark('memory'):>7} ({it['empty']:.0f}) {force:9.0f}"
             )
         browser.close()

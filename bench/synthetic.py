@@ -1,9 +1,11 @@
 """A synthetic site for measurements: any number of links, the same for the same arguments.
 
-SHAPE     About 32 distinct links a page. Pages have a type and belong to a section; section sizes follow a power
-          law. One link in ten is drawn from the template (home and a dozen menu pages, from everywhere), seven
-          stay within the section, two go anywhere; within both, popular pages get more (Pareto).
-TEXT      URLs of about 90 characters, so that a million links make 181 MB of CSV, as a real export does.
+SHAPE     About 32 distinct links a page. Pages have a type and belong to a section; section sizes
+          follow a power law. One link in ten is drawn from the template (home and a dozen menu
+          pages, from everywhere), seven stay within the section, two go anywhere; within both,
+          popular pages get more (Pareto).
+TEXT      URLs of about 90 characters, so that a million links make 181 MB of CSV, as a real export
+          does.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ _PULL = np.array([50, 25, 12, 3, 1, 1.2, 2, 1, 4, 0.2])
 
 @dataclass(frozen=True)
 class Site:
-    """`source`, `target`: ends of distinct links, in random order; `type`, `section`: numbers by page; `url`: by page."""
+    """`source`, `target`: ends of distinct links, in random order; `type`, `section`:
+    numbers by page; `url`: by page.
+    """
 
     source: np.ndarray
     target: np.ndarray
@@ -116,7 +120,9 @@ def _urls(kind: np.ndarray, section: np.ndarray) -> pl.Series:
 
 
 def write(site: Site, links: Path, pages: Path, *, seed: int = 1, block: int = 2_000_000) -> None:
-    """Write the links as `source,target` and the pages as `id,pagetype,depth,impressions,clicks,compliant`."""
+    """Write the links as `source,target` and the pages as
+    `id,pagetype,depth,impressions,clicks,compliant`.
+    """
     with links.open("wb") as out:
         for at in range(0, len(site.source), block):
             part = slice(at, at + block)
@@ -140,9 +146,10 @@ def write(site: Site, links: Path, pages: Path, *, seed: int = 1, block: int = 2
 
 
 def write_columnar(links: int, folder: Path, *, seed: int = 1, block: int = 65_536) -> None:
-    """Write the columnar form of a site of about `links` links that need never be in memory: pages in blocks.
+    """Write the columnar form of a site of about `links` links that need never be in memory.
 
-    Targets are drawn from all pages with a strong preference (a power of a uniform number), so that there are hubs.
+    Pages are written in blocks.  Targets are drawn from all pages with a strong preference (a power
+    of a uniform number), so that there are hubs.
     """
     draw = np.random.default_rng(seed)
     n = links // 32

@@ -16,27 +16,29 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     """Copy a template under a new name; raises Invalid, and Unknown for a template."""
     reader = parser(__doc__)
     reader.add_argument("name", help="small letters, digits and _; it becomes file and address")
-    reader.add_argument(
-        "--from",
-        dest="template",
-        default="bridge",
-        help="bridge (default), petite, poet, work or byhand",
-    )
+    templates = "bridge (default), petite, poet, work or byhand"
+    reader.add_argument("--from", dest="template", default="bridge", help=templates)
     args = reader.parse_args(argv)
-    if not re.fullmatch(NAME, args.name):
-        raise Invalid(
-            f"{args.name!r} cannot be a workflow's name: "
-            "small letters, digits and _ only, a letter first."
-        )
-    target = settings.workflows[-1] / f"{args.name}.py"
-    if target.exists():
-        raise Invalid(f"{target} exists already; nothing was overwritten. Choose another name.")
+    target = new_file(args.name, settings.workflows[-1])
     original = template(args.template)
     files.write(target, renamed(original.read_text(encoding="utf-8"), args.template, args.name))
     print(
         f"{target}: a copy of {args.template}. "
         f"Change its steps; `pipulate --dev` shows it at /{args.name} as you save."
     )
+
+
+def new_file(name: str, folder: Path) -> Path:
+    """Return the path of a workflow that does not exist yet; raises Invalid."""
+    if not re.fullmatch(NAME, name):
+        raise Invalid(
+            f"{name!r} cannot be a workflow's name: "
+            "small letters, digits and _ only, a letter first."
+        )
+    path = folder / f"{name}.py"
+    if path.exists():
+        raise Invalid(f"{path} exists already; nothing was overwritten. Choose another name.")
+    return path
 
 
 def template(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""The pages that are not workflows.  Each module has `routes(app)`, which adds its routes and menu entries."""
+"""The pages that are not workflows: each module has `routes(app)`, which adds them to an app."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -27,5 +27,5 @@ PARTS = (
 
 
 def parts() -> list[Callable[[FastHTML], None]]:
-    """Return the `routes` of every part, in the order of the menu; imported now, as the command line needs few of them."""
+    """Return the `routes` of every part; imported now, as commands need few of them."""
     return [import_module(name).routes for name in PARTS]

@@ -32,7 +32,7 @@ GUESTS = (
 )
 
 
-# -------------------------------------------------------------------- where others find this machine
+# --- where others find this machine
 
 
 def outward(settings: Settings) -> str:
@@ -75,7 +75,7 @@ def announce(name: str, address: str, port: int) -> Callable[[], None]:
     return network.close  # which withdraws what was registered
 
 
-# -------------------------------------------------------------------- the part
+# --- the part
 
 
 class Lan:
