@@ -125,7 +125,7 @@ class Table:
             self.sort(store, ids)
 
 
-def _sent(url: str, target: str) -> Row:
+def sent(url: str, target: str = "closest li") -> Row:
     """Return the attributes that post by HTMX and put the answer in the target's place."""
     return {"hx_post": url, "hx_target": target, "hx_swap": "outerHTML"}
 
@@ -170,7 +170,7 @@ class ListPage:
             aria_label=f"{label}: {row['name']}",
             name="on",
             hx_trigger="change",
-            **_sent(f"{url}?field={column}", "closest li"),
+            **sent(f"{url}?field={column}"),
         )
 
     def _field(self, row: Row, url: str, column: str, label: str) -> FT:
@@ -184,11 +184,11 @@ class ListPage:
             autocomplete="off",
             cls="inline",
             hx_trigger="change",
-            **_sent(url, "closest li"),
+            **sent(url),
         )
 
     def _act(self, sign: str, label: str, url: str, target: str) -> FT:
-        return Button(sign, type="button", cls="quiet", aria_label=label, **_sent(url, target))
+        return Button(sign, type="button", cls="quiet", aria_label=label, **sent(url, target))
 
     @property
     def list_id(self) -> str:
@@ -222,7 +222,7 @@ class ListPage:
             failure(error),
             id=f"add-{noun}",
             cls="joined",
-            **_sent(self.path, f"#{self.list_id}"),
+            **sent(self.path, f"#{self.list_id}"),
             **attributes,
         )
 
@@ -300,7 +300,7 @@ class ListPage:
         store = request.app.state.store
         name = self.table.one(store, id)["name"]
         url = f"{self.path}/undo/{self.table.delete(store, id)}"
-        back = Button("Undo", cls="quiet", **_sent(url, "closest li"))
+        back = Button("Undo", cls="quiet", **sent(url))
         note = Li(Span(f"Deleted “{name}”."), back, cls="note")
         return fragment(note, self.redrawn(request.app))
 

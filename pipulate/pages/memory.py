@@ -1,18 +1,18 @@
-"""What the model knows of the user: memories to edit, pin, switch off and forget; its prompt's versions; the soul file."""
+"""What the model knows of the user: memories to edit, pin, switch off and forget, the versions of
+its prompt, and the soul file.
+"""
 
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from fasthtml.common import (
+from fastcore.xml import (
     FT,
     H2,
     A,
     Button,
     Details,
     Div,
-    FastHTML,
-    Form,
     Input,
     Label,
     Li,
@@ -24,323 +24,319 @@ from fasthtml.common import (
     Textarea,
     Ul,
 )
+from fasthtml.common import FastHTML
 from starlette.background import BackgroundTask
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse
+from starlette.responses import FileResponse, RedirectResponse, Response
 
 from pipulate.chat import prompts, soul
 from pipulate.chat.memory import Memory
 from pipulate.engine.errors import PipulateError
 from pipulate.engine.store import Store
-from pipulate.web.components import ago, fragment, page
+from pipulate.pages.lists import Row, sent
+from pipulate.web.components import ago, button, failure, form, fragment, page
 
-ABOUT = "The memory page lists what is remembered about the user. Each memory can be edited, pinned, switched off or forgotten for good."
-Row = dict[str, Any]
+ABOUT = """The memory page lists what is remembered about the user. Each memory can be edited,
+pinned, switched off or forgotten for good."""
+LEAD = (
+    "Everything a model may be told about you, whichever model answers. It stays on this machine."
+)
+SOUL = (
+    "Facts, memories, conversations and prompts in one readable file, for another machine or "
+    "another model. A secret never is in it."
+)
+FORGET = "Forget this for good? It is removed everywhere and cannot be undone."
+LONGEST = "2000"  # characters of a memory
 
 
-def _form(action: str, *inside: Any, **named: Any) -> FT:
-    named = {
-        "enctype": "application/x-www-form-urlencoded",
-        "method": "post",
-        "action": action,
-    } | named
-    return Form(*inside, **named)
-
-
-def item(row: Row) -> FT:
-    """Return one memory as an editable list item."""
-    url, off = f"/memory/{row['id']}", row["state"] == "off"
-    name = row["key"] or "this memory"
-
-    def button(sign: str, word: str, tail: str, cls: str = "quiet") -> FT:
-        return Button(
-            sign,
-            type="button",
-            cls=cls,
-            aria_label=f"{word} {name}: {row['content'][:60]}",
-            hx_post=f"{url}/{tail}",
-            hx_target="closest li",
-            hx_swap="outerHTML",
-        )
-
-    return Li(
-        Div(
-            Small(row["key"], cls="label") if row["key"] else None,
-            Input(
-                name="content",
-                value=row["content"],
-                aria_label=f"Text of {name}",
-                id=None,
-                maxlength="2000",
-                hx_post=url,
-                hx_trigger="change",
-                hx_target="closest li",
-                hx_swap="outerHTML",
-                autocomplete="off",
-                cls="inline",
-            ),
-            Small(
-                " · ".join(
-                    filter(
-                        None,
-                        (
-                            row["source"],
-                            ago(row["at"]),
-                            "in every prompt" if row["pinned"] else "",
-                            "off: told to no model" if off else "",
-                        ),
-                    )
-                ),
-                cls="hint",
-            ),
-            cls="body",
-        ),
-        Div(
-            button(
-                "Unpin" if row["pinned"] else "Pin",
-                "Unpin" if row["pinned"] else "Pin",
-                f"pin?on={int(not row['pinned'])}",
-            ),
-            button(
-                "Switch on" if off else "Switch off",
-                "Switch on" if off else "Switch off",
-                f"switch?on={int(off)}",
-            ),
-            Button(
-                "Forget",
-                type="button",
-                cls="quiet danger",
-                aria_label=f"Forget {name}: {row['content'][:60]}",
-                hx_post=f"{url}/forget",
-                hx_target="closest li",
-                hx_swap="outerHTML",
-                hx_confirm="Forget this for good? It is removed everywhere and cannot be undone.",
-            ),
-            cls="acts",
-        ),
-        cls="done" if off else "",
-    )
+# --- the list
 
 
 def memories(memory: Memory, search: str = "") -> FT:
     """Return the list."""
-    rows = memory.all(search)
-    return Ul(
-        *[item(row) for row in rows] or [Li("Nothing is remembered.", cls="empty")],
-        id="memory-list",
-        cls="editable",
+    items = [item(row) for row in memory.all(search)]
+    nothing = Li("Nothing is remembered.", cls="empty")
+    return Ul(*items or [nothing], id="memory-list", cls="editable")
+
+
+def item(row: Row) -> FT:
+    """Return one memory as an editable list item."""
+    off = row["state"] == "off"
+    acts = Div(_pin(row), _switch(row, off), _forget(row), cls="acts")
+    return Li(_body(row, off), acts, cls="done" if off else "")
+
+
+def _body(row: Row, off: bool) -> FT:
+    text = Input(
+        name="content",
+        value=row["content"],
+        aria_label=f"Text of {_name(row)}",
+        maxlength=LONGEST,
+        autocomplete="off",
+        cls="inline",
+        hx_trigger="change",
+        **sent(f"/memory/{row['id']}"),
     )
+    notes = [row["source"], ago(row["at"])]
+    if row["pinned"]:
+        notes.append("in every prompt")
+    if off:
+        notes.append("off: told to no model")
+    key = Small(row["key"], cls="label") if row["key"] else None
+    hint = Small(" · ".join(filter(None, notes)), cls="hint")
+    return Div(key, text, hint, cls="body")
 
 
-def content(app: FastHTML, error: str = "") -> FT:
+def _pin(row: Row) -> FT:
+    if row["pinned"]:
+        return _act(row, "Unpin", "pin?on=0")
+    return _act(row, "Pin", "pin?on=1")
+
+
+def _switch(row: Row, off: bool) -> FT:
+    if off:
+        return _act(row, "Switch on", "switch?on=1")
+    return _act(row, "Switch off", "switch?on=0")
+
+
+def _forget(row: Row) -> FT:
+    return _act(row, "Forget", "forget", cls="quiet danger", hx_confirm=FORGET)
+
+
+def _act(row: Row, word: str, tail: str, cls: str = "quiet", **more: str) -> FT:
+    label = f"{word} {_name(row)}: {row['content'][:60]}"
+    url = f"/memory/{row['id']}/{tail}"
+    return Button(word, type="button", cls=cls, aria_label=label, **sent(url), **more)
+
+
+def _name(row: Row) -> str:
+    return row["key"] or "this memory"
+
+
+# --- the page
+
+
+def content(store: Store, error: str = "") -> FT:
     """Return the page's body."""
-    store: Store = app.state.store
     memory = Memory(store)
-    versions = prompts.versions(store)
     return Div(
-        P(
-            "Everything a model may be told about you, whichever model answers. It stays on this machine.",
-            cls="lead",
-        ),
-        P(error, role="alert", cls="error") if error else None,
-        _form(
-            "/memory/enabled",
-            Label(
-                Input(
-                    type="checkbox",
-                    role="switch",
-                    name="on",
-                    checked=memory.enabled,
-                    hx_post="/memory/enabled",
-                    hx_trigger="change",
-                    hx_swap="none",
-                    id=None,
-                ),
-                "Use memories in conversations",
-            ),
-        ),
-        _form(
-            "/memory",
-            Input(
-                name="key",
-                placeholder="Key (optional), such as city",
-                aria_label="Key of a fact, optional",
-                id=None,
-                maxlength="100",
-            ),
-            Input(
-                name="content",
-                placeholder="Something to remember",
-                aria_label="Something to remember",
-                required=True,
-                id=None,
-                maxlength="2000",
-            ),
-            Button("Remember", type="submit"),
-            cls="joined",
-        ),
-        Input(
-            type="search",
-            name="q",
-            placeholder="Search",
-            aria_label="Search memories",
-            id=None,
-            hx_get="/memory/list",
-            hx_trigger="input changed delay:150ms, search",
-            hx_target="#memory-list",
-            hx_swap="outerHTML",
-        ),
+        P(LEAD, cls="lead"),
+        failure(error),
+        enabling(memory.enabled),
+        adding(),
+        searching(),
         memories(memory),
-        Section(
-            H2("System prompt"),
-            _form(
-                "/memory/prompt",
-                Textarea(
-                    prompts.current(store),
-                    name="text",
-                    rows="8",
-                    aria_label="System prompt",
-                    id=None,
-                ),
-                Button("Save as a new version", type="submit"),
-            ),
-            Details(
-                Summary(f"{len(versions)} version{'s' if len(versions) > 1 else ''}"),
-                *[
-                    Div(
-                        P(f"Version {row['version']} by {row['author']} {ago(row['at'])}"),
-                        Pre(row["text"]),
-                        _form(
-                            f"/memory/prompt/{row['version']}",
-                            Button("Use this again", type="submit", cls="quiet"),
-                        )
-                        if number
-                        else None,
-                    )
-                    for number, row in enumerate(versions)
-                ],
-            ),
-            cls="card open",
-        ),
-        Section(
-            H2("Soul"),
-            P(
-                "Facts, memories, conversations and prompts in one readable file, for another machine or another model. A secret never is in it."
-            ),
-            Div(
-                A(
-                    "Export",
-                    href="/memory/soul.jsonl",
-                    role="button",
-                    cls="quiet",
-                    download="soul.jsonl",
-                ),
-                cls="row",
-            ),
-            _form(
-                "/memory/soul/upload",
-                Label(
-                    "Import a soul file",
-                    Input(type="file", name="file", accept=".jsonl", required=True, id=None),
-                ),
-                Button("Import", type="submit", cls="quiet"),
-                enctype="multipart/form-data",
-            ),
-            cls="card open",
-        ),
+        prompt_card(store),
+        soul_card(),
     )
+
+
+def enabling(on: bool) -> FT:
+    """Return the switch that lets memories be used, or not."""
+    switch = Input(
+        type="checkbox",
+        role="switch",
+        name="on",
+        checked=on,
+        hx_post="/memory/enabled",
+        hx_trigger="change",
+        hx_swap="none",
+    )
+    return form("/memory/enabled", Label(switch, "Use memories in conversations"))
+
+
+def adding() -> FT:
+    """Return the form that adds a memory."""
+    key = Input(
+        name="key",
+        placeholder="Key (optional), such as city",
+        aria_label="Key of a fact, optional",
+        maxlength="100",
+    )
+    text = Input(
+        name="content",
+        placeholder="Something to remember",
+        aria_label="Something to remember",
+        required=True,
+        maxlength=LONGEST,
+    )
+    return form("/memory", key, text, Button("Remember", type="submit"), cls="joined")
+
+
+def searching() -> FT:
+    """Return the field that narrows the list as one types."""
+    return Input(
+        type="search",
+        name="q",
+        placeholder="Search",
+        aria_label="Search memories",
+        hx_get="/memory/list",
+        hx_trigger="input changed delay:150ms, search",
+        hx_target="#memory-list",
+        hx_swap="outerHTML",
+    )
+
+
+def prompt_card(store: Store) -> FT:
+    """Return the system prompt, to be changed, and its versions, the newest first."""
+    text = prompts.current(store)
+    newest, *older = prompts.versions(store)
+    ending = "s" if older else ""
+    return Section(
+        H2("System prompt"),
+        form(
+            "/memory/prompt",
+            Textarea(text, name="text", rows="8", aria_label="System prompt"),
+            Button("Save as a new version", type="submit"),
+        ),
+        Details(
+            Summary(f"{1 + len(older)} version{ending}"),
+            _version(newest),
+            *[_version(row, _use_again(row)) for row in older],
+        ),
+        cls="card open",
+    )
+
+
+def _version(row: Row, act: FT | None = None) -> FT:
+    made = f"Version {row['version']} by {row['author']} {ago(row['at'])}"
+    return Div(P(made), Pre(row["text"]), act)
+
+
+def _use_again(row: Row) -> FT:
+    return button(f"/memory/prompt/{row['version']}", "Use this again")
+
+
+def soul_card() -> FT:
+    """Return what takes a soul file out and in."""
+    name = "soul.jsonl"
+    export = A("Export", href=f"/memory/{name}", role="button", cls="quiet", download=name)
+    file = Input(type="file", name="file", accept=".jsonl", required=True)
+    return Section(
+        H2("Soul"),
+        P(SOUL),
+        Div(export, cls="row"),
+        form(
+            "/memory/soul/upload",
+            Label("Import a soul file", file),
+            Button("Import", type="submit", cls="quiet"),
+            files=True,
+        ),
+        cls="card open",
+    )
+
+
+# --- addresses
 
 
 def routes(app: FastHTML) -> None:
     """Add the page."""
-    store: Store = app.state.store
-    memory = Memory(store)
     app.state.add_page("Memory", "/memory")
+    _page_routes(app)
+    _prompt_and_soul_routes(app)
+    _memory_routes(app)
 
-    def show(request: Request, error: str = "") -> Any:
-        return page(request, "Memory", content(app, error), about=ABOUT)
+
+def _show(request: Request, error: PipulateError | None = None) -> Any:
+    body = content(request.app.state.store, str(error or ""))
+    return page(request, "Memory", body, about=ABOUT)
+
+
+def _back() -> Response:
+    return RedirectResponse("/memory", 303)
+
+
+def _page_routes(app: FastHTML) -> None:
+    memory = Memory(app.state.store)
 
     @app.route("/memory", methods=["GET"], name="memory_page")
     def memory_page(request: Request) -> Any:
-        return show(request)
+        return _show(request)
 
     @app.route("/memory", methods=["POST"], name="memory_add")
     async def add(request: Request) -> Any:
-        form = await request.form()
+        given = await request.form()
         try:
-            memory.add(str(form.get("content", "")), key=str(form.get("key", "")), source="you")
+            memory.add(str(given.get("content", "")), key=str(given.get("key", "")), source="you")
         except PipulateError as error:
-            return show(request, str(error))
-        return RedirectResponse("/memory", 303)
+            return _show(request, error)
+        return _back()
 
     @app.route("/memory/list", methods=["GET"], name="memory_list")
-    def listed(request: Request) -> Any:
+    def listed(request: Request) -> Response:
         return fragment(memories(memory, request.query_params.get("q", "")))
 
     @app.route("/memory/enabled", methods=["POST"], name="memory_enabled")
-    async def enabled(request: Request) -> Any:
+    async def enabled(request: Request) -> Response:
         memory.enabled = bool((await request.form()).get("on"))
-        return RedirectResponse("/memory", 303)
+        return _back()
+
+
+def _prompt_and_soul_routes(app: FastHTML) -> None:
+    store = app.state.store
 
     @app.route("/memory/prompt", methods=["POST"], name="memory_prompt")
     async def prompt(request: Request) -> Any:
+        text = str((await request.form()).get("text", ""))
         try:
-            prompts.accept(store, str((await request.form()).get("text", "")))
+            prompts.accept(store, text)
         except PipulateError as error:
-            return show(request, str(error))
-        return RedirectResponse("/memory", 303)
+            return _show(request, error)
+        return _back()
 
     @app.route("/memory/prompt/{version:int}", methods=["POST"], name="memory_roll_back")
-    def roll_back(version: int) -> Any:
+    def roll_back(version: int) -> Response:
         prompts.roll_back(store, version)
-        return RedirectResponse("/memory", 303)
+        return _back()
 
     @app.route("/memory/soul.jsonl", methods=["GET"], name="memory_export")
-    def export() -> Any:
+    def export() -> Response:
         folder = tempfile.TemporaryDirectory()
         path = Path(folder.name) / "soul.jsonl"
         soul.export(store, path)
+        gone = BackgroundTask(folder.cleanup)
         return FileResponse(
-            path,
-            filename="soul.jsonl",
-            media_type="application/jsonl",
-            background=BackgroundTask(folder.cleanup),
+            path, filename=path.name, media_type="application/jsonl", background=gone
         )
 
     @app.route("/memory/soul/upload", methods=["POST"], name="memory_import")
     async def import_(request: Request) -> Any:
-        upload = (await request.form()).get("file")
+        async with request.form() as posted:  # which closes the file
+            upload = posted.get("file")
+            given = await upload.read() if isinstance(upload, UploadFile) else b""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "soul.jsonl"
-            path.write_bytes(await upload.read() if isinstance(upload, UploadFile) else b"")
+            path.write_bytes(given)
             try:
                 soul.import_(store, path)
             except PipulateError as error:
-                return show(request, str(error))
-        return RedirectResponse("/memory", 303)
+                return _show(request, error)
+        return _back()
+
+
+def _memory_routes(app: FastHTML) -> None:
+    memory = Memory(app.state.store)
 
     @app.route("/memory/{id}", methods=["POST"], name="memory_edit")
-    async def edit(request: Request, id: str) -> Any:
+    async def edit(request: Request, id: str) -> Response:
         text = str((await request.form()).get("content", ""))
+        kept = memory.get(id)
         try:
             return fragment(item(memory.edit(id, text)))
         except PipulateError as error:
-            if error.status == 404:
-                raise
-            return fragment(
-                item(memory.get(id))(P(str(error), role="alert", cls="error")), status=422
-            )
+            return fragment(item(kept)(failure(error)), status=422)
+
+    @app.route("/memory/{id}/forget", methods=["POST"], name="memory_forget")
+    def forget(id: str) -> Response:
+        memory.forget(id)
+        return fragment(Li("Forgotten.", cls="note"))
 
     @app.route("/memory/{id}/{act}", methods=["POST"], name="memory_act")
-    def act(request: Request, id: str, act: str) -> Any:
-        on = request.query_params.get("on") == "1"
-        if act == "forget":
-            memory.get(id)
-            memory.forget(id)
-            return fragment(Li("Forgotten.", cls="note"))
-        if act not in ("pin", "switch"):
+    def act(request: Request, id: str, act: str) -> Response:
+        acts = {"pin": memory.pin, "switch": memory.switch}
+        if act not in acts:
             raise HTTPException(404)
-        getattr(memory, act)(id, on)
+        acts[act](id, request.query_params.get("on") == "1")
         return fragment(item(memory.get(id)))

@@ -1,68 +1,63 @@
 """The settings of the model: a server of the user's own, and whether it explains each card."""
 
-from typing import Any
-
-from fasthtml.common import FT, H2, Button, FastHTML, Form, Input, Label, P, Section
+from fastcore.xml import FT, H2, Button, Input, Label, P, Section
+from fasthtml.common import FastHTML
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 
 from pipulate.chat.talk import Talk
 from pipulate.engine.store import Store
+from pipulate.web.components import form
+
+WHERE = (
+    "Without an address, a running Ollama is used, or the small embedded model. "
+    "Prompts go to the server you name here and nowhere else."
+)
 
 
 def section(app: FastHTML) -> FT:
     """Return the card."""
-    store: Store = app.state.store
-    kept = (
-        "kept; leave empty to keep it" if store.get("model_key") else "only if the server wants one"
+    store = app.state.store
+    kept = "only if the server wants one"
+    if store.get("model_key"):
+        kept = "kept; leave empty to keep it"
+    explains = Input(
+        type="checkbox", role="switch", name="explain", checked=store.get("explain", True)
     )
     return Section(
         H2("Model"),
-        Form(
-            Label(
+        form(
+            "/settings/model",
+            _text(
                 "A server that speaks OpenAI's protocol",
-                Input(
-                    name="url",
-                    type="url",
-                    value=store.get("model_url", ""),
-                    placeholder="http://127.0.0.1:8080/v1",
-                    id=None,
-                ),
+                "url",
+                store.get("model_url", ""),
+                "http://127.0.0.1:8080/v1",
+                type="url",
             ),
-            Label(
-                "Its model",
-                Input(
-                    name="name",
-                    value=store.get("model_name", ""),
-                    placeholder="any it has",
-                    id=None,
-                ),
-            ),
-            Label(
-                "Its key",
-                Input(name="key", type="password", placeholder=kept, autocomplete="off", id=None),
-            ),
-            Label(
-                Input(
-                    type="checkbox",
-                    role="switch",
-                    name="explain",
-                    checked=store.get("explain", True),
-                    id=None,
-                ),
-                "Explain each card in a sentence or two",
-            ),
+            _text("Its model", "name", store.get("model_name", ""), "any it has"),
+            _text("Its key", "key", "", kept, type="password", autocomplete="off"),
+            Label(explains, "Explain each card in a sentence or two"),
             Button("Save", type="submit"),
-            method="post",
-            action="/settings/model",
-            enctype="application/x-www-form-urlencoded",
         ),
-        P(
-            "Without an address, a running Ollama is used, or the small embedded model. Prompts go to the server you name here and nowhere else.",
-            cls="hint",
-        ),
+        P(WHERE, cls="hint"),
         cls="card open",
     )
+
+
+def _text(label: str, name: str, value: str, placeholder: str, **more: str) -> FT:
+    return Label(label, Input(name=name, value=value, placeholder=placeholder, **more))
+
+
+def keep(store: Store, url: str, name: str, key: str, explain: bool) -> None:
+    """Remember what was chosen.  An empty key keeps the one there is, while there is a server."""
+    if not url.startswith(("http://", "https://")):
+        url = ""
+    store["model_url"] = url
+    store["model_name"] = name[:200]
+    if key or not url:
+        store["model_key"] = key
+    store["explain"] = explain
 
 
 def routes(app: FastHTML) -> None:
@@ -70,13 +65,9 @@ def routes(app: FastHTML) -> None:
     app.state.add_settings("Model", section)
 
     @app.route("/settings/model", methods=["POST"], name="settings_model")
-    async def save(request: Request) -> Any:
-        store, form = app.state.store, await request.form()
-        url = str(form.get("url", "")).strip().rstrip("/")
-        store["model_url"] = url if url.startswith(("http://", "https://")) else ""
-        store["model_name"] = str(form.get("name", "")).strip()[:200]
-        if (key := str(form.get("key", "")).strip()) or not url:
-            store["model_key"] = key
-        store["explain"] = bool(form.get("explain"))
+    async def save(request: Request) -> Response:
+        sent = await request.form()
+        url, name, key = (str(sent.get(field, "")).strip() for field in ("url", "name", "key"))
+        keep(app.state.store, url.rstrip("/"), name, key, bool(sent.get("explain")))
         await app.state.part(Talk).models.found(fresh=True)
         return RedirectResponse("/settings", 303)

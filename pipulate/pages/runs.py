@@ -27,7 +27,7 @@ MOST = 200  #: runs that are shown; the search finds the others
 
 
 def runs_found(state: State, search: str = "", empty: str = "") -> FT:
-    """Return the list of the runs with `search` in their IDs, each with its profile if there are several."""
+    """Return the runs with `search` in their IDs, each with its profile if there are several."""
     profiles = {row["id"]: menu_label(row) for row in PROFILES.rows(state.store)}
     if len(profiles) == 1:
         profiles = {}
@@ -100,12 +100,14 @@ def routes(app: FastHTML) -> None:
 
     @app.route("/runs/import/upload", methods=["POST"])
     async def runs_import(request: Request) -> Any:
-        upload = (await request.form()).get("file")
+        async with request.form() as sent:  # which closes the file
+            upload = sent.get("file")
+            given = await upload.read() if isinstance(upload, UploadFile) else b""
         try:
-            if not isinstance(upload, UploadFile):
+            if not given:
                 raise Invalid("Choose a file that was exported here.")
-            text = (await upload.read()).decode("utf-8", "replace")
-            count = len(import_lines(Pipulate(state.store, normalise=state.normalise), text))
+            engine = Pipulate(state.store, normalise=state.normalise)
+            count = len(import_lines(engine, given.decode("utf-8", "replace")))
         except Invalid as error:
             return page(request, "Runs", content(state, error=str(error)), about=ABOUT)
         return RedirectResponse(f"/runs?{urlencode({'imported': count})}", 303)

@@ -1,0 +1,74 @@
+"""The page of all runs: whose they are, and how they travel."""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from pipulate.engine.pipeline import Pipulate
+
+
+@pytest.fixture
+def bridge(app: Any) -> Pipulate:
+    """Give the bridge's engine, with two runs."""
+    engine = Pipulate(app.state.store, "bridge")
+    for id in ("arthur", "Robin & co"):
+        engine.initialize_if_missing(id)
+        engine.set_step_data(id, "step_01", {"name": id})
+    return engine
+
+
+async def test_runs_are_found_by_their_id(client: httpx2.AsyncClient, bridge: Pipulate) -> None:
+    """The newest first; nothing found is said."""
+    shown = (await client.get("/runs")).text
+    assert 0 < shown.index("Robin &amp; co") < shown.index(">arthur<")
+    found = (await client.get("/runs/list", params={"q": "robin"})).text
+    assert "Robin" in found and "arthur" not in found
+    assert "No run has that in its ID." in (await client.get("/runs/list?q=xyzzy")).text
+
+
+async def test_without_runs_the_page_says_what_to_do(client: httpx2.AsyncClient) -> None:
+    """An empty list is no riddle."""
+    assert "No runs yet. Begin one in a workflow." in (await client.get("/runs")).text
+
+
+async def test_runs_tell_their_profile_once_there_are_two(
+    app: Any, client: httpx2.AsyncClient, bridge: Pipulate
+) -> None:
+    """By its menu name, as everywhere."""
+    assert "Default" not in (await client.get("/runs/list")).text
+    app.state.store.write("INSERT INTO profile (name, menu_name) VALUES ('Camelot Inc', 'C.')")
+    app.state.store["profile_id"] = 2
+    bridge.initialize_if_missing("theirs")
+    shown = (await client.get("/runs/list")).text
+    assert "C." in shown and "Default" in shown and "Camelot Inc" not in shown
+
+
+async def test_one_run_or_all_are_exported(client: httpx2.AsyncClient, bridge: Pipulate) -> None:
+    """As lines of JSON, to be saved."""
+    reply = await client.get("/runs/export")
+    assert "runs.jsonl" in reply.headers["content-disposition"]
+    assert {json.loads(line)["id"] for line in reply.text.splitlines()} == {"arthur", "Robin & co"}
+    one = (await client.get("/runs/export?workflow=bridge&id=arthur")).text
+    assert json.loads(one)["record"]["step_01"] == {"name": "arthur"}
+
+
+async def test_what_was_exported_is_imported(client: httpx2.AsyncClient, bridge: Pipulate) -> None:
+    """And the page says how many came."""
+    whole = (await client.get("/runs/export")).content
+    bridge.delete("arthur")
+    bridge.delete("Robin & co")
+    file = {"file": ("runs.jsonl", whole)}
+    reply = await client.post("/runs/import/upload", files=file, follow_redirects=True)
+    assert "Imported: 2 runs." in reply.text
+    assert bridge.get_step_data("arthur", "step_01") == {"name": "arthur"}
+
+
+@pytest.mark.parametrize(
+    "sent", [{"file": ("x", b"")}, {"file": ("x", b"oops")}, {"other": ("x", b"{}")}]
+)
+async def test_what_is_no_export_is_refused(client: httpx2.AsyncClient, sent: Any) -> None:
+    """The form stays open, with the reason."""
+    reply = await client.post("/runs/import/upload", files=sent)
+    assert 'role="alert"' in reply.text and "<details open" in reply.text
