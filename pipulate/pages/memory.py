@@ -36,7 +36,7 @@ from pipulate.chat.memory import Memory
 from pipulate.engine.errors import PipulateError
 from pipulate.engine.store import Store
 from pipulate.pages.lists import Row, sent
-from pipulate.web.components import ago, button, failure, form, fragment, page
+from pipulate.web.components import ago, button, failure, form, fragment, page, search_field
 
 ABOUT = """The memory page lists what is remembered about the user. Each memory can be edited,
 pinned, switched off or forgotten for good."""
@@ -126,7 +126,7 @@ def content(store: Store, error: str = "") -> FT:
         failure(error),
         enabling(memory.enabled),
         adding(),
-        searching(),
+        search_field("/memory/list", "#memory-list", "Search memories"),
         memories(memory),
         prompt_card(store),
         soul_card(),
@@ -163,20 +163,6 @@ def adding() -> FT:
         maxlength=LONGEST,
     )
     return form("/memory", key, text, Button("Remember", type="submit"), cls="joined")
-
-
-def searching() -> FT:
-    """Return the field that narrows the list as one types."""
-    return Input(
-        type="search",
-        name="q",
-        placeholder="Search",
-        aria_label="Search memories",
-        hx_get="/memory/list",
-        hx_trigger="input changed delay:150ms, search",
-        hx_target="#memory-list",
-        hx_swap="outerHTML",
-    )
 
 
 def prompt_card(store: Store) -> FT:

@@ -3,6 +3,7 @@
 page(request, "Runs", …)                a page for the shell, with its title
 form("/runs/import/upload", …, files=True)       every form that posts; method, action and encoding stand here alone
 button("/settings/backup", "Back up now")        a form of one button
+search_field("/runs/list", "#run-list", "Search runs")   what is found takes the list's place
 failure("That is no date.")             a message that is read out at once
 fragment(card, status=422)              components as the answer to HTMX
 markdown(text), download(…)             a model's or an author's text, rendered safely; a text to save
@@ -13,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 # FastHTML's own names are these with attribute checks on top, which cost half of a card's time.
-from fastcore.xml import FT, H1, A, Button, Div, Form, NotStr, P, Title, to_xml
+from fastcore.xml import FT, H1, A, Button, Div, Form, Input, NotStr, P, Title, to_xml
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -74,6 +75,21 @@ def button(
     """Return a form of one button that posts to `action`; `label` is its accessible name, `attributes` the form's."""
     return form(
         action, Button(text, type="submit", cls=cls or None, aria_label=label), **attributes
+    )
+
+
+def search_field(address: str, target: str, label: str, value: str = "") -> FT:
+    """Return a field that fetches `address` as one types and puts the answer in `target`'s place."""
+    return Input(
+        type="search",
+        name="q",
+        value=value,
+        placeholder=label,
+        aria_label=label,
+        hx_get=address,
+        hx_trigger="input changed delay:150ms, search",
+        hx_target=target,
+        hx_swap="outerHTML",
     )
 
 

@@ -10,7 +10,7 @@ from pipulate.engine import record as rec
 from pipulate.engine.errors import Corrupt
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.workflow import Workflow
-from pipulate.web.components import ago, failure, form
+from pipulate.web.components import ago, failure, form, search_field
 
 Row = Mapping[str, Any]  #: of the table `pipeline`
 
@@ -89,17 +89,8 @@ def run_state(flow: Workflow | None, data: str) -> str:
 
 
 def run_search(address: str) -> FT:
-    """Return the field that searches the list of runs as one types."""
-    return Input(
-        type="search",
-        name="q",
-        placeholder="Search by ID",
-        aria_label="Search runs by ID",
-        hx_get=address,
-        hx_trigger="input changed delay:150ms, search",
-        hx_target="#run-list",
-        hx_swap="outerHTML",
-    )
+    """Return the field that searches the list of runs."""
+    return search_field(address, "#run-list", "Search runs by ID")
 
 
 def recent(engine: Pipulate, flow: Workflow) -> FT:

@@ -14,6 +14,7 @@ from pipulate.web.components import (
     fragment,
     markdown,
     page,
+    search_field,
 )
 
 
@@ -74,3 +75,11 @@ def test_texts_of_strangers_are_tamed():
     assert "<script>" not in str(markdown("<script>alert(1)</script>"))
     link = to_xml(download("Save", "poem.txt", 'a "b" <c>\n'))
     assert "a%20%22b%22%20%3Cc%3E%0A" in link and 'download="poem.txt"' in link
+
+
+def test_a_search_fetches_what_is_found_as_one_types():
+    """The answer takes the list's place; what was typed stays in the field."""
+    shown = to_xml(search_field("/runs/list", "#run-list", "Search runs", "arth"))
+    for part in ('hx-get="/runs/list"', 'hx-target="#run-list"', 'value="arth"', 'name="q"'):
+        assert part in shown
+    assert 'aria-label="Search runs"' in shown and "input changed" in shown
