@@ -1,41 +1,43 @@
-"""Files that come with a form: kept in the data folder under their content's hash, never half-written."""
+"""Files that come with a form: kept in the data folder under their content's hash, whole or not."""
 
 import asyncio
 import hashlib
-import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 
+from pipulate.engine import files
+
 
 async def received(form: FormData, folder: Path) -> dict[str, list[Any]]:
-    """Return a form's values, without the page's revision; each file is put into `folder` and described by `save`."""
+    """Return a form's values without the page's revision; a file is kept, and told as by `save`."""
 
     async def value(item: str | UploadFile) -> Any:
-        if isinstance(item, UploadFile):
-            return await asyncio.to_thread(save, item, folder) if item.filename else None
-        return item
+        if isinstance(item, str):
+            return item
+        if item.filename:
+            return await asyncio.to_thread(save, item, folder)
+        return None
 
     return {key: [await value(item) for item in form.getlist(key)] for key in form if key != "rev"}
 
 
 def save(upload: UploadFile, folder: Path) -> dict[str, Any]:
-    """Put an uploaded file on disk whole (temporary file, fsync, rename); returns file, path, size and sha256."""
-    name = (
-        re.sub(r"[^\w.\- ]", "_", Path(upload.filename or "file").name)[-100:].lstrip(".") or "file"
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    part, digest, size = folder / f".{os.urandom(8).hex()}.part", hashlib.sha256(), 0
-    with part.open("wb") as out:
-        while chunk := upload.file.read(1 << 20):
-            out.write(chunk)
-            digest.update(chunk)
-            size += len(chunk)
-        out.flush()
-        os.fsync(out.fileno())
-    target = folder / digest.hexdigest()[:16] / name
-    target.parent.mkdir(exist_ok=True)
-    part.replace(target)
-    return {"file": name, "path": str(target), "size": size, "sha256": digest.hexdigest()}
+    """Keep an uploaded file; returns file, path, size and sha256.  Raises CannotWrite."""
+    sha256 = hashlib.file_digest(upload.file, "sha256").hexdigest()  # type: ignore[arg-type]
+    target = folder / sha256[:16] / plain_name(upload.filename or "")
+    if not target.exists():  # the same file twice is one
+        upload.file.seek(0)
+        with files.whole(target) as out:
+            shutil.copyfileobj(upload.file, out)
+    size = target.stat().st_size
+    return {"file": target.name, "path": str(target), "size": size, "sha256": sha256}
+
+
+def plain_name(sent: str) -> str:
+    """Return a name that leads to no other folder and hides from nobody."""
+    plain = re.sub(r"[^\w.\- ]", "_", Path(sent).name)
+    return plain[-100:].lstrip(".") or "file"
