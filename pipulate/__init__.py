@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipulate.app import create_app
-    from pipulate.engine.errors import Invalid, PipulateError
-    from pipulate.engine.pipeline import Pipulate
-    from pipulate.engine.settings import Settings
-    from pipulate.engine.voice import chat_with_llm, chatq
-    from pipulate.engine.workflow import Job, Run, Workflow
+    from pipulate.engine import (
+        Invalid,
+        Job,
+        Pipulate,
+        PipulateError,
+        Run,
+        Settings,
+        Workflow,
+        chat_with_llm,
+        chatq,
+    )
 
 __version__ = "0.2.0"
 __all__ = [
@@ -29,21 +35,10 @@ __all__ = [
     "create_app",
 ]
 
-_HOMES = {
-    "Invalid": "engine.errors",
-    "Job": "engine.workflow",
-    "Pipulate": "engine.pipeline",
-    "PipulateError": "engine.errors",
-    "Run": "engine.workflow",
-    "Settings": "engine.settings",
-    "Workflow": "engine.workflow",
-    "chat_with_llm": "engine.voice",
-    "chatq": "engine.voice",
-    "create_app": "app",
-}
-
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"pipulate.{_HOMES[name]}"), name)
+    if name == "create_app":
+        return import_module("pipulate.app").create_app
+    if name in __all__:
+        return getattr(import_module("pipulate.engine"), name)
     raise AttributeError(f"module 'pipulate' has no attribute {name!r}")

@@ -1,12 +1,16 @@
 """`pipulate context`: print engine and web as one text, for a model's window.
 
-A token is four characters, without the blanks that lines begin with: what reading costs.
+The engine is what the names of `pipulate.engine` pull in, the web what its modules pull in further,
+wherever that lies.  A token is four characters, without the blanks that lines begin with: what
+reading costs.
 """
 
+import ast
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from pipulate import engine
 from pipulate.commands import parser
 from pipulate.engine.settings import PACKAGE, Settings
 
@@ -17,22 +21,55 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     reader.add_argument("--counts", action="store_true", help="only the token counts per file")
     counts = reader.parse_args(argv).counts
     total = 0
-    for path in core_files():
-        text = path.read_text(encoding="utf-8")
-        name = path.relative_to(PACKAGE.parent)
-        size = tokens(text)
-        total += size
-        if counts:
-            print(f"{size:>7,}  {name}")
-        else:
-            print(f"\n# ==== {name} ({size:,} tokens)\n\n{text}")
-    note = f"{total:>7,}  tokens in all (characters without indentation / 4)"
-    print(note, file=sys.stdout if counts else sys.stderr)
+    for title, paths in core().items():
+        for path in paths:
+            text = path.read_text(encoding="utf-8")
+            name = path.relative_to(PACKAGE.parent)
+            total += tokens(text)
+            if counts:
+                print(f"{tokens(text):>7,}  {name}")
+            else:
+                print(f"\n# ==== {name} ({tokens(text):,} tokens)\n\n{text}")
+        note = f"{total:>7,}  tokens of {title} (characters without indentation / 4)"
+        print(note, file=sys.stdout if counts else sys.stderr)
 
 
-def core_files() -> list[Path]:
-    """Return the files of engine and web."""
-    return sorted([*PACKAGE.glob("engine/*.py"), *PACKAGE.glob("web/*.py")])
+def core() -> dict[str, list[Path]]:
+    """Return the files of the engine, and those that the web adds to them."""
+    own = [PACKAGE / "engine" / "__init__.py"]
+    own += [PACKAGE / "engine" / f"{home}.py" for home in engine.HOMES.values()]
+    inner = pulled_in(own)
+    outer = pulled_in(PACKAGE.glob("web/*.py"))
+    return {"the engine": sorted(inner), "engine and web": sorted(outer - inner)}
+
+
+def pulled_in(start: Iterable[Path]) -> set[Path]:
+    """Return these files and all of ours that they import, and what these import, and so on."""
+    found: set[Path] = set()
+    waiting = list(start)
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += imported(path)
+    return found
+
+
+def imported(path: Path) -> Iterator[Path]:
+    """Yield the files of ours that a file imports, at its top or later."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for name in node.names:
+                yield from _file(node.module, name.name)
+
+
+def _file(module: str, name: str) -> Iterator[Path]:
+    """Yield the file of a module, or of the name in it that is a module itself."""
+    folder = PACKAGE.parent.joinpath(*module.split("."))
+    for path in (folder / f"{name}.py", folder.with_suffix(".py")):
+        if path.is_file() and path.is_relative_to(PACKAGE):
+            yield path
+            return
 
 
 def tokens(text: str) -> int:

@@ -2,13 +2,33 @@
 
 import platform
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from pipulate.commands import parser
-from pipulate.engine.care import Health, examine
+from pipulate.engine import discovery
 from pipulate.engine.settings import Settings
+from pipulate.engine.store import Store, backups
 
 LIBRARIES = ("python-fasthtml", "starlette", "uvicorn", "apsw", "numpy", "polars", "xllamacpp")
+
+
+@dataclass(frozen=True)
+class Health:
+    """What was found in a data folder and in the workflow files."""
+
+    database: Path
+    verdict: str  #: SQLite's, "ok" if it is sound; "" if there is no database yet
+    runs: int
+    backups: int
+    broken: list[discovery.Broken]
+
+    @property
+    def problems(self) -> int:
+        """How many things need mending."""
+        return len(self.broken) + (self.verdict not in ("ok", ""))
 
 
 def main(argv: Sequence[str], settings: Settings) -> int:
@@ -41,3 +61,21 @@ def data(found: Health) -> str:
     if not found.verdict:
         return f"none yet at {found.database} (made at the first start)"
     return f"{found.database}: {found.verdict}, {found.runs} runs, {found.backups} backups"
+
+
+def examine(settings: Settings) -> Health:
+    """Look at the database and load every workflow file; nothing is changed."""
+    verdict = ""
+    runs = 0
+    if settings.database.exists():
+        with closing(Store(settings.database)) as store:
+            verdict = store.connection.pragma("integrity_check")
+            runs = store.connection.execute("SELECT count(*) FROM pipeline").get
+    found = [
+        item
+        for path in discovery.files(settings.workflows).values()
+        for item in discovery.load(path)
+    ]
+    broken = [item for item in found if isinstance(item, discovery.Broken)]
+    kept = len(backups(settings.data))
+    return Health(settings.database.resolve(), verdict, runs, kept, broken)

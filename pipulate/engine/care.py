@@ -1,31 +1,15 @@
-"""Care of a data folder: one server at a time, a backup a day, putting one back, what is wrong."""
+"""Care of a data folder: one server at a time, and a backup put back."""
 
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import apsw
 
-from pipulate.engine import discovery, files
+from pipulate.engine import files
 from pipulate.engine.errors import Corrupt, InUse, Unknown
-from pipulate.engine.settings import Settings
-from pipulate.engine.store import Lock, Store, backups, connect, copy_database, now, plainly, stamp
-
-DAY = timedelta(days=1)
-NEVER = "1970-01-01T00:00:00+00:00"
-
-
-def backup_daily(store: Store) -> Path | None:
-    """Make a backup unless one was made in the last 24 hours."""
-    last = datetime.fromisoformat(store.get("backed_up", NEVER))
-    if timedelta(0) <= datetime.now(UTC) - last < DAY:
-        return None
-    made = store.backup("daily")
-    store["backed_up"] = now()
-    return made
+from pipulate.engine.store import Lock, backups, connect, copy_database, plainly, stamp
 
 
 def put_back(folder: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
@@ -79,37 +63,3 @@ def serving(folder: Path, url: str = "") -> Lock:
     if where.exists():
         place += f" at {json.loads(where.read_text())['url']}"
     raise InUse(f"Another Pipulate serves {place}. Use that one, or stop it first.")
-
-
-@dataclass(frozen=True)
-class Health:
-    """What was found in a data folder and in the workflow files."""
-
-    database: Path
-    verdict: str  #: SQLite's, "ok" if it is sound; "" if there is no database yet
-    runs: int
-    backups: int
-    broken: list[discovery.Broken]
-
-    @property
-    def problems(self) -> int:
-        """How many things need mending."""
-        return len(self.broken) + (self.verdict not in ("ok", ""))
-
-
-def examine(settings: Settings) -> Health:
-    """Look at the database and load every workflow file; nothing is changed."""
-    verdict = ""
-    runs = 0
-    if settings.database.exists():
-        with closing(Store(settings.database)) as store:
-            verdict = store.connection.pragma("integrity_check")
-            runs = store.connection.execute("SELECT count(*) FROM pipeline").get
-    found = [
-        item
-        for path in discovery.files(settings.workflows).values()
-        for item in discovery.load(path)
-    ]
-    broken = [item for item in found if isinstance(item, discovery.Broken)]
-    kept = len(backups(settings.data))
-    return Health(settings.database.resolve(), verdict, runs, kept, broken)

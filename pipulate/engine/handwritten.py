@@ -14,7 +14,6 @@ from types import ModuleType
 from typing import Any
 
 from pipulate.engine.store import Store
-from pipulate.engine.voice import chat_with_llm, chatq
 
 #: What a constructor may ask for.
 NAMES = {"app", "rt", "pipulate", "db", "pipeline", "chatq", "chat_with_llm", "app_name", "prefix"}
@@ -61,20 +60,6 @@ def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
     asked = inspect.signature(cls).parameters
     rest = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {name: asks for name, asks in asked.items() if asks.kind not in rest}
-
-
-def offered(app: Any, engine: Any) -> dict[str, Any]:
-    """Return what an app has for hand-written workflows, by name."""
-    store = app.state.store
-    return {
-        "app": app,
-        "rt": app.route,
-        "pipulate": engine,
-        "db": store,
-        "pipeline": Table(store, "pipeline"),
-        "chatq": chatq,
-        "chat_with_llm": chat_with_llm,
-    }
 
 
 def make(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:

@@ -33,7 +33,7 @@ from pipulate.engine.errors import Unknown
 from pipulate.graph import shelf
 from pipulate.graph.shelf import Place, Shelf
 from pipulate.graph.tasks import Background, Task
-from pipulate.web import graphs
+from pipulate.pages import graph_cards
 from pipulate.web.components import failure, fragment, page
 
 GRAPH = "/graph/{org}/{project}/{analysis}"
@@ -96,7 +96,7 @@ class Shown:
     @property
     def address(self) -> str:
         """Where it is seen."""
-        address = graphs.address(self.place)
+        address = graph_cards.address(self.place)
         return f"{address}/with/{self.earlier.analysis}" if self.earlier else address
 
     @property
@@ -153,7 +153,7 @@ class Pages:
         """The picture."""
         shown = await self.shown(request)
         place = shown.place
-        content = await self.waiting_for_picture(place) or graphs.whole_picture(shown.address)
+        content = await self.waiting_for_picture(place) or graph_cards.whole_picture(shown.address)
         known = await asyncio.to_thread(self.home.analyses, place.org, place.project)
         head = [A("Report", href=f"{shown.address}/report")]
         for earlier in [other for other in known if _is_earlier(other, place)][:MOST_COMPARISONS]:
@@ -188,7 +188,7 @@ class Pages:
         content = await self.waiting_for_comparison(shown.place, shown.earlier)
         if not content:
             counts, body = await asyncio.to_thread(read_report, shown)
-            content = (*graphs.whole_picture(shown.address), *body)
+            content = (*graph_cards.whole_picture(shown.address), *body)
             about = f"{about} {counts}."
         return page(request, title, *content, about=about, wide=True)
 
@@ -339,10 +339,10 @@ def _project(org: str, project: str, places: list[Place]) -> tuple[FT, FT]:
     """Return a project's graphs, newest first, each with what leads to it."""
     rows = []
     for place, earlier in zip(places, [*places[1:], None], strict=True):
-        more: list[Any] = [A("Report", href=f"{graphs.address(place)}/report")]
+        more: list[Any] = [A("Report", href=f"{graph_cards.address(place)}/report")]
         if earlier:
             more += [" · ", _comparing(place, earlier)]
-        rows.append(Li(A(place.analysis, href=graphs.address(place)), " ", Small(*more)))
+        rows.append(Li(A(place.analysis, href=graph_cards.address(place)), " ", Small(*more)))
     return H2(f"{org} / {project}"), Ul(*rows)
 
 

@@ -1,12 +1,15 @@
 """Backups while serving: one at the start, before anything changes, then one a day."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from fasthtml.common import FastHTML
 
-from pipulate.engine.care import backup_daily
-from pipulate.engine.store import Store
+from pipulate.engine.store import Store, now
 
+DAY = timedelta(days=1)
+NEVER = "1970-01-01T00:00:00+00:00"
 HOUR = 3600  # seconds between two looks whether a day is over
 
 
@@ -29,3 +32,13 @@ def routes(app: FastHTML) -> None:
 
     app.state.begin.append(begin)
     app.state.end.append(end)
+
+
+def backup_daily(store: Store) -> Path | None:
+    """Make a backup unless one was made in the last 24 hours."""
+    last = datetime.fromisoformat(store.get("backed_up", NEVER))
+    if timedelta(0) <= datetime.now(UTC) - last < DAY:
+        return None
+    made = store.backup("daily")
+    store["backed_up"] = now()
+    return made

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fasthtml.common import FastHTML
 from loguru import logger
@@ -15,8 +16,9 @@ from starlette.routing import BaseRoute
 
 from pipulate.engine import discovery
 from pipulate.engine.discovery import Broken
-from pipulate.engine.handwritten import offered
+from pipulate.engine.handwritten import Table
 from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.voice import chat_with_llm, chatq
 from pipulate.web.state import State
 
 Stamp = tuple[Path, int, int]  #: a file, when it was changed (ns), its size
@@ -74,6 +76,20 @@ class Workflows:
                 logger.warning("{} does not load:\n{}", item.path, item.traceback)
             self.state.found[item.name] = item
         return Loaded(stamp, [item.name for item in found], new)
+
+
+def offered(app: FastHTML, engine: Pipulate) -> dict[str, Any]:
+    """Return what an app has for hand-written workflows, by name."""
+    store = app.state.store
+    return {
+        "app": app,
+        "rt": app.route,
+        "pipulate": engine,
+        "db": store,
+        "pipeline": Table(store, "pipeline"),
+        "chatq": chatq,
+        "chat_with_llm": chat_with_llm,
+    }
 
 
 def first_segments(routes: Iterable[BaseRoute]) -> frozenset[str]:

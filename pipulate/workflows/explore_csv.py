@@ -13,7 +13,7 @@ from fasthtml.common import Details, Input, Label, P, Small, Summary
 from pipulate import Invalid, Workflow
 from pipulate.graph.shelf import CSV, Shelf, spelled
 from pipulate.graph.tasks import make
-from pipulate.web import graphs
+from pipulate.pages import graph_cards
 
 flow = Workflow(
     "explore_csv",
@@ -93,7 +93,7 @@ async def draw(run, job):
         title=run.id,
     )
     pages, links = place.size()
-    return {"address": graphs.address(place), "pages": pages, "links": links}
+    return {"address": graph_cards.address(place), "pages": pages, "links": links}
 
 
 @draw.show
@@ -103,4 +103,4 @@ def show_draw(run):
 
 @flow.result
 def result(run):
-    return P(f"{show_draw(run)}."), *graphs.preview(run["draw"]["address"])
+    return P(f"{show_draw(run)}."), *graph_cards.preview(run["draw"]["address"])

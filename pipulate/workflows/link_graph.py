@@ -30,7 +30,7 @@ from pipulate.botify import export, urls
 from pipulate.botify.connection import DEMO_ORG, connected, demo_is_on
 from pipulate.botify.export import LATEST, Plan, Wanted
 from pipulate.botify.snippet import snippet
-from pipulate.web import graphs
+from pipulate.pages import graph_cards
 from pipulate.web.components import failure
 
 flow = Workflow(
@@ -99,7 +99,7 @@ async def analysis(run):
         found = await api.analyses(here.org, here.project, only_success=False)
     known = export.on_disk(run.settings, here)
     wanted = run.fields("project").get("analysis") or LATEST
-    return graphs.choice(found, known, wanted, latest=LATEST)
+    return graph_cards.choice(found, known, wanted, latest=LATEST)
 
 
 @analysis.accept
@@ -187,7 +187,7 @@ def result(run):
     made = run["export"]
     plan = Plan.read(run.fields("analysis"))
     place = export.place(run.settings, site(run), plan.analysis)
-    drawn = graphs.preview(graphs.address(place))
+    drawn = graph_cards.preview(graph_cards.address(place))
     if not made["graph_links"]:
         drawn = P(
             "The export has no links, so there is nothing to draw. "
@@ -199,7 +199,7 @@ def result(run):
         failure(export.cut_off(made["tables"])),
         drawn,
         H3("Files"),
-        P(*graphs.files(place)),
+        P(*graph_cards.files(place)),
         P(export.left_out(made["tables"]), cls="hint"),
         P(
             "Cosmograph is a web site that reads both files from this machine; if it cannot, press "

@@ -1,8 +1,12 @@
 """`pipulate doctor`: well or not, and what to do about it."""
 
 from contextlib import closing
+from pathlib import Path
 
-from pipulate.commands.doctor import version
+import pytest
+
+from pipulate.commands.doctor import examine, version
+from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 
 
@@ -31,3 +35,29 @@ def test_what_is_not_installed_is_said_with_the_way_out():
     """No traceback for a library that is missing."""
     assert version("apsw")[0].isdigit()
     assert "make run" in version("no-such-library")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings with one folder of workflow files."""
+    (tmp_path / "workflows").mkdir()
+    return Settings(data=tmp_path / "data", workflows=(tmp_path / "workflows",))
+
+
+def test_nothing_is_wrong_with_no_data(settings: Settings) -> None:
+    """Before the first start there is no database, and looking makes none."""
+    found = examine(settings)
+    assert (found.verdict, found.runs, found.problems) == ("", 0, 0)
+    assert not settings.database.exists()
+
+
+def test_what_is_found(settings: Settings) -> None:
+    """The database's soundness, what it holds, its backups, and each file that does not load."""
+    store = Store(settings.database)
+    store.write("INSERT INTO pipeline VALUES ('bridge', 'arthur', '{}', 1, 1, '', '')")
+    store.backup()
+    store.close()
+    (settings.workflows[0] / "mine.py").write_text("1 / 0")
+    found = examine(settings)
+    assert (found.verdict, found.runs, found.backups, found.problems) == ("ok", 1, 1, 1)
+    assert "ZeroDivisionError" in found.broken[0].traceback

@@ -1,17 +1,15 @@
-"""Care of a data folder: one server at a time, a backup a day, putting one back, what is wrong."""
+"""Care of a data folder: one server at a time, and a backup put back."""
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipulate.engine.care import backup_daily, examine, put_back, serving
+from pipulate.engine.care import put_back, serving
 from pipulate.engine.errors import Corrupt, InUse, Unknown
-from pipulate.engine.settings import Settings
-from pipulate.engine.store import KEEP_BACKUPS, Store, backups, connect
+from pipulate.engine.store import Store, backups, connect
 from tests.engine_child import Child, serve
 
 
@@ -27,29 +25,6 @@ def store(path: Path) -> Iterator[Store]:
     store = Store(path)
     yield store
     store.close()
-
-
-# --- a backup a day
-
-
-def test_a_clock_set_back_costs_no_backup(store: Store) -> None:
-    """Backups that seem to be of the future neither push the new one out nor keep the daily one
-    from being made."""
-    for number in range(KEEP_BACKUPS):
-        store.backup("old").rename(
-            store.folder / "backups" / f"pipulate-2099010{number + 1}T000000.000000Z-future.db"
-        )
-    store["backed_up"] = "2099-01-01T00:00:00+00:00"
-    made = backup_daily(store)
-    assert made in backups(store.folder) and len(backups(store.folder)) == KEEP_BACKUPS
-
-
-@pytest.mark.parametrize(("hours", "again"), [(1, False), (23, False), (25, True), (240, True)])
-def test_daily(store: Store, hours: int, again: bool) -> None:
-    """A day after the last backup, and not before, the next one is due."""
-    assert backup_daily(store)
-    store["backed_up"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
-    assert (backup_daily(store) is not None) is again
 
 
 # --- restore
@@ -194,32 +169,3 @@ def test_two_servers_of_one_process(tmp_path: Path) -> None:
     with pytest.raises(InUse, match="5002"):
         serving(tmp_path)
     second.release()
-
-
-# --- what is wrong
-
-
-@pytest.fixture
-def settings(path: Path, tmp_path: Path) -> Settings:
-    """Settings with one folder of workflow files."""
-    (tmp_path / "workflows").mkdir()
-    return Settings(data=path.parent, workflows=(tmp_path / "workflows",))
-
-
-def test_nothing_is_wrong_with_no_data(settings: Settings) -> None:
-    """Before the first start there is no database, and looking makes none."""
-    found = examine(settings)
-    assert (found.verdict, found.runs, found.problems) == ("", 0, 0)
-    assert not settings.database.exists()
-
-
-def test_what_is_found(settings: Settings) -> None:
-    """The database's soundness, what it holds, its backups, and each file that does not load."""
-    store = Store(settings.database)
-    store.write("INSERT INTO pipeline VALUES ('bridge', 'arthur', '{}', 1, 1, '', '')")
-    store.backup()
-    store.close()
-    (settings.workflows[0] / "mine.py").write_text("1 / 0")
-    found = examine(settings)
-    assert (found.verdict, found.runs, found.backups, found.problems) == ("ok", 1, 1, 1)
-    assert "ZeroDivisionError" in found.broken[0].traceback

@@ -1,11 +1,16 @@
 """Backups while serving: one before anything changes, then by the clock."""
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from pipulate.app import lifespan
+from pipulate.engine.store import KEEP_BACKUPS, Store
+from pipulate.engine.store import backups as kept
 from pipulate.web import backups
 
 served = asynccontextmanager(lifespan)
@@ -35,3 +40,31 @@ async def test_the_next_is_made_when_a_day_is_over(visit, backed_up, monkeypatch
                     await asyncio.sleep(0.01)
         await asyncio.sleep(0)
         assert "daily" not in str(asyncio.all_tasks())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A fresh store."""
+    store = Store(tmp_path / "pipulate.db")
+    yield store
+    store.close()
+
+
+def test_a_clock_set_back_costs_no_backup(store: Store) -> None:
+    """Backups that seem to be of the future neither push the new one out nor keep the daily one
+    from being made."""
+    for number in range(KEEP_BACKUPS):
+        store.backup("old").rename(
+            store.folder / "backups" / f"pipulate-2099010{number + 1}T000000.000000Z-future.db"
+        )
+    store["backed_up"] = "2099-01-01T00:00:00+00:00"
+    made = backups.backup_daily(store)
+    assert made in kept(store.folder) and len(kept(store.folder)) == KEEP_BACKUPS
+
+
+@pytest.mark.parametrize(("hours", "again"), [(1, False), (23, False), (25, True), (240, True)])
+def test_daily(store: Store, hours: int, again: bool) -> None:
+    """A day after the last backup, and not before, the next one is due."""
+    assert backups.backup_daily(store)
+    store["backed_up"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
+    assert (backups.backup_daily(store) is not None) is again

@@ -1,6 +1,6 @@
 """Link graphs in a card or a page: the picture, what leads to it, the files, the lists of them.
 
-A graph is named by a `graph.shelf.Place`; its picture is at /graph/{org}/{project}/{analysis}, and
+Also a workflow may use these.  A graph's picture is at /graph/{org}/{project}/{analysis}, and
 below that address `pages.graphs` serves what is drawn and found.
 """
 
@@ -28,7 +28,7 @@ from fasthtml.common import (
     ft_hx,
 )
 
-Place = Any  #: has `org`, `project`, `analysis`, and `pages`: the page table, if there is one
+from pipulate.graph.shelf import Place
 
 
 def address(place: Place) -> str:
