@@ -1,9 +1,11 @@
 """Conversations: rows of `conversation` and `message`, and what of them a model gets to read.
 
 ROLES      "user", "assistant", and "note": what the app added (a page's training text, a tool's result).
-WINDOW     When the oldest turns no longer fit a model's window, the model condenses them into the conversation's
-           `summary`; `summarised` is the id of the last message in it.  The messages themselves stay.
-TEMPORARY  conversations have negative ids and live in this object alone: nothing of them is ever written.
+WINDOW     When the oldest turns no longer fit a model's window, the model condenses them into the
+           conversation's `summary`; `summarised` is the id of the last message in it.  The messages
+           themselves stay.
+TEMPORARY  conversations have negative ids and live in this object alone: nothing of them is ever
+           written.
 TRASH      A deleted conversation goes to the `trash` table whole, from where `restore` brings it back.
 """
 
@@ -11,15 +13,24 @@ import asyncio
 import itertools
 import json
 from collections.abc import Iterable, Sequence
-from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Any
 
-from pipulate.chat.prompts import LIMITER, assemble
-from pipulate.chat.providers import Message, Model, fit, tokens
+from pipulate.chat.prompts import assemble
+from pipulate.chat.providers import Message, Model
+from pipulate.chat.window import fit, summarise
 from pipulate.engine.errors import Unknown
 from pipulate.engine.store import Store, now
 
 Row = dict[str, Any]
+
+
+@dataclass
+class Temporary:
+    """A conversation that is not stored."""
+
+    row: Row
+    messages: list[Row] = field(default_factory=list)
 
 
 class Conversations:
@@ -27,133 +38,143 @@ class Conversations:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._temporary: dict[int, tuple[Row, list[Row]]] = {}
+        self._temporary: dict[int, Temporary] = {}
         self._numbers = itertools.count(1)
 
     # ---------------------------------------------------------------- conversations
 
     def new(self, title: str = "", temporary: bool = False) -> int:
         """Begin a conversation; returns its id, which is negative for a temporary one."""
-        if temporary:
-            id = -next(self._numbers)
-            self._temporary[id] = (
-                {"id": id, "title": title, "created": now(), "summary": "", "summarised": 0},
-                [],
-            )
-            return id
-        return self.store.write(
-            "INSERT INTO conversation (title, created) VALUES (?, ?)", title.strip(), now()
-        )
+        if not temporary:
+            insert = "INSERT INTO conversation (title, created) VALUES (?, ?)"
+            return self.store.write(insert, title.strip(), now())
+        id = -next(self._numbers)
+        row = {"id": id, "title": title, "created": now(), "summary": "", "summarised": 0}
+        self._temporary[id] = Temporary(row)
+        return id
 
     def get(self, id: int) -> Row:
         """Return a conversation's row; raises Unknown."""
-        temporary = self._temporary.get(id)
-        row = (
-            temporary[0]
-            if temporary
-            else self.store.one("SELECT * FROM conversation WHERE id = ?", id)
-        )
+        if held := self._temporary.get(id):
+            return held.row
+        row = self.store.one("SELECT * FROM conversation WHERE id = ?", id)
         if row is None:
             raise Unknown("This conversation does not exist (any more).")
         return row
 
     def all(self) -> list[Row]:
-        """Return the stored conversations, the one spoken in last first; `title` falls back to the first words."""
+        """Return the stored conversations, the one spoken in last first.
+
+        `title` falls back to the first words.
+        """
         return self.store.read(
-            """SELECT id, created, coalesce(nullif(title, ''), (SELECT substr(content, 1, 60) FROM message
-               WHERE conversation_id = c.id AND role = 'user' ORDER BY id LIMIT 1), 'New conversation') AS title
-               FROM conversation c ORDER BY (SELECT max(id) FROM message WHERE conversation_id = c.id) DESC, id DESC"""
+            """SELECT id, created, coalesce(
+                nullif(title, ''),
+                (SELECT substr(content, 1, 60) FROM message
+                 WHERE conversation_id = c.id AND role = 'user' ORDER BY id LIMIT 1),
+                'New conversation') AS title
+            FROM conversation c
+            ORDER BY (SELECT max(id) FROM message WHERE conversation_id = c.id) DESC, id DESC"""
         )
 
     def rename(self, id: int, title: str) -> None:
         """Give a conversation a title; an empty one brings back the first words."""
-        if id in self._temporary:
-            self.get(id)["title"] = title.strip()
-        self.store.write(
-            "UPDATE conversation SET title = ? WHERE id = ?", title.strip(), self.get(id)["id"]
-        )
+        self._update(id, title=title.strip())
 
     def delete(self, id: int) -> int:
-        """Move a conversation to the trash; returns the number for `restore` (0: it was temporary, and is gone)."""
-        row, messages = self.get(id), self.messages(id)
+        """Move a conversation to the trash; returns the number for `restore`.
+
+        It is 0 if the conversation was temporary, and is gone.
+        """
+        held = {"conversation": self.get(id), "messages": self.messages(id)}
         if self._temporary.pop(id, None):
             return 0
         with self.store.transaction() as db:
-            data = json.dumps({"conversation": row, "messages": messages}, ensure_ascii=False)
             seq = self.store.write(
-                "INSERT INTO trash (at, kind, data) VALUES (?, 'conversation', ?)", now(), data
+                "INSERT INTO trash (at, kind, data) VALUES (?, 'conversation', ?)",
+                now(),
+                json.dumps(held, ensure_ascii=False),
             )
             db.execute("DELETE FROM message WHERE conversation_id = ?", (id,))
             db.execute("DELETE FROM conversation WHERE id = ?", (id,))
         return seq
 
     def restore(self, seq: int) -> int:
-        """Bring a deleted conversation back from the trash; returns its id."""
+        """Bring a deleted conversation back from the trash; returns its id.  Raises Unknown."""
         with self.store.transaction() as db:
             row = self.store.one(
                 "SELECT data FROM trash WHERE seq = ? AND kind = 'conversation'", seq
             )
             if row is None:
                 raise Unknown("This conversation is no longer in the trash.")
-            data = json.loads(row["data"])
-            self.store.db.t.conversation.insert(data["conversation"])
-            self.store.db.t.message.insert_all(data["messages"])
+            held = json.loads(row["data"])
+            self.store.db.t.conversation.insert(held["conversation"])
+            self.store.db.t.message.insert_all(held["messages"])
             db.execute("DELETE FROM trash WHERE seq = ?", (seq,))
-        return int(data["conversation"]["id"])
+        return int(held["conversation"]["id"])
+
+    def _update(self, id: int, **columns: Any) -> None:
+        """Change columns of a conversation; raises Unknown."""
+        row = self.get(id)
+        if id in self._temporary:
+            row.update(columns)
+        else:
+            self.store.db.t.conversation.update({"id": id, **columns})
 
     # ---------------------------------------------------------------- messages
 
     def messages(self, id: int) -> list[Row]:
         """Return a conversation's messages, oldest first."""
-        if id in self._temporary:
-            return list(self._temporary[id][1])
+        if held := self._temporary.get(id):
+            return list(held.messages)
         return self.store.read("SELECT * FROM message WHERE conversation_id = ? ORDER BY id", id)
 
     def append(self, id: int, role: str, content: str, about: str = "") -> int:
-        """Add a message; returns its id.  `about` says what a note is about."""
-        self.get(id)
-        if id in self._temporary:
+        """Add a message; returns its id.  `about` says what a note is about.  Raises Unknown."""
+        row = {
+            "conversation_id": self.get(id)["id"],
+            "role": role,
+            "content": content,
+            "at": now(),
+            "about": about,
+        }
+        if held := self._temporary.get(id):
             number = next(self._numbers)
-            row = {
-                "id": number,
-                "conversation_id": id,
-                "role": role,
-                "content": content,
-                "at": now(),
-                "about": about,
-            }
-            self._temporary[id][1].append(row)
+            held.messages.append({"id": number, **row})
             return number
-        sql = (
+        insert = (
             "INSERT INTO message (conversation_id, role, content, at, about) VALUES (?, ?, ?, ?, ?)"
         )
-        return self.store.write(sql, id, role, content, now(), about)
+        return self.store.write(insert, *row.values())
 
     def truncate(self, id: int, message: int) -> list[Row]:
-        """Remove a message and all later ones (to answer again, or to edit and resend); returns them."""
-        gone = [row for row in self.messages(id) if row["id"] >= message]
-        if id in self._temporary:
-            del self._temporary[id][1][-len(gone) or len(self._temporary[id][1]) :]
+        """Remove a message and all later ones (to answer again, or to edit and resend).
+
+        Returns them.
+        """
+        rows = self.messages(id)
+        gone = [row for row in rows if row["id"] >= message]
         with self.store.transaction() as db:
-            db.execute("DELETE FROM message WHERE conversation_id = ? AND id >= ?", (id, message))
-            if self.get(id)["summarised"] >= message:
-                self._summarise(id, "", 0)
+            if held := self._temporary.get(id):
+                held.messages[:] = [row for row in rows if row["id"] < message]
+            else:
+                delete = "DELETE FROM message WHERE conversation_id = ? AND id >= ?"
+                db.execute(delete, (id, message))
+            if gone and self.get(id)["summarised"] >= message:
+                self._update(id, summary="", summarised=0)
         return gone
 
     def search(self, text: str, limit: int = 50) -> list[Row]:
-        """Return the newest messages of people and models that contain `text`, each with its conversation."""
-        pattern = "%" + "".join("\\" + c if c in "\\%_" else c for c in text.strip()) + "%"
-        sql = "SELECT * FROM message WHERE content LIKE ? ESCAPE '\\' AND role != 'note' ORDER BY id DESC LIMIT ?"
-        return self.store.read(sql, pattern, limit)
+        """Return the newest messages of people and models that contain `text`."""
+        pattern = "".join("\\" + char if char in "\\%_" else char for char in text.strip())
+        return self.store.read(
+            "SELECT * FROM message WHERE content LIKE ? ESCAPE '\\' AND role != 'note'"
+            " ORDER BY id DESC LIMIT ?",
+            f"%{pattern}%",
+            limit,
+        )
 
     # ---------------------------------------------------------------- for a model
-
-    def _summarise(self, id: int, summary: str, last: int) -> None:
-        if id in self._temporary:
-            self.get(id).update(summary=summary, summarised=last)
-        self.store.write(
-            "UPDATE conversation SET summary = ?, summarised = ? WHERE id = ?", summary, last, id
-        )
 
     async def for_model(
         self,
@@ -163,9 +184,10 @@ class Conversations:
         recalled: Sequence[str] = (),
         secrets: Iterable[str] = (),
     ) -> list[Message]:
-        """Return what to send so that `model` answers the last message, within its window (see `prompts.assemble`).
+        """Return what to send so that `model` answers the last message, within its window.
 
-        Older turns that do not fit are summarised by the model first, and the summary is kept.  Raises ModelError.
+        See `prompts.assemble`.  Older turns that do not fit are summarised by the model first, and the
+        summary is kept.  Raises ModelError.
         """
         secrets = list(secrets)
         while True:
@@ -177,25 +199,5 @@ class Conversations:
             if not left:
                 return fitting
             summary = await summarise(model, left, row["summary"])
-            await asyncio.to_thread(self._summarise, id, summary, ends[len(left) - 1])
-
-
-async def summarise(model: Model, messages: Sequence[Message], summary: str = "") -> str:
-    """Return a summary of `summary` and `messages`, however long they are, in a tenth of the model's window."""
-    text = "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
-    size = max(1, len(text) * (model.window // 2) // tokens(text))  # characters in half a window
-    for start in range(0, len(text), size):
-        told = f"Summary so far: {summary or '(nothing)'}\n\nThe conversation goes on:\n{text[start : start + size]}"
-        ask = f"{told}\n\nWrite the new summary: who wants what, what was found and decided. {LIMITER}"
-        pieces = []
-        async with aclosing(
-            model.stream([{"role": "user", "content": ask}], max_tokens=model.window // 10)
-        ) as stream:
-            async for piece in stream:
-                pieces.append(piece if isinstance(piece, str) else "")
-        summary = (
-            "".join(pieces).strip()
-            or summary
-            or "(An earlier part of the conversation could not be summarised.)"
-        )
-    return summary
+            last = ends[len(left) - 1]
+            await asyncio.to_thread(self._update, id, summary=summary, summarised=last)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipulate.chat.conversation import Conversations, summarise
-from pipulate.chat.providers import ModelError, tokens
+from pipulate.chat.conversation import Conversations
+from pipulate.chat.providers import ModelError
+from pipulate.chat.window import tokens
 from pipulate.engine.errors import Unknown
 from pipulate.engine.store import Store
 from tests.chat.fakes import FakeModel, dump
@@ -166,17 +167,3 @@ async def test_a_last_message_that_cannot_fit_is_said(talk: Conversations) -> No
     talk.append(id, "user", "why " * 5000)
     with pytest.raises(ModelError, match="too long"):
         await talk.for_model(id, FakeModel(window=500), "")
-
-
-async def test_summarise_reads_everything_in_pieces() -> None:
-    """However long the text and small the window, each part is read, and no question exceeds the window."""
-    model = FakeModel(*["", *["short"] * 200], window=600)
-    text = " ".join(f"word{n}" for n in range(1500)) + "日本" * 300
-    assert await summarise(model, [{"role": "user", "content": text}]) == "short"
-    assert all(tokens(asked[0]["content"]) < 600 for asked in model.asked)
-    assert all(option["max_tokens"] == 60 for option in model.options)
-    read = "".join(
-        asked[0]["content"].split("goes on:\n")[1].split("\n\nWrite the")[0]
-        for asked in model.asked
-    )
-    assert read == f"user: {text}"
