@@ -1,11 +1,13 @@
-"""The embedded model: llama.cpp in a child process, so that a native crash or an old processor never ends the app.
+"""The embedded model: llama.cpp in a child process, so that a native crash never ends the app.
 
-DESIGN    `Embedded` is a `Model`: its first `stream` starts the child (`llama_child.py`), which speaks the OpenAI
-          protocol on 127.0.0.1, at a free port, with a random key, no CORS and no web page; `Remote` talks to it.
-LIFE      The child's standard input is a pipe from us.  It leaves when that closes: by `stop`, by our exit, even by a
-          kill -9.  If it crashes, the answer at hand ends in a `ModelError` and the next question starts it anew.
-SPEED     One slot, since slots divide the window.  llama.cpp keeps what it has read: of a prompt that begins like the
-          last one only the rest is read, so what changes belongs at the end.
+DESIGN    `Embedded` is a `Model`: its first `stream` starts the child (`llama_child.py`), which speaks
+          the OpenAI protocol on 127.0.0.1, at a free port, with a random key, no CORS and no web page;
+          `Remote` talks to it.
+LIFE      The child's standard input is a pipe from us.  It leaves when that closes: by `stop`, by our
+          exit, even by a kill -9.  If it crashes, the answer at hand ends in a `ModelError` and the next
+          question starts it anew.
+SPEED     One slot, since slots divide the window.  llama.cpp keeps what it has read: of a prompt that
+          begins like the last one only the rest is read, so what changes belongs at the end.
 """
 
 import asyncio
@@ -17,15 +19,22 @@ import signal
 import subprocess
 import sys
 import tempfile
+from asyncio.subprocess import Process
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Unpack
+from typing import IO, Any, Unpack
 
 from pipulate.chat.providers import OPENAI, WINDOW, Ask, Message, ModelError, Remote, Stream
 
+CHILD = Path(__file__).with_name("llama_child.py")
 START = 120  # seconds the child may take to load the weights
-NO_AVX2 = "This computer's processor is too old for the embedded model: it has no AVX2. Use Ollama or a model server."
+STOP = 5  # seconds it may take to leave
+LAST_WORDS = 500  # characters of its log in an error
+NO_AVX2 = (
+    "This computer's processor is too old for the embedded model: it has no AVX2. "
+    "Use Ollama or a model server."
+)
 
 
 class Embedded:
@@ -35,10 +44,18 @@ class Embedded:
     tools = False  # so small a model calls tools badly; choosing by a JSON schema works
 
     def __init__(self, weights: Path, window: int = WINDOW) -> None:
-        self.weights, self.window, self.name = weights, window, weights.stem
-        self._child: asyncio.subprocess.Process | None = None
+        self.weights = weights
+        self.window = window
+        self.name = weights.stem
+        self._child: Process | None = None
         self._remote = Remote(OPENAI, "")
         self._starting = asyncio.Lock()
+
+    @property
+    def process(self) -> int | None:
+        """The number of the child process, None while none runs."""
+        running = self._child and self._child.returncode is None
+        return self._child.pid if self._child and running else None
 
     async def stream(self, messages: Sequence[Message], **ask: Unpack[Ask]) -> Stream:
         """See `Model.stream`; starts the child if need be."""
@@ -55,7 +72,7 @@ class Embedded:
     async def start(self) -> Remote:
         """Start the child unless it runs; return its client.  Raises `ModelError`."""
         async with self._starting:
-            if not self._child or self._child.returncode is not None:
+            if self.process is None:
                 self._remote = await self._load()
             return self._remote
 
@@ -67,53 +84,61 @@ class Embedded:
                 f"There are no weights at {self.weights}. Get some: pipulate model get"
             )
         key = secrets.token_urlsafe(24)
-        asked = {
-            "model": str(self.weights),
-            "window": self.window,
-            "key": key,
-        }  # by the pipe: all can see arguments
+        asked = {"model": str(self.weights), "window": self.window, "key": key}
         with tempfile.TemporaryFile() as log:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-P",
-                str(Path(__file__).with_name("llama_child.py")),
+                str(CHILD),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
-            assert child.stdin and child.stdout
-            try:
-                child.stdin.write(json.dumps(asked).encode() + b"\n")
-                address = (await asyncio.wait_for(child.stdout.readline(), START)).decode().strip()
-            except TimeoutError:
-                address = ""
-            except BaseException:  # cancelled while loading
-                child.kill()
-                raise
+            address = await _address(child, asked)
             if not address:
-                end = await _ended(child, 1) or f"It did not finish loading within {START} seconds."
-                if child.returncode is None:
-                    child.kill()
-                log.seek(0)
-                said = log.read()[-500:].decode("utf-8", "replace").strip()
-                raise ModelError(
-                    f"The embedded model did not start. {end} Is {self.weights} whole?\n{said}".strip()
-                )
+                raise ModelError(await self._failure(child, log))
         self._child = child
         return Remote(
             OPENAI, f"{address}/v1", self.name, key, self.window, place="The embedded model"
         )
 
+    async def _failure(self, child: Process, log: IO[bytes]) -> str:
+        """End a child that did not start, and say why."""
+        end = await _ended(child, 1)
+        if not end:
+            child.kill()
+            end = f"It did not finish loading within {START} seconds."
+        log.seek(0)
+        said = log.read()[-LAST_WORDS:].decode("utf-8", "replace").strip()
+        return f"The embedded model did not start. {end} Is {self.weights} whole?\n{said}".strip()
+
     async def stop(self) -> None:
         """End the child.  Another `stream` would start a new one."""
         if self._child and self._child.stdin:
             self._child.stdin.close()
-            if not await _ended(self._child, 5):
+            if not await _ended(self._child, STOP):
                 self._child.kill()
                 await self._child.wait()
 
 
-async def _ended(child: asyncio.subprocess.Process, patience: float) -> str:
+async def _address(child: Process, asked: dict[str, Any]) -> str:
+    """Tell the child what to load, by the pipe, for all can see arguments; return its address.
+
+    That is "" if it does not come.
+    """
+    assert child.stdin and child.stdout
+    try:
+        child.stdin.write(json.dumps(asked).encode() + b"\n")
+        line = await asyncio.wait_for(child.stdout.readline(), START)
+        return line.decode().strip()
+    except TimeoutError:
+        return ""
+    except BaseException:  # cancelled while loading
+        child.kill()
+        raise
+
+
+async def _ended(child: Process, patience: float) -> str:
     """How the child ended, in words; "" if it still runs after `patience` seconds."""
     try:
         code = await asyncio.wait_for(child.wait(), patience)
@@ -126,18 +151,13 @@ async def _ended(child: asyncio.subprocess.Process, patience: float) -> str:
 
 
 def has_avx2() -> bool:
-    """Whether the processor has the instructions that llama.cpp is built for; ARM ones always have theirs."""
+    """Whether the processor has the instructions that llama.cpp is built for; ARM ones have."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return True
     if sys.platform == "win32":
-        return bool(
-            ctypes.windll.kernel32.IsProcessorFeaturePresent(40)
-        )  # PF_AVX2_INSTRUCTIONS_AVAILABLE
+        avx2_is_available = 40  # PF_AVX2_INSTRUCTIONS_AVAILABLE
+        return bool(ctypes.windll.kernel32.IsProcessorFeaturePresent(avx2_is_available))
     if sys.platform == "darwin":
-        return (
-            b"AVX2"
-            in subprocess.run(
-                ["sysctl", "-n", "machdep.cpu.leaf7_features"], stdout=subprocess.PIPE
-            ).stdout
-        )
+        asked = ["sysctl", "-n", "machdep.cpu.leaf7_features"]
+        return b"AVX2" in subprocess.run(asked, stdout=subprocess.PIPE).stdout
     return " avx2 " in Path("/proc/cpuinfo").read_text()

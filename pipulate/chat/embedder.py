@@ -1,9 +1,11 @@
 """Sentences as vectors: near in meaning, near in direction.  Memories are found by them.
 
-MODEL    all-MiniLM-L6-v2 (English) with int8 weights (Apache-2.0; recipe "minilm" in `weights.py`), run by onnxruntime.
-         A vector is the mean of the tokens' 384 numbers, made unit length: the dot product of two is their cosine.
-TOKENS   BERT's uncased WordPiece: text is lower-cased, freed of accents, split into words and signs, each word into the
-         longest pieces that the vocabulary has.  vocab.txt.xz is BERT's vocabulary (Apache-2.0), a token a line.
+MODEL    all-MiniLM-L6-v2 (English) with int8 weights (Apache-2.0; recipe "minilm" in `weights.py`), run
+         by onnxruntime.  A vector is the mean of the tokens' 384 numbers, made unit length: the dot
+         product of two is their cosine.
+TOKENS   BERT's uncased WordPiece: text is lower-cased, freed of accents, split into words and signs,
+         each word into the longest pieces that the vocabulary has.  vocab.txt.xz is BERT's vocabulary
+         (Apache-2.0), a token a line.
 WITHOUT  weights there are no vectors; memories are then found by their words alone.
 """
 
@@ -11,21 +13,27 @@ import lzma
 import unicodedata
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from pipulate.chat.providers import ModelError
 from pipulate.chat.weights import RECIPES, find
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 SIZE = 384  # numbers in a vector
 LONGEST = 256  # tokens the model was trained to read: the rest of a text is ignored
+LONGEST_WORD = 100  # letters; a longer one is no word
+CHARACTERS = 20  # of a token at most: what is cut off then would be ignored anyway
 BATCH = 32
 
 
 class Embedder:
-    """The embedding model with its weights in `folder`, loaded at first use.  Vectors of another `name` do not compare."""
+    """The embedding model with its weights in `folder`, loaded at first use.
+
+    Vectors of another `name` do not compare.
+    """
 
     name = "minilm-int8"
 
@@ -37,33 +45,43 @@ class Embedder:
         """Whether the weights are there; `embed` raises `ModelError` if not."""
         return find(RECIPES["minilm"], self.folder) is not None
 
-    def embed(self, texts: list[str]) -> NDArray[np.float32]:
-        """Unit vectors of the texts, shape (len(texts), SIZE), at about 10 ms each: call it in a thread."""
+    def embed(self, texts: list[str]) -> "NDArray[np.float32]":
+        """Unit vectors of the texts, shape (len(texts), SIZE).
+
+        About 10 ms each: call it in a thread.
+        """
+        import numpy as np
+
         tokens = [self._wordpiece.tokens(text) for text in texts]
         vectors = np.zeros((len(texts), SIZE), np.float32)
-        order = sorted(
-            range(len(texts)), key=lambda index: len(tokens[index])
-        )  # like lengths together: little padding
+        # Like lengths together: little padding.
+        order = sorted(range(len(texts)), key=lambda index: len(tokens[index]))
         for first in range(0, len(order), BATCH):
             batch = order[first : first + BATCH]
-            ids = np.zeros((len(batch), len(tokens[batch[-1]])), np.int64)  # 0 is [PAD]
-            for row, index in enumerate(batch):
-                ids[row, : len(tokens[index])] = tokens[index]
-            mask = (ids > 0).astype(np.int64)
-            (states,) = self._session.run(
-                None,
-                {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)},
-            )
-            sums = (states * mask[:, :, None]).sum(1)
-            vectors[batch] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+            vectors[batch] = self._means([tokens[index] for index in batch])
         return vectors
+
+    def _means(self, batch: list[list[int]]) -> "NDArray[np.float32]":
+        """Unit vectors of texts as tokens, the longest last."""
+        import numpy as np
+
+        ids = np.zeros((len(batch), len(batch[-1])), np.int64)  # 0 is [PAD]
+        for row, tokens in zip(ids, batch, strict=True):
+            row[: len(tokens)] = tokens
+        mask = (ids > 0).astype(np.int64)
+        asked = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        (states,) = self.session.run(None, asked)
+        sums = (states * mask[:, :, None]).sum(1)
+        means: NDArray[np.float32] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+        return means
 
     @cached_property
     def _wordpiece(self) -> "WordPiece":
         return WordPiece()
 
     @cached_property
-    def _session(self) -> Any:
+    def session(self) -> Any:
+        """The runtime with the weights; raises `ModelError`."""
         import onnxruntime  # here: it takes a while, and few commands embed
 
         path = find(RECIPES["minilm"], self.folder)
@@ -84,20 +102,23 @@ class WordPiece:
 
     def tokens(self, text: str) -> list[int]:
         """The numbers of the tokens of `text`, between [CLS] and [SEP], at most LONGEST."""
-        found = [number for word in split(text[: LONGEST * 20]) for number in self._pieces(word)]
+        found: list[int] = []
+        for word in split(text[: LONGEST * CHARACTERS]):
+            found += self._pieces(word)
         return [self.ids["[CLS]"], *found[: LONGEST - 2], self.ids["[SEP]"]]
 
     def _pieces(self, word: str) -> list[int]:
+        unknown = [self.ids["[UNK]"]]
+        if len(word) > LONGEST_WORD:
+            return unknown
         found: list[int] = []
         start = 0
         while start < len(word):
             mark = "##" if start else ""
-            end = next(
-                (end for end in range(len(word), start, -1) if mark + word[start:end] in self.ids),
-                0,
-            )
-            if not end or len(word) > 100:
-                return [self.ids["[UNK]"]]
+            ends = range(len(word), start, -1)
+            end = next((end for end in ends if mark + word[start:end] in self.ids), 0)
+            if not end:
+                return unknown
             found.append(self.ids[mark + word[start:end]])
             start = end
         return found
@@ -105,27 +126,28 @@ class WordPiece:
 
 def split(text: str) -> list[str]:
     """BERT's words: runs between spaces, with each sign and each Chinese character by itself."""
-    spaced = []
-    for char in unicodedata.normalize("NFD", text.lower()):
-        kind = unicodedata.category(char)
-        if kind[0] == "Z" or char in "\t\n\r":
-            spaced.append(" ")
-        elif (
-            kind in ("Mn", "Cc", "Cf", "Co", "Cs") or char == "\ufffd"
-        ):  # accents; what shows nothing
-            continue
-        elif kind[0] == "P" or (char.isascii() and not char.isalnum()) or _is_chinese(ord(char)):
-            spaced.append(f" {char} ")
-        else:
-            spaced.append(char)
-    return "".join(spaced).split()
+    return "".join(map(_spaced, unicodedata.normalize("NFD", text.lower()))).split()
+
+
+def _spaced(char: str) -> str:
+    """Return the character, apart if it is a word by itself; "" if it is an accent or shows nothing."""
+    kind = unicodedata.category(char)
+    if kind[0] == "Z" or char in "\t\n\r":
+        return " "
+    if kind in ("Mn", "Cc", "Cf", "Co", "Cs") or char == "\ufffd":
+        return ""
+    is_sign = kind[0] == "P" or (char.isascii() and not char.isalnum())
+    return f" {char} " if is_sign or _is_chinese(ord(char)) else char
+
+
+CHINESE = (
+    range(0x3400, 0x4DC0),
+    range(0x4E00, 0xA000),
+    range(0xF900, 0xFB00),
+    range(0x20000, 0x2CEB0),
+    range(0x2F800, 0x2FA20),
+)
 
 
 def _is_chinese(code: int) -> bool:
-    return (
-        0x4E00 <= code <= 0x9FFF
-        or 0x3400 <= code <= 0x4DBF
-        or 0xF900 <= code <= 0xFAFF
-        or 0x20000 <= code <= 0x2CEAF
-        or 0x2F800 <= code <= 0x2FA1F
-    )
+    return any(code in block for block in CHINESE)

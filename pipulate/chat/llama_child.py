@@ -1,7 +1,8 @@
-"""The process that holds the embedded model: llama.cpp's server, for its parent alone.  See `embedded.py`.
+"""The process that holds the embedded model: llama.cpp's server, for its parent alone.
 
-Run by its path, so that none of Pipulate need be imported: `python -P llama_child.py`.  It reads one line of JSON
-(model, window, key) from standard input, prints its address, and leaves when that input ends or its parent is gone.
+See `embedded.py`.  Run by its path, so that none of Pipulate need be imported: `python -P
+llama_child.py`.  It reads one line of JSON (model, window, key) from standard input, prints its
+address, and leaves when that input ends or its parent is gone.
 """
 
 import json
@@ -9,41 +10,61 @@ import os
 import sys
 import threading
 import time
+from typing import Any
+
+NICE = 5  # pages come first
+LOOK = 0.5  # seconds between two looks for the parent
+BATCH = 128  # tokens; it sees that we hung up between batches: 1 s, not 30, at the same speed
+PROMPTS = 256  # MB of earlier prompts that it keeps; 8 GB by default
 
 
 def _leave_with_parent(parent: int) -> None:
-    """Exit when our standard input ends, or (forks of the parent may hold its other end open) when we are orphaned."""
-    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+    """Exit when our standard input ends, or when we are orphaned.
+
+    Forks of the parent may hold the other end of that input open.
+    """
+    threading.Thread(target=_leave_at_end, daemon=True).start()
     while os.getppid() == parent:
-        time.sleep(0.5)
+        time.sleep(LOOK)
     os._exit(0)
+
+
+def _leave_at_end() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
+def _parameters(asked: dict[str, Any]) -> Any:
+    import xllamacpp  # here: not even its loading may happen before `main` has set the policy
+
+    params = xllamacpp.CommonParams()
+    params.model.path = asked["model"]
+    params.n_ctx = asked["window"]
+    params.n_parallel = 1  # slots divide n_ctx
+    params.api_keys = [asked["key"]]
+    params.cors_origins = ""
+    params.ui = False
+    params.endpoint_slots = False
+    params.use_jinja = True
+    params.warmup = False
+    params.n_batch = BATCH
+    params.n_ubatch = BATCH
+    params.cache_ram_mib = PROMPTS
+    params.verbosity = 1  # errors only: prompts are private
+    return params
 
 
 def main() -> None:
     """Serve until the parent leaves."""
     parent = os.getppid()
-    os.environ["OMP_WAIT_POLICY"] = (
-        "passive"  # idle threads that spin slow a shared machine down tenfold
-    )
+    # Idle threads that spin slow a shared machine down tenfold.
+    os.environ["OMP_WAIT_POLICY"] = "passive"
     if hasattr(os, "nice"):
-        os.nice(5)  # pages come first
-    asked = json.loads(sys.stdin.readline())
+        os.nice(NICE)
+    params = _parameters(json.loads(sys.stdin.readline()))
 
-    import xllamacpp  # here: not even its loading may happen before the line above set the policy
+    import xllamacpp
 
-    params = xllamacpp.CommonParams()
-    params.model.path, params.n_ctx, params.n_parallel = (
-        asked["model"],
-        asked["window"],
-        1,
-    )  # slots divide n_ctx
-    params.api_keys, params.cors_origins, params.ui = [asked["key"]], "", False
-    params.endpoint_slots, params.use_jinja, params.warmup = False, True, False
-    params.n_batch = params.n_ubatch = (
-        128  # it sees that we hung up between batches: 1 s, not 30, at the same speed
-    )
-    params.cache_ram_mib = 256  # of earlier prompts; 8 GB by default
-    params.verbosity = 1  # errors only: prompts are private
     try:
         server = xllamacpp.Server(params)
     except RuntimeError:  # it has logged why

@@ -1,30 +1,38 @@
-"""The soul: everything a model needs to go on being the user's friend, in one readable file.  Format: docs/soul.md.
+"""The soul: all that a model needs to go on being the user's friend, in one readable file.
 
-Lines of JSON: a header; then prompt versions, memories and whole conversations; last, the SHA-256 of all lines before.
-Import believes only a whole, undamaged file, is one transaction, and merges: what is there already, by content, stays.
-Of a fact with two values the newer one wins.  So importing twice changes nothing.
+FORMAT    docs/soul.md.  Lines of JSON: a header; then prompt versions, memories and whole
+          conversations; last, the SHA-256 of all lines before.
+IMPORT    believes only a whole, undamaged file, is one transaction, and merges: what is there already,
+          by content, stays.  Of a fact with two values the newer one wins.  So importing twice changes
+          nothing.
 """
 
 import hashlib
 import json
-import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipulate.chat.memory import identity
-from pipulate.engine.errors import Corrupt, Incompatible, Invalid, Unknown
+from pipulate.engine import files
+from pipulate.engine.errors import Corrupt, Incompatible, Unknown
 from pipulate.engine.store import Store, now
 
-FORMAT, VERSION = "pipulate-soul", 1
+FORMAT = "pipulate-soul"
+VERSION = 1
+
 Row = dict[str, Any]
 
 
 def export(store: Store, path: Path) -> dict[str, int]:
-    """Write the soul to `path`, whole or not at all, readable by its owner only; returns how many of what."""
-    body = [*_rows(store)]
+    """Write the soul to `path`, whole or not at all, readable by its owner only.
+
+    Returns how many of what.  Raises CannotWrite.
+    """
+    with store.transaction():  # one moment for all tables
+        body = [*_prompts(store), *_memories(store), *_conversations(store)]
     counts = dict(Counter(row["type"] for row in body))
     header = {
         "type": "header",
@@ -35,56 +43,39 @@ def export(store: Store, path: Path) -> dict[str, int]:
     }
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in [header, *body]).encode()
     end = {"type": "end", "sha256": hashlib.sha256(text).hexdigest()}
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(text + json.dumps(end).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise Invalid(
-            f"{path} cannot be written: {error.strerror}. Choose another place."
-        ) from error
+    files.write(path, text + json.dumps(end).encode() + b"\n", files.OWNER_ONLY)
     return counts
 
 
-def _rows(store: Store) -> list[Row]:
-    with store.transaction():  # one moment for all tables
-        prompts = store.read("SELECT text, at, author FROM prompt ORDER BY version")
-        memories = store.read(
-            "SELECT kind AS type, key, content, source, at, pinned, state FROM memory ORDER BY at, id"
-        )
-        conversations = store.read("SELECT * FROM conversation ORDER BY id")
-        messages = store.read("SELECT * FROM message ORDER BY id")
-    spoken: dict[int, list[Row]] = {row["id"]: [] for row in conversations}
-    for row in messages:
-        spoken[row["conversation_id"]].append(
-            {key: row[key] for key in ("role", "content", "at", "about")}
-        )
-    return [
-        *({"type": "prompt", **row} for row in prompts),
-        *({key: value for key, value in row.items() if value is not None} for row in memories),
-        *(
-            {
-                "type": "conversation",
-                "title": row["title"],
-                "created": row["created"],
-                "messages": spoken[row["id"]],
-            }
-            for row in conversations
-            if spoken[row["id"]]
-        ),
-    ]
+def _prompts(store: Store) -> Iterator[Row]:
+    for row in store.read("SELECT text, at, author FROM prompt ORDER BY version"):
+        yield {"type": "prompt", **row}
+
+
+def _memories(store: Store) -> Iterator[Row]:
+    query = (
+        "SELECT kind AS type, key, content, source, at, pinned, state FROM memory ORDER BY at, id"
+    )
+    for row in store.read(query):
+        yield {key: value for key, value in row.items() if value is not None}
+
+
+def _conversations(store: Store) -> Iterator[Row]:
+    spoken: dict[int, list[Row]] = {}
+    for row in store.read("SELECT * FROM message ORDER BY id"):
+        message = {key: row[key] for key in ("role", "content", "at", "about")}
+        spoken.setdefault(row["conversation_id"], []).append(message)
+    for row in store.read("SELECT id, title, created FROM conversation ORDER BY id"):
+        messages = spoken.get(row.pop("id"))
+        if messages:
+            yield {"type": "conversation", **row, "messages": messages}
 
 
 def import_(store: Store, path: Path) -> dict[str, int]:
     """Take up the soul at `path`; returns how many of what were new.
 
-    Raises Unknown (no such file), Corrupt (damaged, cut off or edited) or Incompatible (written by a newer version);
-    then nothing was imported.
+    Raises Unknown (no such file), Corrupt (damaged, cut off or edited) or Incompatible (written by a
+    newer version); then nothing was imported.
     """
     rows = _read(path)
     taken: set[int] = set()
@@ -101,7 +92,8 @@ def import_(store: Store, path: Path) -> dict[str, int]:
                 new[row["type"]] += take[row["type"]](store, row)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise Corrupt(
-            f"{path} holds a line that is not as docs/soul.md says ({error!r}). Nothing was imported."
+            f"{path} holds a line that is not as docs/soul.md says ({error!r}). "
+            "Nothing was imported."
         ) from error
     return dict(new)
 
@@ -109,24 +101,29 @@ def import_(store: Store, path: Path) -> dict[str, int]:
 def _read(path: Path) -> list[Row]:
     """Return the lines between header and end of a file that is whole."""
     try:
-        lines = path.read_bytes().splitlines(keepends=True)
-        header, *body, end = [json.loads(line) for line in lines]
-        if header["format"] == FORMAT and header["version"] != VERSION:
-            raise Incompatible(
-                f"{path} was written by a newer Pipulate (format {header['version']}). Upgrade this one."
-            )
-        whole = header["format"] == FORMAT and header["counts"] == dict(
-            Counter(row["type"] for row in body)
-        )
-        if not whole or end["sha256"] != hashlib.sha256(b"".join(lines[:-1])).hexdigest():
-            raise ValueError("its checksum does not fit")
+        return _checked(path, path.read_bytes().splitlines(keepends=True))
     except OSError as error:
         raise Unknown(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Corrupt(
-            f"{path} is not a whole, undamaged soul file ({error}). Nothing was imported. "
-            "Export it again, or take another copy; a soul is edited in the app, not in the file."
+            f"{path} is not a whole, undamaged soul file ({error}). Nothing was imported. Export it "
+            "again, or take another copy; a soul is edited in the app, not in the file."
         ) from error
+
+
+def _checked(path: Path, lines: list[bytes]) -> list[Row]:
+    """Return the rows between header and end; raises whatever reading nonsense does."""
+    header, *body, end = [json.loads(line) for line in lines]
+    if header["format"] != FORMAT:
+        raise ValueError("it is no soul")
+    if header["version"] != VERSION:
+        raise Incompatible(
+            f"{path} was written by a newer Pipulate (format {header['version']}). "
+            "Upgrade this one."
+        )
+    counted = header["counts"] == dict(Counter(row["type"] for row in body))
+    if not counted or end["sha256"] != hashlib.sha256(b"".join(lines[:-1])).hexdigest():
+        raise ValueError("its checksum does not fit")
     return body
 
 
@@ -165,15 +162,12 @@ def _conversation(taken: set[int], store: Store, row: Row) -> bool:
     """
     title, created = _texts(row, "title", "created")
     said = [tuple(_texts(message, "role", "content", "at", "about")) for message in row["messages"]]
-    began = store.read(
-        """SELECT c.id FROM conversation c JOIN message m ON m.id = (SELECT min(id) FROM message
-           WHERE conversation_id = c.id) WHERE c.created = ? AND m.role = ? AND m.content = ? AND m.at = ? ORDER BY c.id""",
-        created,
-        *said[0][:3],
-    )
-    id = next((found["id"] for found in began if found["id"] not in taken), None)
-    if id is None:
-        id = store.write("INSERT INTO conversation (title, created) VALUES (?, ?)", title, created)
+    alike = [id for id in _begun(store, created, said[0]) if id not in taken]
+    if alike:
+        id = alike[0]
+    else:
+        insert = "INSERT INTO conversation (title, created) VALUES (?, ?)"
+        id = store.write(insert, title, created)
     taken.add(id)
     present = store.read(
         "SELECT role, content, at, about FROM message WHERE conversation_id = ?", id
@@ -183,6 +177,24 @@ def _conversation(taken: set[int], store: Store, row: Row) -> bool:
     for message in said:
         if missing[message]:
             missing[message] -= 1
-            sql = "INSERT INTO message (conversation_id, role, content, at, about) VALUES (?, ?, ?, ?, ?)"
-            store.write(sql, id, *message)
+            insert = (
+                "INSERT INTO message (conversation_id, role, content, at, about)"
+                " VALUES (?, ?, ?, ?, ?)"
+            )
+            store.write(insert, id, *message)
     return new
+
+
+def _begun(store: Store, created: str, first: tuple[str, ...]) -> list[int]:
+    """Return the conversations made at that moment that began with that message."""
+    role, content, at, _ = first
+    rows = store.read(
+        """SELECT c.id FROM conversation c JOIN message m
+           ON m.id = (SELECT min(id) FROM message WHERE conversation_id = c.id)
+           WHERE c.created = ? AND m.role = ? AND m.content = ? AND m.at = ? ORDER BY c.id""",
+        created,
+        role,
+        content,
+        at,
+    )
+    return [row["id"] for row in rows]

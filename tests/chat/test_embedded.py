@@ -28,7 +28,7 @@ async def main():
     await model.start()
     holder = os.fork() if sys.argv[2] == "fork" else 0   # a fork keeps the parent's end of the pipe open
     if holder or sys.argv[2] != "fork":
-        print(model._child.pid, holder, flush=True)
+        print(model.process, holder, flush=True)
     await asyncio.sleep(60)
 
 asyncio.run(main())
@@ -74,15 +74,15 @@ async def model(tiny: Path) -> AsyncIterator[Embedded]:
 class TestAnswers:
     async def test_it_starts_at_the_first_question(self, model: Embedded) -> None:
         """Nothing runs until something is asked; then the song comes word by word, and again from the same child."""
-        assert model._child is None
+        assert model.process is None
         pieces = [piece async for piece in model.stream(say("Sing?"))]
         assert (
             pieces == [" one", " two", " three", " four"]
             and "".join(pieces).strip() == tiny_gguf.SONG
         )
-        child = model._child
-        assert child is not None and (await answer(model, "Sing?")).strip() == tiny_gguf.SONG
-        assert model._child is child
+        child = model.process
+        assert child and (await answer(model, "Sing?")).strip() == tiny_gguf.SONG
+        assert model.process == child
 
     async def test_a_schema_binds_it(self, model: Embedded) -> None:
         """Whatever the model would say, the answer obeys the schema."""
@@ -117,17 +117,18 @@ class TestLife:
         """A child that dies in mid-answer gives a ModelError; the next question gets a new child."""
         with pytest.raises(ModelError, match=r"ended with code -11.*Ask again"):
             async for _ in model.stream(say("Sing!")):
-                assert model._child
-                os.kill(model._child.pid, 11)
+                assert model.process
+                os.kill(model.process, 11)
         assert (await answer(model, "Sing?")).strip() == tiny_gguf.SONG
 
     async def test_stop_and_start(self, model: Embedded) -> None:
         """A stopped model starts again when asked; stopping twice is harmless."""
         await model.start()
-        child = model._child
-        await model.stop()
-        await model.stop()
-        assert child and child.returncode == 0
+        assert model.process
+        async with asyncio.timeout(embedded.STOP):  # it leaves by itself, before it would be killed
+            await model.stop()
+            await model.stop()
+        assert model.process is None
         assert (await answer(model, "Sing?")).strip() == tiny_gguf.SONG
 
     async def test_a_cancelled_start_leaves_nothing_behind(self, model: Embedded) -> None:
@@ -181,9 +182,10 @@ class TestSafety:
     async def test_the_key_is_not_for_everyone_to_see(self, model: Embedded) -> None:
         """The key is in neither the arguments nor the environment of the child."""
         remote = await model.start()
-        assert model._child and len(remote.key) >= 32
+        assert len(remote.key) >= 32
         for file in ("cmdline", "environ"):
-            assert remote.key.encode() not in Path(f"/proc/{model._child.pid}/{file}").read_bytes()
+            shown = Path(f"/proc/{model.process}/{file}").read_bytes()
+            assert shown and remote.key.encode() not in shown
 
     async def test_an_old_processor_is_told(
         self, model: Embedded, monkeypatch: pytest.MonkeyPatch

@@ -119,7 +119,7 @@ class Session:
 def embedder(tmp_path: Path) -> Embedder:
     """Give an embedder whose weights are replaced by `Session`."""
     embedder = Embedder(tmp_path)
-    embedder.__dict__["_session"] = Session()
+    embedder.session = Session()
     return embedder
 
 

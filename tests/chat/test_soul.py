@@ -13,7 +13,7 @@ from pipulate.chat import prompts, soul
 from pipulate.chat.conversation import Conversations
 from pipulate.chat.memory import Memory
 from pipulate.chat.proposals import call
-from pipulate.engine.errors import Corrupt, Incompatible, Invalid, Unknown
+from pipulate.engine.errors import CannotWrite, Corrupt, Incompatible, Unknown
 from pipulate.engine.store import Store
 from tests.chat.fakes import dump, make_desk
 
@@ -188,7 +188,7 @@ def test_a_newer_format_and_a_missing_file(tmp_path: Path) -> None:
         soul.import_(store, path)
     with pytest.raises(Unknown, match="cannot be read"):
         soul.import_(store, tmp_path / "nowhere.jsonl")
-    with pytest.raises(Invalid, match="cannot be written"):
+    with pytest.raises(CannotWrite, match="could not be written"):
         soul.export(store, tmp_path / "pipulate.db" / "me.jsonl")
 
 
