@@ -1,13 +1,14 @@
 """How near is ingest to gunzip?  From the packed export to checked CSVs and the columnar copy.
 
-    python bench/bench_ingest.py [LINKS]            1,000,000 by default
+    python -m bench.bench_ingest [LINKS]            1,000,000 by default
 
-The yardstick is `gzip -dc FILE > /dev/null`.  To reach: the whole chain in at most 3 times that;
-at most 300 MB; the event loop never held for more than 50 ms, told by a page that is fetched every
-20 ms from the same loop.  "With its process" has everything that a user waits for; of that,
-starting Python with Polars and numpy takes a third.  Times are the best of three in turn, so that
-a busy machine disturbs both sides alike; CPU is user and system together.  "page ms" is the
-slowest fetch.
+YARDSTICK  `gzip -dc FILE > /dev/null`.
+GOALS      The whole chain in at most 3 times that; at most 300 MB; the event loop never held for
+           more than 50 ms, told by a page that is fetched every 20 ms from the same loop.
+COLUMNS    Times are the best of three in turn, so that a busy machine disturbs both sides alike;
+           CPU is user and system together; "page ms" is the slowest fetch.  "With its process" has
+           everything that a user waits for; of that, starting Python with Polars and numpy takes a
+           third.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import http.client
 import os
 import platform
 import random
+import re
 import resource
 import shutil
 import subprocess
@@ -24,7 +26,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -37,6 +39,9 @@ from pipulate.botify.queries import COLUMNS, page_columns
 
 ROUNDS = 3
 LINKS_PER_PAGE = 32
+SECTIONS = ("category", "product", "blog", "help", "store-locator", "brand")
+ROOMS = ("garden", "kitchen", "outdoor", "lighting")
+PAGE = "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @dataclass
@@ -49,60 +54,71 @@ class Figure:
     memory: float = 0.0  # MB
     held: float = 0.0  # ms
 
+    @contextlib.contextmanager
+    def taken(self, who: int) -> Iterator[None]:
+        """Note what a block takes, here or in children, if it is the best so far."""
+        cpu = spent(who)
+        began = time.perf_counter()
+        yield
+        self.wall = min(self.wall, time.perf_counter() - began)
+        self.cpu = min(self.cpu, spent(who) - cpu)
+
+    def line(self, yardstick: "Figure") -> str:
+        """Return it as a line of the table."""
+        text = f"  {self.name:36}"
+        if self.cpu:
+            wall = self.wall / yardstick.wall
+            cpu = self.cpu / yardstick.cpu
+            text += f"{self.wall:7.2f}{wall:7.2f}{self.cpu:7.2f}{cpu:7.2f}"
+        else:
+            text += " " * 28  # it only waited
+        if self.held:
+            text += f"{self.memory:6.0f}{self.held:9.1f}"
+        return text
+
 
 def export(folder: Path, links: int, commas: bool) -> tuple[Path, Path]:
     """Packed exports of a shop with long addresses: its links, and its pages with all columns."""
-    rng = random.Random(7)
+    draw = random.Random(7)
     pages = max(10, links // LINKS_PER_PAGE)
-    sections = ["category", "product", "blog", "help", "store-locator", "brand"]
-    rooms = ["garden", "kitchen", "outdoor", "lighting"]
-    tail = ",v={}" if commas else ""
-    urls = [
-        f"https://www.example-shop.com/{sections[i % 6]}/{rng.choice(rooms)}-{i % 97}/"
-        f"a-rather-descriptive-slug-for-item-{i}.html" + (tail.format(i) if i % 3 == 0 else "")
-        for i in range(pages)
-    ]
-    quoted = [f'"{u}"' if "," in u else u for u in urls]
-    link_file, page_file = folder / f"links{commas}.gz", folder / f"pages{commas}.gz"
+    urls = [address(draw, number, commas) for number in range(pages)]
+    link_file = folder / f"links{commas}.gz"
     with gzip.open(link_file, "wt", 6, encoding="utf-8") as file:
         file.write("url,outlinks_internal.graph.url\n")
-        for n in range(0, links, LINKS_PER_PAGE):
-            source = quoted[n // LINKS_PER_PAGE % pages]
-            file.writelines(
-                f"{source},{quoted[int(pages * rng.random() ** 3)]}\n"
-                for _ in range(min(LINKS_PER_PAGE, links - n))
-            )
+        for number in range(links):
+            source = urls[number // LINKS_PER_PAGE % pages]
+            target = urls[int(pages * draw.random() ** 3)]
+            file.write(f"{source},{target}\n")
+    page_file = folder / f"pages{commas}.gz"
     with gzip.open(page_file, "wt", 6, encoding="utf-8") as file:
-        for i, url in enumerate(quoted):
-            known = "" if i % 5 else "True"
-            file.write(f"{url},{sections[i % 6]}/{i % 9},{i % 7 > 0},{known},")
-            file.write(f"{i % 3 > 0},True,False,{i},{i // 9}\n")
+        file.writelines(map(page_row, urls, range(pages)))
     return link_file, page_file
+
+
+def address(draw: random.Random, number: int, commas: bool) -> str:
+    """Return a page's address as a cell of CSV; with `commas`, a third of them need quotes."""
+    url = (
+        f"https://www.example-shop.com/{SECTIONS[number % 6]}/{draw.choice(ROOMS)}-{number % 97}/"
+        f"a-rather-descriptive-slug-for-item-{number}.html"
+    )
+    if commas and number % 3 == 0:
+        return f'"{url},v={number}"'
+    return url
+
+
+def page_row(url: str, number: int) -> str:
+    """Return a page's row, with all columns."""
+    title = "" if number % 5 else "True"
+    return (
+        f"{url},{SECTIONS[number % 6]}/{number % 9},{number % 7 > 0},{title},{number % 3 > 0},"
+        f"True,False,{number},{number // 9}\n"
+    )
 
 
 def spent(who: int) -> float:
     """CPU seconds of this process or of its children."""
     usage = resource.getrusage(who)
     return usage.ru_utime + usage.ru_stime
-
-
-def outside(figure: Figure, command: list[str]) -> None:
-    """Run a command and note what it took."""
-    begun, before = time.perf_counter(), spent(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-    note(figure, time.perf_counter() - begun, spent(resource.RUSAGE_CHILDREN) - before)
-
-
-def inside(figure: Figure, work: Callable[[], object]) -> None:
-    """Do something here and note what it took."""
-    begun, before = time.perf_counter(), spent(resource.RUSAGE_SELF)
-    work()
-    note(figure, time.perf_counter() - begun, spent(resource.RUSAGE_SELF) - before)
-
-
-def note(figure: Figure, wall: float, cpu: float) -> None:
-    """Keep the best."""
-    figure.wall, figure.cpu = min(figure.wall, wall), min(figure.cpu, cpu)
 
 
 def unpack(file: Path) -> None:
@@ -113,116 +129,104 @@ def unpack(file: Path) -> None:
 
 
 def memory_of_children() -> float:
-    """The peak resident set of our living children, in MB."""
+    """The peak resident set of the largest of our living children, in MB."""
     peak = 0.0
     for children in Path("/proc/self/task").glob("*/children"):
         for pid in children.read_text().split():
             with contextlib.suppress(OSError):
-                lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-                peak = max(
-                    [
-                        peak,
-                        *(
-                            int(line.split()[1]) / 1024
-                            for line in lines
-                            if line.startswith("VmHWM")
-                        ),
-                    ]
-                )
+                status = Path(f"/proc/{pid}/status").read_text()
+                found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+                peak = max(peak, int(found[1]) / 1024 if found else 0)
     return peak
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A page, from the event loop that also runs ingest."""
-    while (line := await reader.readline()) and line.strip():
-        pass
-    writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(PAGE.encode())
     with contextlib.suppress(ConnectionError):
         await writer.drain()
     writer.close()
 
 
 async def visited(figure: Figure, work: Awaitable[object]) -> None:
-    """Await `work` while a page is fetched every 20 ms;
-    note the slowest fetch and the children's memory.
-    """
+    """Await `work` while a page is fetched every 20 ms; note the slowest, and children's memory."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port, stop = server.sockets[0].getsockname()[1], threading.Event()
+    port = server.sockets[0].getsockname()[1]
+    stop = threading.Event()
 
-    def fetch() -> None:
+    def visit() -> None:
         while not stop.wait(0.02):
-            begun = time.perf_counter()
-            connection = http.client.HTTPConnection("127.0.0.1", port)
-            connection.request("GET", "/")
-            connection.getresponse().read()
-            connection.close()
-            figure.held = max(figure.held, (time.perf_counter() - begun) * 1000)
+            figure.held = max(figure.held, fetch(port) * 1000)
             figure.memory = max(figure.memory, memory_of_children())
 
-    visitor = threading.Thread(target=fetch)
+    visitor = threading.Thread(target=visit)
     visitor.start()
-    begun, before = time.perf_counter(), spent(resource.RUSAGE_CHILDREN)
-    await work
-    note(figure, time.perf_counter() - begun, spent(resource.RUSAGE_CHILDREN) - before)
+    with figure.taken(resource.RUSAGE_CHILDREN):
+        await work
     stop.set()
     await asyncio.to_thread(visitor.join)
     server.close()
 
 
+def fetch(port: int) -> float:
+    """Fetch the page; return the seconds it took."""
+    began = time.perf_counter()
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/")
+    connection.getresponse().read()
+    connection.close()
+    return time.perf_counter() - began
+
+
 def compare(title: str, link_file: Path, page_file: Path, folder: Path) -> None:
     """Print one table."""
-    columns = page_columns(c.name for c in COLUMNS)
-    links, pages = (
-        Raw(link_file, folder / "links.csv"),
-        Raw.pages(page_file, folder / "meta.csv", columns),
-    )
+    columns = page_columns(column.name for column in COLUMNS)
+    links = Raw(link_file, folder / "links.csv")
+    pages = Raw.pages(page_file, folder / "meta.csv", columns)
     graph = folder / "graph"
-
-    def clean() -> None:  # removing 200 MB takes time, too
-        links.target.unlink(missing_ok=True)
-        pages.target.unlink(missing_ok=True)
-        shutil.rmtree(graph, ignore_errors=True)
-
-    nothing, yardstick, quick = (
-        Figure("nothing, for a second"),
-        Figure("gzip -dc"),
-        Figure("isal to nowhere"),
-    )
-    here, alone = Figure("links to CSV and columnar, here"), Figure("... with its process")
+    nothing = Figure("nothing, for a second")
+    yardstick = Figure("gzip -dc")
+    quick = Figure("isal to nowhere")
+    here = Figure("links to CSV and columnar, here")
+    alone = Figure("... with its process")
     both = Figure("links and pages, with the process")
     for _ in range(ROUNDS):
         asyncio.run(visited(nothing, asyncio.sleep(1)))
-        outside(yardstick, ["gzip", "-dc", str(link_file)])
-        inside(quick, lambda: unpack(link_file))
-        inside(here, lambda: run(Order(links, None, graph)))
-        clean()
-        for figure, order in (
-            (alone, Order(links, None, graph)),
-            (both, Order(links, pages, graph)),
-        ):
-            asyncio.run(visited(figure, ingest(order)))
-            clean()
+        with yardstick.taken(resource.RUSAGE_CHILDREN):
+            subprocess.run(["gzip", "-dc", link_file], stdout=subprocess.DEVNULL, check=True)
+        with quick.taken(resource.RUSAGE_SELF):
+            unpack(link_file)
+        with here.taken(resource.RUSAGE_SELF):
+            run(Order(links, None, graph))
+        clean(folder)
+        asyncio.run(visited(alone, ingest(Order(links, None, graph))))
+        clean(folder)
+        asyncio.run(visited(both, ingest(Order(links, pages, graph))))
+        clean(folder)
     print(f"\n{title}: {link_file.stat().st_size / 1e6:.1f} MB packed")
     print(f"  {'':36}{'s':>7}{'ratio':>7}{'CPU s':>7}{'ratio':>7}{'MB':>6}{'page ms':>9}")
-    for f in (nothing, yardstick, quick, here, alone, both):
-        times = (
-            f"{f.wall:7.2f}{f.wall / yardstick.wall:7.2f}{f.cpu:7.2f}{f.cpu / yardstick.cpu:7.2f}"
-        )
-        print(f"  {f.name:36}{times if f is not nothing else ' ' * 28}", end="")
-        print(f"{f.memory:6.0f}{f.held:9.1f}" if f.held else "")
+    for figure in (nothing, yardstick, quick, here, alone, both):
+        print(figure.line(yardstick))
+
+
+def clean(folder: Path) -> None:
+    """Remove what was made: writing over 200 MB takes time, too."""
+    (folder / "links.csv").unlink(missing_ok=True)
+    (folder / "meta.csv").unlink(missing_ok=True)
+    shutil.rmtree(folder / "graph", ignore_errors=True)
 
 
 def main() -> None:
     """Measure plain addresses, and such that need quotes."""
-    links = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    (links,) = map(int, sys.argv[1:2] or ["1_000_000"])
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
     print(f"{date.today()}, {machine}, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as name:
-        for commas, title in (
-            (False, f"{links:,} links"),
-            (True, f"{links:,} links, a third of the pages with commas"),
-        ):
-            compare(title, *export(Path(name), links, commas), Path(name))
+        folder = Path(name)
+        compare(f"{links:,} links", *export(folder, links, commas=False), folder)
+        title = f"{links:,} links, a third of the pages with commas"
+        compare(title, *export(folder, links, commas=True), folder)
 
 
 if __name__ == "__main__":

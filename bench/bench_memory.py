@@ -1,12 +1,11 @@
-"""How well and how fast are memories found?  Recall on our own facts and questions, with MiniLM and
-by keywords alone.
+"""How well and how fast are memories found?  On our own facts and questions, by MiniLM and without.
 
     python -m bench.bench_memory [folder of weights]
 
-Recall@n: the share of questions whose fact is among the first n memories recalled.  "floor": the
-cosine of the right fact in the worst 2 and 5 of 100 questions, and of the nearest memory for
-requests that no memory answers: `memory.FLOOR` lies between.  Speed: one recall from 1,000 and
-10,000 memories, with the embedding of the question.
+Recall@n: the share of questions whose fact is among the first n memories recalled, with MiniLM and
+by keywords alone.  "floor": the cosine of the right fact in the worst 2 and 5 of 100 questions, and
+of the nearest memory for requests that no memory answers: `memory.FLOOR` lies between.  Speed: one
+recall from 1,000 and 10,000 memories, with the embedding of the question.
 """
 
 import json
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.outcome import not_run
 from pipulate.chat.embedder import SIZE, Embedder
 from pipulate.chat.memory import Memory
 from pipulate.engine.settings import Settings
@@ -32,12 +32,14 @@ IDLE = (
     "thanks a lot",
     "what is PageRank?",
 )
+Question = tuple[str, int]  #: its words, and the number of the fact that answers it
 
 
 class Quick:
     """Vectors without meaning, for filling a large memory quickly."""
 
     name = Embedder.name
+    present = True
 
     def embed(self, texts: list[str]) -> np.ndarray:
         """Return equal unit vectors."""
@@ -53,51 +55,69 @@ def filled(folder: Path, facts: list[str], embedder: Any) -> Memory:
     return memory
 
 
-def recall(
-    memory: Memory, questions: list[tuple[str, int]], facts: list[str]
-) -> tuple[float, float]:
+def recall(memory: Memory, questions: list[Question], facts: list[str]) -> tuple[float, float]:
     """Return recall@1 and recall@3."""
-    found = [[row["content"] for row in memory.recall(question)][:3] for question, _ in questions]
-    wanted = [facts[index] for _, index in questions]
-    first = np.mean([rows[:1] == [fact] for rows, fact in zip(found, wanted, strict=True)])
-    return float(first), float(
-        np.mean([fact in rows for rows, fact in zip(found, wanted, strict=True)])
-    )
+    first = third = 0
+    for question, index in questions:
+        found = [row["content"] for row in memory.recall(question)][:3]
+        first += found[:1] == [facts[index]]
+        third += facts[index] in found
+    return first / len(questions), third / len(questions)
 
 
-def measure(weights: Path) -> list[str]:
-    """Return the table, line by line."""
-    data, embedder = json.loads(FACTS.read_text("utf-8")), Embedder(weights)
-    lines = ["language questions   MiniLM @1   @3   keywords @1   @3"]
+def compare(folder: Path, data: dict[str, Any], embedder: Embedder) -> None:
+    """Print recall with MiniLM and by keywords, in each language."""
+    print("language questions   MiniLM @1   @3   keywords @1   @3")
+    for language in LANGUAGES:
+        facts = data[language]["facts"]
+        questions = data[language]["questions"]
+        first, third = recall(filled(folder, facts, embedder), questions, facts)
+        plain_first, plain_third = recall(filled(folder, facts, None), questions, facts)
+        print(
+            f"{language:8} {len(questions):9}   {first:9.3f} {third:.3f}   "
+            f"{plain_first:11.3f} {plain_third:.3f}"
+        )
+
+
+def floor(facts: list[str], questions: list[Question], embedder: Embedder) -> None:
+    """Print how near right facts are, and how near the nearest fact is to what needs none."""
+    vectors = embedder.embed(facts)
+    asked = embedder.embed([question for question, _ in questions])
+    right = (asked * vectors[[index for _, index in questions]]).sum(axis=1)
+    idle = (embedder.embed(list(IDLE)) @ vectors.T).max(axis=1)
+    worst = np.percentile(right, [2, 5]).round(2)
+    print(f"floor: right facts {worst}, idle requests {np.sort(idle).round(2)}")
+
+
+def speed(folder: Path, facts: list[str], questions: list[Question], embedder: Embedder) -> None:
+    """Print how long one recall takes."""
+    for count in (1000, 10_000):
+        many = [f"{facts[number % len(facts)]} ({number})" for number in range(count)]
+        memory = filled(folder, many, Quick())
+        memory.recall("fill the cache")
+        memory.embedder = embedder
+        began = time.perf_counter()
+        for question, _ in questions:
+            memory.recall(question)
+        each = (time.perf_counter() - began) / len(questions) * 1000
+        print(f"{count:,} memories: {each:.1f} ms a recall")
+
+
+def main() -> None:
+    """Print the table."""
+    folder = Settings().data / "models"
+    if len(sys.argv) > 1:
+        folder = Path(sys.argv[1])
+    embedder = Embedder(folder)
+    if not embedder.present:
+        not_run(f"{folder} lacks the weights of MiniLM: pipulate model get minilm")
+    data = json.loads(FACTS.read_text("utf-8"))
+    english = data["en"]["facts"], data["en"]["questions"]
     with tempfile.TemporaryDirectory() as scratch:
-        for language in LANGUAGES:
-            facts, questions = data[language]["facts"], data[language]["questions"]
-            first, third = recall(filled(Path(scratch), facts, embedder), questions, facts)
-            plain_first, plain_third = recall(filled(Path(scratch), facts, None), questions, facts)
-            by_meaning = f"{first:9.3f} {third:.3f}"
-            by_words = f"{plain_first:11.3f} {plain_third:.3f}"
-            lines.append(f"{language:8} {len(questions):9}   {by_meaning}   {by_words}")
-        facts, questions = data["en"]["facts"], data["en"]["questions"]
-        vectors = embedder.embed(facts)
-        right = [float(embedder.embed([q])[0] @ vectors[index]) for q, index in questions]
-        idle = [float((embedder.embed([text]) @ vectors.T).max()) for text in IDLE]
-        floor = np.percentile(right, [2, 5]).round(2)
-        lines.append(f"floor: right facts {floor}, idle requests {np.sort(idle).round(2)}")
-        for count in (1000, 10_000):
-            memory = filled(
-                Path(scratch), [f"{facts[i % len(facts)]} ({i})" for i in range(count)], Quick()
-            )
-            memory.recall("fill the cache")
-            memory.embedder = embedder
-            begin = time.perf_counter()
-            for question, _ in questions:
-                memory.recall(question)
-            each = (time.perf_counter() - begin) / len(questions) * 1000
-            lines.append(f"{count:,} memories: {each:.1f} ms a recall")
-    return lines
+        compare(Path(scratch), data, embedder)
+        floor(*english, embedder)
+        speed(Path(scratch), *english, embedder)
 
 
 if __name__ == "__main__":
-    print(
-        "\n".join(measure(Path(sys.argv[1]) if len(sys.argv) > 1 else Settings().data / "models"))
-    )
+    main()

@@ -1,12 +1,10 @@
-"""Does the small model choose the right tool, with the right arguments?  On our own requests, by
-the
-real 0.5B model.
+"""Does the small model choose the right tool, with the right arguments?  On our own requests.
 
     python -m bench.bench_tools [GGUF file] [tuned|tested|held_out]
 
-A choice is right if the tool is (talking, too, is a choice); its arguments are right if each holds
-the words expected. "by examples": what the examples alone would choose, without the model.
-"asked": requests for which the model was asked.
+By the real 0.5B model.  A choice is right if the tool is (talking, too, is a choice); its arguments
+are right if each holds the words expected.  "by examples": what the examples alone would choose,
+without the model.  "asked": requests for which the model was asked.
 """
 
 import asyncio
@@ -16,13 +14,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.outcome import not_run
 from pipulate.chat.embedded import Embedded
-from pipulate.chat.providers import Model
+from pipulate.chat.providers import Model, ToolCall
 from pipulate.chat.router import TALK, choose, rank
 from pipulate.chat.weights import RECIPES
 from pipulate.engine.settings import Settings
 
 REQUESTS = Path(__file__).parent.parent / "tests" / "chat" / "requests.json"
+THOUGHT = 0.1  # seconds: a choice that took longer was the model's
 
 
 def lists() -> dict[str, list[Any]]:
@@ -40,22 +40,18 @@ async def measure(model: Model, requests: list[Any], show: bool = True) -> dict[
     right = full = guessed = asked = 0
     spent = 0.0
     for text, tool, words in requests:
-        begin = time.perf_counter()
-        call = await choose(model, text)
-        took = time.perf_counter() - begin
-        spent, asked = spent + took, asked + (took > 0.1)
-        name, arguments = (call.name, call.arguments) if call else ("", {})
-        fits = name == tool and all(
-            word in str(arguments.get(key, "")).lower() for key, word in words.items()
-        )
-        right += name == tool
+        began = time.perf_counter()
+        call = await choose(model, text) or ToolCall("", {})
+        took = time.perf_counter() - began
+        spent += took
+        asked += took > THOUGHT
+        fits = call.name == tool and holds(call.arguments, words)
+        right += call.name == tool
         full += fits
         guessed += rank(text)[0][0] == (tool or TALK)
         if show and not fits:
-            expected = f"{tool or TALK} {words or ''}"
-            print(
-                f"  {text!r}: expected {expected}, got {name or TALK} {arguments or ''}", flush=True
-            )
+            got = f"{call.name or TALK} {call.arguments or ''}"
+            print(f"  {text!r}: expected {tool or TALK} {words or ''}, got {got}", flush=True)
     return {
         "requests": len(requests),
         "choice": right,
@@ -66,17 +62,20 @@ async def measure(model: Model, requests: list[Any], show: bool = True) -> dict[
     }
 
 
+def holds(arguments: dict[str, Any], words: dict[str, str]) -> bool:
+    """Say whether each argument has the word that it should."""
+    return all(word in str(arguments.get(key, "")).lower() for key, word in words.items())
+
+
 async def main() -> None:
     """Print a line for each list."""
-    file = (
-        Path(sys.argv[1])
-        if len(sys.argv) > 1
-        else Settings().data / "models" / RECIPES["qwen-0.5b"].file
-    )
-    model = Embedded(file)
+    file, *wanted = sys.argv[1:] or [Settings().data / "models" / RECIPES["qwen-0.5b"].file]
+    if not Path(file).is_file():
+        not_run(f"there are no weights {file}: pipulate model get")
+    model = Embedded(Path(file))
     try:
         for name, requests in lists().items():
-            if len(sys.argv) < 3 or name in sys.argv[2:]:
+            if name in wanted or not wanted:
                 print(name, await measure(model, requests), flush=True)
     finally:
         await model.stop()
