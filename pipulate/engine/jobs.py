@@ -10,6 +10,7 @@ PROGRESS  lives in memory; the row is written when the state changes.
 import asyncio
 import contextlib
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ from pipulate.engine.record import Record
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Lock, Store, now
 from pipulate.engine.voice import Silent, Voice, voice
-from pipulate.engine.workflow import Job, Step, Workflow, call
+from pipulate.engine.workflow import Job, Run, Step, Workflow, call
 
 Key = tuple[str, str, str]  #: workflow, run ID, step id
+Finished = Callable[[Run], Awaitable[None]]
 
 _CANCELLED = "Cancelled. What was done so far is kept; start again to go on."
 _GONE = "Its workflow is no longer installed, so the job could not go on."
@@ -46,6 +48,8 @@ class Jobs:
         self.store = store
         self.settings = settings
         self.speaker = speaker or Silent()
+        #: Awaited with the run when a step's work was just done.
+        self.finished: Finished | None = None
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._progress: dict[Key, Progress] = {}
         self.owner = uuid.uuid4().hex
@@ -122,6 +126,14 @@ class Jobs:
         finally:
             voice.reset(token)
         await asyncio.shield(asyncio.to_thread(self._settle, key, *end))
+        if end[0] == "done" and self.finished:
+            with logger.catch(message="what follows a job failed"):
+                await self._go_on(flow, key, step, self.finished)
+
+    async def _go_on(self, flow: Workflow, key: Key, step: Step, finished: Finished) -> None:
+        run = await asyncio.to_thread(flow.load, self.store, key[1], self.settings)
+        if run.open_index == step.number:  # else a revert came in between
+            await finished(run)
 
     async def _result(self, flow: Workflow, key: Key, step: Step) -> None:
         run = await asyncio.to_thread(flow.load, self.store, key[1], self.settings)
@@ -197,6 +209,7 @@ class Jobs:
 
     async def close(self) -> None:
         """Stop all jobs; their rows stay 'running', so the next start resumes them."""
+        self.finished = None
         for key in filter(self.running, list(self._tasks)):
             await self.cancel(key)
             if (self.row(key) or {}).get("state") == "cancelled":

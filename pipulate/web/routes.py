@@ -1,4 +1,4 @@
-"""The addresses of every workflow.  Each handler: find the run, change it through the engine, answer with cards.
+"""The addresses of every workflow.  What comes in goes one way: read at the door, change through the engine, draw.
 
 GET  /bridge                    ID card and recent runs          POST /bridge/open       begin or open a run
 GET  /bridge?id=arthur          the run                          POST /bridge/card2      answer a step
@@ -12,9 +12,12 @@ the card and what was typed; without HTMX, a form post ends in a redirect to the
 
 import asyncio
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from fasthtml.common import Div, P
+from fastcore.xml import FT, Div, P
+from fasthtml.common import FastHTML
 from loguru import logger
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -22,7 +25,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from pipulate.engine import forms
 from pipulate.engine import record as rec
 from pipulate.engine.discovery import Broken
 from pipulate.engine.errors import (
@@ -34,20 +36,60 @@ from pipulate.engine.errors import (
     Refused,
     Unknown,
 )
+from pipulate.engine.forms import Values
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.workflow import Run, Step, Workflow, answer, call
 from pipulate.web import cards
-from pipulate.web.components import address, fragment, page
+from pipulate.web.components import address, fragment, of_htmx, page
 from pipulate.web.failures import broken_page, damaged
 from pipulate.web.runs import deleted_row, id_card, recent, run_list, run_row
+from pipulate.web.state import State
 from pipulate.web.uploads import received
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a POST asks for, as read at the door."""
+
+    flow: Workflow
+    engine: Pipulate
+    id: str  #: the run's
+    kind: str  #: "card", "undo", …
+    step: Step | None  #: of a kind that is done to a step
+    rev: int | None  #: the revision that the page shows
+    form: FormData
+
+    @property
+    def at(self) -> Step:
+        """The step; 404 for a kind that needs one and has none."""
+        if self.step is None:
+            raise HTTPException(404)
+        return self.step
 
 
 class Pages:
     """The handlers, with what they share: the store, the jobs and the workflows found."""
 
-    def __init__(self, app: Any) -> None:
-        self.app, self.store, self.jobs = app, app.state.store, app.state.jobs
+    def __init__(self, app: FastHTML) -> None:
+        self.app = app
+        self.state: State = app.state
+        self.jobs = self.state.jobs
+        self.jobs.finished = self.proceed
+        self.on_run = {
+            "undo": self.change,
+            "finalize": self.finalize,
+            "unfinalize": self.change,
+            "repair": self.repair,
+            "delete": self.delete,
+            "undelete": self.undelete,
+        }
+        self.on_step = {
+            "card": self.submit,
+            "revert": self.revert,
+            "start": self.start,
+            "repeat": self.start,
+            "cancel": self.cancel,
+        }
 
     def add(self) -> None:
         """Add the routes; they take any first path segment, so they come after all others."""
@@ -60,112 +102,113 @@ class Pages:
         ):
             self.app.route("/{name}" + path, methods=[method], name=name)(handler)
         # An act takes and returns what Starlette does: without FastHTML's care for parameters a step is a tenth faster.
-        acts = [
-            Route("/{name}/{act}" + tail, self.act, methods=["POST"]) for tail in ("", "/upload")
-        ]
-        self.app.router.routes.extend(acts)
+        for tail in ("", "/upload"):
+            act = Route("/{name}/{act}" + tail, self.act, methods=["POST"])
+            self.app.router.routes.append(act)
+
+    # ---------------------------------------------------------------- the door
 
     def found(self, request: Request) -> Workflow | Broken:
         """Return what the address names; 404 if there is nothing."""
-        found = self.app.state.found.get(request.path_params["name"])
+        found = self.state.found.get(request.path_params["name"])
         if not isinstance(found, (Workflow, Broken)):
             raise HTTPException(404)
         return found
 
+    def flow(self, request: Request) -> Workflow:
+        """Return the workflow that the address names; 404 also if it does not load."""
+        found = self.found(request)
+        if isinstance(found, Broken):
+            raise HTTPException(404)
+        return found
+
+    async def order(self, request: Request) -> Order:
+        """Read a POST; 404 unless it can be meant."""
+        flow = self.flow(request)
+        kind, number = split(request.path_params["act"], flow)
+        form = await request.form()
+        shown = str(form.get("rev", ""))
+        return Order(
+            flow,
+            flow.engine(self.state.store),
+            flow.normalise(request.query_params.get("id", "")),
+            kind,
+            flow.steps[number - 1] if number else None,
+            int(shown) if re.fullmatch(r"\d{1,15}", shown, re.ASCII) else None,
+            form,
+        )
+
     def run(self, flow: Workflow, id: str) -> Run:
         """Return the run as it is stored now.  On the event loop: one indexed read, which in WAL no writer delays."""
-        return flow.load(self.store, id, self.app.state.settings)
+        return flow.load(self.state.store, id, self.state.settings)
 
-    async def show(self, request: Request) -> Any:
-        """A workflow's page: the ID card, and the run if the address names one."""
-        flow, id = self.found(request), request.query_params.get("id", "")
+    # ---------------------------------------------------------------- looking
+
+    async def show(self, request: Request) -> Response:
+        """A workflow's page: the run if the address names one, else the ID card and the recent runs."""
+        flow = self.found(request)
         if isinstance(flow, Broken):
             return broken_page(request, flow)
+        id = request.query_params.get("id", "")
         at = 0
-        if act := request.path_params.get("act"):
-            kind, at = split(act)
-            if kind != "card" or not 1 <= at <= len(flow.steps) + 1 or not id:
+        if "act" in request.path_params:
+            kind, at = split(request.path_params["act"], flow, more=1)
+            if kind != "card" or not at or not id:
                 raise HTTPException(404)
+        if not id:
+            return await self.landing(request, flow, id_card(flow))
         try:
-            if id:
-                run = self.run(flow, id)
-                body = await cards.chain(run, self.jobs, at=at)
-                return page(request, flow.title, id_card(flow, run.id), body, about=flow.about)
-            card = id_card(flow)
+            run = self.run(flow, id)
         except Unknown:
-            card = id_card(flow, id, missing=True)
+            return await self.landing(request, flow, id_card(flow, id, missing=True))
         except Invalid as error:
-            card = id_card(flow, id, error=str(error))
+            return await self.landing(request, flow, id_card(flow, id, error=str(error)))
         except (Corrupt, Incompatible) as error:
             card = Div(id_card(flow, id), damaged(flow, id, error))
+            return await self.landing(request, flow, card)
+        body = await cards.chain(run, self.jobs, at=at)
+        return page(request, flow.title, id_card(flow, run.id), body, about=flow.about)
+
+    async def landing(self, request: Request, flow: Workflow, card: FT) -> Response:
+        """A workflow's page without a run."""
         lead = P(flow.about.split("\n\n")[0].replace("\n", " "), cls="lead")
-        runs = await asyncio.to_thread(recent, Pipulate(self.store, flow.name), flow)
+        runs = await asyncio.to_thread(recent, flow.engine(self.state.store), flow)
         return page(request, flow.title, lead, card, runs, about=flow.about)
 
-    async def runs(self, request: Request) -> Any:
+    async def runs(self, request: Request) -> Response:
         """The list of recent runs, searched."""
-        flow = self.found(request)
+        found = self.found(request)
         search = request.query_params.get("q", "")
-        rows = await asyncio.to_thread(Pipulate(self.store, flow.name).runs, search)
-        known = flow if isinstance(flow, Workflow) else None
-        shown = [run_row(row, known) for row in rows]
+        engine = Pipulate(self.state.store, found.name)
+        rows = await asyncio.to_thread(engine.runs, search)
+        flow = found if isinstance(found, Workflow) else None
+        shown = [run_row(row, flow) for row in rows]
         return fragment(run_list(shown, empty="No run has that in its ID."))
 
-    async def progress(self, request: Request) -> Any:
+    async def progress(self, request: Request) -> Response:
         """A working card's progress; when the job has ended, the cards that follow from it."""
-        flow, (kind, number) = self.found(request), split(request.path_params["act"])
-        if isinstance(flow, Broken) or kind != "card" or not 1 <= number <= len(flow.steps):
+        flow = self.flow(request)
+        kind, number = split(request.path_params["act"], flow)
+        if kind != "card" or not number:
             raise HTTPException(404)
-        run, step = self.run(flow, request.query_params.get("id", "")), flow.steps[number - 1]
+        run = self.run(flow, request.query_params.get("id", ""))
+        step = flow.steps[number - 1]
         if self.jobs.running((flow.name, run.id, step.id)):
             return fragment(cards.progress(run, self.jobs, step))
         if rec.is_done(run.record, step.id) and run.open_index == number:
-            await self._proceed(run)
-            return await self._advance(
-                run, step, hx_retarget=f"#card{number}", hx_reswap="outerHTML"
-            )
-        return await self._chain(run)
+            where = {"hx_retarget": f"#card{number}", "hx_reswap": "outerHTML"}
+            return await self.advance(run, step, **where)
+        return await self.chain(run)
 
-    async def act(self, request: Request) -> Response:
-        """Do what the address says to the run, and show the outcome where it happened."""
-        flow, act, form = self.found(request), request.path_params["act"], await request.form()
-        if isinstance(flow, Broken):
-            raise HTTPException(404)
-        kind, number = split(act)
-        if number > len(flow.steps):
-            raise HTTPException(404)
-        id = flow.normalise(request.query_params.get("id", ""))
-        step = flow.steps[number - 1] if number else None
-        shown = str(form.get("rev", ""))
-        rev = int(shown) if re.fullmatch(r"\d{1,15}", shown, re.ASCII) else None
-        try:
-            reply = await (
-                self._on_step(flow, id, kind, step, rev, form)
-                if step
-                else self._on_run(flow, id, kind, rev)
-            )
-        except (
-            Refused
-        ) as error:  # the run as it stands, the reason above it, what was typed still in its card
-            run = self.run(flow, id)
-            kept = (
-                _typed({key: form.getlist(key) for key in form})
-                if step and not step.work and run.open_index == number - 1
-                else None
-            )
-            reply = await self._chain(run, status=409, message=str(error), typed=kept)
-        if request.headers.get("hx-request") != "true" and reply.status_code < 400:
-            return RedirectResponse(address(flow, id), 303)
-        return reply
+    # ---------------------------------------------------------------- acts on a run
 
-    async def open(self, request: Request) -> Any:
+    async def open(self, request: Request) -> Response:
         """Begin a run, or open it."""
-        flow, id = self.found(request), str((await request.form()).get("id", ""))
-        if isinstance(flow, Broken):
-            raise HTTPException(404)
+        flow = self.flow(request)
+        id = str((await request.form()).get("id", ""))
         try:
             id = flow.normalise(id)
-            await asyncio.to_thread(flow.begin, flow.engine(self.store), id)
+            await asyncio.to_thread(flow.begin, flow.engine(self.state.store), id)
         except Invalid as error:
             card = id_card(flow, id, error=str(error))
             return page(request, flow.title, card, about=flow.about)
@@ -173,108 +216,133 @@ class Pages:
             pass  # the page says so, and offers the repair
         return RedirectResponse(address(flow, id), 303)
 
-    async def _on_run(self, flow: Workflow, id: str, kind: str, rev: int | None) -> Response:
-        engine = flow.engine(self.store)
-        match kind:
-            case "finalize" if self.run(flow, id).open_index < len(flow.steps):
-                raise OutOfOrder(
-                    "Only a complete run can be finalized; answer the open card first."
-                )
-            case "undo" | "finalize" | "unfinalize":
-                await asyncio.to_thread(getattr(engine, kind), id, rev)
-            case "repair":
-                await asyncio.to_thread(engine.repair, id)
-            case "delete":
-                await self._stop(flow, id, flow.steps)
-                await asyncio.to_thread(engine.delete, id)
-                return fragment(deleted_row(address(flow, id, "undelete"), id))
-            case "undelete":
-                await asyncio.to_thread(engine.undelete, id)
-                return fragment(run_row(engine.row(id) or {}, flow))
-            case _:
-                raise HTTPException(404)
-        return await self._chain(self.run(flow, id), tail="")
+    async def act(self, request: Request) -> Response:
+        """Do what the address says to the run, and show the outcome where it happened."""
+        order = await self.order(request)
+        handler = (self.on_step if order.step else self.on_run).get(order.kind)
+        if handler is None:
+            raise HTTPException(404)
+        try:
+            reply = await handler(order)
+        except Refused as error:
+            reply = await self.refuse(order, error)
+        if of_htmx(request) or reply.status_code >= 400:
+            return reply
+        return RedirectResponse(address(order.flow, order.id), 303)
 
-    async def _on_step(
-        self, flow: Workflow, id: str, kind: str, step: Step, rev: int | None, form: FormData
-    ) -> Response:
-        match kind:
-            case "card":
-                return await self._submit(self.run(flow, id), step, rev, form)
-            case "revert":
-                await self._stop(flow, id, flow.steps[step.number - 1 :])
-                engine = flow.engine(self.store)
-                await asyncio.to_thread(engine.clear_steps_from, id, step.id, flow.tuples, rev)
-                return await self._chain(self.run(flow, id), tail=f"card{step.number}")
-            case "start" | "repeat":
-                run, why = (
-                    self.run(flow, id),
-                    "is not the step that comes next, so nothing was started.",
-                )
-                if run.record.get("finalized") or not _works(run, step):
-                    raise OutOfOrder(f"“{step.label}” {why} Below is how the run stands now.")
-                await (self.jobs.start if kind == "start" else self.jobs.repeat)(flow, id, step)
-                return fragment(cards.working(run, self.jobs, step))
-            case "cancel":
-                await self._stop(flow, id, [step])
-                run = self.run(flow, id)
-                return (
-                    fragment(cards.working(run, self.jobs, step))
-                    if _works(run, step)
-                    else await self._chain(run)
-                )
-        raise HTTPException(404)
+    async def refuse(self, order: Order, why: Refused) -> Response:
+        """Show the run as it stands, the reason above it, and what was typed still in its card."""
+        run = self.run(order.flow, order.id)
+        typed = None
+        if order.step and _is_open(run, order.step) and not order.step.work:
+            typed = _values({key: order.form.getlist(key) for key in order.form})
+        return await self.chain(run, status=409, message=str(why), typed=typed)
 
-    async def _submit(self, run: Run, step: Step, rev: int | None, form: FormData) -> Response:
+    async def change(self, order: Order) -> Response:
+        """Undo, finalize, unfinalize: the engine's method of that name."""
+        await asyncio.to_thread(getattr(order.engine, order.kind), order.id, order.rev)
+        return await self.chain(self.run(order.flow, order.id), tail="")
+
+    async def finalize(self, order: Order) -> Response:
+        """Lock a run that is complete."""
+        if self.run(order.flow, order.id).open_index < len(order.flow.steps):
+            raise OutOfOrder("Only a complete run can be finalized; answer the open card first.")
+        return await self.change(order)
+
+    async def repair(self, order: Order) -> Response:
+        """Restore the last good state of a damaged run."""
+        await asyncio.to_thread(order.engine.repair, order.id)
+        return await self.chain(self.run(order.flow, order.id), tail="")
+
+    async def delete(self, order: Order) -> Response:
+        """Delete a run in a list."""
+        await self.stop(order, order.flow.steps)
+        await asyncio.to_thread(order.engine.delete, order.id)
+        return fragment(deleted_row(address(order.flow, order.id, "undelete"), order.id))
+
+    async def undelete(self, order: Order) -> Response:
+        """Bring it back."""
+        await asyncio.to_thread(order.engine.undelete, order.id)
+        return fragment(run_row(order.engine.row(order.id) or {}, order.flow))
+
+    # ---------------------------------------------------------------- acts on a step
+
+    async def submit(self, order: Order) -> Response:
+        """Answer a card: the done card and the next one, or the same card with what is wrong."""
+        step = order.at
         if step.work:
             raise OutOfOrder("This step is the machine's work; it takes no answer.")
+        run = self.run(order.flow, order.id)
         inside = await call(step.function, run)
-        submitted = await received(form, self.store.folder / "uploads")
+        submitted = await received(order.form, self.state.store.folder / "uploads")
         try:
-            stored = await answer(run, step, inside, submitted, rev)
+            stored = await answer(run, step, inside, submitted, order.rev)
         except Refused:
             raise
-        except PipulateError as error:
-            problem = error if isinstance(error, Invalid) else Invalid(str(error))
-        except (
-            Exception
-        ) as error:  # an author's `accept` failed: say so in the card, keep what was typed
-            logger.exception("accept of {} in {} failed", step.key, run.flow.name)
-            problem = Invalid(
-                f"This step's check failed, so nothing was stored. {type(error).__name__}: {error}"
+        except Exception as error:
+            card = cards.open_card(
+                run, step, inside, _values(submitted), _problem(run, step, error)
             )
-        else:
-            if stored:
-                await self._proceed(run)
-            return await self._advance(run, step)
-        card = cards.open_card(run, step, inside, _typed(submitted), problem)
-        return fragment(card, status=422)
+            return fragment(card, status=422)
+        if stored:
+            await self.proceed(run)
+        return await self.advance(run, step)
 
-    async def _stop(self, flow: Workflow, id: str, steps: list[Step]) -> None:
+    async def revert(self, order: Order) -> Response:
+        """Go back to a step."""
+        step = order.at
+        await self.stop(order, order.flow.steps[step.number - 1 :])
+        back = order.engine.clear_steps_from
+        await asyncio.to_thread(back, order.id, step.id, order.flow.tuples, order.rev)
+        return await self.chain(self.run(order.flow, order.id), tail=f"card{step.number}")
+
+    async def start(self, order: Order) -> Response:
+        """Begin a step's work, or repeat what may have been done already."""
+        step = order.at
+        run = self.run(order.flow, order.id)
+        if run.record.get("finalized") or not _is_open(run, step) or not step.work:
+            raise OutOfOrder(
+                f"“{step.label}” is not the step that comes next, so nothing was started. "
+                "Below is how the run stands now."
+            )
+        begin = self.jobs.repeat if order.kind == "repeat" else self.jobs.start
+        await begin(order.flow, order.id, step)
+        return fragment(cards.working(run, self.jobs, step))
+
+    async def cancel(self, order: Order) -> Response:
+        """Stop a step's work."""
+        step = order.at
+        await self.stop(order, [step])
+        run = self.run(order.flow, order.id)
+        if step.work and _is_open(run, step):
+            return fragment(cards.working(run, self.jobs, step))
+        return await self.chain(run)
+
+    async def stop(self, order: Order, steps: Iterable[Step]) -> None:
+        """Stop the work of these steps, where it runs."""
         for step in steps:
-            await self.jobs.cancel((flow.name, id, step.id))
+            await self.jobs.cancel((order.flow.name, order.id, step.id))
 
-    async def _proceed(self, run: Run) -> None:
+    async def proceed(self, run: Run) -> None:
         """A step was just done: begin the next one's work, and let the model say what is next."""
-        following = run.flow.steps[run.open_index] if run.open_index < len(run.flow.steps) else None
+        following = next(iter(run.flow.steps[run.open_index :]), None)
         if following and following.work and following.auto:
             await self.jobs.start(run.flow, run.id, following)
-        if self.app.state.explain:
-            self.app.state.explain(run)
+        if self.state.explain:
+            self.state.explain(run)
 
-    async def _advance(self, run: Run, step: Step, **headers: Any) -> Response:
+    # ---------------------------------------------------------------- answers
+
+    async def advance(self, run: Run, step: Step, **headers: Any) -> Response:
         """Answer with the card of the step that is done and the one after it."""
-        shown = [
-            await cards.card(run, self.jobs, index) for index in (step.number - 1, step.number)
-        ]
+        shown = [await cards.card(run, self.jobs, at) for at in (step.number - 1, step.number)]
         tail = f"card{step.number + 1}" if step.number < len(run.flow.steps) else ""
         headers = {"hx_push_url": address(run.flow, run.id, tail), **headers}
-        nothing_to_undo = Div(
-            id="undo", hx_swap_oob="true"
-        )  # only a revert offers that, and this was none
-        return fragment(*shown, cards.revision(run, oob=True), nothing_to_undo, **headers)
+        # Only a revert offers to be undone, and this was none.
+        undo = Div(id="undo", hx_swap_oob="true")
+        return fragment(*shown, cards.revision(run, oob=True), undo, **headers)
 
-    async def _chain(
+    async def chain(
         self, run: Run, status: int = 200, tail: str | None = None, **what: Any
     ) -> Response:
         """Answer with the whole chain; `tail` is put in the address bar."""
@@ -284,17 +352,29 @@ class Pages:
         return fragment(await cards.chain(run, self.jobs, **what), status=status, **headers)
 
 
-def split(act: str) -> tuple[str, int]:
-    """Return ("card", 2) for "card2", ("undo", 0) for "undo"; 404 for anything else."""
+def split(act: str, flow: Workflow, more: int = 0) -> tuple[str, int]:
+    """Return ("card", 2) for "card2", ("undo", 0) for "undo"; 404 for what names no step (or up to `more` after it)."""
     found = re.fullmatch(r"([a-z]+)([1-9]\d{0,2})?", act, re.ASCII)
-    if not found:
+    number = int(found[2] or 0) if found else 0
+    if not found or number > len(flow.steps) + more:
         raise HTTPException(404)
-    return found[1], int(found[2] or 0)
+    return found[1], number
 
 
-def _works(run: Run, step: Step) -> bool:
-    return step.work and run.open_index == step.number - 1
+def _is_open(run: Run, step: Step) -> bool:
+    return run.open_index == step.number - 1
 
 
-def _typed(lists: dict[str, list[Any]]) -> forms.Values:
+def _values(lists: dict[str, list[Any]]) -> Values:
     return {key: values if len(values) > 1 else values[0] for key, values in lists.items()}
+
+
+def _problem(run: Run, step: Step, error: Exception) -> Invalid:
+    """Return why an answer was not stored: what is wrong with it, or with the author's code that judged it."""
+    if isinstance(error, Invalid):
+        return error
+    if isinstance(error, PipulateError):
+        return Invalid(str(error))
+    logger.opt(exception=error).error("accept of {} in {} failed", step.key, run.flow.name)
+    kind = type(error).__name__
+    return Invalid(f"This step's check failed, so nothing was stored. {kind}: {error}")

@@ -226,3 +226,31 @@ async def test_a_job_of_a_workflow_that_is_gone_is_failed_in_words(tmp_path):
     await other.resume({})
     assert other.row(KEY)["state"] == "failed" and "no longer installed" in other.row(KEY)["error"]
     await other.close()
+
+
+async def test_who_waits_for_it_hears_once_of_work_that_was_done(tmp_path):
+    """With the run as it stands; not of work that failed, nor of a step that a revert reopened."""
+    heard = []
+
+    async def finished(run):
+        heard.append((run.id, run["act"], run.open_index))
+        raise RuntimeError("a listener's fault is the listener's")
+
+    outcome = {"rows": 3}
+
+    async def work(run, job):
+        if outcome:
+            return outcome
+        raise PipulateError("No luck.")
+
+    flow, step, engine, jobs = make(tmp_path, work)
+    jobs.finished = finished
+    await jobs.start(flow, "r", step)
+    await jobs.wait(KEY)
+    assert heard == [("r", {"rows": 3}, 2)] and jobs.row(KEY)["state"] == "done"
+    engine.clear_steps_from("r", "step_02", flow.tuples)
+    outcome = {}
+    await jobs.start(flow, "r", step)
+    await jobs.wait(KEY)
+    assert len(heard) == 1 and jobs.row(KEY)["state"] == "failed"
+    await jobs.close()

@@ -1,11 +1,13 @@
 """The addresses of a workflow: what each answers, what it refuses, and that a refusal changes nothing."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
 import httpx2
 import pytest
+from starlette.testclient import TestClient
 
 from pipulate.app import create_app
 from pipulate.engine.pipeline import Pipulate
@@ -370,3 +372,81 @@ async def test_what_sqlite_reports_anywhere_is_told(tmp_path, error, status, say
     assert reply.status_code == status and says in reply.text
     await app.state.jobs.close()
     app.state.store.close()
+
+
+@pytest.fixture
+def client(tmp_path):
+    """Give a function that serves the workflow file `mine` of this code, and returns a client that is a page of it."""
+
+    def serve(code: str) -> TestClient:
+        (tmp_path / "mine.py").write_text(code)
+        app = create_app(Settings(data=tmp_path / "data", workflows=(tmp_path,)))
+        home = "http://127.0.0.1:5001"
+        page = TestClient(app, base_url=home, client=("127.0.0.1", 5000), follow_redirects=False)
+        page.headers.update({"Origin": home, "HX-Request": "true"})
+        return page
+
+    return serve
+
+
+ASKS = """
+from pipulate import Invalid, Workflow
+from fasthtml.common import Input
+flow = Workflow("mine")
+asked = []
+
+@flow.step("name", "Who?")
+def name(run):
+    asked.append(1)
+    return Input(name="name", pattern="[a-z]+")
+
+@name.accept
+def check(run, form):
+    raise Invalid(f"Asked {len(asked)} times.", "name")
+"""
+
+
+def test_a_refused_answer_asks_the_author_once(client):
+    """The form that judged the answer is the one that is shown again: it may ask a service, which takes its time."""
+    with client(ASKS) as page:
+        rev = begin(page, "mine", "x")
+        for number, value in enumerate(("a", "B"), 2):
+            reply = answer(page, "mine", "x", 1, rev, name=value)
+            assert reply.status_code == 422 and f'value="{value}"' in reply.text
+            assert value == "B" or f"Asked {number} times." in reply.text
+        page.app.state.found["mine"].steps[0].accept_function = None
+        assert page.app.state.found["mine"].steps[0].function.__globals__["asked"] == [1] * 3
+
+
+WORKS = """
+from pipulate import Workflow
+flow = Workflow("mine")
+done = []
+
+@flow.step("go", "Go?")
+def go(run):
+    return None
+
+@flow.work("one", "One")
+async def one(run, job):
+    done.append("one")
+
+@flow.work("two", "Two")
+async def two(run, job):
+    done.append("two")
+"""
+
+
+def test_work_leads_to_work_though_nobody_looks(client):
+    """One answer, two pieces of work; the model is asked once after each, however many pages show them."""
+    with client(WORKS) as page:
+        explained = []
+        page.app.state.explain = lambda run: explained.append(run.open_index)
+        answer(page, "mine", "x", 1, begin(page, "mine", "x"))
+        for _ in range(200):
+            if "Result" in page.get("/mine", params={"id": "x"}).text:
+                break
+            time.sleep(0.02)
+        replies = [page.get("/mine/card3/progress", params={"id": "x"}) for _ in range(2)]
+        assert all('id="result"' in reply.text for reply in replies)
+        assert explained == [1, 2, 3]

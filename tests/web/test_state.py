@@ -1,6 +1,10 @@
 """What the parts of an app share: offered by class, shown in a stated order, whatever order the parts came in."""
 
 import random
+import re
+import shutil
+import sys
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -75,3 +79,86 @@ def test_a_misspelt_name_is_an_error(tmp_path):
     state = create_app(settings(tmp_path), []).state
     with pytest.raises(AttributeError):
         state.chat_pannel = None
+
+
+# -------------------------------------------------------------------- readers do not write
+
+
+def weight(thing, seen=None) -> int:
+    """Return how many things our objects hold: what a reader must leave as it was."""
+    seen = set() if seen is None else seen
+    if id(thing) in seen:
+        return 0
+    seen.add(id(thing))
+    if isinstance(thing, dict):
+        held = list(thing.values())
+    elif isinstance(thing, (list, tuple, set, frozenset)):
+        held = list(thing)
+    elif type(thing).__module__.startswith("pipulate"):
+        names = [*getattr(thing, "__dict__", ()), *getattr(type(thing), "__slots__", ())]
+        held = [getattr(thing, name, None) for name in names]
+    else:
+        return 0
+    return len(held) + sum(weight(part, seen) for part in held)
+
+
+CACHED = type(lru_cache(len))
+
+
+def caches() -> int:
+    """Return how much all functions of ours remember."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("pipulate")]
+    found = [value for module in modules for value in vars(module).values()]
+    ours = {
+        value
+        for value in found
+        if isinstance(value, CACHED) and value.__module__.startswith("pipulate")
+    }
+    return sum(function.cache_info().currsize for function in ours)
+
+
+def rows(app) -> dict:
+    """Return all that is in the database."""
+    store = app.state.store
+    tables = store.read("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {name: store.read(f'SELECT * FROM "{name}"') for name in (row["name"] for row in tables)}
+
+
+def made_up(app, word: str) -> list[str]:
+    """Return an address for each route that can be looked at, and some below a real workflow, with `word` in them."""
+    paths = [
+        re.sub(r"{\w+(:\w+)?}", lambda part: "7654" if part[1] == ":int" else word, route.path)
+        for route in app.router.routes
+        if "GET" in (getattr(route, "methods", None) or ())
+    ]
+    below = [
+        "/bridge",
+        "/bridge/card1",
+        "/bridge/card1/progress",
+        "/bridge/runs",
+        "/work",
+        "/x/y/z",
+    ]
+    query = f"?id={word}&q={word}&page={word}&with={word}&token={word}&at=9999&{word}={word}"
+    return [f"{path}{query}" for path in [*paths, *below]]
+
+
+def test_looking_leaves_nothing_behind(tmp_path, monkeypatch):
+    """All addresses that can be looked at, with made-up names: the data stay, and nothing grows with what is asked."""
+    monkeypatch.setattr("pipulate.pages.stream.PAUSE", 0)
+    for name in ("bridge", "work"):  # without the class by hand, whose routes are its author's
+        shutil.copy(PACKAGE / "workflows" / f"{name}.py", tmp_path)
+    lan = Settings(data=tmp_path / "data", workflows=(tmp_path,), lan=True, host="127.0.0.2")
+    app = create_app(lan)
+    known = set()
+    with TestClient(app, base_url="http://127.0.0.1:5001", client=("127.0.0.1", 5000)) as client:
+        begun = rows(app)
+        for word in ("aaa", "bbb"):
+            for address in made_up(app, word):
+                known.add(client.get(address, follow_redirects=False).status_code)
+                assert rows(app) == begun, address
+            after = (weight(app.state), caches())
+            if word == "aaa":
+                before = after
+        assert after == before
+    assert len(made_up(app, "x")) > 40 and {200, 404} <= known and 500 not in known
