@@ -1,12 +1,16 @@
 """What other programs' agents can read and ask for: MCP, message in, message out.
 
-WIRE       JSON-RPC 2.0: a dictionary is answered by a dictionary, a notification by None.  This is
-           https://modelcontextprotocol.io/specification/2025-11-25 without sessions and streams.  A
-           client of a later version is told which ones there are, and shakes hands the older way.
-KEY        256 bits in a file of mode 600, which is not there before the user asks for it.
-TOOLS      Those of the chat, and three that only outsiders need.  Reading acts; changing puts a card
-           into the chat, and only the user's Yes there does it: nothing here can say Yes.
-RESOURCES  Workflows, runs and tables as Markdown, and the record of each run as JSON.
+WIRE       JSON-RPC 2.0: a dictionary is answered by a dictionary, a notification by
+           None.  This is https://modelcontextprotocol.io/specification/2025-11-25
+           without sessions and streams.  A client of a later version is told which
+           ones there are, and shakes hands the older way.
+KEY        256 bits in a file of mode 600, which is not there before the user asks
+           for it.
+TOOLS      Those of the chat, and three that only outsiders need.  Reading acts;
+           changing puts a card into the chat, and only the user's Yes there does
+           it: nothing here can say Yes.
+RESOURCES  Workflows, runs and tables as Markdown, and the record of each run as
+           JSON.
 """
 
 import asyncio
@@ -46,8 +50,10 @@ NOT_FOUND = -32002  #: no such resource
 VERSION = -32022  #: no such version
 
 INSTRUCTIONS = """\
-Pipulate runs step-by-step workflows on this user's machine. Read with the list_, explain_ and query_ tools.
-A tool that changes something only asks the user by a card in Pipulate; check_change tells what they decided."""
+Pipulate runs step-by-step workflows on this user's machine. \
+Read with the list_, explain_ and query_ tools.
+A tool that changes something only asks the user by a card in Pipulate; \
+check_change tells what they decided."""
 ASKS = "The user is asked first, by a card in Pipulate."
 SHORTEST_KEY = 40  # characters; ours have 43
 

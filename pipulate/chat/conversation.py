@@ -1,12 +1,14 @@
 """Conversations: rows of `conversation` and `message`, and what of them a model gets to read.
 
-ROLES      "user", "assistant", and "note": what the app added (a page's training text, a tool's result).
-WINDOW     When the oldest turns no longer fit a model's window, the model condenses them into the
-           conversation's `summary`; `summarised` is the id of the last message in it.  The messages
-           themselves stay.
-TEMPORARY  conversations have negative ids and live in this object alone: nothing of them is ever
-           written.
-TRASH      A deleted conversation goes to the `trash` table whole, from where `restore` brings it back.
+ROLES      "user", "assistant", and "note": what the app added (a page's training
+           text, a tool's result).
+WINDOW     When the oldest turns no longer fit a model's window, the model condenses
+           them into the conversation's `summary`; `summarised` is the id of the
+           last message in it.  The messages themselves stay.
+TEMPORARY  conversations have negative ids and live in this object alone: nothing of
+           them is ever written.
+TRASH      A deleted conversation goes to the `trash` table whole, from where
+           `restore` brings it back.
 """
 
 import asyncio
@@ -186,8 +188,8 @@ class Conversations:
     ) -> list[Message]:
         """Return what to send so that `model` answers the last message, within its window.
 
-        See `prompts.assemble`.  Older turns that do not fit are summarised by the model first, and the
-        summary is kept.  Raises ModelError.
+        See `prompts.assemble`.  Older turns that do not fit are summarised by the
+        model first, and the summary is kept.  Raises ModelError.
         """
         secrets = list(secrets)
         while True:

@@ -1,10 +1,12 @@
 """What tools act upon, and how they change a row so that it can be changed back.
 
-DESK   Made anew for each request, with the profile of the page: no model can choose to work for
-       another client.
-ROWS   `put` and `drop` are the only ways in which tools write tables.  They return [table, key, row
-       before, row after], from which `proposals.undo` takes the change back.
-NAMES  People and models name a thing by its number or by words of its name; `find` knows which.
+DESK   Made anew for each request, with the profile of the page: no model can choose
+       to work for another client.
+ROWS   `put` and `drop` are the only ways in which tools write tables.  They return
+       [table, key, row before, row after], from which `proposals.undo` takes the
+       change back.
+NAMES  People and models name a thing by its number or by words of its name; `find`
+       knows which.
 """
 
 import re

@@ -1,13 +1,15 @@
 """The embedded model: llama.cpp in a child process, so that a native crash never ends the app.
 
-DESIGN    `Embedded` is a `Model`: its first `stream` starts the child (`llama_child.py`), which speaks
-          the OpenAI protocol on 127.0.0.1, at a free port, with a random key, no CORS and no web page;
-          `Remote` talks to it.
-LIFE      The child's standard input is a pipe from us.  It leaves when that closes: by `stop`, by our
-          exit, even by a kill -9.  If it crashes, the answer at hand ends in a `ModelError` and the next
-          question starts it anew.
-SPEED     One slot, since slots divide the window.  llama.cpp keeps what it has read: of a prompt that
-          begins like the last one only the rest is read, so what changes belongs at the end.
+DESIGN    `Embedded` is a `Model`: its first `stream` starts the child
+          (`llama_child.py`), which speaks the OpenAI protocol on 127.0.0.1, at a
+          free port, with a random key, no CORS and no web page; `Remote` talks to
+          it.
+LIFE      The child's standard input is a pipe from us.  It leaves when that closes:
+          by `stop`, by our exit, even by a kill -9.  If it crashes, the answer at
+          hand ends in a `ModelError` and the next question starts it anew.
+SPEED     One slot, since slots divide the window.  llama.cpp keeps what it has
+          read: of a prompt that begins like the last one only the rest is read, so
+          what changes belongs at the end.
 """
 
 import asyncio
@@ -38,7 +40,7 @@ NO_AVX2 = (
 
 
 class Embedded:
-    """The model in the GGUF file `weights`, run on this computer with a window of so many tokens."""
+    """The model in the GGUF file `weights`, run on this computer."""
 
     place = "this computer"
     tools = False  # so small a model calls tools badly; choosing by a JSON schema works

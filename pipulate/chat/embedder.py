@@ -1,11 +1,11 @@
 """Sentences as vectors: near in meaning, near in direction.  Memories are found by them.
 
-MODEL    all-MiniLM-L6-v2 (English) with int8 weights (Apache-2.0; recipe "minilm" in `weights.py`), run
-         by onnxruntime.  A vector is the mean of the tokens' 384 numbers, made unit length: the dot
-         product of two is their cosine.
-TOKENS   BERT's uncased WordPiece: text is lower-cased, freed of accents, split into words and signs,
-         each word into the longest pieces that the vocabulary has.  vocab.txt.xz is BERT's vocabulary
-         (Apache-2.0), a token a line.
+MODEL    all-MiniLM-L6-v2 (English) with int8 weights (Apache-2.0; recipe "minilm"
+         in `weights.py`), run by onnxruntime.  A vector is the mean of the tokens'
+         384 numbers, made unit length: the dot product of two is their cosine.
+TOKENS   BERT's uncased WordPiece: text is lower-cased, freed of accents, split into
+         words and signs, each word into the longest pieces that the vocabulary
+         has.  vocab.txt.xz is BERT's vocabulary (Apache-2.0), a token a line.
 WITHOUT  weights there are no vectors; memories are then found by their words alone.
 """
 
@@ -130,7 +130,7 @@ def split(text: str) -> list[str]:
 
 
 def _spaced(char: str) -> str:
-    """Return the character, apart if it is a word by itself; "" if it is an accent or shows nothing."""
+    """Return the character, apart if it is a word by itself; "" if it shows nothing."""
     kind = unicodedata.category(char)
     if kind[0] == "Z" or char in "\t\n\r":
         return " "

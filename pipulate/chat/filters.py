@@ -1,8 +1,8 @@
 """A question about a link graph, for a small model: it fills in WHERE and ORDER BY, never wrongly.
 
-A 0.5B model left free writes wrong SQL more often than not: joins for nothing, columns that are not
-there.  So it gets a few examples, and a JSON schema whose patterns allow nothing but comparisons of
-this graph's own columns.
+A 0.5B model left free writes wrong SQL more often than not: joins for nothing,
+columns that are not there.  So it gets a few examples, and a JSON schema whose
+patterns allow nothing but comparisons of this graph's own columns.
 """
 
 import json

@@ -1,8 +1,9 @@
 """The process that holds the embedded model: llama.cpp's server, for its parent alone.
 
-See `embedded.py`.  Run by its path, so that none of Pipulate need be imported: `python -P
-llama_child.py`.  It reads one line of JSON (model, window, key) from standard input, prints its
-address, and leaves when that input ends or its parent is gone.
+See `embedded.py`.  Run by its path, so that none of Pipulate need be imported:
+`python -P llama_child.py`.  It reads one line of JSON (model, window, key) from
+standard input, prints its address, and leaves when that input ends or its parent is
+gone.
 """
 
 import json

@@ -1,19 +1,22 @@
 """What the app knows about its user, whichever model answers.
 
-A MEMORY   is a row: a fact if it has a `key` ("city": "Graz"), else a sentence; `source` and `at` say
-           where and when it came from.  `id` is made from the key, or the sentence: a memory has the
-           same id on every machine, adding it twice changes nothing, and a fact's new value takes the
-           old one's place.
-PINNED     memories stand in every prompt (facts are, unless unpinned); others come back when they fit
-           the question.
-STATE      "active", or "off": kept, but told to no model.  What a model would remember is first a
-           proposal.
-RECALL     Cosine of the query's vector with each memory's (brute force: 10,000 take milliseconds),
-           best first, and the best keyword hit as an extra.  Without an embedder, keywords alone.
-VECTORS    are a cache, made when first needed and again when the embedder changes.  The text is the
-           truth.
-FORGET     removes the memory from every table, its words from conversations, proposals and the trash,
-           and the bytes from the file (VACUUM, log truncated).  It cannot be undone; "off" can.
+A MEMORY   is a row: a fact if it has a `key` ("city": "Graz"), else a sentence;
+           `source` and `at` say where and when it came from.  `id` is made from the
+           key, or the sentence: a memory has the same id on every machine, adding
+           it twice changes nothing, and a fact's new value takes the old one's
+           place.
+PINNED     memories stand in every prompt (facts are, unless unpinned); others come
+           back when they fit the question.
+STATE      "active", or "off": kept, but told to no model.  What a model would
+           remember is first a proposal.
+RECALL     Cosine of the query's vector with each memory's (brute force: 10,000 take
+           milliseconds), best first, and the best keyword hit as an extra.  Without
+           an embedder, keywords alone.
+VECTORS    are a cache, made when first needed and again when the embedder changes.
+           The text is the truth.
+FORGET     removes the memory from every table, its words from conversations,
+           proposals and the trash, and the bytes from the file (VACUUM, log
+           truncated).  It cannot be undone; "off" can.
 
 All methods may take milliseconds (disk, embedder): call them in a thread.
 """

@@ -1,9 +1,10 @@
-"""Which models answer now, the user's choice first: a server of theirs, Ollama, or the embedded one.
+"""Which models answer now: a server of the user's, Ollama, or the embedded one.
 
-CHOICE    `store` keeps what the user set: model_url, model_name, model_key, and `model`, the one
-          chosen in the panel.
+CHOICE    `store` keeps what the user set: model_url, model_name, model_key, and
+          `model`, the one chosen in the panel.
 LOOKING   asks all of them, so what was found is believed for FRESH seconds.
-GETTING   `get` fetches the embedded one; `getting` says what comes, and how much of it is here.
+GETTING   `get` fetches the embedded one; `getting` says what comes, and how much of
+          it is here.
 """
 
 import asyncio

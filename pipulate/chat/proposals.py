@@ -1,14 +1,15 @@
-"""Nothing is changed without a Yes: calling tools, and the proposals of those that change something.
+"""Nothing is changed without a Yes: calling tools, and what the changing ones propose.
 
-CALL       A reading tool acts and returns its text.  A changing one goes as far as the words of what
-           exactly will happen, which are stored as a row of `proposal`: open -> done -> undone, or
-           open -> refused.
-YES        Only `confirm` goes on, and only the user's own click calls it; no tool, and so no model,
-           can.  It starts the tool anew: if something else would happen by now than the words said,
-           nothing does.  The change, how to undo it and the proposal's state are one transaction: it
-           happens exactly once, whatever crashes.
-COMMANDS   `/add task Call Bob` is add_task with name "Call Bob"; `/tasks` is list_tasks.  All are
-           read off the tools.
+CALL       A reading tool acts and returns its text.  A changing one goes as far as
+           the words of what exactly will happen, which are stored as a row of
+           `proposal`: open -> done -> undone, or open -> refused.
+YES        Only `confirm` goes on, and only the user's own click calls it; no tool,
+           and so no model, can.  It starts the tool anew: if something else would
+           happen by now than the words said, nothing does.  The change, how to undo
+           it and the proposal's state are one transaction: it happens exactly once,
+           whatever crashes.
+COMMANDS   `/add task Call Bob` is add_task with name "Call Bob"; `/tasks` is
+           list_tasks.  All are read off the tools.
 """
 
 import inspect

@@ -1,18 +1,21 @@
-"""Any language model behind one small interface, `Model`: a name, a window, a stream of text and calls.
+"""Any language model behind one small interface, `Model`.
 
-DESIGN    One HTTP client, `Remote`, speaks two protocols: `OPENAI` (server-sent events: cloud services,
-          vLLM, LM Studio, our embedded runtime) and `OLLAMA` (its native /api/chat, for its /v1 ignores
-          `num_ctx` and silently cuts long chats).  Every way in which a server can fail becomes a
+DESIGN    One HTTP client, `Remote`, speaks two protocols: `OPENAI` (server-sent
+          events: cloud services, vLLM, LM Studio, our embedded runtime) and
+          `OLLAMA` (its native /api/chat, for its /v1 ignores `num_ctx` and silently
+          cuts long chats).  Every way in which a server can fail becomes a
           `ModelError` that says what to do.
-MESSAGES  and tools are OpenAI's dictionaries: {"role": "system" | "user" | "assistant" | "tool",
-          "content": text}, an assistant's "tool_calls", a tool result's "tool_call_id" and "name".
-CANCEL    Close the generator (`aclosing`): its connection closes, and that stops the generation.  A
-          connection serves one request and is never kept, so there is nothing else to close.
-WINDOW    Tokens of prompt and answer together: see `window`.  An answer that hits the wall ends in an
-          error.  Nothing is cut in silence.
-PRIVACY   Only addresses given by the user or on this machine are contacted: no proxy from the
-          environment, no redirects; Ollama's cloud models, which look local but are not, are never found
-          by `detect`.
+MESSAGES  and tools are OpenAI's dictionaries: {"role": "system" | "user" |
+          "assistant" | "tool", "content": text}, an assistant's "tool_calls", a
+          tool result's "tool_call_id" and "name".
+CANCEL    Close the generator (`aclosing`): its connection closes, and that stops
+          the generation.  A connection serves one request and is never kept, so
+          there is nothing else to close.
+WINDOW    Tokens of prompt and answer together: see `window`.  An answer that hits
+          the wall ends in an error.  Nothing is cut in silence.
+PRIVACY   Only addresses given by the user or on this machine are contacted: no
+          proxy from the environment, no redirects; Ollama's cloud models, which
+          look local but are not, are never found by `detect`.
 WEIGHT    The HTTP library is loaded when a server is there to be asked.
 """
 
@@ -54,7 +57,7 @@ class ModelError(PipulateError):
 
 @dataclass(frozen=True)
 class ToolCall:
-    """The model wants the tool `name` called; `id` (may be empty) pairs the result with the call."""
+    """The model wants the tool `name` called; `id` pairs the result with the call."""
 
     name: str
     arguments: dict[str, Any]
@@ -89,10 +92,11 @@ class Model(Protocol):
 
 
 class Speech(NamedTuple):
-    """A protocol: where to POST, what to ask (but model and tools), how to read a line of the answer.
+    """A protocol: where to POST, what to ask, how to read a line of the answer.
 
-    `read(line, calls)` returns (text, why the answer ends or "") and collects calls, perhaps piece by
-    piece.
+    `ask` leaves out model and tools, which both protocols have alike.  `read(line,
+    calls)` returns (text, why the answer ends or "") and collects calls, perhaps
+    piece by piece.
     """
 
     path: str
@@ -374,9 +378,9 @@ async def detect(
 ) -> list[Model]:
     """Return the models that answer now, the one to use first; empty when there is none.
 
-    Order: the user's own endpoint (OpenAI protocol at `url`, with `key` and perhaps the `name` of a
-    model), a running Ollama (last changed model first), the `embedded` one.  All are asked at once,
-    `PROBE` seconds for each question.
+    Order: the user's own endpoint (OpenAI protocol at `url`, with `key` and perhaps
+    the `name` of a model), a running Ollama (last changed model first), the
+    `embedded` one.  All are asked at once, `PROBE` seconds for each question.
     """
     asked: list[Coroutine[Any, Any, list[Remote]]] = []
     if url:

@@ -1,6 +1,7 @@
-"""Tools that answer questions: SQL over the user's tables and over link graphs, words in the manual.
+"""Tools that answer questions from the user's tables, link graphs and the manual.
 
-What a model writes as SQL can only read, and only a little: see `sql`, and `graph.sql`.
+What a model writes as SQL can only read, and only a little: see `sql`, and
+`graph.sql`.
 """
 
 import inspect
@@ -24,16 +25,17 @@ GraphName = Annotated[str, "org/project; empty for the latest"]
 
 def query_data(desk: Desk, statement: Select) -> str:
     """Count and look up tasks, profiles and runs by SQL.  Tables: task (id, name, done, priority,
-    profile_id), profile (id, name, address), pipeline (workflow, id, data, created, updated),
-    history, job, conversation, message.
+    profile_id), profile (id, name, address), pipeline (workflow, id, data, created,
+    updated), history, job, conversation, message.
     """
     return f"`{statement}`\n\n{sql.query(desk.store.path, statement)}"
 
 
 def query_links(desk: Desk, statement: Select, graph: GraphName = "") -> str:
     """Find pages of a site by their links, depth, PageRank, clicks or impressions, by SQL.  Tables:
-    pages (url, depth in clicks from home, inlinks, outlinks, pagerank, orphan, dead_end, ..., and
-    the crawl's columns, such as pagetype, impressions, clicks), links (source, target).
+    pages (url, depth in clicks from home, inlinks, outlinks, pagerank, orphan,
+    dead_end, ..., and the crawl's columns, such as pagetype, impressions, clicks),
+    links (source, target).
     """
     from pipulate.graph import sql as graph_sql  # here: it brings polars, which few commands need
 

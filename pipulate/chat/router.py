@@ -1,11 +1,13 @@
 """Which tool a request asks for: the choice of a small model, which picks well among few.
 
-EXAMPLES   examples.txt holds requests and the right call, "talk" for none.  The three tools whose
-           examples share most (and the rarest) words with the request are the choice; the model makes
-           it and fills in the arguments, forced to obey a JSON schema of just these three.
-SHORT CUT  If one tool is far ahead, only its arguments are asked for; if "talk" is ahead, nothing is,
-           so that small talk begins at once.
-PROMPT     The same but for its last line, so that the runtime need not read it again.
+EXAMPLES   examples.txt holds requests and the right call, "talk" for none.  The
+           three tools whose examples share most (and the rarest) words with the
+           request are the choice; the model makes it and fills in the arguments,
+           forced to obey a JSON schema of just these three.
+SHORT CUT  If one tool is far ahead, only its arguments are asked for; if "talk" is
+           ahead, nothing is, so that small talk begins at once.
+PROMPT     The same but for its last line, so that the runtime need not read it
+           again.
 
 Measured by bench/bench_tools.py with Qwen2.5-Coder-0.5B.
 """
@@ -91,8 +93,8 @@ def rank(text: str) -> list[tuple[str, float]]:
 async def choose(model: Model, text: str, desk: Desk | None = None) -> ToolCall | None:
     """Return the call that the request asks for, or None if it is just talk.
 
-    With a `desk`, queries come with their SQL, written by the model for the tables there.  Raises
-    ModelError.
+    With a `desk`, queries come with their SQL, written by the model for the tables
+    there.  Raises ModelError.
     """
     ranked = rank(text)
     (first, score), (_, second) = ranked[:2]

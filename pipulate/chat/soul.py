@@ -1,10 +1,10 @@
 """The soul: all that a model needs to go on being the user's friend, in one readable file.
 
-FORMAT    docs/soul.md.  Lines of JSON: a header; then prompt versions, memories and whole
-          conversations; last, the SHA-256 of all lines before.
-IMPORT    believes only a whole, undamaged file, is one transaction, and merges: what is there already,
-          by content, stays.  Of a fact with two values the newer one wins.  So importing twice changes
-          nothing.
+FORMAT    docs/soul.md.  Lines of JSON: a header; then prompt versions, memories and
+          whole conversations; last, the SHA-256 of all lines before.
+IMPORT    believes only a whole, undamaged file, is one transaction, and merges:
+          what is there already, by content, stays.  Of a fact with two values the
+          newer one wins.  So importing twice changes nothing.
 """
 
 import hashlib
@@ -74,8 +74,8 @@ def _conversations(store: Store) -> Iterator[Row]:
 def import_(store: Store, path: Path) -> dict[str, int]:
     """Take up the soul at `path`; returns how many of what were new.
 
-    Raises Unknown (no such file), Corrupt (damaged, cut off or edited) or Incompatible (written by a
-    newer version); then nothing was imported.
+    Raises Unknown (no such file), Corrupt (damaged, cut off or edited) or
+    Incompatible (written by a newer version); then nothing was imported.
     """
     rows = _read(path)
     taken: set[int] = set()
@@ -106,8 +106,9 @@ def _read(path: Path) -> list[Row]:
         raise Unknown(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Corrupt(
-            f"{path} is not a whole, undamaged soul file ({error}). Nothing was imported. Export it "
-            "again, or take another copy; a soul is edited in the app, not in the file."
+            f"{path} is not a whole, undamaged soul file ({error}). "
+            "Nothing was imported. Export it again, or take another copy; "
+            "a soul is edited in the app, not in the file."
         ) from error
 
 
@@ -158,7 +159,8 @@ def _memory(store: Store, row: Row) -> bool:
 def _conversation(taken: set[int], store: Store, row: Row) -> bool:
     """Add the messages that are missing; a conversation is known by when and with what it began.
 
-    `taken` holds those found for earlier lines: two may have begun alike in the same second.
+    `taken` holds those found for earlier lines: two may have begun alike in the
+    same second.
     """
     title, created = _texts(row, "title", "created")
     said = [tuple(_texts(message, "role", "content", "at", "about")) for message in row["messages"]]

@@ -1,9 +1,9 @@
 """Read-only SQL over the user's own tables, safe to hand to a model: it can only read a little.
 
-Four fences, each sufficient alone against writing: a connection of its own opened read-only; SQLite's
-authorizer, which allows SELECT on TABLES and on the tables of json_each, with FUNCTIONS, and nothing
-else (no PRAGMA, ATTACH, schema, `store`); a time limit; limits on rows, characters of a cell and bytes
-of a value.
+Four fences, each sufficient alone against writing: a connection of its own opened
+read-only; SQLite's authorizer, which allows SELECT on TABLES and on the tables of
+json_each, with FUNCTIONS, and nothing else (no PRAGMA, ATTACH, schema, `store`); a
+time limit; limits on rows, characters of a cell and bytes of a value.
 """
 
 import re

@@ -1,14 +1,17 @@
 """One conversation, whichever model answers: what is said, by whom, and who is told of it.
 
-TURNS      What the user sends is a command, or words for the model; `answering` is the reaction.
-           One model call at a time: remarks on steps wait for the answer before them.
-STREAM     The answer at hand is `live`.  When it is whole (or stopped, or cut) it becomes a stored
-           message.  It goes on whoever listens.
-LISTENER   is told what changes; this module knows no HTML, no socket and no address.
-KNOWING    `visit` says which page the user looks at.  What it is about becomes a note, which is
-           stored with what is said next: looking around writes nothing.
-TOOLS      See `tools` and `proposals`: reading acts at once, changing asks by a card, and only its
-           Yes does it.
+TURNS      What the user sends is a command, or words for the model; `answering` is
+           the reaction. One model call at a time: remarks on steps wait for the
+           answer before them.
+STREAM     The answer at hand is `live`.  When it is whole (or stopped, or cut) it
+           becomes a stored message.  It goes on whoever listens.
+LISTENER   is told what changes; this module knows no HTML, no socket and no
+           address.
+KNOWING    `visit` says which page the user looks at.  What it is about becomes a
+           note, which is stored with what is said next: looking around writes
+           nothing.
+TOOLS      See `tools` and `proposals`: reading acts at once, changing asks by a
+           card, and only its Yes does it.
 """
 
 import asyncio

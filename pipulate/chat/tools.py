@@ -1,12 +1,14 @@
 """What a model, a slash command or an MCP client can do here: one list of plain functions, TOOLS.
 
-A TOOL     is a function of the desk and of described texts: its signature is its JSON schema, its
-           docstring what a model is told.  There is no shell, no file and no network among them.
+A TOOL     is a function of the desk and of described texts: its signature is its
+           JSON schema, its docstring what a model is told.  There is no shell, no
+           file and no network among them.
 READING    A function that returns text (Markdown) acts at once.
-CHANGING   A generator: up to its `yield` it only checks, and yields in plain words what exactly will
-           happen; what follows does it and returns how to undo it.  `proposals` alone goes past the
-           yield, when the user says Yes.
-UNDO       [table, key, row before, row after] for each row, or ["run", workflow, id, revision].
+CHANGING   A generator: up to its `yield` it only checks, and yields in plain words
+           what exactly will happen; what follows does it and returns how to undo
+           it.  `proposals` alone goes past the yield, when the user says Yes.
+UNDO       [table, key, row before, row after] for each row, or ["run", workflow,
+           id, revision].
 """
 
 import asyncio
@@ -262,8 +264,8 @@ def forget(desk: Desk, memory: Annotated[str, "words of what to forget"]) -> Cha
 
 
 def change_prompt(desk: Desk, prompt: Annotated[str, "the whole new system prompt"]) -> Change:
-    """Propose another system prompt for yourself, when the user wants you to behave differently for
-    good.
+    """Propose another system prompt for yourself, when the user wants you to behave
+    differently for good.
     """
     prompt = prompts.check(prompt)
     yield f"Change the system prompt:\n{prompts.diff(prompts.current(desk.store), prompt)}"

