@@ -1,19 +1,26 @@
-"""A link graph in columnar form: pages are numbers, links are two columns of numbers.  This file is its only home.
+"""A link graph in columnar form: pages are numbers, links are two columns of numbers.
+
+This file is its only home.
 
 FORMAT    One folder holds one graph:
-          links.parquet  source u32, target u32: page numbers, one row per distinct link, sorted by source, then
-                         target; `follow` bool too, when the source says which links are nofollow
-          pages.parquet  row i is page i: `url`, `listed` (bool: it stands in the page table), then the page
-                         table's columns, typed, null for pages that are not listed; sorted by URL
-          meta.json      format number, counts, what was left out and why, name/size/time/SHA-256 of the inputs
-READING   Polars reads the URLs as categoricals: it numbers each distinct text once, in a table shared by both
-          columns, so a million links cost 8 bytes each.  The numbers are in order of arrival (and, with many threads,
-          of chance), so we renumber by sorted URL: the same input gives the same bytes, sections lie together.
-LINKS     A link counts once from page to page, however often it stands on the page; a self link stays.  A link is
-          nofollow only when every copy of it is.  Where a crawler exports images, scripts and canonicals as "links"
-          too (`Type`), only hyperlinks are taken.
+          links.parquet  source u32, target u32: page numbers, one row per distinct link, sorted by
+                         source, then target; `follow` bool too, when the source says which links
+                         are nofollow
+          pages.parquet  row i is page i: `url`, `listed` (bool: it stands in the page table), then
+                         the page table's columns, typed, null for pages that are not listed; sorted
+                         by URL
+          meta.json      format number, counts, what was left out and why, name/size/time/SHA-256 of
+                         the inputs
+READING   Polars reads the URLs as categoricals: it numbers each distinct text once, in a table
+          shared by both columns, so a million links cost 8 bytes each.  The numbers are in order of
+          arrival (and, with many threads, of chance), so we renumber by sorted URL: the same input
+          gives the same bytes, sections lie together.
+LINKS     A link counts once from page to page, however often it stands on the page; a self link
+          stays.  A link is nofollow only when every copy of it is.  Where a crawler exports images,
+          scripts and canonicals as "links" too (`Type`), only hyperlinks are taken.
 URLS      Taken as they are, but for white space around them: two spellings are two pages.
-WRITING   The folder is built beside its place and renamed into it; a folder without `meta.json` does not exist.
+WRITING   The folder is built beside its place and renamed into it; a folder without `meta.json`
+          does not exist.
 """
 
 from __future__ import annotations
@@ -48,9 +55,9 @@ _NOTHING = ("", "null", "none", "nan", "n/a", "-")
 class Graph:
     """A link graph in memory.
 
-    `pages` has `n` rows, row i is page i: `url`, `listed`, and the page table's columns.  `source`, `target` (u32,
-    length `m`) are the distinct links, sorted by source, then target.  `follow` (bool, length `m`) is None when
-    nothing is nofollow.  `meta` is what `meta.json` says.
+    `pages` has `n` rows, row i is page i: `url`, `listed`, and the page table's columns.  `source`,
+    `target` (u32, length `m`) are the distinct links, sorted by source, then target.  `follow`
+    (bool, length `m`) is None when nothing is nofollow.  `meta` is what `meta.json` says.
     """
 
     pages: pl.DataFrame
@@ -76,15 +83,21 @@ class Graph:
 
     @property
     def listed(self) -> np.ndarray:
-        """Bool by page: does the page stand in the page table (False everywhere when there is none)?"""
+        """Bool by page: does it stand in the page table?  False everywhere when there is none."""
         return self.pages["listed"].to_numpy()
 
     def csr(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (offsets i64 of length n+1, targets u32): page i links to `targets[offsets[i]:offsets[i + 1]]`."""
+        """Return (offsets i64 of length n+1, targets u32).
+
+        Page i links to `targets[offsets[i]:offsets[i + 1]]`.
+        """
         return self._offsets, self.target
 
     def reverse(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (offsets, sources): page i is linked from `sources[offsets[i]:offsets[i + 1]]`, ascending."""
+        """Return (offsets, sources).
+
+        Page i is linked from `sources[offsets[i]:offsets[i + 1]]`, ascending.
+        """
         return self._reverse
 
     @cached_property
@@ -120,9 +133,10 @@ def of(
         pages = pages.with_columns(listed=pl.lit(True))
     pages = pages.select(pl.col("url").cast(pl.String), "listed", pl.exclude(*_RESERVED))
     source, target, follow = _distinct(source, target, nofollow)
-    highest = max(int(source[-1]), int(target.max())) if source.size else -1
-    if highest >= pages.height:
-        raise GraphError(f"A link names page {highest}; there are {pages.height} pages.")
+    if source.size:
+        highest = max(int(source[-1]), int(target.max()))
+        if highest >= pages.height:
+            raise GraphError(f"A link names page {highest}; there are {pages.height} pages.")
     counts = {
         "format": FORMAT,
         "pages": pages.height,
@@ -133,7 +147,7 @@ def of(
 
 
 def build(links: Path, pages: Path | None, folder: Path) -> Graph:
-    """Read a file of links (and one of pages) from any source, write the columnar form to `folder`, return it.
+    """Read a file of links (and one of pages) from any source, write its columnar form to `folder`.
 
     Raises GraphError when a file cannot be used; `folder` is then as it was.
     """
@@ -154,7 +168,10 @@ def build(links: Path, pages: Path | None, folder: Path) -> Graph:
 
 
 def fresh(folder: Path, links: Path, pages: Path | None) -> bool:
-    """Return whether `folder` holds the columnar form of just these files (same size and time, or same SHA-256)."""
+    """Say whether `folder` holds the columnar form of just these files.
+
+    They are the same by size and time, or by SHA-256.
+    """
     try:
         was = about(folder).get("inputs", [])
     except GraphMissing:
@@ -193,7 +210,10 @@ def load(folder: Path) -> Graph:
 
 
 def about(folder: Path) -> dict[str, Any]:
-    """Return what `meta.json` says.  Raises GraphMissing when it is not there, or another version's."""
+    """Return what `meta.json` says.
+
+    Raises GraphMissing when it is not there, or another version's.
+    """
     try:
         meta = json.loads((folder / "meta.json").read_text("utf-8"))
     except FileNotFoundError as error:
@@ -209,36 +229,30 @@ def about(folder: Path) -> dict[str, Any]:
 
 def read(links: Path, pages: Path | None, scratch: Path) -> Graph:
     """Read CSVs (or Parquet) into a graph; `scratch` is a folder for unpacked copies."""
-    source, target, nofollow, names, notes = _read_links(links, scratch)
-    table, page_notes = _read_pages(pages, scratch) if pages is not None else (None, {})
-    used = np.zeros(len(names), bool)
-    used[source] = used[target] = True
-    spelled = names.str.strip_chars()
+    found = _read_links(links, scratch)
+    table, page_notes = _read_pages(pages, scratch)
+    used = np.zeros(len(found.names), bool)
+    used[found.source] = True
+    used[found.target] = True
+    spelled = found.names.str.strip_chars()
     known = spelled.filter(pl.Series(used))
-    url = (
-        (known if table is None else pl.concat([known, table["url"]])).unique().sort().alias("url")
-    )
+    url = pl.concat([known, table["url"]]).unique().sort().alias("url")
     if len(url) > MOST_PAGES:
         raise GraphError(
             f"{links.name} has {len(url):,} pages; at most {MOST_PAGES:,} can be numbered."
         )
+    listed = table.with_columns(listed=pl.lit(True))
+    frame = url.to_frame().join(listed, "url", "left", maintain_order="left")
+    frame = frame.with_columns(pl.col("listed").fill_null(False))
     number = _numbers(spelled, url)
-    if table is None:
-        frame = url.to_frame().with_columns(listed=pl.lit(False))
-    else:
-        frame = url.to_frame().join(
-            table.with_columns(listed=pl.lit(True)), "url", "left", maintain_order="left"
-        )
-        frame = frame.with_columns(pl.col("listed").fill_null(False))
-    rows = len(source)
-    source, target = number[source], number[target]
-    graph = of(source, target, frame, nofollow)
-    self_links = int((graph.source == graph.target).sum())
+    found.source = number[found.source]
+    found.target = number[found.target]
+    graph = of(found.source, found.target, frame, found.nofollow)
     counts = {
-        "rows": rows,
-        "duplicates": rows - graph.m,
-        "self_links": self_links,
-        **notes,
+        "rows": len(found.source),
+        "duplicates": len(found.source) - graph.m,
+        "self_links": int((graph.source == graph.target).sum()),
+        **found.notes,
         **page_notes,
     }
     return replace(graph, meta={**graph.meta, **counts})
@@ -247,23 +261,24 @@ def read(links: Path, pages: Path | None, scratch: Path) -> Graph:
 def _distinct(
     source: np.ndarray, target: np.ndarray, nofollow: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Sort links by source, then target, and keep one of each: the followed one, if there is one."""
+    """Sort links by source, then target, and keep one of each: a followed one, if there is one."""
     key = source.astype(np.uint64)
-    for part in _parts(
-        len(key)
-    ):  # in parts, and in place: at 100 million links each copy is 800 MB
+    for part in _parts(len(key)):  # in place: at 100 million links each copy is 800 MB
         key[part] <<= np.uint64(32)
         key[part] |= target[part].astype(np.uint64) << np.uint64(1)
         if nofollow is not None:
             key[part] |= nofollow[part].astype(np.uint64)
     key.sort()
-    follow = (key & np.uint64(1)) == 0 if nofollow is not None and nofollow.any() else None
+    follow = None
+    if nofollow is not None and nofollow.any():
+        follow = (key & np.uint64(1)) == 0
     key >>= np.uint64(1)
     first = np.ones(len(key), bool)
     np.not_equal(key[1:], key[:-1], out=first[1:])
     if not first.all():
         key = key[first]
-        follow = None if follow is None else follow[first]
+        if follow is not None:
+            follow = follow[first]
     target = np.empty(len(key), np.uint32)
     for part in _parts(len(key)):
         target[part] = key[part] & np.uint64(0x7FFFFFFF)
@@ -282,159 +297,146 @@ def _numbers(names: pl.Series, url: pl.Series) -> np.ndarray:
     return found.fill_null(0).cast(pl.UInt32).to_numpy()
 
 
-def _read_links(
-    path: Path, scratch: Path
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, pl.Series, dict[str, Any]]:
-    """Return (source, target, nofollow, names, notes): ids point into `names`."""
+# --- links ---
+
+
+@dataclass
+class _Links:
+    """The links of a file as they stand there; `source` and `target` are rows of `names`."""
+
+    source: np.ndarray
+    target: np.ndarray
+    nofollow: np.ndarray | None
+    names: pl.Series
+    notes: dict[str, Any]
+
+
+def _read_links(path: Path, scratch: Path) -> _Links:
+    """Read the links: whole rows, and only hyperlinks where the file says which are."""
     table = sources.open_table(path, scratch, (sources.SOURCE, sources.TARGET))
     source, target = _link_columns(table)
-    kind = sources.find(table.columns, sources.LINK_TYPE)
-    follow, nofollow, rel = (
-        sources.find(table.columns, names)
-        for names in (sources.FOLLOW, sources.NOFOLLOW, sources.REL)
-    )
-    types: dict[str, pl.DataType] = {c: pl.String() for c in (kind, follow, nofollow, rel) if c}
-    shape = [
+    said = _said_of_links(table)
+    texts = {name: pl.String() for expression in said for name in expression.meta.root_names()}
+    ends = [
         pl.col(source).to_physical().alias("source"),
         pl.col(target).to_physical().alias("target"),
     ]
-    if kind:
-        shape.append(pl.col(kind).eq_missing("Hyperlink").alias("hyperlink"))
-    if follow or nofollow or rel:
-        shape.append(_is_nofollow(follow, nofollow, rel).alias("nofollow"))
 
     def number(table: Table) -> tuple[pl.DataFrame, pl.Series]:
-        numbered = pl.Categorical(pl.Categories.random())
-        keep_alive = pl.Series(
-            [], dtype=numbered
-        )  # the numbering lives as long as a series that uses it
-        scanned = sources.scan(table, types | {source: numbered, target: numbered})
-        frame = scanned.select(shape).collect(engine="streaming")
-        highest = frame.select(pl.max_horizontal(pl.col("source", "target").max())).item()
-        numbers = pl.Series(np.arange(0 if highest is None else highest + 1, dtype=np.uint32))
-        names = _valid(numbers.cat.to(keep_alive.dtype).cast(pl.String))
-        return frame, names
+        kind = pl.Categorical(pl.Categories.random())
+        alive = pl.Series([], dtype=kind)  # the numbering lives as long as a series that uses it
+        scanned = sources.scan(table, texts | {source: kind, target: kind})
+        frame = scanned.select(*ends, *said).collect(engine="streaming")
+        count = frame.select(pl.max_horizontal(pl.col("source", "target").max() + 1)).item() or 0
+        numbers = pl.Series(np.arange(count, dtype=np.uint32))
+        return frame, _valid(numbers.cat.to(alive.dtype).cast(pl.String))
 
     (frame, names), mended = _fast_or_patient(table, scratch, number)
     _check_length(names, path)
-    blank = (pl.col("source").is_null() | pl.col("target").is_null()).alias("blank")
+    links = _complete(frame, names)
+    incomplete = frame.height - links.height + mended
+    notes: dict[str, Any] = {"incomplete_rows": incomplete}
+    if "hyperlink" in links.columns and links["hyperlink"].any():
+        hyperlinks = links.filter("hyperlink")
+        notes["other_types"] = links.height - hyperlinks.height
+        links = hyperlinks
+    if not links.height:
+        raise GraphError(
+            f"{path.name} has no links below its header ({', '.join(table.columns[:8])}); "
+            f"rows without a source or a target: {incomplete}."
+        )
+    nofollow = links["nofollow"].to_numpy() if "nofollow" in links.columns else None
+    return _Links(links["source"].to_numpy(), links["target"].to_numpy(), nofollow, names, notes)
+
+
+def _complete(frame: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
+    """Keep the rows that have a source and a target."""
+    blank = pl.col("source").is_null() | pl.col("target").is_null()
     empty = np.flatnonzero((names.str.strip_chars() == "").to_numpy())
     if empty.size:
         blank = blank | pl.col("source").is_in(empty) | pl.col("target").is_in(empty)
-    notes: dict[str, Any] = {}
-    incomplete = frame.select(blank.sum()).item()
-    whole = frame.filter(~blank) if incomplete else frame  # a filter copies
-    notes["incomplete_rows"] = incomplete + mended
-    if kind and whole["hyperlink"].any():
-        notes["other_types"] = whole.height - int(whole["hyperlink"].sum())
-        whole = whole.filter("hyperlink")
-    if not whole.height:
-        raise GraphError(
-            f"{path.name} has no links below its header ({', '.join(table.columns[:8])}); "
-            f"rows without a source or a target: {frame.height + mended}."
-        )
-    flags = whole["nofollow"].to_numpy() if "nofollow" in whole.columns else None
-    return whole["source"].to_numpy(), whole["target"].to_numpy(), flags, names, notes
+    if frame.select(blank.any()).item():
+        return frame.filter(~blank)
+    return frame  # a filter would copy it
 
 
 def _link_columns(table: Table) -> tuple[str, str]:
-    source, target = (
-        sources.find(table.columns, sources.SOURCE),
-        sources.find(table.columns, sources.TARGET),
-    )
+    """Return the columns of the linking and of the linked page; of two, one name tells both."""
+    columns = table.columns
+    source = sources.find(columns, sources.SOURCE)
+    target = sources.find(columns, sources.TARGET)
     if source and target and source != target:
         return source, target
-    if len(table.columns) == 2 and len(set(table.columns)) == 2:
+    if len(columns) == len(set(columns)) == 2:
+        other = dict(zip(columns, reversed(columns), strict=True))
         if source:
-            return source, next(c for c in table.columns if c != source)
+            return source, other[source]
         if target:
-            return next(c for c in table.columns if c != target), target
-    have = ", ".join(table.columns[:12]) + (", …" if len(table.columns) > 12 else "")
-    lacks = (
-        "a target column"
-        if source
-        else "a source column"
-        if target
-        else "source and target columns"
-    )
+            return other[target], target
+    lacks = "source and target columns"
+    if source:
+        lacks = "a target column"
+    elif target:
+        lacks = "a source column"
     raise GraphError(
-        f"{table.name} lacks {lacks}; its columns are: {have}. "
+        f"{table.name} lacks {lacks}; its columns are: {sources.shown(columns)}. "
         "Name the column of the linking page `source` and that of the linked page `target`."
     )
 
 
-def _is_nofollow(follow: str | None, nofollow: str | None, rel: str | None) -> pl.Expr:
-    """Bool: does any of these columns say that the link is not to be followed?"""
-    said = pl.lit(False)
+def _said_of_links(table: Table) -> list[pl.Expr]:
+    """Return what the file says of each link: `hyperlink`, `nofollow` (bool), where it does."""
+    kind = sources.find(table.columns, sources.LINK_TYPE)
+    follow = sources.find(table.columns, sources.FOLLOW)
+    nofollow = sources.find(table.columns, sources.NOFOLLOW)
+    rel = sources.find(table.columns, sources.REL)
+    against = []
     if follow:
-        said = said | pl.col(follow).str.to_lowercase().is_in(["false", "no", "0", "nofollow"])
+        against.append(_lower(follow).is_in(["false", "no", "0", "nofollow"]))
     if nofollow:
-        said = said | pl.col(nofollow).str.to_lowercase().is_in(["true", "yes", "1", "nofollow"])
+        against.append(_lower(nofollow).is_in(["true", "yes", "1", "nofollow"]))
     if rel:
-        said = said | pl.col(rel).str.to_lowercase().str.contains("nofollow", literal=True)
-    return said.fill_null(False)
+        against.append(_lower(rel).str.contains("nofollow", literal=True))
+    said = []
+    if kind:
+        said.append(pl.col(kind).eq_missing("Hyperlink").alias("hyperlink"))
+    if against:
+        said.append(pl.any_horizontal(against).fill_null(False).alias("nofollow"))
+    return said
 
 
-def _fast_or_patient(
-    table: Table, scratch: Path, read: Callable[[Table], Read]
-) -> tuple[Read, int]:
-    """Read a table as it is, or else mended; return what was read and the rows that had to be left out."""
-    if not table.odd:
-        try:
-            return read(table), 0
-        except pl.exceptions.PolarsError as error:
-            if table.parquet:
-                raise GraphError(
-                    f"{table.name} cannot be read: {sources.first_line(error)}."
-                ) from error
-    table, left_out = sources.mend(table, scratch)
-    try:
-        return read(table), left_out
-    except pl.exceptions.PolarsError as error:
-        raise GraphError(f"{table.name} cannot be read: {sources.first_line(error)}.") from error
+def _lower(column: str) -> pl.Expr:
+    return pl.col(column).str.to_lowercase()
 
 
-def _valid(text: pl.Series) -> pl.Series:
-    """Return the texts; raise a PolarsError when one is not UTF-8.
+# --- pages ---
 
-    After a closing quote that is not the end of its cell, Polars takes the cell two bytes short: it may cut a letter.
+
+def _read_pages(path: Path | None, scratch: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return the page table (`url`, then its columns, typed; one row a page) and notes on it.
+
+    Without a file the table is empty.
     """
-    text.cast(pl.Binary).cast(pl.String)
-    return text
-
-
-def _check_length(names: pl.Series, path: Path) -> None:
-    longest = names.str.len_bytes().max() if len(names) else 0
-    if isinstance(longest, int) and longest > sources.LONGEST_URL:
-        found = names.filter(names.str.len_bytes() == longest)[0]
-        raise GraphError(
-            f"{path.name} has an address of {longest:,} bytes (it begins {found[:60]!r}); at most "
-            f'{sources.LONGEST_URL:,} are taken. Probably a quotation mark (") in the file has no partner.'
-        )
-
-
-def _read_pages(path: Path, scratch: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Return the page table (`url`, then its columns, typed; one row a page) and notes on it."""
+    if path is None:
+        return pl.DataFrame(schema={"url": pl.String}), {}
     table = sources.open_table(path, scratch, (sources.PAGE,))
     column = sources.find(table.columns, sources.PAGE)
     if column is None:
-        have = ", ".join(table.columns[:12]) + (", …" if len(table.columns) > 12 else "")
         raise GraphError(
-            f"{table.name} has no column with the page's address; its columns are: {have}. Name it `url` or `id`."
+            f"{table.name} has no column with the page's address; its columns are: "
+            f"{sources.shown(table.columns)}. Name it `url` or `id`."
         )
-    columns = list(dict.fromkeys(table.columns))
+    types: dict[str, pl.DataType] = dict.fromkeys(table.columns, pl.String())
 
     def collect(table: Table) -> pl.DataFrame:
-        frame = sources.scan(table, dict.fromkeys(columns, pl.String())).collect(engine="streaming")
+        frame = sources.scan(table, types).collect(engine="streaming")
         return frame.select(_valid(series) for series in frame)
 
-    frame, mended = _fast_or_patient(table, scratch, collect)
-    address = frame[column].str.strip_chars().alias("url")
-    rest = (
-        _typed(series).alias(_free_name(series.name)) for series in frame if series.name != column
-    )
-    frame = pl.DataFrame([address, *rest])
+    texts, mended = _fast_or_patient(table, scratch, collect)
+    address = texts[column].str.strip_chars().alias("url")
     _check_length(address, path)
+    rest = texts.drop(column)
+    frame = pl.DataFrame([address, *(_typed(text).alias(_free_name(text.name)) for text in rest)])
     whole = frame.filter(pl.col("url") != "")
     single = whole.unique("url", keep="first", maintain_order=True)
     return single, {
@@ -446,35 +448,81 @@ def _read_pages(path: Path, scratch: Path) -> tuple[pl.DataFrame, dict[str, Any]
 
 def _free_name(column: str) -> str:
     """Keep our own two names for ourselves."""
-    return f"{column} (table)" if column in _RESERVED else column or "column"
+    if column in _RESERVED:
+        return f"{column} (table)"
+    return column or "column"
 
 
 def _typed(text: pl.Series) -> pl.Series:
-    """Turn a column of texts into integers, numbers (also `3.4%`) or booleans, if all of it is such."""
-    text = text.set(
-        text.str.strip_chars().str.to_lowercase().is_in(_NOTHING), None
-    ).str.strip_chars()
-    filled = len(text) - text.null_count()
-    if not filled:
-        return text
+    """Turn texts into integers, numbers (also `3.4%`) or booleans, if all of them are such."""
+    said = text.str.strip_chars()
+    said = said.set(said.str.to_lowercase().is_in(_NOTHING), None)
+    unknown = said.null_count()
+    if unknown == len(said):
+        return said
     for kind in (pl.Int64, pl.Float64):
-        number = text.cast(kind, strict=False)
-        if number.null_count() == text.null_count() and number.is_finite().all():
+        number = said.cast(kind, strict=False)
+        if number.null_count() == unknown and number.is_finite().all():
             return number
-    share = text.str.strip_suffix("%")
-    if (
-        not (share == text).any()
-        and share.cast(pl.Float64, strict=False).null_count() == text.null_count()
-    ):
-        return share.cast(pl.Float64)
-    lower = text.str.to_lowercase()
+    if said.str.ends_with("%").all():
+        share = said.str.strip_suffix("%").cast(pl.Float64, strict=False)
+        if share.null_count() == unknown:
+            return share
+    lower = said.str.to_lowercase()
     if lower.drop_nulls().is_in(["true", "false", "yes", "no"]).all():
-        return lower.is_in(["true", "yes"]).alias(text.name).set(text.is_null(), None)
+        return lower.is_in(["true", "yes"]).set(said.is_null(), None)
+    return said
+
+
+# --- both ---
+
+
+def _fast_or_patient(
+    table: Table, scratch: Path, read: Callable[[Table], Read]
+) -> tuple[Read, int]:
+    """Read a table as it is, or else mended: (what was read, how many rows were left out)."""
+    if not table.odd:
+        try:
+            return read(table), 0
+        except pl.exceptions.PolarsError as error:
+            if table.parquet:
+                raise _unreadable(table, error) from error
+    table, left_out = sources.mend(table, scratch)
+    try:
+        return read(table), left_out
+    except pl.exceptions.PolarsError as error:
+        raise _unreadable(table, error) from error
+
+
+def _unreadable(table: Table, error: Exception) -> GraphError:
+    return GraphError(f"{table.name} cannot be read: {sources.first_line(error)}.")
+
+
+def _valid(text: pl.Series) -> pl.Series:
+    """Return the texts; raise a PolarsError when one is not UTF-8.
+
+    After a closing quote that is not the end of its cell, Polars takes the cell two bytes short: it
+    may cut a letter.
+    """
+    text.cast(pl.Binary).cast(pl.String)
     return text
 
 
+def _check_length(names: pl.Series, path: Path) -> None:
+    too_long = names.filter(names.str.len_bytes() > sources.LONGEST_URL)
+    if len(too_long):
+        found = too_long[0]
+        raise GraphError(
+            f"{path.name} has an address of {len(found.encode()):,} bytes (it begins "
+            f"{found[:60]!r}); at most {sources.LONGEST_URL:,} are taken. "
+            'Probably a quotation mark (") in the file has no partner.'
+        )
+
+
+# --- is a file still the same? ---
+
+
 def _print(path: Path) -> dict[str, Any]:
-    """Return what tells later whether the file is still the same."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         stat = os.fstat(file.fileno())

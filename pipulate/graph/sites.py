@@ -5,18 +5,19 @@ FORMAT      pages     polars frame, one row per known URL; the row number is the
             targets   uint32: one entry per distinct link (source page, target page)
             repeats   how many <a> tags stand for that link (>= 1)
             search    polars frame of Search Console rows, or None when the site has none:
-                      url, keyword, country, device, impressions (a day), click_rate (0..1), position.
-                      Its URLs need not be pages.
-            Columns of `pages`: url, title, http_code, content_type, byte_size, noindex, compliant, reason,
-            pagetype, canonical (None: no tag), canonical_url, redirect_url, sitemap, js_executed, js_succeeded,
-            and those that `link_site` adds.  What a crawl did not look at (JavaScript, say) has no column.
-READING     A page with http_code 0 was never fetched: a link target beyond the crawl's limit, or blocked.
-            A page with depth None cannot be reached by links from the home page.
-MAKING      `link_site` is the only constructor: it merges repeated links, counts them per page and finds the
-            depth by breadth-first search, so these columns cannot disagree with the links.
+                      url, keyword, country, device, impressions (a day), click_rate (0..1),
+                      position.  Its URLs need not be pages.
+            Columns of `pages`: url, title, http_code, content_type, byte_size, noindex, compliant,
+            reason, pagetype, canonical (None: no tag), canonical_url, redirect_url, sitemap,
+            js_executed, js_succeeded, and those that `link_site` adds.  What a crawl did not look
+            at (JavaScript, say) has no column.
+READING     A page with http_code 0 was never fetched: a link target beyond the crawl's limit, or
+            blocked.  A page with depth None cannot be reached by links from the home page.
+MAKING      `link_site` is the only constructor: it merges repeated links, counts them per page and
+            finds the depth by breadth-first search, so these columns cannot disagree with the links.
 
-The makers of sites are `generated` (a shop of any size), `htmlsite` (a folder of HTML) and `projects`
-(an earlier state of a given site).
+The makers of sites are `generated` (a shop of any size), `htmlsite` (a folder of HTML) and
+`projects` (an earlier state of a given site).
 """
 
 from dataclasses import dataclass
@@ -44,14 +45,13 @@ class Site:
 
     @cached_property
     def starts(self) -> Positions:
-        """Where each page's links begin in `sources`; one more entry than pages (CSR row pointers)."""
+        """Where each page's links begin in `sources`; one more entry than pages (CSR pointers)."""
         return np.searchsorted(self.sources, np.arange(len(self.pages) + 1))
 
     def links_of(self, ids: NDArray) -> tuple[Positions, Ids]:
-        """All links of the pages `ids`: for each link the position of its page in `ids`, and its target page."""
-        owners, links = _ranges(
-            self.starts[ids.astype(np.int64)], self.starts[ids.astype(np.int64) + 1]
-        )
+        """All links of the pages `ids`: for each its page's position in `ids`, and its target page."""
+        pages = ids.astype(np.int64)
+        owners, links = _ranges(self.starts[pages], self.starts[pages + 1])
         return owners, self.targets[links]
 
 
@@ -66,19 +66,19 @@ def link_site(
 ) -> Site:
     """Make a Site of its pages and its links (page ids; a repeated link stands repeatedly).
 
-    `home` is the id of the home page.  `redirects[i]` is the page that page i sends its visitor on to, or -1;
-    such a hop counts as one click of depth.  Adds to `pages`: depth, outlinks_total, outlinks_unique,
-    inlinks_total, inlinks_unique (total counts repeated links, unique does not).
+    `home` is the id of the home page.  `redirects[i]` is the page that page i sends its visitor on
+    to, or -1; such a hop counts as one click of depth.  Adds to `pages`: depth, outlinks_total,
+    outlinks_unique, inlinks_total, inlinks_unique (total counts repeated links, unique does not).
     """
     count = len(pages)
     keys, repeats = np.unique(np.asarray(sources, np.int64) * count + targets, return_counts=True)
-    froms, tos = (keys // count).astype(np.uint32), (keys % count).astype(np.uint32)
-    hops_from, hops_to = froms, tos
+    froms = (keys // count).astype(np.uint32)
+    tos = (keys % count).astype(np.uint32)
+    hops = [froms, tos]
     if redirects is not None:
         moved = np.flatnonzero(redirects >= 0)
-        hops_from = np.concatenate([froms, moved.astype(np.uint32)])
-        hops_to = np.concatenate([tos, redirects[moved].astype(np.uint32)])
-    depth = pl.Series("depth", click_depth(count, [home], hops_from, hops_to), dtype=pl.Int32)
+        hops = [np.concatenate([froms, moved]), np.concatenate([tos, redirects[moved]])]
+    depth = pl.Series("depth", click_depth(count, [home], *hops), dtype=pl.Int32)
     counted = pages.with_columns(
         depth.replace(-1, None),
         pl.Series("outlinks_total", np.bincount(froms, repeats, count).astype(np.int64)),
@@ -90,7 +90,7 @@ def link_site(
 
 
 def reason() -> pl.Expr:
-    """Why a page cannot be indexed, in Botify's words and order of checks; "Indexable" for one that can.
+    """Why a page cannot be indexed, in Botify's words and order of checks; "Indexable" if it can.
 
     Needs the columns http_code, content_type, canonical and noindex.
     """
@@ -110,7 +110,7 @@ def reason() -> pl.Expr:
 def click_depth(
     count: int, starts: NDArray | list[int], sources: NDArray, targets: NDArray
 ) -> NDArray[np.int32]:
-    """Fewest clicks from one of the pages `starts` to each of `count` pages, -1 where no path of links leads.
+    """Fewest clicks from one of the pages `starts` to each of `count` pages, -1 where none lead.
 
     Breadth-first search with one numpy pass per level; the links may be in any order.
     """
@@ -131,7 +131,7 @@ def click_depth(
 
 
 def _ranges(first: Positions, end: Positions) -> tuple[Positions, Positions]:
-    """Concatenate the half-open ranges first[i]..end[i]: for each entry its i, and the number itself."""
+    """Concatenate the half-open ranges first[i]..end[i]: for each entry its i, and the number."""
     sizes = end - first
     owners = np.repeat(np.arange(len(sizes)), sizes)
     within = np.arange(len(owners)) - np.repeat(np.cumsum(sizes) - sizes, sizes)

@@ -1,12 +1,15 @@
-"""Tables from anywhere: which file is it, what separates its cells, which of its columns do we need.
+"""Tables from anywhere: which file is it, what separates its cells, which columns do we need.
 
-TAKEN     CSV of any usual separator (`,` `;` tab `|`), with a header, a `sep=` line, both or neither; plain, gzip
-          or zip; UTF-8, UTF-16 or Windows-1252, also mixed within one file; or Parquet.
-COLUMNS   Found by name, never by position alone: `source,target`, Screaming Frog's and Sitebulb's "all inlinks"
-          and "all outlinks", Search Console's "Top pages", and the like (SOURCE, TARGET, PAGE below).
-TWO WAYS  Polars reads a well-formed file at a gigabyte a second, but says little when a file is not. Then `mend`
-          reads it row by row, forgives what has one clear meaning (a stray encoding, short rows, spare separators),
-          and names file, line and reason for what has not. What it wrote goes through the fast way after all.
+TAKEN     CSV of any usual separator (`,` `;` tab `|`), with a header, a `sep=` line, both or
+          neither; plain, gzip or zip; UTF-8, UTF-16 or Windows-1252, also mixed within one file; or
+          Parquet.
+COLUMNS   Found by name, never by position alone: `source,target`, Screaming Frog's and Sitebulb's
+          "all inlinks" and "all outlinks", Search Console's "Top pages", and the like (SOURCE,
+          TARGET, PAGE below).
+TWO WAYS  Polars reads a well-formed file at a gigabyte a second, but says little when a file is
+          not.  Then `mend` reads it row by row, forgives what has one clear meaning (a stray
+          encoding, short rows, spare separators), and names file, line and reason for what has not.
+          What it wrote goes through the fast way after all.
 """
 
 from __future__ import annotations
@@ -14,9 +17,10 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -24,71 +28,26 @@ import polars as pl
 from pipulate.graph.errors import GraphError
 from pipulate.graph.unpack import is_packed, unpack
 
-# Names are compared by their letters and digits only, lower case.  Order matters: Screaming Frog's own `Target`
-# column holds `_blank`, the page is in `Destination`.
-SOURCE = (
-    "source",
-    "sourceurl",
-    "sourcepage",
-    "from",
-    "fromurl",
-    "urlfrom",
-    "frompage",
-    "referringurl",
-    "referringpage",
-    "referringpageurl",
-    "referrer",
-    "referrerurl",
-    "linkingpage",
-    "linkingurl",
-    "parent",
-    "parenturl",
-    "foundat",
-    "foundon",
-    "quelle",
-    "origen",
-    "origine",
-    "src",
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+# Names are compared by their letters and digits only, lower case.  Order matters: Screaming Frog's
+# own `Target` column holds `_blank`, the page is in `Destination`.
+SOURCE = _names(
+    "source sourceurl sourcepage from fromurl urlfrom frompage referringurl referringpage "
+    "referringpageurl referrer referrerurl linkingpage linkingurl parent parenturl foundat "
+    "foundon quelle origen origine src"
 )
-TARGET = (
-    "destination",
-    "destinationurl",
-    "destinationpage",
-    "target",
-    "targeturl",
-    "targetpage",
-    "to",
-    "tourl",
-    "urlto",
-    "topage",
-    "linkedurl",
-    "linkedpage",
-    "linkurl",
-    "outlink",
-    "outlinkurl",
-    "href",
-    "ziel",
-    "destino",
-    "destinazione",
-    "dst",
-    "dest",
+TARGET = _names(
+    "destination destinationurl destinationpage target targeturl targetpage to tourl urlto "
+    "topage linkedurl linkedpage linkurl outlink outlinkurl href ziel destino destinazione "
+    "dst dest"
 )
-PAGE = (
-    "id",
-    "url",
-    "address",
-    "fullurl",
-    "pageurl",
-    "toppages",
-    "toppage",
-    "page",
-    "landingpage",
-    "loc",
-    "link",
-    "adresse",
-    "direccion",
-    "indirizzo",
-    "uri",
+PAGE = _names(
+    "id url address fullurl pageurl toppages toppage page landingpage loc link adresse "
+    "direccion indirizzo uri"
 )
 LINK_TYPE = ("type", "linktype")
 FOLLOW = ("follow", "followed", "dofollow")
@@ -98,24 +57,23 @@ REL = ("rel", "relattribute")
 LONGEST_URL = 16_384  # bytes; browsers and servers stop far below
 _LONGEST_CELL = 1 << 20
 _SEPARATORS = ",;\t|"
+_SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _HEAD = 256 << 10
 
 
 @dataclass(frozen=True)
 class Table:
-    """A readable table: `file` is plain CSV or Parquet, `name` what the user called it, `columns` its header."""
+    """A readable table."""
 
-    file: Path
-    name: str
-    columns: tuple[str, ...]
+    file: Path  #: plain CSV or Parquet
+    name: str  #: what the user called it
+    columns: tuple[str, ...]  #: its header
     parquet: bool = False
     separator: str = ","
-    skip: int = 0  # lines before the first record
+    skip: int = 0  #: lines before the first record
     header: bool = True
     encoding: str = "utf-8"
-    odd: bool = (
-        False  # UTF-16, or lines that end in a bare carriage return: only `mend` can read it
-    )
+    odd: bool = False  #: UTF-16, or lines that end in a carriage return: only `mend` can read it
 
 
 def plain(name: str) -> str:
@@ -139,7 +97,7 @@ def looks_like_url(cell: str) -> bool:
 def open_table(path: Path, scratch: Path, wanted: tuple[tuple[str, ...], ...]) -> Table:
     """Find out how to read `path`; a packed file is unpacked into the folder `scratch` first.
 
-    `wanted` are the name lists of the columns the caller will ask for: they decide between separators.
+    `wanted` are the name lists of the columns the caller will ask for, which tell the separator.
     Raises GraphError when the file is missing, empty, binary, a workbook, or damaged.
     """
     try:
@@ -166,7 +124,7 @@ def scan(table: Table, types: dict[str, pl.DataType]) -> pl.LazyFrame:
     if table.parquet:
         frame = pl.scan_parquet(table.file, glob=False).select(columns)
         return frame.with_columns(pl.col(c).cast(pl.String).cast(types[c]) for c in columns)
-    # A header may repeat a name (crawlers do): columns get names of their own, the first of a name is meant.
+    # A header may repeat a name (crawlers do): the first is meant, so each gets a name of its own.
     keys = [f"{i}" for i in range(len(table.columns))]
     where = {c: keys[table.columns.index(c)] for c in columns}
     schema = {k: pl.String() for k in keys} | {where[c]: types[c] for c in columns}
@@ -183,14 +141,15 @@ def scan(table: Table, types: dict[str, pl.DataType]) -> pl.LazyFrame:
 
 
 def mend(table: Table, scratch: Path) -> tuple[Table, int]:
-    """Rewrite a CSV row by row as clean UTF-8; return it and the number of rows left out as unreadable.
+    """Rewrite a CSV row by row as clean UTF-8: (it, the number of rows left out as unreadable).
 
-    A row with more filled cells than the header is left out and counted; when more than one in a hundred is
-    like that, or a cell is larger than a megabyte, GraphError names the first such line.
+    A row with more filled cells than the header is left out and counted; when more than one in a
+    hundred is like that, or a cell is larger than a megabyte, GraphError names the first such line.
     """
     target = scratch / f"{table.file.name}.mended"
     width = len(table.columns)
-    rows = bad = 0
+    rows = 0
+    bad = 0
     first_bad = ""
     with target.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
@@ -199,21 +158,20 @@ def mend(table: Table, scratch: Path) -> tuple[Table, int]:
             if not any(row):
                 continue
             rows += 1
-            if len(row) > width and any(row[width:]):
+            if any(row[width:]):
                 bad += 1
                 first_bad = first_bad or (
-                    f"line {line} has {len(row)} cells, the header has {width}: {table.separator.join(row)[:120]!r}"
+                    f"line {line} has {len(row)} cells, the header has {width}: "
+                    f"{table.separator.join(row)[:120]!r}"
                 )
-                continue
-            writer.writerow((row + [""] * width)[:width])
+            else:
+                writer.writerow((row + [""] * width)[:width])
     if bad * 100 > rows:
         raise GraphError(
-            f"{table.name}: {bad:,} of {rows:,} rows do not fit the header; {first_bad}. "
-            f"A cell that contains a {_name(table.separator)} must stand in quotes: export the file again."
+            f"{table.name}: {bad:,} of {rows:,} rows do not fit the header; {first_bad}. A cell "
+            f"with a {_name(table.separator)} in it must stand in quotes: export the file again."
         )
-    return replace(
-        table, file=target, separator=",", skip=0, header=True, encoding="utf-8", odd=False
-    ), bad
+    return Table(target, table.name, table.columns), bad
 
 
 def _rows(table: Table) -> Iterator[tuple[int, list[str]]]:
@@ -229,8 +187,8 @@ def _rows(table: Table) -> Iterator[tuple[int, list[str]]]:
                 line = reader.line_num + 1
     except csv.Error as error:
         raise GraphError(
-            f"{table.name}: the row that starts in line {line} has a cell of more than a million characters "
-            f'({error}). Probably a quotation mark (") there has no partner.'
+            f"{table.name}: the row that starts in line {line} has a cell of more than a million "
+            f'characters ({error}). Probably a quotation mark (") there has no partner.'
         ) from error
     except UnicodeError as error:
         raise GraphError(
@@ -257,43 +215,59 @@ def _open_parquet(path: Path) -> Table:
 
 
 def _sniff(file: Path, name: str, wanted: tuple[tuple[str, ...], ...]) -> Table:
+    """Find out encoding, separator and header from the beginning of a file."""
     with file.open("rb") as stream:
         head = stream.read(_HEAD)
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    elif b"\0" in head or sum(b < 9 or 13 < b < 32 for b in head[:4096]) * 50 > len(head[:4096]):
-        raise GraphError(
-            f"{name} is not a text file: expected CSV (plain, .gz or .zip) or Parquet."
-        )
-    else:
-        encoding = "utf-8-sig" if head.startswith(codecs.BOM_UTF8) else "utf-8"
+    encoding = _encoding(head, name)
     codecs.register_error("windows-1252", _as_windows_1252)
-    text = head.decode(encoding, "windows-1252" if encoding.startswith("utf-8") else "replace")
-    odd = encoding == "utf-16" or ("\r" in text and "\n" not in text)
-    lines = io.StringIO(text, newline="")
-    skip, separators = 0, _SEPARATORS
-    first = text.lstrip().split("\n", 1)[0].strip().strip('"')
-    if first.lower().startswith("sep=") and len(first) == 5:
-        skip, separators = 1, first[4]
-        lines.readline()
-    rest = lines.read()
-    best = max(separators, key=lambda s: _rank(_record(rest, s, name), wanted))
-    cells = _record(rest, best, name)
+    text = head.decode(encoding, "replace" if encoding == "utf-16" else "windows-1252")
+    first, _, rest = text.lstrip("\r\n").partition("\n")
+    skip = 0
+    if declared := _SEP_LINE.fullmatch(first):
+        separator = declared[1]
+        skip = text.count("\n", 0, len(text) - len(rest))
+    else:
+        rest = text
+        separator = max(_SEPARATORS, key=lambda s: _rank(_record(text, s, name), wanted))
+    cells = _record(rest, separator, name)
     if not any(cells):
         raise GraphError(f"{name} has no header: its first row is blank.")
     header = not looks_like_url(cells[0])
-    columns = tuple(cells) if header else _nameless(len(cells), wanted)
-    if columns[-1] == "" and len(columns) > 1:  # a separator at the end of each line
-        columns = (*columns[:-1], f"column {len(columns)}")
     return Table(
-        file, name, columns, separator=best, skip=skip, header=header, encoding=encoding, odd=odd
+        file,
+        name,
+        _columns(cells) if header else _nameless(len(cells), wanted),
+        separator=separator,
+        skip=skip,
+        header=header,
+        encoding=encoding,
+        odd=encoding == "utf-16" or ("\r" in text and "\n" not in text),
     )
 
 
+def _encoding(head: bytes, name: str) -> str:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    start = head[:4096]
+    if b"\0" in head or sum(b < 9 or 13 < b < 32 for b in start) * 50 > len(start):
+        raise GraphError(
+            f"{name} is not a text file: expected CSV (plain, .gz or .zip) or Parquet."
+        )
+    return "utf-8-sig" if head.startswith(codecs.BOM_UTF8) else "utf-8"
+
+
+def _columns(cells: list[str]) -> tuple[str, ...]:
+    if cells[-1] == "" and len(cells) > 1:  # a separator at the end of each line
+        return (*cells[:-1], f"column {len(cells)}")
+    return tuple(cells)
+
+
 def _nameless(width: int, wanted: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
-    """Name the columns of a file that begins with data: only the number of columns can tell what they are."""
-    known = [names[0] for names in wanted] if width == len(wanted) or len(wanted) == 1 else []
-    return tuple(known + [f"column {i + 1}" for i in range(len(known), width)])
+    """Name the columns of a file that begins with data: only their number tells what they are."""
+    known = []
+    if len(wanted) in (1, width):
+        known = [names[0] for names in wanted]
+    return (*known, *(f"column {i + 1}" for i in range(len(known), width)))
 
 
 def _record(text: str, separator: str, name: str) -> list[str]:
@@ -313,6 +287,12 @@ def _rank(cells: list[str], wanted: tuple[tuple[str, ...], ...]) -> tuple[int, i
 
 def _name(separator: str) -> str:
     return {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}.get(separator, repr(separator))
+
+
+def shown(columns: Sequence[str]) -> str:
+    """List a table's columns for a message, the first dozen of them."""
+    more = ", …" if len(columns) > 12 else ""
+    return ", ".join(columns[:12]) + more
 
 
 def first_line(error: BaseException) -> str:

@@ -77,6 +77,7 @@ READABLE = [
     ("our own form", "source,target\n/a,/b\n", ONE),
     ("repeated and self links", "source,target\n/a,/b\n/a,/b\n/b,/b\n", ONE | {("/b", "/b")}),
     ("a sep= line", "sep=;\r\nsource;target\r\n/a;/b\r\n", ONE),
+    ("a sep= line for tabs, below a blank one", "\nsep=\t\r\nfrom\tto\r\n/a\t/b\r\n", ONE),
     ("a sep= line and no header", "sep=;\n/a;/b\n", ONE),
     ("neither", "/a,/b\nhttps://x/,/b\n", ONE | {("https://x/", "/b")}),
     ("tabs", "Source\tDestination\n/a\t/b\n", ONE),
