@@ -1,24 +1,28 @@
 """Where each page of a link graph stands: two layouts, numpy and scipy only, the same every time.
 
-INPUT       `n` pages, `source` and `target` arrays (page numbers, one entry per link).  Nothing else is known here:
-            no URLs, no files, no clock, no global random state.
-OUTPUT      `Layout`: float32 positions inside the square [0, SIDE] x [0, SIDE], and for *Sections* one disc per section.
+INPUT       `n` pages, `source` and `target` arrays (page numbers, one entry per link).  Nothing
+            else is known here: no URLs, no files, no clock, no global random state.
+OUTPUT      `Layout`: float32 positions inside the square [0, SIDE] x [0, SIDE], and for *Sections*
+            one disc per section.
 
-TEMPLATE    Menus and footers link every page to the same few targets.  Drawn as they are, they turn any site into one
-            star.  `template_targets` finds them; both layouts place pages by the other links only.
+TEMPLATE    Menus and footers link every page to the same few targets.  Drawn as they are, they turn
+            any site into one star.  `template_targets` finds them; both layouts place pages by the
+            other links only.
 
 SECTIONS    One disc per section, none overlapping.
             1. Room: each page gets an area, hubs more; a disc's area is the sum over its pages.
-            2. Discs: placed one by one, largest first, each touching two others, where its links to those already
-               placed are shortest (greedy circle packing by affinity).
-            3. Pages: phyllotaxis (the sunflower's golden angle), hubs in the middle.  Then a few barycentre sweeps: a
-               page keeps its ring, and within the ring pages are sorted by the direction in which their links go.
+            2. Discs: placed one by one, largest first, each touching two others, where its links to
+               those already placed are shortest (greedy circle packing by affinity).
+            3. Pages: phyllotaxis (the sunflower's golden angle), hubs in the middle.  Then a few
+               barycentre sweeps: a page keeps its ring, and within the ring pages are sorted by the
+               direction in which their links go.
 
 FORCE       Multilevel particle mesh.
             1. Coarsen by size-capped label propagation until about a thousand nodes are left.
-            2. Attraction along links (LinLog: grows with the logarithm of distance, which separates clusters: Noack,
-               "Energy Models for Graph Clustering", JGAA 11(2), 2007); repulsion of all pairs by convolution on a grid
-               (FFT, O(n + g^2 log g)); gravity holds parts together; the step size cools.
+            2. Attraction along links (LinLog: grows with the logarithm of distance, which separates
+               clusters: Noack, "Energy Models for Graph Clustering", JGAA 11(2), 2007); repulsion
+               of all pairs by convolution on a grid (FFT, O(n + g^2 log g)); gravity holds parts
+               together; the step size cools.
             3. Expand each node into its members and refine, level by level.
             Pages without any drawn link stand in a ring around the rest.
 """
@@ -26,6 +30,7 @@ FORCE       Multilevel particle mesh.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +39,7 @@ from scipy import fft, sparse
 SIDE = 1000.0
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 REPULSION = 1.0
+COARSEST = 1500  # nodes: no need to group so few
 
 Ints = NDArray[np.integer]
 Floats = NDArray[np.floating]
@@ -42,33 +48,41 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Layout:
-    """Positions of all pages, shape (n, 2) float32 in [0, SIDE]; `discs`, shape (sections, 3): x, y, radius."""
+    """Where everything is, within [0, SIDE]."""
 
-    positions: NDArray[np.float32]
-    discs: NDArray[np.float32]
+    positions: NDArray[np.float32]  #: shape (n, 2)
+    discs: NDArray[np.float32]  #: shape (sections, 3): x, y, radius
 
 
 def template_targets(
     n: int, source: Ints, target: Ints, share: float = 0.25, least: int = 40
 ) -> NDArray[np.bool_]:
-    """Return a mask of pages linked from more than `share` of all linking pages, and from at least `least`.
+    """Bool by page: is it linked from more than `share` of all linking pages, and from `least`?
 
     The least keeps small sites whole, where every page may well link to every other.
     """
-    linking = np.count_nonzero(np.bincount(source, minlength=n)) if len(source) else 0
+    linking = np.count_nonzero(np.bincount(source, minlength=n))
     return np.bincount(target, minlength=n) > max(share * linking, least - 1)
 
 
+def _drawn(n: int, source: Ints, target: Ints) -> tuple[Ints, Ints]:
+    """Keep the links that place pages: none to the template, none of a page to itself."""
+    drawn = ~template_targets(n, source, target)[target] & (source != target)
+    return source[drawn].astype(np.int64), target[drawn].astype(np.int64)
+
+
+# --- Sections ---
+
+
 def sections(n: int, source: Ints, target: Ints, group: Ints) -> Layout:
-    """Place each page in the disc of its `group` (codes 0..k-1, every code used), hubs in the middle."""
+    """Place each page in the disc of its `group` (codes 0..k-1, all used), hubs in the middle."""
     if n == 0:
         return Layout(np.zeros((0, 2), np.float32), np.zeros((0, 3), np.float32))
     group = np.asarray(group, np.int64)
     count = int(group.max()) + 1
     inlinks = np.bincount(target, minlength=n)
     room = _room(inlinks)
-    drawn = ~template_targets(n, source, target)[target] & (source != target)
-    source, target = source[drawn].astype(np.int64), target[drawn].astype(np.int64)
+    source, target = _drawn(n, source, target)
 
     reach = np.sqrt(np.bincount(group, room, minlength=count))
     gap = 0.04 * reach + 0.02 * reach.max()
@@ -78,21 +92,19 @@ def sections(n: int, source: Ints, target: Ints, group: Ints) -> Layout:
     places = _barycentre(slots, centre, group, _neighbours(n, source, target))
     scale, shift = _into_square(centre, reach + gap)
     discs = np.column_stack([centre * scale + shift, reach * scale])
-    return Layout(
-        np.clip(places * scale + shift, 0, SIDE).astype(np.float32), discs.astype(np.float32)
-    )
+    positions = np.clip(places * scale + shift, 0, SIDE)
+    return Layout(positions.astype(np.float32), discs.astype(np.float32))
 
 
 def _room(inlinks: Ints) -> Floats:
-    """Area for each page: 1 for a leaf, up to 40 for the most linked page, so that big points do not hide others."""
+    """Area for each page: 1 for a leaf, up to 40 for the most linked page, whose point is large."""
     return 1 + 39 * (inlinks / max(1, inlinks.max())) ** 1.2
 
 
 def _affinity(group: Ints, count: int, source: Ints, target: Ints) -> Floats:
-    """Links between each two groups, relative to what their sizes let expect; symmetric, zero diagonal."""
-    between = np.bincount(group[source] * count + group[target], minlength=count * count).reshape(
-        count, count
-    )
+    """Links between each two groups, relative to what their sizes let expect; zero diagonal."""
+    pair = group[source] * count + group[target]
+    between = np.bincount(pair, minlength=count * count).reshape(count, count)
     size = np.bincount(group, minlength=count).astype(float)
     affinity = (between + between.T) / np.sqrt(np.outer(size, size))
     np.fill_diagonal(affinity, 0)
@@ -102,31 +114,30 @@ def _affinity(group: Ints, count: int, source: Ints, target: Ints) -> Floats:
 def pack_discs(radius: Floats, affinity: Floats) -> Floats:
     """Return centres (k, 2) of discs that touch but never overlap, friends close to each other.
 
-    The largest disc comes first; each next one goes where it touches two placed discs, overlaps none, and has the least
-    sum of affinity x distance, plus a pull to the middle that keeps the whole round.
+    The largest disc comes first, the second beside it; each next one goes where it touches two
+    placed discs, overlaps none, and has the least sum of affinity x distance, plus a pull to the
+    middle that keeps the whole round.
     """
     centre = np.zeros((len(radius), 2))
     order = np.argsort(-radius, kind="stable")
-    for step, disc in enumerate(order):
+    for first, second in pairwise(order[:2]):
+        centre[second] = [radius[first] + radius[second], 0]
+    for step, disc in enumerate(order[2:], start=2):
         placed = order[:step]
-        if step == 0:
-            continue
-        if step == 1:
-            centre[disc] = centre[placed[0]] + [radius[placed[0]] + radius[disc], 0]
-            continue
-        spots = _free_spots(centre[placed], radius[placed], radius[disc])
+        there = centre[placed]
+        spots = _free_spots(there, radius[placed], radius[disc])
+        middle = np.average(there, axis=0, weights=radius[placed] ** 2)
+        cost = np.linalg.norm(spots - middle, axis=1)
         pull = affinity[disc, placed]
-        distance = np.linalg.norm(spots[:, None] - centre[placed][None], axis=2)
-        to_middle = np.linalg.norm(
-            spots - np.average(centre[placed], axis=0, weights=radius[placed] ** 2), axis=1
-        )
-        cost = to_middle + (distance @ pull) / pull.sum() if pull.sum() > 0 else to_middle
+        if pull.sum() > 0:
+            distance = np.linalg.norm(spots[:, None] - there[None], axis=2)
+            cost += distance @ pull / pull.sum()
         centre[disc] = spots[np.argmin(cost)]
     return centre
 
 
 def _free_spots(centre: Floats, radius: Floats, own: float) -> Floats:
-    """Return every place where a disc of radius `own` touches two of the placed discs and overlaps none."""
+    """Return every place where a disc of radius `own` touches two placed ones and overlaps none."""
     reach = radius + own
     gap = np.linalg.norm(centre[:, None] - centre[None], axis=2)
     first, second = np.nonzero(np.triu(gap <= reach[:, None] + reach[None], 1))
@@ -142,140 +153,168 @@ def _free_spots(centre: Floats, radius: Floats, own: float) -> Floats:
 
 
 def _phyllotaxis(group: Ints, count: int, inlinks: Ints, room: Floats) -> Floats:
-    """Return offsets (n, 2) from the group's centre: most linked pages innermost, golden angle between neighbours."""
+    """Return offsets (n, 2) from the group's centre: the most linked pages innermost."""
     order = np.lexsort((-inlinks, group))
-    starts = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=count))])[:-1]
-    rank = np.arange(len(group)) - starts[group[order]]
+    sizes = np.bincount(group, minlength=count)
+    starts = (np.cumsum(sizes) - sizes)[group[order]]  # where each page's group begins
+    rank = np.arange(len(group)) - starts
     filled = np.cumsum(room[order])
-    before = (filled - room[order])[starts[group[order]]]
+    before = (filled - room[order])[starts]
     ring = np.sqrt(filled - before - room[order] / 2) * (rank > 0)
-    angle = rank * GOLDEN_ANGLE
     offsets = np.empty((len(group), 2))
-    offsets[order] = np.column_stack([ring * np.cos(angle), ring * np.sin(angle)])
+    offsets[order] = _spiral(ring, rank)
     return offsets
 
 
+def _spiral(ring: Floats, rank: Ints) -> Floats:
+    """Return points at these distances, a golden angle between neighbours."""
+    angle = rank * GOLDEN_ANGLE
+    return np.column_stack([ring * np.cos(angle), ring * np.sin(angle)])
+
+
 def _neighbours(n: int, source: Ints, target: Ints) -> sparse.csr_array:
-    """Row-normalised symmetric adjacency: `matrix @ positions` is each page's mean over its neighbours."""
+    """Row-normalised adjacency: `matrix @ positions` is each page's mean over its neighbours."""
+    links = _symmetric(n, source, target)
+    degree = np.asarray(links.sum(axis=1)).ravel()
+    links.data /= np.repeat(np.maximum(degree, 1), np.diff(links.indptr)).astype(np.float32)
+    return links
+
+
+def _symmetric(n: int, source: Ints, target: Ints) -> sparse.csr_array:
+    """Return the links both ways, as a matrix: 2 where they go both ways already."""
     links = sparse.csr_array((np.ones(len(source), np.float32), (source, target)), shape=(n, n))
-    both = (links + links.T).tocsr()
-    degree = np.asarray(both.sum(axis=1)).ravel()
-    both.data /= np.repeat(np.maximum(degree, 1), np.diff(both.indptr)).astype(np.float32)
-    return both
+    return (links + links.T).tocsr()
 
 
 def _barycentre(
     slots: Floats, centre: Floats, group: Ints, mean: sparse.csr_array, sweeps: int = 4
 ) -> Floats:
-    """Return positions: within each ring of each disc, pages are reordered by the direction of their neighbours."""
+    """Return positions: in each ring of a disc pages are sorted by their neighbours' direction."""
     ring = np.floor(np.linalg.norm(slots, axis=1) / 1.5).astype(np.int64)
     key = group * (ring.max() + 1) + ring
-    slot_order = np.lexsort((np.arctan2(slots[:, 1], slots[:, 0]), key))
+    slot_order = _around(slots, key)
     home = centre[group]
     offset = slots
     has_links = np.diff(mean.indptr) > 0
     for _ in range(sweeps):
         wanted = np.where(has_links[:, None], mean @ (home + offset) - home, offset)
-        page_order = np.lexsort((np.arctan2(wanted[:, 1], wanted[:, 0]), key))
         offset = np.empty_like(slots)
-        offset[page_order] = slots[slot_order]
+        offset[_around(wanted, key)] = slots[slot_order]
     return home + offset
+
+
+def _around(points: Floats, key: Ints) -> Ints:
+    """Return the order of points by their ring, and around it."""
+    return np.lexsort((np.arctan2(points[:, 1], points[:, 0]), key))
 
 
 def _into_square(centre: Floats, radius: Floats) -> tuple[float, Floats]:
     """Return (scale, shift) that bring all discs into the square, centred."""
-    low, high = (centre - radius[:, None]).min(axis=0), (centre + radius[:, None]).max(axis=0)
+    low = (centre - radius[:, None]).min(axis=0)
+    high = (centre + radius[:, None]).max(axis=0)
     scale = SIDE / float((high - low).max())
     return scale, SIDE / 2 - (low + high) / 2 * scale
 
 
-# --------------------------------------------------------------------------------------------------------------- Force
+# --- Force ---
 
 
 def force(
-    n: int, source: Ints, target: Ints, progress: Progress | None = None, seed: int = 0
+    n: int, source: Ints, target: Ints, progress: Progress = lambda share, text: None, seed: int = 0
 ) -> Layout:
-    """Place pages by forces; `progress(share done, text)` is called often and may raise to cancel.  See the module."""
-    report = progress or (lambda share, text: None)
+    """Place pages by forces (see the module).
+
+    `progress(share done, text)` is called often and may raise to cancel.
+    """
     random = np.random.default_rng(seed)
-    keep = ~template_targets(n, source, target)[target] & (source != target)
-    links = sparse.csr_array(
-        (np.ones(keep.sum(), np.float32), (source[keep], target[keep])), shape=(n, n)
-    )
-    links = (links + links.T).tocsr()
+    links = _symmetric(n, *_drawn(n, source, target))
     linked = np.flatnonzero(np.diff(links.indptr))
     positions = np.zeros((n, 2), np.float32)
     if len(linked):
-        positions[linked] = _multilevel(links[linked][:, linked].tocsr(), random, report)
+        positions[linked] = _multilevel(links[linked][:, linked].tocsr(), random, progress)
     loose = np.setdiff1d(np.arange(n), linked)
     positions = _frame(positions, linked, loose)
-    report(1.0, "done")
+    progress(1.0, "done")
     return Layout(positions, np.zeros((0, 3), np.float32))
 
 
-def _multilevel(links: sparse.csr_array, random: np.random.Generator, report: Progress) -> Floats:
+Level = tuple[sparse.csr_array, Ints]  #: the weights between its nodes; their groups
+
+
+def _multilevel(links: sparse.csr_array, random: np.random.Generator, progress: Progress) -> Floats:
     """Coarsen, lay out the coarsest graph, expand and refine level by level."""
     degree = np.diff(links.indptr)
     weight = links.copy()
     # A link to a hub says little about where a page belongs: it pulls less.
     weight.data = 1 / np.sqrt(np.repeat(degree, degree) * degree[links.indices]).astype(np.float32)
-    levels: list[tuple[sparse.csr_array, Ints]] = []
-    while weight.shape[0] > 1500 and len(levels) < 6:
-        report(0.02 + 0.04 * len(levels), f"grouping {weight.shape[0]:,} pages")
-        member = _propagate_labels(weight, random, cap=max(16, weight.shape[0] // 300))
-        if member.max() + 1 > 0.8 * weight.shape[0]:
-            break
-        levels.append((weight, member))
-        weight = _merge(weight, member)
-    work = [
-        weight.shape[0] * 3 + 3000,
-        *(level.shape[0] + level.nnz / 10 + 3000 for level, _ in reversed(levels)),
-    ]
-    done = np.cumsum([0, *work]) / sum(work)
+    coarsest, levels = _coarsen(weight, random, progress)
+    effort = [coarsest.shape[0] * 3 + 3000]
+    effort += [level.shape[0] + level.nnz / 10 + 3000 for level, _ in levels]
+    done = np.cumsum([0, *effort]) / sum(effort)
 
     def span(level: int) -> Progress:
-        return lambda share, text: report(
-            0.2 + 0.8 * (done[level] + share * (done[level + 1] - done[level])), text
-        )
+        begin, end = 0.2 + 0.8 * done[level : level + 2]
+        return lambda share, text: progress(begin + share * (end - begin), text)
 
-    x = random.standard_normal((weight.shape[0], 2)).astype(np.float32) * np.sqrt(weight.shape[0])
-    x = _relax(x, weight, 240, 0.2, span(0))
-    for index, (finer, member) in enumerate(reversed(levels), start=1):
+    width = np.sqrt(coarsest.shape[0])
+    x = random.standard_normal((coarsest.shape[0], 2)).astype(np.float32) * width
+    x = _relax(x, coarsest, 240, 0.2, span(0))
+    for number, (finer, member) in enumerate(levels, start=1):
         x = _expand(x, member, random)
-        x = _relax(x, finer, 70, 0.03, span(index))
+        x = _relax(x, finer, 70, 0.03, span(number))
     return x
+
+
+def _coarsen(
+    weight: sparse.csr_array, random: np.random.Generator, progress: Progress
+) -> tuple[sparse.csr_array, list[Level]]:
+    """Group nodes, and groups of groups: (the coarsest graph, the levels below it, finest last)."""
+    levels: list[Level] = []
+    while weight.shape[0] > COARSEST and len(levels) < 6:
+        n = weight.shape[0]
+        progress(0.02 + 0.04 * len(levels), f"grouping {n:,} pages")
+        member = _propagate_labels(weight, random, cap=max(16, n // 300))
+        if member.max() + 1 > 0.8 * n:
+            break
+        levels.insert(0, (weight, member))
+        weight = _merge(weight, member)
+    return weight, levels
 
 
 def _propagate_labels(
     weight: sparse.csr_array, random: np.random.Generator, cap: int, rounds: int = 4
 ) -> Ints:
-    """Return group codes: each node joins the group it is most tied to, unless that group has `cap` members."""
+    """Return group codes: each node joins the group it is most tied to, if it has room (`cap`)."""
     n = weight.shape[0]
     label = np.arange(n, dtype=np.int64)
     row = np.repeat(np.arange(n, dtype=np.int64), np.diff(weight.indptr))
     for _ in range(rounds):
         key = row * n + label[weight.indices]
         order = np.argsort(key, kind="stable")
-        starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+        key = key[order]
+        starts = _firsts(key)
         tie = np.add.reduceat(weight.data[order], starts)
-        node, candidate = np.divmod(key[order][starts], n)
+        node, candidate = np.divmod(key[starts], n)
         full = (np.bincount(label, minlength=n)[candidate] >= cap) & (candidate != label[node])
         tie = np.where(full, 0, tie * (1 + 0.01 * random.random(len(tie))))
         best = np.lexsort((-tie, node))
-        best = best[np.flatnonzero(np.diff(node[best], prepend=-1))]
+        best = best[_firsts(node[best])]
         # Only some move in each round, else two neighbours swap labels for ever.
         moves = best[(random.random(len(best)) < 0.6) & (tie[best] > 0)]
         label[node[moves]] = candidate[moves]
     return np.unique(label, return_inverse=True)[1]
 
 
+def _firsts(values: Ints) -> Ints:
+    """Return where a new value begins in sorted ones (none is negative)."""
+    return np.flatnonzero(np.diff(values, prepend=-1))
+
+
 def _merge(weight: sparse.csr_array, member: Ints) -> sparse.csr_array:
-    """Return the graph of groups: the weights between their members summed, links inside a group left out."""
+    """Return the graph of groups: weights between their members summed, those inside left out."""
     count = int(member.max()) + 1
-    into = sparse.csr_array(
-        (np.ones(len(member), np.float32), (np.arange(len(member)), member)),
-        shape=(len(member), count),
-    )
+    ends = np.arange(len(member)), member
+    into = sparse.csr_array((np.ones(len(member), np.float32), ends), shape=(len(member), count))
     merged = (into.T @ weight @ into).tocoo()
     between = merged.row != merged.col
     ends = merged.row[between], merged.col[between]
@@ -283,48 +322,51 @@ def _merge(weight: sparse.csr_array, member: Ints) -> sparse.csr_array:
 
 
 def _expand(x: Floats, member: Ints, random: np.random.Generator) -> Floats:
-    """Return start positions of a finer level: members scattered on a disc around their group, area as their number."""
+    """Return start positions of a finer level: members scattered on a disc around their group."""
     size = np.bincount(member)
     grown = x * np.sqrt(len(member) / len(size))
     angle = random.random(len(member)) * 2 * np.pi
     reach = np.sqrt(random.random(len(member)) * size[member])
-    return (grown[member] + np.column_stack([reach * np.cos(angle), reach * np.sin(angle)])).astype(
-        np.float32
-    )
+    scattered = np.column_stack([reach * np.cos(angle), reach * np.sin(angle)])
+    return (grown[member] + scattered).astype(np.float32)
 
 
 def _relax(
-    x: Floats, weight: sparse.csr_array, steps: int, heat: float, report: Progress
+    x: Floats, weight: sparse.csr_array, steps: int, heat: float, progress: Progress
 ) -> Floats:
-    """Move nodes along the forces, `steps` times, with a largest move of `heat` x width that cools to nothing."""
+    """Move nodes along the forces; the largest move is `heat` x width and cools to nothing."""
     n = len(x)
     weight = weight.copy()
-    weight.data = weight.data / max(weight.data.mean(), 1e-12) if weight.nnz else weight.data
-    row = np.repeat(np.arange(n), np.diff(weight.indptr))
+    if weight.nnz:
+        weight.data /= max(weight.data.mean(), 1e-12)
+    what = "pages" if n > COARSEST else "groups"
     pull = weight.copy()
+    row = np.repeat(np.arange(n), np.diff(weight.indptr))
     mass = np.asarray(weight.sum(axis=1)).ravel().astype(np.float32) + 0.1
-    # Repulsion is scaled so that it balances attraction when the whole has this radius, whatever the number of links.
+    # Repulsion balances attraction when the whole has this radius, whatever the number of links.
     radius = 2 * np.sqrt(n)
     repulsion = REPULSION * radius * np.log1p(radius) / mass.sum()
     for step in range(steps):
-        if (
-            step % 4 == 0
-        ):  # the logarithm changes slowly: refreshed now and then, the rest is one sparse product
+        if step % 4 == 0:  # the logarithm changes slowly; the rest is one sparse product
             length = _length(x[weight.indices] - x[row]) + 1e-3
             pull.data = weight.data * (np.log1p(length) / length)
             strength = np.asarray(pull.sum(axis=1)).ravel()[:, None]
-            report(step / steps, f"placing {n:,} {'pages' if n > 1500 else 'groups'}")
-        middle = (x * mass[:, None]).sum(axis=0) / mass.sum()
-        outward = x - middle
-        distance = _length(outward)[:, None] + 1e-3
-        push = (
-            _repulsion(x, mass, 128 if n < 4000 else 256 if step < steps / 2 else 512) * repulsion
-        )
-        total = (pull @ x - strength * x) / mass[:, None] + push - 0.1 * outward / distance
+            progress(step / steps, f"placing {n:,} {what}")
+        outward = x - (x * mass[:, None]).sum(axis=0) / mass.sum()
+        gravity = 0.1 * outward / (_length(outward)[:, None] + 1e-3)
+        push = _repulsion(x, mass, _grid(n, step / steps)) * repulsion
+        total = (pull @ x - strength * x) / mass[:, None] + push - gravity
         speed = _length(total)[:, None] + 1e-9
         limit = heat * 2 * radius * (1 - step / steps) ** 1.5
         x = (x + total * np.minimum(1, limit / speed)).astype(np.float32)
     return x
+
+
+def _grid(n: int, share: float) -> int:
+    """Return how fine the grid is: coarse for few nodes, and at first."""
+    if n < 4000:
+        return 128
+    return 256 if share < 0.5 else 512
 
 
 def _length(vectors: Floats) -> Floats:
@@ -333,7 +375,7 @@ def _length(vectors: Floats) -> Floats:
 
 
 def _repulsion(x: Floats, mass: Floats, grid: int) -> Floats:
-    """Return the push of all nodes on each, mass/distance, from a grid: spread, convolve by FFT, read back."""
+    """Return the push of all nodes on each, mass/distance: spread on a grid, convolved, read."""
     low = x.min(axis=0)
     cell = float((x.max(axis=0) - low).max()) / (grid - 1) * 1.0001 + 1e-6
     at = (x - low) / cell
@@ -347,15 +389,10 @@ def _repulsion(x: Floats, mass: Floats, grid: int) -> Floats:
         (base + width, (1 - right) * down),
         (base + width + 1, right * down),
     )
-    spread = (
-        np.bincount(
-            np.concatenate([i for i, _ in corners]),
-            np.concatenate([w * mass for _, w in corners]),
-            minlength=width * width,
-        )
-        .reshape(width, width)
-        .astype(np.float32)
-    )
+    cells = np.concatenate([i for i, _ in corners])
+    masses = np.concatenate([w * mass for _, w in corners])
+    spread = np.bincount(cells, masses, minlength=width * width).astype(np.float32)
+    spread = spread.reshape(width, width)
     field = fft.rfft2(spread)
     push = np.empty_like(x)
     for axis, kernel in enumerate(_kernels(grid)):
@@ -366,7 +403,7 @@ def _repulsion(x: Floats, mass: Floats, grid: int) -> Floats:
 
 @lru_cache(maxsize=4)
 def _kernels(grid: int) -> tuple[NDArray, NDArray]:
-    """Fourier transforms of x/r^2 and y/r^2 on the padded grid; softened, so that a node does not push itself."""
+    """Fourier transforms of x/r^2 and y/r^2 on the padded grid, softened: no node pushes itself."""
     step = np.arange(2 * grid)
     step = np.where(step < grid, step, step - 2 * grid).astype(np.float32)
     across, down = np.meshgrid(step, step)
@@ -375,9 +412,9 @@ def _kernels(grid: int) -> tuple[NDArray, NDArray]:
 
 
 def _frame(x: Floats, linked: Ints, loose: Ints) -> NDArray[np.float32]:
-    """Fit the linked pages into the square's inner disc and put pages without links in a band around it."""
+    """Fit the linked pages into the square's inner disc; those without links stand around it."""
     half = SIDE / 2
-    inner = half * (0.99 if len(loose) == 0 else 0.93)
+    inner = half * (0.93 if len(loose) else 0.99)
     if len(linked):
         centred = x[linked] - np.quantile(x[linked], [0.03, 0.97], axis=0).mean(axis=0)
         distance = np.linalg.norm(centred, axis=1)
@@ -388,7 +425,5 @@ def _frame(x: Floats, linked: Ints, loose: Ints) -> NDArray[np.float32]:
         x[linked] = half + centred * (squeezed / np.maximum(ratio, 1e-9) * inner / reach)[:, None]
     rank = np.arange(len(loose))
     ring = inner + (half * 0.99 - inner) * np.sqrt((rank + 0.5) / max(1, len(loose)))
-    x[loose] = half + np.column_stack(
-        [ring * np.cos(rank * GOLDEN_ANGLE), ring * np.sin(rank * GOLDEN_ANGLE)]
-    )
+    x[loose] = half + _spiral(ring, rank)
     return np.clip(x, 0, SIDE).astype(np.float32)

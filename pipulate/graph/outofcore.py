@@ -1,16 +1,19 @@
-"""Measures of a graph whose links do not fit in memory: the columnar form is read in passes and never loaded whole.
+"""Measures of a graph whose links do not fit in memory: read in passes and never loaded whole.
 
-MEMORY    A few arrays by page (8 bytes a page each), and one block of links.  100 million links between 3 million
-          pages: 0.6 GB.
-PASSES    links.parquet is sorted by source, so once each page's number of links is known, a block's sources need not
-          be read: only `target` (4 bytes a link) comes from the disk.  Degrees and matrix take one pass, click depth
-          one for each level, PageRank one for each round (40 to 60).
-BLOCKS    Several Parquet row groups at a time; the next one is decoded by a thread while numpy adds up this one.
+MEMORY    A few arrays by page (8 bytes a page each), and one block of links.  100 million links
+          between 3 million pages: 0.6 GB.
+PASSES    links.parquet is sorted by source, so once each page's number of links is known, a block's
+          sources need not be read: only `target` (4 bytes a link) comes from the disk.  Degrees and
+          matrix take one pass, click depth one for each level, PageRank one for each round (40 to
+          60).
+BLOCKS    Several Parquet row groups at a time; the next one is decoded by a thread while numpy adds
+          up this one.
 EQUAL     The definitions are those of `measures`; tests compare page by page.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +32,7 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Disk:
-    """A graph on disk.  `starts` (i64, n+1) tells which links are whose: page i's are starts[i]..starts[i + 1]."""
+    """A graph on disk; page i's links are number `starts[i]` (i64, n+1) to `starts[i + 1]`."""
 
     folder: Path
     n: int
@@ -45,10 +48,10 @@ class Disk:
 
 @dataclass(frozen=True)
 class Block:
-    """Some consecutive links: those of pages first..last; `count` says how many of each are in this block."""
+    """Some consecutive links, those of consecutive pages."""
 
-    first: int
-    count: np.ndarray
+    first: int  #: the first of the pages
+    count: np.ndarray  #: how many links of each page are in this block
     target: np.ndarray
     follow: np.ndarray | None
 
@@ -56,17 +59,24 @@ class Block:
         """Return a value of each link's source, given one by page."""
         return np.repeat(by_page[self.first : self.first + len(self.count)], self.count)
 
+    def passed(self, each: np.ndarray) -> np.ndarray:
+        """Return what goes along each link, given what each page passes; none along nofollow."""
+        along = self.spread(each)
+        if self.follow is not None:
+            along *= self.follow
+        return along
+
 
 def open_graph(folder: Path) -> Disk:
-    """Read the counts of a graph and, in one pass, how many links each page has.  Raises GraphMissing."""
+    """Read the counts of a graph and, in one pass, how many links each page has.
+
+    Raises GraphMissing.
+    """
     about = edges.about(folder)
-    n, m = int(about["pages"]), int(about["links"])
-    try:
+    n = int(about["pages"])
+    m = int(about["links"])
+    with _explained(folder):
         columns = pl.read_parquet_schema(folder / "links.parquet")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise GraphMissing(
-            f"The graph in {folder.name} cannot be read: {first_line(error)}."
-        ) from error
     starts = np.zeros(n + 1, np.int64)
     for frame in _frames(folder, m, ["source"]):
         source = frame["source"].to_numpy()
@@ -80,6 +90,16 @@ def open_graph(folder: Path) -> Disk:
             f"The graph in {folder.name} is damaged: its counts differ. Build it again."
         )
     return Disk(folder, n, m, starts, "follow" in columns)
+
+
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise GraphMissing(
+            f"The graph in {folder.name} cannot be read: {first_line(error)}."
+        ) from error
 
 
 def blocks(disk: Disk) -> Iterator[Block]:
@@ -101,12 +121,8 @@ def _frames(folder: Path, m: int, columns: list[str]) -> Iterator[pl.DataFrame]:
     lazy = pl.scan_parquet(folder / "links.parquet", glob=False).select(columns)
 
     def read(at: int) -> pl.DataFrame:
-        try:
+        with _explained(folder):
             return lazy.slice(at, BLOCK).collect()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise GraphMissing(
-                f"The graph in {folder.name} cannot be read: {first_line(error)}."
-            ) from error
 
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(read, 0)
@@ -118,15 +134,18 @@ def _frames(folder: Path, m: int, columns: list[str]) -> Iterator[pl.DataFrame]:
 
 
 def inlinks(disk: Disk) -> tuple[np.ndarray, np.ndarray]:
-    """Number of pages, and of *other* pages, that link to each page: `measures.inlinks` and `inlinks_from_others`."""
-    total, own = np.zeros(disk.n, np.int64), np.zeros(disk.n, np.int64)
+    """Number of pages, and of *other* pages, that link to each page.
+
+    They are `measures.inlinks` and `measures.inlinks_from_others`.
+    """
+    total = np.zeros(disk.n, np.int64)
+    others = np.zeros(disk.n, np.int64)
     pages = np.arange(disk.n, dtype=np.uint32)
     for block in blocks(disk):
+        other = block.target[block.target != block.spread(pages)]
         total += np.bincount(block.target, minlength=disk.n)
-        own[block.target[block.target == block.spread(pages)]] += (
-            1  # a page links to itself once at most
-        )
-    return total, total - own
+        others += np.bincount(other, minlength=disk.n)
+    return total, others
 
 
 def pagerank(
@@ -135,51 +154,48 @@ def pagerank(
     damping: float = measures.DAMPING,
     tolerance: float = 1e-10,
     rounds: int = 1000,
-    progress: Progress | None = None,
+    progress: Progress = lambda share, text: None,
 ) -> np.ndarray:
     """PageRank as `measures.pagerank`, one pass over the links a round."""
-    rank = np.full(disk.n, 1 / max(1, disk.n))
-    out = disk.outlinks
-    share = np.divide(damping, out, out=np.zeros(disk.n), where=out > 0)
+    n = max(1, disk.n)
+    rank = np.full(disk.n, 1 / n)
     for number in range(rounds):
         after = np.zeros(disk.n)
-        each = rank * share
+        each = _passed(disk, rank, damping)
         for block in blocks(disk):
-            passed = block.spread(each)
-            if block.follow is not None:
-                passed *= block.follow
-            after += np.bincount(block.target, weights=passed, minlength=disk.n)
-        after += (1 - after.sum()) / max(1, disk.n)
+            after += np.bincount(block.target, weights=block.passed(each), minlength=disk.n)
+        after += (1 - after.sum()) / n
         change = float(np.abs(after - rank).sum())
         rank = after
-        if progress:
-            progress(
-                min(0.99, np.log(change + 1e-300) / np.log(tolerance)),
-                f"PageRank: round {number + 1}",
-            )
+        share = np.log(change + 1e-300) / np.log(tolerance)
+        progress(min(0.99, share), f"PageRank: round {number + 1}")
         if change < tolerance:
             break
     return rank
 
 
-def depths(disk: Disk, start: int, progress: Progress | None = None) -> np.ndarray:
+def _passed(disk: Disk, rank: np.ndarray, damping: float) -> np.ndarray:
+    """Return what each page passes along each of its links."""
+    out = disk.outlinks
+    return np.divide(damping * rank, out, out=np.zeros(disk.n), where=out > 0)
+
+
+def depths(disk: Disk, start: int, progress: Progress = lambda share, text: None) -> np.ndarray:
     """Clicks from `start`, as `measures.depths`, one pass over the links for each level.
 
-    A pass also follows pages found in it: links come in order of their sources, so it often sees several levels at
-    once; a page's depth is lowered until nothing changes (Bellman and Ford's rule), which is the same in the end.
+    A pass also follows pages found in it: links come in order of their sources, so it often sees
+    several levels at once; a page's depth is lowered until nothing changes (Bellman and Ford's
+    rule), which is the same in the end.
     """
     far = np.iinfo(np.int32).max - 1
     depth = np.full(disk.n, far, np.int32)
-    if not disk.n:
-        return depth
-    depth[start] = 0
+    depth[start : start + 1] = 0  # a graph may have no pages
     changed = True
     number = 0
     while changed:
         changed = False
         number += 1
-        if progress:
-            progress(0.5, f"Click depth: pass {number}")
+        progress(0.5, f"Click depth: pass {number}")
         for block in blocks(disk):
             new = block.spread(depth) + 1
             nearer = new < depth[block.target]
@@ -191,15 +207,12 @@ def depths(disk: Disk, start: int, progress: Progress | None = None) -> np.ndarr
 
 def flow(disk: Disk, group: np.ndarray, k: int, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Links and PageRank between groups, as `measures.flow`, in one pass."""
-    out = disk.outlinks
-    each = np.divide(measures.DAMPING * rank, out, out=np.zeros(disk.n), where=out > 0)
-    count, flows = np.zeros(k * k, np.int64), np.zeros(k * k)
+    each = _passed(disk, rank, measures.DAMPING)
+    count = np.zeros(k * k, np.int64)
+    flows = np.zeros(k * k)
     wide = group.astype(np.int64) * k
     for block in blocks(disk):
         pair = block.spread(wide) + group[block.target]
-        passed = block.spread(each)
-        if block.follow is not None:
-            passed *= block.follow
         count += np.bincount(pair, minlength=k * k)
-        flows += np.bincount(pair, weights=passed, minlength=k * k)
+        flows += np.bincount(pair, weights=block.passed(each), minlength=k * k)
     return count.reshape(k, k), flows.reshape(k, k)

@@ -1,12 +1,15 @@
-"""The measures once more, as Ibis expressions: they run where the data is (DuckDB, Polars, Spark, BigQuery, Snowflake).
+"""The measures once more, as Ibis expressions: they run where the data is.
 
-FOR       Graphs beyond one machine, or that live in a warehouse.  On one machine `measures` is 10 to 100 times faster.
-          Optional: `pip install 'pipulate[portable]'` brings Ibis and DuckDB; Spark needs pyspark and Java.
+FOR       Graphs beyond one machine, or that live in a warehouse: DuckDB, Polars, Spark, BigQuery,
+          Snowflake.  On one machine `measures` is 10 to 100 times faster.  Optional: `pip install
+          'pipulate[portable]'` brings Ibis and DuckDB; Spark needs pyspark and Java.
 TABLES    links  source, target: page ids, one row a distinct link
-          pages  id; for the matrix `section`, for opportunities `demand` and `good` (may be recommended)
-ROUNDS    PageRank and click depth repeat a step until nothing changes.  Every few steps the result is made a table of
-          its own: otherwise the expression grows with every round, and so does the engine's plan.
-EQUAL     The definitions are those of `measures`, and tests hold the results together on every engine.
+          pages  id; for the matrix `section`, for opportunities `demand` and `good` (may be
+                 recommended)
+ROUNDS    PageRank and click depth repeat a step until nothing changes.  Every few steps the result
+          is made a table of its own: otherwise the expression grows with every round, and so does
+          the engine's plan.
+EQUAL     The definitions are those of `measures`; tests hold the results together on every engine.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from pipulate.engine.files import whole_folder
@@ -35,49 +39,52 @@ ROUNDS = 4  # of PageRank in one query: fewer queries against longer ones
 
 @dataclass
 class Engine:
-    """A connection of Ibis (`ibis.duckdb.connect()` and the like) and the tables we made in it, by name."""
+    """A connection of Ibis (`ibis.duckdb.connect()` and the like), and our tables in it."""
 
     connection: Any
-    made: dict[str, Any] = field(default_factory=dict)
+    made: set[str] = field(default_factory=set)
 
     def table(self, rows: Any) -> Any:
         """Make a table of an expression or an Arrow table, under a name of its own; return it."""
         name = f"pipulate_{secrets.token_hex(6)}"
-        self.made[name] = self.connection.create_table(name, rows)
-        return self.made[name]
+        made = self.connection.create_table(name, rows)
+        self.made.add(name)
+        return made
 
     def drop(self, *tables: Any) -> None:
-        """Drop these tables, or all that we made."""
-        for name in [
-            name
-            for name, table in self.made.items()
-            if not tables or any(table is t for t in tables)
-        ]:
+        """Drop these tables of ours."""
+        self._drop({table.get_name() for table in tables})
+
+    def close(self) -> None:
+        """Drop all tables of ours."""
+        self._drop(self.made.copy())
+
+    def _drop(self, names: set[str]) -> None:
+        for name in names:
             self.connection.drop_table(name, force=True)
-            del self.made[name]
+        self.made -= names
 
 
 @contextlib.contextmanager
 def engine(backend: str) -> Iterator[Engine]:
-    """Connect to `duckdb`, `polars`, `spark` (here), `spark://host:port`, or any address Ibis knows; tidy up after.
+    """Connect to `duckdb`, `polars`, `spark` (here), `spark://host:port`, or an address of Ibis.
 
-    Raises GraphError when the library for it is missing or the engine does not answer.
+    What we made there is gone in the end.  Raises GraphError when the library for it is missing or
+    the engine does not answer.
     """
     with contextlib.ExitStack() as stack:
         try:
             made = Engine(_connect(backend, stack))
         except ImportError as error:
+            more = " pyspark" if backend.startswith("spark") else ""
             raise GraphError(
                 f"--backend {backend} needs a library that is not installed ({first_line(error)}): "
-                "pip install 'pipulate[portable]'"
-                + (" pyspark" if backend.startswith("spark") else "")
+                f"pip install 'pipulate[portable]'{more}"
             ) from error
         except Exception as error:  # each engine has its own kinds of failure
             raise GraphError(f"Cannot connect to {backend}: {first_line(error)}") from error
-        try:
-            yield made
-        finally:
-            made.drop()
+        stack.callback(made.close)
+        yield made
 
 
 def _connect(backend: str, stack: contextlib.ExitStack) -> Any:
@@ -85,41 +92,45 @@ def _connect(backend: str, stack: contextlib.ExitStack) -> Any:
 
     if backend in ("duckdb", "polars"):
         return getattr(ibis, backend).connect()
-    if not backend.startswith("spark"):
-        return ibis.connect(backend)
+    if backend.startswith("spark"):
+        return ibis.pyspark.connect(_spark(backend, stack))
+    return ibis.connect(backend)
+
+
+def _spark(backend: str, stack: contextlib.ExitStack) -> Any:
     from pyspark.sql import SparkSession
 
+    cores = os.cpu_count() or 1
     home = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-    master = backend if backend.startswith("spark://") else f"local[{os.cpu_count() or 1}]"
-    builder = (
-        SparkSession.builder.master(master)
-        .appName("pipulate")
-        .config("spark.sql.warehouse.dir", f"{home}/tables")
-    )
-    if master.startswith("local"):  # its defaults are for a cluster: 200 tasks a join, a web page
-        builder = (
-            builder.config("spark.sql.shuffle.partitions", str(2 * (os.cpu_count() or 1)))
-            .config("spark.ui.enabled", "false")
-            .config("spark.driver.bindAddress", "127.0.0.1")
-            .config("spark.driver.host", "127.0.0.1")
-        )
+    options = {"spark.sql.warehouse.dir": f"{home}/tables"}
+    if backend.startswith("spark://"):
+        master = backend
+    else:
+        master = f"local[{cores}]"
+        options |= {  # its defaults are for a cluster: 200 tasks a join, a web page
+            "spark.sql.shuffle.partitions": str(2 * cores),
+            "spark.ui.enabled": "false",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.host": "127.0.0.1",
+        }
+    builder = SparkSession.builder.master(master).appName("pipulate")
+    for name, value in options.items():
+        builder = builder.config(name, value)
     session = builder.getOrCreate()
     stack.callback(session.stop)
-    return ibis.pyspark.connect(session)
+    return session
 
 
 def upload(engine: Engine, graph: Graph) -> tuple[Any, Any]:
     """Make the tables `links` and `pages` of a graph; return them."""
     facts = roles.facts(graph)
-    demand = facts.demand
+    demand = np.full(graph.n, np.nan) if facts.demand is None else facts.demand
     pages = pl.DataFrame(
         {
             "id": pl.int_range(graph.n, eager=True),
             "url": graph.urls,
-            "section": facts.group.alias("section"),
-            "demand": pl.Series([None] * graph.n, dtype=pl.Float64)
-            if demand is None
-            else pl.Series(demand).fill_nan(None),
+            "section": facts.group,
+            "demand": pl.Series(demand, dtype=pl.Float64, nan_to_null=True),
             "good": facts.good,
         }
     )
@@ -158,8 +169,9 @@ def pagerank(
 ) -> Any:
     """Return id, rank: `measures.pagerank` (without nofollow and pages left out).
 
-    What starts anew, from any cause, is spread evenly.  So the rank is in proportion to the solution of
-    x = 1/n + damping * (what is passed along links), which needs no sum over all pages in each round: one at the end.
+    What starts anew, from any cause, is spread evenly.  So the rank is in proportion to the
+    solution of x = 1/n + damping * (what is passed along links), which needs no sum over all pages
+    in each round: one at the end.
     """
     out = links.group_by("source").agg(out=links.count())
     weights = links.join(out, "source").select("source", "target", weight=damping / out.out)
@@ -172,20 +184,25 @@ def pagerank(
         for _ in range(ROUNDS):
             after = _round(weights, pages, after, n)
         after = engine.table(after)
-        both = after.join(rank, "id", rname="before_{name}")
-        change, total = _row(
-            both.agg(change=(both.rank - both.before_rank).abs().sum(), total=both.rank.sum())
-        )
+        change, total = _change(rank, after)
         engine.drop(rank)
         rank = after
-        if change is None or change < tolerance * total:
+        if change < tolerance * total:
             break
     engine.drop(weights)
     return rank.select("id", rank=rank.rank / (total or 1.0))
 
 
+def _change(before: Any, after: Any) -> tuple[float, float]:
+    """Return by how much all ranks differ, and their sum."""
+    both = after.join(before, "id", rname="before_{name}")
+    change = (both.rank - both.before_rank).abs().sum()
+    row = both.agg(change=change, total=both.rank.sum()).to_pyarrow().to_pylist()[0]
+    return row["change"] or 0.0, row["total"] or 1.0
+
+
 def _round(weights: Any, pages: Any, rank: Any, n: int) -> Any:
-    """One step of the surfer.  `rank` stands in it once, or the plan of several rounds would double with each."""
+    """One step of the surfer; `rank` stands in it once, or the plan would double with each."""
     import ibis
 
     moving = weights.join(rank, weights.source == rank.id)
@@ -195,19 +212,17 @@ def _round(weights: Any, pages: Any, rank: Any, n: int) -> Any:
 
 
 def depths(engine: Engine, links: Any, pages: Any, start: int) -> Any:
-    """Return a table of id, depth for the pages that can be reached from `start`: breadth-first search."""
-    reached = engine.table(
-        pages.filter(pages.id == start).select("id", depth=pages.id.cast("int64") * 0)
-    )
+    """Return id, depth of the pages that can be reached from `start`: breadth-first search."""
+    home = pages.filter(pages.id == start)
+    reached = engine.table(home.select("id", depth=home.id.cast("int64") * 0))
     level = 0
     while True:
         front = reached.filter(reached.depth == level)
         found = links.join(front, links.source == front.id).select(id=links.target).distinct()
         found = found.anti_join(reached, "id")
         level += 1
-        more = engine.table(
-            reached.union(found.select("id", depth=found.id.cast("int64") * 0 + level))
-        )
+        found = found.select("id", depth=found.id.cast("int64") * 0 + level)
+        more = engine.table(reached.union(found))
         engine.drop(reached)
         reached = more
         if not _value(reached.filter(reached.depth == level).count()):
@@ -235,61 +250,44 @@ def orphans(links: Any, pages: Any, start: int) -> Any:
 
 
 def opportunities(links: Any, pages: Any) -> Any:
-    """Return id, demand, inlinks of good pages in the top quarter by demand with inlinks up to the median."""
-    counted = (
-        pages.filter(pages.good)
-        .select("id", "demand")
-        .join(degrees(links, pages).select("id", "inlinks"), "id")
-    )
+    """Return id, demand, inlinks of good pages that searchers want and that few pages link to.
+
+    They are in the top quarter by demand, and their inlinks at most the median.
+    """
+    good = pages.filter(pages.good).select("id", "demand")
+    counted = good.join(degrees(links, pages).select("id", "inlinks"), "id")
     wanted = counted.filter(counted.demand > 0)
-    limits = wanted.agg(high=wanted.demand.quantile(0.75)).cross_join(
-        counted.agg(few=counted.inlinks.median())
-    )
-    both = wanted.cross_join(limits)
-    return both.filter(both.demand >= both.high, both.inlinks <= both.few).select(
-        "id", "demand", "inlinks"
-    )
+    high = wanted.agg(high=wanted.demand.quantile(0.75))
+    few = counted.agg(few=counted.inlinks.median())
+    both = wanted.cross_join(high.cross_join(few))
+    found = both.filter(both.demand >= both.high, both.inlinks <= both.few)
+    return found.select("id", "demand", "inlinks")
 
 
 def report(graph: Graph, backend: str) -> dict[str, pl.DataFrame]:
-    """Compute pages (degrees, depth, rank), matrix, orphans and opportunities of a graph on another engine."""
+    """Compute pages (degrees, depth, rank), matrix, orphans and opportunities on another engine."""
     start = measures.home(graph, roles.facts(graph).depth)
+    names = pl.DataFrame({"id": pl.int_range(graph.n, eager=True), "url": graph.urls})
     with engine(backend) as made:
         links, pages = upload(made, graph)
         rank = pagerank(made, links, pages)
         depth = depths(made, links, pages, start)
-        found = {
-            "degrees": degrees(links, pages),
-            "rank": rank,
-            "depth": depth,
-            "matrix": matrix(links, pages, rank),
-            "orphans": orphans(links, pages, start),
-            "opportunities": opportunities(links, pages),
-        }
-        frames = {name: frame(table) for name, table in found.items()}
-    names = pl.DataFrame(
-        {"id": range(graph.n), "url": graph.urls}, schema_overrides={"id": pl.Int64}
-    )
-    table = names.join(frames.pop("degrees"), "id", "left").join(frames.pop("rank"), "id", "left")
-    table = table.join(frames.pop("depth"), "id", "left").sort("id")
-    flows = (
-        frames.pop("matrix")
-        .rename({"begin": "from", "end": "to"})
-        .sort(["links", "from", "to"], descending=[True, False, False])
-    )
-    listed = {name: frame.join(names, "id").sort("id") for name, frame in frames.items()}
-    listed["opportunities"] = listed["opportunities"].sort(
-        ["demand", "inlinks", "id"], descending=[True, False, False]
-    )
-    return {"pages": table, "matrix": flows, **listed}
+        counts = frame(degrees(links, pages))
+        table = names.join(counts, "id", "left").join(frame(rank), "id", "left")
+        table = table.join(frame(depth), "id", "left").sort("id")
+        flows = frame(matrix(links, pages, rank)).rename({"begin": "from", "end": "to"})
+        alone = frame(orphans(links, pages, start)).join(names, "id")
+        wanted = frame(opportunities(links, pages)).join(names, "id")
+    return {
+        "pages": table,
+        "matrix": flows.sort("links", "from", "to", descending=[True, False, False]),
+        "orphans": alone.sort("id"),
+        "opportunities": wanted.sort("demand", "inlinks", "id", descending=[True, False, False]),
+    }
 
 
 def _value(expression: Any) -> Any:
     return expression.to_pyarrow().as_py()
-
-
-def _row(table: Any) -> list[Any]:
-    return list(table.to_pyarrow().to_pylist()[0].values())
 
 
 def frame(table: Any) -> pl.DataFrame:

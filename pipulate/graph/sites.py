@@ -14,7 +14,7 @@ FORMAT      pages     polars frame, one row per known URL; the row number is the
 READING     A page with http_code 0 was never fetched: a link target beyond the crawl's limit, or
             blocked.  A page with depth None cannot be reached by links from the home page.
 MAKING      `link_site` is the only constructor: it merges repeated links, counts them per page and
-            finds the depth by breadth-first search, so these columns cannot disagree with the links.
+            finds the depth by breadth-first search: these columns cannot disagree with the links.
 
 The makers of sites are `generated` (a shop of any size), `htmlsite` (a folder of HTML) and
 `projects` (an earlier state of a given site).
@@ -49,7 +49,7 @@ class Site:
         return np.searchsorted(self.sources, np.arange(len(self.pages) + 1))
 
     def links_of(self, ids: NDArray) -> tuple[Positions, Ids]:
-        """All links of the pages `ids`: for each its page's position in `ids`, and its target page."""
+        """All links of the pages `ids`: for each its page's place in `ids`, and its target page."""
         pages = ids.astype(np.int64)
         owners, links = _ranges(self.starts[pages], self.starts[pages + 1])
         return owners, self.targets[links]

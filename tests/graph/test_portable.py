@@ -112,7 +112,7 @@ def test_equal_to_measures(engine: portable.Engine, graph: Graph) -> None:
         assert found == sorted(
             measures.opportunities(facts.impressions, measures.inlinks(graph), good).tolist()
         )
-    engine.drop()
+    engine.close()
     assert not engine.made
 
 
