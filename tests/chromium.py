@@ -34,12 +34,12 @@ LAUNCH_ARGS = [
 def find_chromium() -> str:
     """Return the browser's path; raises FileNotFoundError, worded for the user."""
     named = os.environ.get("CHROMIUM")
-    found = shutil.which(named) if named else next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        raise FileNotFoundError(
-            f"CHROMIUM={named} is no program that can be run.\n{MISSING}" if named else MISSING
-        )
-    return found
+    for name in [named] if named else NAMES:
+        found = shutil.which(name)
+        if found:
+            return found
+    wrong = f"CHROMIUM={named} is no program that can be run.\n" if named else ""
+    raise FileNotFoundError(wrong + MISSING)
 
 
 def browser_unwanted() -> bool:
@@ -47,10 +47,16 @@ def browser_unwanted() -> bool:
     return os.environ.get("PIPULATE_NO_BROWSER") == "1"
 
 
-if (
-    __name__ == "__main__"
-):  # `make test` asks before it starts, for one clear message instead of a hundred errors
+def main() -> None:
+    """Say where it is: `make test` asks first, for one message instead of a hundred errors."""
+    if browser_unwanted():
+        print("left out")
+        return
     try:
-        print("left out" if browser_unwanted() else find_chromium())
+        print(find_chromium())
     except FileNotFoundError as missing:
         sys.exit(str(missing))
+
+
+if __name__ == "__main__":
+    main()

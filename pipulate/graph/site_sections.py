@@ -22,7 +22,7 @@ REST = " (rest)"  # after a section's name: its pages in folders too small for a
 
 @dataclass(frozen=True)
 class Sections:
-    """The sections' `names`, the largest first, and `codes`: the section of each page, by number."""
+    """The sections' `names`, the largest first, and `codes`: each page's section, by number."""
 
     codes: NDArray[np.int64]
     names: list[str]

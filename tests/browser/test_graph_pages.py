@@ -1,4 +1,4 @@
-"""The link graph's pages in the whole app: from CSVs on disk to picture, report and comparison; accessible; guarded."""
+"""The link graph's pages in the whole app: from CSVs on disk to picture, report, comparison."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def quiet(share: float, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two analyses of one site as an export leaves them; the later one's picture and report are there."""
+    """Two analyses of a site, as exports leave them; of the later one there is all."""
     root = tmp_path_factory.mktemp("downloads")
     folder = root / "link-graph" / "acme" / "shop"
     now = site("1k")
@@ -50,7 +50,7 @@ def base(downloads: Path, tmp_path: Path, serve: Serve) -> Iterator[str]:
 
 
 def test_from_the_list_to_the_picture(page: Page, base: str) -> None:
-    """The list names the graphs; the picture is drawn inside the shell, under the app's security policy; no fault for axe."""
+    """The list names the graphs; the picture is drawn inside the shell; axe finds no fault."""
     page.goto(f"{base}/graph")
     expect(page.get_by_role("heading", name="acme / shop")).to_be_visible()
     page.get_by_role("link", name="20261101", exact=True).click()
@@ -60,7 +60,7 @@ def test_from_the_list_to_the_picture(page: Page, base: str) -> None:
 
 
 def test_the_picture_of_new_csvs_is_made_while_one_waits(page: Page, base: str) -> None:
-    """Without a picture, a progress bar is shown, and the page is drawn by itself when it is made."""
+    """Without a picture, progress is shown, and the picture as soon as it is made."""
     page.goto(f"{base}/graph/acme/shop/20261001")
     page.locator("link-graph[data-state=drawn]").wait_for(timeout=40_000)
     expect(page.get_by_role("heading", level=1)).to_have_text("shop 20261001")
@@ -79,30 +79,26 @@ def test_the_force_layout_is_computed_on_demand(page: Page, base: str) -> None:
 
 
 def test_the_report_sorts_filters_and_turns_its_pages(page: Page, base: str) -> None:
-    """A table is sorted and filtered on the server over all its rows; its parts have addresses of their own."""
+    """A table is sorted and filtered over all its rows; each part of it has an address."""
     page.goto(f"{base}{ADDRESS}/report")
     expect(page.get_by_role("img", name="Pages more than 3 clicks from home")).to_be_visible()
     chapter = page.locator("#pagerank")
     chapter.get_by_text("Table of").click()
     rows = chapter.locator("tbody tr")
+    where = chapter.get_by_role("status")
+    inlinks = chapter.get_by_role("columnheader", name="Inlinks")
     expect(rows).to_have_count(20)
     chapter.get_by_role("link", name="Next").click()
-    expect(chapter.get_by_role("status")).to_have_text("21 to 40 of 220")
-    chapter.get_by_role("link", name="Inlinks").click()
-    expect(chapter.get_by_role("columnheader", name="Inlinks")).to_have_attribute(
-        "aria-sort", "descending"
-    )
-    expect(chapter.get_by_role("status")).to_have_text("1 to 20 of 220")
-    chapter.get_by_role("link", name="Inlinks").click()
-    expect(chapter.get_by_role("columnheader", name="Inlinks")).to_have_attribute(
-        "aria-sort", "ascending"
-    )
+    expect(where).to_have_text("21 to 40 of 220")
+    inlinks.get_by_role("link").click()
+    expect(inlinks).to_have_attribute("aria-sort", "descending")
+    expect(where).to_have_text("1 to 20 of 220")
+    inlinks.get_by_role("link").click()
+    expect(inlinks).to_have_attribute("aria-sort", "ascending")
     chapter.get_by_role("searchbox").fill("KITCHEN-0")
     wanted = int(site("1k").urls.str.contains("kitchen-0").sum())
-    expect(chapter.get_by_role("status")).to_have_text(f"1 to {min(20, wanted)} of {wanted}")
-    expect(chapter.get_by_role("columnheader", name="Inlinks")).to_have_attribute(
-        "aria-sort", "ascending"
-    )
+    expect(where).to_have_text(f"1 to {min(20, wanted)} of {wanted}")
+    expect(inlinks).to_have_attribute("aria-sort", "ascending")
     rows.first.get_by_role("link").click()
     expect(page.get_by_role("complementary", name="The chosen page")).to_contain_text("kitchen-0")
 
@@ -127,35 +123,44 @@ def test_a_comparison_shows_what_changed(page: Page, base: str) -> None:
     expect(page.locator("#new_links .count").first).to_have_text(str(new))
 
 
-def test_files_are_whole_and_others_are_not_there(base: str, downloads: Path) -> None:
-    """Downloads equal the files on disk; every other name is the same 404; a foreign page starts nothing."""
+def test_files_are_whole(base: str, downloads: Path) -> None:
+    """Downloads equal the files on disk."""
+    folder = downloads / "link-graph" / "acme" / "shop" / "shop_20261101.graph"
     with httpx2.Client(base_url=base) as client:
         csv = client.get(f"{ADDRESS}/report/orphans.csv")
-        folder = downloads / "link-graph" / "acme" / "shop" / "shop_20261101.graph"
         assert csv.content == (folder / "report" / "orphans.csv").read_bytes()
         assert "attachment" in csv.headers["content-disposition"]
         frame = pl.read_parquet(client.get(f"{ADDRESS}/report/pages.parquet").content)
         assert frame.height == 220
-        assert (
-            client.get(f"{ADDRESS}/compare?with=20261001").headers["location"]
-            == f"{ADDRESS}/with/20261001"
-        )
-        for path in (
-            "/graph/acme/shop/20250101",
-            "/graph/acme/nothing/20261101",
-            "/graph/..%2f..%2fetc/shop/20261101",
-            f"{ADDRESS}/with/20250101",
-            f"{ADDRESS}/data/nothing",
-            f"{ADDRESS}/data/..%2fmeta.json",
-            f"{ADDRESS}/data/.force.part",
-            f"{ADDRESS}/report/nothing",
-            f"{ADDRESS}/report/..%2fmeta.json",
-            f"{ADDRESS}/report/report.json",
-            f"{ADDRESS}/report/%2e%2e",
-        ):
+
+
+NOWHERE = (
+    "/graph/acme/shop/20250101",
+    "/graph/acme/nothing/20261101",
+    "/graph/..%2f..%2fetc/shop/20261101",
+    f"{ADDRESS}/with/20250101",
+    f"{ADDRESS}/data/nothing",
+    f"{ADDRESS}/data/..%2fmeta.json",
+    f"{ADDRESS}/data/.force.part",
+    f"{ADDRESS}/report/nothing",
+    f"{ADDRESS}/report/..%2fmeta.json",
+    f"{ADDRESS}/report/report.json",
+    f"{ADDRESS}/report/%2e%2e",
+)
+
+
+def test_other_names_are_not_there(base: str) -> None:
+    """Every other name is the same 404; nonsense in a query is passed over."""
+    with httpx2.Client(base_url=base) as client:
+        for path in NOWHERE:
             assert client.get(path).status_code == 404, path
         assert client.get(f"{ADDRESS}/report/orphans?sort=nothing&from=-1&q=%00").status_code == 200
-        assert (
-            client.post(f"{ADDRESS}/force", headers={"Origin": "http://evil.example"}).status_code
-            == 403
-        )
+
+
+def test_what_is_chosen_has_an_address_and_foreign_pages_start_nothing(base: str) -> None:
+    """The form that chooses an earlier analysis leads to its page; only our own pages may post."""
+    with httpx2.Client(base_url=base) as client:
+        chosen = client.get(f"{ADDRESS}/compare?with=20261001")
+        assert chosen.headers["location"] == f"{ADDRESS}/with/20261001"
+        foreign = {"Origin": "http://evil.example"}
+        assert client.post(f"{ADDRESS}/force", headers=foreign).status_code == 403

@@ -60,7 +60,8 @@ def at(page: Page, number: int) -> tuple[float, float]:
 
 
 PIXELS = """async ([canvas, blob, step]) => {
-  const image = blob ? await createImageBitmap(new Blob([Uint8Array.from(atob(blob), (c) => c.charCodeAt(0))])) : canvas;
+  const bytes = Uint8Array.from(atob(blob), (letter) => letter.charCodeAt(0));
+  const image = blob ? await createImageBitmap(new Blob([bytes])) : canvas;
   const pen = new OffscreenCanvas(image.width, image.height).getContext("2d");
   pen.drawImage(image, 0, 0);
   const { data, width, height } = pen.getImageData(0, 0, image.width, image.height);
@@ -73,7 +74,7 @@ PIXELS = """async ([canvas, blob, step]) => {
 
 
 def pixels(page: Page, png: bytes = b"", step: int = 2) -> np.ndarray:
-    """Return the picture on the page (or in a PNG) as an array (height, width, 3), every `step`-th pixel."""
+    """Return every `step`-th pixel of the picture on the page (or in a PNG): (height, width, 3)."""
     canvas = page.evaluate_handle(f"{STAGE}.canvas")
     height, width, text = page.evaluate(PIXELS, [canvas, base64.b64encode(png).decode(), step])
     return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 3).astype(int)
@@ -106,12 +107,12 @@ def number_of(page: Page, label: str) -> int:
     return int(entry(page, label).inner_text().split()[-1].replace(",", ""))
 
 
-# ------------------------------------------------------------------------------------------------------------- drawing
+# --- drawing ---
 
 
 @pytest.mark.parametrize("name", ["1k", "100k"])
 def test_a_picture_is_drawn(page: Page, view: Open, name: str) -> None:
-    """Pages are dots of the legend's colours, links are lines between them, and the counts are said."""
+    """Pages are dots of the legend's colours, links are lines, and the counts are said."""
     view(name)
     expect(page.locator(".told")).to_have_text(f"{site(name).n:,} pages · {site(name).m:,} links")
     image = pixels(page)
@@ -120,7 +121,7 @@ def test_a_picture_is_drawn(page: Page, view: Open, name: str) -> None:
 
 
 def test_the_dark_picture_is_dark(page: Page, view: Open) -> None:
-    """With the app's dark theme the ground is dark; switching the theme recolours the picture at once."""
+    """In the app's dark theme the ground is dark; switching recolours the picture at once."""
     view(theme="dark")
     assert pixels(page)[0, 0].max() < 60
     page.evaluate("document.documentElement.dataset.theme = 'light'")
@@ -147,7 +148,7 @@ def test_filtered_links_are_not_drawn(page: Page, view: Open) -> None:
     assert differ(pixels(page), without) > 0.005
 
 
-# ------------------------------------------------------------------------------------------------- moving and pointing
+# --- moving and pointing ---
 
 
 def test_dragging_pans(page: Page, view: Open) -> None:
@@ -159,9 +160,8 @@ def test_dragging_pans(page: Page, view: Open) -> None:
     page.mouse.move(800, 450, steps=4)
     page.mouse.up()
     after = camera(page)
-    assert (after["x"] - before["x"], after["y"] - before["y"]) == pytest.approx(
-        (100, 50), abs=0.01
-    )
+    assert after["x"] - before["x"] == pytest.approx(100, abs=0.01)
+    assert after["y"] - before["y"] == pytest.approx(50, abs=0.01)
     expect(page.get_by_role("complementary", name="The chosen page")).to_be_hidden()
 
 
@@ -169,7 +169,8 @@ def test_the_wheel_zooms_where_the_pointer_is(page: Page, view: Open) -> None:
     """The wheel enlarges; the place under the pointer stays."""
     view()
     page.mouse.move(600, 300)
-    before, place = camera(page)["zoom"], stage(page, "stage.camera.toPlace(600, 300)")
+    before = camera(page)["zoom"]
+    place = stage(page, "stage.camera.toPlace(600, 300)")
     page.mouse.wheel(0, -240)
     page.evaluate("new Promise(requestAnimationFrame)")
     assert camera(page)["zoom"] > before * 1.3
@@ -181,8 +182,11 @@ def test_two_fingers_zoom(page: Page, view: Open) -> None:
     view()
     before = camera(page)["zoom"]
     area(page).evaluate("""(target) => {
-      const send = (type, id, x) => target.dispatchEvent(new PointerEvent(type,
-        {pointerId: id, clientX: x, clientY: 400, button: type === "pointermove" ? -1 : 0, bubbles: true}));
+      const send = (type, id, x) => {
+        const button = type === "pointermove" ? -1 : 0;
+        const more = {pointerId: id, clientX: x, clientY: 400, button, bubbles: true};
+        target.dispatchEvent(new PointerEvent(type, more));
+      };
       target.setPointerCapture = () => {};
       send("pointerdown", 1, 600); send("pointerdown", 2, 700);
       for (let x = 700; x <= 900; x += 20) send("pointermove", 2, x);
@@ -221,7 +225,7 @@ def test_keys_move_and_zoom(page: Page, view: Open) -> None:
 
 
 def test_tab_goes_through_the_hubs(page: Page, view: Open) -> None:
-    """After the picture come the most linked pages as buttons; Enter chooses, Escape in the panel goes back."""
+    """After the picture come the most linked pages; Enter chooses one, Escape goes back."""
     view()
     area(page).focus()
     page.keyboard.press("Tab")
@@ -238,7 +242,7 @@ def test_tab_goes_through_the_hubs(page: Page, view: Open) -> None:
     expect(area(page)).to_be_focused()
 
 
-# ------------------------------------------------------------------------------------------------------ one page's data
+# --- one page's data ---
 
 
 def test_a_click_opens_all_about_a_page(page: Page, view: Open) -> None:
@@ -250,16 +254,12 @@ def test_a_click_opens_all_about_a_page(page: Page, view: Open) -> None:
     panel = page.get_by_role("complementary", name="The chosen page")
     expect(panel.get_by_role("heading", level=2)).to_have_text(graph.pages["title"][hub])
     expect(panel.get_by_role("link")).to_have_attribute("href", graph.urls[hub])
-    links_in, links_out = int((graph.target == hub).sum()), int((graph.source == hub).sum())
+    links_in = int((graph.target == hub).sum())
+    links_out = int((graph.source == hub).sum())
     expect(panel.get_by_role("heading", name="Inlinks")).to_have_text(f"Inlinks{links_in:,}")
     expect(panel.get_by_role("heading", name="Outlinks")).to_have_text(f"Outlinks{links_out:,}")
-    columns = dict(
-        zip(
-            panel.locator("dt").all_inner_texts(),
-            panel.locator("dd").all_inner_texts(),
-            strict=True,
-        )
-    )
+    names = panel.locator("dt").all_inner_texts()
+    columns = dict(zip(names, panel.locator("dd").all_inner_texts(), strict=True))
     assert columns["Page type"] == graph.pages["pagetype"][hub]
     assert columns["Impressions"] == f"{graph.pages['impressions'][hub]:,}"
     home = measures.home(graph)
@@ -269,7 +269,7 @@ def test_a_click_opens_all_about_a_page(page: Page, view: Open) -> None:
 
 
 def test_links_in_the_panel_lead_on(page: Page, view: Open) -> None:
-    """An inlink's button chooses that page and brings it to the middle; more links can be asked for."""
+    """An inlink's button chooses that page and brings it to the middle; more can be asked for."""
     view("100k")
     hub = stage(page, "stage.ranking[1]")
     page.mouse.click(*at(page, hub))
@@ -321,11 +321,11 @@ def test_finding_a_page(page: Page, view: Open) -> None:
     expect(options).to_have_text(["No page has this in its URL"])
 
 
-# ---------------------------------------------------------------------------------------------------- colours, filters
+# --- colours, filters ---
 
 
 def test_the_legend_filters(page: Page, view: Open) -> None:
-    """A click on a class hides its pages and says how many are left; with Shift only that class stays."""
+    """A click on a class hides its pages and says what is left; with Shift only it stays."""
     graph = site("100k")
     view("100k")
     products = int((graph.pages["pagetype"] == "product").sum())
@@ -352,7 +352,7 @@ def test_the_depth_slider_filters(page: Page, view: Open) -> None:
 
 
 def test_colours_can_show_any_column(page: Page, view: Open) -> None:
-    """Numbers become steps from low to high, texts become classes; the legend's counts are all pages."""
+    """Numbers become steps from low to high, texts classes; the legend's counts are all pages."""
     graph = site("1k")
     view()
     page.get_by_label("Colour").select_option("http_code")
@@ -396,7 +396,7 @@ def test_a_force_layout_that_is_not_there_is_said(page: Page, view: Open) -> Non
     expect(page.get_by_label("Layout")).to_have_value("sections")
 
 
-# ---------------------------------------------------------------------------------------- address, files, table, sizes
+# --- address, files, table, sizes ---
 
 
 def test_the_address_brings_the_view_back(page: Page, view: Open) -> None:
@@ -412,7 +412,8 @@ def test_the_address_brings_the_view_back(page: Page, view: Open) -> None:
     expect(page.get_by_role("complementary", name="The chosen page")).to_be_visible()
     page.wait_for_url("**/*page=https*")
     drawn(page)
-    before, chosen = camera(page), stage(page, "stage.chosen")
+    before = camera(page)
+    chosen = stage(page, "stage.chosen")
     page.reload()
     expect(page.get_by_role("complementary", name="The chosen page")).to_be_visible()
     drawn(page)
@@ -425,7 +426,7 @@ def test_the_address_brings_the_view_back(page: Page, view: Open) -> None:
 
 
 def test_a_page_s_address_leads_to_it(page: Page, view: Open) -> None:
-    """With only a page in the address, as the report's links have, that page is chosen and in the middle."""
+    """With only a page in the address, as in the report's links, that page is chosen."""
     view("100k", hash="page=" + quote(site("100k").urls[1234], safe=""))
     expect(page.get_by_role("complementary", name="The chosen page")).to_be_visible()
     assert at(page, 1234) == pytest.approx(tuple(stage(page, "stage.camera.middle")), abs=1)
@@ -433,9 +434,8 @@ def test_a_page_s_address_leads_to_it(page: Page, view: Open) -> None:
 
 def test_a_senseless_address_is_harmless(page: Page, view: Open) -> None:
     """Unknown columns, pages and numbers in the address are passed over."""
-    view(
-        hash="colour=nothing&size=title&layout=spiral&depth=-3&at=a,b,c&page=https://elsewhere.example/"
-    )
+    senseless = "colour=nothing&size=title&layout=spiral&depth=-3&at=a,b,c"
+    view(hash=f"{senseless}&page=https://elsewhere.example/")
     expect(page.get_by_label("Colour")).to_have_value("pagetype")
     expect(page.get_by_role("complementary", name="The chosen page")).to_be_hidden()
 
@@ -464,7 +464,7 @@ def test_saving_an_svg(page: Page, view: Open, name: str, lines: bool) -> None:
 
 
 def test_the_table_shows_the_same(page: Page, view: Open) -> None:
-    """The table lists the pages that the filter shows; it sorts by any column and turns its pages."""
+    """The table lists the pages that the filter shows; it sorts by any column and turns."""
     graph = site("1k")
     view()
     page.get_by_role("button", name="Show the pages as a table").click()
@@ -489,7 +489,7 @@ def test_the_table_shows_the_same(page: Page, view: Open) -> None:
 
 
 def test_a_phone_sees_the_picture_first(page: Page, view: Open) -> None:
-    """On a small screen the choices are folded away, nothing is wider than the window, and a tap opens a page."""
+    """On a small screen the choices are folded away, nothing is too wide, a tap opens a page."""
     page.set_viewport_size({"width": 390, "height": 780})
     view()
     expect(page.get_by_label("Layout")).to_be_hidden()
@@ -500,7 +500,7 @@ def test_a_phone_sees_the_picture_first(page: Page, view: Open) -> None:
 
 
 def test_a_small_picture_leads_to_the_big_one(page: Page, view: Open) -> None:
-    """The card's picture is drawn, has no controls, names what is pointed at and opens its page on a click."""
+    """The card's picture has no controls, names what is pointed at, and opens on a click."""
     view(small="1")
     expect(page.get_by_role("img", name="Picture of 220 pages")).to_be_visible()
     expect(page.get_by_role("combobox")).to_have_count(0)
@@ -523,7 +523,7 @@ def test_a_missing_picture_is_said(
 
 
 def test_data_are_asked_for_when_needed(page: Page, view: Open) -> None:
-    """The first picture takes links, places and the columns shown; other columns come when first asked for."""
+    """The first picture takes links, places and the columns shown; others come when asked for."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.rsplit("/", 1)[1]))
     view("100k")
@@ -540,7 +540,7 @@ def test_data_are_asked_for_when_needed(page: Page, view: Open) -> None:
 
 @pytest.mark.trust
 def test_a_million_links_in_a_browser_without_a_gpu(page: Page, serve: Serve) -> None:
-    """A million links are drawn, pointed at, searched and panned; the limits leave room for a busy machine."""
+    """A million links are drawn, found and panned; the limits leave room for a busy machine."""
     graph = site("1M")
     page.goto(f"{serve(Pages({'1M': picture_files(graph)}).app())}/1M")
     page.locator("link-graph[data-state=drawn]").wait_for(timeout=60_000)

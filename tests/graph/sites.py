@@ -1,4 +1,4 @@
-"""A made-up site of any size for the picture's tests and bench: sections, page types, hubs, a menu; always the same."""
+"""A made-up site of any size, always the same: sections, page types, hubs, a menu."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,16 @@ WORDS = np.array(
         "tools",
     ]
 )
+POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; worker-src 'self'"
+)
+PAGE = """<!doctype html>
+<html lang="en" data-theme="{theme}"><title>{name}</title>
+<meta name=viewport content="width=device-width">
+<body style="margin:0">
+<script type="module" src="/static/graph/link-graph.js"></script>
+<link-graph src="/{name}/data/" {small} style="{style}"></link-graph>"""
 
 
 def site(size: str = "1k", seed: int = 1) -> edges.Graph:
@@ -51,15 +61,14 @@ def site(size: str = "1k", seed: int = 1) -> edges.Graph:
     kind[0] = 0
     source, target = _links(random, n, m, section, (random.pareto(1.3, n) + 0.05) * PULL[kind])
     menu = np.flatnonzero(kind == 1)
-    source = np.concatenate(
-        [source, np.arange(n), np.zeros(len(menu), np.int64)]
-    )  # every page links home, home to all
+    # Every page links home, and home to the whole menu.
+    source = np.concatenate([source, np.arange(n), np.zeros(len(menu), np.int64)])
     target = np.concatenate([target, np.zeros(n, np.int64), menu])
     name = pl.Series(WORDS[section % len(WORDS)] + "-" + (section // len(WORDS)).astype(str))
+    address = pl.format("https://www.example.com/{}/{}-{}.html", "section", "type", "row")
+    home = pl.lit("https://www.example.com/")
     frame = pl.DataFrame({"section": name, "type": TYPES[kind], "row": np.arange(n)}).select(
-        url=pl.when(pl.col("row") == 0)
-        .then(pl.lit("https://www.example.com/"))
-        .otherwise(pl.format("https://www.example.com/{}/{}-{}.html", "section", "type", "row")),
+        url=pl.when(pl.col("row") == 0).then(home).otherwise(address),
         pagetype=pl.col("type"),
         title=pl.format("The {} no. {} of {}", "type", "row", "section"),
         impressions=pl.Series((random.pareto(1.1, n) * 40).astype(np.int64)),
@@ -78,16 +87,13 @@ def _links(
     order = np.argsort(section, kind="stable")
     reach = np.concatenate([[0], np.cumsum(pull[order])])
     first = np.searchsorted(section[order], np.arange(section.max() + 2))
-    low, high = reach[first[section[source]]], reach[first[section[source] + 1]]
+    low = reach[first[section[source]]]
+    high = reach[first[section[source] + 1]]
     away = random.random(wanted) > 0.8
-    low[away], high[away] = 0, reach[-1]
-    target = order[
-        np.clip(
-            np.searchsorted(reach, low + random.random(wanted) * (high - low), "right") - 1,
-            0,
-            n - 1,
-        )
-    ]
+    low[away] = 0
+    high[away] = reach[-1]
+    spot = np.searchsorted(reach, low + random.random(wanted) * (high - low), "right") - 1
+    target = order[np.clip(spot, 0, n - 1)]
     pair = np.unique((source * n + target)[source != target])
     pair = random.permutation(pair)[: m - n]
     return pair // n, pair % n
@@ -102,8 +108,8 @@ def picture_files(graph: edges.Graph, force: bool = False) -> dict[str, bytes]:
         "depth": depth,
         "inlinks": measures.inlinks(graph),
         "outlinks": measures.outlinks(graph),
+        "pagerank": measures.pagerank(graph, tolerance=1e-6),
     }
-    shown["pagerank"] = measures.pagerank(graph, tolerance=1e-6)
     files = picture.files(graph, shown, title="example.com", home=start)
     if force:
         from pipulate.graph import layout
@@ -115,11 +121,11 @@ def picture_files(graph: edges.Graph, force: bool = False) -> dict[str, bytes]:
 def export(graph: edges.Graph, folder: Path, slug: str) -> dict[str, str]:
     """Write a graph as the CSVs that an export leaves; return the order for its picture."""
     folder.mkdir(parents=True, exist_ok=True)
-    ends = {"source": graph.source, "target": graph.target}
-    links, pages = folder / f"shop_{slug}_links.csv", folder / f"shop_{slug}_meta.csv"
-    pl.DataFrame(
-        {name: graph.urls.gather(pl.Series(rows)) for name, rows in ends.items()}
-    ).write_csv(links)
+    links = folder / f"shop_{slug}_links.csv"
+    pages = folder / f"shop_{slug}_meta.csv"
+    source = graph.urls.gather(pl.Series(graph.source))
+    target = graph.urls.gather(pl.Series(graph.target))
+    pl.DataFrame({"source": source, "target": target}).write_csv(links)
     graph.pages.drop("listed").rename({"url": "id"}).write_csv(pages)
     made = folder / f"shop_{slug}.graph"
     return {"folder": str(made), "links": str(links), "pages": str(pages), "title": f"shop {slug}"}
@@ -127,7 +133,7 @@ def export(graph: edges.Graph, folder: Path, slug: str) -> dict[str, str]:
 
 @dataclass
 class Pages:
-    """A small app that serves pictures without the shell, under the same content security policy."""
+    """A small app that serves pictures without the shell, under the same security policy."""
 
     pictures: dict[str, dict[str, bytes]]
 
@@ -141,19 +147,18 @@ class Pages:
         )
 
     async def page(self, request: Request) -> Response:
-        name, theme = request.path_params["name"], request.query_params.get("theme", "")
-        small = "small href='/elsewhere'" if "small" in request.query_params else ""
-        style = "height:340px" if small else "height:100vh;border:0;border-radius:0"
-        body = f"""<!doctype html><html lang="en" data-theme="{theme}"><title>{name}</title><meta name=viewport content="width=device-width">
-<body style="margin:0"><script type="module" src="/static/graph/link-graph.js"></script>
-<link-graph src="/{name}/data/" {small} style="{style}"></link-graph>"""
-        policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self'"
-        return HTMLResponse(body, headers={"content-security-policy": policy})
+        name = request.path_params["name"]
+        small = ""
+        style = "height:100vh;border:0;border-radius:0"
+        if "small" in request.query_params:
+            small = "small href='/elsewhere'"
+            style = "height:340px"
+        theme = request.query_params.get("theme", "")
+        body = PAGE.format(theme=theme, name=name, small=small, style=style)
+        return HTMLResponse(body, headers={"content-security-policy": POLICY})
 
     async def data(self, request: Request) -> Response:
         content = self.pictures[request.path_params["name"]].get(request.path_params["file"])
-        return (
-            Response(content, media_type="application/octet-stream")
-            if content is not None
-            else Response(status_code=404)
-        )
+        if content is None:
+            return Response(status_code=404)
+        return Response(content, media_type="application/octet-stream")

@@ -101,7 +101,7 @@ def test_on_disk_as_in_memory(graph: edges.Graph, tmp_path: Path) -> None:
 
 
 def test_large_graphs_are_measured_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond LARGE links the report comes from passes over the disk; small ones are told in full."""
+    """Beyond LARGE links the report comes from passes over the disk, and is shorter."""
     edges.save(shop(), tmp_path / "graph")
     assert "communities" in analysis.make(tmp_path / "graph", tmp_path / "small")["counts"]
     monkeypatch.setattr(analysis, "LARGE", 3)

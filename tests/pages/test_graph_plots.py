@@ -1,4 +1,4 @@
-"""Plots: what the numbers say stands in the drawing, for eyes and for screen readers, whatever the numbers are."""
+"""Plots: whatever the numbers are, the drawing says them, for eyes and for screen readers."""
 
 import re
 from typing import Any
@@ -11,21 +11,17 @@ from hypothesis import strategies as st
 
 from pipulate.pages.graph_plots import compact, draw
 
+TITLE = 'A "title" & more'
 NUMBERS = st.lists(st.integers(0, 10**9), min_size=1, max_size=40)
 
 
 def drawn(kind: str, **plot: Any) -> ElementTree.Element:
     """The plot as XML; draws nothing outside its view box."""
-    text = to_xml(
-        Div(
-            draw(
-                {"kind": kind, "x_label": "clicks", "y_label": "pages", **plot}, 'A "title" & more'
-            )
-        )
-    )
-    root = ElementTree.fromstring(text)[0]
+    names = {"x_label": "clicks", "y_label": "pages"}
+    shown = draw({"kind": kind, **names, **plot}, TITLE)
+    root = ElementTree.fromstring(to_xml(Div(shown)))[0]
     if root.tag == "svg":
-        assert root.get("aria-label") == 'A "title" & more'
+        assert root.get("aria-label") == TITLE
         _, _, width, height = map(float, str(root.get("viewBox")).split())
         for part in root.iter():
             for name, limit in (("cx", width), ("x", width), ("cy", height), ("y", height)):
@@ -45,9 +41,8 @@ def test_bars_are_as_long_as_their_numbers(values: list[int]) -> None:
     bars = list(root.iter("rect"))
     tallest = max(float(bar.get("height", 0)) for bar in bars)
     for bar, value in zip(bars, values, strict=True):
-        assert float(bar.get("height", 0)) == pytest.approx(
-            tallest * value / max(*values, 1), abs=0.1
-        )
+        expected = tallest * value / max(1, *values)
+        assert float(bar.get("height", 0)) == pytest.approx(expected, abs=0.1)
         assert f"{value:,}" in "".join(bar.itertext())
 
 
@@ -73,7 +68,7 @@ def test_the_curve_tells_who_holds_half() -> None:
 
 @given(NUMBERS, st.data())
 def test_scatter_has_a_dot_for_each_page(values: list[int], data: st.DataObject) -> None:
-    """Each page is a dot; the picked ones differ and lie on top; more is further up and to the right."""
+    """Each page is a dot; picked ones differ and lie on top; more is further up and right."""
     picked = data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values)))
     root = drawn("scatter", x=values, y=values, picked=picked, page=list(range(len(values))))
     dots = [
@@ -81,15 +76,14 @@ def test_scatter_has_a_dot_for_each_page(values: list[int], data: st.DataObject)
         for dot in root.iter("circle")
     ]
     assert len(dots) == len(values)
-    assert [kind for kind, *_ in dots] == ["other"] * picked.count(False) + [
-        "picked"
-    ] * picked.count(True)
+    kinds = ["other"] * picked.count(False) + ["picked"] * picked.count(True)
+    assert [kind for kind, *_ in dots] == kinds
     along = sorted((x, y) for _, x, y in dots)
     assert [y for _, y in along] == sorted(y for _, y in along)
 
 
 def test_heat_is_a_table() -> None:
-    """Each field says from where to where, links and share; the strongest is the hottest; none is empty text."""
+    """Each field says from where to where, links and share; the strongest is the hottest."""
     root = drawn(
         "heat", labels=["a<b", "c"], flow=[[0.5, 0.0001], [0.1, 0.0]], links=[[9, 1], [1234, 0]]
     )
