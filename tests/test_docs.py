@@ -116,3 +116,11 @@ def test_the_tools_that_the_manual_adds_work(tmp_path):
     assert (table, key, before) == ("task", 1, None)
     assert after == desk.store.one("SELECT * FROM task")
     desk.store.close()
+
+
+def test_places_that_the_manual_names_are_there():
+    """A file that moved takes its mentions along."""
+    folders = "web|pages|engine|botify|simulator|chat|graph|commands|static|tests|scripts"
+    for page in docs.pages().values():
+        for name in re.findall(rf"`((?:pipulate/)?(?:{folders})/[\w./-]+\.\w+)`", page.text):
+            assert Path(name).exists() or Path("pipulate", name).exists(), f"{page.name}: {name}"
