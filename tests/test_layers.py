@@ -1,0 +1,186 @@
+"""The house keeps its order: imports only go down, files stay small enough to read, lines short.
+
+FLOORS   What each folder may import of ours, by `import` statements anywhere in its files: lazy
+         ones and those for type checkers count.  `graph` takes three modules of the engine.
+READING  `commands.context` says what a token is, and what the engine and the web pull in.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from pipulate.commands.context import core, tokens
+from pipulate.engine.settings import PACKAGE
+
+LIBRARIES = {"docs", "engine", "graph", "simulator", "botify", "chat"}
+FLOORS = {
+    "engine": set(),
+    "docs": set(),
+    "graph": {"engine.errors", "engine.files", "engine.child"},
+    "simulator": {"graph", "engine"},
+    "botify": {"simulator", "graph", "engine"},
+    "chat": {"graph", "engine", "docs"},
+    "web": {"engine"},
+    "pages": {"web", *LIBRARIES},
+    "app": {"pages", "web", *LIBRARIES},
+    "": {"app", "engine"},  # the public names
+    "cli": {"commands", "engine"},
+    "commands": {"cli", "app", "pages", "web", *LIBRARIES},
+    "workflows": {"", "web", "pages.graph_cards", *LIBRARIES},
+    "__main__": {"cli"},
+}
+ENGINE_TOKENS = 20_000
+ENGINE_AND_WEB_TOKENS = 40_000
+
+
+def module_name(path: Path, root: Path) -> str:
+    """Return a file's module below the package: "engine.store", "" for the package itself."""
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+@cache
+def trees() -> Mapping[str, ast.Module]:
+    """Return every module of the package, parsed."""
+    files = sorted(PACKAGE.rglob("*.py"))
+    return {module_name(path, PACKAGE): ast.parse(path.read_text()) for path in files}
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Yield the names of ours that a module imports, below the package."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports say where from"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            top, _, below = name.partition(".")
+            if top == "pipulate":
+                yield below
+
+
+def imports(modules: Mapping[str, ast.Module]) -> dict[str, set[str]]:
+    """Return which modules each module imports."""
+    found: dict[str, set[str]] = {}
+    for name, tree in modules.items():
+        found[name] = {closest(target, modules) for target in imported(tree)} - {name}
+    return found
+
+
+def closest(name: str, modules: Mapping[str, ast.Module]) -> str:
+    """Return the module that an imported name belongs to."""
+    while name not in modules:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def breaches(modules: Mapping[str, ast.Module]) -> list[str]:
+    """Return the imports that go up, or to a room that a folder keeps out of."""
+    found = []
+    for name, targets in imports(modules).items():
+        here = name.partition(".")[0]
+        for target in sorted(targets):
+            there = target.partition(".")[0]
+            if there != here and not {there, target} & FLOORS[here]:
+                found.append(f"{name} -> {target}")
+    return found
+
+
+def circles(modules: Mapping[str, ast.Module]) -> list[str]:
+    """Return the modules that import themselves by way of others."""
+    direct = imports(modules)
+    del direct[""]  # its names are imported when they are first asked for
+    return [name for name in direct if name in reachable(name, direct)]
+
+
+def reachable(start: str, direct: Mapping[str, set[str]]) -> set[str]:
+    """Return all that `start` imports, and what that imports, and so on."""
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        new = direct.get(waiting.pop(), set()) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def parsed(**sources: str) -> dict[str, ast.Module]:
+    """Return made-up modules; "__" stands for the dot of their names."""
+    known = {name.replace("__", "."): ast.parse(text) for name, text in sources.items()}
+    return {"": ast.parse(""), **known}
+
+
+def test_imports_only_go_down():
+    """No module imports from a floor above its own, nor from a room that it keeps out of."""
+    assert breaches(trees()) == []
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """There is an order in which all can be read."""
+    assert circles(trees()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "breach"),
+    [
+        ("from pipulate.web.guard import Guard", ["engine.store -> web.guard"]),
+        ("from pipulate.web import guard", ["engine.store -> web.guard"]),
+        ("def late():\n    import pipulate.web.guard", ["engine.store -> web.guard"]),
+        ("if TYPE_CHECKING:\n    from pipulate.web import guard", ["engine.store -> web.guard"]),
+        ("from pipulate import Workflow", ["engine.store -> "]),
+        ("from pipulate.engine import record", []),
+        ("from apsw import Connection", []),
+    ],
+)
+def test_a_planted_import_is_found(line: str, breach: list[str]):
+    """Whatever its form."""
+    modules = parsed(engine__store=line, engine__record="", web__guard="")
+    assert breaches(modules) == breach
+
+
+def test_a_planted_circle_is_found():
+    """Over any number of modules."""
+    modules = parsed(
+        engine__a="from pipulate.engine import b",
+        engine__b="from pipulate.engine import c",
+        engine__c="from pipulate.engine.a import x",
+        engine__d="from pipulate.engine import a",
+    )
+    assert circles(modules) == ["engine.a", "engine.b", "engine.c"]
+
+
+# --- what reading costs
+
+
+def cost(files: Iterable[Path]) -> int:
+    """Return the tokens of all these files."""
+    return sum(tokens(path.read_text()) for path in files)
+
+
+def test_the_engine_is_read_in_an_hour():
+    """It may not grow beyond what a person keeps in mind."""
+    assert 10_000 < cost(core()["the engine"]) <= ENGINE_TOKENS
+
+
+def test_engine_and_web_are_read_in_an_afternoon():
+    """And fit into a model's window."""
+    assert 20_000 < cost(chain(*core().values())) <= ENGINE_AND_WEB_TOKENS
+
+
+def test_what_is_counted_is_what_is_pulled_in():
+    """The names of the engine, really imported, load the files that are counted, and no other."""
+    ask = (
+        "import sys\nfrom pipulate.engine import *\n"
+        "print([m.__file__ for n, m in sys.modules.items() if n.startswith('pipulate.')])"
+    )
+    command = [sys.executable, "-P", "-c", ask]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert {Path(name) for name in ast.literal_eval(said)} == set(core()["the engine"])
