@@ -45,7 +45,9 @@ def say(page: Page, text: str) -> None:
 
 
 def test_an_answer_streams_is_kept_and_can_be_had_again(page: Page, start):
-    """Tokens appear as they come; Markdown is rendered; a reload shows the same; Answer again replaces it."""
+    """Tokens appear as they come; Markdown is rendered; a reload shows the same; Answer
+    again replaces it.
+    """
     with ScriptedModel(Reply("One **two** three `four`.", hold=2), "Another answer.") as model:
         url, _ = start(model)
         page.goto(f"{url}/introduction")
@@ -74,7 +76,9 @@ def test_a_stopped_answer_keeps_what_came_and_ends_the_generation(page: Page, st
 
 
 def test_a_tool_changes_nothing_without_a_yes_and_can_be_undone(page: Page, start):
-    """A proposal shows what exactly will happen; No does nothing, Yes does it once, Undo takes it back."""
+    """A proposal shows what exactly will happen; No does nothing, Yes does it once, Undo
+    takes it back.
+    """
     calls = Reply(calls=[("add_task", {"name": "Call the client"})])
     with ScriptedModel(calls, "I have asked you.", calls, "Again.") as model:
         url, app = start(model)
@@ -117,7 +121,9 @@ def test_commands_work_without_a_model(page: Page, start):
 
 
 def test_two_tabs_see_one_conversation_and_a_new_page_takes_up_the_stream(page: Page, start):
-    """Both tabs get every word; a tab that opens in mid-stream shows what came so far and goes on."""
+    """Both tabs get every word; a tab that opens in mid-stream shows what came so far and
+    goes on.
+    """
     with ScriptedModel(Reply("alpha beta gamma delta", hold=2)) as model:
         url, _ = start(model)
         page.goto(f"{url}/introduction")
@@ -136,7 +142,9 @@ def test_two_tabs_see_one_conversation_and_a_new_page_takes_up_the_stream(page: 
 
 
 def test_the_model_is_told_the_page_the_memory_and_never_a_secret(page: Page, start, tmp_path):
-    """The prompt holds the page's training text and pinned facts; the token is struck out wherever it stands."""
+    """The prompt holds the page's training text and pinned facts; the token is struck out
+    wherever it stands.
+    """
     (tmp_path / "botify_token").write_text(CANARY + "\n")
     (tmp_path / "botify_token").chmod(0o600)
     with ScriptedModel(otherwise=lambda body: "Understood.") as model:
@@ -153,7 +161,9 @@ def test_the_model_is_told_the_page_the_memory_and_never_a_secret(page: Page, st
 
 
 def test_each_step_is_explained_once_and_not_again_on_resume(page: Page, start):
-    """Answering a card lets the model say a sentence about the next one; opening the run again does not."""
+    """Answering a card lets the model say a sentence about the next one; opening the run
+    again does not.
+    """
     with ScriptedModel(otherwise=lambda body: "This card asks for your quest.") as model:
         url, _ = start(model)
         page.goto(f"{url}/bridge")
@@ -174,7 +184,9 @@ def test_each_step_is_explained_once_and_not_again_on_resume(page: Page, start):
 
 
 def test_the_poet_gets_its_poem_from_whatever_model_answers(page: Page, start):
-    """The draft is the model's, the poem is the user's, and it is not written anew when the page is opened."""
+    """The draft is the model's, the poem is the user's, and it is not written anew when the
+    page is opened.
+    """
     with ScriptedModel(
         otherwise=lambda body: (
             "An old silent pond\nA frog jumps into the pond\nSplash! Silence again"

@@ -1,4 +1,6 @@
-"""Stand-ins that the tests of memory, tools and conversations share: an embedder and a model without weights, a desk."""
+"""Stand-ins that the tests of memory, tools and conversations share: an embedder and a
+model without weights, a desk.
+"""
 
 import json
 import re

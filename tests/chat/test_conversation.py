@@ -31,7 +31,9 @@ def contents(talk: Conversations, id: int) -> list[str]:
 
 
 def test_history_survives_and_titles_fall_back(talk: Conversations) -> None:
-    """A conversation is called by its first words until it gets a title; the last one spoken in comes first."""
+    """A conversation is called by its first words until it gets a title; the last one
+    spoken in comes first.
+    """
     first, second = talk.new(), talk.new(" Plans ")
     talk.append(first, "note", "You opened Tasks.", "page Tasks")
     talk.append(first, "user", "What is open?")

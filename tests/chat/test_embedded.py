@@ -1,4 +1,6 @@
-"""The real llama.cpp in its child process, on a tiny model whose answers are known (see tiny_gguf.py)."""
+"""The real llama.cpp in its child process, on a tiny model whose answers are known (see
+tiny_gguf.py).
+"""
 
 import asyncio
 import os
@@ -26,7 +28,8 @@ from pipulate.chat.embedded import Embedded
 async def main():
     model = Embedded(Path(sys.argv[1]), 256)
     await model.start()
-    holder = os.fork() if sys.argv[2] == "fork" else 0   # a fork keeps the parent's end of the pipe open
+    # A fork keeps the parent's end of the pipe open.
+    holder = os.fork() if sys.argv[2] == "fork" else 0
     if holder or sys.argv[2] != "fork":
         print(model.process, holder, flush=True)
     await asyncio.sleep(60)
@@ -73,7 +76,9 @@ async def model(tiny: Path) -> AsyncIterator[Embedded]:
 
 class TestAnswers:
     async def test_it_starts_at_the_first_question(self, model: Embedded) -> None:
-        """Nothing runs until something is asked; then the song comes word by word, and again from the same child."""
+        """Nothing runs until something is asked; then the song comes word by word, and
+        again from the same child.
+        """
         assert model.process is None
         pieces = [piece async for piece in model.stream(say("Sing?"))]
         assert (
@@ -94,7 +99,9 @@ class TestAnswers:
         assert {song.strip() for song in songs} == {tiny_gguf.SONG}
 
     async def test_a_full_window_is_said(self, tiny: Path) -> None:
-        """An endless answer ends in an error that names the window; a prompt too long for it is refused."""
+        """An endless answer ends in an error that names the window; a prompt too long for
+        it is refused.
+        """
         small = Embedded(tiny, 256)
         try:
             with pytest.raises(ModelError, match=r"window of tiny \(256 tokens\) is full"):
@@ -105,7 +112,9 @@ class TestAnswers:
             await small.stop()
 
     async def test_cancel_stops_the_generation(self, model: Embedded) -> None:
-        """After the listener left an endless song, the only slot is free at once: the next question is answered."""
+        """After the listener left an endless song, the only slot is free at once: the next
+        question is answered.
+        """
         async with aclosing(model.stream(say("Sing!"))) as pieces:
             assert await anext(pieces) == " la"
         async with asyncio.timeout(10):
@@ -114,7 +123,9 @@ class TestAnswers:
 
 class TestLife:
     async def test_a_crash_ends_the_answer_and_no_more(self, model: Embedded) -> None:
-        """A child that dies in mid-answer gives a ModelError; the next question gets a new child."""
+        """A child that dies in mid-answer gives a ModelError; the next question gets a new
+        child.
+        """
         with pytest.raises(ModelError, match=r"ended with code -11.*Ask again"):
             async for _ in model.stream(say("Sing!")):
                 assert model.process
@@ -145,7 +156,9 @@ class TestLife:
     @LINUX
     @pytest.mark.parametrize("how", ["plain", "fork"])
     def test_it_ends_with_its_parent(self, tiny: Path, how: str) -> None:
-        """kill -9 of the app ends the child too, even if a fork of the app still holds the pipe to it."""
+        """kill -9 of the app ends the child too, even if a fork of the app still holds the
+        pipe to it.
+        """
         with subprocess.Popen(
             [sys.executable, "-c", PARENT, tiny, how], stdout=subprocess.PIPE, text=True
         ) as parent:
@@ -190,7 +203,9 @@ class TestSafety:
     async def test_an_old_processor_is_told(
         self, model: Embedded, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Without AVX2 no child is started that could only die, and the user learns what else to use."""
+        """Without AVX2 no child is started that could only die, and the user learns what
+        else to use.
+        """
         monkeypatch.setattr(embedded, "has_avx2", lambda: False)
         with pytest.raises(ModelError, match=r"no AVX2\. Use Ollama"):
             await answer(model, "Sing?")

@@ -1,4 +1,6 @@
-"""Vectors of sentences: BERT's tokens as its makers' tokenizer gives them, means that no padding can sway."""
+"""Vectors of sentences: BERT's tokens as its makers' tokenizer gives them, means that no
+padding can sway.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from pipulate.chat.embedder import LONGEST, SIZE, Embedder, WordPiece, split
 from pipulate.chat.providers import ModelError
 
 WORDPIECE = WordPiece()
-# What the `tokenizers` library (BertWordPieceTokenizer, 0.23.3) makes of these texts with the same vocabulary.
+# What the `tokenizers` library (BertWordPieceTokenizer, 0.23.3) makes of these texts with the
+# same vocabulary.
 REFERENCE: list[tuple[str, list[int]]] = [
     ("Hello, world!", [101, 7592, 1010, 2088, 999, 102]),
     (
@@ -100,7 +103,9 @@ REFERENCE: list[tuple[str, list[int]]] = [
 
 
 class Session:
-    """Stands for onnxruntime: a token's state is its number at the place of its column, padding is full of rubbish."""
+    """Stands for onnxruntime: a token's state is its number at the place of its column,
+    padding is full of rubbish.
+    """
 
     def run(self, _: None, inputs: dict[str, Any]) -> list[np.ndarray]:
         """Return states of shape (texts, tokens, SIZE)."""
@@ -126,7 +131,9 @@ def embedder(tmp_path: Path) -> Embedder:
 class TestTokens:
     @pytest.mark.parametrize(("text", "tokens"), REFERENCE)
     def test_equal_to_the_original(self, text: str, tokens: list[int]) -> None:
-        """Accents, Chinese, emoji, signs, control characters, long words: number for number the same."""
+        """Accents, Chinese, emoji, signs, control characters, long words: number for number
+        the same.
+        """
         assert WORDPIECE.tokens(text) == tokens
 
     def test_the_vocabulary_is_whole(self) -> None:

@@ -1,4 +1,6 @@
-"""Filters over a link graph: whatever a model answers is a valid query over its columns, or none."""
+"""Filters over a link graph: whatever a model answers is a valid query over its columns, or
+none.
+"""
 
 import json
 import re
@@ -35,7 +37,8 @@ def test_columns_are_those_of_pages() -> None:
             "pages",
             "pagetype = 'product' AND impressions > 0 AND inlinks = 0",
             "impressions",
-            "SELECT url, pagetype, impressions, inlinks FROM pages WHERE pagetype = 'product' AND impressions > 0 AND inlinks = 0 "
+            "SELECT url, pagetype, impressions, inlinks FROM pages "
+            "WHERE pagetype = 'product' AND impressions > 0 AND inlinks = 0 "
             "ORDER BY impressions DESC",
         ),
         (
@@ -103,7 +106,8 @@ def test_whatever_obeys_the_schema_is_valid_sql(where: str) -> None:
 
     db = apsw.Connection(":memory:")
     db.execute(
-        "CREATE TABLE pages (id, url, pagetype, inlinks, impressions, pagerank); CREATE TABLE links (source, target)"
+        "CREATE TABLE pages (id, url, pagetype, inlinks, impressions, pagerank);"
+        "CREATE TABLE links (source, target)"
     )
     where = where.replace("\0", "").encode("utf-8", "replace").decode()
     assert list(db.execute(to_sql({"show": "pages", "where": where, "order": "id"}, KNOWN))) == []

@@ -1,4 +1,6 @@
-"""Memories: added once, found by meaning and by word, edited, switched off, and forgotten without a trace."""
+"""Memories: added once, found by meaning and by word, edited, switched off, and forgotten
+without a trace.
+"""
 
 import json
 from pathlib import Path
@@ -136,7 +138,9 @@ def test_editing_into_an_existing_memory_leaves_one(memory: Memory) -> None:
 
 
 def test_forget_leaves_nothing(memory: Memory) -> None:
-    """Not in a table, a vector, a conversation, its summary, the trash, a proposal, nor in the bytes of the file."""
+    """Not in a table, a vector, a conversation, its summary, the trash, a proposal, nor in
+    the bytes of the file.
+    """
     secret = 'I collect "Zanzibar" stamps.'
     store, talk = memory.store, Conversations(memory.store)
     id = memory.add(secret)["id"]
@@ -147,7 +151,8 @@ def test_forget_leaves_nothing(memory: Memory) -> None:
     store.write("UPDATE conversation SET summary = ?, summarised = 1", f"The user said: {secret}")
     talk.delete(2)
     store.write(
-        "INSERT INTO proposal (at, tool, arguments, profile_id, words) VALUES ('', 'remember', ?, 1, 'Remember it.')",
+        "INSERT INTO proposal (at, tool, arguments, profile_id, words)"
+        " VALUES ('', 'remember', ?, 1, 'Remember it.')",
         json.dumps({"sentence": secret}),
     )
     memory.forget(id)
@@ -173,7 +178,9 @@ def test_forget_takes_whole_words_only(memory: Memory) -> None:
 
 @pytest.mark.model
 def test_the_real_embedder_finds_what_is_meant(tmp_path: Path) -> None:
-    """On our English facts and paraphrased questions: recall@1 at least 0.85, recall@3 at least 0.92."""
+    """On our English facts and paraphrased questions: recall@1 at least 0.85, recall@3 at
+    least 0.92.
+    """
     from bench.bench_memory import FACTS, filled, recall
     from pipulate.chat.embedder import Embedder
     from tests.chat.test_real_model import file

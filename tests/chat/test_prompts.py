@@ -1,4 +1,6 @@
-"""Prompts: versions that can be rolled back, an order that starts the same, fences, and no secret."""
+"""Prompts: versions that can be rolled back, an order that starts the same, fences, and no
+secret.
+"""
 
 import itertools
 from pathlib import Path
@@ -61,7 +63,9 @@ def row(id: int, role: str, content: str, about: str = "") -> dict:
 
 
 def test_the_beginning_stays_the_same() -> None:
-    """What was recalled stands before the last question only, so that all before it was read already."""
+    """What was recalled stands before the last question only, so that all before it was
+    read already.
+    """
     beginning = prompts.system("Be kind.", ["name: Sam"])
     talk = [
         row(1, "note", "The Bridge.", "page"),

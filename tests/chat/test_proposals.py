@@ -1,4 +1,6 @@
-"""Nothing without a Yes: proposals are carried out once, exactly as shown, and can be undone; no injection gets past."""
+"""Nothing without a Yes: proposals are carried out once, exactly as shown, and can be
+undone; no injection gets past.
+"""
 
 import asyncio
 import threading
@@ -76,7 +78,9 @@ def test_no(desk: Desk) -> None:
 
 
 def test_edited_before_the_yes(desk: Desk) -> None:
-    """What the user wrote instead is what happens, and what is kept; it is checked like any other."""
+    """What the user wrote instead is what happens, and what is kept; it is checked like any
+    other.
+    """
     made = propose(desk, "add_task", name="Call Bob")
     with pytest.raises(Invalid):
         confirm(desk, made.id, {"name": " "})
@@ -293,7 +297,9 @@ def obedient(injection: str) -> list[tuple[str, dict[str, str]]]:
 
 @pytest.mark.parametrize("injection", INJECTIONS)
 async def test_a_model_that_obeys_gets_nothing_done(desk: Desk, injection: str) -> None:
-    """Wherever the text stands, all that comes of it are open proposals; the canary is in no prompt and no result."""
+    """Wherever the text stands, all that comes of it are open proposals; the canary is in
+    no prompt and no result.
+    """
     canary = "tok-canary-77"
     desk.store["model_key"] = canary
     (desk.store.folder / "token").write_text(canary)
@@ -326,7 +332,9 @@ async def test_a_model_that_obeys_gets_nothing_done(desk: Desk, injection: str) 
 
 
 def test_no_tool_can_confirm() -> None:
-    """The way past the yield is in one function, which is no tool and which none of the tools can reach."""
+    """The way past the yield is in one function, which is no tool and which none of the
+    tools can reach.
+    """
     assert not {"confirm", "undo", "refuse", "call"} & set(TOOLS)
     assert not any(hasattr(tools, name) for name in ("confirm", "proposals")) and callable(
         proposals.confirm
@@ -370,7 +378,9 @@ def test_no_tool_can_confirm() -> None:
     ],
 )
 def test_commands(line: str, tool: str, arguments: dict[str, str]) -> None:
-    """They are the tools, spelled with blanks; the last argument takes the rest, others go by place or name."""
+    """They are the tools, spelled with blanks; the last argument takes the rest, others go
+    by place or name.
+    """
     assert parse(line) == (tool, arguments)
 
 

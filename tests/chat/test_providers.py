@@ -1,4 +1,6 @@
-"""Models over real HTTP: both protocols, every failure in words, cancelling, detection, the window."""
+"""Models over real HTTP: both protocols, every failure in words, cancelling, detection, the
+window.
+"""
 
 import asyncio
 import json
@@ -82,7 +84,9 @@ class TestAnswers:
             assert await answer(client(server, protocol)) == ("42", [])
 
     async def test_half_an_emoji_is_replaced(self) -> None:
-        """A lone surrogate in a JSON escape, which SQLite could not store, becomes a question mark."""
+        """A lone surrogate in a JSON escape, which SQLite could not store, becomes a
+        question mark.
+        """
         raw = b'data: {"choices":[{"delta":{"content":"\\ud83d!"},"finish_reason":"stop"}]}\n\n'
         with ScriptedModel(Reply(raw=raw)) as server:
             assert await answer(server.openai()) == ("?!", [])
@@ -181,7 +185,9 @@ class TestFailures:
 
     @BOTH
     async def test_what_came_before_a_cut_is_kept(self, protocol: str) -> None:
-        """The text before the failure was yielded; calls of tools of an unfinished answer were not."""
+        """The text before the failure was yielded; calls of tools of an unfinished answer
+        were not.
+        """
         whole = Reply("one two three", [("delete", {"id": 1})])
         whole.cut = 700 if protocol == "openai" else 400
         got = []
@@ -229,7 +235,9 @@ class TestFailures:
         assert "sk-canary" not in str(told.value)
 
     async def test_redirects_are_not_followed(self) -> None:
-        """An answer that sends us elsewhere is an error: the conversation goes only where the user said."""
+        """An answer that sends us elsewhere is an error: the conversation goes only where
+        the user said.
+        """
         with (
             ScriptedModel(Reply(raw=b"moved", status=307)) as server,
             pytest.raises(ModelError, match="status 307"),
@@ -287,7 +295,9 @@ class TestDetect:
             assert await detect(ollama=server.url) == []
 
     async def test_a_named_model_is_believed(self) -> None:
-        """A model that the endpoint does not list is used if the user named it; others are left out."""
+        """A model that the endpoint does not list is used if the user named it; others are
+        left out.
+        """
         with ScriptedModel(models=("a", "b")) as server, ScriptedModel() as gone:
             for name in ("b", "hidden"):
                 (found,) = await detect(
@@ -296,7 +306,9 @@ class TestDetect:
                 assert found.name == name
 
     async def test_ollamas_facts(self) -> None:
-        """The window is at most what the model was trained for, tools only where it can, embedders are no chat models."""
+        """The window is at most what the model was trained for, tools only where it can,
+        embedders are no chat models.
+        """
         facts = {
             "capabilities": ["completion"],
             "model_info": {"qwen2.context_length": 2048, "general.name": "q"},

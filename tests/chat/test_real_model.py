@@ -1,7 +1,8 @@
-"""The real models: Qwen 0.5B answers and explains in its child process, MiniLM finds what was meant.
+"""The real models: Qwen 0.5B answers in its child process, MiniLM finds what was meant.
 
-`make test-model` runs these.  PIPULATE_MODEL names the GGUF file (default: data/models); what is missing is fetched as
-`pipulate model get` does.  They print what the model said: whether that is good is for a reader to judge.
+`make test-model` runs these.  PIPULATE_MODEL names the GGUF file (default: data/models); what
+is missing is fetched as `pipulate model get` does.  They print what the model said: whether
+that is good is for a reader to judge.
 """
 
 import json
@@ -57,7 +58,8 @@ async def told(model: Embedded, messages: list[Message], **ask: object) -> str:
         text += str(piece)
     rate = (count - 1) / max(time.perf_counter() - start - first, 1e-9)
     print(
-        f"\n> {messages[-1]['content'][-90:]!r}\n{text}\n  (first token {first:.2f} s, then {rate:.1f} tokens/s)"
+        f"\n> {messages[-1]['content'][-90:]!r}\n{text}\n"
+        f"  (first token {first:.2f} s, then {rate:.1f} tokens/s)"
     )
     return text
 
@@ -85,7 +87,8 @@ async def test_a_choice(model: Embedded) -> None:
         "required": ["tool"],
     }
     ask = (
-        "Choose the tool.\n'remind me to buy tea' -> add_task\n'hi there' -> reply\n'what is open?' -> list_tasks\n"
+        "Choose the tool.\n'remind me to buy tea' -> add_task\n'hi there' -> reply\n"
+        "'what is open?' -> list_tasks\n"
         "'note down: call Ann tomorrow' ->"
     )
     said = await told(model, [SYSTEM, {"role": "user", "content": ask}], schema=schema)

@@ -54,7 +54,9 @@ async def said(talk: Any, text: str) -> list[dict[str, Any]]:
 async def test_the_embedded_model_lives_in_the_app(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    """It chats, explains a step, writes the poem, adds a task after a Yes, and remembers across a restart."""
+    """It chats, explains a step, writes the poem, adds a task after a Yes, and remembers
+    across a restart.
+    """
     assert WEIGHTS.is_file(), (
         f"no weights at {WEIGHTS}: `pipulate model get`, or set PIPULATE_MODEL"
     )

@@ -1,4 +1,6 @@
-"""The choice of a small model: narrowed by examples, forced by a schema, and skipped where it is plain."""
+"""The choice of a small model: narrowed by examples, forced by a schema, and skipped where
+it is plain.
+"""
 
 import json
 from pathlib import Path
@@ -25,7 +27,9 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_the_examples_are_right() -> None:
-    """Each names a tool, gives all it needs, and differs from every request of the measuring set."""
+    """Each names a tool, gives all it needs, and differs from every request of the
+    measuring set.
+    """
     found, weights = examples()
     asked = {text.casefold() for text, *_ in REQUESTS}
     for one in found:
@@ -40,7 +44,9 @@ def test_the_examples_are_right() -> None:
 
 
 def test_words_alone_come_near() -> None:
-    """The right tool is among the few that the model chooses from, for nearly all of our own requests."""
+    """The right tool is among the few that the model chooses from, for nearly all of our
+    own requests.
+    """
     places = [[name for name, _ in rank(text)].index(tool or TALK) for text, tool, _ in REQUESTS]
     among = sum(place < CHOICE for place in places) / len(places)
     assert len(REQUESTS) >= 60 and among >= 0.9 and places.count(0) / len(places) >= 0.75, (
@@ -72,7 +78,9 @@ async def test_the_model_fills_in_the_arguments() -> None:
 
 
 async def test_the_model_chooses_among_three() -> None:
-    """In doubt it has the likeliest few; all but the last line of the question is always the same."""
+    """In doubt it has the likeliest few; all but the last line of the question is always
+    the same.
+    """
     model = FakeModel('{"tool": "recall", "about": "colour"}', '{"tool": "talk"}')
     assert await choose(model, "what is my favourite colour?") == ToolCall(
         "recall", {"about": "colour"}
@@ -148,7 +156,9 @@ async def test_of_a_link_graph_only_a_filter_is_asked(desk: Desk, tmp_path: Path
 
 @pytest.mark.model
 async def test_the_real_small_model_chooses_right() -> None:
-    """Of the requests that nothing was tuned on, at least five of six get the right tool and arguments."""
+    """Of the requests that nothing was tuned on, at least five of six get the right tool
+    and arguments.
+    """
     from bench.bench_tools import lists, measure
     from pipulate.chat.embedded import Embedded
     from tests.chat.test_real_model import file

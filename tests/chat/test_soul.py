@@ -40,7 +40,8 @@ def essence(store: Store) -> str:
     memories = sorted(json.dumps(row) for row in store.read("SELECT * FROM memory"))
     prompt_rows = store.read("SELECT text, at, author FROM prompt ORDER BY version")
     said = store.read(
-        "SELECT title, created, role, content, m.at, about FROM message m JOIN conversation c ON c.id = conversation_id ORDER BY m.id"
+        "SELECT title, created, role, content, m.at, about FROM message m"
+        " JOIN conversation c ON c.id = conversation_id ORDER BY m.id"
     )
     return json.dumps([memories, prompt_rows, said])
 
@@ -80,7 +81,8 @@ def test_what_is_newer_here_stays(tmp_path: Path) -> None:
     store, path = lived(tmp_path), tmp_path / "me.jsonl"
     soul.export(store, path)
     store.write(
-        "UPDATE memory SET content = 'Samantha', at = '2999-01-01T00:00:00+00:00' WHERE key = 'name'"
+        "UPDATE memory SET content = 'Samantha', at = '2999-01-01T00:00:00+00:00'"
+        " WHERE key = 'name'"
     )
     talk = Conversations(store)
     talk.append(1, "user", "later")
@@ -94,7 +96,9 @@ def test_what_is_newer_here_stays(tmp_path: Path) -> None:
 
 
 def test_the_file_is_private_and_readable(tmp_path: Path) -> None:
-    """Only its owner reads it; its first line says what it is, its last holds the checksum of all before."""
+    """Only its owner reads it; its first line says what it is, its last holds the checksum
+    of all before.
+    """
     path = tmp_path / "deep" / "me.jsonl"
     soul.export(lived(tmp_path), path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 and not list(path.parent.glob("*.part"))

@@ -1,4 +1,6 @@
-"""SQL from a model: it reads the user's tables, a little of them, for a short time, and nothing else."""
+"""SQL from a model: it reads the user's tables, a little of them, for a short time, and
+nothing else.
+"""
 
 from pathlib import Path
 
@@ -29,12 +31,19 @@ def store(tmp_path: Path) -> Store:
 
 
 READS = {
-    "SELECT name, done FROM task ORDER BY id": "| name | done |\n| --- | --- |\n| Tea \\| cake | 0 |\n| Coffee | 0 |",
-    "SELECT count(*) AS n, upper(max(name)) AS m FROM task": "| n | m |\n| --- | --- |\n| 2 | TEA \\| CAKE |",
+    "SELECT name, done FROM task ORDER BY id": (
+        "| name | done |\n| --- | --- |\n| Tea \\| cake | 0 |\n| Coffee | 0 |"
+    ),
+    "SELECT count(*) AS n, upper(max(name)) AS m FROM task": (
+        "| n | m |\n| --- | --- |\n| 2 | TEA \\| CAKE |"
+    ),
     "SELECT menu_name FROM client": "| menu_name |\n| --- |\n| Default |",
-    "SELECT id, json_extract(data, '$.step_01.name') AS who FROM pipeline": "| id | who |\n| --- | --- |\n| arthur | Arthur |",
+    "SELECT id, json_extract(data, '$.step_01.name') AS who FROM pipeline": (
+        "| id | who |\n| --- | --- |\n| arthur | Arthur |"
+    ),
     "SELECT key FROM pipeline, json_each(data)": "| key |\n| --- |\n| step_01 |",
-    "WITH t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t WHERE x < 3) SELECT count(*) AS n FROM t": "| n |\n| --- |\n| 3 |",
+    "WITH t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t WHERE x < 3)"
+    " SELECT count(*) AS n FROM t": "| n |\n| --- |\n| 3 |",
     "SELECT NULL AS empty": "| empty |\n| --- |\n|  |",
     "SELECT * FROM task WHERE id = 9": "No rows.",
     "-- nothing": "No rows.",
@@ -112,7 +121,9 @@ def test_it_refuses(store: Store, statement: str) -> None:
 
 
 def test_it_stops(store: Store) -> None:
-    """An endless query ends at its time, a huge result at its rows, a long text at its characters."""
+    """An endless query ends at its time, a huge result at its rows, a long text at its
+    characters.
+    """
     forever = "WITH t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT "
     with pytest.raises(Invalid, match=r"longer than 0\.05 seconds"):
         query(store.path, forever + "max(x) FROM t", seconds=0.05)
@@ -124,8 +135,9 @@ def test_it_stops(store: Store) -> None:
         query(
             store.path,
             "SELECT length(group_concat(a.data || b.data)) FROM "
-            "(SELECT replace(substr('aaaaaaaaaa', 1, 10), 'a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') AS data) a, "
-            "(WITH t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t WHERE x < 30000) SELECT 'bbbbbbbb' AS data FROM t) b",
+            f"(SELECT replace(substr('aaaaaaaaaa', 1, 10), 'a', '{'a' * 50}') AS data) a, "
+            "(WITH t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t WHERE x < 30000) "
+            "SELECT 'bbbbbbbb' AS data FROM t) b",
             seconds=20,
         )
 

@@ -1,4 +1,6 @@
-"""The tools: their schemas, what they read, what they say they would do, and which row they mean."""
+"""The tools: their schemas, what they read, what they say they would do, and which row they
+mean.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -142,7 +144,8 @@ def test_the_words_say_exactly_what_would_happen(desk: Desk) -> None:
         "Add the profile “Northwind”.",
         "Rename the profile “Acme” to “Acme Ltd”.",
         "Delete the profile “Acme”. Its tasks and runs are kept, for when it is brought back.",
-        "Answer “What... is your quest?” in the run arthur of The Bridge of Death with “the Grail”.",
+        "Answer “What... is your quest?” in the run arthur of The Bridge of Death "
+        "with “the Grail”.",
         "Remember as name: “Samantha” (so far “Sam”).",
         "Remember: “I like tea.”.",
         "Forget for good: “name: Sam”. This cannot be undone.",
@@ -166,11 +169,8 @@ def test_runs_are_listed_opened_explained(desk: Desk) -> None:
     begin(desk, "king/arthur [1]", ("step_01", {"name": "Arthur"}), ("step_02", {"quest": "Grail"}))
     begin(desk, "robin")
     listed = call(desk, "list_runs", {"search": "king"})
-    assert (
-        listed
-        == r"- [king/arthur \[1\]](/bridge?id=king%2Farthur%20%5B1%5D) (The Bridge of Death), changed "
-        + str(listed)[-10:]
-    )
+    link = r"[king/arthur \[1\]](/bridge?id=king%2Farthur%20%5B1%5D) (The Bridge of Death)"
+    assert listed == f"- {link}, changed {str(listed)[-10:]}"
     assert str(call(desk, "open_run", {"run": "arthur"})).startswith(
         r"Open [king/arthur \[1\]](/bridge"
     )
@@ -198,7 +198,9 @@ def test_which_run_is_meant(desk: Desk) -> None:
 
 
 def test_a_run_is_filled_by_its_own_rules(desk: Desk) -> None:
-    """The form's choices and the workflow's check hold for a model too; a finished run takes no answer."""
+    """The form's choices and the workflow's check hold for a model too; a finished run
+    takes no answer.
+    """
     flow = Workflow("order", about="Orders.")
 
     @flow.step("who", "Who?")
@@ -253,7 +255,9 @@ def test_memory_tools(desk: Desk) -> None:
 
 
 def test_the_manual_is_searched(desk: Desk) -> None:
-    """The section whose title fits comes first; a query of signs finds nothing and breaks nothing."""
+    """The section whose title fits comes first; a query of signs finds nothing and breaks
+    nothing.
+    """
     desk.docs.mkdir()
     (desk.docs / "guide.md").write_text(
         "# Guide\nHello.\n## Backups\nMade daily, see runs.\n## Runs\nAn ID.\n", "utf-8"

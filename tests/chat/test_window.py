@@ -1,4 +1,6 @@
-"""What fits a window: turns go whole and oldest first, nothing is lost, the estimate is not too low."""
+"""What fits a window: turns go whole and oldest first, nothing is lost, the estimate is not
+too low.
+"""
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +33,9 @@ def test_what_fits_stays() -> None:
 
 
 def test_the_oldest_turns_go_and_are_returned() -> None:
-    """Nothing is lost between what is sent and what is left out, and what is sent begins with a question."""
+    """Nothing is lost between what is sent and what is left out, and what is sent begins
+    with a question.
+    """
     messages = conversation(40)
     sent, left = fit(messages, 1000)
     assert left and [SYSTEM, *left, *sent[1:]] == messages
@@ -109,7 +113,9 @@ def test_any_text_has_an_estimate(text: str) -> None:
 
 
 async def test_summarise_reads_everything_in_pieces() -> None:
-    """However long the text and small the window, each part is read, and no question exceeds the window."""
+    """However long the text and small the window, each part is read, and no question
+    exceeds the window.
+    """
     model = FakeModel(*["", *["short"] * 200], window=600)
     text = " ".join(f"word{n}" for n in range(1500)) + "日本" * 300
     assert await summarise(model, [{"role": "user", "content": text}]) == "short"

@@ -1,8 +1,12 @@
-"""A real GGUF file of 2 MB whose weights we know: it answers "?" with SONG and "!" with "la la la …" without end.
+"""A real GGUF file of 2 MB whose weights we know.
 
-FORMAT   GGUF version 3 (ggml's docs/gguf.md): magic, counts, key/values, tensor infos, data aligned to 32 bytes.
-WEIGHTS  A one-layer llama in which attention and feed-forward are zero, so that a token's embedding (one-hot) passes
-         through; the output matrix then says which token follows which.  The tokens are bytes and a few words.
+It answers "?" with SONG, and "!" with "la la la …" without end.
+
+FORMAT   GGUF version 3 (ggml's docs/gguf.md): magic, counts, key/values, tensor infos, data
+         aligned to 32 bytes.
+WEIGHTS  A one-layer llama in which attention and feed-forward are zero, so that a token's
+         embedding (one-hot) passes through; the output matrix then says which token follows
+         which.  The tokens are bytes and a few words.
 """
 
 import struct

@@ -35,7 +35,9 @@ def test_weights_come_from_a_file_and_go_again(cli, tmp_path):
 
 
 def test_what_cannot_be_had_is_told(cli):
-    """A name without a recipe lists the others; a model without a source says how to bring a file."""
+    """A name without a recipe lists the others; a model without a source says how to bring
+    a file.
+    """
     status, _, err = cli("model", "get", "gpt")
     assert status == 1 and "qwen-0.5b" in err
     status, _, err = cli("model", "get", "minilm")

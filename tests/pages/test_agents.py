@@ -1,4 +1,6 @@
-"""The door for agents: who gets in, what the protocol's own client sees, and that nothing there changes anything by itself."""
+"""The door for agents: who gets in, what the protocol's own client sees, and that nothing
+there changes anything by itself.
+"""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -202,7 +204,8 @@ async def test_there_is_no_stream_and_no_session(agent: httpx2.AsyncClient) -> N
             -32602,
         ),
         (
-            '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_tasks", "arguments": [1]}}',
+            '{"jsonrpc": "2.0", "id": 1, "method": "tools/call",'
+            ' "params": {"name": "list_tasks", "arguments": [1]}}',
             -32602,
         ),
         ('{"jsonrpc": "2.0", "id": 1, "method": "resources/read"}', -32602),
@@ -262,7 +265,9 @@ async def test_a_failure_of_ours_is_no_500(
 
 
 async def test_an_agent_finds_its_way(app: Any, agent: httpx2.AsyncClient) -> None:
-    """The handshake names a version both speak; every tool is listed with its schema and whether it only reads."""
+    """The handshake names a version both speak; every tool is listed with its schema and
+    whether it only reads.
+    """
     for wanted, spoken in (
         ("2025-06-18", "2025-06-18"),
         ("2024-01-01", "2025-11-25"),
@@ -317,7 +322,9 @@ async def test_reading_acts_at_once(app: Any, agent: httpx2.AsyncClient) -> None
 
 
 async def test_resources_are_workflows_runs_and_tables(app: Any, agent: httpx2.AsyncClient) -> None:
-    """Each listed resource can be read, and the record of a run by its template, also when its ID is an address."""
+    """Each listed resource can be read, and the record of a run by its template, also when
+    its ID is an address.
+    """
     engine, id = Pipulate(app.state.store, "bridge"), "https://app.botify.com/acme/shop/"
     engine.initialize_if_missing(id)
     engine.set_step_data(id, "step_01", {"name": "Ärthur"})
@@ -345,11 +352,13 @@ async def test_resources_are_workflows_runs_and_tables(app: Any, agent: httpx2.A
 async def test_changing_changes_nothing_until_the_user_says_yes(
     app: Any, agent: httpx2.AsyncClient
 ) -> None:
-    """The agent's wish becomes a card in the panel; only the app's own page can say Yes, and the agent can ask what came of it."""
+    """The agent's wish becomes a card in the panel; only the app's own page can say Yes,
+    and the agent can ask what came of it.
+    """
     told = await use(agent, "add_task", name="<b>Call</b> Bob")
-    assert (
-        told
-        == "A card now asks the user in Pipulate (change 1): Add the task “<b>Call</b> Bob”. Nothing has been done yet."
+    assert told == (
+        "A card now asks the user in Pipulate (change 1): Add the task “<b>Call</b> Bob”. "
+        "Nothing has been done yet."
     )
     assert (
         tasks(app) == []

@@ -1,0 +1,205 @@
+"""A conversation without a page: what a listener is told, in which order, and what is kept."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipulate.chat.providers import ModelError, ToolCall
+from pipulate.chat.talk import FAILED, NO_MODEL, Listener, Talk
+from pipulate.engine.errors import Refused, Unknown
+from pipulate.engine.settings import Settings
+from pipulate.engine.store import Store
+from tests.chat.fakes import FakeModel
+
+SECRET = "canary0123456789"
+
+
+class Heard(Listener):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    async def said(self, row: dict[str, Any]) -> None:
+        self.events.append(f"{row['role']}: {row['content']}")
+
+    async def unsaid(self, id: int) -> None:
+        self.events.append(f"unsaid {id}")
+
+    async def thinking(self) -> None:
+        self.events.append("thinking")
+
+    async def live(self, text: str) -> None:
+        self.events.append(f"live {text}")
+
+    async def over(self) -> None:
+        self.events.append("over")
+
+    async def turned(self) -> None:
+        self.events.append("turned")
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Talk:
+    """Give a talk on an empty store."""
+    settings = Settings(data=tmp_path)
+    made = Talk(Store(settings.database), settings, secrets=lambda: [SECRET])
+    made.listener = Heard()
+    return made
+
+
+def answers(talk: Talk, model: FakeModel | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this model answer."""
+
+    async def found(fresh: bool = False) -> list[FakeModel]:
+        return [model] if model else []
+
+    monkeypatch.setattr(talk.models, "found", found)
+
+
+async def told(talk: Talk, said: str) -> list[str]:
+    """Say something; return what the listener was told from then on."""
+    assert isinstance(talk.listener, Heard)
+    talk.listener.events.clear()
+    await talk.send(said)
+    await talk.settled()
+    return talk.listener.events
+
+
+def kept(talk: Talk) -> list[str]:
+    """Return what is stored of all conversations."""
+    return [row["content"] for row in talk.store.read("SELECT content FROM message ORDER BY id")]
+
+
+async def test_an_answer_comes_word_by_word_and_is_then_said(talk: Talk, monkeypatch) -> None:
+    """The listener can show each state; in between nothing is stored."""
+    answers(talk, FakeModel(["One ", "two."], tools=True), monkeypatch)
+    assert await told(talk, "  Count ") == [
+        "user: Count",
+        "thinking",
+        "live One ",
+        "live One two.",
+        "over",
+        "assistant: One two.",
+    ]
+    assert kept(talk) == ["Count", "One two."] and talk.live is None and not talk.busy
+
+
+async def test_a_broken_answer_keeps_what_came(talk: Talk, monkeypatch) -> None:
+    """The half answer is a message, the reason a note after it."""
+
+    class Broken(FakeModel):
+        async def stream(self, messages: Any, **ask: Any) -> Any:
+            yield "Half"
+            raise ModelError("It broke off.")
+
+    answers(talk, Broken(tools=True), monkeypatch)
+    assert (await told(talk, "Go"))[-2:] == ["assistant: Half", "note: It broke off."]
+
+
+async def test_stopping_keeps_what_came(talk: Talk, monkeypatch) -> None:
+    """While an answer comes no other question is taken; stopped, the half of it is kept."""
+    ends = asyncio.Event()
+
+    class Slow(FakeModel):
+        async def stream(self, messages: Any, **ask: Any) -> Any:
+            try:
+                yield "Half"
+                await asyncio.sleep(60)
+            finally:
+                ends.set()
+
+    answers(talk, Slow(tools=True), monkeypatch)
+    await talk.send("Go")
+    while talk.live != "Half":
+        await asyncio.sleep(0)
+    with pytest.raises(Refused, match="still coming"):
+        await talk.send("And?")
+    await talk.stop()
+    assert ends.is_set() and not talk.busy and kept(talk) == ["Go", "Half"]
+
+
+async def test_a_tools_result_goes_back_to_the_model_without_secrets(
+    talk: Talk, monkeypatch
+) -> None:
+    """The model is asked again with what its tool said, fenced and struck."""
+    talk.store.db.t.task.insert({"name": f"Buy {SECRET}", "profile_id": 1})
+    model = FakeModel([ToolCall("list_tasks", {}, "c1")], "One task.", tools=True)
+    answers(talk, model, monkeypatch)
+    assert (await told(talk, "What is to do?"))[-1] == "assistant: One task."
+    *_, called, result = model.asked[-1]
+    assert called["tool_calls"][0]["id"] == result["tool_call_id"] == "c1"
+    assert "Buy [secret]" in result["content"] and SECRET not in json.dumps(model.asked)
+
+
+async def test_no_model_and_a_bug_are_told_in_words(talk: Talk, monkeypatch) -> None:
+    """Commands work without a model; what fails is a note, never silence."""
+    answers(talk, None, monkeypatch)
+    assert await told(talk, "Hello") == ["user: Hello", f"note: {NO_MODEL}"]
+    assert (await told(talk, "/tasks"))[-1] == "note: There are no tasks."
+
+    async def broken(fresh: bool = False) -> None:
+        raise RuntimeError("the inside")
+
+    monkeypatch.setattr(talk.models, "found", broken)
+    assert (await told(talk, "Hello"))[-1] == f"note: {FAILED}"
+
+
+async def test_pages_passed_through_leave_nothing(talk: Talk) -> None:
+    """Only the page on which something is said becomes a note, once until another one does."""
+    heard = talk.listener
+    assert isinstance(heard, Heard)
+    await talk.visit("Tasks", "A list.")
+    await talk.visit("Tasks", "A list.")
+    await talk.visit("Nothing", "")
+    await talk.visit("Runs", "All runs.")
+    assert heard.events == ["note: A list.", "unsaid 0", "note: All runs."]
+    assert [row["about"] for row in talk.messages()] == ["page Runs"] and kept(talk) == []
+    await told(talk, "/tasks")
+    assert kept(talk) == ["All runs.", "/tasks", "There are no tasks."]
+    await talk.visit("Tasks", "A list.")
+    await talk.visit("Runs", "All runs.")
+    assert [row["about"] for row in talk.messages()] == ["page Runs", "", "tool list_tasks"]
+
+
+async def test_answering_again_and_editing_take_back_what_followed(talk: Talk, monkeypatch) -> None:
+    """The old answer is gone, the question stays or is the new one."""
+    answers(talk, FakeModel("No.", "Yes.", "Perhaps.", tools=True), monkeypatch)
+    await told(talk, "Is it?")
+    await talk.again(talk.messages()[-1]["id"])
+    await talk.settled()
+    assert kept(talk) == ["Is it?", "Yes."]
+    await talk.edit(talk.messages()[0]["id"], "Was it?")
+    await talk.settled()
+    assert kept(talk) == ["Was it?", "Perhaps."]
+
+
+async def test_conversations_are_begun_by_their_first_message(talk: Talk) -> None:
+    """A temporary one is never stored, a deleted one can be had back."""
+    await talk.begin()
+    assert talk.conversation == 0 and talk.conversations.all() == []
+    await told(talk, "/tasks")
+    first = talk.conversation
+    await talk.begin_temporary()
+    await told(talk, "/help")
+    assert talk.conversation < 0 and kept(talk) == ["/tasks", "There are no tasks."]
+    await talk.open(first)
+    assert len(talk.messages()) == 2
+    await talk.delete(first)
+    assert talk.messages() == [] and kept(talk) == []
+    (trashed,) = talk.store.read("SELECT seq FROM trash")
+    await talk.restore(trashed["seq"])
+    assert (talk.conversation, len(talk.messages())) == (first, 2)
+    with pytest.raises(Unknown):
+        await talk.open(99)
+
+
+async def test_closing_ends_what_runs(talk: Talk) -> None:
+    """No task outlives the app."""
+    task = talk.background(asyncio.sleep(60))
+    await asyncio.sleep(0)
+    await talk.close()
+    assert task.cancelled()
