@@ -5,7 +5,7 @@ Pure; it holds no token.
 
 from __future__ import annotations
 
-from pprint import pformat
+import json
 from typing import TYPE_CHECKING
 
 from pipulate.botify import queries
@@ -22,7 +22,7 @@ HEADERS = {{
     "Authorization": f"Token {{os.environ['BOTIFY_TOKEN']}}",
     "Content-Type": "application/json",
 }}
-EXPORTS = {exports}
+EXPORTS = json.loads(r"""{exports}""")
 
 
 def call(method, path, body=None):
@@ -61,5 +61,5 @@ def snippet(address: Address, plan: Plan, wanted: Wanted) -> str:
         org=address.org,
         project=address.project,
         analysis=plan.analysis,
-        exports=pformat(bodies, sort_dicts=False, width=96),
+        exports=json.dumps(bodies, indent=2),
     )

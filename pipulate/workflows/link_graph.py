@@ -46,6 +46,14 @@ def site(run):
     return urls.parse(run["project"])
 
 
+def plan(run):
+    return Plan.read(run.fields("analysis"))
+
+
+def wanted(run):
+    return Wanted.read(run.fields("fields"))
+
+
 def botify(run, site):
     return connected(run.settings, run.engine.store, site.org)
 
@@ -98,25 +106,23 @@ async def analysis(run):
     async with botify(run, here) as api:
         found = await api.analyses(here.org, here.project, only_success=False)
     known = export.on_disk(run.settings, here)
-    wanted = run.fields("project").get("analysis") or LATEST
-    return graph_cards.choice(found, known, wanted, latest=LATEST)
+    named = run.fields("project").get("analysis") or LATEST
+    return graph_cards.choice(found, known, named, latest=LATEST)
 
 
 @analysis.accept
 async def check_analysis(run, form):
     async with botify(run, site(run)) as api:
-        plan = await export.plan(api, site(run), form["analysis"])
-    await run.say(f"Depth {plan.depth}: {plan.links:,} links.")
-    return plan.fields()
+        found = await export.plan(api, site(run), form["analysis"])
+    await run.say(f"Depth {found.depth}: {found.links:,} links.")
+    return found.fields()
 
 
 @analysis.show
 def show_analysis(run):
-    plan = Plan.read(run.fields("analysis"))
-    return (
-        f"{plan.analysis} · down to depth {plan.depth} are {plan.links:,} links, "
-        f"within {plan.limit:,}"
-    )
+    found = plan(run)
+    within = f"{found.links:,} links, within {found.limit:,}"
+    return f"{found.analysis} · down to depth {found.depth} are {within}"
 
 
 # ------------------------------------------------------------------ 3
@@ -124,17 +130,14 @@ def show_analysis(run):
 
 @flow.step("fields", "What shall be known of each page?", button="Export")
 def fields(run):
-    plan = Plan.read(run.fields("analysis"))
+    found = plan(run)
     depths = [
-        Option(words, value=str(depth), selected=depth == plan.depth)
-        for depth, words in plan.depths().items()
+        Option(words, value=str(depth), selected=depth == found.depth)
+        for depth, words in found.depths().items()
     ]
     return (
-        *[ticks(label, columns) for label, columns in plan.groups().items()],
-        Label(
-            "How deep? Rows and export credits are upper bounds",
-            Select(*depths, name="depth"),
-        ),
+        *[ticks(label, columns) for label, columns in found.groups().items()],
+        Label("How deep? Rows and export credits are upper bounds", Select(*depths, name="depth")),
         Small(
             "Nothing has been spent so far. The count has every link tag, repeats included; "
             "the export has each pair of pages once, so it is usually smaller. “Export” asks "
@@ -153,9 +156,8 @@ def ticks(label, columns):
 
 @fields.show
 def show_fields(run):
-    wanted = Wanted.read(run.fields("fields"))
-    labels = [column.label for column in wanted.columns]
-    return f"Depth {wanted.depth} · {', '.join(labels) or 'links only'}"
+    labels = [column.label for column in wanted(run).columns]
+    return f"Depth {wanted(run).depth} · {', '.join(labels) or 'links only'}"
 
 
 # ------------------------------------------------------------------ 4
@@ -164,10 +166,9 @@ def show_fields(run):
 @flow.work("export", "Export, download and check")
 async def export_links(run, job):
     """Each file is asked for, and paid, once: `export` says what happens after a crash."""
-    plan = Plan.read(run.fields("analysis"))
-    made = await export.carry_out(job, site(run), plan, Wanted.read(run.fields("fields")))
+    made = await export.carry_out(job, site(run), plan(run), wanted(run))
     await run.say(
-        f"The link graph of {site(run).project}, {plan.analysis}, is on disk: "
+        f"The link graph of {site(run).project}, {made['analysis']}, is on disk: "
         f"{made['graph_links']:,} links between {made['graph_pages']:,} pages."
     )
     return made
@@ -185,22 +186,22 @@ def show_export(run):
 @flow.result
 def result(run):
     made = run["export"]
-    plan = Plan.read(run.fields("analysis"))
-    place = export.place(run.settings, site(run), plan.analysis)
+    place = export.place(run.settings, site(run), made["analysis"])
     drawn = graph_cards.preview(graph_cards.address(place))
     if not made["graph_links"]:
         drawn = P(
             "The export has no links, so there is nothing to draw. "
             "Choose another analysis or a greater depth."
         )
-    calls = snippet(site(run), plan, Wanted.read(run.fields("fields")))
+    left_out = export.left_out(made["tables"])
+    calls = snippet(site(run), plan(run), wanted(run))
     return (
         P(f"{show_export(run)} of {place.project}, down to depth {made['depth']}."),
         failure(export.cut_off(made["tables"])),
         drawn,
         H3("Files"),
         P(*graph_cards.files(place)),
-        P(export.left_out(made["tables"]), cls="hint"),
+        P(left_out, cls="hint") if left_out else None,
         P(
             "Cosmograph is a web site that reads both files from this machine; if it cannot, press "
             "Allow when the browser asks, or download the files and drag them in.",
