@@ -1,6 +1,8 @@
 """Which models answer: the user's choice first, looked for again only when that is due."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +86,24 @@ async def test_getting_weights_is_told_and_ends(
     await asyncio.sleep(0)
     assert found.getting is None and len(told) == 1
     assert [model.place for model in await found.found()] == ["this computer"]
+
+
+def test_without_a_model_nothing_heavy_is_loaded(tmp_path: Path) -> None:
+    """Neither the chat nor a look for models brings the libraries that only a model needs."""
+    script = """
+import asyncio, sys
+from pathlib import Path
+from pipulate.chat import agents, models, providers, talk
+from pipulate.engine.settings import Settings
+from pipulate.engine.store import Store
+
+providers.OLLAMA_URL = "http://127.0.0.1:9"
+settings = Settings(data=Path(sys.argv[1]))
+here = talk.Talk(Store(settings.database), settings)
+assert asyncio.run(here.models.found()) == []
+here.memory.recall("anything")
+print(*{"httpx2", "numpy", "onnxruntime", "xllamacpp", "polars", "fasthtml"} & set(sys.modules))
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
