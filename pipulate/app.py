@@ -1,11 +1,11 @@
 """Builds the app from settings; nothing happens on import, and a test can make ten.
 
-ORDER     the state (`web.state`) · the middleware: guard, then (with --lan) the gate of `pages.devices`, then voice ·
-          the parts, in any order: each adds its routes, pages in the menu, cards in Settings · the workflow files, in
-          whose names no first segment of a route may be taken (`web.watch`) · the routes of every workflow, which
-          take any first segment and so come last (`web.routes`).
-LIFETIME  At the start: what parts have to begin, then the jobs that a process left running.  At the end: what parts
-          have to end, then jobs and store.
+ORDER     the state (`web.state`) · the middleware: guard, with --lan the gate of `pages.devices`,
+          voice · the parts, in any order: each adds its routes, pages in the menu, cards in
+          Settings · the workflow files, which cannot take the first segment of any of these routes
+          (`web.watch`) · the routes of every workflow, which take any first segment (`web.routes`).
+LIFETIME  At the start: what parts have to begin, then the jobs that a process left running.  At the
+          end: what parts have to end, then jobs and store.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from pipulate.web.watch import Workflows
 def create_app(
     settings: Settings | None = None, parts: Sequence[Callable[[FastHTML], None]] | None = None
 ) -> FastHTML:
-    """Return the app; `parts` are functions that add routes and menu entries (all of ours by default)."""
+    """Return the app; `parts` are functions that add routes and pages (ours by default)."""
     settings = settings or Settings()
     store = Store(settings.database)
     state = State(settings, store, Jobs(store, settings), normalise=run_id)

@@ -1,8 +1,8 @@
 """A run as a chain of cards: functions that return HTML, and nothing else.
 
-CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then flat sibling cards #card1, #card2, … up
-        to the first open one, or #result.  A submit answers with its done card and the next card together, so a step
-        is one round trip; revert, undo and locking answer with the whole chain.
+CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then flat sibling cards
+        #card1, #card2, … up to the first open one, or #result.  A submit answers with its done card
+        and the next one together; revert, undo and locking answer with the whole chain.
 ERRORS  An author's bug shows in its own card, with the traceback; the other cards live on.
 """
 
@@ -39,9 +39,7 @@ from pipulate.engine.pipeline import Kind
 from pipulate.engine.workflow import Run, Step, call
 from pipulate.web.components import MULTIPART, address, failure
 
-URLENCODED = (
-    "application/x-www-form-urlencoded"  # said, as FastHTML's Form, an author's, is multipart
-)
+URLENCODED = "application/x-www-form-urlencoded"  # said, as FastHTML's own Form is multipart
 #: What a working card's button says when the work stands still; otherwise "Try again".
 _AGAIN = {"unsure": "Look again", "cancelled": "Go on"}
 
@@ -52,7 +50,7 @@ _AGAIN = {"unsure": "Look again", "cancelled": "Go on"}
 async def chain(
     run: Run, jobs: Jobs, message: str = "", typed: forms.Values | None = None, at: int = 0
 ) -> FT:
-    """Return the run's cards: `message` was refused, `typed` goes into the open one, number `at` gets the focus."""
+    """Return the run's cards; `message` says why `typed` was refused, `at` has the focus."""
     last = run.open_index
     cards = [await card(run, jobs, index) for index in range(last)]
     cards.append(await card(run, jobs, last, typed=typed))
@@ -63,21 +61,21 @@ async def chain(
 
 def revision(run: Run, oob: bool = False) -> FT:
     """Return the hidden field with the revision that the page shows."""
-    swap = "true" if oob else None
-    return Input(type="hidden", id="rev", name="rev", value=str(run.rev), hx_swap_oob=swap)
+    over = {"hx_swap_oob": "true"} if oob else {}
+    return Input(type="hidden", id="rev", name="rev", value=str(run.rev), **over)
 
 
 def undo(run: Run) -> FT:
-    """Return the line that offers to take a revert back; empty when there is none to take back."""
-    last = None if run.record.get("finalized") else run.engine.undoable(run.id)
-    if last is None or last.kind != Kind.REVERT:
+    """Return the line that offers to take a revert back; empty when there is none."""
+    last = run.engine.undoable(run.id)
+    if run.record.get("finalized") or last is None or last.kind != Kind.REVERT:
         return Div(id="undo")
     back = act(address(run.flow, run.id, "undo"), "Undo", cls="quiet")
     return Div(Span("Went back. Later answers are kept."), back, id="undo", cls="note")
 
 
 def posting(url: str, target: str, **more: str) -> dict[str, str]:
-    """Return the attributes of a form that posts to `url`, with the page's revision, by HTMX or without."""
+    """Return the attributes of a form that posts to `url` with the page's revision."""
     return {
         "method": "post",
         "action": url,
@@ -99,7 +97,7 @@ def act(url: str, label: str, target: str = "#chain", **attributes: Any) -> FT:
 
 
 async def card(run: Run, jobs: Jobs, index: int, typed: forms.Values | None = None) -> FT:
-    """Return the card at `index`: done, open (with what was `typed`) or working; at len(steps), the result."""
+    """Return the card at `index`: done, asking or working; at len(steps), the result."""
     if index >= len(run.flow.steps):
         return await result(run)
     step = run.flow.steps[index]
@@ -108,7 +106,7 @@ async def card(run: Run, jobs: Jobs, index: int, typed: forms.Values | None = No
             return await done(run, step)
         if step.work:
             return working(run, jobs, step)
-        return open_card(run, step, await call(step.function, run), typed)
+        return asking(run, step, await call(step.function, run), typed)
     except Exception as problem:
         return broken(step, problem)
 
@@ -142,17 +140,17 @@ def broken(step: Step, problem: BaseException) -> FT:
     )
 
 
-# -------------------------------------------------------------------- open
+# -------------------------------------------------------------------- asking
 
 
-def open_card(
+def asking(
     run: Run,
     step: Step,
     inside: Any,
     typed: forms.Values | None = None,
     error: Invalid | None = None,
 ) -> FT:
-    """Return the card that asks: `inside` is what the step's function returned, `error` why `typed` was refused."""
+    """Return the card around a step's form `inside`, with what was `typed` and refused."""
     me = f"card{step.number}"
     controls = forms.fields(inside)
     known = run.was(step.key)
@@ -236,7 +234,7 @@ def _change(run: Run, step: Step) -> FT | None:
 
 
 def plain(value: Any) -> str:
-    """Show an answer as text: lists joined, True as a tick, files by name."""
+    """Return an answer as text: lists joined, True as a tick, files by name."""
     if isinstance(value, bool):
         return "✓" if value else "–"
     if isinstance(value, list):
@@ -260,10 +258,10 @@ def _fields(value: dict[str, Any]) -> str:
 
 
 def working(run: Run, jobs: Jobs, step: Step) -> FT:
-    """Return the card of a step that the machine does: ready, running, or stopped with its reason."""
+    """Return the card of a machine's step: ready, running, or stopped with its reason."""
     key = (run.flow.name, run.id, step.id)
     row = jobs.row(key) or {"state": "ready", "error": ""}
-    state, why = row["state"], row["error"]
+    state = row["state"]
     if jobs.running(key) or state == "running":
         cancel = _work_act(run, step, "cancel", "Cancel", "quiet")
         return _step_card(step, "work", progress(run, jobs, step), cancel)
@@ -271,8 +269,8 @@ def working(run: Run, jobs: Jobs, step: Step) -> FT:
     acts = [_work_act(run, step, "start", label)]
     if state == "unsure":
         acts.append(_work_act(run, step, "repeat", "Do it again", "quiet danger"))
-    cls = "error" if state in ("failed", "unsure") else "hint"
-    reason = P(why, role="alert", cls=cls) if why else None
+    kind = "error" if state in ("failed", "unsure") else "hint"
+    reason = failure(row["error"], cls=kind)
     return _step_card(step, "work", reason, Div(*acts, cls="row"))
 
 
@@ -287,7 +285,7 @@ def progress(run: Run, jobs: Jobs, step: Step) -> FT:
     me = f"card{step.number}"
     place = {}
     if now.fraction is not None:
-        # The style is what htmx carries over to the new bar first, so that it moves from its old place to the new one.
+        # The style is what htmx first carries over to the new bar, so that this moves there.
         place = {"value": f"{now.fraction:.4f}", "style": f"--done: {now.fraction:.2%}"}
     return Div(
         Progress(max="1", id=f"progress{step.number}", aria_labelledby=f"{me}-title", **place),

@@ -1,19 +1,16 @@
 """What any page shows, and an author's card may: functions that return HTML, and nothing else.
 
-page(request, "Runs", …)                a page for the shell, with its title
-form("/runs/import/upload", …, files=True)       every form that posts; method, action and encoding stand here alone
-button("/settings/backup", "Back up now")        a form of one button
-search_field("/runs/list", "#run-list", "Search runs")   what is found takes the list's place
-failure("That is no date.")             a message that is read out at once
-fragment(card, status=422)              components as the answer to HTMX
-markdown(text), download(…)             a model's or an author's text, rendered safely; a text to save
+PAGE    `page` is a page in its shell, `fragment` is components as HTMX takes them.
+FORM    `form` is every form that posts, `button` one of a single button; method, action and
+        encoding are said here alone.
+WORDS   `failure` is read out at once; `markdown` renders anybody's text safely; `ago` tells a time.
 """
 
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-# FastHTML's own names are these with attribute checks on top, which cost half of a card's time.
+# FastHTML's own names are these with checks on top, which cost half of a card's time.
 from fastcore.xml import FT, H1, A, Button, Div, Form, Input, NotStr, P, Title, to_xml
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -22,9 +19,7 @@ from pipulate.engine.workflow import Workflow
 from pipulate.web.shell import document
 
 MULTIPART = "multipart/form-data"
-VARY = {
-    "vary": "HX-Request, HX-History-Restore-Request"
-}  # a page is sent with or without its shell
+_VARY = {"vary": "HX-Request, HX-History-Restore-Request"}  # with or without the shell
 
 
 def address(flow: Workflow, id: str, tail: str = "") -> str:
@@ -41,13 +36,13 @@ def page(
     wide: bool = False,
     status: int = 200,
 ) -> Response:
-    """Return a page in its shell, or without it to HTMX; `about` is what the model is told when it is opened."""
-    if about:  # else the address may be anything that somebody typed, and would be kept for ever
+    """Return a page in its shell, or without it to HTMX; `about` is what the model is told."""
+    if about:  # else the address may be anything that somebody typed
         request.app.state.about[request.url.path] = (title, about)
     column = Div(H1(title), *content, cls="wide" if wide else "page")
     if of_htmx(request) and "hx-history-restore-request" not in request.headers:
         return fragment(Title(f"{title} · Pipulate"), column, status=status)
-    return HTMLResponse(document(request, title, column), status, VARY)
+    return HTMLResponse(document(request, title, column), status, _VARY)
 
 
 def of_htmx(request: Request) -> bool:
@@ -63,7 +58,7 @@ def fragment(*parts: Any, status: int = 200, **headers: Any) -> Response:
 
 
 def form(action: str, *inside: Any, files: bool = False, **attributes: Any) -> FT:
-    """Return a form that posts to `action`; with `files` (to an address that ends in /upload) it may carry some."""
+    """Return a form that posts to `action`; with `files`, to one that ends in /upload."""
     if files:
         attributes["enctype"] = MULTIPART
     return Form(*inside, method="post", action=action, **attributes)
@@ -72,14 +67,13 @@ def form(action: str, *inside: Any, files: bool = False, **attributes: Any) -> F
 def button(
     action: str, text: str, cls: str = "quiet", label: str | None = None, **attributes: Any
 ) -> FT:
-    """Return a form of one button that posts to `action`; `label` is its accessible name, `attributes` the form's."""
-    return form(
-        action, Button(text, type="submit", cls=cls or None, aria_label=label), **attributes
-    )
+    """Return a form of one button; `label` is its accessible name, `attributes` are the form's."""
+    act = Button(text, type="submit", cls=cls or None, aria_label=label)
+    return form(action, act, **attributes)
 
 
 def search_field(address: str, target: str, label: str, value: str = "") -> FT:
-    """Return a field that fetches `address` as one types and puts the answer in `target`'s place."""
+    """Return a field that replaces `target` by what `address` finds, as one types."""
     return Input(
         type="search",
         name="q",
@@ -93,9 +87,9 @@ def search_field(address: str, target: str, label: str, value: str = "") -> FT:
     )
 
 
-def failure(text: Any, **attributes: Any) -> FT | None:
+def failure(text: Any, cls: str = "error", **attributes: Any) -> FT | None:
     """Return a message that is read out at once; None for an empty one."""
-    return P(str(text), role="alert", cls="error", **attributes) if text else None
+    return P(str(text), role="alert", cls=cls, **attributes) if text else None
 
 
 def ago(time: str | None) -> str:

@@ -1,9 +1,9 @@
-"""What is answered when something failed: a page, or a line in the page's alert for HTMX.  Never a traceback."""
+"""What is answered when something failed: a page, or a line in its alert for HTMX; no traceback."""
 
 from typing import Any
 
 import apsw
-from fasthtml.common import FT, A, Details, Div, P, Pre, Summary
+from fastcore.xml import FT, A, Details, Div, P, Pre, Summary
 from loguru import logger
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -25,7 +25,8 @@ _WORDS = {
     400: ("Not understood", "The request was not understood, so nothing was changed."),
     500: (
         "Something failed",
-        "Something in Pipulate failed; what you sent was not stored. The log in the data folder has the details. Try again.",
+        "Something in Pipulate failed; what you sent was not stored. "
+        "The log in the data folder has the details. Try again.",
     ),
 }
 
@@ -65,10 +66,7 @@ async def _crashed(request: Request, error: Exception) -> Response:
 
 #: What FastHTML calls for a status or an exception that no handler caught.
 HANDLERS: dict[Any, Any] = {
-    400: _failed,
-    404: _failed,
-    405: _failed,
-    413: _failed,
+    **dict.fromkeys((400, 404, 405, 413), _failed),
     500: _crashed,
     PipulateError: _refused,
     apsw.Error: _unsaved,
@@ -78,10 +76,9 @@ HANDLERS: dict[Any, Any] = {
 
 def broken_page(request: Request, broken: Broken) -> Response:
     """Return the page of a workflow file that does not load."""
+    name = broken.path.name
     card = Div(
-        failure(
-            f"{broken.path.name} could not be loaded, so this workflow is out of order. Everything else works."
-        ),
+        failure(f"{name} could not be loaded, so this workflow is out of order. All else works."),
         P(
             "Mend the file. With ",
             A("--dev", href="/introduction"),
@@ -90,11 +87,13 @@ def broken_page(request: Request, broken: Broken) -> Response:
         Details(Summary("Traceback"), Pre(broken.traceback), open=True),
         cls="card broken",
     )
-    about = f"The workflow file {broken.path.name} is broken:\n{broken.traceback[-600:]}"
+    about = f"The workflow file {name} is broken:\n{broken.traceback[-600:]}"
     return page(request, broken.title, card, about=about)
 
 
 def damaged(flow: Workflow, id: str, error: PipulateError) -> FT:
-    """Return the card of a run whose record cannot be shown."""
-    mend = button(address(flow, id, "repair"), "Restore the last good state", cls="")
-    return Div(failure(error), mend if isinstance(error, Corrupt) else None, cls="card")
+    """Return the card of a run whose record cannot be shown; a damaged one can be repaired."""
+    mend = None
+    if isinstance(error, Corrupt):
+        mend = button(address(flow, id, "repair"), "Restore the last good state", cls="")
+    return Div(failure(error), mend, cls="card")

@@ -1,15 +1,16 @@
-"""The first layer: who may speak to this server at all.  It decides on the ASGI scope, never on a URL built from it.
+"""The first layer: who may speak to this server at all.  It goes by the ASGI scope alone.
 
-HOST     must be one of our names (else a foreign name that resolves to 127.0.0.1 could read us: DNS rebinding).
-ORIGIN   an unsafe method, and every WebSocket, must come from our own page: `Origin` equal to our scheme and
-         host.  Without `Origin` it needs Sec-Fetch-Site: same-origin or the HX-Request header, which no other
-         site can send without a CORS preflight, and we answer none.  So the forms need no token.
-         At AGENTS programs speak, which have no Origin but a key (checked there), and JSON, another preflight.
-BODY     At most `MAX_BODY`, and no slower than `PATIENCE` allows; form types only (at AGENTS JSON only).
+HOST     must be one of our names, else a foreign name that resolves to 127.0.0.1 could read us (DNS
+         rebinding).
+ORIGIN   an unsafe method, and every WebSocket, must come from our own page: `Origin` equal to our
+         scheme and host.  Without `Origin` it needs Sec-Fetch-Site: same-origin or the HX-Request
+         header, which no other site can send without a CORS preflight, and we answer none.  So the
+         forms need no token.  (A cross-site *top-level* form post reaches us in every browser.)
+         At AGENTS programs speak, which have no Origin but a key, checked there, and JSON, which
+         needs a preflight as well.
+BODY     At most `MAX_BODY`, and no slower than `PATIENCE` allows; form types, at AGENTS JSON.
 SLOW     A request head must come within PATIENCE, too: `protocol` sees to that.
-HEADERS  A strict Content-Security-Policy (no inline script, nothing from elsewhere) on every answer.
-
-A cross-site *top-level* form post reaches us in every browser (Local Network Access does not cover it): hence ORIGIN.
+HEADERS  A strict Content-Security-Policy (no inline script, nothing from elsewhere) on all answers.
 """
 
 import asyncio
@@ -31,8 +32,8 @@ HEADERS = [
     (
         b"content-security-policy",
         b"default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-        b"img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; "
-        b"form-action 'self'; frame-ancestors 'none'",
+        b"img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; object-src 'none'; "
+        b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -41,38 +42,40 @@ HEADERS = [
 ]
 
 
-class TooMuch(Exception):
-    """The body is larger or slower than allowed; its argument is the HTTP status."""
-
-
 def refusal(scope: Scope, hosts: frozenset[str] = LOCAL) -> tuple[int, str] | None:
     """Return (status, reason) if this request must not be answered, else None."""
     headers = Headers(scope=scope)
-    host, site = headers.get("host", ""), headers.get("sec-fetch-site", "")
-    if len(headers.getlist("host")) != 1 or _name(host) not in hosts:
+    if len(headers.getlist("host")) != 1 or _name(headers["host"]) not in hosts:
         return 421, "This server answers only to its own name."
     if not scope.get("raw_path", b"/").startswith(b"/"):
         return 400, "The address must be a path."
     websocket = scope["type"] == "websocket"
     if not websocket and scope["method"] in SAFE:
         return None
-    scheme = scope.get("scheme", "http").replace("ws", "http")
-    origins = [origin.lower() for origin in headers.getlist("origin")]
-    own = origins == [f"{scheme}://{host}".lower()]
     agent = not websocket and scope.get("path") == AGENTS
-    ours = site == "same-origin" or (not site and (agent or headers.get("hx-request") == "true"))
-    vouched = not websocket and not origins and ours
-    if not (own or vouched) or site in ("cross-site", "same-site"):
+    if not _from_our_page(scope, headers, websocket, agent):
         return 403, "Only this app's own pages may change something. Open the app and use it there."
     kind = headers.get("content-type", "").split(";")[0].strip().lower()
     if agent and kind != "application/json":
         return 415, "Only JSON is accepted here."
     if not (websocket or agent) and kind and kind not in FORMS:
         return 415, "Only forms are accepted here."
-    length, most = headers.get("content-length", ""), _most(scope)
+    length = headers.get("content-length", "")
+    most = _most(scope)
     if length and not (length.isdigit() and int(length) <= most):
         return 413, f"At most {most // 1024 // 1024} MB can be sent at once."
     return None
+
+
+def _from_our_page(scope: Scope, headers: Headers, websocket: bool, agent: bool) -> bool:
+    site = headers.get("sec-fetch-site", "")
+    if site in ("cross-site", "same-site"):
+        return False
+    origins = [origin.lower() for origin in headers.getlist("origin")]
+    if origins or websocket:
+        scheme = scope.get("scheme", "http").replace("ws", "http")
+        return origins == [f"{scheme}://{headers['host']}".lower()]
+    return site == "same-origin" or (not site and (agent or headers.get("hx-request") == "true"))
 
 
 def _most(scope: Scope) -> int:
@@ -82,8 +85,8 @@ def _most(scope: Scope) -> int:
 
 def _name(host: str) -> str:
     """Return the name in a Host header, "" if it is anything but NAME or NAME:PORT."""
-    found = re.fullmatch(r"\[?([\w.:-]+?)\]?(:\d{1,5})?", host, re.ASCII)
-    return found[1].lower() if found and ("[" in host) == ("]" in host) == (":" in found[1]) else ""
+    found = re.fullmatch(r"([\w.-]+|\[[\w.:-]*:[\w.:-]*\])(:\d{1,5})?", host, re.ASCII)
+    return found[1].strip("[]").lower() if found else ""
 
 
 class Guard:
@@ -92,69 +95,80 @@ class Guard:
     def __init__(
         self, app: ASGIApp, hosts: frozenset[str] = frozenset(), own_address: bool = False
     ) -> None:
-        self.app, self.hosts, self.own_address = app, LOCAL | hosts, own_address
+        self.app = app
+        self.hosts = LOCAL | hosts
+        self.own_address = own_address  #: the address that was connected to is a name of ours
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = None
-        if scope["type"] in ("http", "websocket"):  # not "lifespan"
-            own = (
-                {scope["server"][0]} if self.own_address else set()
-            )  # the address to which it was connected
-            refused = refusal(scope, self.hosts | own)
-        match scope["type"]:
-            case "http" if refused:
-                await _answer(send, *refused)
-            case "http":
-                await self._limited(scope, receive, send)
-            case "websocket" if refused:
-                await receive()
-                await send({"type": "websocket.close", "code": 1008})
-            case _:
-                await self.app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        own = {scope["server"][0]} if self.own_address else set()
+        refused = refusal(scope, self.hosts | own)
+        if scope["type"] == "http":
+            await Limited(scope, receive, send).serve(self.app, refused)
+        elif refused:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self.app(scope, receive, send)
 
-    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started, left = False, _most(scope)
 
-        async def limited() -> Message:
-            nonlocal left
-            if started:  # an answer is on its way: only the disconnect is waited for
-                return await receive()
-            try:
-                message = await asyncio.wait_for(receive(), PATIENCE)
-            except TimeoutError:
-                raise TooMuch(408) from None
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise TooMuch(413)
-            return message
+class TooMuch(Exception):
+    """The body is larger or slower than allowed; its argument is the HTTP status."""
 
-        async def decorated(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                names = {key.lower() for key, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *(pair for pair in HEADERS if pair[0] not in names),
-                ]
-            await send(message)
 
+class Limited:
+    """One request: so much body and no more, in time, and an answer with our headers."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self.left = _most(scope)
+        self.started = False  #: the answer is on its way
+
+    async def serve(self, app: ASGIApp, refused: tuple[int, str] | None) -> None:
+        """Have the app answer, or say why it is not asked, or why it was cut short."""
+        if refused:
+            await self.refuse(*refused)
+            return
         try:
-            await self.app(scope, limited, decorated)
+            await app(self.scope, self.receive, self.send)
         except TooMuch as error:
-            if not started:
-                await _answer(
-                    send, error.args[0], "The request was too large or too slow, so it was dropped."
-                )
+            if not self.started:
+                why = "The request was too large or too slow, so it was dropped."
+                await self.refuse(error.args[0], why)
 
+    async def receive(self) -> Message:
+        """Pass on what comes, as long as it may; raises TooMuch."""
+        if self.started:  # only the disconnect is waited for
+            return await self._receive()
+        try:
+            message = await asyncio.wait_for(self._receive(), PATIENCE)
+        except TimeoutError:
+            raise TooMuch(408) from None
+        self.left -= len(message.get("body", b""))
+        if self.left < 0:
+            raise TooMuch(413)
+        return message
 
-async def _answer(send: Send, status: int, reason: str) -> None:
-    body, kind = reason.encode(), (b"content-type", b"text/plain; charset=utf-8")
-    headers = [
-        kind,
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-        *HEADERS,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    async def send(self, message: Message) -> None:
+        """Pass the answer on, with the headers that it does not have itself."""
+        if message["type"] == "http.response.start":
+            self.started = True
+            names = {key.lower() for key, _ in message["headers"]}
+            more = [pair for pair in HEADERS if pair[0] not in names]
+            message["headers"] = [*message["headers"], *more]
+        await self._send(message)
+
+    async def refuse(self, status: int, reason: str) -> None:
+        """Answer with a line of text, and hang up."""
+        body = reason.encode()
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})

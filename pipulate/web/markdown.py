@@ -1,12 +1,14 @@
-"""A model's Markdown as HTML that is safe whatever it says: it repeats what it read, so take it for a stranger's text.
+"""A model's Markdown as HTML that is safe whatever it says: it repeats what strangers wrote.
 
-HTML    in the text is shown, not used.  Only the tags of CommonMark, tables and strikethrough come out, without ids,
-        styles or handlers.
-LINKS   lead to http, https and addresses of this app ("/runs"); other schemes stay plain text.  Each is followed by its
-        whole address, so that no text hides where it leads and what it would carry away; no referrer goes along.
-IMAGES  are never loaded (loading alone could tell a stranger something): their text and address are shown.
-CODE    comes with a button for the page's script: <button data-copy> before <pre><code class="language-x">.
-HALF    an answer renders at any point: an open fence runs to the end, an open link is text until it closes.
+HTML    in the text is shown, not used.  Only the tags of CommonMark, tables and strikethrough come
+        out, without ids, styles or handlers.
+LINKS   lead to http, https and addresses of this app ("/runs"); other schemes stay plain text.
+        Each is followed by its whole address, so that no text hides where it leads and what it
+        would carry away; no referrer goes along.
+IMAGES  are never loaded, as loading alone could tell a stranger something: their text and address
+        are shown.
+CODE    comes with a button for the page's script: <button data-copy> before <pre><code …>.
+HALF    an answer renders at any point: an open fence runs to the end, an open link is text.
 """
 
 import re
@@ -55,12 +57,9 @@ def _tame(inline: list[Token]) -> list[Token]:
         tamed.append(token)
         if token.type == "link_open":
             href = str(token.attrs["href"])
-            away = (
-                {}
-                if href.startswith(("/", "#"))
-                else {"target": "_blank", "rel": "noopener noreferrer nofollow"}
-            )
-            token.attrs = {"href": href, **away}
+            token.attrs = {"href": href}
+            if not href.startswith(("/", "#")):
+                token.attrs |= {"target": "_blank", "rel": "noopener noreferrer nofollow"}
         elif token.type == "link_close" and tamed[-2].content != href:
             tamed.append(_text(f" ({href})"))
     return tamed

@@ -1,15 +1,15 @@
-"""Who may come in from other devices of the network: the code, the paired devices, the gate, the pairing page.
+"""Who may come in from other devices of the network: the code, the devices, the gate, the page.
 
-GATE      The second layer, behind the guard.  It goes by the address of the socket and by nothing that a request says
-          of itself: who connects over loopback is at home; anyone else needs the cookie of a paired device, or gets
-          the pairing page and nothing of ours.  Paired devices are guests: what configures (AT_HOME) and what a model
-          may do stay at home.
-CODE      10 characters, 50 bits, for one device within 10 minutes.  Each wrong try is answered a second late, and the
-          tenth makes the code void: a guess succeeds once in 10^14.
-COOKIE    256 random bits; the store holds their SHA-256, so a copy of the database opens nothing.  Removing a device
-          ends its open WebSocket with the next news.
+GATE    The second layer, behind the guard.  It goes by the address of the socket and by nothing
+        that a request says of itself: who connects over loopback is at home; anyone else needs the
+        cookie of a paired device, or gets the pairing page and nothing of ours.  Paired devices are
+        guests: what configures (AT_HOME) and what a model may do stay at home.
+CODE    10 characters, 50 bits, for one device within 10 minutes.  Each wrong try is answered a
+        second late, and the tenth makes the code void: a guess succeeds once in 10^14.
+COOKIE  256 random bits; the store holds their SHA-256, so a copy of the database opens nothing.
+        Removing a device ends its open WebSocket with the next news.
 
-The network sees what passes, since there is no certificate that a browser would believe: the manual says so.
+The network sees what passes: there is no certificate that a browser would believe.
 """
 
 import asyncio
@@ -77,7 +77,9 @@ class Pairing:
     @property
     def offer(self) -> Offer | None:
         """The code that may be used now."""
-        return self._offer if self._offer and self.clock() < self._offer.until else None
+        if self._offer and self.clock() >= self._offer.until:
+            self._offer = None
+        return self._offer
 
     def make(self) -> Offer:
         """Offer a new code; an earlier one is void."""
@@ -87,7 +89,7 @@ class Pairing:
         return self._offer
 
     def take(self, typed: str) -> bool:
-        """Use the code up: True if `typed` is the one on offer.  The tenth wrong try makes the code void."""
+        """Use the code up: True if `typed` is the one on offer."""
         offer = self.offer
         if offer is None:
             return False

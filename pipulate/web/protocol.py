@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol, taught to drop connections that are too slow with the head of a request.
+"""uvicorn's HTTP protocol, taught to drop connections that are too slow with a request's head.
 
-uvicorn waits for a head for ever, so that a few hundred idle connections would be all it has; `guard` can measure a
-body only, since an app is called when the head is whole.
+uvicorn waits for a head for ever, so that a few hundred idle connections would be all it has; an
+app, and so `guard`, is called when the head is whole.
 """
 
 import asyncio

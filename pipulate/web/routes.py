@@ -1,13 +1,13 @@
-"""The addresses of every workflow.  What comes in goes one way: read at the door, change through the engine, draw.
+"""The addresses of every workflow.  What comes in goes one way: read, changed by the engine, drawn.
 
-GET  /bridge                    ID card and recent runs          POST /bridge/open       begin or open a run
-GET  /bridge?id=arthur          the run                          POST /bridge/card2      answer a step
-GET  /bridge/card2?id=arthur    the same, at that card           POST /bridge/revert2    go back to a step
-GET  /bridge/card4/progress     a working card's progress        POST /bridge/start4 cancel4 repeat4
-GET  /bridge/runs?q=            the recent runs                  POST /bridge/undo finalize unfinalize delete undelete repair
-
-A GET changes nothing.  A refused change answers 409 with the chain as it stands, an invalid answer 422 with
-the card and what was typed; without HTMX, a form post ends in a redirect to the run's page.
+GET  /bridge                  ID card, recent runs    POST /bridge/open      begin or open a run
+GET  /bridge?id=arthur        the run                 POST /bridge/card2     answer a step
+GET  /bridge/card2?id=arthur  the same, at that card  POST /bridge/revert2   go back to a step
+GET  /bridge/card4/progress   of a working card       POST /bridge/start4    cancel4, repeat4
+GET  /bridge/runs?q=          the recent runs         POST /bridge/undo      finalize, unfinalize,
+                                                           delete, undelete, repair
+A GET changes nothing.  A refused change answers 409 with the chain as it stands, an invalid answer
+422 with the card and what was typed; without HTMX a form post ends in a redirect to the run.
 """
 
 import asyncio
@@ -25,17 +25,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from pipulate.engine import errors
 from pipulate.engine import record as rec
 from pipulate.engine.discovery import Broken
-from pipulate.engine.errors import (
-    Corrupt,
-    Incompatible,
-    Invalid,
-    OutOfOrder,
-    PipulateError,
-    Refused,
-    Unknown,
-)
+from pipulate.engine.errors import Invalid, OutOfOrder, PipulateError, Refused
 from pipulate.engine.forms import Values
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.workflow import Run, Step, Workflow, answer, call
@@ -55,24 +48,17 @@ class Order:
     engine: Pipulate
     id: str  #: the run's
     kind: str  #: "card", "undo", …
-    step: Step | None  #: of a kind that is done to a step
     rev: int | None  #: the revision that the page shows
     form: FormData
 
-    @property
-    def at(self) -> Step:
-        """The step; 404 for a kind that needs one and has none."""
-        if self.step is None:
-            raise HTTPException(404)
-        return self.step
-
 
 class Pages:
-    """The handlers, with what they share: the store, the jobs and the workflows found."""
+    """The handlers, with what they share."""
 
     def __init__(self, app: FastHTML) -> None:
         self.app = app
         self.state: State = app.state
+        self.store = self.state.store
         self.jobs = self.state.jobs
         self.jobs.finished = self.proceed
         self.on_run = {
@@ -101,7 +87,7 @@ class Pages:
             ("POST", "/open", "workflow_open", self.open),
         ):
             self.app.route("/{name}" + path, methods=[method], name=name)(handler)
-        # An act takes and returns what Starlette does: without FastHTML's care for parameters a step is a tenth faster.
+        # Starlette's: without FastHTML's care for parameters a step is a tenth faster.
         for tail in ("", "/upload"):
             act = Route("/{name}/{act}" + tail, self.act, methods=["POST"])
             self.app.router.routes.append(act)
@@ -111,41 +97,28 @@ class Pages:
     def found(self, request: Request) -> Workflow | Broken:
         """Return what the address names; 404 if there is nothing."""
         found = self.state.found.get(request.path_params["name"])
-        if not isinstance(found, (Workflow, Broken)):
-            raise HTTPException(404)
-        return found
+        if isinstance(found, (Workflow, Broken)):
+            return found
+        raise HTTPException(404)
 
     def flow(self, request: Request) -> Workflow:
         """Return the workflow that the address names; 404 also if it does not load."""
         found = self.found(request)
-        if isinstance(found, Broken):
-            raise HTTPException(404)
-        return found
-
-    async def order(self, request: Request) -> Order:
-        """Read a POST; 404 unless it can be meant."""
-        flow = self.flow(request)
-        kind, number = split(request.path_params["act"], flow)
-        form = await request.form()
-        shown = str(form.get("rev", ""))
-        return Order(
-            flow,
-            flow.engine(self.state.store),
-            flow.normalise(request.query_params.get("id", "")),
-            kind,
-            flow.steps[number - 1] if number else None,
-            int(shown) if re.fullmatch(r"\d{1,15}", shown, re.ASCII) else None,
-            form,
-        )
+        if isinstance(found, Workflow):
+            return found
+        raise HTTPException(404)
 
     def run(self, flow: Workflow, id: str) -> Run:
-        """Return the run as it is stored now.  On the event loop: one indexed read, which in WAL no writer delays."""
-        return flow.load(self.state.store, id, self.state.settings)
+        """Return the run as it is stored now.
+
+        On the event loop: one indexed read, which in WAL no writer delays.
+        """
+        return flow.load(self.store, id, self.state.settings)
 
     # ---------------------------------------------------------------- looking
 
     async def show(self, request: Request) -> Response:
-        """A workflow's page: the run if the address names one, else the ID card and the recent runs."""
+        """Answer with the run that the address names, else with the ID card and recent runs."""
         flow = self.found(request)
         if isinstance(flow, Broken):
             return broken_page(request, flow)
@@ -159,34 +132,34 @@ class Pages:
             return await self.landing(request, flow, id_card(flow))
         try:
             run = self.run(flow, id)
-        except Unknown:
-            return await self.landing(request, flow, id_card(flow, id, missing=True))
+        except errors.Unknown:
+            card = id_card(flow, id, missing=True)
         except Invalid as error:
-            return await self.landing(request, flow, id_card(flow, id, error=str(error)))
-        except (Corrupt, Incompatible) as error:
+            card = id_card(flow, id, error=str(error))
+        except (errors.Corrupt, errors.Incompatible) as error:
             card = Div(id_card(flow, id), damaged(flow, id, error))
-            return await self.landing(request, flow, card)
-        body = await cards.chain(run, self.jobs, at=at)
-        return page(request, flow.title, id_card(flow, run.id), body, about=flow.about)
+        else:
+            body = await cards.chain(run, self.jobs, at=at)
+            return page(request, flow.title, id_card(flow, run.id), body, about=flow.about)
+        return await self.landing(request, flow, card)
 
     async def landing(self, request: Request, flow: Workflow, card: FT) -> Response:
-        """A workflow's page without a run."""
+        """Answer with a workflow's page without a run."""
         lead = P(flow.about.split("\n\n")[0].replace("\n", " "), cls="lead")
-        runs = await asyncio.to_thread(recent, flow.engine(self.state.store), flow)
+        runs = await asyncio.to_thread(recent, flow.engine(self.store), flow)
         return page(request, flow.title, lead, card, runs, about=flow.about)
 
     async def runs(self, request: Request) -> Response:
-        """The list of recent runs, searched."""
+        """Answer with the recent runs, searched."""
         found = self.found(request)
-        search = request.query_params.get("q", "")
-        engine = Pipulate(self.state.store, found.name)
-        rows = await asyncio.to_thread(engine.runs, search)
+        engine = Pipulate(self.store, found.name)
+        rows = await asyncio.to_thread(engine.runs, request.query_params.get("q", ""))
         flow = found if isinstance(found, Workflow) else None
         shown = [run_row(row, flow) for row in rows]
         return fragment(run_list(shown, empty="No run has that in its ID."))
 
     async def progress(self, request: Request) -> Response:
-        """A working card's progress; when the job has ended, the cards that follow from it."""
+        """Answer with a job's progress; when it has ended, with the cards that follow from it."""
         flow = self.flow(request)
         kind, number = split(request.path_params["act"], flow)
         if kind != "card" or not number:
@@ -208,33 +181,40 @@ class Pages:
         id = str((await request.form()).get("id", ""))
         try:
             id = flow.normalise(id)
-            await asyncio.to_thread(flow.begin, flow.engine(self.state.store), id)
+            await asyncio.to_thread(flow.begin, flow.engine(self.store), id)
         except Invalid as error:
             card = id_card(flow, id, error=str(error))
             return page(request, flow.title, card, about=flow.about)
-        except Corrupt:
+        except errors.Corrupt:
             pass  # the page says so, and offers the repair
         return RedirectResponse(address(flow, id), 303)
 
     async def act(self, request: Request) -> Response:
         """Do what the address says to the run, and show the outcome where it happened."""
-        order = await self.order(request)
-        handler = (self.on_step if order.step else self.on_run).get(order.kind)
-        if handler is None:
+        flow = self.flow(request)
+        kind, number = split(request.path_params["act"], flow)
+        if kind not in (self.on_step if number else self.on_run):
             raise HTTPException(404)
+        form = await request.form()
+        id = flow.normalise(request.query_params.get("id", ""))
+        order = Order(flow, flow.engine(self.store), id, kind, _revision(form), form)
+        step = flow.steps[number - 1] if number else None
         try:
-            reply = await handler(order)
-        except Refused as error:
-            reply = await self.refuse(order, error)
+            if step:
+                reply = await self.on_step[kind](order, step)
+            else:
+                reply = await self.on_run[kind](order)
+        except Refused as why:
+            reply = await self.refuse(order, step, why)
         if of_htmx(request) or reply.status_code >= 400:
             return reply
-        return RedirectResponse(address(order.flow, order.id), 303)
+        return RedirectResponse(address(flow, id), 303)
 
-    async def refuse(self, order: Order, why: Refused) -> Response:
-        """Show the run as it stands, the reason above it, and what was typed still in its card."""
+    async def refuse(self, order: Order, step: Step | None, why: Refused) -> Response:
+        """Show the run as it stands, the reason above it, what was typed still in its card."""
         run = self.run(order.flow, order.id)
         typed = None
-        if order.step and _is_open(run, order.step) and not order.step.work:
+        if step and not step.work and _is_open(run, step):
             typed = _values({key: order.form.getlist(key) for key in order.form})
         return await self.chain(run, status=409, message=str(why), typed=typed)
 
@@ -250,57 +230,52 @@ class Pages:
         return await self.change(order)
 
     async def repair(self, order: Order) -> Response:
-        """Restore the last good state of a damaged run."""
+        """Restore a damaged run's last good state."""
         await asyncio.to_thread(order.engine.repair, order.id)
         return await self.chain(self.run(order.flow, order.id), tail="")
 
     async def delete(self, order: Order) -> Response:
-        """Delete a run in a list."""
+        """Delete a run, and offer the way back in its place in the list."""
         await self.stop(order, order.flow.steps)
         await asyncio.to_thread(order.engine.delete, order.id)
         return fragment(deleted_row(address(order.flow, order.id, "undelete"), order.id))
 
     async def undelete(self, order: Order) -> Response:
-        """Bring it back."""
+        """Bring a run back into the list."""
         await asyncio.to_thread(order.engine.undelete, order.id)
         return fragment(run_row(order.engine.row(order.id) or {}, order.flow))
 
     # ---------------------------------------------------------------- acts on a step
 
-    async def submit(self, order: Order) -> Response:
-        """Answer a card: the done card and the next one, or the same card with what is wrong."""
-        step = order.at
+    async def submit(self, order: Order, step: Step) -> Response:
+        """Answer a card: the done one and the next, or the same one with what is wrong."""
         if step.work:
             raise OutOfOrder("This step is the machine's work; it takes no answer.")
         run = self.run(order.flow, order.id)
         inside = await call(step.function, run)
-        submitted = await received(order.form, self.state.store.folder / "uploads")
+        submitted = await received(order.form, self.store.folder / "uploads")
         try:
             stored = await answer(run, step, inside, submitted, order.rev)
         except Refused:
             raise
         except Exception as error:
-            card = cards.open_card(
-                run, step, inside, _values(submitted), _problem(run, step, error)
-            )
-            return fragment(card, status=422)
+            why = _why(run, step, error)
+            return fragment(cards.asking(run, step, inside, _values(submitted), why), status=422)
         if stored:
             await self.proceed(run)
         return await self.advance(run, step)
 
-    async def revert(self, order: Order) -> Response:
+    async def revert(self, order: Order, step: Step) -> Response:
         """Go back to a step."""
-        step = order.at
         await self.stop(order, order.flow.steps[step.number - 1 :])
-        back = order.engine.clear_steps_from
-        await asyncio.to_thread(back, order.id, step.id, order.flow.tuples, order.rev)
+        clear = order.engine.clear_steps_from
+        await asyncio.to_thread(clear, order.id, step.id, order.flow.tuples, order.rev)
         return await self.chain(self.run(order.flow, order.id), tail=f"card{step.number}")
 
-    async def start(self, order: Order) -> Response:
+    async def start(self, order: Order, step: Step) -> Response:
         """Begin a step's work, or repeat what may have been done already."""
-        step = order.at
         run = self.run(order.flow, order.id)
-        if run.record.get("finalized") or not _is_open(run, step) or not step.work:
+        if run.record.get("finalized") or not step.work or not _is_open(run, step):
             raise OutOfOrder(
                 f"“{step.label}” is not the step that comes next, so nothing was started. "
                 "Below is how the run stands now."
@@ -309,9 +284,8 @@ class Pages:
         await begin(order.flow, order.id, step)
         return fragment(cards.working(run, self.jobs, step))
 
-    async def cancel(self, order: Order) -> Response:
+    async def cancel(self, order: Order, step: Step) -> Response:
         """Stop a step's work."""
-        step = order.at
         await self.stop(order, [step])
         run = self.run(order.flow, order.id)
         if step.work and _is_open(run, step):
@@ -324,7 +298,7 @@ class Pages:
             await self.jobs.cancel((order.flow.name, order.id, step.id))
 
     async def proceed(self, run: Run) -> None:
-        """A step was just done: begin the next one's work, and let the model say what is next."""
+        """Begin the work of the step after one that was just done, and let the model say a word."""
         following = next(iter(run.flow.steps[run.open_index :]), None)
         if following and following.work and following.auto:
             await self.jobs.start(run.flow, run.id, following)
@@ -345,7 +319,7 @@ class Pages:
     async def chain(
         self, run: Run, status: int = 200, tail: str | None = None, **what: Any
     ) -> Response:
-        """Answer with the whole chain; `tail` is put in the address bar."""
+        """Answer with the whole chain; `tail` goes into the address bar."""
         headers = {"hx_retarget": "#chain", "hx_reswap": "outerHTML"}
         if tail is not None:
             headers["hx_push_url"] = address(run.flow, run.id, tail)
@@ -353,12 +327,20 @@ class Pages:
 
 
 def split(act: str, flow: Workflow, more: int = 0) -> tuple[str, int]:
-    """Return ("card", 2) for "card2", ("undo", 0) for "undo"; 404 for what names no step (or up to `more` after it)."""
+    """Return ("card", 2) for "card2", ("undo", 0) for "undo".
+
+    404 for a number above that of the last step and `more`.
+    """
     found = re.fullmatch(r"([a-z]+)([1-9]\d{0,2})?", act, re.ASCII)
     number = int(found[2] or 0) if found else 0
     if not found or number > len(flow.steps) + more:
         raise HTTPException(404)
     return found[1], number
+
+
+def _revision(form: FormData) -> int | None:
+    shown = str(form.get("rev", ""))
+    return int(shown) if re.fullmatch(r"\d{1,15}", shown, re.ASCII) else None
 
 
 def _is_open(run: Run, step: Step) -> bool:
@@ -369,8 +351,8 @@ def _values(lists: dict[str, list[Any]]) -> Values:
     return {key: values if len(values) > 1 else values[0] for key, values in lists.items()}
 
 
-def _problem(run: Run, step: Step, error: Exception) -> Invalid:
-    """Return why an answer was not stored: what is wrong with it, or with the author's code that judged it."""
+def _why(run: Run, step: Step, error: Exception) -> Invalid:
+    """Return why an answer was not stored; a failure of the author's check is logged, too."""
     if isinstance(error, Invalid):
         return error
     if isinstance(error, PipulateError):

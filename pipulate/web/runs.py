@@ -1,4 +1,4 @@
-"""Choosing a run: the ID card and the list of runs, on each workflow's page and on the page of all runs."""
+"""Choosing a run: the ID card, and the list of a workflow's runs or of all."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ Row = Mapping[str, Any]  #: of the table `pipeline`
 
 
 def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False) -> FT:
-    """Return the card on top of every workflow: which run?  `missing`: there is none of this ID yet."""
+    """Return the card on top of every workflow: which run?  `missing`: there is none yet."""
     hint = f"There is no run “{id}” yet. Begin it?" if missing else flow.id_hint
     field = Input(
         name="id",
@@ -46,7 +46,7 @@ def run_list(rows: Sequence[FT], empty: str = "No runs yet.") -> FT:
 
 
 def run_row(row: Row, flow: Workflow | None, *, workflow: str = "", profile: str = "") -> FT:
-    """Return one run of a list: ID, state and age, how to delete it; also whose it is, if that is given."""
+    """Return one run of a list: its ID, how it stands, whose it is if that is given, Delete."""
     query = urlencode({"id": row["id"]})
     told = [workflow, run_state(flow, row["data"]), ago(row["updated"]), profile]
     return Li(
@@ -67,7 +67,7 @@ def run_row(row: Row, flow: Workflow | None, *, workflow: str = "", profile: str
 
 
 def deleted_row(undo: str, id: str) -> FT:
-    """Return what stands in a deleted run's place: what happened, and the way back (a POST to `undo`)."""
+    """Return what stands in a deleted run's place, with the way back (a POST to `undo`)."""
     back = Button("Undo", cls="quiet", hx_post=undo, hx_target="closest li", hx_swap="outerHTML")
     return Li(P(f"Deleted “{id}”."), back, cls="note")
 

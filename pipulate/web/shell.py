@@ -1,7 +1,7 @@
-"""The shell around every page: head, menu at the left, main column, chat panel at the right, finder, announcements.
+"""The shell around every page: head, menu at the left, main column, chat at the right, finder.
 
-What is the same on every page is rendered once, when this module is imported, and the menu once for each state of it;
-a request renders its own content, the choice of a profile and the chat panel.
+What is the same on every page is rendered once, when this module is imported, and the menu once for
+each state of it; a request renders its own content, the choice of a profile and the chat panel.
 """
 
 from functools import lru_cache
@@ -91,7 +91,7 @@ _TOP = _text(
 _FIND = _text(
     _BRAND, Button(Span("Find anything"), Small("Ctrl K"), cls="quiet find", data_find="1")
 )
-_NO_CHAT = Aside(P("No model yet.", cls="hint"), id="chat", aria_label="Chat")
+_NO_CHAT = _text(Aside(P("No model yet.", cls="hint"), id="chat", aria_label="Chat"))
 _END = _text(
     Dialog(
         Input(
@@ -147,13 +147,13 @@ def around(request: Any) -> tuple[str, str]:
     """Return what stands before and after the content of the main column."""
     app = request.app
     state: State = app.state
-    switcher = state.profile_switcher(app) if state.profile_switcher else None
-    panel = state.chat_panel(request) if state.chat_panel else _NO_CHAT
+    switcher = _text(state.profile_switcher(app)) if state.profile_switcher else ""
+    panel = _text(state.chat_panel(request)) if state.chat_panel else _NO_CHAT
     before = (
-        f'{_TOP}<nav id="menu" aria-label="Main">{_FIND}<div id="switcher">{_text(switcher)}</div>'
+        f'{_TOP}<nav id="menu" aria-label="Main">{_FIND}<div id="switcher">{switcher}</div>'
         f'{menu(state, request.url.path)}</nav><main id="main" tabindex="-1">'
     )
-    return before, f"</main>{_text(panel)}{_END}"
+    return before, f"</main>{panel}{_END}"
 
 
 Links = tuple[tuple[str, str], ...]  #: titles and addresses

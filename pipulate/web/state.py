@@ -1,7 +1,7 @@
-"""What the parts of one app share: `app.state`, made by `create_app` before the first part is added.
+"""What the parts of one app share: `app.state`, made by `create_app` before any part is added.
 
-ORDER   Parts come in any order.  What the menu and Settings show stands in the order of the lists below, and no part
-        asks another for something while the app is being built: `part` refuses until it is.
+ORDER   Parts come in any order.  The menu and Settings follow the lists below, and no part asks
+        another for something while the app is being built: `part` refuses until it is.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -47,7 +47,7 @@ Kind = TypeVar("Kind")
 
 @dataclass(slots=True)
 class State:
-    """One app's state: what `create_app` makes, what parts add, and the places that one part fills."""
+    """One app's state: what `create_app` makes, what parts add, what one part provides."""
 
     settings: Settings
     store: Store
@@ -61,7 +61,7 @@ class State:
     begin: list[Hook] = field(default_factory=list)  #: awaited before the first request
     end: list[Hook] = field(default_factory=list)  #: awaited after the last one
     about: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """What the model is told of a page: (title, text) by path, of pages that exist and were shown."""
+    """What the model is told of pages that were shown: (title, text) by path."""
 
     explain: Callable[[Run], None] | None = None  #: the model's word on the step that comes next
     chat_panel: Callable[[Request], FT] | None = None  #: what stands at the right of each page
@@ -72,8 +72,9 @@ class State:
     _offered: list[object] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        chosen = self.store.get("theme")
-        self.theme = {"lang": "en", "data-theme": chosen} if chosen else {"lang": "en"}
+        self.theme = {"lang": "en"}
+        if chosen := self.store.get("theme"):
+            self.theme["data-theme"] = chosen
 
     @property
     def voice(self) -> Voice:
@@ -115,11 +116,11 @@ class State:
         self._offered.append(thing)
 
     def part(self, kind: type[Kind]) -> Kind:
-        """Return the `kind` that a part offers; raises LookupError if none does, or none can yet."""
+        """Return the `kind` that a part offers; raises LookupError if none does, or can yet."""
         if not self.built:
             raise LookupError(
-                f"A part asked for {kind.__name__} while the app was being built, when it depends on "
-                "the order of the parts whether it is there. Ask in the handler, when it is needed."
+                f"A part asked for {kind.__name__} while the app was being built: whether it is "
+                "there would depend on the order of the parts. Ask in the handler."
             )
         for thing in self._offered:
             if isinstance(thing, kind):

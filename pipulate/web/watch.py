@@ -1,7 +1,7 @@
-"""Keeps the workflows that are served equal to the workflow files: read at the start, with --dev before each request.
+"""Keeps what is served equal to the workflow files: at the start, with --dev at each request.
 
-ROUTES    What hand-written classes register goes behind the routes of the app's own parts, so that none can be taken
-          from them, and before those of `web.routes`, which take any first segment.
+ROUTES  What hand-written classes register goes behind the routes of the app's own parts, so that no
+        address is taken from these, and before those of `web.routes`, which take any first segment.
 """
 
 import threading

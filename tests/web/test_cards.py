@@ -84,14 +84,14 @@ async def test_controls_without_a_label_are_named_by_their_card(case):
 async def test_a_card_that_the_author_drew_is_made_to_post(case):
     """Its own form is sent like any other, also FastHTML's, which is multipart by default."""
     run = case.run()
-    shown = to_xml(cards.open_card(run, case.flow.steps[0], Article(Form(Input(name="name")))))
+    shown = to_xml(cards.asking(run, case.flow.steps[0], Article(Form(Input(name="name")))))
     assert 'hx-post="/case/card1?id=x"' in shown and 'id="card1"' in shown
     assert "multipart" not in shown
 
 
 async def test_a_card_with_a_file_goes_where_files_may_go(case):
     """Other addresses take two megabytes."""
-    shown = to_xml(cards.open_card(case.run(), case.flow.steps[0], Input(name="f", type="file")))
+    shown = to_xml(cards.asking(case.run(), case.flow.steps[0], Input(name="f", type="file")))
     assert 'action="/case/card1/upload?id=x"' in shown and "multipart/form-data" in shown
 
 
@@ -99,7 +99,7 @@ async def test_a_refused_card_keeps_what_was_typed_and_marks_the_field(case):
     """What was refused stands in the field, and the reason at it."""
     run = case.run()
     error = Invalid("No.", "name")
-    card = cards.open_card(run, case.flow.steps[0], Input(name="name"), {"name": "Bob"}, error)
+    card = cards.asking(run, case.flow.steps[0], Input(name="name"), {"name": "Bob"}, error)
     shown = to_xml(card)
     assert 'value="Bob"' in shown and 'aria-invalid="true"' in shown and "No." in shown
 
