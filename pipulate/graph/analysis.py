@@ -7,7 +7,6 @@ DISK      The chapters that need no link in memory (`chapters.LIGHT`), from `out
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,12 +19,12 @@ from pipulate.graph import chapters, edges, measures, outofcore, report, roles
 from pipulate.graph.chapters import Chapter, Measured
 from pipulate.graph.edges import Graph
 from pipulate.graph.layout import template_targets
+from pipulate.graph.outofcore import Progress
 from pipulate.graph.report import Report
 from pipulate.graph.roles import Facts
 
 LARGE = 30_000_000  # links: from here on, memory is what a laptop lacks
 DEEP = 3_000_000  # links up to which communities are worth waiting for
-Progress = Callable[[float, str], None]
 
 
 def silent(share: float, text: str) -> None:

@@ -45,8 +45,11 @@ def compact(value: float) -> str:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """The field that two axes enclose, with room for their numbers to the left and below."""
+class _Frame:
+    """The field that two axes enclose, with room for their numbers to the left and below.
+
+    `x` and `y` turn a share of its width or height into a place.
+    """
 
     height: float
     top: float
@@ -55,27 +58,21 @@ class Frame:
 
     @property
     def bottom(self) -> float:
-        """Where the axis across is."""
         return self.height - 40
 
     def x(self, share: float) -> float:
-        """Return how far to the right a share of the width is."""
         return self.left + share * (self.right - self.left)
 
     def y(self, share: float) -> float:
-        """Return how far down a share of the height is."""
         return self.bottom - share * (self.bottom - self.top)
 
     def ticks_across(self, ticks: Iterable[tuple[float, str]]) -> list[str]:
-        """Return numbers below the field, each given with its place."""
         return [_text(x, self.bottom + 15, text) for x, text in ticks]
 
     def ticks_up(self, ticks: Iterable[tuple[float, str]]) -> list[str]:
-        """Return numbers to the left of the field, each given with its place."""
         return [_text(self.left - 6, y + 4, text, "end") for y, text in ticks]
 
     def names(self, plot: dict[str, Any]) -> list[str]:
-        """Return the names of both axes."""
         middle = (self.left + self.right) / 2
         return [
             _text(middle, self.height - 4, plot["x_label"], cls="name"),
@@ -121,7 +118,7 @@ def _bars(plot: dict[str, Any], title: str) -> NotStr:
         return _svg(30, title, [_text(WIDTH / 2, 20, "Nothing to show")])
     if max(map(len, names)) > LONG:
         return _lying_bars(names, values, title)
-    frame = Frame(210, top=30)
+    frame = _Frame(210, top=30)
     most = max(1, *values)
     step = 1 / len(names)
     width = frame.x(0.76 * step) - frame.left
@@ -161,7 +158,7 @@ def _shortened(name: str) -> str:
 
 
 def _curve(plot: dict[str, Any], title: str) -> NotStr:
-    frame = Frame(230, top=24)
+    frame = _Frame(230, top=24)
     points = [(0.0, 0.0), *zip(plot["x"], plot["y"], strict=True)]
     line = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in points)
     end = frame.x(points[-1][0])
@@ -187,9 +184,9 @@ def _curve(plot: dict[str, Any], title: str) -> NotStr:
 
 
 def _scatter(plot: dict[str, Any], title: str) -> NotStr:
-    frame = Frame(300, top=24)
-    across = Logarithmic.of(plot["x"])
-    up = Logarithmic.of(plot["y"])
+    frame = _Frame(300, top=24)
+    across = _Logarithm.of(plot["x"])
+    up = _Logarithm.of(plot["y"])
     dots = sorted(zip(plot["picked"], plot["x"], plot["y"], strict=True))  # the picked ones on top
     return _svg(
         frame.height,
@@ -212,22 +209,19 @@ def _dot(x: float, y: float, picked: bool) -> str:
 
 
 @dataclass(frozen=True)
-class Logarithmic:
-    """A logarithmic axis that has room for zero, up to `most`."""
+class _Logarithm:
+    """A logarithmic axis that has room for zero, up to `most`; a share is how far along it."""
 
     most: float
 
     @classmethod
-    def of(cls, values: Iterable[float]) -> "Logarithmic":
-        """Return the axis that these values need."""
+    def of(cls, values: Iterable[float]) -> "_Logarithm":
         return cls(max([1.0, *values]))
 
     def share(self, value: float) -> float:
-        """Return how far along the axis a value is."""
         return math.log1p(max(0.0, value)) / math.log1p(self.most)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return the places of 0, 1, 10, 100, ... with their numbers."""
         powers = [10**power for power in range(int(math.log10(self.most) + 1e-9) + 1)]
         return [(self.share(tick), compact(tick)) for tick in (0, *powers)]
 
