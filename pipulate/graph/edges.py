@@ -32,7 +32,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -314,23 +314,7 @@ class _Links:
 def _read_links(path: Path, scratch: Path) -> _Links:
     """Read the links: whole rows, and only hyperlinks where the file says which are."""
     table = sources.open_table(path, scratch, (sources.SOURCE, sources.TARGET))
-    source, target = _link_columns(table)
-    said = _said_of_links(table)
-    texts = {name: pl.String() for expression in said for name in expression.meta.root_names()}
-    ends = [
-        pl.col(source).to_physical().alias("source"),
-        pl.col(target).to_physical().alias("target"),
-    ]
-
-    def number(table: Table) -> tuple[pl.DataFrame, pl.Series]:
-        kind = pl.Categorical(pl.Categories.random())
-        alive = pl.Series([], dtype=kind)  # the numbering lives as long as a series that uses it
-        scanned = sources.scan(table, texts | {source: kind, target: kind})
-        frame = scanned.select(*ends, *said).collect(engine="streaming")
-        count = frame.select(pl.max_horizontal(pl.col("source", "target").max() + 1)).item() or 0
-        numbers = pl.Series(np.arange(count, dtype=np.uint32))
-        return frame, _valid(numbers.cat.to(alive.dtype).cast(pl.String))
-
+    number = partial(_number, ends=_link_columns(table), said=_said_of_links(table))
     (frame, names), mended = _fast_or_patient(table, scratch, number)
     _check_length(names, path)
     links = _complete(frame, names)
@@ -347,6 +331,22 @@ def _read_links(path: Path, scratch: Path) -> _Links:
         )
     nofollow = links["nofollow"].to_numpy() if "nofollow" in links.columns else None
     return _Links(links["source"].to_numpy(), links["target"].to_numpy(), nofollow, names, notes)
+
+
+def _number(
+    table: Table, ends: tuple[str, str], said: list[pl.Expr]
+) -> tuple[pl.DataFrame, pl.Series]:
+    """Read two columns as numbers of texts: (source, target and what is said; the texts)."""
+    kind = pl.Categorical(pl.Categories.random())
+    alive = pl.Series([], dtype=kind)  # the numbering lives as long as a series that uses it
+    types: dict[str, pl.DataType] = dict.fromkeys(ends, kind)
+    types |= {name: pl.String() for expression in said for name in expression.meta.root_names()}
+    source, target = (pl.col(end).to_physical() for end in ends)
+    scanned = sources.scan(table, types).select(*said, source=source, target=target)
+    frame = scanned.collect(engine="streaming")
+    count = frame.select(pl.max_horizontal(pl.col("source", "target").max() + 1)).item() or 0
+    numbers = pl.Series(np.arange(count, dtype=np.uint32))
+    return frame, _valid(numbers.cat.to(alive.dtype).cast(pl.String))
 
 
 def _complete(frame: pl.DataFrame, names: pl.Series) -> pl.DataFrame:

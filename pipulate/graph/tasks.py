@@ -1,8 +1,8 @@
-"""What is being made of the link graphs just now: each thing by at most one process, its progress, its end.
+"""What is being made of the link graphs just now: its progress, its end.
 
-A task's key is what it makes and the folder it makes it in.  Asking for what is already being made
-joins in.  The server's end ends the processes; nothing half-made is ever taken for made, so nothing
-is resumed either.
+Each thing is made by at most one process.  A task's key is what it makes and the folder it makes
+it in.  Asking for what is already being made joins in.  The server's end ends the processes;
+nothing half-made is ever taken for made, so nothing is resumed either.
 """
 
 import asyncio

@@ -105,20 +105,15 @@ def _without_layer(stream: IO[bytes], name: str) -> Iterator[IO[bytes]]:
 
 def _table(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     """Open the one table that is in an archive."""
-    members = [
-        member
-        for member in archive.namelist()
-        if not member.endswith("/") and "__MACOSX" not in member
-    ]
-    if any(member.startswith("xl/") for member in members):
+    files = [file for file in archive.namelist() if not file.endswith("/")]
+    files = [file for file in files if "__MACOSX" not in file]
+    if any(file.startswith("xl/") for file in files):
         raise GraphError(f"{name} is an Excel workbook. Save it as CSV (UTF-8) and take that file.")
-    tables = [member for member in members if member.lower().endswith(_TABLES)]
-    if len(members) == 1:
-        tables = members
+    tables = [file for file in files if len(files) == 1 or file.lower().endswith(_TABLES)]
     if len(tables) != 1:
-        what = ", ".join((tables or members)[:5]) or "nothing"
+        what = ", ".join((tables or files)[:5])
         raise BadFile(
-            f"{name} must hold exactly one CSV file; it is a zip archive of {len(members)} files: "
+            f"{name} must hold exactly one CSV file; it is a zip archive of {len(files)} files: "
             f"{what}. Unpack it first."
         )
     try:

@@ -44,7 +44,7 @@ def assert_placed(placed: layout.Layout, n: int) -> None:
 @given(graphs(), st.integers(1, 9))
 @settings(max_examples=60, deadline=None)
 def test_sections_hold_any_graph(links: Links, count: int) -> None:
-    """Every page of every graph gets a finite place in the square, inside the disc of its section."""
+    """Every page of every graph gets a finite place in the square, in the disc of its section."""
     n, source, target = links
     group = groups(n, count)
     placed = layout.sections(n, source, target, group)
@@ -56,7 +56,7 @@ def test_sections_hold_any_graph(links: Links, count: int) -> None:
 @given(st.lists(st.floats(0.1, 50), min_size=1, max_size=40), st.integers(0, 5))
 @settings(max_examples=60, deadline=None)
 def test_discs_never_overlap(radii: list[float], seed: int) -> None:
-    """Packed discs of any sizes, with any friendships, do not overlap, and each but the first touches another."""
+    """Packed discs of any sizes, with any friendships, do not overlap; each touches another."""
     radius = np.array(radii)
     affinity = np.random.default_rng(seed).random((len(radii), len(radii)))
     centre = layout.pack_discs(radius, (affinity + affinity.T) * (1 - np.eye(len(radii))))
@@ -138,7 +138,10 @@ def test_the_same_graph_is_drawn_the_same(kind: str) -> None:
 
 
 def test_template_targets_are_those_of_the_menu() -> None:
-    """A page linked from every page is a template target; one linked from a tenth is not; small sites have none."""
+    """A page linked from every page is a template target, one from a tenth is not.
+
+    Small sites have none.
+    """
     n = 50
     source = np.concatenate([np.arange(n), np.arange(5)])
     target = np.concatenate([np.full(n, 7), np.full(5, 8)])

@@ -1,4 +1,4 @@
-"""What `making` makes of CSVs, in this process: picture, Force layout, report, comparison, and when they are stale."""
+"""What `making` makes of CSVs, in this process, and when that is stale."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def quiet(share: float, text: str) -> None:
 
 
 def test_picture_force_and_report_are_made_from_csvs(tmp_path: Path) -> None:
-    """From the two CSVs come columnar form, picture, Force layout and report, with the graph's own figures."""
+    """From the two CSVs come columnar form, picture, Force layout and report, figures and all."""
     graph = site("1k")
     order = export(graph, tmp_path, "20261101")
     folder, links, pages = (Path(order[key]) for key in ("folder", "links", "pages"))
@@ -43,7 +43,7 @@ def test_picture_force_and_report_are_made_from_csvs(tmp_path: Path) -> None:
 
 
 def test_changed_csvs_make_everything_stale(tmp_path: Path) -> None:
-    """When a CSV changes, the picture is no longer fresh; making it anew takes the old report away."""
+    """When a CSV changes, the picture is not fresh; making it anew takes the old report away."""
     order = export(site("1k"), tmp_path, "20261101")
     folder, links, pages = (Path(order[key]) for key in ("folder", "links", "pages"))
     making.make_picture(quiet, **order)
@@ -93,7 +93,7 @@ def test_a_comparison_has_new_gone_and_changed_pages(tmp_path: Path) -> None:
 
 
 def test_a_bad_file_is_explained_and_leaves_nothing(tmp_path: Path) -> None:
-    """A CSV without the two columns fails with the library's own message; nothing is left behind."""
+    """A CSV without the two columns fails with the library's own message and leaves nothing."""
     links = tmp_path / "shop_20261101_links.csv"
     links.write_text("a,b,c\n1,2,3\n")
     with pytest.raises(GraphError, match="lacks source and target columns"):

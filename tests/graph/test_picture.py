@@ -75,7 +75,7 @@ def test_any_url_is_one_line(addresses: list[str]) -> None:
 
 
 def test_columns_keep_their_kind() -> None:
-    """Few texts, booleans and codes are categories; numbers are numbers; other text is text; unknown stays unknown."""
+    """Few texts, booleans and codes are categories, other texts are text; unknown stays unknown."""
     n = 300
     graph = small(
         {
@@ -126,7 +126,7 @@ def test_a_measure_replaces_the_table_s_column_of_that_name() -> None:
 
 
 def test_positions_are_those_of_the_layout() -> None:
-    """sections.f32 holds x and y of each page in the square, and discs name and count the sections."""
+    """sections.f32 holds x and y of each page; the discs name and count the sections."""
     graph = site("1k")
     files = picture_files(graph)
     place = np.frombuffer(files["sections.f32"], "<f4").reshape(graph.n, 2)

@@ -66,7 +66,7 @@ SITES = [("a shop", shop()), ("a random site", random_site(60, 200, 1))]
 @needs_ibis
 @pytest.mark.parametrize("graph", [graph for _, graph in SITES], ids=[name for name, _ in SITES])
 def test_equal_to_measures(engine: portable.Engine, graph: Graph) -> None:
-    """Degrees, PageRank, depth, matrix, orphans and opportunities are those of `measures`, page by page."""
+    """Degrees, PageRank, depth, matrix, orphans, opportunities are those of `measures`."""
     facts = roles.facts(graph)
     start = measures.home(graph)
     links, pages = portable.upload(engine, graph)

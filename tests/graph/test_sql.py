@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import apsw
 import numpy as np
 import polars as pl
 import pytest
@@ -25,7 +26,8 @@ def test_questions(place: Path) -> None:
     """Product pages with impressions and no inlinks; links by address; links joined with pages."""
     found = sql.query(
         place,
-        "SELECT url, impressions FROM pages WHERE pagetype = 'product' AND inlinks = 0 AND impressions > 0",
+        "SELECT url, impressions FROM pages"
+        " WHERE pagetype = 'product' AND inlinks = 0 AND impressions > 0",
     )
     assert (found.columns, found.rows, found.more) == (
         ["url", "impressions"],
@@ -36,8 +38,8 @@ def test_questions(place: Path) -> None:
     assert found.rows == [(f"{SITE}/c/2",), (f"{SITE}/p/3",)]
     found = sql.query(
         place,
-        "WITH t AS (SELECT p.pagetype AS type, count(*) AS n FROM links JOIN pages p ON p.id = target_id GROUP BY 1) "
-        "SELECT * FROM t ORDER BY n DESC",
+        "WITH t AS (SELECT p.pagetype AS type, count(*) AS n"
+        " FROM links JOIN pages p ON p.id = target_id GROUP BY 1) SELECT * FROM t ORDER BY n DESC",
     )
     assert found.rows == [("product", 10), ("category", 6), ("home", 4)]
 
@@ -48,9 +50,8 @@ def test_everything_is_there(place: Path) -> None:
     rows = sql.query(
         place, "SELECT id, url, inlinks, pagerank, depth, orphan FROM pages ORDER BY id"
     ).rows
-    assert [row[1] for row in rows] == graph.urls.to_list() and [row[0] for row in rows] == list(
-        range(len(PAGES))
-    )
+    assert [row[0] for row in rows] == list(range(len(PAGES)))
+    assert [row[1] for row in rows] == graph.urls.to_list()
     assert [row[2] for row in rows] == measures.inlinks(graph).tolist()
     assert np.allclose([row[3] for row in rows], measures.pagerank(graph))
     assert [(row[4] is None) for row in rows] == (measures.depths(graph, 0) < 0).tolist()
@@ -112,18 +113,14 @@ FORBIDDEN = [
 
 @pytest.mark.parametrize("question", FORBIDDEN)
 def test_refuses(place: Path, question: str) -> None:
-    """Anything but one SELECT over pages and links is refused with a sentence, and the data stays as it was."""
+    """Anything but one SELECT is refused with a sentence, and the data stays as it was."""
     before = (place / sql.FILE).read_bytes() if (place / sql.FILE).exists() else None
     with pytest.raises(GraphError) as caught:
         sql.query(place, question)
     assert str(caught.value).endswith(".")
     assert before is None or (place / sql.FILE).read_bytes() == before
-    assert {p.name for p in place.iterdir()} <= {
-        "links.parquet",
-        "pages.parquet",
-        "meta.json",
-        sql.FILE,
-    }
+    files = {path.name for path in place.iterdir()}
+    assert files <= {"links.parquet", "pages.parquet", "meta.json", sql.FILE}
 
 
 def test_unknown_columns_are_answered_with_the_known_ones(place: Path) -> None:
@@ -166,6 +163,14 @@ def test_schema(place: Path) -> None:
     columns = sql.query(place, "SELECT * FROM pages").columns
     assert all(f"  {column} " in said for column in columns)
     assert "inlinks INTEGER  -- pages that link here" in said and "source_id" in said
+
+
+def test_other_libraries_hooks_do_not_count(tmp_path: Path) -> None:
+    """One that puts each new database into WAL leaves the tables in one file all the same."""
+    edges.save(shop(), tmp_path / "graph")
+    apsw.connection_hooks.append(lambda connection: connection.pragma("journal_mode", "wal"))
+    assert sql.query(tmp_path / "graph", "SELECT count(*) FROM links").rows == [(20,)]
+    assert [path.name for path in (tmp_path / "graph").glob("query*")] == [sql.FILE]
 
 
 def test_no_graph(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ async def background() -> AsyncIterator[Background]:
 async def test_what_is_cancelled_can_be_made_later_and_twice_is_once(
     tmp_path: Path, background: Background
 ) -> None:
-    """A cancelled task says so; started again it ends well; who asks meanwhile gets the same task."""
+    """A cancelled task says so; started again it ends well; asking meanwhile is joining in."""
     order = export(site("1k"), tmp_path, "20261101")
     folder = Path(order["folder"])
     task = background.start("picture", folder, **order)
@@ -38,7 +38,7 @@ async def test_what_is_cancelled_can_be_made_later_and_twice_is_once(
 
 
 async def test_a_bad_file_is_explained(tmp_path: Path, background: Background) -> None:
-    """The process's own error is the task's text; it is told once, so that looking again tries again."""
+    """The process's own error is the task's text; it is told once: looking again tries again."""
     links = tmp_path / "shop_20261101_links.csv"
     links.write_text("a,b,c\n1,2,3\n")
     folder = tmp_path / "shop_20261101.graph"
