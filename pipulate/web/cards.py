@@ -70,12 +70,13 @@ def undo(run: Run) -> FT:
     last = run.engine.undoable(run.id)
     if run.record.get("finalized") or last is None or last.kind != Kind.REVERT:
         return Div(id="undo")
-    back = act(address(run.flow, run.id, "undo"), "Undo", cls="quiet")
-    return Div(Span("Went back. Later answers are kept."), back, id="undo", cls="note")
+    words = Span("Went back. Later answers are kept.")
+    return Div(words, act(run, "undo", "Undo"), id="undo", cls="note")
 
 
-def posting(url: str, target: str, **more: str) -> dict[str, str]:
-    """Return the attributes of a form that posts to `url` with the page's revision."""
+def posting(run: Run, tail: str, target: str, **more: str) -> dict[str, str]:
+    """Return the attributes of a form that does something to a run as the page shows it."""
+    url = address(run.flow, run.id, tail)
     return {
         "method": "post",
         "action": url,
@@ -88,9 +89,11 @@ def posting(url: str, target: str, **more: str) -> dict[str, str]:
     }
 
 
-def act(url: str, label: str, target: str = "#chain", **attributes: Any) -> FT:
+def act(
+    run: Run, tail: str, label: str, target: str = "#chain", cls: str = "quiet", **more: Any
+) -> FT:
     """Return a form of one button that does something to a run."""
-    return Form(Button(label, type="submit", **attributes), **posting(url, target))
+    return Form(Button(label, type="submit", cls=cls, **more), **posting(run, tail, target))
 
 
 # -------------------------------------------------------------------- a card
@@ -172,11 +175,9 @@ def asking(
 def _sending(run: Run, step: Step, upload: bool) -> dict[str, str]:
     me = f"card{step.number}"
     more = {"hx_sync": "this:drop", "autocomplete": "off", "enctype": URLENCODED}
-    url = address(run.flow, run.id, me)
     if upload:
         more |= {"hx_encoding": MULTIPART, "enctype": MULTIPART}
-        url = address(run.flow, run.id, f"{me}/upload")
-    return posting(url, f"#{me}", **more)
+    return posting(run, f"{me}/upload" if upload else me, f"#{me}", **more)
 
 
 def name_controls(inside: Any, title_id: str) -> None:
@@ -206,10 +207,8 @@ def name_controls(inside: Any, title_id: str) -> None:
 
 async def done(run: Run, step: Step) -> FT:
     """Return the card of an answered step: the answer, and the way back to it."""
-    if step.show_function:
-        shown = await call(step.show_function, run)
-    else:
-        shown = plain(run[step.key])
+    show = step.show_function
+    shown = await call(show, run) if show else plain(run[step.key])
     me = f"card{step.number}"
     return Article(
         Span("✓", cls="number", aria_hidden="true"),
@@ -228,9 +227,8 @@ async def done(run: Run, step: Step) -> FT:
 def _change(run: Run, step: Step) -> FT | None:
     if run.record.get("finalized"):
         return None
-    url = address(run.flow, run.id, f"revert{step.number}")
     word = "Redo" if step.work else "Change"
-    return act(url, word, cls="quiet", aria_label=f"Change: {step.label}")
+    return act(run, f"revert{step.number}", word, aria_label=f"Change: {step.label}")
 
 
 def plain(value: Any) -> str:
@@ -262,21 +260,17 @@ def working(run: Run, jobs: Jobs, step: Step) -> FT:
     key = (run.flow.name, run.id, step.id)
     row = jobs.row(key) or {"state": "ready", "error": ""}
     state = row["state"]
+    number, me = step.number, f"#card{step.number}"
     if jobs.running(key) or state == "running":
-        cancel = _work_act(run, step, "cancel", "Cancel", "quiet")
+        cancel = act(run, f"cancel{number}", "Cancel", me)
         return _step_card(step, "work", progress(run, jobs, step), cancel)
     label = step.button if state in ("ready", "done") else _AGAIN.get(state, "Try again")
-    acts = [_work_act(run, step, "start", label)]
+    acts = [act(run, f"start{number}", label, me, cls="")]
     if state == "unsure":
-        acts.append(_work_act(run, step, "repeat", "Do it again", "quiet danger"))
+        acts.append(act(run, f"repeat{number}", "Do it again", me, cls="quiet danger"))
     kind = "error" if state in ("failed", "unsure") else "hint"
     reason = failure(row["error"], cls=kind)
     return _step_card(step, "work", reason, Div(*acts, cls="row"))
-
-
-def _work_act(run: Run, step: Step, kind: str, label: str, cls: str = "") -> FT:
-    url = address(run.flow, run.id, f"{kind}{step.number}")
-    return act(url, label, f"#card{step.number}", cls=cls)
 
 
 def progress(run: Run, jobs: Jobs, step: Step) -> FT:
@@ -303,11 +297,15 @@ def progress(run: Run, jobs: Jobs, step: Step) -> FT:
 
 async def result(run: Run) -> FT:
     """Return the last card, with the lock of a finalized run."""
-    another = A("Start another run", href=f"/{run.flow.name}", role="button", cls="quiet")
-    foot = Footer(*_lock(run), another)
-    kind = "locked" if run.record.get("finalized") else ""
     shown = Div(await _verdict(run), cls="result")
-    return _card("result", "★", "Result", kind, shown, foot)
+    another = A("Start another run", href=f"/{run.flow.name}", role="button", cls="quiet")
+    since = str(run.record.get("finalized") or "")[:10]
+    if not since:
+        foot = Footer(act(run, "finalize", "Finalize"), another)
+        return _card("result", "★", "Result", "", shown, foot)
+    hint = Span(f"Finalized on {since}: nothing can change until you unlock it.", cls="hint")
+    foot = Footer(hint, act(run, "unfinalize", "Unlock"), another)
+    return _card("result", "★", "Result", "locked", shown, foot)
 
 
 async def _verdict(run: Run) -> Any:
@@ -317,12 +315,3 @@ async def _verdict(run: Run) -> Any:
         return await call(run.flow.result_function, run)
     except Exception as problem:
         return failure(f"The result's code failed: {type(problem).__name__}: {problem}")
-
-
-def _lock(run: Run) -> tuple[FT, ...]:
-    locked = run.record.get("finalized")
-    if not locked:
-        return (act(address(run.flow, run.id, "finalize"), "Finalize", cls="quiet"),)
-    words = f"Finalized on {str(locked)[:10]}: nothing can change until you unlock it."
-    unlock = act(address(run.flow, run.id, "unfinalize"), "Unlock", cls="quiet")
-    return Span(words, cls="hint"), unlock

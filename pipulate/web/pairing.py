@@ -185,11 +185,11 @@ def _at_home(scope: Scope) -> bool:
 # -------------------------------------------------------------------- what a stranger sees
 
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>{title}</title>
-<style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:30rem;margin:12vh auto;padding:0 1rem}}
-input,button{{font:inherit;padding:.5rem;margin:.2rem 0}}</style>
-</head><body><main><h1>{title}</h1>{inside}</main></body></html>"""
+<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
+<title>{title}</title><style>body{{font:1.1rem/1.5 system-ui;max-width:30rem;margin:12vh auto;
+padding:0 1rem}}
+input,button{{font:inherit;padding:.5rem}}</style></head>
+<body><main><h1>{title}</h1>{inside}</main></body></html>"""
 FORM = """<form action="/pair"><label>Code <input name="token" required autocomplete="off"
 autocapitalize="characters" spellcheck="false" size="12"></label>
 <button>Pair this device</button></form>

@@ -60,21 +60,21 @@ class Pages:
         self.state: State = app.state
         self.store = self.state.store
         self.jobs = self.state.jobs
-        self.jobs.finished = self.proceed
+        self.jobs.finished = self._proceed
         self.on_run = {
-            "undo": self.change,
-            "finalize": self.finalize,
-            "unfinalize": self.change,
-            "repair": self.repair,
-            "delete": self.delete,
-            "undelete": self.undelete,
+            "undo": self._change,
+            "finalize": self._finalize,
+            "unfinalize": self._change,
+            "repair": self._repair,
+            "delete": self._delete,
+            "undelete": self._undelete,
         }
         self.on_step = {
-            "card": self.submit,
-            "revert": self.revert,
-            "start": self.start,
-            "repeat": self.start,
-            "cancel": self.cancel,
+            "card": self._submit,
+            "revert": self._revert,
+            "start": self._start,
+            "repeat": self._start,
+            "cancel": self._cancel,
         }
 
     def add(self) -> None:
@@ -94,16 +94,9 @@ class Pages:
 
     # ---------------------------------------------------------------- the door
 
-    def found(self, request: Request) -> Workflow | Broken:
-        """Return what the address names; 404 if there is nothing."""
-        found = self.state.found.get(request.path_params["name"])
-        if isinstance(found, (Workflow, Broken)):
-            return found
-        raise HTTPException(404)
-
     def flow(self, request: Request) -> Workflow:
-        """Return the workflow that the address names; 404 also if it does not load."""
-        found = self.found(request)
+        """Return the workflow that the address names, else 404."""
+        found = self.state.found.get(request.path_params["name"])
         if isinstance(found, Workflow):
             return found
         raise HTTPException(404)
@@ -119,9 +112,10 @@ class Pages:
 
     async def show(self, request: Request) -> Response:
         """Answer with the run that the address names, else with the ID card and recent runs."""
-        flow = self.found(request)
-        if isinstance(flow, Broken):
-            return broken_page(request, flow)
+        found = self.state.found.get(request.path_params["name"])
+        if isinstance(found, Broken):
+            return broken_page(request, found)
+        flow = self.flow(request)
         id = request.query_params.get("id", "")
         at = 0
         if "act" in request.path_params:
@@ -129,7 +123,7 @@ class Pages:
             if kind != "card" or not at or not id:
                 raise HTTPException(404)
         if not id:
-            return await self.landing(request, flow, id_card(flow))
+            return await self._landing(request, flow, id_card(flow))
         try:
             run = self.run(flow, id)
         except errors.Unknown:
@@ -141,20 +135,18 @@ class Pages:
         else:
             body = await cards.chain(run, self.jobs, at=at)
             return page(request, flow.title, id_card(flow, run.id), body, about=flow.about)
-        return await self.landing(request, flow, card)
+        return await self._landing(request, flow, card)
 
-    async def landing(self, request: Request, flow: Workflow, card: FT) -> Response:
-        """Answer with a workflow's page without a run."""
+    async def _landing(self, request: Request, flow: Workflow, card: FT) -> Response:
         lead = P(flow.about.split("\n\n")[0].replace("\n", " "), cls="lead")
         runs = await asyncio.to_thread(recent, flow.engine(self.store), flow)
         return page(request, flow.title, lead, card, runs, about=flow.about)
 
     async def runs(self, request: Request) -> Response:
         """Answer with the recent runs, searched."""
-        found = self.found(request)
-        engine = Pipulate(self.store, found.name)
-        rows = await asyncio.to_thread(engine.runs, request.query_params.get("q", ""))
-        flow = found if isinstance(found, Workflow) else None
+        flow = self.flow(request)
+        search = flow.engine(self.store).runs
+        rows = await asyncio.to_thread(search, request.query_params.get("q", ""))
         shown = [run_row(row, flow) for row in rows]
         return fragment(run_list(shown, empty="No run has that in its ID."))
 
@@ -170,8 +162,8 @@ class Pages:
             return fragment(cards.progress(run, self.jobs, step))
         if rec.is_done(run.record, step.id) and run.open_index == number:
             where = {"hx_retarget": f"#card{number}", "hx_reswap": "outerHTML"}
-            return await self.advance(run, step, **where)
-        return await self.chain(run)
+            return await self._advance(run, step, **where)
+        return await self._chain(run)
 
     # ---------------------------------------------------------------- acts on a run
 
@@ -205,49 +197,45 @@ class Pages:
             else:
                 reply = await self.on_run[kind](order)
         except Refused as why:
-            reply = await self.refuse(order, step, why)
+            reply = await self._refuse(order, step, why)
         if of_htmx(request) or reply.status_code >= 400:
             return reply
         return RedirectResponse(address(flow, id), 303)
 
-    async def refuse(self, order: Order, step: Step | None, why: Refused) -> Response:
+    async def _refuse(self, order: Order, step: Step | None, why: Refused) -> Response:
         """Show the run as it stands, the reason above it, what was typed still in its card."""
         run = self.run(order.flow, order.id)
         typed = None
         if step and not step.work and _is_open(run, step):
             typed = _values({key: order.form.getlist(key) for key in order.form})
-        return await self.chain(run, status=409, message=str(why), typed=typed)
+        return await self._chain(run, status=409, message=str(why), typed=typed)
 
-    async def change(self, order: Order) -> Response:
+    async def _change(self, order: Order) -> Response:
         """Undo, finalize, unfinalize: the engine's method of that name."""
         await asyncio.to_thread(getattr(order.engine, order.kind), order.id, order.rev)
-        return await self.chain(self.run(order.flow, order.id), tail="")
+        return await self._chain(self.run(order.flow, order.id), tail="")
 
-    async def finalize(self, order: Order) -> Response:
-        """Lock a run that is complete."""
+    async def _finalize(self, order: Order) -> Response:
         if self.run(order.flow, order.id).open_index < len(order.flow.steps):
             raise OutOfOrder("Only a complete run can be finalized; answer the open card first.")
-        return await self.change(order)
+        return await self._change(order)
 
-    async def repair(self, order: Order) -> Response:
-        """Restore a damaged run's last good state."""
+    async def _repair(self, order: Order) -> Response:
         await asyncio.to_thread(order.engine.repair, order.id)
-        return await self.chain(self.run(order.flow, order.id), tail="")
+        return await self._chain(self.run(order.flow, order.id), tail="")
 
-    async def delete(self, order: Order) -> Response:
-        """Delete a run, and offer the way back in its place in the list."""
-        await self.stop(order, order.flow.steps)
+    async def _delete(self, order: Order) -> Response:
+        await self._stop(order, order.flow.steps)
         await asyncio.to_thread(order.engine.delete, order.id)
         return fragment(deleted_row(address(order.flow, order.id, "undelete"), order.id))
 
-    async def undelete(self, order: Order) -> Response:
-        """Bring a run back into the list."""
+    async def _undelete(self, order: Order) -> Response:
         await asyncio.to_thread(order.engine.undelete, order.id)
         return fragment(run_row(order.engine.row(order.id) or {}, order.flow))
 
     # ---------------------------------------------------------------- acts on a step
 
-    async def submit(self, order: Order, step: Step) -> Response:
+    async def _submit(self, order: Order, step: Step) -> Response:
         """Answer a card: the done one and the next, or the same one with what is wrong."""
         if step.work:
             raise OutOfOrder("This step is the machine's work; it takes no answer.")
@@ -262,18 +250,16 @@ class Pages:
             why = _why(run, step, error)
             return fragment(cards.asking(run, step, inside, _values(submitted), why), status=422)
         if stored:
-            await self.proceed(run)
-        return await self.advance(run, step)
+            await self._proceed(run)
+        return await self._advance(run, step)
 
-    async def revert(self, order: Order, step: Step) -> Response:
-        """Go back to a step."""
-        await self.stop(order, order.flow.steps[step.number - 1 :])
+    async def _revert(self, order: Order, step: Step) -> Response:
+        await self._stop(order, order.flow.steps[step.number - 1 :])
         clear = order.engine.clear_steps_from
         await asyncio.to_thread(clear, order.id, step.id, order.flow.tuples, order.rev)
-        return await self.chain(self.run(order.flow, order.id), tail=f"card{step.number}")
+        return await self._chain(self.run(order.flow, order.id), tail=f"card{step.number}")
 
-    async def start(self, order: Order, step: Step) -> Response:
-        """Begin a step's work, or repeat what may have been done already."""
+    async def _start(self, order: Order, step: Step) -> Response:
         run = self.run(order.flow, order.id)
         if run.record.get("finalized") or not step.work or not _is_open(run, step):
             raise OutOfOrder(
@@ -284,20 +270,18 @@ class Pages:
         await begin(order.flow, order.id, step)
         return fragment(cards.working(run, self.jobs, step))
 
-    async def cancel(self, order: Order, step: Step) -> Response:
-        """Stop a step's work."""
-        await self.stop(order, [step])
+    async def _cancel(self, order: Order, step: Step) -> Response:
+        await self._stop(order, [step])
         run = self.run(order.flow, order.id)
         if step.work and _is_open(run, step):
             return fragment(cards.working(run, self.jobs, step))
-        return await self.chain(run)
+        return await self._chain(run)
 
-    async def stop(self, order: Order, steps: Iterable[Step]) -> None:
-        """Stop the work of these steps, where it runs."""
+    async def _stop(self, order: Order, steps: Iterable[Step]) -> None:
         for step in steps:
             await self.jobs.cancel((order.flow.name, order.id, step.id))
 
-    async def proceed(self, run: Run) -> None:
+    async def _proceed(self, run: Run) -> None:
         """Begin the work of the step after one that was just done, and let the model say a word."""
         following = next(iter(run.flow.steps[run.open_index :]), None)
         if following and following.work and following.auto:
@@ -307,7 +291,7 @@ class Pages:
 
     # ---------------------------------------------------------------- answers
 
-    async def advance(self, run: Run, step: Step, **headers: Any) -> Response:
+    async def _advance(self, run: Run, step: Step, **headers: Any) -> Response:
         """Answer with the card of the step that is done and the one after it."""
         shown = [await cards.card(run, self.jobs, at) for at in (step.number - 1, step.number)]
         tail = f"card{step.number + 1}" if step.number < len(run.flow.steps) else ""
@@ -316,10 +300,9 @@ class Pages:
         undo = Div(id="undo", hx_swap_oob="true")
         return fragment(*shown, cards.revision(run, oob=True), undo, **headers)
 
-    async def chain(
+    async def _chain(
         self, run: Run, status: int = 200, tail: str | None = None, **what: Any
     ) -> Response:
-        """Answer with the whole chain; `tail` goes into the address bar."""
         headers = {"hx_retarget": "#chain", "hx_reswap": "outerHTML"}
         if tail is not None:
             headers["hx_push_url"] = address(run.flow, run.id, tail)
