@@ -16,15 +16,17 @@ memory      MB of the browser process that shows the page (PSS, the engine itsel
 force       ms to compute the Force layout (a background job, once)
 """
 
+import contextlib
 import os
 import statistics
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from pipulate.graph import layout, measures, picture
 from tests.chromium import LAUNCH_ARGS, find_chromium
@@ -68,33 +70,33 @@ def serve(pictures: dict[str, dict[str, bytes]]) -> str:
 
 def renderer_memory() -> float:
     """Return the PSS, in MB, of the largest renderer among this process's descendants."""
-    parent = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent[int(folder.name)] = int(
-                (folder / "stat").read_text().rsplit(")", 1)[1].split()[1]
-            )
-        except (OSError, IndexError):
-            continue
-
-    def ours(pid: int) -> bool:
-        while pid > 1:
-            if pid == os.getpid():
-                return True
-            pid = parent.get(pid, 0)
-        return False
-
     sizes = [0.0]
-    for pid in parent:
-        try:
-            if ours(pid) and b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-                sizes.append(
-                    next(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
-                )
-        except (OSError, StopIteration):
-            continue
+    for pid in descendants():
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                sizes.append(pss(pid))
     return max(sizes)
+
+
+def descendants() -> list[int]:
+    """Return the processes that this one, or one of its descendants, started."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(folder.name))
+    found = [os.getpid()]
+    for pid in found:  # which grows meanwhile
+        found += children.get(pid, [])
+    return found
+
+
+def pss(pid: int) -> float:
+    """Return the memory of a process in MB, its share of what is shared included."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def look(page: Page, address: str) -> dict[str, float]:
@@ -129,8 +131,38 @@ def look(page: Page, address: str) -> dict[str, float]:
     return found | {"find": max(times), "memory": renderer_memory(), "empty": empty}
 
 
+def measure(browser: Browser, size: str) -> str:
+    """Return the table's line for one size; a figure over its limit is marked."""
+    graph = site(size)
+    shown = {"inlinks": measures.inlinks(graph), "outlinks": measures.outlinks(graph)}
+    server = milliseconds(lambda: picture.files(graph, shown))
+    force = milliseconds(lambda: layout.force(graph.n, graph.source, graph.target))
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    it = look(page, f"{serve({size: picture_files(graph)})}/{size}")
+    page.close()
+
+    def mark(name: str) -> str:
+        digits = 1 if it[name] < 10 else 0
+        over = "!" if it[name] > LIMITS[name] else ""
+        return f"{it[name]:.{digits}f}{over}"
+
+    return (
+        f"{size:6} {graph.n:7,} {server:8.0f} {mark('first'):>6} {it['whole']:6.0f} "
+        f"{mark('frame'):>5} ({it['frame95']:.0f}) "
+        f"{mark('hover'):>10} ({it['hoverworst']:.1f}) {mark('find'):>8} "
+        f"{it['path']:6.0f} {mark('memory'):>7} ({it['empty']:.0f}) {force:9.0f}"
+    )
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    """Return how long something takes."""
+    begin = time.perf_counter()
+    work()
+    return (time.perf_counter() - begin) * 1000
+
+
 def main(sizes: list[str]) -> list[str]:
-    """Return the table, line by line; a figure over its limit is marked."""
+    """Return the table, line by line."""
     lines = [
         "links   pages    server  first  whole  frame (95th)  hover (worst)  find   path   "
         "memory (empty)  force",
@@ -139,30 +171,7 @@ def main(sizes: list[str]) -> list[str]:
     ]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH_ARGS)
-        for size in sizes:
-            graph = site(size)
-            begin = time.perf_counter()
-            shown = {"inlinks": measures.inlinks(graph), "outlinks": measures.outlinks(graph)}
-            picture.files(graph, shown)
-            server = (time.perf_counter() - begin) * 1000
-            begin = time.perf_counter()
-            layout.force(graph.n, graph.source, graph.target)
-            force = (time.perf_counter() - begin) * 1000
-            page = browser.new_page(viewport={"width": 1280, "height": 800})
-            it = look(page, f"{serve({size: picture_files(graph)})}/{size}")
-            page.close()
-
-            def mark(name: str, it: dict[str, float] = it) -> str:
-                digits = 1 if it[name] < 10 else 0
-                over = "!" if it[name] > LIMITS[name] else ""
-                return f"{it[name]:.{digits}f}{over}"
-
-            lines.append(
-                f"{size:6} {graph.n:7,} {server:8.0f} {mark('first'):>6} {it['whole']:6.0f} "
-                f"{mark('frame'):>5} ({it['frame95']:.0f}) "
-                f"{mark('hover'):>10} ({it['hoverworst']:.1f}) {mark('find'):>8} "
-                f"{it['path']:6.0f} {mark('memory'):>7} ({it['empty']:.0f}) {force:9.0f}"
-            )
+        lines += [measure(browser, size) for size in sizes]
         browser.close()
     return lines
 

@@ -63,9 +63,8 @@ def generate(links: int, *, pages: int | None = None, seed: int = 1) -> Site:
     keys = np.zeros(0, np.uint64)
     while len(keys) < links:
         source, target = _draw(draw, int((links - len(keys)) * 1.3) + 100, section, parts, pull)
-        keys = np.unique(
-            np.concatenate([keys, (source.astype(np.uint64) << np.uint64(32)) | target])
-        )
+        drawn = (source.astype(np.uint64) << np.uint64(32)) | target
+        keys = np.unique(np.concatenate([keys, drawn]))
     draw.shuffle(keys)
     keys = keys[:links]
     return Site(
@@ -93,11 +92,10 @@ def _draw(
     running = np.concatenate([[0], np.cumsum(pull[by_section])])
     inside = ~everywhere
     own = section[source[inside]]
-    low, high = running[start[own]], running[start[own + 1]]
-    spot = (
-        np.searchsorted(running, low + draw.random(int(inside.sum())) * (high - low), side="right")
-        - 1
-    )
+    low = running[start[own]]
+    high = running[start[own + 1]]
+    drawn = low + draw.random(len(own)) * (high - low)
+    spot = np.searchsorted(running, drawn, side="right") - 1
     target[inside] = by_section[np.clip(spot, 0, n - 1)]
     menu = fate < 0.1
     target[menu] = draw.integers(0, min(13, n), int(menu.sum()))
@@ -114,9 +112,8 @@ def _urls(kind: np.ndarray, section: np.ndarray) -> pl.Series:
         "section",
         pl.col("id").cast(pl.String).str.zfill(8),
     )
-    return frame.select(
-        pl.when(pl.col("id") == 0).then(pl.lit("https://www.example.com/")).otherwise(text)
-    )[:, 0]
+    home = pl.lit("https://www.example.com/")
+    return frame.select(pl.when(pl.col("id") == 0).then(home).otherwise(text)).to_series()
 
 
 def write(site: Site, links: Path, pages: Path, *, seed: int = 1, block: int = 2_000_000) -> None:
