@@ -3,28 +3,37 @@
     async with Botify(token) as api:
         for project in await api.projects("acme"): ...
 
-PACE      At most 4 requests in any second (Botify's limit is 5), for all tasks that share one Botify.
-SAFE      GET and /query may be repeated: after a dropped connection, a time-out, 429 or 5xx they are, up to `TRIES`
-          times, waiting 1, 2, 4 ... seconds with jitter, or as long as Retry-After asks (a minute at most).
-PAID      POST /jobs starts an export and costs credits each time it is received.  It is sent once and never repeated.
-          4xx is a refusal: nothing was started.  No connection: nothing was sent.  Everything else (5xx, a time-out, a
-          dropped connection, an answer without a job id) raises AnswerLost: the job may run, look for it by its name.
-TOKEN     goes into one header of requests to `base`, whose host is Botify's or this machine.  Redirects are not followed.
-          `next` links are never followed either: we count pages ourselves, so a false link leads nowhere.
-PAGES     {"results": [...], "next": url or null, "count": n}; `next` and `count` may be missing.  A list ends with a
-          false `next`, an empty page, or 404 past the last one; a page that repeats its predecessor ends it too.
-ERRORS    {"error": {"error_code", "message"}}, {"error": "text"}, {"detail": "text"} or HTML: see `pipulate.botify.errors`.
+PACE      At most 4 requests in any second (Botify's limit is 5), for all tasks that share one
+          Botify.
+SAFE      GET and /query may be repeated: after a dropped connection, a time-out, 429 or 5xx they
+          are, up to `TRIES` times, waiting 1, 2, 4 ... seconds with jitter, or as long as
+          Retry-After asks (a minute at most).
+PAID      POST /jobs starts an export and costs credits each time it is received.  It is sent once
+          and never repeated.  4xx is a refusal: nothing was started.  No connection: nothing was
+          sent.  Everything else (5xx, a time-out, a dropped connection, an answer without a job id)
+          raises AnswerLost: the job may run, look for it by its name.
+TOKEN     goes into one header of requests to `base`, whose host is Botify's or this machine.
+          Redirects are not followed.  `next` links are never followed either: we count pages
+          ourselves, so a false link leads nowhere.
+PAGES     {"results": [...], "next": url or null, "count": n}; `next` and `count` may be
+          missing.  A list ends with a false `next`, an empty page, or 404 past the last one; a
+          page that repeats its predecessor ends it too.
+ERRORS    {"error": {"error_code", "message"}}, {"error": "text"}, {"detail": "text"} or HTML: see
+          `pipulate.botify.errors`.
 
-Facts: Botify's Swagger file and developer documentation, and programs seen to work.  What those leave open (keys that may
-be missing, numbers that come as strings) is read leniently; what they do not mention is not used.
+Facts: Botify's Swagger file and developer documentation, and programs seen to work.  What those
+leave open (keys that may be missing, numbers that come as strings) is read leniently; what they do
+not mention is not used.
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -77,6 +86,7 @@ PAGE = 100  #: entries of a list asked for at once
 ROWS = 500  #: rows of a query asked for at once; Botify gives at most 2,000
 MOST_PAGES = 1_000
 JOB_DEADLINE = 3_600.0  #: seconds we wait for an export in one go
+PATIENCE = 3  #: times that a job may be done and have no file yet
 
 # Nothing of the request has left us when one of these is raised.
 _NOT_SENT = (
@@ -91,8 +101,8 @@ _NOT_SENT = (
 class Botify:
     """A connection to the API for one token.  Share one; it keeps the pace for all its users.
 
-    `base` is the API's address: Botify's own, or a stand-in's on this machine.  `transport` reaches a stand-in inside
-    this process.  `clock`, `sleep` and `rng` are replaced by tests.
+    `base` is the API's address: Botify's own, or a stand-in's on this machine.  `transport` reaches
+    a stand-in inside this process.  `clock`, `sleep` and `rng` are replaced by tests.
     """
 
     def __init__(
@@ -105,11 +115,15 @@ class Botify:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         rng: Callable[[], float] = random.random,
     ) -> None:
-        self._token = token if isinstance(token, Token) else Token(token)
+        if isinstance(token, str):
+            token = Token(token)
+        self._token = token
         self.base = check_base(base)
         self._local = is_loopback(urlsplit(self.base).hostname or "")
         self._transport = transport
-        self._clock, self._sleep, self._rng = clock, sleep, rng
+        self._clock = clock
+        self._sleep = sleep
+        self._rng = rng
         self._pace = Pace(RATE, clock, sleep)
         self._client: httpx2.AsyncClient | None = None
 
@@ -127,7 +141,8 @@ class Botify:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        client, self._client = self._http, None
+        client = self._http
+        self._client = None
         await client.aclose()
 
     def _open(self) -> httpx2.AsyncClient:
@@ -145,7 +160,7 @@ class Botify:
             raise RuntimeError("use Botify as `async with Botify(token) as api:`")
         return self._client
 
-    # --- who and what ---------------------------------------------------------------------------------------------
+    # --- who and what ---
 
     async def profile(self) -> Profile:
         """Whose token this is.  Raises BadToken if it is not (any longer) valid."""
@@ -155,33 +170,38 @@ class Botify:
             raise BadToken(BAD_TOKEN) from e
 
     async def projects(self, owner: str) -> list[Project]:
-        """The projects of an organisation or user.  Raises NotThere if Botify knows no such owner."""
+        """The projects of an organisation or user.
+
+        Raises NotThere if Botify knows no such owner.
+        """
         found = await self._list(f"projects/{_part(owner)}", f"the projects of {owner}")
-        return [p for p in (Project.read(entry, owner) for entry in found) if p]
+        read = (Project.read(entry, owner) for entry in found)
+        return [project for project in read if project]
 
     async def analyses(self, org: str, project: str, only_success: bool = True) -> list[Analysis]:
-        """The crawls of a project, newest first; with `only_success=False` also those running or failed."""
-        found = await self._list(
-            f"analyses/{_part(org)}/{_part(project)}/light",
-            f"the analyses of {org}/{project}",
-            {"only_success": "true" if only_success else "false"},
-        )
-        read = (Analysis.read(entry, "success" if only_success else "unknown") for entry in found)
-        by_slug = {a.slug: a for a in read if a}
-        return sorted(by_slug.values(), key=lambda a: in_time(a.slug), reverse=True)
+        """The crawls of a project, newest first.
+
+        With `only_success=False` also those running or failed.
+        """
+        path = f"analyses/{_part(org)}/{_part(project)}/light"
+        what = f"the analyses of {org}/{project}"
+        found = await self._list(path, what, {"only_success": str(only_success).lower()})
+        untold = "success" if only_success else "unknown"
+        read = (Analysis.read(entry, untold) for entry in found)
+        by_slug = {analysis.slug: analysis for analysis in read if analysis}
+        return [by_slug[slug] for slug in sorted(by_slug, key=in_time, reverse=True)]
 
     async def analysis(self, org: str, project: str, slug: str) -> AnalysisDetail:
         """What one crawl allows."""
         path = f"analyses/{_part(org)}/{_part(project)}/{_part(slug)}"
-        return AnalysisDetail.read(
-            await self._get(path, f"the analysis {slug} of {org}/{project}"), slug
-        )
+        what = f"the analysis {slug} of {org}/{project}"
+        return AnalysisDetail.read(await self._get(path, what), slug)
 
     async def collections(self, org: str, project: str) -> list[Collection]:
         """The data that a project has: `crawl.20240301`, `search_console`, ..."""
         path = f"projects/{_part(org)}/{_part(project)}/collections"
         found = await self._list(path, f"the collections of {org}/{project}", paged=False)
-        return [c for c in map(Collection.read, found) if c]
+        return [collection for collection in map(Collection.read, found) if collection]
 
     async def fields(self, org: str, project: str, collection: str) -> frozenset[str]:
         """The names of a collection's fields, without the collection's name before them."""
@@ -189,7 +209,7 @@ class Botify:
         what = f"the fields of {collection} in {org}/{project}"
         return read_fields(await self._get(path, what, {"sequenced": "false"}), collection)
 
-    # --- queries --------------------------------------------------------------------------------------------------
+    # --- queries ---
 
     async def query(self, org: str, project: str, query: Json, size: int = ROWS) -> list[Row]:
         """All rows of a BQL query, page after page.  For small answers: large ones are exported.
@@ -205,73 +225,58 @@ class Botify:
         return [Row.read(entry) for entry in await self._pages(ask, what)]
 
     async def diagnose(self, org: str, project: str, query: Json) -> str | None:
-        """Why an export of this query fails, in the API's words, by asking for one row of it; None if that works.
+        """Why an export of this query fails, in the API's words; None if one row of it can be had.
 
         A failed job does not say why.  The query's own answer does.
         """
         path = f"projects/{_part(org)}/{_part(project)}/query"
+        what = f"a query on {org}/{project}"
         try:
-            await self._safe(
-                "POST", path, {"page": 1, "size": 1}, query, f"a query on {org}/{project}"
-            )
-        except (BadQuery, LimitReached, NoRight, NotThere) as e:
-            return getattr(e, "words", "") or str(e)
+            await self._safe("POST", path, {"page": 1, "size": 1}, query, what)
+        except (BadQuery, LimitReached, NoRight, NotThere) as error:
+            return getattr(error, "words", "") or str(error)
         return None
 
-    # --- exports --------------------------------------------------------------------------------------------------
+    # --- exports ---
 
     async def create_export(self, body: Json) -> Job:
-        """Start an export (see `queries.export_body`).  **Costs credits; sent once, never repeated.**
+        """Start an export (see `queries.export_body`).  **Costs credits; sent once, not again.**
 
-        Raises AnswerLost when the job may have been started all the same: then look for it with `find_export`.
-        Any other error says by `definite = True` that nothing was started.
+        Raises AnswerLost when the job may have been started all the same: then look for it with
+        `find_export`.  Any other error says by `definite = True` that nothing was started.
         """
-        lost = "Botify was asked to start an export, but {}. It may have been started: look for it before asking again."
-        error: BotifyError
         try:
             response = await self._send("POST", "jobs", None, body)
-        except _NOT_SENT as e:
-            error = Unreachable(
-                f"Botify could not be reached ({type(e).__name__}), so no export was started."
-            )
-            error.definite = True
-            raise error from e
-        except httpx2.RequestError as e:
-            raise AnswerLost(lost.format(f"its answer did not come ({type(e).__name__})")) from e
-        if 400 <= response.status_code < 500:
-            error = refusal(response.status_code, response.content, response.headers, "the export")
-            error.definite = True
-            raise error
-        if response.status_code not in (200, 201, 202):
-            raise AnswerLost(lost.format(f"it answered {response.status_code}"))
+        except _NOT_SENT as error:
+            why = f"Botify could not be reached ({type(error).__name__}), so no export was started."
+            raise _definite(Unreachable(why)) from error
+        except httpx2.RequestError as error:
+            raise _lost(f"its answer did not come ({type(error).__name__})") from error
+        status = response.status_code
+        if 400 <= status < 500:
+            raise _definite(refusal(status, response.content, response.headers, "the export"))
+        if status not in (200, 201, 202):
+            raise _lost(f"it answered {status}")
         try:
             return Job.read(response.json())
-        except (ValueError, RecursionError, UnexpectedAnswer) as e:
-            raise AnswerLost(lost.format("its answer names no job")) from e
+        except (ValueError, RecursionError, UnexpectedAnswer) as error:
+            raise _lost("its answer names no job") from error
 
     async def find_export(self, name: str, project: str) -> Job | None:
         """The export job of that unique name, or None.
 
-        Asks for the project's jobs first; as it is not documented what that filter compares, then for all exports.
-        Of several (there should be none) one that did not fail is returned.
+        Asks for the project's jobs first; as it is not documented what that filter compares, then
+        for all exports.  Of several (there should be none) one that did not fail is returned.
         """
-        for narrower in ({"project": project}, {}):
-            try:
-                found = await self._list(
-                    "jobs", "your export jobs", {"job_type": "export", **narrower}
-                )
-            except (NotThere, BadQuery):
-                if not narrower:
-                    raise
-                continue
-            jobs = [
-                Job.read(entry)
-                for entry in found
-                if at(entry, "payload", "export_job_name") == name
-            ]
-            if jobs:
-                return min(jobs, key=lambda job: job.failed)
-        return None
+        with contextlib.suppress(NotThere, BadQuery):
+            if job := await self._named(name, {"job_type": "export", "project": project}):
+                return job
+        return await self._named(name, {"job_type": "export"})
+
+    async def _named(self, name: str, which: Mapping[str, str]) -> Job | None:
+        found = await self._list("jobs", "your export jobs", which)
+        entries = [entry for entry in found if at(entry, "payload", "export_job_name") == name]
+        return min(map(Job.read, entries), key=lambda job: job.failed, default=None)
 
     async def job(self, id: str) -> Job:
         """How an export job stands.  Raises NotThere if Botify no longer knows it."""
@@ -286,35 +291,36 @@ class Botify:
     ) -> Job:
         """Ask for a job until it is done; it is done already if it was finished last week.
 
-        Asks after `poll[0]` seconds, then ever more seldom, down to every `poll[1]`.  An unreachable server does not
-        end the waiting, the `deadline` (seconds) does.  Raises JobFailed, JobRunning, NotThere, BadToken or NoRight.
+        Asks after `poll[0]` seconds, then ever more seldom, down to every `poll[1]`.  An
+        unreachable server does not end the waiting, the `deadline` (seconds) does.  Raises
+        JobFailed, JobRunning, NotThere, BadToken or NoRight.
         """
-        begun, pause, missing = self._clock(), poll[0], 0
-        trouble: BotifyError | None = None
+        end = self._clock() + deadline
+        pause, longest = poll
+        missing = 0
         while True:
+            trouble: BotifyError | None = None
             try:
                 job = await self.job(id)
-            except (Unreachable, RateLimited, UnexpectedAnswer) as e:
-                trouble = e
+            except (Unreachable, RateLimited, UnexpectedAnswer) as error:
+                trouble = error
             else:
-                trouble = None
                 progress(job)
-                if job.failed:
-                    said = f" It says: {job.reason}" if job.reason else ""
-                    raise JobFailed(f"The export job {id} failed at Botify.{said}", job.reason)
+                _check_state(job)
                 if job.url:
                     return job
-                if job.done and (missing := missing + 1) == 3:
+                missing += job.done
+                if missing == PATIENCE:
                     raise UnexpectedAnswer(
                         f"Botify says that the export job {id} is done, but gives no address."
                     )
-            if self._clock() - begun + pause > deadline:
+            if self._clock() + pause > end:
                 raise trouble or JobRunning(
-                    f"The export job {id} still runs at Botify after {deadline / 60:.0f} minutes. It goes on there: "
-                    "retry later to take it up again; nothing is paid twice."
+                    f"The export job {id} still runs at Botify after {deadline / 60:.0f} minutes. "
+                    "It goes on there: retry later to take it up again; nothing is paid twice."
                 )
             await self._sleep(pause)
-            pause = min(pause * 1.5, poll[1])
+            pause = min(pause * 1.5, longest)
 
     async def download(
         self,
@@ -325,14 +331,16 @@ class Botify:
     ) -> int:
         """Fetch the file of a finished job, as it is packed; see `pipulate.botify.download`.
 
-        An expired address is renewed by asking for the job again.  `limits` are download's `most_bytes`.
+        An expired address is renewed by asking for the job again.  `limits` are download's
+        `most_bytes`.
         """
 
         async def fresh() -> str:
             again = await self.job(job.id)
             if not again.url:
                 raise LinkExpired(
-                    f"The export job {job.id} no longer has a file. Revert this step to export anew."
+                    f"The export job {job.id} no longer has a file. "
+                    "Revert this step to export anew."
                 )
             return again.url
 
@@ -348,7 +356,7 @@ class Botify:
             **limits,
         )
 
-    # --- requests -------------------------------------------------------------------------------------------------
+    # --- requests ---
 
     async def _send(
         self, method: str, path: str, params: Mapping[str, Any] | None, body: Json | None
@@ -360,41 +368,35 @@ class Botify:
         response = await self._http.request(
             method, f"{self.base}/{path}", params=params, json=body, headers=headers
         )
-        logger.debug(
-            "Botify {} {}: {} in {:.2f} s",
-            method,
-            path,
-            response.status_code,
-            self._clock() - begun,
-        )
+        took = self._clock() - begun
+        logger.debug("Botify {} {}: {} in {:.2f} s", method, path, response.status_code, took)
         return response
 
     async def _safe(
         self, method: str, path: str, params: Mapping[str, Any] | None, body: Json | None, what: str
     ) -> Any:
         """A request that may be repeated: its answer's JSON."""
-        error: BotifyError
-        for attempt in range(TRIES):
+        for attempt in count(1):
             pause: float | None = None
             try:
                 response = await self._send(method, path, params, body)
-            except httpx2.RequestError as e:
-                error = Unreachable(
-                    f"Botify could not be reached ({type(e).__name__}) while asking for {what}. "
-                    "Check the connection and try again; nothing was changed."
-                )
-            else:
                 if response.status_code in (200, 201):
                     return _json(response, what)
-                error = refusal(response.status_code, response.content, response.headers, what)
-                if not isinstance(error, Unreachable | RateLimited):
-                    raise error
                 pause = retry_after(response.headers)
-            if attempt < TRIES - 1:
+                raise refusal(response.status_code, response.content, response.headers, what)
+            except (Unreachable, RateLimited):
+                if attempt == TRIES:
+                    raise
+            except httpx2.RequestError as error:
+                if attempt == TRIES:
+                    raise Unreachable(
+                        f"Botify could not be reached ({type(error).__name__}) while asking for "
+                        f"{what}. Check the connection and try again; nothing was changed."
+                    ) from error
+            if pause is None:
                 # Equal jitter: waits of many clients spread out, yet none is near zero.
-                backoff = 2.0**attempt * (0.5 + self._rng() / 2)
-                await self._sleep(min(backoff if pause is None else pause, LONGEST_WAIT))
-        raise error
+                pause = 2.0 ** (attempt - 1) * (0.5 + self._rng() / 2)
+            await self._sleep(min(pause, LONGEST_WAIT))
 
     async def _get(self, path: str, what: str, params: Mapping[str, Any] | None = None) -> Any:
         return await self._safe("GET", path, params, None, what)
@@ -405,9 +407,10 @@ class Botify:
         """All entries of a list; `paged=False` for one that the API gives whole."""
 
         def ask(page: int) -> Awaitable[Any]:
-            return self._get(
-                path, what, {**(params or {}), "page": page, "size": PAGE} if paged else params
-            )
+            asked = dict(params or {})
+            if paged:
+                asked |= {"page": page, "size": PAGE}
+            return self._get(path, what, asked)
 
         return [entry for entry in await self._pages(ask, what) if isinstance(entry, dict)]
 
@@ -424,22 +427,22 @@ class Botify:
                 return found
             if isinstance(answer, list):
                 return answer  # not paged at all
-            results = answer.get("results") if isinstance(answer, dict) else None
+            results = at(answer, "results")
+            total = whole_number(at(answer, "count"))
             if not isinstance(results, list):
                 raise UnexpectedAnswer(
                     f"Botify's answer to {what} is no list. Is the address of the API right?"
                 )
-            count = whole_number(answer.get("count"))
             if results == previous:
-                if count is not None and count > len(found):
+                if total is not None and total > len(found):
                     raise UnexpectedAnswer(
-                        f"Botify says that {what} are {count:,}, but gives the same page again."
+                        f"Botify says that {what} are {total:,}, but gives the same page again."
                     )
                 return found
             found += results
             if not results or not answer.get("next"):
                 return found
-            if count is not None and len(found) > count + 2 * len(results):
+            if total is not None and len(found) > total + 2 * len(results):
                 break
             previous = results
         raise UnexpectedAnswer(
@@ -454,47 +457,74 @@ class Pace:
         self, rate: int, clock: Callable[[], float], sleep: Callable[[float], Awaitable[object]]
     ) -> None:
         self._passed: deque[float] = deque(maxlen=rate)
-        self._clock, self._sleep = clock, sleep
+        self._clock = clock
+        self._sleep = sleep
         self._line = asyncio.Lock()
 
     async def turn(self) -> None:
         """Wait for one's turn."""
         async with self._line:
-            while (
-                len(self._passed) == self._passed.maxlen
-                and (rest := self._passed[0] + 1.0 - self._clock()) > 0
-            ):
+            while (rest := self._rest()) > 0:
                 await self._sleep(rest)
             self._passed.append(self._clock())
 
+    def _rest(self) -> float:
+        """Seconds until the next one may pass."""
+        if len(self._passed) < (self._passed.maxlen or 0):
+            return 0
+        return self._passed[0] + 1.0 - self._clock()
+
 
 def check_base(base: str) -> str:
-    """Return the API's address without a final slash, or raise ForeignAddress if a token must not be sent there.
+    """Return the API's address without a final slash.
 
-    Allowed are `https://` to a host of botify.com, and http or https to this machine.
+    Allowed are `https://` to a host of botify.com, and http or https to this machine.  Raises
+    ForeignAddress for any other: a token must not be sent there.
     """
     try:
         parts = urlsplit(base)
-        host, port = (parts.hostname or "").lower(), parts.port
+        port = parts.port
     except ValueError:
         raise ForeignAddress(f"{base!r} is not a valid address for the API.") from None
+    host = (parts.hostname or "").lower()
     plain = all("!" <= c <= "~" for c in base) and not set(base) & set("@\\?#") and ".." not in base
     botify = parts.scheme == "https" and host.endswith(".botify.com") and port in (None, 443)
-    if not plain or not (botify or (parts.scheme in ("http", "https") and is_loopback(host))):
+    stand_in = parts.scheme in ("http", "https") and is_loopback(host)
+    if not plain or not (botify or stand_in):
         raise ForeignAddress(
-            f"{base!r} is not Botify's API ({BASE}) nor a stand-in on this machine (http://127.0.0.1:...), so the token "
-            "is not sent there."
+            f"{base!r} is not Botify's API ({BASE}) nor a stand-in on this machine "
+            "(http://127.0.0.1:...), so the token is not sent there."
         )
     return base.rstrip("/")
+
+
+def _definite(error: BotifyError) -> BotifyError:
+    """An error before which nothing was started."""
+    error.definite = True
+    return error
+
+
+def _lost(why: str) -> AnswerLost:
+    return AnswerLost(
+        f"Botify was asked to start an export, but {why}. "
+        "It may have been started: look for it before asking again."
+    )
+
+
+def _check_state(job: Job) -> None:
+    if job.failed:
+        said = f" It says: {job.reason}" if job.reason else ""
+        raise JobFailed(f"The export job {job.id} failed at Botify.{said}", job.reason)
 
 
 def _json(response: httpx2.Response, what: str) -> Any:
     try:
         return response.json()
-    except (ValueError, RecursionError) as e:
+    except (ValueError, RecursionError) as error:
         raise UnexpectedAnswer(
-            f"Botify's answer to {what} is no JSON. Is something between us and Botify, or the address of the API wrong?"
-        ) from e
+            f"Botify's answer to {what} is no JSON. "
+            "Is something between us and Botify, or the address of the API wrong?"
+        ) from error
 
 
 def _part(name: str) -> str:

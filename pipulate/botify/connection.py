@@ -1,11 +1,11 @@
-"""Which Botify a run speaks to: the real one with the user's token, or the simulator in this process.
+"""Which Botify a run speaks to: the real one with the user's token, or our simulator of it.
 
-DEMO   The organisation "demo" is the simulator's once the demo was switched on (`--demo`, or "Try it
-       without an account").  It stays on: a demo run can be resumed like any other.  Its export jobs
-       are kept in data/demo, so they survive a restart as the real ones do.  Folders of HTML pages
-       can be added as further demo projects.
-WEIGHT The client (httpx2) and the simulator (Polars) are imported when they are first spoken to: the
-       server starts without them.
+DEMO   The organisation "demo" is the simulator's once the demo was switched on (`--demo`, or "Try
+       it without an account").  It stays on: a demo run can be resumed like any other.  Its
+       export jobs are kept in data/demo, so they survive a restart as the real ones do.  Folders
+       of HTML pages can be added as further demo projects.
+WEIGHT The client (httpx2) and the simulator (Polars) are imported when they are first spoken to:
+       the server starts without them.
 """
 
 from __future__ import annotations

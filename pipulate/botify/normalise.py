@@ -16,8 +16,8 @@ THE PASS  Blocks of whole records (2 MB) are parsed by Polars.  Then, for a bloc
           2. in which every row is complete: Polars writes it anew.
           3. otherwise: Python's csv module reads it row by row, and names the row that is wrong.
           Hashing and writing go on in a second thread; both release the interpreter lock.
-CAPS      A record of at most 1 MB, and the limits of `unpack`: a bomb ends as an error, not as a full
-          disk.
+CAPS      A record of at most 1 MB, and the limits of `unpack`: a bomb ends as an error, not as a
+          full disk.
 NUMBERS   On the way the links' ends are numbered (Polars categoricals: each distinct text is kept
           once), which gives `pipulate.graph.edges` its columnar form without reading 200 MB of CSV
           again.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipulate.botify.export import Plan, Wanted
     from pipulate.botify.urls import Address
 
-TEMPLATE = '''"""Export the internal links of {org}/{project}, analysis {analysis}, from Botify's API."""
+TEMPLATE = '''"""Export the internal links of {org}/{project}, analysis {analysis}, from Botify."""
 import json, os, time, urllib.request
 
 API = "https://api.botify.com/v1"

@@ -3,7 +3,7 @@
 ADDRESSES   https://app.botify.com/{org}/{project}/                     a project
             https://app.botify.com/{org}/{project}/{analysis}/...       one of its crawls
             https://app.botify.com/{org}/{project}/crawl?analysisSlug={analysis}
-                                                                        the same, as the app writes it
+                                                                        as the app writes it
 NAMES       become parts of a path, hence the narrow alphabet of `pipulate.graph.shelf`, which also
             says what an analysis is called and where its files are.
 
@@ -99,17 +99,12 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
-def clean(text: str) -> str:
-    """The run ID that an address names: `https://app.botify.com/{org}/{project}/`."""
-    return parse(text).url
-
-
 def run_id(text: str) -> str:
     """Return the run ID that `text` names: a project's address in its one spelling, else as it is.
 
-    `https://app.botify.com/acme/shop/20240301/crawl?x=1` and `app.botify.com/acme/shop` are the same
-    run, `https://app.botify.com/acme/shop/`.  Raises Invalid for what cannot be an ID at all; whether
-    there is such a project is not asked.
+    `https://app.botify.com/acme/shop/20240301/crawl?x=1` and `app.botify.com/acme/shop` are the
+    same run, `https://app.botify.com/acme/shop/`.  Raises Invalid for what cannot be an ID at
+    all; whether there is such a project is not asked.
     """
     if project := _PROJECT.match(trimmed(text)):
         text = f"{APP}/{project[1]}/{project[2]}/"
@@ -152,8 +147,9 @@ def slug_date(slug: str) -> date:
 def candidates(text: str) -> list[Address]:
     """Read a `candidates.txt`: lines with an organisation, below each its projects, indented.
 
-    Blank lines and `#` comments are skipped, and so are ad-hoc projects (one-off crawls, whose names
-    say "ad-hoc"), and names that could not be a project's.  A line may carry trailing slashes.
+    Blank lines and `#` comments are skipped, and so are ad-hoc projects (one-off crawls, whose
+    names say "ad-hoc"), and names that could not be a project's.  A line may carry trailing
+    slashes.
     """
     found: list[Address] = []
     org = ""

@@ -77,7 +77,7 @@ BAD = [
 def test_any_form_of_a_projects_address_is_understood(text: str, analysis: str | None) -> None:
     """Organisation, project, and the analysis if the address names one; cleaning leaves the project."""
     assert urls.parse(text) == Address("acme", "shop", analysis)
-    assert urls.clean(text) == "https://app.botify.com/acme/shop/"
+    assert urls.parse(text).url == "https://app.botify.com/acme/shop/"
 
 
 @pytest.mark.parametrize(("text", "says"), BAD)
@@ -103,8 +103,8 @@ def test_cleaning_and_parsing_are_inverse(org: str, project: str, slug: str) -> 
     """Any names that may be, dotted ones too."""
     address = f"https://app.botify.com/{org}/{project}/{slug}/"
     assert urls.parse(address) == Address(org, project, slug)
-    assert urls.parse(urls.clean(address)) == Address(org, project, None)
-    assert urls.clean(urls.clean(address)) == urls.clean(address)
+    assert urls.parse(urls.parse(address).url) == Address(org, project, None)
+    assert urls.run_id(urls.run_id(address)) == urls.run_id(address) == urls.parse(address).url
 
 
 @given(
