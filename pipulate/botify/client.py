@@ -33,7 +33,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import metadata
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -376,7 +375,9 @@ class Botify:
         self, method: str, path: str, params: Mapping[str, Any] | None, body: Json | None, what: str
     ) -> Any:
         """A request that may be repeated: its answer's JSON."""
-        for attempt in count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             pause: float | None = None
             try:
                 response = await self._send(method, path, params, body)

@@ -24,9 +24,9 @@ from pipulate.engine.store import Store
 from pipulate.web.components import button, failure, form, page
 
 ABOUT = (
-    "On this page the user connects to Botify with an API token, which is kept in a private file and "
-    "told to no model, or switches on demo data: made-up sites, or a folder of real HTML pages served "
-    "as if Botify had crawled them."
+    "On this page the user connects to Botify with an API token, which is kept in a private file "
+    "and told to no model, or switches on demo data: made-up sites, or a folder of real HTML pages "
+    "served as if Botify had crawled them."
 )
 DEMO_PROJECT = "shop"
 MADE_UP = (DEMO_PROJECT, "tiny", "portal")  #: the demo projects that are no folders

@@ -90,8 +90,8 @@ def choice(
 ) -> tuple[FT | None, ...]:
     """Return the inside of a card that asks for the `analysis`, one of Botify's, newest first.
 
-    Those that are not finished or `known` to be on disk cannot be chosen; `latest` is the value that
-    stands for the newest finished one, which is chosen unless `wanted` can be.
+    Those that are not finished or `known` to be on disk cannot be chosen; `latest` is the value
+    that stands for the newest finished one, which is chosen unless `wanted` can be.
     """
     found = list(analyses)
     done = [analysis.slug for analysis in found if analysis.done]

@@ -5,17 +5,17 @@ GET  /graph/{org}/{project}/{analysis}       the picture; while it is being made
 GET  .../report                              the report, likewise
 GET  .../compare?with={earlier}              leads to .../with/{earlier}
 GET  .../with/{earlier}                      what changed since then: picture and tables
-GET  .../progress/{kind}                     a line that asks for its successor; at the end it reloads
-                                             the page
+GET  .../progress/{kind}                     a line that asks for its successor; at the end it
+                                             reloads the page
 and below a graph's address and that of a comparison alike:
 GET  .../data/{file}                         a file of the picture
 GET  .../report/{table}                      a part of a table; with .csv or .parquet: all of it
 GET, POST .../force                          how far the Force layout is; start it
 
-Pictures and reports are made from the CSVs when first looked at, and again when the CSVs have changed.
-All computing is done by `background`, all reading in threads; what brings Polars (`graph_report`) is
-imported there, so that the server starts without it.  `graph.shelf` says what an address can name;
-whatever is not there is a 404.
+Pictures and reports are made from the CSVs when first looked at, and again when the CSVs have
+changed. All computing is done by `background`, all reading in threads; what brings Polars
+(`graph_report`) is imported there, so that the server starts without it.  `graph.shelf` says
+what an address can name; whatever is not there is a 404.
 """
 
 import asyncio
@@ -48,19 +48,19 @@ MAKING = {
 
 ABOUT_LIST = "All link graphs on this machine, with picture and report."
 ABOUT_PICTURE = (
-    "The picture of a site's internal links. Each dot is a page, larger with more inlinks; each disc "
-    "is a section of the site, its hubs in the middle; colours are page types. The user can colour and "
-    "size by any column, hide classes, limit click depth, search, click a page for its links and its "
-    "click path from home, and switch to the Force layout."
+    "The picture of a site's internal links. Each dot is a page, larger with more inlinks; each "
+    "disc is a section of the site, its hubs in the middle; colours are page types. The user can "
+    "colour and size by any column, hide classes, limit click depth, search, click a page for its "
+    "links and its click path from home, and switch to the Force layout."
 )
 ABOUT_REPORT = (
-    "The report on a site's internal links: click depth, inlinks, PageRank, flow between page types, "
-    "wanted pages with few links, orphans, dead ends, links to bad pages, islands. Each chapter says "
-    "what it means and what to do."
+    "The report on a site's internal links: click depth, inlinks, PageRank, flow between page "
+    "types, wanted pages with few links, orphans, dead ends, links to bad pages, islands. Each "
+    "chapter says what it means and what to do."
 )
 ABOUT_COMPARISON = (
-    "What changed in a site's internal links between two analyses: new, gone and changed pages and "
-    "links. Colours: new, gone, changed, same."
+    "What changed in a site's internal links between two analyses: new, gone and changed pages "
+    "and links. Colours: new, gone, changed, same."
 )
 
 
@@ -192,7 +192,7 @@ class Pages:
             about = f"{about} {counts}."
         return page(request, title, *content, about=about, wide=True)
 
-    # ---- what they wait for: None once it is there; else it is being made, and this is shown meanwhile
+    # ---- what they wait for: None if it is there, else what is shown while it is being made
 
     async def waiting_for_picture(self, place: Place) -> tuple[FT, ...] | None:
         """A picture of the CSVs as they are."""

@@ -29,7 +29,10 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "id date_start date_end timestamped": Collection.read,
     "datasets fields id": lambda a: answers.read_fields(a, "crawl.20240301"),
     "dimensions metrics": Row.read,
-    "job_id job_status payload export_job_name results download_url error failure_reason message metadata": Job.read,
+    (
+        "job_id job_status payload export_job_name results download_url "
+        "error failure_reason message metadata"
+    ): Job.read,
 }
 
 
@@ -63,7 +66,7 @@ JSON = json_of(["error", "error_code", "message", "error_detail", "detail"])
     st.text(),
 )
 def test_any_refusal_is_an_error_of_ours(status: int, body: bytes, retry: str) -> None:
-    """With a text of bearable length that says what was asked for, or what to do about the token."""
+    """With a text of bearable length: what was asked for, or what to do about the token."""
     error = answers.refusal(status, body, {"retry-after": retry}, "the thing")
     assert isinstance(error, BotifyError)
     assert ("the thing" in str(error) or "token" in str(error)) and len(str(error)) < 900

@@ -1,4 +1,4 @@
-"""The client against scripted answers: what it sends, what it makes of the answers, what it never does."""
+"""The client against scripted answers: what it sends, makes of them, and never does."""
 
 import asyncio
 import json
@@ -66,7 +66,7 @@ def page(results: list[Any], **more: Any) -> httpx2.Response:
 
 
 class Stage:
-    """A client, the script of answers it gets, the requests it sent, and a clock that only its sleeping moves."""
+    """A client, its script of answers, its requests, and a clock that only its sleeping moves."""
 
     def __init__(self, *answers: Answer | Script, base: str = BASE) -> None:
         self.answers = list(answers)
@@ -109,7 +109,7 @@ class Stage:
         return [f"{r.method} {r.url.raw_path.decode()}" for r in self.requests]
 
 
-# --- requests ---------------------------------------------------------------------------------------------------------
+# --- requests ---
 
 
 async def test_every_request_carries_token_and_name() -> None:
@@ -124,7 +124,7 @@ async def test_every_request_carries_token_and_name() -> None:
 
 
 async def test_at_most_four_requests_in_any_second() -> None:
-    """Twenty tasks that share a client stay below Botify's limit of five a second, in every window."""
+    """Twenty tasks that share a client stay below Botify's limit, in every window of a second."""
     times: list[float] = []
     stage = Stage(
         lambda request: times.append(stage.now) or ok({"job_id": 1, "job_status": "DONE"})
@@ -248,7 +248,7 @@ async def test_refusals_are_not_repeated_and_say_what_to_do(
 
 
 async def test_persistent_429_is_rate_limited() -> None:
-    """When waiting does not help, the message says so and for how long the server wants us to stay away."""
+    """When waiting does not help, the error says so, and for how long the server wants rest."""
     stage = Stage(error(429, "1053", "Too many requests", **{"retry-after": "90"}))
     with pytest.raises(RateLimited, match="too many requests") as caught:
         await stage.do(lambda api: api.job("1"))
@@ -341,7 +341,7 @@ async def test_outside_its_block_the_client_says_how_to_use_it() -> None:
         await Stage(page([])).api.projects("acme")
 
 
-# --- who and what -----------------------------------------------------------------------------------------------------
+# --- who and what ---
 
 
 @pytest.mark.parametrize(
@@ -383,7 +383,7 @@ async def test_profile_without_a_user_is_unexpected(answer: httpx2.Response) -> 
 
 
 async def test_projects_know_their_owner() -> None:
-    """From `user.login`, else `organization.slug`, else whom we asked for; entries without a slug are passed over."""
+    """From `user.login`, else `organization.slug`, else whom we asked for; no slug, no project."""
     stage = Stage(
         page(
             [
@@ -415,7 +415,7 @@ async def test_projects_may_come_as_a_bare_list() -> None:
 
 
 async def test_analyses_are_newest_first_with_their_day() -> None:
-    """Second crawls of a day count after the first; odd slugs are passed over; counts may be strings."""
+    """Second crawls of a day come after the first; odd slugs are left out; counts may be text."""
     slugs = [
         "20240101-2",
         "20240101-10",
@@ -529,7 +529,7 @@ async def test_fields_of_all_datasets_without_prefix() -> None:
     assert stage.sent == ["GET /v1/projects/acme/shop/collections/crawl.20240301?sequenced=false"]
 
 
-# --- pages ------------------------------------------------------------------------------------------------------------
+# --- pages ---
 
 NEXT = "https://api.botify.com/v1/somewhere?page=2"
 
@@ -575,7 +575,7 @@ async def test_all_pages_are_read() -> None:
     ],
 )
 async def test_next_is_never_followed_elsewhere(next: str) -> None:
-    """A forged `next` says only that there is more; the requests, and the token, stay with the base."""
+    """A forged `next` says only that there is more; requests, and the token, stay with the base."""
     slugs, stage = await listed(paged(["a"], ["b"], next=next))
     assert slugs == ["a", "b"]
     assert {r.url.host for r in stage.requests} == {"api.botify.com"}
@@ -615,7 +615,7 @@ async def test_list_of_another_form_is_unexpected(body: Any) -> None:
         await listed(lambda r: ok(body))
 
 
-# --- queries ----------------------------------------------------------------------------------------------------------
+# --- queries ---
 
 
 async def test_query_reads_all_pages_by_posting_again() -> None:
@@ -666,7 +666,7 @@ async def test_diagnosis_is_the_querys_own_refusal() -> None:
     assert "no right" in await Stage(error(403)).do(lambda api: api.diagnose("acme", "shop", {}))
 
 
-# --- exports ----------------------------------------------------------------------------------------------------------
+# --- exports ---
 
 EXPORT = queries.export_body(
     "acme", "shop", queries.links_query("crawl.20240301", 2), "pipulate-links-1", 1000
@@ -722,7 +722,7 @@ LOST = [
 
 @pytest.mark.parametrize("answer", LOST, ids=range(len(LOST)))
 async def test_lost_answer_is_never_repeated(answer: Answer) -> None:
-    """Whatever leaves it open whether the job was started: one POST, and an error that says to look first."""
+    """Whatever leaves open whether a job was started: one POST, and an error that says to look."""
     stage = Stage(answer)
     with pytest.raises(AnswerLost, match="look for it before asking again") as caught:
         await stage.do(lambda api: api.create_export(EXPORT))
@@ -791,7 +791,7 @@ async def test_job_list_that_cannot_be_read_is_an_error_not_a_no() -> None:
 
 
 async def test_waiting_polls_ever_more_seldom() -> None:
-    """2 s, then half as long again, up to 15; every state is reported; any unknown word means running."""
+    """2 s, then half as long again, up to 15; each state is told; an unknown word means running."""
     states = [
         "CREATED",
         "PROCESSING",
@@ -829,7 +829,7 @@ async def test_trouble_while_polling_does_not_end_the_job() -> None:
 
 
 async def test_deadline_ends_the_waiting_not_the_job() -> None:
-    """A stuck job, or a server that stays away, is reported after the deadline; retrying takes it up again."""
+    """A stuck job, or a server that stays away, is told after the deadline; a retry takes it up."""
     with pytest.raises(JobRunning, match=r"after 1 minutes.*nothing is paid twice"):
         await Stage(job("PROCESSING", None)).do(lambda api: api.wait("1", deadline=60))
     with pytest.raises(Unreachable):

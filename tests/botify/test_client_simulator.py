@@ -1,8 +1,9 @@
-"""The client's whole journey against the simulator: under every fault, and in every reading of what is not known.
+"""The client's whole journey against the simulator: under every fault, and in every dialect.
 
-The journey is that of the link graph workflow: token, project, analyses, depth, fields, two exports, two CSVs.  A fault
-that passes must not show in the result, byte for byte; one that stays must be told as what it is; and no fault, ever,
-may make us pay twice or carry the token to the file host.
+The journey is that of the link graph workflow: token, project, analyses, depth, fields, two
+exports, two CSVs.  A fault that passes must not show in the result, byte for byte; one that
+stays must be told as what it is; and no fault, ever, may make us pay twice or carry the token to
+the file host.
 """
 
 import asyncio
@@ -260,7 +261,7 @@ STAYING: list[tuple[str, type[Exception]]] = [
 async def test_a_fault_that_stays_is_told(
     tmp_path: Path, fault: str, kind: type[Exception]
 ) -> None:
-    """As what it is; no CSV and no download is left that could be taken for whole; nothing was paid twice."""
+    """As what it is; nothing is left that could be taken for whole; nothing was paid twice."""
     world = World(fault)
     with pytest.raises(kind):
         await journey(world, tmp_path)
@@ -287,7 +288,7 @@ async def test_an_empty_export_is_an_empty_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("answer", ["drop", "500", "html", "502"])
 async def test_an_export_that_never_arrived_is_not_sent_again(answer: str) -> None:
-    """One POST whose answer told nothing: an error that is not definite, and an honest "not found"."""
+    """One POST whose answer told nothing: no definite error, and an honest "not found"."""
     world = World(f"{answer} times=1 method=POST on=/jobs")
     body = queries.export_body(ORG, SHOP, queries.links_query("crawl.20261102", 1), "name")
     async with world.api as api:
@@ -350,7 +351,7 @@ def test_every_reading_is_tried() -> None:
 
 
 async def test_second_crawl_of_a_day(tmp_path: Path) -> None:
-    """Slug and collection with `-2`, whichever way its collection is written; another crawl's links."""
+    """Slug and collection with `-2`, whichever way that is written; another crawl's links."""
     first = await journey(World(), tmp_path / "a", "20261005")
     second = await journey(World(), tmp_path / "b", "20261005-2")
     other = await journey(World(options=Options(same_day_mark=".")), tmp_path / "c", "20261005-2")
@@ -444,7 +445,7 @@ async def test_someone_elses_organisation_is_not_ours() -> None:
 
 
 async def test_over_a_real_wire(tmp_path: Path) -> None:
-    """A server on loopback, sockets and all: dropped connections and cut files are what they are in life."""
+    """A server on loopback: dropped connections and cut files are what they are in life."""
     app = create_simulator(
         projects(),
         options=Options(pace=Pace(polls=0)),

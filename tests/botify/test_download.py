@@ -74,7 +74,7 @@ def redirect(to: str) -> Callable[[], httpx2.Response]:
 
 
 async def test_file_arrives_as_it_was_sent(tmp_path: Path) -> None:
-    """Still packed, with progress from nothing to all, asking for no further packing and sending no credentials."""
+    """Still packed, with progress from nothing to all; no packing is asked for, no token sent."""
     host = Host(lambda: body(PACKED, len(PACKED)))
     seen: list[tuple[int, int | None]] = []
     target = tmp_path / "new" / "raw"
@@ -113,7 +113,7 @@ TROUBLES: dict[str, Callable[[], httpx2.Response]] = {
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 async def test_trouble_is_tried_again_and_then_reported(tmp_path: Path, trouble: str) -> None:
-    """Once or thrice is no matter; if it stays, there is an error and no file, and an older one is untouched."""
+    """Once or thrice is no matter; if it stays, it is an error, and an older file is untouched."""
     target = tmp_path / "raw"
     host = Host(*[TROUBLES[trouble]] * (TRIES - 1), lambda: body(PACKED, len(PACKED)))
     await host.get(target)
@@ -218,7 +218,7 @@ def test_stand_in_on_this_machine_may_name_this_machine(url: str) -> None:
 
 
 async def test_cap_by_claim_and_by_count(tmp_path: Path) -> None:
-    """A file that claims to be too long is not begun, one that turns out so is not kept, neither is tried again."""
+    """What claims to be too long is not begun, what is so not kept; neither is tried again."""
     for host in (Host(lambda: body(b"", 10_001)), Host(lambda: body(b"x" * 100_000))):
         with pytest.raises(TooLarge):
             await host.get(tmp_path / "raw", most_bytes=10_000)

@@ -1,4 +1,4 @@
-"""What an export can give, what of it is there, and the words about it (its crashes: test_link_graph)."""
+"""What an export can give, what is there, and the words about it (crashes: test_link_graph)."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -73,7 +73,7 @@ PACKINGS = {
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("head", HEADS)
 def test_first_row_is_kept_whatever_the_head(tmp_path: Path, head: str, packing: str) -> None:
-    """Whether there is a `sep=` line, a header, both or neither, in any packing: every row comes through, and no other."""
+    """A `sep=` line, a header, both or neither, in any packing: every row comes, and no other."""
     raw = links(tmp_path, PACKINGS[packing]((HEADS[head] + ROWS).encode()))
     table = normalise(raw)
     assert written(raw) == [["source", "target"], [A, B], [B, C]]
@@ -165,7 +165,7 @@ def test_header_of_another_width_is_an_error(tmp_path: Path) -> None:
 
 
 def test_pages_lower_their_booleans_and_leave_gaps(tmp_path: Path) -> None:
-    """True and false are written one way; a missing value stays missing; page types are left alone."""
+    """True and false are written one way; what is missing stays so; page types are left alone."""
     raw = pages(
         tmp_path,
         f'Full URL,a,b,c\n{A},True,True,7\n{B},,FALSE,0\n{C},"p,q",,\n,home,true,3\n'.encode(),
@@ -182,7 +182,7 @@ def test_pages_lower_their_booleans_and_leave_gaps(tmp_path: Path) -> None:
 
 
 def test_first_page_without_address_is_a_row_not_a_header(tmp_path: Path) -> None:
-    """A page that only Search Console knows has an empty first cell; it must not pass for labels."""
+    """A page that only Search Console knows has an empty first cell; that is not a label."""
     raw = pages(tmp_path, f",home,true,3\n{A},home,true,3\n".encode())
     assert normalise(raw).rows_received == 2
 
@@ -241,7 +241,7 @@ def test_bomb_of_rows_stops_at_the_cap(tmp_path: Path) -> None:
 
 
 def as_csv(rows: list[tuple[object, ...]], end: str = "\n") -> bytes:
-    """CSV as the standard has it.  (Python 3.11's own writer leaves a lone carriage return unquoted.)"""
+    """CSV as the standard has it.  (Python 3.11's writer leaves a carriage return unquoted.)"""
 
     def cell(value: object) -> str:
         text = "" if value is None else str(value)
@@ -263,7 +263,7 @@ URL = CELL.map(lambda text: f"https://example.com/{text}")
 def test_any_rows_come_out_as_they_went_in(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], block: int, crlf: bool
 ) -> None:
-    """Round trip: any cells, quoted as CSV demands, cut into blocks anywhere, are the cells of the result."""
+    """Any cells, quoted as CSV demands, cut into blocks anywhere, are the cells of the result."""
     folder = tmp_path_factory.mktemp("any")
     raw = links(folder, as_csv([("url", "target"), *rows], "\r\n" if crlf else "\n"))
     was, normalise_module.BLOCK = normalise_module.BLOCK, block
@@ -300,7 +300,7 @@ def test_any_pages_come_out_as_they_went_in(
 
 
 def test_columnar_copy_is_what_edges_would_build(tmp_path: Path) -> None:
-    """The short way from numbers and the long way through the CSVs give the same graph, and it counts as fresh."""
+    """The short way from numbers and the long way through CSVs give the same, fresh graph."""
     rng = random.Random(2)
     text = "".join(f"{A}/{rng.randrange(50)},{A}/{rng.randrange(80)}\n" for _ in range(2000))
     link_raw = links(tmp_path, text.encode())

@@ -32,7 +32,7 @@ def test_depth_profile_is_one_grouped_query() -> None:
 
 
 def test_links_query_has_the_documented_shape() -> None:
-    """The graph field beside `url`; metrics are empty but there; the depth is that of the source."""
+    """The graph field beside `url`; metrics are empty but there; the depth is the source's."""
     assert queries.links_query("crawl.20240101-2", 3) == {
         "collections": ["crawl.20240101-2"],
         "query": {
@@ -96,10 +96,10 @@ def predicates(node: Any) -> set[str]:
 
 @given(st.lists(st.sampled_from(ALL)), st.none() | st.integers(0, 20))
 def test_columns_follow_the_request_for_any_choice(names: list[str], max_depth: int | None) -> None:
-    """Whatever is ticked, in whatever order: dimensions then metrics are the key and the columns, each once.
+    """Whatever is ticked, in any order: dimensions, then metrics are key and columns, each once.
 
-    And every query keeps the rules: both lists, only known keys, a period exactly when there is a dated collection,
-    only listed predicates, JSON.
+    And every query keeps the rules: both lists, only known keys, a period exactly when there is a
+    dated collection, only listed predicates, JSON.
     """
     body = queries.pages_query(CRAWL, names, PERIOD, max_depth)
     columns = queries.page_columns(names)
@@ -128,7 +128,7 @@ def test_search_columns_without_a_period_are_a_mistake() -> None:
 
 
 def test_only_what_the_crawl_has_is_offered() -> None:
-    """JavaScript only when it was rendered, Search Console only when connected, empty groups not at all."""
+    """JavaScript only if it was rendered, Search Console only if connected, no empty groups."""
     fields = {
         "url",
         "depth",
@@ -160,7 +160,7 @@ def test_only_what_the_crawl_has_is_offered() -> None:
     ],
 )
 def test_collection_of_a_second_crawl(ids: list[str], found: str) -> None:
-    """Its name is not documented: what differs in punctuation only is meant, never the day's other crawl."""
+    """Its name is not documented: what differs in punctuation only, never the day's other crawl."""
     assert queries.crawl_id("20240101-2", ids) == found
 
 
@@ -229,7 +229,7 @@ def test_deepest_is_the_last_that_fits(at: dict[int, tuple[int, int]], limit: in
 
 
 def test_sample_of_the_documentation() -> None:
-    """50,000 / 120,000 / 500,000 / 1,200,000 links: depth 3 fits a million; half a million fits exactly."""
+    """50,000 / 120,000 / 500,000 / 1,200,000 links: depth 3 fits a million, and just half of it."""
     profile = queries.read_profile(
         [((1,), (50_000, 10)), ((2,), (70_000, 20)), ((3,), (380_000, 30)), ((4,), (700_000, 40))]
     )
@@ -241,7 +241,7 @@ def test_sample_of_the_documentation() -> None:
 
 
 def test_export_body_spells_everything_out() -> None:
-    """Formatter options, compression, size and our unique name; the owner, not the person, is `username`."""
+    """Formatter, compression, size, our unique name; the owner, not the person, is `username`."""
     query = queries.links_query(CRAWL, 2)
     name = queries.export_name("links", "20240301", "a1b2c3")
     assert queries.export_body("acme", "shop", query, name, 5000) == {

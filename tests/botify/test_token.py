@@ -24,7 +24,7 @@ def mode(path: Path) -> int:
 
 
 def test_saved_token_comes_back_from_a_private_file(tmp_path: Path) -> None:
-    """Mode 600 whatever the umask, also when an older file was looser; only the one file is there."""
+    """Mode 600 whatever the umask, also where an older file was looser; no other file is there."""
     old = os.umask(0)
     try:
         token.path(tmp_path).write_text("older")

@@ -75,14 +75,14 @@ BAD = [
 
 @pytest.mark.parametrize(("text", "analysis"), GOOD)
 def test_any_form_of_a_projects_address_is_understood(text: str, analysis: str | None) -> None:
-    """Organisation, project, and the analysis if the address names one; cleaning leaves the project."""
+    """Organisation, project, and the analysis if one is named; the run ID has the project alone."""
     assert urls.parse(text) == Address("acme", "shop", analysis)
     assert urls.parse(text).url == "https://app.botify.com/acme/shop/"
 
 
 @pytest.mark.parametrize(("text", "says"), BAD)
 def test_everything_else_is_refused_with_a_reason(text: str, says: str) -> None:
-    """Foreign hosts, disguised ones, and names that could leave their folder; the message shows how it should look."""
+    """Foreign hosts, disguised ones, and names that could leave their folder; with an example."""
     with pytest.raises(NotBotifyUrl, match=says) as caught:
         urls.parse(text)
     assert isinstance(caught.value, Invalid) and caught.value.status == 422
@@ -180,7 +180,8 @@ bad org!
     assert urls.candidates("   shop\n") == []
 
 
-# --- the run ID -------------------------------------------------------------------------------------
+# --- the run ID
+# -------------------------------------------------------------------------------------
 
 SHOP = "https://app.botify.com/acme/shop/"
 
@@ -214,7 +215,7 @@ SHOP = "https://app.botify.com/acme/shop/"
     ],
 )
 def test_which_run_an_address_names(typed: str, named: str) -> None:
-    """Whatever page of a project was copied, in whatever spelling, names one run; other texts name themselves."""
+    """Any page of a project, in any spelling, names one run; other texts name themselves."""
     assert urls.run_id(typed) == named
 
 

@@ -1,4 +1,4 @@
-"""The pages of link graphs as the server answers them (what the browser makes of it: test_graph_pages)."""
+"""The pages of link graphs as the server answers them (in the browser: test_graph_pages)."""
 
 import asyncio
 import re
@@ -57,7 +57,7 @@ async def test_the_list_names_all_newest_first(client: httpx2.AsyncClient, place
 
 
 async def test_what_is_looked_at_is_made(client: httpx2.AsyncClient, place: Place) -> None:
-    """The picture, then the report, then the comparison, and the Force layout when it is asked for."""
+    """The picture, then report and comparison, and the Force layout when it is asked for."""
     drawn = await until_made(client, ADDRESS)
     assert f'src="{ADDRESS}/data/"' in drawn.text and place.picture.is_dir()
     report = await until_made(client, f"{ADDRESS}/report")

@@ -1,4 +1,4 @@
-"""The flagship, end to end against the simulator: whole files, paid for once, whatever crashes or fails in between."""
+"""The flagship against the simulator: whole files, paid for once, whatever crashes or fails."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from pipulate.botify import client, export, token
 from pipulate.botify.token import Token
 from pipulate.engine import discovery
 from pipulate.engine.jobs import Jobs
-from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Job, Run, call
@@ -46,45 +46,55 @@ def flow() -> Any:
 class Session:
     """One life of the app on a data folder: it can end at any moment and begin again."""
 
-    def __init__(self, folder: Path, base: str) -> None:
+    def __init__(self, folder: Path, base: str, id: str = ID) -> None:
+        self.id = id
         self.settings = Settings(
             data=folder / "data", downloads=folder / "downloads", botify=base, fast_jobs=True
         )
         self.store = Store(self.settings.database)
         token.save(self.settings.data, Token(DEMO_TOKEN))
-        self.engine, self.flow = Pipulate(self.store, "link_graph"), flow()
+        self.engine = Pipulate(self.store, "link_graph")
+        self.flow = flow()
         self.jobs = Jobs(self.store, self.settings)
 
     async def answer(self, key: str, **values: Any) -> None:
         """Answer a card as the page does."""
-        step = next(s for s in self.flow.steps if s.key == key)
-        record, rev = self.engine.load(ID)
-        run = Run(self.flow, self.engine, ID, record, rev, self.settings)
+        step = next(step for step in self.flow.steps if step.key == key)
+        run = self.run()
         await call(step.function, run)
-        self.engine.set_step_data(
-            ID,
-            step.id,
-            await call(step.accept_function, run, values) if step.accept_function else values,
-        )
+        if step.accept_function:
+            values = await call(step.accept_function, run, values)
+        self.engine.set_step_data(self.id, step.id, values)
+
+    def run(self) -> Run:
+        """Return the run as it is stored now."""
+        return self.flow.load(self.store, self.id, self.settings)
 
     async def prepare(self, fields: list[str] | None = None) -> None:
         """Answer everything before the export."""
-        self.engine.initialize_if_missing(ID)
-        await self.answer("project", project=ID)
+        self.engine.initialize_if_missing(self.id)
+        await self.answer("project", project=self.id)
         await self.answer("analysis", analysis="latest")
-        columns = self.engine.get_step_data(ID, "step_02")["columns"]
-        await self.answer("fields", fields=columns if fields is None else fields, depth="6")
+        if fields is None:
+            fields = self.run().fields("analysis")["columns"]
+        await self.answer("fields", fields=fields, depth="6")
 
     async def export(self) -> dict[str, Any]:
         """Start or resume the export and wait for its end; returns the job's row."""
-        await self.jobs.start(self.flow, ID, self.flow.steps[3])
-        with contextlib.suppress(Crash):
-            await self.jobs._tasks[KEY]
-        return self.jobs.row(KEY)
+        await self.jobs.start(self.flow, self.id, self.flow.steps[3])
+        return await self.ended()
 
-    def crash(self) -> None:
-        """End without any goodbye."""
-        self.jobs._lock.release()
+    async def ended(self) -> dict[str, Any]:
+        """Wait for the export's end; returns the job's row."""
+        key = ("link_graph", self.id, "step_04")
+        await self.jobs.wait(key)
+        row = self.jobs.row(key)
+        assert row
+        return row
+
+    async def end(self) -> None:
+        """End the process: nobody owns its jobs any more."""
+        await self.jobs.close()
         self.store.close()
 
     def files(self) -> dict[str, bytes]:
@@ -113,8 +123,7 @@ async def undisturbed(folder: Path) -> dict[str, bytes]:
         await session.prepare()
         row = await session.export()
         assert row["state"] == "done", row
-        await session.jobs.close()
-        session.store.close()
+        await session.end()
         return session.files()
 
 
@@ -126,7 +135,8 @@ def expected(tmp_path_factory) -> dict[str, bytes]:
 
 def patched(monkeypatch, target: Any, name: str, before: bool, nth: int = 1) -> None:
     """Make the nth call of an async function crash before or after it did its work, once."""
-    real, count = getattr(target, name), 0
+    real = getattr(target, name)
+    count = 0
 
     async def crashing(*arguments: Any, **named: Any) -> Any:
         nonlocal count
@@ -169,10 +179,11 @@ def plant(monkeypatch, where: str) -> None:
     """Arrange the crash of a transition."""
     target, name, before, nth = TRANSITIONS[where]
     if name == "_result_":  # the files exist, the record does not know it yet
-        real, calls = Pipulate.change, []
+        real = Pipulate.change
+        calls = []
 
         def change(self: Pipulate, id: str, act: str, *arguments: Any, **named: Any) -> Any:
-            if act.startswith("job step") and not calls:
+            if named.get("kind") is Kind.JOB and not calls:
                 calls.append(act)
                 raise Crash
             return real(self, id, act, *arguments, **named)
@@ -190,10 +201,10 @@ async def crash_and_resume(
         first = Session(tmp_path, base)
         await first.prepare()
         plant(monkeypatch, where)
-        await first.export()
+        assert (await first.export())["state"] == "running"  # it did crash
         partly = first.files()
         assert all(partly[name] == expected[name] for name in partly)
-        first.crash()
+        await first.end()
         second = Session(tmp_path, base)
         for _ in range(4):  # each further start is what "Try again" does
             row = await second.export()
@@ -203,19 +214,16 @@ async def crash_and_resume(
             assert where in ("intention saved, nothing sent",)
             assert not app.state.jobs.created
             await second.jobs.repeat(second.flow, ID, second.flow.steps[3])
-            await second.jobs.wait(KEY)
-            row = second.jobs.row(KEY)
+            row = await second.ended()
         assert row["state"] == "done", row
         assert second.files() == expected
         created = app.state.jobs.created
         assert len(created) == 2 and set(created.values()) == {1}, created
         assert set(app.state.jobs.posts.values()) == {1}, app.state.jobs.posts
         assert not app.state.calls.tokens_at_file_host
-        assert not list(second.settings.downloads.rglob("*.part")) and not list(
-            second.settings.downloads.rglob("*.download")
-        )
-        await second.jobs.close()
-        second.store.close()
+        for leftover in ("*.part", "*.download"):
+            assert not list(second.settings.downloads.rglob(leftover))
+        await second.end()
 
 
 @pytest.mark.parametrize(
@@ -225,7 +233,7 @@ async def crash_and_resume(
 async def test_a_crash_at_any_transition_costs_nothing_twice(
     tmp_path, where, fault, expected, monkeypatch
 ):
-    """POST /jobs at most once for each file, and the files are byte for byte those of the undisturbed run."""
+    """POST /jobs at most once for each file; the files are those of the undisturbed run."""
     await crash_and_resume(tmp_path, where, fault, expected, monkeypatch)
 
 
@@ -248,8 +256,7 @@ async def test_what_is_on_disk_is_not_downloaded_again(tmp_path):
         await session.prepare()
         assert (await session.export())["state"] == "done"
         assert app.state.calls.count("POST", "/v1/jobs") == posts == 2
-        await session.jobs.close()
-        session.store.close()
+        await session.end()
 
 
 async def test_a_failed_export_tells_the_reason_and_is_paid_again_only_by_the_user(tmp_path):
@@ -262,10 +269,9 @@ async def test_a_failed_export_tells_the_reason_and_is_paid_again_only_by_the_us
             assert row["state"] == "unsure" and "failed at Botify" in row["error"]
         assert app.state.calls.count("POST", "/v1/jobs") == 1
         await session.jobs.repeat(session.flow, ID, session.flow.steps[3])
-        await session.jobs.wait(KEY)
-        assert session.jobs.row(KEY)["state"] == "done", session.jobs.row(KEY)
-        await session.jobs.close()
-        session.store.close()
+        row = await session.ended()
+        assert row["state"] == "done", row
+        await session.end()
 
 
 async def test_rows_at_the_limit_are_told_as_possibly_truncated(tmp_path):
@@ -277,15 +283,8 @@ async def test_rows_at_the_limit_are_told_as_possibly_truncated(tmp_path):
         assert (await session.export())["state"] == "done"
         made = session.engine.get_step_data(ID, "step_04")
         assert made["tables"]["links"]["possibly_truncated"] is True
-        record, rev = session.engine.load(ID)
-        shown = str(
-            session.flow.result_function(
-                Run(session.flow, session.engine, ID, record, rev, session.settings)
-            )
-        )
-        assert "Possibly truncated" in shown
-        await session.jobs.close()
-        session.store.close()
+        assert "Possibly truncated" in str(session.flow.result_function(session.run()))
+        await session.end()
 
 
 @pytest.mark.parametrize("faults", ["v1-header", "sep", "plain", "zip", "empty"])
@@ -299,8 +298,7 @@ async def test_no_form_of_the_file_loses_a_row(tmp_path, faults, expected):
             assert row["state"] in ("done", "failed"), row
         else:
             assert row["state"] == "done" and session.files() == expected
-        await session.jobs.close()
-        session.store.close()
+        await session.end()
 
 
 async def test_the_token_is_nowhere_but_in_its_file(tmp_path):
@@ -309,16 +307,14 @@ async def test_the_token_is_nowhere_but_in_its_file(tmp_path):
         session = Session(tmp_path / "app", base)
         await session.prepare()
         await session.export()
-        await session.jobs.close()
-        session.store.close()
+        await session.end()
     holding = [
         path
         for path in (tmp_path / "app").rglob("*")
         if path.is_file() and DEMO_TOKEN.encode() in path.read_bytes()
     ]
-    assert [path.name for path in holding] == ["botify_token"] and holding[
-        0
-    ].stat().st_mode & 0o777 == 0o600
+    (file,) = holding
+    assert file.name == "botify_token" and file.stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_folder_of_real_html_is_exported_with_exactly_its_links(tmp_path):
@@ -326,43 +322,29 @@ async def test_a_folder_of_real_html_is_exported_with_exactly_its_links(tmp_path
     pages = tmp_path / "html"
     pages.mkdir()
     (pages / "index.html").write_text(
-        '<title>Home</title><a href="a.html">A</a> <a href="sub/b.html#y">B</a> <a href="missing.html">no</a>'
+        '<title>Home</title><a href="a.html">A</a> <a href="sub/b.html#y">B</a> '
+        '<a href="missing.html">no</a>'
     )
     (pages / "a.html").write_text(
         '<title>A</title><a href="index.html">home</a><!-- <a href="ghost.html">ghost</a> -->'
     )
     (pages / "sub").mkdir()
     (pages / "sub" / "b.html").write_text(
-        '<title>B, "quoted"</title><a href="../a.html">A</a><a href="../a.html">again</a><a href="https://elsewhere.example/">out</a>'
+        '<title>B, "quoted"</title><a href="../a.html">A</a><a href="../a.html">again</a>'
+        '<a href="https://elsewhere.example/">out</a>'
     )
     site = read_html_site(pages)
     projects = demo_projects(folders=[pages])
     app = create_simulator(projects, options=Options(pace=Pace(polls=1)))
     with running(app) as url:
-        session = Session(tmp_path, url if url.endswith("/v1") else f"{url}/v1")
         id = next(p.url for p in projects if p.slug not in ("shop", "tiny", "portal"))
-        run_id = id
-        session.engine.initialize_if_missing(run_id)
-        record, rev = session.engine.load(run_id)
-        run = Run(session.flow, session.engine, run_id, record, rev, session.settings)
-        for step, values in zip(
-            session.flow.steps[:3],
-            ({"project": run_id}, {"analysis": "latest"}, {"fields": [], "depth": "9"}),
-            strict=True,
-        ):
-            data = await call(step.accept_function, run, values) if step.accept_function else values
-            run.record = session.engine.set_step_data(run_id, step.id, data)
-        session.engine.set_step_data(
-            run_id, "step_03", {"fields": [], "depth": str(run.record["step_02"]["depth"])}
-        )
-        await session.jobs.start(session.flow, run_id, session.flow.steps[3])
-        await session.jobs.wait(("link_graph", run_id, "step_04"))
-        assert session.jobs.row(("link_graph", run_id, "step_04"))["state"] == "done"
+        session = Session(tmp_path, f"{url.removesuffix('/v1')}/v1", id)
+        await session.prepare(fields=[])
+        assert (await session.export())["state"] == "done"
         (file,) = session.settings.downloads.rglob("*_links.csv")
         lines = file.read_text().splitlines()
         tails = sorted(re.sub(r"https?://[^/]+", "", line) for line in lines[1:])
-        await session.jobs.close()
-        session.store.close()
+        await session.end()
     assert lines[0] == "source,target"
     assert len(site.pages) >= 4
     paths = [
@@ -374,7 +356,7 @@ async def test_a_folder_of_real_html_is_exported_with_exactly_its_links(tmp_path
 
 
 async def test_ingest_leaves_no_file_when_killed(tmp_path, monkeypatch):
-    """Cancelled in the midst of checking: no CSV under its final name, and the next try makes it whole."""
+    """Cancelled in the midst of checking: no CSV has its final name; the next try makes it."""
     with simulator(folder=tmp_path / "botify") as (base, _):
         session = Session(tmp_path, base)
         await session.prepare()
@@ -392,8 +374,7 @@ async def test_ingest_leaves_no_file_when_killed(tmp_path, monkeypatch):
         assert session.jobs.row(KEY)["state"] == "cancelled" and not session.files()
         monkeypatch.setattr(export, "ingest", real)
         assert (await session.export())["state"] == "done" and len(session.files()) == 2
-        await session.jobs.close()
-        session.store.close()
+        await session.end()
 
 
 def test_the_headless_command_does_the_same(tmp_path, capsys):
