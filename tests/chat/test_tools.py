@@ -10,11 +10,9 @@ import pytest
 from pipulate.chat import prompts
 from pipulate.chat.desk import Desk
 from pipulate.chat.proposals import Proposal, call, confirm
-from pipulate.chat.questions import describe_data
 from pipulate.chat.tools import TOOLS, check, schema
 from pipulate.engine.errors import Invalid, OutOfOrder, PipulateError, Refused, Unknown
 from pipulate.engine.pipeline import Pipulate
-from pipulate.engine.settings import Settings
 from pipulate.engine.workflow import Run, Workflow
 from tests.chat.fakes import FakeEmbedder, make_desk
 
@@ -252,45 +250,3 @@ def test_memory_tools(desk: Desk) -> None:
     assert call(desk, "recall", {"about": "where is the office"}) == "- the office is in Bonn"
     desk.memory.enabled = False
     assert call(desk, "recall", {}) == "Nothing is remembered about that."
-
-
-def test_the_manual_is_searched(desk: Desk) -> None:
-    """The section whose title fits comes first; a query of signs finds nothing and breaks
-    nothing.
-    """
-    desk.docs.mkdir()
-    (desk.docs / "guide.md").write_text(
-        "# Guide\nHello.\n## Backups\nMade daily, see runs.\n## Runs\nAn ID.\n", "utf-8"
-    )
-    assert str(call(desk, "search_docs", {"query": "how do backups work"})).startswith(
-        "guide, Backups:\nMade daily"
-    )
-    assert str(call(desk, "search_docs", {"query": "runs"})).startswith("guide, Runs:\nAn ID.")
-    assert call(desk, "search_docs", {"query": '"*^'}) == "The manual has nothing on that."
-
-
-def test_queries(desk: Desk, tmp_path: Path) -> None:
-    """Of the tables, and of the link graph named, or the latest."""
-    from pipulate.graph import edges
-
-    desk = replace(desk, settings=Settings(data=tmp_path, downloads=tmp_path / "downloads"))
-    count = "SELECT count(*) AS n FROM task"
-    assert call(desk, "query_data", {"statement": count}) == f"`{count}`\n\n| n |\n| --- |\n| 4 |"
-    with pytest.raises(Unknown, match="none yet"):
-        call(desk, "query_links", {"statement": "SELECT 1"})
-    links, pages = tmp_path / "links.csv", tmp_path / "pages.csv"
-    links.write_text(
-        "source,target\nhttps://a.example/,https://a.example/x\nhttps://a.example/x,https://a.example/y\n",
-        "utf-8",
-    )
-    pages.write_text("url,kind\nhttps://a.example/x,shoe\nhttps://a.example/y,boot\n", "utf-8")
-    edges.build(links, pages, tmp_path / "downloads/link-graph/acme/shop/shop_20260101.graph")
-    told = describe_data(desk, "query_links")
-    assert "  kind TEXT  -- one of: " in told and "shoe" in told and "inlinks INTEGER" in told
-    asked = {"statement": "SELECT url FROM pages WHERE inlinks = 0", "graph": "acme/Shop"}
-    assert (
-        call(desk, "query_links", asked)
-        == f"`{asked['statement']}`\n\n| url |\n| --- |\n| https://a.example/ |"
-    )
-    with pytest.raises(PipulateError, match="Columns of pages"):
-        call(desk, "query_links", {"statement": "SELECT clicks FROM pages"})

@@ -73,7 +73,7 @@ async def test_without_lan_there_is_no_gate(build: Callable[..., Any]) -> None:
 async def test_the_terminal_shows_a_code(
     app: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The address, the code, and both as a QR code; a network without multicast is only a warning."""
+    """Address and code, as a QR code too; a network without multicast is only a warning."""
 
     def fails(*_: Any) -> None:
         raise OSError("no multicast here")
