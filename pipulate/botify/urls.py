@@ -31,7 +31,7 @@ _OTHER_HOSTS = {
     "support.botify.com",
 }
 #: First segments of a path that are not an organisation.
-_OTHER_PATHS = {"account", "api", "login", "logout", "static"}
+OTHER_PATHS = {"account", "api", "login", "logout", "static"}
 _AD_HOC = re.compile(r"ad[-_.]?hoc", re.IGNORECASE)
 _PROJECT = re.compile(
     r"(?:[a-z][a-z0-9+.-]*://)?(?:www\.)?app\.botify\.com/+([^/?#]+)/+([^/?#]+)",
@@ -60,7 +60,7 @@ def parse(text: str) -> Address:
     """
     parts = _split(text.strip())
     segments = [segment for segment in parts.path.split("/") if segment]
-    if len(segments) < 2 or segments[0] in _OTHER_PATHS:
+    if len(segments) < 2 or segments[0] in OTHER_PATHS:
         raise NotBotifyUrl(f"The address names no project, only {parts.path or '/'}. {_EXAMPLE}")
     org = check_name(segments[0], "organisation")
     project = check_name(segments[1], "project")

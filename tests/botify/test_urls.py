@@ -89,7 +89,7 @@ def test_everything_else_is_refused_with_a_reason(text: str, says: str) -> None:
 
 
 NAMES = st.from_regex(NAME, fullmatch=True).filter(
-    lambda n: ".." not in n and n not in urls._OTHER_PATHS
+    lambda n: ".." not in n and n not in urls.OTHER_PATHS
 )
 SLUGS = st.dates(date(1000, 1, 1)).flatmap(
     lambda d: st.sampled_from(
