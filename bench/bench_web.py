@@ -1,7 +1,7 @@
-"""The web part: pages, steps, cold start and memory against plain FastHTML, and what a browser sees.
+"""The web part: pages, steps, start and memory against plain FastHTML; what a browser sees.
 
-PEER   `peer.py`: the same questions and the same pages' content in plain FastHTML without a framework.
-Both servers run in child processes, requests and starts alternate between them, medians are compared.
+PEER   `peer.py`: the same questions, and the same pages' content, in plain FastHTML.
+Both servers run in child processes, requests and starts alternate, medians are compared.
 """
 
 import os
@@ -86,7 +86,7 @@ def memory(server: Server) -> float:
 
 
 def starts(server: Server, peer: Peer) -> None:
-    """Compare cold starts (process start to first page answered) and idle memory; both servers then run."""
+    """Compare cold starts, to the first page answered, and idle memory; both servers then run."""
     ours, theirs = [], []
     for left in reversed(range(STARTS)):
         ours.append(timed(lambda: (server.launch(), wait_for(server))))
@@ -160,7 +160,7 @@ CLICK = """number => new Promise(resolve => {
 
 
 def browser_time(server: Server) -> None:
-    """Measure the first page's bytes, and from click on Next to the next card visible and focused."""
+    """Measure the first page's bytes, and from a click on Next to the next card in focus."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=LAUNCH_ARGS)
         page = browser.new_page()

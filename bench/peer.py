@@ -1,8 +1,9 @@
 """The peer of bench_web: what its author would write in plain FastHTML, without a framework.
 
-STEPS   The same three questions as the bridge's, with the same two cards in each answer; answers are kept in the same
-        kind of SQLite file (WAL, synchronous=FULL), one durable commit a step.
-PAGES   /introduction, /tasks and /bridge show the same content as ours, alone: no menu, no finder, no chat panel.
+STEPS   The same three questions as the bridge's, with the same two cards in each answer; they are
+        kept in the same kind of SQLite file (WAL, synchronous=FULL), one durable commit a step.
+PAGES   /introduction, /tasks and /bridge show the same content as ours, alone: no menu, no finder,
+        no chat panel.
 
 python bench/peer.py PORT DATABASE
 """

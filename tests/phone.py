@@ -12,13 +12,14 @@ from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.pages.devices import Lan
 from pipulate.web.pairing import Pairing
 
-SERVER, PHONE = "http://192.168.1.5:5001", "192.168.1.7"
+SERVER = "http://192.168.1.5:5001"
+PHONE = "192.168.1.7"
 HOME = "http://127.0.0.1:5001"
 CANARY = "Call the secret client"  # a task: it stands on the page /tasks
 
 
 def lan_app(folder: Path, **settings: Any) -> Any:
-    """Return the app as `pipulate --lan` serves it, with a task in it, and no delay after a wrong code."""
+    """Return the app as `pipulate --lan` serves it, with a task; wrong codes are told at once."""
     usual = {"lan": True, "host": "127.0.0.2"}
     downloads = folder / "d"
     flows = (PACKAGE / "workflows",)
@@ -71,7 +72,7 @@ def is_pairing_page(reply: httpx2.Response, status: int = 403) -> bool:
 async def websocket(
     app: Any, cookie: str = "", address: str = PHONE
 ) -> tuple[list[str], Callable[[], Awaitable[None]]]:
-    """Open the panel's WebSocket: the types of what the server sent, and a function that ends the connection."""
+    """Open the panel's WebSocket; return the types of what the server sent, and what ends it."""
     headers = {"host": "192.168.1.5:5001", "origin": SERVER, "cookie": cookie}
     scope = {
         "type": "websocket",

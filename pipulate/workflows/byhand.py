@@ -34,7 +34,7 @@ class ByHand:
             app.route(f"{self.prefix}/{step_id}_submit", methods=["POST"])(submit)
 
     async def landing(self):
-        latest = self.db.get("pipeline_id", "")
+        latest = self.run_id()
         key = Input(
             name="id", value=latest, placeholder="arthur", required=True, aria_label="Run ID"
         )
@@ -47,9 +47,13 @@ class ByHand:
         self.db["pipeline_id"] = id
         return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
 
+    def run_id(self):
+        """The current run's, "" while there is none: the engine says then what is missing."""
+        return self.db.get("pipeline_id", "")
+
     def card(self, index):
         """The done card, the open card, or nothing yet, for the question at `index`."""
-        id = self.db["pipeline_id"]
+        id = self.run_id()
         key, step_id, label = self.STEPS[index]
         value = self.pipulate.get_step_data(id, step_id).get(key)
         if not value:
@@ -78,7 +82,7 @@ class ByHand:
 
     async def submit(self, index, value):
         key, step_id, label = self.STEPS[index]
-        self.pipulate.set_step_data(self.db["pipeline_id"], step_id, {key: value.strip()})
+        self.pipulate.set_step_data(self.run_id(), step_id, {key: value.strip()})
         await self.chatq(f"{label} {value}")
         following = self.STEPS[index + 1][1]
         # The next card loads itself: its placeholder, already on the page, is replaced out of band.
@@ -109,7 +113,7 @@ class ByHand:
         return await self.submit(2, value)
 
     async def step_04(self):
-        id = self.db["pipeline_id"]
+        id = self.run_id()
         color = self.pipulate.get_step_data(id, "step_03").get("color", "")
         verdict = "You are cast into the Gorge of Eternal Peril!"
         if color.lower() == "blue":
@@ -123,7 +127,7 @@ class ByHand:
         return Card(H2("Result"), P(verdict), lock, id="step_04")
 
     async def step_04_submit(self):
-        id = self.db["pipeline_id"]
+        id = self.run_id()
         if self.pipulate.get_state(id).get("finalized"):
             self.pipulate.unfinalize(id)
         else:
@@ -131,6 +135,6 @@ class ByHand:
         return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
 
     async def revert(self, step_id: str):
-        id = self.db["pipeline_id"]
+        id = self.run_id()
         self.pipulate.clear_steps_from(id, step_id, self.STEPS)
         return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)

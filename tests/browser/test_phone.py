@@ -15,7 +15,7 @@ from tests import phone
 def test_a_phone_pairs_works_and_is_sent_away(
     page: Page, tmp_path: Path, serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A real browser that is treated as another machine's: code, card, refusals that say why, removal."""
+    """A real browser, treated as another machine's: code, card, refusals that say why, removal."""
     monkeypatch.setattr(pairing, "here", lambda scope: False)
     monkeypatch.setattr(devices, "announce", lambda *_: lambda: None)
     app = phone.lan_app(tmp_path)
@@ -36,9 +36,11 @@ def test_a_phone_pairs_works_and_is_sent_away(
     page.fill("[name=name]", "Arthur")
     page.keyboard.press("Enter")
     expect(page.locator("[name=quest]")).to_be_focused()
-    page.evaluate(
-        """() => { const form = document.getElementById("chat-form"); form.elements.text.value = "/tasks"; form.requestSubmit() }"""
-    )
+    page.evaluate("""() => {
+        const form = document.getElementById("chat-form");
+        form.elements.text.value = "/tasks";
+        form.requestSubmit();
+    }""")
     expect(page.locator("#alert")).to_contain_text("for the machine on which Pipulate runs")
     page.goto(f"{url}/settings")
     expect(page.get_by_role("heading", name="Not on this device")).to_be_visible()

@@ -1,4 +1,4 @@
-"""A run's chain of cards: which there are, what each shows, and how often an author's function is asked."""
+"""A run's chain of cards: which there are, and what each shows."""
 
 import re
 
@@ -46,7 +46,7 @@ def case(tmp_path):
 
 
 async def test_the_chain_ends_at_the_first_open_card(case):
-    """What is not reached is not there; what was refused and typed stands above and in the open card."""
+    """What is not reached is not there; what was refused stands above and in the open card."""
     case.run(name="Ada")
     shown = await case.chain(message="Too late.", typed={"color": "typed here"})
     assert re.findall(r'id="(card\d|result)"', shown) == ["card1", "card2"]
@@ -74,7 +74,7 @@ async def test_a_bug_shows_in_its_card_and_the_others_live_on(case):
 
 
 async def test_controls_without_a_label_are_named_by_their_card(case):
-    """A screen reader says the card's title; a label of the author's own wins, and no id is there twice."""
+    """A screen reader says the card's title; a label of the author's own wins; no id is twice."""
     inside = (Input(name="bare"), Label("Own", Input(name="own")), Input(name="x", id="x"))
     cards.name_controls(inside, "card1-title")
     shown = to_xml(inside)

@@ -1,4 +1,4 @@
-"""What any page shows: forms that say the same thing in one way, fragments, and pages that leave nothing behind."""
+"""What any page shows: forms said in one way, fragments, pages that leave nothing behind."""
 
 from types import SimpleNamespace
 

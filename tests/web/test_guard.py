@@ -1,7 +1,8 @@
-"""Every attack of the trust page that reaches the server's door: tables of raw requests and the answers they must get."""
+"""Every attack of the trust page that reaches the server's door: raw requests and their answers."""
 
 import asyncio
 import random
+import re
 import socket
 from collections.abc import Iterator
 
@@ -161,9 +162,11 @@ def raw(server: Server, data: bytes, timeout: float = 5) -> bytes:
         "GET /bridge HTTP/1.1\r\nHost: evil.example",
         "GET /bridge HTTP/1.1",
         "GET /bridge HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nHost: evil.example",
-        "POST /bridge/open HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://evil.example\r\nContent-Length: 4",
-        "GET /chat HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nOrigin: http://evil.example",
+        "POST /bridge/open HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        "Origin: http://evil.example\r\nContent-Length: 4",
+        "GET /chat HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://evil.example\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
     ],
 )
 def test_refusals_carry_no_page_of_ours(server, head):
@@ -199,10 +202,8 @@ def test_path_traversal_gets_the_same_404_always(server):
     """No address leaves the static folder, and the answers do not tell one miss from another."""
     bodies = set()
     for path in TRAVERSALS:
-        answer = raw(
-            server,
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nHX-Request: true\r\nConnection: close\r\n\r\n".encode(),
-        )
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nHX-Request: true\r\n"
+        answer = raw(server, f"{head}Connection: close\r\n\r\n".encode())
         assert answer.split(b" ")[1] == b"404", (path, answer[:100])
         bodies.add(answer.split(b"\r\n\r\n", 1)[1])
     assert len(bodies) == 1
@@ -257,172 +258,162 @@ def test_large_and_odd_bodies_get_4xx(server):
         )  # too large a field, or too large a body: whichever is noticed first
 
 
+NAMES = [
+    "bridge",
+    "petite",
+    "poet",
+    "work",
+    "byhand",
+    "tasks",
+    "profiles",
+    "runs",
+    "find",
+    "static",
+    "introduction",
+    "download",
+    "graph",
+    "chat",
+    "x",
+]
+ACTS = [
+    "card1",
+    "card2",
+    "card99",
+    "revert1",
+    "undo",
+    "finalize",
+    "unfinalize",
+    "delete",
+    "undelete",
+    "repair",
+    "open",
+    "start2",
+    "cancel1",
+    "repeat1",
+    "runs",
+    "card2/progress",
+    "card1/upload",
+    "card3/upload",
+    "1",
+    "99999999999999999999",
+    "1/delete",
+    "sort",
+    "undo/1",
+    "undo/999999999999999999999",
+    "import/upload",
+    "export",
+    "list",
+    "..",
+    "%2e%2e",
+    "%00",
+    "step_01",
+    "step_01_submit",
+    "init",
+    "1/move",
+    "-1",
+    "card0",
+    "1/choose",
+    "9/choose",
+]
+JUNK = ["", "arthur", "%00", "é", "%F0%9F%92%A9", "a" * 600, "' OR 1=1 --", "<script>", "%ff%fe"]
+JUNK += ["[]", "null", "-1", "1e309", "NaN", "%0d%0aX: y"]
+ASKED = ["id", "q", "rev", "by", "field", "id"]
+FIELDS = ["id", "name", "quest", "color", "rev", "ids", "value", "step_id", "on", "done"]
+KINDS = [
+    *["application/x-www-form-urlencoded"] * 5,
+    "multipart/form-data; boundary=b",
+    "application/json",
+    "multipart/form-data",
+]
+METHODS = [*["GET"] * 4, *["POST"] * 6, "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]
+MORE = [
+    "Cookie: a=b; c",
+    "Range: bytes=5-1",
+    "Accept-Encoding: gzip",
+    "If-None-Match: x",
+    "HX-Current-URL: %",
+    "Referer: x",
+]
+
+
+def pairs(chance: random.Random, names: list[str], most: int) -> str:
+    """Return some odd values as a query or a form."""
+    count = chance.randrange(most)
+    return "&".join(f"{chance.choice(names)}={chance.choice(JUNK)}" for _ in range(count))
+
+
 def fuzzed(chance: random.Random, port: int) -> bytes:
     """Return one odd request."""
-    names = [
-        "bridge",
-        "petite",
-        "poet",
-        "work",
-        "byhand",
-        "tasks",
-        "profiles",
-        "runs",
-        "find",
-        "static",
-        "introduction",
-        "download",
-        "graph",
-        "chat",
-        "x",
-        "",
-    ]
-    acts = [
-        "card1",
-        "card2",
-        "card99",
-        "revert1",
-        "undo",
-        "finalize",
-        "unfinalize",
-        "delete",
-        "undelete",
-        "repair",
-        "open",
-        "start2",
-        "cancel1",
-        "repeat1",
-        "runs",
-        "card2/progress",
-        "card1/upload",
-        "card3/upload",
-        "1",
-        "99999999999999999999",
-        "1/delete",
-        "sort",
-        "undo/1",
-        "undo/999999999999999999999",
-        "import/upload",
-        "export",
-        "list",
-        "..",
-        "%2e%2e",
-        "%00",
-        "step_01",
-        "step_01_submit",
-        "init",
-        "1/move",
-        "-1",
-        "card0",
-        "1/choose",
-        "9/choose",
-    ]
-    junk = [
-        "",
-        "arthur",
-        "%00",
-        "é",
-        "%F0%9F%92%A9",
-        "a" * 600,
-        "' OR 1=1 --",
-        "<script>",
-        "%ff%fe",
-        "[]",
-        "null",
-        "-1",
-        "1e309",
-        "NaN",
-        "%0d%0aX: y",
-    ]
-    path = "/" + "/".join(
-        part
-        for part in (chance.choice(names), chance.choice([*acts, ""]))
-        if part or chance.random() < 0.1
-    )
-    query = "&".join(
-        f"{chance.choice(['id', 'q', 'rev', 'by', 'field', 'id'])}={chance.choice(junk)}"
-        for _ in range(chance.randrange(3))
-    )
-    body = "&".join(
-        f"{chance.choice(['id', 'name', 'quest', 'color', 'rev', 'ids', 'value', 'step_id', 'on', 'done'])}={chance.choice(junk)}"
-        for _ in range(chance.randrange(5))
-    )
-    kind = chance.choice(
-        ["application/x-www-form-urlencoded"] * 5
-        + ["multipart/form-data; boundary=b", "application/json", "multipart/form-data"]
-    )
-    method = chance.choice(
-        ["GET"] * 4 + ["POST"] * 6 + ["PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]
-    )
-    head = [
-        f"{method} {path}{'?' + query if query else ''} HTTP/1.1",
-        f"Host: 127.0.0.1:{port}",
-        f"Origin: http://127.0.0.1:{port}",
-    ]
+    parts = [chance.choice([*NAMES, ""]), chance.choice([*ACTS, ""])]
+    path = "/" + "/".join(part for part in parts if part or chance.random() < 0.1)
+    if query := pairs(chance, ASKED, 3):
+        path += f"?{query}"
+    method = chance.choice(METHODS)
+    host = f"127.0.0.1:{port}"
+    head = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Origin: http://{host}"]
     if chance.random() < 0.7:
         head.append("HX-Request: true")
     if chance.random() < 0.2:
-        head.append(
-            chance.choice(
-                [
-                    "Cookie: a=b; c",
-                    "Range: bytes=5-1",
-                    "Accept-Encoding: gzip",
-                    "If-None-Match: x",
-                    "HX-Current-URL: %",
-                    "Referer: x",
-                ]
-            )
-        )
+        head.append(chance.choice(MORE))
+    body = ""
     if method not in ("GET", "HEAD"):
-        head += [f"Content-Type: {kind}", f"Content-Length: {len(body.encode())}"]
-    else:
-        body = ""
-    return ("\r\n".join(head) + "\r\n\r\n" + body).encode("utf-8", "surrogateescape")
+        body = pairs(chance, FIELDS, 5)
+        head.append(f"Content-Type: {chance.choice(KINDS)}")
+        head.append(f"Content-Length: {len(body.encode())}")
+    return "\r\n".join([*head, "", body]).encode("utf-8", "surrogateescape")
+
+
+class Connection:
+    """A connection that is kept, and opened again when the server has closed it."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.reader: asyncio.StreamReader | None = None
+        self.writer: asyncio.StreamWriter | None = None
+
+    def close(self) -> None:
+        if self.writer:
+            self.writer.close()
+        self.writer = None
+
+    async def head(self, request: bytes) -> bytes:
+        """Send a request; return the head of the answer."""
+        for _ in range(2):  # it may have been closed under us: once more on a fresh one
+            if self.writer is None:
+                self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+            try:
+                self.writer.write(request)
+                return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 20)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                self.close()
+        return b"HTTP/1.1 0 no answer\r\nconnection: close\r\n"
+
+    async def status(self, request: bytes) -> int:
+        """Send a request; return the status of the answer, all of which is read."""
+        head = await self.head(request)
+        status = int(head.split(b" ")[1])
+        length = re.search(rb"\r\ncontent-length: *(\d+)", head.lower())
+        if b"connection: close" in head.lower():
+            self.close()
+        elif not (request.startswith(b"HEAD") or status in (204, 304)):
+            if length is None:
+                self.close()
+            else:
+                await self.reader.readexactly(int(length[1]))
+        return status
 
 
 async def bombard(port: int, count: int, seed: int) -> dict[int, list[bytes]]:
-    """Send odd requests over a few kept-alive connections; returns the requests by status."""
-    chance, found = random.Random(seed), {}
+    """Send odd requests over a few kept connections; returns the requests by status."""
+    chance = random.Random(seed)
+    found: dict[int, list[bytes]] = {}
 
     async def talk(number: int) -> None:
-        reader = writer = None
+        connection = Connection(port)
         for _ in range(number):
             request = fuzzed(chance, port)
-            for attempt in (
-                1,
-                2,
-            ):  # a kept-alive connection may have been closed under us: once more on a fresh one
-                if writer is None:
-                    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                try:
-                    writer.write(request)
-                    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
-                    break
-                except (asyncio.IncompleteReadError, ConnectionError):
-                    writer.close()
-                    writer = None
-                    if attempt == 2:
-                        head = b"HTTP/1.1 0 no answer\r\nconnection: close\r\n"
-            found.setdefault(int(head.split(b" ")[1]), []).append(request)
-            length = next(
-                (
-                    int(line.split(b":")[1])
-                    for line in head.lower().split(b"\r\n")
-                    if line.startswith(b"content-length")
-                ),
-                None,
-            )
-            if request.startswith(b"HEAD") or head.split(b" ")[1] in (b"304", b"204"):
-                length = 0
-            if length is None or b"connection: close" in head.lower():
-                if writer:
-                    writer.close()
-                writer = None
-            elif length:
-                await reader.readexactly(length)
-        if writer:
-            writer.close()
+            found.setdefault(await connection.status(request), []).append(request)
+        connection.close()
 
     await asyncio.gather(*(talk(count // 4) for _ in range(4)))
     return found

@@ -1,4 +1,4 @@
-"""Whatever a model says becomes harmless HTML that still shows it: taken apart by an HTML parser, tag by tag."""
+"""Whatever a model says becomes harmless HTML that still shows it: taken apart tag by tag."""
 
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -104,7 +104,7 @@ def check(markdown: str) -> Taken:
 class TestSafety:
     @pytest.mark.parametrize("payload", PAYLOADS)
     def test_payloads_are_harmless_whole_and_half(self, payload: str) -> None:
-        """No script, handler, style, form, image or frame comes out, at no point of the text's arrival."""
+        """No script, handler, style, form, image or frame comes out while the text arrives."""
         for end in range(0, len(payload), max(1, len(payload) // 40)):
             check(payload[:end])
         check(f"Before {payload} after\n\n{payload}\n\n- {payload}\n\n> {payload}")
@@ -239,10 +239,11 @@ class TestShown:
         assert check("a <b>c</b>").text == "a <b>c</b>\n"
 
     def test_code_can_be_copied(self) -> None:
-        """A fence has its language as a class, a button for the page's script, and its text untouched."""
+        """A fence has its language as a class, a button for the page's script, its own text."""
         html = render("```python\nprint('<b>')\n```")
         assert html == (
-            '<div class="code"><button type="button" data-copy>Copy</button><pre><code class="language-python">'
+            '<div class="code"><button type="button" data-copy>Copy</button>'
+            '<pre><code class="language-python">'
             "print(&#x27;&lt;b&gt;&#x27;)\n</code></pre></div>\n"
         )
         assert "class" not in render("    plain").split("<pre>")[1]

@@ -1,4 +1,4 @@
-"""Who may come in from other devices: nothing for strangers, work for paired ones, settings for nobody of them."""
+"""Who may come in from other devices: nothing for strangers, work, but no settings, for guests."""
 
 import asyncio
 import re
@@ -165,7 +165,7 @@ async def test_nothing_that_a_request_says_makes_it_local(
     ],
 )
 async def test_only_our_own_names_are_answered(app: Any, host: str, status: int) -> None:
-    """The address that was connected to, and the name on the network; a name that another site made point here is none."""
+    """The address connected to, and the name on the network; not what others have point here."""
     async with device(app) as client:
         reply = await client.get("/tasks", headers={"Host": host})
         assert reply.status_code == status and is_pairing_page(reply) == (status == 403)
@@ -218,7 +218,7 @@ async def test_a_code_pairs_one_device_once(app: Any) -> None:
     ],
 )
 def test_a_code_is_taken_as_people_type_it(tmp_path: Path, spell: Callable[[str], str]) -> None:
-    """Small letters, dashes and blanks do not matter, and letters that look like digits are read as digits."""
+    """Small letters, dashes and blanks do not matter; letters that look like digits are these."""
     made = Pairing(Store(tmp_path / "pipulate.db"))
     for _ in range(20):
         assert made.take(spell(made.make().code))
@@ -244,7 +244,7 @@ NOT_UTF_8 = "\ud800".encode("utf-8", "surrogatepass").decode("latin-1")
 async def test_ten_wrong_tries_make_the_code_void(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each wrong try is answered late; after the tenth the right code is refused as well, until there is a new one."""
+    """Each is answered late; after the tenth the right code is refused until there is a new one."""
     codes = pairing(app)
     codes.delay = Pairing(app.state.store).delay
     delays: list[float] = []
@@ -334,7 +334,7 @@ async def test_a_guest_works(app: Any) -> None:
 
 
 async def test_what_configures_stays_at_home(app: Any) -> None:
-    """Every route of settings, Connect, memory and MCP, and every act of the chat, is refused to a guest, and told why."""
+    """All of settings, Connect, memory and MCP, and acts of the chat, are refused, and told why."""
     client = await paired(app)
     seen = 0
     for route in app.router.routes:
@@ -361,7 +361,7 @@ async def test_what_configures_stays_at_home(app: Any) -> None:
 
 
 async def test_a_device_is_listed_and_removed(app: Any) -> None:
-    """Settings shows each device; a removed one is a stranger at once, and its open panel hears no more."""
+    """A removed one is a stranger at once, and its open panel hears no more."""
     client, other = await paired(app), await paired(app)
     (key, _), (other_key, _) = pairing(app).devices.items()
     sent, end = await websocket(app, f"pipulate_5001={client.cookies['pipulate_5001']}")

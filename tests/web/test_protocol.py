@@ -1,4 +1,4 @@
-"""Slow connections: a head must come in time, an answer may take longer, and honest pages stay fast meanwhile."""
+"""Slow connections: a head must come in time, an answer may take longer, pages stay fast."""
 
 import socket
 import subprocess

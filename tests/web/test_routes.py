@@ -1,4 +1,4 @@
-"""The addresses of a workflow: what each answers, what it refuses, and that a refusal changes nothing."""
+"""The addresses of a workflow: what each answers, what it refuses; a refusal changes nothing."""
 
 import time
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def record(server: Server, id: str, workflow: str = "bridge") -> dict:
 
 
 def test_one_answer_brings_the_done_card_and_the_next(server):
-    """A step is one round trip: the done card, the next card, the new revision and the new address."""
+    """A step is one round trip: the done card, the next one, the new revision, the new address."""
     with server.client() as client:
         rev = begin(client, "bridge", "one")
         reply = answer(client, "bridge", "one", 1, rev, name="Arthur")
@@ -72,7 +72,7 @@ def test_a_run_is_resumed_by_its_id_in_any_spelling(server):
 
 @pytest.mark.parametrize("address", ["app.botify.com/a/b", "https://app.botify.com/a/b/2024/c?x=1"])
 def test_any_address_of_a_project_finds_its_run(server, address):
-    """Of every workflow, as version 0.1.0 kept it: begun under one address, entered under another."""
+    """Of every workflow, as version 0.1.0 kept it: begun under one, entered under another."""
     with server.client() as client:
         rev = begin(client, "bridge", "https://app.botify.com/a/b/")
         assert 'id="card1"' in client.get("/bridge", params={"id": address}).text
@@ -225,7 +225,7 @@ def test_a_saved_file_judges_the_very_next_answer(server):
 
 
 def test_the_list_of_all_runs_says_whose_they_are(server):
-    """Once there are two profiles each run tells its own; a deleted one leaves a way back; an import says how many."""
+    """Of two profiles each run tells its own; a deleted one can come back; an import is counted."""
     with server.client() as client:
         finished(client, "whose")
         assert " · Default" not in client.get("/runs").text
@@ -279,7 +279,7 @@ def test_a_damaged_record_is_set_aside_and_mended(server):
 
 
 def test_workflow_files_come_and_go_without_a_restart(server):
-    """In dev mode a new file appears, a broken one shows its traceback, a mended one works; others are untouched."""
+    """With --dev a new file appears, a broken one shows why, a mended one works; others stay."""
     folder: Path = server.folder / "workflows"
     folder.mkdir(exist_ok=True)
     file = folder / "mine.py"
@@ -376,7 +376,7 @@ async def test_what_sqlite_reports_anywhere_is_told(tmp_path, error, status, say
 
 @pytest.fixture
 def client(tmp_path):
-    """Give a function that serves the workflow file `mine` of this code, and returns a client that is a page of it."""
+    """Give a function that serves the workflow `mine` of this code; it returns a client."""
 
     def serve(code: str) -> TestClient:
         (tmp_path / "mine.py").write_text(code)
@@ -407,7 +407,7 @@ def check(run, form):
 
 
 def test_a_refused_answer_asks_the_author_once(client):
-    """The form that judged the answer is the one that is shown again: it may ask a service, which takes its time."""
+    """The form that judged the answer is shown again: to make it may take a service's time."""
     with client(ASKS) as page:
         rev = begin(page, "mine", "x")
         for number, value in enumerate(("a", "B"), 2):
@@ -438,7 +438,7 @@ async def two(run, job):
 
 
 def test_work_leads_to_work_though_nobody_looks(client):
-    """One answer, two pieces of work; the model is asked once after each, however many pages show them."""
+    """One answer, two pieces of work; the model has a word on each, however many pages look."""
     with client(WORKS) as page:
         explained = []
         page.app.state.explain = lambda run: explained.append(run.open_index)

@@ -1,4 +1,4 @@
-"""What the parts of an app share: offered by class, shown in a stated order, whatever order the parts came in."""
+"""What the parts of an app share: offered by class, shown in one order, kept by readers."""
 
 import random
 import re
@@ -31,7 +31,7 @@ def shown(app) -> tuple:
 
 
 def test_the_order_of_the_parts_shows_nowhere(tmp_path):
-    """Shuffled parts make the same menu and the same settings, and every part finds what it needs of another."""
+    """Shuffled parts make the same menu and the same settings, and each finds what it needs."""
     usual = shown(create_app(settings(tmp_path / "usual")))
     assert list(usual[0]) == ["Pages", "Apps"] and usual[0]["Pages"][0][0] == "Introduction"
     assert usual[1][:2] == ["link_graph", "explore_csv"] and len(usual[2]) >= 5
@@ -125,7 +125,7 @@ def rows(app) -> dict:
 
 
 def made_up(app, word: str) -> list[str]:
-    """Return an address for each route that can be looked at, and some below a real workflow, with `word` in them."""
+    """Return an address with `word` in it for each route that can be looked at, and some more."""
     paths = [
         re.sub(r"{\w+(:\w+)?}", lambda part: "7654" if part[1] == ":int" else word, route.path)
         for route in app.router.routes
@@ -144,7 +144,7 @@ def made_up(app, word: str) -> list[str]:
 
 
 def test_looking_leaves_nothing_behind(tmp_path, monkeypatch):
-    """All addresses that can be looked at, with made-up names: the data stay, and nothing grows with what is asked."""
+    """All that can be looked at, with made-up names: the data stay, and nothing grows by it."""
     monkeypatch.setattr("pipulate.pages.stream.PAUSE", 0)
     for name in ("bridge", "work"):  # without the class by hand, whose routes are its author's
         shutil.copy(PACKAGE / "workflows" / f"{name}.py", tmp_path)

@@ -1,4 +1,4 @@
-"""The workflow files that are served: read when they change, forgotten when they go, and never in the way of a page."""
+"""The workflow files that are served: read when they change, forgotten when they go."""
 
 import re
 
@@ -64,7 +64,7 @@ def test_a_file_that_breaks_is_a_page_that_says_so(app, folder, client):
 
 
 def test_the_routes_of_a_class_come_and_go_with_its_file(app, folder, client):
-    """Read again they are there once; and none is taken from a page of ours, whenever the file is read."""
+    """Read again they are there once, and none is taken from a page of ours."""
     count = len(app.router.routes)
     for says in ("one", "two"):
         (folder / "hand.py").write_text(BY_HAND.format(says=says, also="/settings"))
@@ -76,7 +76,7 @@ def test_the_routes_of_a_class_come_and_go_with_its_file(app, folder, client):
 
 
 def test_no_workflow_takes_the_address_of_a_page(tmp_path):
-    """Asked of the router: a workflow named like the first part of any route of ours is broken, any other works."""
+    """Asked of the router: one named like the first part of a route of ours is broken."""
     data = Settings(data=tmp_path, workflows=(PACKAGE / "workflows",))
     app = create_app(data)
     ours = first_segments(app.router.routes)
