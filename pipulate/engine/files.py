@@ -3,7 +3,7 @@
 HOW       Write to `.{name}.{random}.part` beside it, fsync that, rename it over the final name,
           fsync the folder.  A kill at any moment leaves the old one, or none, at worst a `.part`
           that nobody takes for a result.
-LEFTOVERS Whoever begins to write a file removes its leftovers.  Should another process still be
+LEFTOVERS Whoever begins to write removes the target's leftovers.  Should another process still be
           writing one, its rename fails and it reports that: the newer writer wins, and never do two
           write into one file.
 """
@@ -53,6 +53,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     Raises CannotWrite for any OSError on the way.
     """
     with explained(target):
+        sweep(target)
         part = _part(target)
         part.mkdir(parents=True)
         try:
@@ -67,12 +68,12 @@ def whole_folder(target: Path) -> Iterator[Path]:
 def _swap(part: Path, target: Path) -> None:
     """Rename a filled folder over another: the old one has to step aside first."""
     sync(part)
-    old = part.with_suffix(".old")
     with contextlib.suppress(FileNotFoundError):
-        target.rename(old)
+        target.rename(part.with_suffix(".old"))
     part.rename(target)
     sync(target.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    for old in _beside(target, "old"):
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def begin(target: Path, mode: int = ANYONE) -> tuple[Path, BinaryIO]:
@@ -106,9 +107,15 @@ def sync(path: Path) -> None:
 
 
 def sweep(target: Path) -> None:
-    """Remove what killed writers of the file `target` left behind."""
-    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
-        leftover.unlink(missing_ok=True)
+    """Remove what killed writers of `target`, a file or a folder, left behind."""
+    for leftover in _beside(target, "part"):
+        with contextlib.suppress(FileNotFoundError):  # its writer has just ended
+            if leftover.is_dir():
+                # Out of sight first: who still fills it must fail, not keep a half of it.
+                gone = leftover.rename(_part(target).with_suffix(".old"))
+                shutil.rmtree(gone, ignore_errors=True)
+            else:
+                leftover.unlink()
 
 
 @contextlib.contextmanager
@@ -129,3 +136,7 @@ _BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
 
 def _part(target: Path) -> Path:
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+
+
+def _beside(target: Path, ending: str) -> list[Path]:
+    return list(target.parent.glob(f".{glob.escape(target.name)}.*.{ending}"))

@@ -112,6 +112,29 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_leftovers_of_a_killed_writer_of_a_folder_are_swept(tmp_path: Path) -> None:
+    """What it had filled when the next begins; what it had put aside once there is a new one."""
+    target = tmp_path / "graph"
+    part, old = tmp_path / ".graph.0123abcd.part", tmp_path / ".graph.0123abcd.old"
+    for leftover in (part, old, tmp_path / ".other.0123abcd.part"):
+        leftover.mkdir()
+        (leftover / "links").touch()
+    with whole_folder(target):
+        assert not part.exists() and old.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.0123abcd.part", "graph"]
+
+
+def test_of_two_writers_of_a_folder_one_wins_whole(tmp_path: Path) -> None:
+    """The one that began last; the other is told, and never is a half taken for the whole."""
+    target = tmp_path / "graph"
+    with pytest.raises(CannotWrite), whole_folder(target) as older:
+        (older / "links").write_text("older")
+        with whole_folder(target) as newer:
+            (newer / "links").write_text("newer")
+    assert (target / "links").read_text() == "newer"
+    assert list(tmp_path.iterdir()) == [target]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
 def test_a_secret_is_the_owners_from_its_first_byte(tmp_path: Path) -> None:
     """The temporary file has the mode, too."""
