@@ -1,8 +1,8 @@
-"""From a link graph to its report: in memory, or by passes over the disk when it is too large.
+"""From a link graph to its report: in memory, or by passes over the disk.
 
-MEMORY    10 million links: 5 CPU seconds and 1 GB (without communities, which `deep` adds).
-DISK      The chapters that need no link in memory (`chapters.LIGHT`), from `outofcore`'s numbers;
-          they are equal, word by word and row by row.
+MEMORY  10 million links: 5 CPU seconds and 1 GB (without communities).
+DISK    The chapters that need no link in memory (`chapters.LIGHT`), from
+        `outofcore`'s numbers; equal, word by word and row by row.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def silent(share: float, text: str) -> None:
 def make(
     graph_folder: Path, folder: Path, *, deep: bool | None = None, progress: Progress = silent
 ) -> dict[str, Any]:
-    """Analyse the graph in a folder, write the report to `folder`; return its summary."""
+    """Write the report on a folder's graph to `folder`; return its summary."""
     found = of_folder(graph_folder, deep=deep, progress=progress)
     report.write(found, folder)
     return found.summary
@@ -49,7 +49,7 @@ def of_folder(
 ) -> Report:
     """Make the report on the graph in `folder`, in memory or on the disk.
 
-    Unless `deep` says otherwise, graphs of up to DEEP links get communities too.
+    Unless `deep` is said, graphs of up to DEEP links get communities too.
     """
     links = edges.about(folder)["links"]
     if links > LARGE:
@@ -62,10 +62,9 @@ def of_folder(
 def in_memory(
     graph: Graph, *, deep: bool = False, only_good: bool = False, progress: Progress = silent
 ) -> Report:
-    """Compute all measures and findings.  `progress(share, text)` is told what is going on.
+    """Compute all measures and findings; `deep` adds communities.
 
-    `deep` adds communities.  `only_good` leaves redirected and canonicalised pages and their links
-    out of PageRank; otherwise PageRank is over all pages and links.
+    `only_good` takes redirected and canonicalised pages out of PageRank.
     """
     progress(0.0, "Reading the page table")
     facts = roles.facts(graph)
@@ -74,35 +73,21 @@ def in_memory(
     depth = measures.depths(graph, home)
     progress(0.2, "PageRank")
     rank = measures.pagerank(graph, leave_out=facts.elsewhere if only_good else None)
-    columns = _columns(
-        graph,
-        facts,
-        depth=depth,
-        inlinks=measures.inlinks(graph),
-        outlinks=measures.outlinks(graph),
-        rank=rank,
-        orphan=measures.orphans(graph, home) & facts.internal,
-    )
+    columns = _columns(depth, measures.inlinks(graph), measures.outlinks(graph), rank)
+    columns["orphan"] = measures.orphans(graph, home) & facts.internal
     columns |= _structure(graph, facts, home, progress)
     if deep:
         progress(0.7, "Communities")
         columns["community"] = measures.communities(graph, columns["template"])
     progress(0.85, "Findings")
-    pages, facts = _with_table(columns, graph.pages, facts)
-    site = Measured(
-        graph=graph,
-        facts=facts,
-        home=home,
-        pages=pages,
-        links=graph.m,
-        self_links=int((graph.source == graph.target).sum()),
-        flow=partial(measures.flow, graph, rank=rank),
-    )
+    self_links = int((graph.source == graph.target).sum())
+    flow = partial(measures.flow, graph, rank=rank)
+    site = _site(graph, facts, columns, home=home, links=graph.m, self_links=self_links, flow=flow)
     return _told(site, chapters.ALL, progress)
 
 
 def on_disk(folder: Path, progress: Progress = silent) -> Report:
-    """Make a report of the chapters that need no link in memory: for more than LARGE links."""
+    """Make the report on a graph of more than LARGE links."""
     progress(0.0, "Counting links")
     disk = outofcore.open_graph(folder)
     table = pl.read_parquet(folder / "pages.parquet", glob=False)
@@ -121,49 +106,24 @@ def on_disk(folder: Path, progress: Progress = silent) -> Report:
     depth = outofcore.depths(disk, home, counting)
     rank = outofcore.pagerank(disk, progress=ranking)
     progress(0.95, "Findings")
-    columns = _columns(
-        graph,
-        facts,
-        depth=depth,
-        inlinks=inlinks,
-        outlinks=disk.outlinks,
-        rank=rank,
-        orphan=(from_others == 0) & (np.arange(disk.n) != home),
-    )
-    pages, facts = _with_table(columns, table, facts)
-    site = Measured(
-        graph=graph,
-        facts=facts,
-        home=home,
-        pages=pages,
-        links=disk.m,
-        self_links=int((inlinks - from_others).sum()),
-        flow=partial(outofcore.flow, disk, rank=rank),
-    )
+    columns = _columns(depth, inlinks, disk.outlinks, rank)
+    columns["orphan"] = (from_others == 0) & (np.arange(disk.n) != home)
+    self_links = int((inlinks - from_others).sum())
+    flow = partial(outofcore.flow, disk, rank=rank)
+    site = _site(graph, facts, columns, home=home, links=disk.m, self_links=self_links, flow=flow)
     return _told(site, chapters.LIGHT, progress)
 
 
 def _columns(
-    graph: Graph,
-    facts: Facts,
-    *,
-    depth: np.ndarray,
-    inlinks: np.ndarray,
-    outlinks: np.ndarray,
-    rank: np.ndarray,
-    orphan: np.ndarray,
+    depth: np.ndarray, inlinks: np.ndarray, outlinks: np.ndarray, rank: np.ndarray
 ) -> dict[str, Any]:
-    """Return the columns of the page table that every report has."""
     return {
-        "url": graph.urls,
-        facts.group.name: facts.group,
         "depth": pl.Series(depth).replace(measures.UNREACHED, None),
         "inlinks": inlinks,
         "outlinks": outlinks,
         "pagerank": rank,
         "link_score": measures.link_score(rank),
         "reachable": measures.reachable(depth),
-        "orphan": orphan,
     }
 
 
@@ -183,26 +143,25 @@ def _structure(graph: Graph, facts: Facts, home: int, progress: Progress) -> dic
     }
 
 
-def _with_table(
-    columns: dict[str, Any], table: pl.DataFrame, facts: Facts
-) -> tuple[pl.DataFrame, Facts]:
-    """Join measures and page table; where both have a column, the table's gets another name.
+def _site(graph: Graph, facts: Facts, measured: dict[str, Any], **counted: Any) -> Measured:
+    """Join measures and page table, whose columns give way where names clash.
 
-    The page type stays what it is: it is among the measures already, as the group.  Roles follow.
+    The page type keeps its name: it is there already, as the group.
     """
-    names = {name: name for name in table.columns if name not in ("url", "listed")}
+    group = facts.group.name
+    columns = {"url": graph.urls, group: facts.group, **measured}
+    names = {name: name for name in graph.pages.columns if name not in ("url", "listed")}
     for name in names.keys() & columns.keys():
         names[name] = f"{name} (table)"
-    if facts.columns.get("type") == facts.group.name:
-        names[facts.group.name] = facts.group.name
+    if facts.columns.get("type") == group:
+        names[group] = group
     added = [pl.col(old).alias(new) for old, new in names.items() if new not in columns]
-    pages = pl.DataFrame(columns).hstack(table.select("listed", *added))
-    followed = {role: names[column] for role, column in facts.columns.items()}
-    return pages, replace(facts, columns=followed)
+    pages = pl.DataFrame(columns).hstack(graph.pages.select("listed", *added))
+    facts = replace(facts, columns={role: names[old] for role, old in facts.columns.items()})
+    return Measured(graph=graph, facts=facts, pages=pages, **counted)
 
 
 def _told(site: Measured, contents: tuple[Chapter, ...], progress: Progress) -> Report:
-    """Make a report of these chapters."""
     told = [chapter(site) for chapter in contents]
     findings = [finding for finding in told if finding is not None]
     made = Report(chapters.summary(site, findings), findings, site.pages)

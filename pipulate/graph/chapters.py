@@ -1,7 +1,8 @@
-"""The chapters of a report: one function a finding, in the order in which to read them.
+"""The chapters of a report, in the order in which to read them.
 
-Each takes a site as it was measured and returns what it found, or None when the data has nothing to
-say about it.  What counts as far, few or many is a constant here, with its reason.
+Each is a function from a site as it was measured to what was found there;
+None when the data has nothing to say about it.  What counts as far, few or
+many is a constant here, with its reason.
 """
 
 from __future__ import annotations
@@ -27,17 +28,13 @@ SPOTS = 101  # of a curve: one for each percent of the pages
 DOTS = 4000  # in a scatter plot: more would only hide each other
 BARS = 20  # communities in the plot
 
-#: (group of each page, number of groups) -> links and PageRank between groups, see `measures.flow`
+#: (group by page, number of groups) -> what `measures.flow` returns
 Flow = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A site and its measures: what the chapters are made from.
-
-    `pages` has the measures and the page table, column by column.  The chapters of LIGHT ask the
-    graph for its pages only: their links may be on the disk.
-    """
+    """A site with its measures; `pages` has the page table's columns, too."""
 
     graph: Graph
     facts: Facts
@@ -49,7 +46,7 @@ class Measured:
 
     @property
     def group(self) -> str:
-        """Name of the column that divides the site: the page type's own, or `section`."""
+        """The column that divides the site: the page type's, or `section`."""
         return self.facts.group.name
 
     @property
@@ -59,7 +56,7 @@ class Measured:
 
     @property
     def inlinks(self) -> np.ndarray:
-        """Number of inlinks by page."""
+        """Inlinks by page."""
         return self.pages["inlinks"].to_numpy()
 
     @property
@@ -68,28 +65,24 @@ class Measured:
         return self.pages["depth"].fill_null(measures.UNREACHED).to_numpy()
 
     def marked(self, column: str) -> np.ndarray:
-        """Return the pages that a column of yes and no says yes of, the strongest first."""
+        """Return the pages of which a column says yes, the strongest first."""
         return self.strongest(self.pages[column].to_numpy())
 
     def strongest(self, among: np.ndarray) -> np.ndarray:
-        """Return the pages of a mask, the strongest by PageRank first."""
+        """Return the pages of a mask, those with most PageRank first."""
         chosen = np.flatnonzero(among)
         return chosen[np.argsort(-self.rank[chosen], kind="stable")]
 
     def share(self, pages: np.ndarray) -> np.ndarray:
-        """Return numbers of pages as shares of all pages."""
+        """Return numbers of pages as shares of all."""
         return pages / max(1, self.graph.n)
 
-    def urls(self, pages: np.ndarray) -> pl.Series:
-        """Return the addresses of these pages."""
-        return self.graph.urls.gather(pl.Series(pages.astype(np.int64)))
-
     def known(self, *wanted: str) -> list[str]:
-        """Return the page table's columns that play these roles, where it has them."""
+        """Return the columns that play these roles, where there are any."""
         return [self.facts.columns[role] for role in wanted if role in self.facts.columns]
 
     def rows(self, pages: np.ndarray, *columns: str) -> pl.DataFrame:
-        """Return these pages' rows: address, group, columns, and what helps to judge any page."""
+        """Return pages with these columns and what helps to judge any page."""
         shown = ["url", self.group, *columns, *self.known("title", "impressions", "clicks")]
         return self.pages.select(shown)[pages]
 
@@ -119,15 +112,14 @@ def summary(site: Measured, findings: list[Finding]) -> dict[str, Any]:
 # --- where pages are, and how strong ---
 
 
-def clicks_from_home(site: Measured) -> Finding:
-    """Count pages by click depth."""
+def _clicks_from_home(site: Measured) -> Finding:
     reached = site.depth >= 0
     depth = site.depth[reached]
     pages = np.bincount(depth)
     return Finding(
         key="depth",
         title=f"Pages more than {FAR} clicks from home",
-        count=int((depth > FAR).sum()),
+        counted=int((depth > FAR).sum()),
         meaning="Click depth: the least number of clicks from home. "
         "Deep pages are visited and crawled less.",
         todo="Link the important ones from a page near home: "
@@ -140,12 +132,12 @@ def clicks_from_home(site: Measured) -> Finding:
                 "pagerank": np.bincount(depth, weights=site.rank[reached]).astype(float),
             }
         ),
-        plot=_bars(range(len(pages)), pages.tolist(), "clicks from home"),
+        plot=_bars(range(len(pages)), pages, "clicks from home"),
     )
 
 
-def links_received(site: Measured) -> Finding:
-    """Count pages by number of inlinks, in steps that double: 0, 1, 2, 3-4, 5-8, ..."""
+def _links_received(site: Measured) -> Finding:
+    # Steps that double: 0, 1, 2, 3-4, 5-8, ...
     most = int(site.inlinks.max(initial=0))
     doubling = 2 ** np.arange(most.bit_length()) + 1
     lower = np.concatenate([[0, 1], doubling[doubling <= most]])
@@ -155,7 +147,7 @@ def links_received(site: Measured) -> Finding:
     return Finding(
         key="inlinks",
         title=f"Pages with at most {FEW} inlinks",
-        count=int((site.inlinks <= FEW).sum()),
+        counted=int((site.inlinks <= FEW).sum()),
         meaning="How many pages link to each page. "
         "The doubling steps show the long tail that every site has.",
         todo="Look at who is in the first bars: "
@@ -163,7 +155,7 @@ def links_received(site: Measured) -> Finding:
         table=pl.DataFrame(
             {"from": lower, "to": upper, "pages": pages, "share": site.share(pages)}
         ),
-        plot=_bars(map(_span, lower, upper), pages.tolist(), "inlinks"),
+        plot=_bars(map(_span, lower, upper), pages, "inlinks"),
     )
 
 
@@ -171,8 +163,7 @@ def _span(first: int, last: int) -> str:
     return f"{first}" if first == last else f"{first}–{last}"
 
 
-def strongest_pages(site: Measured) -> Finding:
-    """Tell the strongest pages, and how few of them hold half of all PageRank."""
+def _strongest_pages(site: Measured) -> Finding:
     n = site.graph.n
     order = site.strongest(np.ones(n, bool))
     running = np.cumsum(site.rank[order])
@@ -180,7 +171,7 @@ def strongest_pages(site: Measured) -> Finding:
     return Finding(
         key="pagerank",
         title="Pages that hold half of all PageRank",
-        count=min(n, int(np.searchsorted(running, 0.5)) + 1),
+        counted=min(n, int(np.searchsorted(running, 0.5)) + 1),
         meaning="Internal PageRank: where a surfer who follows links at random would be. "
         "It tells what the links say is important.",
         todo="Compare with what is important to you: "
@@ -196,8 +187,7 @@ def strongest_pages(site: Measured) -> Finding:
     )
 
 
-def between_groups(site: Measured) -> Finding | None:
-    """Tell how many links, and how much PageRank, go from each group of pages to each."""
+def _between_groups(site: Measured) -> Finding | None:
     what = "section" if site.group == "section" else "page type"
     sizes = site.facts.group.value_counts(name="pages")
     names = sizes.sort("pages", site.group, descending=[True, False])[site.group].to_list()
@@ -213,7 +203,7 @@ def between_groups(site: Measured) -> Finding | None:
     return Finding(
         key="matrix",
         title=f"Links between {what}s",
-        count=len(names),
+        counted=len(names),
         meaning=f"How many links lead from each {what} to each, "
         "and how much PageRank flows along them.",
         todo="Find the empty and the too strong fields: "
@@ -231,7 +221,6 @@ def between_groups(site: Measured) -> Finding | None:
 
 
 def _fields(names: list[str], links: np.ndarray, flow: np.ndarray) -> pl.DataFrame:
-    """Return the fields of a matrix that have links, the strongest flow first."""
     row, column = np.nonzero(links)
     name = pl.Series(names)
     fields = pl.DataFrame(
@@ -248,8 +237,7 @@ def _fields(names: list[str], links: np.ndarray, flow: np.ndarray) -> pl.DataFra
 # --- who is wanted, lost, or in the way ---
 
 
-def wanted_pages(site: Measured) -> Finding | None:
-    """Find pages that searchers want and the site hardly links to."""
+def _wanted_pages(site: Measured) -> Finding | None:
     demand = site.facts.demand
     if demand is None or not (np.nan_to_num(demand) > 0).any():
         return None
@@ -260,7 +248,6 @@ def wanted_pages(site: Measured) -> Finding | None:
     return Finding(
         key="opportunities",
         title="Wanted pages with few inlinks",
-        count=len(chosen),
         meaning=f"Pages in the top quarter by {what}, with no more inlinks than the median page: "
         "searchers want them, the site hides them.",
         todo="Link each from two or three related strong pages. This is where new links pay first.",
@@ -283,13 +270,11 @@ def _some(pages: np.ndarray) -> np.ndarray:
     return pages[spots.astype(np.int64)]
 
 
-def orphans(site: Measured) -> Finding:
-    """Find pages that no other page links to."""
+def _orphans(site: Measured) -> Finding:
     chosen = site.marked("orphan")
     return Finding(
         key="orphans",
         title="Orphans",
-        count=len(chosen),
         meaning="Known from the page table, a sitemap or Search Console, "
         "but no other page links to them.",
         todo="Wanted? Link them from their section. "
@@ -298,17 +283,15 @@ def orphans(site: Measured) -> Finding:
     )
 
 
-def near_orphans(site: Measured) -> Finding:
-    """Find pages with a single friend, and name it."""
+def _near_orphans(site: Measured) -> Finding:
     chosen = site.marked("near_orphan")
-    table = site.rows(chosen, "depth", "pagerank")
+    friend = site.graph.urls.gather(pl.Series(_friends(site, chosen)))
     return Finding(
         key="near_orphans",
         title="Near-orphans",
-        count=len(chosen),
         meaning="Just one other page links to them: one edit away from being lost.",
         todo="Add a second way in: from a related page, a list or a breadcrumb.",
-        table=table.insert_column(1, site.urls(_friends(site, chosen)).alias("linked_from")),
+        table=site.rows(chosen, "depth", "pagerank").insert_column(1, friend.alias("linked_from")),
     )
 
 
@@ -323,14 +306,12 @@ def _friends(site: Measured, pages: np.ndarray) -> np.ndarray:
     return np.where(first == pages, last, first)
 
 
-def unreachable(site: Measured) -> Finding:
-    """Find pages that are linked, but not from where one can get to."""
+def _unreachable(site: Measured) -> Finding:
     away = ~(site.pages["reachable"] | site.pages["orphan"]).to_numpy()
     chosen = site.strongest(away & site.facts.internal)
     return Finding(
         key="unreachable",
         title="Linked, but out of reach",
-        count=len(chosen),
         meaning="Other pages link to them, but no chain of clicks leads there from home: "
         "islands, or children of orphans.",
         todo="Link one page of each island from the main site; the rest follows.",
@@ -338,8 +319,7 @@ def unreachable(site: Measured) -> Finding:
     )
 
 
-def dead_ends(site: Measured) -> Finding:
-    """Find pages that link to no other."""
+def _dead_ends(site: Measured) -> Finding:
     chosen = site.marked("dead_end")
     meaning = "Pages that link to no other page: visitors and PageRank stop there."
     if not site.graph.listed.any():
@@ -347,7 +327,6 @@ def dead_ends(site: Measured) -> Finding:
     return Finding(
         key="dead_ends",
         title="Dead ends",
-        count=len(chosen),
         meaning=meaning,
         todo="Give each a way on: menu, breadcrumb, related pages. "
         "Files (PDF, images) may stay as they are.",
@@ -355,74 +334,63 @@ def dead_ends(site: Measured) -> Finding:
     )
 
 
-def bad_targets(site: Measured) -> Finding | None:
-    """Find linked pages that should not be linked, most linked first, each with an example."""
+def _bad_targets(site: Measured) -> Finding | None:
     if not site.facts.problems():
         return None
-    others = measures.inlinks_from_others(site.graph)
-    pages = np.flatnonzero(site.facts.bad & (others > 0))
-    pages = pages[np.argsort(-others[pages], kind="stable")]
-    problem = _problem(site.facts).gather(pl.Series(pages))
+    strongest_first = _links_to_bad(site)
+    linked = strongest_first.group_by("target").agg(pl.first("source"), pl.len())
+    linked = linked.sort("len", "target", descending=[True, False])
+    problem = _problem(site.facts).gather(linked["target"])
+    reasons = problem.value_counts().sort("problem")
+    more = [site.group, "pagerank", *site.known("status", "redirect", "canonical")]
     table = pl.DataFrame(
         {
-            "url": site.urls(pages),
+            "url": site.graph.urls.gather(linked["target"]),
             "problem": problem,
-            "linking_pages": others[pages],
-            "example": site.urls(_strongest_links(site, pages)),
+            "linking_pages": linked["len"],
+            "example": site.graph.urls.gather(linked["source"]),
         }
     )
-    more = [site.group, "pagerank", *site.known("status", "redirect", "canonical")]
-    reasons = problem.value_counts().sort("problem")
     return Finding(
         key="bad_targets",
         title="Linked pages that should not be linked",
-        count=len(pages),
         meaning="Broken, redirected, canonicalised or otherwise non-compliant pages "
         "which other pages link to: rank and visits leak there.",
         todo="Repair the page, or change the links to where they should lead. "
         "Start at the top: most linking pages first.",
-        table=table.hstack(site.pages.select(more)[pages]),
-        plot=_bars(reasons["problem"], reasons["count"].to_list(), "problem"),
+        table=table.hstack(site.pages.select(more)[linked["target"]]),
+        plot=_bars(reasons["problem"], reasons["count"], "problem"),
     )
 
 
-def _strongest_links(site: Measured, pages: np.ndarray) -> np.ndarray:
-    """Return for each of these pages the strongest other page that links to it."""
-    wanted = np.zeros(site.graph.n, bool)
-    wanted[pages] = True
-    rows = measures.links_to(site.graph, wanted)
-    source = site.graph.source[rows]
-    target = site.graph.target[rows]
-    order = np.lexsort((-site.rank[source], target))
-    return source[order][np.searchsorted(target[order], pages)]
-
-
-def bad_links(site: Measured) -> Finding | None:
-    """List every link to a page that should not be linked."""
+def _bad_links(site: Measured) -> Finding | None:
     if not site.facts.problems():
         return None
-    rows = measures.links_to(site.graph, site.facts.bad)
-    rows = rows[np.argsort(-site.rank[site.graph.source[rows]], kind="stable")]
-    target = site.graph.target[rows]
+    links = _links_to_bad(site)
     return Finding(
         key="bad_links",
         title="Links that lead to those pages",
-        count=len(rows),
         meaning="Every single link to a page that should not be linked, "
         "from the strongest page down.",
         todo="Hand this list to whoever edits the pages; template links vanish with one change.",
-        table=pl.DataFrame(
-            {
-                "source": site.urls(site.graph.source[rows]),
-                "target": site.urls(target),
-                "problem": _problem(site.facts).gather(pl.Series(target)),
-            }
+        table=links.select(
+            source=site.graph.urls.gather(links["source"]),
+            target=site.graph.urls.gather(links["target"]),
+            problem=_problem(site.facts).gather(links["target"]),
         ),
     )
 
 
+def _links_to_bad(site: Measured) -> pl.DataFrame:
+    """Return links to pages that should not be linked, the strongest first."""
+    rows = measures.links_to(site.graph, site.facts.bad)
+    source = site.graph.source[rows]
+    links = pl.DataFrame({"source": source, "target": site.graph.target[rows]})
+    return links[np.argsort(-site.rank[source], kind="stable")]
+
+
 def _problem(facts: Facts) -> pl.Series:
-    """Return each page's gravest problem by name, null for none."""
+    """Return each page's gravest problem, null for none."""
     problem = pl.lit(None, pl.String)
     for name, mask in reversed(facts.problems().items()):
         problem = pl.when(pl.Series(mask)).then(pl.lit(name)).otherwise(problem)
@@ -432,15 +400,13 @@ def _problem(facts: Facts) -> pl.Series:
 # --- how it hangs together ---
 
 
-def site_wide_links(site: Measured) -> Finding:
-    """Find the pages that menu and footer link to."""
+def _site_wide_links(site: Measured) -> Finding:
     chosen = site.marked("template")
     linking = max(1, int((site.pages["outlinks"] > 0).sum()))
     table = site.rows(chosen, "inlinks", "pagerank").with_columns(share=pl.col("inlinks") / linking)
     return Finding(
         key="template",
         title="Site-wide links",
-        count=len(chosen),
         meaning="Pages linked from more than a quarter of all linking pages: "
         "menu, footer, breadcrumbs.",
         todo="Each such link costs every page a share of its rank. "
@@ -449,8 +415,7 @@ def site_wide_links(site: Measured) -> Finding:
     )
 
 
-def hubs(site: Measured) -> Finding:
-    """Tell the best hubs and the best authorities."""
+def _hubs(site: Measured) -> Finding:
     hub = site.pages["hub"].to_numpy()
     authority = site.pages["authority"].to_numpy()
     best = np.union1d(_highest(hub), _highest(authority))
@@ -459,7 +424,6 @@ def hubs(site: Measured) -> Finding:
     return Finding(
         key="hubs",
         title="Hubs and authorities",
-        count=len(best),
         meaning="Hubs link to what is well linked; authorities are linked by good hubs "
         "(Kleinberg's HITS). They show the densest block of the site.",
         todo="A hub nobody meant is a template link list; an authority nobody meant is its target. "
@@ -469,12 +433,10 @@ def hubs(site: Measured) -> Finding:
 
 
 def _highest(value: np.ndarray) -> np.ndarray:
-    """Return the pages with the highest values, half of a table of them."""
     return np.argsort(-value, kind="stable")[: TOP // 2]
 
 
-def strong_parts(site: Measured) -> Finding:
-    """Tell the parts within which one can click from everywhere to everywhere."""
+def _strong_parts(site: Measured) -> Finding:
     strongest_first = site.pages.sort("pagerank", descending=True, maintain_order=True)
     parts = strongest_first.group_by("part").agg(
         pages=pl.len(), example=pl.first("url"), reachable=pl.first("reachable")
@@ -484,7 +446,6 @@ def strong_parts(site: Measured) -> Finding:
     return Finding(
         key="parts",
         title="Strongly connected parts of two pages or more",
-        count=table.height,
         meaning="Within a part every page can be reached from every other. "
         f"The largest holds {largest:,} of {site.graph.n:,} pages.",
         todo="Small parts of their own are islands: "
@@ -493,8 +454,7 @@ def strong_parts(site: Measured) -> Finding:
     )
 
 
-def communities(site: Measured) -> Finding | None:
-    """Tell the communities, if they were asked for, each with its commonest group."""
+def _communities(site: Measured) -> Finding | None:
     if "community" not in site.pages.columns:
         return None
     pages = site.pages.lazy().sort("pagerank", descending=True)
@@ -515,39 +475,38 @@ def communities(site: Measured) -> Finding | None:
     return Finding(
         key="communities",
         title="Communities",
-        count=table.height,
         meaning="Groups of pages that link among themselves more than chance would give, "
         "site-wide links set aside: the structure that the links really have.",
         todo="Compare with the structure you meant: "
         "a group torn in several communities lacks cross links; a mixed one has too many.",
         table=table,
-        plot=_bars(shown["example"], shown["pages"].to_list(), "community (its strongest page)"),
+        plot=_bars(shown["example"], shown["pages"], "community (its strongest page)"),
     )
 
 
-def _bars(names: Iterable[Any], pages: list[int], what: str) -> dict[str, Any]:
-    """Return a plot of numbers of pages."""
-    return {"kind": "bars", "x": list(names), "y": pages, "x_label": what, "y_label": "pages"}
+def _bars(names: Iterable[Any], pages: Iterable[int], what: str) -> dict[str, Any]:
+    y = [int(number) for number in pages]
+    return {"kind": "bars", "x": list(names), "y": y, "x_label": what, "y_label": "pages"}
 
 
 #: What needs no link in memory: also for graphs measured on disk.
 LIGHT: tuple[Chapter, ...] = (
-    clicks_from_home,
-    links_received,
-    strongest_pages,
-    between_groups,
-    wanted_pages,
-    orphans,
+    _clicks_from_home,
+    _links_received,
+    _strongest_pages,
+    _between_groups,
+    _wanted_pages,
+    _orphans,
 )
 ALL: tuple[Chapter, ...] = (
     *LIGHT,
-    near_orphans,
-    unreachable,
-    dead_ends,
-    bad_targets,
-    bad_links,
-    site_wide_links,
-    hubs,
-    strong_parts,
-    communities,
+    _near_orphans,
+    _unreachable,
+    _dead_ends,
+    _bad_targets,
+    _bad_links,
+    _site_wide_links,
+    _hubs,
+    _strong_parts,
+    _communities,
 )

@@ -1,13 +1,14 @@
 """Two analyses of one site side by side: what is new, what is gone, what changed.
 
-PAGES     The same address is the same page.  The pages of both are numbered together: first the
-          later graph's, by its own numbers, then those that are gone.
-LINKS     A link is new or gone when its two addresses were, or are, not linked; also between pages
-          that stayed.
-STRENGTH  A page's share of PageRank shrinks when the site grows, though nothing happened to it.  So
-          pages are compared by PageRank times the number of pages: 1 is the average page.
-DEPTH     The two exports may end at different depths; then pages beyond the shallower one only
-          *seem* new or gone.  `summary["same_depth"]` says whether that is excluded.
+PAGES     The same address is the same page.  Pages are numbered together:
+          the later graph's by its own numbers, then those that are gone.
+LINKS     A link is new or gone when its two addresses were, or are, not
+          linked; also between pages that stayed.
+STRENGTH  A page's share of PageRank shrinks when the site grows, though
+          nothing happened to it.  So pages are compared by PageRank times
+          the number of pages: 1 is the average page.
+DEPTH     Where the exports end at different depths, pages beyond the
+          shallower one only *seem* new or gone (`same_depth` is False).
 TABLES    A column `x` has the later value, `x before` the earlier one.
 """
 
@@ -26,16 +27,16 @@ from pipulate.graph.site_sections import sections
 
 SAME, CHANGED, NEW, GONE = range(4)  # a page's state
 STATES = ("same", "changed", "new", "gone")  # by name
-NOTABLE = 0.1  # a change of strength or inlinks by a tenth is worth a line: less is the weather
+NOTABLE = 0.1  # a change by a tenth is worth a line: less is the weather
 
 
 @dataclass(frozen=True)
 class Comparison:
     """What differs, in the common numbering (see PAGES).
 
-    `urls` has the later graph's pages, then the gone ones.  `state` (u8 by page) is SAME, CHANGED
-    (depth, inlinks, strength by a tenth, or a column of the page table), NEW or GONE.  `new_links`
-    and `gone_links` are (k, 2) arrays of page numbers.  `report` says it in tables.
+    `state` (u8 by page) is SAME, CHANGED (depth, inlinks, strength by a
+    tenth, or a value in the page table), NEW or GONE.  `new_links` and
+    `gone_links` are (k, 2) arrays of page numbers.
     """
 
     urls: pl.Series
@@ -56,22 +57,22 @@ def compare(earlier: Graph, later: Graph) -> Comparison:
     )
     old = _keys(number[earlier.source], number[earlier.target])
     new = _keys(later.source, later.target)
-    new_links = _pairs(np.setdiff1d(new, old, assume_unique=True))
-    gone_links = _pairs(np.setdiff1d(old, new, assume_unique=True))
-    values = _changed_values(earlier.pages, later.pages)
+    new_links = _without(new, old)
+    gone_links = _without(old, new)
+    values = _differences(earlier.pages, later.pages)
     state = _state(pages, values["url"].unique())
     pages = pages.with_columns(state=pl.Series(STATES).gather(pl.Series(state)))
     stayed = pages.filter(pl.col("state").is_in(["same", "changed"]))
     findings = [
-        new_pages(pages),
-        gone_pages(pages),
-        depth_changes(stayed),
-        lost_inlinks(stayed),
-        strength_changes(stayed),
-        changed_values(values),
-        links("new_links", "New links", "Linked now, not before.", urls, new_links),
-        links("gone_links", "Links that are gone", "Linked before.", urls, gone_links),
-        by_section(pages),
+        _new_pages(pages),
+        _gone_pages(pages),
+        _depth_changes(stayed),
+        _lost_inlinks(stayed),
+        _strength_changes(stayed),
+        _changed_values(values),
+        _links("new_links", "New links", "Linked now, not before.", urls, new_links),
+        _links("gone_links", "Links that are gone", "Linked before.", urls, gone_links),
+        _by_section(pages),
     ]
     deepest = [before["depth"].max(), after["depth"].max()]
     summary = {
@@ -85,7 +86,7 @@ def compare(earlier: Graph, later: Graph) -> Comparison:
 
 
 def _common(earlier: Graph, later: Graph) -> tuple[pl.Series, np.ndarray]:
-    """Return all addresses, and for each page of the earlier graph its number among them."""
+    """Return all addresses, and the earlier pages' numbers among them."""
     gone = earlier.urls.filter(~earlier.urls.is_in(later.urls.implode()))
     urls = pl.concat([later.urls, gone]).alias("url")
     numbered = urls.to_frame().with_row_index("page")
@@ -96,7 +97,7 @@ def _common(earlier: Graph, later: Graph) -> tuple[pl.Series, np.ndarray]:
 def _facts(
     earlier: Graph, later: Graph, urls: pl.Series, number: np.ndarray
 ) -> tuple[Facts, Facts]:
-    """Read both page tables; without page types, divide both sites by the same sections."""
+    """Read both page tables; without page types, cut both into the same sections."""
     before = roles.facts(earlier)
     after = roles.facts(later)
     if "section" in (before.group.name, after.group.name):
@@ -126,36 +127,31 @@ def _keys(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return (source.astype(np.uint64) << np.uint64(32)) | target
 
 
-def _pairs(keys: np.ndarray) -> np.ndarray:
-    return np.column_stack([keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)]).astype(np.int64)
+def _without(keys: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the pairs of the keys that are not among the others."""
+    left = np.setdiff1d(keys, others, assume_unique=True)
+    return np.column_stack([left >> np.uint64(32), left & np.uint64(0xFFFFFFFF)]).astype(np.int64)
 
 
-def _changed_values(earlier: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
-    """Return url, column, before, after of what differs on pages that are in both tables."""
+def _differences(earlier: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
+    """Return url, column, before, after of what pages in both tables say."""
     both = later.filter("listed").join(earlier.filter("listed"), on="url", suffix=" before")
-    parts = [_differing(both, column) for column in _comparable(earlier, later)]
-    empty = pl.DataFrame(schema=dict.fromkeys(["url", "column", "before", "after"], pl.String))
-    return pl.concat([empty, *parts]).sort("column", "url")
+    parts = [pl.DataFrame(schema=dict.fromkeys(["url", "column", "before", "after"], pl.String))]
+    for column in _comparable(earlier, later):
+        before = pl.col(f"{column} before").cast(pl.String)
+        after = pl.col(column).cast(pl.String)
+        rows = both.filter(after.ne_missing(before))
+        parts.append(rows.select("url", column=pl.lit(column), before=before, after=after))
+    return pl.concat(parts).sort("column", "url")
 
 
 def _comparable(earlier: pl.DataFrame, later: pl.DataFrame) -> list[str]:
-    """Return the texts, booleans and status codes in both tables: other numbers always change."""
+    """Return columns of both tables but for numbers, which always change."""
     status = roles.roles(later.columns).get("status")
-    numeric = {
-        name
-        for table in (earlier, later)
-        for name, kind in table.schema.items()
-        if kind.is_numeric() and name != status
-    }
-    left_out = {"url", "listed", *numeric}
+    numeric = pl.selectors.numeric()
+    numbers = {*earlier.select(numeric).columns, *later.select(numeric).columns} - {status}
+    left_out = {"url", "listed", *numbers}
     return [name for name in later.columns if name in earlier.columns and name not in left_out]
-
-
-def _differing(both: pl.DataFrame, column: str) -> pl.DataFrame:
-    before = pl.col(f"{column} before").cast(pl.String)
-    after = pl.col(column).cast(pl.String)
-    rows = both.filter(after.ne_missing(before))
-    return rows.select("url", column=pl.lit(column), before=before, after=after)
 
 
 def _state(pages: pl.DataFrame, changed: pl.Series) -> np.ndarray:
@@ -178,7 +174,6 @@ def _state(pages: pl.DataFrame, changed: pl.Series) -> np.ndarray:
 
 
 def _notable(column: str) -> pl.Expr:
-    """Did the column change by a tenth or more?"""
     return (pl.col(column) / pl.col(f"{column} before") - 1).abs() >= NOTABLE
 
 
@@ -187,44 +182,39 @@ def _change(column: str) -> pl.Expr:
 
 
 def _known(pages: pl.DataFrame, *columns: str) -> pl.DataFrame:
-    """Return those of the columns that there are: not every table says what searchers want."""
+    """Return the columns that are there: not every site has demand."""
     return pages.select(name for name in columns if name in pages.columns)
 
 
 # --- findings: `pages` are all, `stayed` those that are in both ---
 
 
-def new_pages(pages: pl.DataFrame) -> Finding:
-    """List new pages, the strongest first."""
+def _new_pages(pages: pl.DataFrame) -> Finding:
     new = pages.filter(pl.col("state") == "new")
     new = new.sort("pagerank", descending=True, maintain_order=True)
     return Finding(
         key="new_pages",
         title="New pages",
-        count=new.height,
         meaning="Not there in the earlier analysis. Strongest first.",
         todo="Check that those you meant to add are linked well, and that nothing came by mistake.",
         table=_known(new, "url", "section", "depth", "inlinks", "pagerank", "demand"),
     )
 
 
-def gone_pages(pages: pl.DataFrame) -> Finding:
-    """List pages that are gone, those that were strongest first."""
+def _gone_pages(pages: pl.DataFrame) -> Finding:
     gone = pages.filter(pl.col("state") == "gone")
     gone = gone.sort("pagerank before", descending=True, maintain_order=True)
     earlier = ("section", "depth", "inlinks", "pagerank", "demand")
     return Finding(
         key="gone_pages",
         title="Pages that are gone",
-        count=gone.height,
         meaning="There in the earlier analysis, no longer. The figures are the earlier ones.",
         todo="Redirect those that had links or visitors.",
         table=_known(gone, "url", *(f"{name} before" for name in earlier)),
     )
 
 
-def depth_changes(stayed: pl.DataFrame) -> Finding:
-    """List pages that are nearer or farther: first out of reach, then farther, nearer, found."""
+def _depth_changes(stayed: pl.DataFrame) -> Finding:
     moved = stayed.filter(pl.col("depth").ne_missing(pl.col("depth before")))
     moved = moved.with_columns(_change("depth")).sort(
         pl.col("depth").is_null(),
@@ -237,7 +227,6 @@ def depth_changes(stayed: pl.DataFrame) -> Finding:
     return Finding(
         key="depth_changes",
         title="Pages nearer to or farther from home",
-        count=moved.height,
         meaning="Click depth changed; empty means out of reach. "
         "Those that went farthest away come first.",
         todo="See which link on the way was lost: usually one on a page near home.",
@@ -245,29 +234,25 @@ def depth_changes(stayed: pl.DataFrame) -> Finding:
     )
 
 
-def lost_inlinks(stayed: pl.DataFrame) -> Finding:
-    """List pages with notably fewer inlinks, the largest losses first."""
+def _lost_inlinks(stayed: pl.DataFrame) -> Finding:
     lost = stayed.filter(pl.col("inlinks") < pl.col("inlinks before") * (1 - NOTABLE))
     lost = lost.with_columns(_change("inlinks")).sort("change", maintain_order=True)
     return Finding(
         key="lost_inlinks",
         title="Pages that lost a tenth of their inlinks or more",
-        count=lost.height,
         meaning="Fewer pages link to them than before. Largest losses first.",
         todo="If they matter, put the links back: look at the list of gone links.",
         table=_known(lost, "url", "section", "inlinks before", "inlinks", "demand", "change"),
     )
 
 
-def strength_changes(stayed: pl.DataFrame) -> Finding:
-    """List pages that became notably stronger or weaker, the largest changes first."""
+def _strength_changes(stayed: pl.DataFrame) -> Finding:
     moved = stayed.filter(_notable("strength")).with_columns(_change("strength"))
     moved = moved.sort(pl.col("change").abs(), descending=True, maintain_order=True)
     columns = ("strength before", "strength", "inlinks before", "inlinks", "demand", "change")
     return Finding(
         key="pagerank_changes",
         title="Pages whose strength changed by a tenth or more",
-        count=moved.height,
         meaning="Strength: PageRank times the number of pages, "
         "so 1 is the average page of its time.",
         todo="Losses of pages that earn money are worth a look at who stopped linking to them.",
@@ -275,12 +260,10 @@ def strength_changes(stayed: pl.DataFrame) -> Finding:
     )
 
 
-def changed_values(values: pl.DataFrame) -> Finding:
-    """List what the page tables say differently."""
+def _changed_values(values: pl.DataFrame) -> Finding:
     return Finding(
         key="changed_values",
         title="Changed values in the page table",
-        count=values.height,
         meaning="Page type, title, compliance, canonical, status, ... "
         "of pages that are in both tables.",
         todo="Non-compliant or redirected all of a sudden: find out why before search engines do.",
@@ -288,20 +271,17 @@ def changed_values(values: pl.DataFrame) -> Finding:
     )
 
 
-def links(key: str, title: str, meaning: str, urls: pl.Series, pairs: np.ndarray) -> Finding:
-    """List links by their addresses."""
+def _links(key: str, title: str, meaning: str, urls: pl.Series, pairs: np.ndarray) -> Finding:
     source, target = (urls.gather(pl.Series(ends)) for ends in pairs.T)
     return Finding(
         key=key,
         title=title,
-        count=len(pairs),
         meaning=meaning,
         table=pl.DataFrame({"source": source, "target": target}),
     )
 
 
-def by_section(pages: pl.DataFrame) -> Finding:
-    """Sum up by page type or section; pages that changed theirs count in both."""
+def _by_section(pages: pl.DataFrame) -> Finding:
     now = pages.group_by("section").agg(
         pl.sum("pagerank"),
         pages=pl.col("inlinks").count(),
@@ -323,7 +303,6 @@ def by_section(pages: pl.DataFrame) -> Finding:
     return Finding(
         key="sections",
         title="Sections and page types",
-        count=table.height,
         meaning="How each part of the site grew or shrank, and how much PageRank moved there.",
         todo="PageRank follows links: "
         "a part that gained without your meaning it took it from another.",

@@ -1,8 +1,8 @@
-"""Links from anywhere onto the shelf: a file of links, a folder of HTML, or a graph that is there.
+"""Links from anywhere onto the shelf: a file, a folder of HTML, a graph.
 
-A graph stands where the app keeps those of its own CSVs, below the organisation CSV, and is made
-anew only when its files have changed.  What was made of other files of the same name stays: theirs
-is another analysis of the day.
+A graph stands where the app keeps those of its own CSVs, and is made anew
+only when its files have changed.  What was made of other files of the same
+name stays: theirs is another analysis of the day.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ COUNTED = ("outlinks_total", "outlinks_unique", "inlinks_total", "inlinks_unique
 
 
 def columnar(links: Path, pages: Path | None, graphs: Shelf, today: str) -> Path:
-    """Return the folder of the columnar form of `links`, made if it is not there or not fresh.
+    """Return the folder of the columnar form of `links`, made if not fresh.
 
-    `links` may be such a folder already.  Beside an export the page table is found.  Raises
-    GraphError for files that cannot be used.
+    `links` may be such a folder.  Beside an export the page table is
+    found. Raises GraphError for files that cannot be used.
     """
     if shelf.is_graph(links):
         return links
@@ -39,7 +39,7 @@ def columnar(links: Path, pages: Path | None, graphs: Shelf, today: str) -> Path
 
 
 def _of_html(html: Path, graphs: Shelf, today: str) -> Path:
-    """Read a folder of HTML each time: whether one of its files changed takes as long to see."""
+    """Read it each time: to see whether a file has changed takes as long."""
     name, graph = html_folder(html)
     project = spelled(name)
     folder = _read_today(graph, project, graphs, today) or graphs.new(CSV, project, today).graph
@@ -48,7 +48,7 @@ def _of_html(html: Path, graphs: Shelf, today: str) -> Path:
 
 
 def _read_today(graph: Graph, project: str, graphs: Shelf, today: str) -> Path | None:
-    """Return the folder of the graph that was made of the same folder of HTML today, if it was."""
+    """Return the graph made of the same folder of HTML today, if it was."""
     for known in graphs.analyses(CSV, project):
         with contextlib.suppress(GraphMissing):
             made_of = edges.about(known.graph).get("folder")
@@ -58,9 +58,9 @@ def _read_today(graph: Graph, project: str, graphs: Shelf, today: str) -> Path |
 
 
 def html_folder(folder: Path) -> tuple[str, Graph]:
-    """Read a folder of HTML as a web server would serve it: its name, its graph.
+    """Read a folder of HTML as a server would serve it: its name, its graph.
 
-    Pages stand in the page table (`listed`) when they are there; those that only links name do not.
+    Pages that are there are `listed`; those that only links name are not.
     """
     site = htmlsite.read_html_site(folder)
     pages = site.pages.with_columns(listed=pl.col("http_code").is_between(1, 399))

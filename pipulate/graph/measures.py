@@ -1,14 +1,14 @@
 """The measures of a link graph.
 
-PURE        Arrays in, arrays out; no web, no database, no clock, no chance.
-GRAPH       `edges.Graph`: pages 0..n-1, distinct links sorted by source, then target.  A self link
-            is a link; where a measure is about *other* pages, it says so.
-COST        All are O(n + m) a pass, in numpy and scipy.sparse.  10 million links: depth 0.3 s,
-            PageRank 2-4 s.
-TEMPLATE    Menus and footers link every page to the same few; measures of *structure* (communities)
-            leave those links out, measures of *importance* (PageRank, depth) do not, as a crawler
-            follows them too.
-SAME        The same graph gives the same numbers, bit for bit, on one machine.
+PURE      Arrays in, arrays out; no web, no database, no clock, no chance.
+GRAPH     `edges.Graph`: pages 0..n-1, distinct links.  A self link is a
+          link; where a measure is about *other* pages, it says so.
+COST      O(n + m) a pass.  10 million links: depth 0.3 s, PageRank 2-4 s.
+TEMPLATE  Menus and footers link every page to the same few.  Measures of
+          *structure* (communities) leave those links out; measures of
+          *importance* (PageRank, depth) follow them, as a crawler does.
+SAME      The same graph gives the same numbers, bit for bit, on one
+          machine.
 
 Compared in tests with networkx, in the bench with igraph and networkit.
 """
@@ -31,17 +31,17 @@ HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)"
 
 
 def inlinks(graph: Graph) -> np.ndarray:
-    """Number of pages (itself included) that link to each page: its in-degree."""
+    """Number of pages (itself included) that link to each page: in-degree."""
     return np.bincount(graph.target, minlength=graph.n)
 
 
 def outlinks(graph: Graph) -> np.ndarray:
-    """Number of pages (itself included) that each page links to: its out-degree."""
+    """Number of pages (itself included) each page links to: out-degree."""
     return np.bincount(graph.source, minlength=graph.n)
 
 
 def inlinks_from_others(graph: Graph) -> np.ndarray:
-    """Number of *other* pages that link to each page: what an orphan has none of."""
+    """Number of *other* pages that link to each page."""
     return np.bincount(graph.target[graph.source != graph.target], minlength=graph.n)
 
 
@@ -54,11 +54,12 @@ def home(graph: Graph, depth: np.ndarray | None = None) -> int:
 
 
 def choose_home(urls: pl.Series, received: np.ndarray, depth: np.ndarray | None = None) -> int:
-    """Choose home by the pages' addresses, inlinks, and crawl depth (NaN where unknown).
+    """Choose home by addresses, inlinks, and crawl depth (NaN where unknown).
 
-    In this order: the page whose crawl depth is 0; the front page by its address (path empty, `/`,
-    or `/index.*`, on the host with most pages); the page most linked to.  Of several, the one with
-    the most inlinks, then the shortest address, then the lowest number.
+    In this order: the page whose crawl depth is 0; the front page by its
+    address (path empty, `/`, or `/index.*`, on the host with most pages);
+    any.  Of several, the one with the most inlinks, then the shortest
+    address, then the lowest number.
     """
     if not len(urls):
         return 0
@@ -75,15 +76,14 @@ def choose_home(urls: pl.Series, received: np.ndarray, depth: np.ndarray | None 
 
 
 def hosts(urls: pl.Series) -> pl.Series:
-    """Return each address's host (with port), or an empty text for a path."""
+    """Return each address's host (with port), an empty text for a path."""
     return urls.str.extract(HOST).fill_null("")
 
 
 def depths(graph: Graph, start: int) -> np.ndarray:
-    """Clicks from `start` to each page by the shortest way (i32), UNREACHED where there is none.
+    """Clicks from `start` by the shortest way (i32), UNREACHED where none is.
 
-    Breadth-first search (Moore, "The shortest path through a maze", 1959): one level of pages at a
-    time.
+    Breadth-first search (Moore, "The shortest path through a maze", 1959).
     """
     starts, targets = graph.csr()
     depth = np.full(graph.n, UNREACHED, np.int32)
@@ -95,16 +95,15 @@ def depths(graph: Graph, start: int) -> np.ndarray:
     while front.size:
         level += 1
         found = _neighbours(starts, targets, front)
-        found = found[depth[found] == UNREACHED]
-        depth[found] = level
-        front = np.unique(found)
+        front = np.unique(found[depth[found] == UNREACHED])
+        depth[front] = level
     return depth
 
 
 def click_path(graph: Graph, start: int, goal: int) -> list[int]:
-    """Return one shortest chain of pages from `start` to `goal`, both included; empty for none.
+    """Return a shortest chain of pages from `start` to `goal`; empty for none.
 
-    Of several chains the one with the lowest page numbers is taken, seen from the goal.
+    Of several, the one with the lowest page numbers, seen from the goal.
     """
     depth = depths(graph, start)
     if depth[goal] == UNREACHED:
@@ -118,7 +117,6 @@ def click_path(graph: Graph, start: int, goal: int) -> list[int]:
 
 
 def _neighbours(starts: np.ndarray, targets: np.ndarray, pages: np.ndarray) -> np.ndarray:
-    """Return the concatenated targets of `pages`."""
     first = starts[pages]
     count = starts[pages + 1] - first
     skip = np.repeat(first - np.concatenate([[0], np.cumsum(count)[:-1]]), count)
@@ -141,17 +139,19 @@ def pagerank(
     rounds: int = 1000,
     leave_out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Internal PageRank: the share of time a random surfer of this site spends on each page.
+    """Internal PageRank: the share of time a random surfer is on each page.
 
-    f64, sum 1.  With probability `damping` the surfer follows one of the page's links, each equally
-    likely, else starts anew on any page.  From a page without links he starts anew (uniformly: so
-    networkit, igraph and networkx do too).  A nofollow link takes its share of the page's rank but
-    passes nothing on: the surfer starts anew, so nofollow dilutes.  `leave_out` (bool by page:
-    redirected and canonicalised ones, say) takes pages and their links out; they get 0.
+    f64, sum 1.  With probability `damping` the surfer follows one of the
+    page's links, each equally likely, else starts anew on any page, as he
+    always does from a page without links (so do networkit, igraph,
+    networkx).  A nofollow link takes its share of the page's rank, but
+    passes nothing on: nofollow dilutes.  Pages of `leave_out` (bool by
+    page: redirected ones, say) are taken out with their links; they get 0.
 
-    Power iteration until the sum of changes is below `tolerance`; the sum of errors is then below
-    tolerance * damping / (1 - damping).  Brin and Page, "The anatomy of a large-scale hypertextual
-    web search engine", 1998, section 2.1.1; dangling pages as in Langville and Meyer, "Deeper
+    Power iteration until the sum of changes is below `tolerance`; the sum
+    of errors is then below tolerance * damping / (1 - damping).  Brin and
+    Page, "The anatomy of a large-scale hypertextual web search engine",
+    1998, section 2.1.1; dangling pages as in Langville and Meyer, "Deeper
     inside PageRank", 2004.
     """
     inside = np.ones(graph.n) if leave_out is None else 1.0 - leave_out
@@ -163,7 +163,7 @@ def pagerank(
     rank = anew
     for _ in range(rounds):
         after = into @ (rank * share)
-        # Whatever was not passed on starts anew: from dangling pages and nofollow links, too.
+        # What was not passed on starts anew, from dangling pages and nofollow too.
         after += (1 - after.sum()) * anew
         change = np.abs(after - rank).sum()
         rank = after
@@ -173,7 +173,7 @@ def pagerank(
 
 
 def _surfed(graph: Graph, leave_out: np.ndarray | None) -> tuple[np.ndarray, sparse.csr_matrix]:
-    """Return how many links of each page take a share, and the matrix of those that pass it."""
+    """Return how many links take a share, and the matrix of those that pass it."""
     if leave_out is None and graph.follow is None:
         return outlinks(graph), _matrix(*graph.reverse(), graph.n)
     keep = np.ones(graph.m, bool)
@@ -188,26 +188,22 @@ def _surfed(graph: Graph, leave_out: np.ndarray | None) -> tuple[np.ndarray, spa
 
 
 def _for_each_link(value: float | np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Return what each link of a page gets when it divides a value among them; 0 without links."""
     return np.divide(value, out, out=np.zeros(len(out)), where=out > 0)
 
 
 def _matrix(starts: np.ndarray, ends: np.ndarray, n: int) -> sparse.csr_matrix:
-    """Return the 0/1 matrix whose row i is at `ends[starts[i]:starts[i + 1]]`.
-
-    The numbers are viewed, not copied.
-    """
+    """Return the 0/1 matrix with row i at `ends[starts[i]:starts[i + 1]]`."""
     if len(ends) < 2**31:
         starts = starts.astype(np.int32)
     return sparse.csr_matrix((np.ones(len(ends)), ends.view(np.int32), starts), shape=(n, n))
 
 
 def link_score(rank: np.ndarray) -> np.ndarray:
-    """PageRank on a logarithmic scale from 0 (least) to 100 (most), whole numbers (u8).
+    """PageRank on a logarithmic scale from 0 (least) to 100 (most), u8.
 
-    The scale the trade reads (Screaming Frog's Link Score): 100 * log(rank / least) / log(most /
-    least), where least is the smallest rank above 0.  All 100 when all are equal; 0 for pages
-    without rank.
+    As in Screaming Frog's Link Score: 100 * log(rank / least) / log(most /
+    least), where least is the smallest rank above 0.  All 100 when all are
+    equal; 0 for pages without rank.
     """
     score = np.zeros(len(rank))
     some = rank > 0
@@ -220,11 +216,12 @@ def link_score(rank: np.ndarray) -> np.ndarray:
 
 
 def hits(graph: Graph, tolerance: float = 1e-9, rounds: int = 500) -> tuple[np.ndarray, np.ndarray]:
-    """Return (hubs, authorities), each f64 with sum 1: good hubs link to good authorities.
+    """Return (hubs, authorities), f64, each with sum 1.
 
-    Power iteration on the link matrix.  Kleinberg, "Authoritative sources in a hyperlinked
-    environment", JACM 46(5), 1999.  Tells the densest block of the site (often its template), not
-    importance.
+    Good hubs link to good authorities.  Power iteration on the link
+    matrix; Kleinberg, "Authoritative sources in a hyperlinked
+    environment", JACM 46(5), 1999.  Tells the densest block of the site
+    (often its template), not importance.
     """
     if not graph.m:
         return np.zeros(graph.n), np.zeros(graph.n)
@@ -247,11 +244,11 @@ def hits(graph: Graph, tolerance: float = 1e-9, rounds: int = 500) -> tuple[np.n
 def flow(
     graph: Graph, group: np.ndarray, k: int, rank: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return two k x k matrices, row = from, column = to: links, and PageRank along them.
+    """Return two k x k matrices, row = from, column = to: links, and PageRank.
 
-    `group` gives each page's number below k.  A page passes damping * rank / outlinks along each
-    followed link; the flow is the share of the whole site's PageRank that goes that way in one step
-    of the surfer.
+    `group` gives each page's number below k.  A page passes damping * rank
+    / outlinks along each followed link: the share of the whole site's
+    PageRank that goes that way in one step of the surfer.
     """
     pair = group[graph.source].astype(np.int64) * k + group[graph.target]
     count = np.bincount(pair, minlength=k * k).reshape(k, k)
@@ -262,7 +259,7 @@ def flow(
 
 
 def concentration(rank: np.ndarray) -> float:
-    """Gini coefficient of a distribution: 0 when all have the same, towards 1 when one has all."""
+    """Gini coefficient: 0 when all have the same, 1 when one has all."""
     if not len(rank) or not rank.sum():
         return 0.0
     ordered = np.sort(rank)
@@ -276,15 +273,15 @@ def concentration(rank: np.ndarray) -> float:
 def orphans(graph: Graph, start: int) -> np.ndarray:
     """Bool by page: no other page links to it, and it is not home.
 
-    Such pages are known from the page table (which has them from a sitemap, Search Console or the
-    crawler's memory), or because they link themselves.
+    Such pages are known from the page table (a sitemap, Search Console,
+    the crawler's memory), or because they link themselves.
     """
-    return _linked_by(graph, start, 0)
+    return _linked_by(graph, start, others=0)
 
 
 def near_orphans(graph: Graph, start: int) -> np.ndarray:
     """Bool by page: exactly one other page links to it, and it is not home."""
-    return _linked_by(graph, start, 1)
+    return _linked_by(graph, start, others=1)
 
 
 def _linked_by(graph: Graph, start: int, others: int) -> np.ndarray:
@@ -295,9 +292,9 @@ def _linked_by(graph: Graph, start: int, others: int) -> np.ndarray:
 def crawled(graph: Graph, depth: np.ndarray | None) -> np.ndarray:
     """Bool by page: have its links been looked at?
 
-    Without a page table nobody knows: every page counts.  With one, a listed page counts unless it
-    lies deeper than every page with links: exports stop at a depth, and the pages just below it are
-    named but not followed.
+    Without a page table every page counts.  With one, a listed page counts
+    unless it lies deeper than every page with links: exports stop at a
+    depth, and the pages just below it are named but not followed.
     """
     if not graph.listed.any():
         return np.ones(graph.n, bool)
@@ -309,22 +306,24 @@ def crawled(graph: Graph, depth: np.ndarray | None) -> np.ndarray:
 
 def dead_ends(graph: Graph, seen: np.ndarray) -> np.ndarray:
     """Bool by page: it was looked at (`seen`) and links to no other page."""
-    to_others = np.bincount(graph.source[graph.source != graph.target], minlength=graph.n)
-    return seen & (to_others == 0)
+    dead = seen.copy()
+    dead[graph.source[graph.source != graph.target]] = False
+    return dead
 
 
 def links_to(graph: Graph, bad: np.ndarray) -> np.ndarray:
-    """Return which links (row numbers) lead from another page to one of the pages marked `bad`."""
+    """Return which links (rows) lead from another page to one of the `bad`."""
     return np.flatnonzero(bad[graph.target] & (graph.source != graph.target))
 
 
 def opportunities(demand: np.ndarray, links: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Return the pages that searchers want and the site hardly links to, most wanted first.
+    """Return pages that searchers want but few link to, most wanted first.
 
-    `demand` is impressions (or clicks), NaN where unknown; `links` the inlinks; `among` the pages
-    to look at (those that should rank).  A page is taken when its demand is in the top quarter of
-    those with any, and its inlinks are at most the median of `among`.  Ties: fewer inlinks, then
-    lower page number.
+    `demand` is impressions (or clicks), NaN where unknown; `links` the
+    inlinks; `among` the pages to look at (those that should rank).  A page
+    is taken when its demand is in the top quarter of those with any, and
+    its inlinks are at most the median of `among`.  Ties: fewer inlinks,
+    then lower page number.
     """
     wanted = among & (demand > 0)
     if not wanted.any():
@@ -339,10 +338,11 @@ def opportunities(demand: np.ndarray, links: np.ndarray, among: np.ndarray) -> n
 
 
 def strong_parts(graph: Graph) -> np.ndarray:
-    """Number the strongly connected parts: within one, every page can be reached from every other.
+    """Number the strongly connected parts, the largest first.
 
-    Part 0 is the largest; equal ones are in order of their lowest page.  Tarjan, "Depth-first
-    search and linear graph algorithms", 1972; scipy uses Pearce's variant (2005).
+    Within one, every page can be reached from every other.  Tarjan,
+    "Depth-first search and linear graph algorithms", 1972, in Pearce's
+    variant (2005).
     """
     if not graph.n:
         return np.zeros(0, np.int64)
@@ -352,26 +352,26 @@ def strong_parts(graph: Graph) -> np.ndarray:
 
 
 def by_size(label: np.ndarray) -> np.ndarray:
-    """Renumber labels 0, 1, ... from the most frequent to the least; ties by first occurrence."""
+    """Renumber labels, the most frequent first; ties by first occurrence."""
     _, first, index, count = np.unique(
         label, return_index=True, return_inverse=True, return_counts=True
     )
-    order = np.lexsort((first, -count))
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    return rank[index]
+    return np.argsort(np.lexsort((first, -count)))[index]
 
 
 def communities(graph: Graph, set_aside: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
-    """Number the communities: groups of pages with more links among themselves than by chance.
+    """Number the communities: more links among themselves than by chance.
 
-    Leiden's method (Traag, Waltman and van Eck, "From Louvain to Leiden: guaranteeing
-    well-connected communities", 2019) for modularity on the undirected graph.  Links to and from
-    pages marked `set_aside` (the template) are left out: with them everything is one community.
-    Community 0 is the largest; a page without links is its own.  `seed` fixes chance.
+    Leiden's method (Traag, Waltman and van Eck, "From Louvain to Leiden:
+    guaranteeing well-connected communities", 2019) for modularity on the
+    undirected graph.  Links to and from pages marked `set_aside` (the
+    template) are left out: with them everything is one community.
+    Community 0 is the largest; a page without links is its own.  `seed`
+    fixes chance.
 
-    By graspologic-native, as networkit is 40 MB for this one measure, igraph is GPL, and scipy has
-    none.  1 million links take a second and 160 MB, 3 million 5 seconds and 450 MB.
+    By graspologic-native, as networkit is 40 MB for this one measure,
+    igraph is GPL, and scipy has none.  1 million links take a second and
+    160 MB, 3 million 5 seconds and 450 MB.
     """
     links = _undirected(graph, set_aside)
     if not links.nnz:
@@ -383,10 +383,10 @@ def communities(graph: Graph, set_aside: np.ndarray | None = None, seed: int = 0
 
 
 def modularity(graph: Graph, label: np.ndarray) -> float:
-    """Share of links within communities minus what chance would give (Newman and Girvan, 2004).
+    """Share of links within communities minus what chance would give.
 
-    Links have no direction here: two pages that link to each other count as two links.  Self links
-    are left out.
+    Newman and Girvan, 2004.  Links have no direction here: two pages that
+    link to each other count as two links.  Self links are left out.
     """
     links = _undirected(graph).tocoo()
     total = links.data.sum()
@@ -398,7 +398,7 @@ def modularity(graph: Graph, label: np.ndarray) -> float:
 
 
 def _undirected(graph: Graph, set_aside: np.ndarray | None = None) -> sparse.csr_matrix:
-    """Return the symmetric matrix of links between different pages; 2 where they go both ways."""
+    """Return links between different pages; 2 where they go both ways."""
     keep = graph.source != graph.target
     if set_aside is not None:
         keep &= ~(set_aside[graph.source] | set_aside[graph.target])

@@ -1,11 +1,10 @@
 """The report on a link graph: what was found, what it means, what to do.
 
-REPORT    Pure data; a page or a terminal shows it.  `pages`: one table with every measure by page;
-          `findings`: in the order in which to read them; `summary`: the figures for a head.
-FILES     `write` makes a folder: `report.json` (all but the long tables: at most ROWS rows each),
-          and for each table `<key>.parquet` (exact) and `<key>.csv` (for spreadsheets: a text that
-          a spreadsheet would run as a formula has an apostrophe before it).
-PLOTS     Only numbers and labels; `kind` says how they are meant: bars, curve, heat, scatter.
+REPORT  Pure data.  `pages`: every measure by page; `findings`: in the
+        order in which to read them; `summary`: the figures for a head.
+FILES   `report.json` (of each table ROWS rows), and for each table
+        `<key>.parquet` (exact) and `<key>.csv` (for spreadsheets).
+PLOTS   Numbers and labels; `kind` is bars, curve, heat or scatter.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import polars as pl
 
 from pipulate.engine.files import whole_folder
 
-ROWS = 1000  # of each table, in report.json: enough for a page, while it stays quick to read
+ROWS = 1000  # in report.json: enough for a page, and quick to read
 
 COLUMNS = {
     "url": "address of the page",
@@ -52,63 +51,61 @@ COLUMNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One chapter: `count` is what the title counts, `table` has all of it, `plot` is for eyes."""
+    """One chapter; the title counts the table's rows, or what is `counted`."""
 
     key: str
     title: str
-    count: int
     meaning: str
     todo: str = ""
     table: pl.DataFrame
     plot: dict[str, Any] | None = None
+    counted: int | None = None
+
+    @property
+    def count(self) -> int:
+        """What the title counts."""
+        return self.table.height if self.counted is None else self.counted
 
 
 @dataclass(frozen=True)
 class Report:
-    """See the module's docstring."""
+    """A report, see REPORT."""
 
     summary: dict[str, Any]
     findings: list[Finding]
     pages: pl.DataFrame = field(repr=False)
 
     def finding(self, key: str) -> Finding:
-        """Return the finding of that key; KeyError when the data gave none."""
+        """Return a finding by key; KeyError when the data gave none."""
         return {finding.key: finding for finding in self.findings}[key]
 
 
 def counts(findings: list[Finding]) -> dict[str, int]:
-    """Return what each finding counts, by key: part of every summary."""
+    """Return what each finding counts, for a summary."""
     return {finding.key: finding.count for finding in findings}
 
 
 def as_json(report: Report, rows: int = ROWS) -> dict[str, Any]:
-    """Return the report as plain JSON values.
-
-    Tables are cut to `rows` rows; `count` and `height` still count all.
-    """
-    return {
-        "summary": report.summary,
-        "columns": COLUMNS,
-        "findings": [_finding_as_json(finding, rows) for finding in report.findings],
-    }
-
-
-def _finding_as_json(finding: Finding, rows: int) -> dict[str, Any]:
-    return {
-        "key": finding.key,
-        "title": finding.title,
-        "count": finding.count,
-        "meaning": finding.meaning,
-        "todo": finding.todo,
-        "columns": finding.table.columns,
-        "height": finding.table.height,
-        "rows": [list(row) for row in finding.table.head(rows).rows()],
-        "plot": finding.plot,
-    }
+    """Return the report as plain JSON values, tables cut to `rows` rows."""
+    findings = [
+        {
+            "key": finding.key,
+            "title": finding.title,
+            "count": finding.count,
+            "meaning": finding.meaning,
+            "todo": finding.todo,
+            "columns": finding.table.columns,
+            "height": finding.table.height,
+            "rows": [list(row) for row in finding.table.head(rows).rows()],
+            "plot": finding.plot,
+        }
+        for finding in report.findings
+    ]
+    return {"summary": report.summary, "columns": COLUMNS, "findings": findings}
 
 
 def write(report: Report, folder: Path) -> None:
-    """Write the report's files to `folder`, whole or not at all (see FILES)."""
+    """Write the report's files (see FILES), whole or not at all."""
     tables = {finding.key: finding.table for finding in report.findings}
     text = json.dumps(as_json(report), ensure_ascii=False, allow_nan=False)
     with whole_folder(folder) as part:
@@ -124,16 +121,12 @@ def write_tables(tables: dict[str, pl.DataFrame], folder: Path) -> None:
 
 
 def for_spreadsheets(table: pl.DataFrame) -> pl.DataFrame:
-    """Put an apostrophe before texts that a spreadsheet would take for a formula.
-
-    See OWASP, "CSV Injection".
-    """
-    text = pl.selectors.string()
-    risky = text.str.contains(r"^[=+\-@\t\r]")
-    return table.with_columns(pl.when(risky).then("'" + text).otherwise(text).name.keep())
+    """Put an apostrophe before texts that would run (OWASP, "CSV Injection")."""
+    risky = r"^([=+\-@\t\r])"
+    return table.with_columns(pl.selectors.string().str.replace(risky, "'$1"))
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Read the report.json that `write` left in a folder."""
+    """Return what a folder's report.json says."""
     told: dict[str, Any] = json.loads((folder / "report.json").read_text("utf-8"))
     return told

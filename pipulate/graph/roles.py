@@ -1,12 +1,10 @@
 """What the columns of a page table mean: every crawler names them differently.
 
-Each role (title, depth, page type, ...) has a list of names by which it is known; names are
-compared by letters and digits only.  `facts` turns the columns that are there into arrays by page,
-and says nothing where the table says nothing: a page is only called redirected, canonicalised,
-non-compliant or broken when a column says so.
-
-Names are those of Botify (as our exports write them), Screaming Frog ("Internal: All"), Sitebulb
-and Search Console.
+Each role has a list of names by which it is known, those of Botify (as our
+exports write them), Screaming Frog ("Internal: All"), Sitebulb and Search
+Console; they are compared by letters and digits only.  Where the table
+says nothing, neither do we: a page is only called redirected, broken, ...
+when a column says so.
 """
 
 from __future__ import annotations
@@ -21,53 +19,29 @@ from pipulate.graph.edges import Graph
 from pipulate.graph.measures import hosts
 from pipulate.graph.site_sections import sections
 
-ROLES: dict[str, tuple[str, ...]] = {
-    "title": ("title", "title1", "pagetitle", "metadatatitlecontent", "titre", "titel"),
-    "type": (
-        "pagetype",
-        "segmentspagetypevalue",
-        "segment",
-        "segments",
-        "template",
-        "contentgroup",
-        "category",
-    ),
-    "depth": ("depth", "crawldepth", "clickdepth", "level"),
-    "impressions": (
-        "impressions",
-        "countimpressions",
-        "gscimpressions",
-        "searchconsoleperiod0countimpressions",
-    ),
-    "clicks": ("clicks", "countclicks", "gscclicks", "searchconsoleperiod0countclicks"),
-    "status": ("statuscode", "httpcode", "httpstatus", "httpstatuscode", "responsecode", "code"),
-    "compliant": (
-        "compliant",
-        "compliantiscompliant",
-        "indexable",
-        "indexableisindexable",
-        "indexability",
-    ),
-    "canonical": (
-        "canonical",
-        "canonicallinkelement1",
-        "canonicalurl",
-        "canonicaltoequal",
-        "canonicaltourl",
-    ),
-    "redirect": ("redirecturl", "redirecturi", "redirecttourl", "redirectto", "redirectsto"),
-    "sitemap": ("sitemap", "insitemap", "sitemapspresent", "insitemaps"),
+ROLES = {
+    "title": "title title1 pagetitle metadatatitlecontent titre titel",
+    "type": "pagetype segmentspagetypevalue segment segments template contentgroup category",
+    "depth": "depth crawldepth clickdepth level",
+    "impressions": "impressions countimpressions gscimpressions "
+    "searchconsoleperiod0countimpressions",
+    "clicks": "clicks countclicks gscclicks searchconsoleperiod0countclicks",
+    "status": "statuscode httpcode httpstatus httpstatuscode responsecode code",
+    "compliant": "compliant compliantiscompliant indexable indexableisindexable indexability",
+    "canonical": "canonical canonicallinkelement1 canonicalurl canonicaltoequal canonicaltourl",
+    "redirect": "redirecturl redirecturi redirecttourl redirectto redirectsto",
+    "sitemap": "sitemap insitemap sitemapspresent insitemaps",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the page table says, by page.  An array is None when no column says anything about it.
+    """What the page table says, by page; None where no column says anything.
 
-    `columns` maps roles to column names.  `group` is the page type, named as its column, or else
-    `section`: the part of the site a page's address is in.  `depth`, `impressions` and `clicks` are
-    float64, NaN where unknown.  `internal` pages belong to a host that some page of the table, or
-    some linking page, belongs to.
+    `columns` maps roles to column names.  `group` is the page type, named
+    as its column, or else `section`.  `depth`, `impressions` and `clicks`
+    are f64, NaN where unknown.  `internal` pages belong to a host that
+    some page of the table, or some linking page, belongs to.
     """
 
     columns: dict[str, str]
@@ -83,17 +57,16 @@ class Facts:
 
     @property
     def demand(self) -> np.ndarray | None:
-        """What tells how much searchers want a page: impressions, or else clicks."""
+        """How much searchers want a page: impressions, or else clicks."""
         return self.clicks if self.impressions is None else self.impressions
 
     def problems(self) -> dict[str, np.ndarray]:
-        """Return why pages should not be linked, each reason with its pages, the gravest first."""
-        non_compliant = None if self.compliant is None else ~self.compliant
+        """Return each reason not to link with its pages, the gravest first."""
         said = {
             "broken": self.broken,
             "redirected": self.redirected,
             "canonicalised": self.canonicalised,
-            "non-compliant": non_compliant,
+            "non-compliant": None if self.compliant is None else ~self.compliant,
         }
         return {name: mask for name, mask in said.items() if mask is not None}
 
@@ -109,20 +82,17 @@ class Facts:
 
     @property
     def elsewhere(self) -> np.ndarray:
-        """Pages that only lead to another: redirected and canonicalised ones."""
+        """Pages that only lead elsewhere: redirected or canonicalised ones."""
         return self._any_of("redirected", "canonicalised")
 
     def _any_of(self, *reasons: str) -> np.ndarray:
-        found = np.zeros(len(self.group), bool)
-        for name, mask in self.problems().items():
-            if name in reasons:
-                found |= mask
-        return found
+        found = [mask for name, mask in self.problems().items() if name in reasons]
+        return np.logical_or.reduce([np.zeros(len(self.group), bool), *found])
 
 
 def roles(columns: list[str]) -> dict[str, str]:
     """Return which column plays which role, for the roles that are filled."""
-    found = {role: sources.find(columns, names) for role, names in ROLES.items()}
+    found = {role: sources.find(columns, tuple(names.split())) for role, names in ROLES.items()}
     return {role: column for role, column in found.items() if column is not None}
 
 
@@ -147,7 +117,6 @@ def facts(graph: Graph) -> Facts:
 
 
 def _groups(graph: Graph, said: pl.Series | None) -> pl.Series:
-    """Return the page type of each page, or else its section of the site."""
     if said is not None and said.dtype == pl.String:
         return said.fill_null("(none)")
     return sections(graph.urls).by_page()
@@ -160,7 +129,6 @@ def _number(said: pl.Series | None) -> np.ndarray | None:
 
 
 def _redirected(status: np.ndarray | None, to: pl.Series | None) -> np.ndarray | None:
-    """True where the status code, or an address that it leads to, says so."""
     told = [] if status is None else [(status >= 300) & (status < 400)]
     if to is not None and to.dtype == pl.String:
         told.append(to.is_not_null().to_numpy())
@@ -168,7 +136,7 @@ def _redirected(status: np.ndarray | None, to: pl.Series | None) -> np.ndarray |
 
 
 def _compliant(said: pl.Series | None) -> np.ndarray | None:
-    """False only where the table says so: by a boolean, 0, or "Non-Indexable" (Screaming Frog)."""
+    """False only where the table says so (Screaming Frog: "Non-Indexable")."""
     if said is None:
         return None
     if said.dtype == pl.String:
@@ -179,7 +147,7 @@ def _compliant(said: pl.Series | None) -> np.ndarray | None:
 
 
 def _canonicalised(urls: pl.Series, said: pl.Series | None) -> np.ndarray | None:
-    """True where the canonical is another page, by Botify's `false` (for itself) or its address."""
+    """True where it is another page: Botify says `false`, others its address."""
     if said is None:
         return None
     if said.dtype == pl.Boolean:

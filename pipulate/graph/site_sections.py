@@ -1,9 +1,10 @@
 """Which section of the site each page belongs to: the picture's discs.  Pure.
 
-A section is a folder of the site (`/library`, `/blog/2024`), not a file.  We begin with one section
-per host and split the largest again and again at its next folder level, until no section is large
-or there are enough of them.  Folders with few pages stay with their parent.  What addresses leave
-in one lump (flat sites, `/p/12345`) is split by page type.
+A section is a folder of the site (`/library`, `/blog/2024`).  We begin with
+one section per host and split the largest again and again at its next
+folder level, until none is large or there are enough.  Folders with few
+pages stay with their parent.  What addresses leave in one lump (flat sites,
+`/p/12345`) is split by page type.
 """
 
 from collections import Counter, defaultdict
@@ -15,14 +16,14 @@ from numpy.typing import NDArray
 
 MOST = 90  # sections: more discs than that no eye keeps apart
 LEAST = (5, 400)  # a section has at least 5 pages, and one in 400 of all
-LARGE = (12, 30)  # one is split further if it has at least 12 pages, and one in 30 of all
+LARGE = (12, 30)  # it is split from 12 pages on, and one in 30 of all
 LUMP = 0.4  # of all pages in one section: addresses say too little there
-REST = " (rest)"  # after a section's name: its pages in folders too small for a section
+REST = " (rest)"  # after a section's name: its pages in small folders
 
 
 @dataclass(frozen=True)
 class Sections:
-    """The sections' `names`, the largest first, and `codes`: each page's section, by number."""
+    """The `names`, the largest first, and `codes`: each page's, by number."""
 
     codes: NDArray[np.int64]
     names: list[str]
@@ -34,7 +35,7 @@ class Sections:
 
 @dataclass(frozen=True)
 class _Pile:
-    """Folders that are alike down to a depth, and the number of pages in them."""
+    """Folders that are alike down to a depth, and their number of pages."""
 
     name: str
     depth: int
@@ -43,7 +44,7 @@ class _Pile:
 
 
 def sections(urls: pl.Series, kind: pl.Series | None = None) -> Sections:
-    """Return the sections of a site; `kind` (page type, say) divides what the URLs do not."""
+    """Return the sections; `kind` (page type, say) divides what URLs do not."""
     without_scheme = urls.str.replace(r"^[a-zA-Z][a-zA-Z0-9+.-]*://", "")
     folders = without_scheme.str.replace(r"[?#].*$", "").str.replace(r"/[^/]*$", "")
     label = _split(folders)
@@ -53,7 +54,7 @@ def sections(urls: pl.Series, kind: pl.Series | None = None) -> Sections:
 
 
 def _split(folders: pl.Series) -> pl.Series:
-    """Return each page's section: its host, or the longest leading folder that is large enough."""
+    """Return each page's host, or its longest folder that is large enough."""
     pages = Counter(dict(folders.value_counts().iter_rows()))
     total = len(folders)
     section_of: dict[str, str] = {}
@@ -81,7 +82,7 @@ def _at_least(limit: tuple[int, int], total: int) -> int:
 
 
 def _parts(pile: _Pile, pages: Counter[str], least: int) -> tuple[list[_Pile], list[str]]:
-    """Split a pile at its next folder level: the parts that are large enough, and the rest."""
+    """Split at the next folder level: parts that are large enough, the rest."""
     inside = defaultdict(list)
     rest = []
     for folder in pile.folders:
@@ -101,7 +102,7 @@ def _parts(pile: _Pile, pages: Counter[str], least: int) -> tuple[list[_Pile], l
 
 
 def _divide_lumps(label: pl.Series, kind: pl.Series) -> pl.Series:
-    """Split by kind each section that is a lump, unless that makes far too many."""
+    """Split lumps by kind, unless that makes far too many."""
     counts = label.value_counts()
     lumps = counts.filter(pl.col("count") > LUMP * len(label))["section"]
     both = pl.DataFrame({"section": label, "kind": kind})
