@@ -26,7 +26,7 @@ NUMBERS = pl.DataFrame(
 def finding(key: str, rows: pl.DataFrame, **more: Any) -> Finding:
     """Return a finding with this table."""
     words = {"title": key.capitalize(), "meaning": "What it is.", "todo": "What to do."}
-    return Finding(key=key, count=rows.height, table=rows, **{**words, **more})
+    return Finding(key=key, table=rows, **{**words, **more})
 
 
 @pytest.fixture
