@@ -143,19 +143,15 @@ async def plan(botify: Botify, project: Address, analysis: str) -> Plan:
             f"Even the home page's links are more than the {limit:,} rows that may be exported.",
             "analysis",
         )
-    period = None
-    if console := collections.get(queries.SEARCH_CONSOLE):
-        period = queries.search_period(analysis, console.first, console.last)
-    columns = queries.available(known, search=period is not None)
-    return Plan(
-        analysis,
-        crawl,
-        limit,
-        best.depth,
-        profile,
-        [column.name for column in columns],
-        period and [day.isoformat() for day in period],
-    )
+    period = _period(analysis, collections.get(queries.SEARCH_CONSOLE))
+    columns = [column.name for column in queries.available(known, search=period is not None)]
+    return Plan(analysis, crawl, limit, best.depth, profile, columns, period)
+
+
+def _period(analysis: str, console: answers.Collection | None) -> list[str] | None:
+    """The days of an analysis's Search Console columns, if there can be any."""
+    period = console and queries.search_period(analysis, console.first, console.last)
+    return [day.isoformat() for day in period] if period else None
 
 
 def candidates(settings: Settings) -> list[Address]:
@@ -189,8 +185,8 @@ async def carry_out(job: Job, project: Address, plan: Plan, wanted: Wanted) -> d
             pages=str(target.pages) if target.pages else None,
             title=f"{target.project} {target.analysis}",
         )
-    for file in raw.values():
-        file.unlink(missing_ok=True)
+    for file in target.folder.glob(f".{target.analysis}_*.download"):
+        file.unlink(missing_ok=True)  # also what an earlier attempt left
     return {
         "analysis": plan.analysis,
         "graph_pages": made.graph_pages,
@@ -204,11 +200,11 @@ async def _fetched(job: Job, place: Place, plan: Plan, wanted: Wanted) -> dict[s
     """Stages 1 to 3: the downloads, by kind, of what is not on disk."""
     there = {"links": place.links.is_file(), "pages": place.meta.is_file()}
     asked = [(kind, query) for kind, query in plan.asked(wanted).items() if not there[kind]]
+    share = FETCHED / max(1, len(asked))
     raw = {}
     async with connected(job.run.settings, job.run.engine.store, place.org) as botify:
-        for number, (kind, query) in enumerate(asked, 1):
-            done, end = ((number - less) / len(asked) * FETCHED for less in (1, 0))
-            tell = _within(job.progress, done, end)
+        for number, (kind, query) in enumerate(asked):
+            tell = _within(job.progress, number * share, (number + 1) * share)
             raw[kind] = await Errand(botify, job, place, kind, query, plan.limit, tell).fetch()
     return raw
 

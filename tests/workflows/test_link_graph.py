@@ -201,7 +201,8 @@ async def crash_and_resume(
         first = Session(tmp_path, base)
         await first.prepare()
         plant(monkeypatch, where)
-        assert (await first.export())["state"] == "running"  # it did crash
+        crashed = (await first.export())["state"] == "running"
+        assert crashed or fault == "lost answer"  # after an answer that never comes, nothing can
         partly = first.files()
         assert all(partly[name] == expected[name] for name in partly)
         await first.end()
