@@ -1,23 +1,26 @@
-"""The bodies of the simulator's answers: projects, analyses and collections as the API's JSON.
+"""The bodies of answers: projects, analyses, collections as the API's JSON.
 
-Key sets are those of the API's own description of itself and of answers seen in the wild.  They
-stand in `shapes.json`, each with a harmless value, so that a client meets the real shape; what the
-simulator knows is filled in here.
+Key sets are those of the API's own description of itself and of answers seen
+in the wild.  They stand in `shapes.json`, each with a harmless value, so that
+a client meets the real shape; what is known is filled in here.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 
+from pipulate.simulator import constants
 from pipulate.simulator.datamodel import GLOBAL, NUMBERS, UNPREFIXED, Collection, Field, Metric
 from pipulate.simulator.errors import Json
 from pipulate.simulator.options import User
 from pipulate.simulator.projects import Analysis, Project
 
-_SHAPES = json.loads(Path(__file__).with_name("shapes.json").read_text("utf-8"))
-_GROUP_NAMES = {"url": "URL", "js": "JavaScript", "search_console": "Search Console"}
+_SHAPES = constants("shapes")
+_GROUP_NAMES = {
+    "url": "URL",
+    "js": "JavaScript",
+    "search_console": "Search Console",
+}
 
 
 def filled(shape: str, **values: Any) -> Json:
@@ -52,15 +55,10 @@ def _number(*names: str) -> int:
 
 def profile_json(user: User, *, names: bool) -> Json:
     """Who one is; without `names` only the username."""
+    name = user.username
     if not names:
-        return {"username": user.username}
-    return filled(
-        "profile",
-        username=user.username,
-        email=f"{user.username}@example.com",
-        first_name=user.first_name,
-        last_name=user.last_name,
-    )
+        return {"username": name}
+    return filled("profile", username=name, email=f"{name}@example.com")
 
 
 def project_json(project: Project) -> Json:
@@ -83,7 +81,7 @@ def project_json(project: Project) -> Json:
 
 
 def light_analysis_json(project: Project, analysis: Analysis) -> Json:
-    """A LightAnalysis (in a thread: the site may have to be made first)."""
+    """A LightAnalysis.  May make the site: call in a thread."""
     start = datetime.combine(analysis.day, time(2), UTC)
     start += timedelta(hours=12) * (analysis.number - 1)
     end = instant(start + timedelta(hours=1, minutes=12))
@@ -111,11 +109,6 @@ def analysis_json(project: Project, analysis: Analysis, export_limit: int) -> Js
     owner = {"login": project.org}
     stopped = [{"message": "The crawl was stopped."}]
     days = project.search_days
-    features = {
-        "links": {"links_graph": analysis.links_graph},
-        "segments": {"date_created": light["date_created"]},
-        "search_console": days and _period(*days),
-    }
     return light | filled(
         "analysis",
         id=light["pk"],
@@ -123,17 +116,21 @@ def analysis_json(project: Project, analysis: Analysis, export_limit: int) -> Js
         owner=owner,
         failures=stopped if analysis.status == "failed" else [],
         date_crawl_done=light["date_finished"],
-        features=features,
+        features={
+            "links": {"links_graph": analysis.links_graph},
+            "segments": {"date_created": light["date_created"]},
+            "search_console": days and _period(*days),
+        },
         config={"export_limit": export_limit},
     )
 
 
 def collections_json(project: Project, crawls: Mapping[str, Analysis]) -> list[Json]:
-    """The project's collections; `crawls` are its finished analyses by collection id."""
-    listed = [
-        filled("collection", id=name, name=analysis.name, date=analysis.day.isoformat())
-        for name, analysis in crawls.items()
-    ]
+    """The project's collections; `crawls`: finished analyses by their id."""
+    listed = []
+    for name, analysis in crawls.items():
+        day = analysis.day.isoformat()
+        listed.append(filled("collection", id=name, name=analysis.name, date=day))
     if project.search_days is not None:
         search = {"id": "search_console", "name": "Search Console", "timestamped": True}
         listed.append(filled("collection", **search, **_period(*project.search_days)))
@@ -141,13 +138,13 @@ def collections_json(project: Project, crawls: Mapping[str, Analysis]) -> list[J
 
 
 def datamodel_json(collection: Collection) -> Json:
-    """The data model of a collection, as `GET .../collections/{id}` answers."""
+    """The data model, as `GET .../collections/{id}` answers."""
+    dimensions = collection.fields.values()
     groups = [
         {"id": group, "name": _GROUP_NAMES.get(group, group.capitalize())}
-        for group in dict.fromkeys(item.group for item in collection.fields)
+        for group in dict.fromkeys(item.group for item in dimensions)
     ]
-    fields = [_dimension_json(item) for item in collection.fields]
-    fields += [_metric_json(item) for item in collection.metrics]
+    fields = [*map(_dimension_json, dimensions), *map(_metric_json, collection.metrics.values())]
     days = collection.days
     return {
         "datasets": [filled("dataset", groups=groups, fields=fields)],
@@ -156,7 +153,7 @@ def datamodel_json(collection: Collection) -> Json:
 
 
 def _dimension_json(item: Field) -> Json:
-    aggregate = "agg:numerical" if item.type in NUMBERS else "agg:categorical"
+    kind = "numerical" if item.type in NUMBERS else "categorical"
     return filled(
         "field",
         id=item.id,
@@ -165,7 +162,7 @@ def _dimension_json(item: Field) -> Json:
         kind="dimension",
         multiple=item.multiple,
         group=item.group,
-        permissions=["select", "filters", "filters_exist", "sort", aggregate],
+        permissions=["select", "filters", "filters_exist", "sort", f"agg:{kind}"],
         global_field=item.id in UNPREFIXED or item.id.startswith("segments."),
     )
 

@@ -1,14 +1,16 @@
-"""BQL v2, read strictly: the body of POST /projects/{u}/{p}/query becomes an `evaluation.Query`.
+"""BQL v2, read strictly: the body of /query becomes an `evaluation.Query`.
 
-INPUT     {"collections", "periods", "query": {"dimensions", "metrics", "filters", "post_filters",
-          "sort"}}, and the project's collections.
-NAMES     Every name is resolved to a column of a table (a collection, or one period of it), every
-          function to a typed polars expression (see `expressions`).
+INPUT     {"collections", "periods", "query": {"dimensions", "metrics",
+          "filters", "post_filters", "sort"}}; the project's collections.
+NAMES     Every name is resolved to a column of a table (a collection, or a
+          period of it), every function to a typed polars expression (see
+          `expressions`).
 REFUSALS  What is wrong raises Refusal before anything is computed.
 UNKNOWN   What is not known of the real API is a switch of `Dialect`.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -28,7 +30,7 @@ from pipulate.simulator.datamodel import (
     Table,
 )
 from pipulate.simulator.errors import Json, Refusal, as_list, check_keys, is_text, is_whole
-from pipulate.simulator.evaluation import LinkTest, Query, alias, part_alias
+from pipulate.simulator.evaluation import LinkTest, Query
 from pipulate.simulator.expressions import (
     AGGREGATES,
     Value,
@@ -41,22 +43,24 @@ from pipulate.simulator.expressions import (
 )
 from pipulate.simulator.options import Dialect
 
-Open = Callable[[str], Collection | None]  #: opens one of the project's collections by its id
+#: opens one of the project's collections by its id
+Open = Callable[[str], Collection | None]
 
 
 def compile_query(body: Any, open_collection: Open, dialect: Dialect | None = None) -> Query:
-    """Check a BQL v2 request.  Raises Refusal as the API would refuse it."""
+    """A BQL v2 request, checked.  Raises Refusal as the API would."""
     check_keys(body, "request", ("collections", "query"), ("periods",))
     query = body["query"]
-    check_keys(query, "query", ("dimensions", "metrics"), ("filters", "post_filters", "sort"))
+    optional = ("filters", "post_filters", "sort")
+    check_keys(query, "query", ("dimensions", "metrics"), optional)
     compiler = _Compiler(_tables(body, open_collection), dialect or Dialect())
-    dimensions = [compiler.column(node) for node in as_list(query["dimensions"], "dimensions")]
-    metrics = [compiler.column(node, metric=True) for node in as_list(query["metrics"], "metrics")]
+    dimensions = [compiler.dimension(node) for node in as_list(query["dimensions"], "dimensions")]
+    metrics = [compiler.metric(node) for node in as_list(query["metrics"], "metrics")]
     if not dimensions and not metrics:
         raise Refusal("The query asks for no dimension and no metric.")
     where, having = compiler.filters(query.get("filters"))
     if query.get("post_filters"):
-        having = _both(having, compiler.condition(query["post_filters"], compiler.aggregate))
+        having.append(compiler.condition(query["post_filters"], compiler.aggregate))
     if compiler.graph is not None and compiler.key is None:
         raise Refusal(f'The multiple field "{GRAPH}" needs the dimension "url" beside it.')
     return Query(
@@ -73,19 +77,14 @@ def compile_query(body: Any, open_collection: Open, dialect: Dialect | None = No
     )
 
 
-def _both(one: pl.Expr | None, other: pl.Expr) -> pl.Expr:
-    if one is None:
-        return other
-    return one & other
-
-
-# --- collections and periods ----------------------------------------------------------------------
+# --- collections and periods ---
 
 
 def _tables(body: Json, open_collection: Open) -> dict[str, Table]:
     """The tables that a request names, by prefix, in its order."""
     names = as_list(body["collections"], "collections")
-    periods = [_period(node) for node in as_list(body.get("periods") or [], "periods")]
+    asked = as_list(body.get("periods") or [], "periods")
+    periods = [_period(node) for node in asked]
     tables: dict[str, Table] = {}
     for name in names:
         collection = open_collection(name) if isinstance(name, str) else None
@@ -120,7 +119,7 @@ def _day(text: str) -> date:
     raise Refusal(f'periods: "{text}" is not a day (YYYY-MM-DD).')
 
 
-# --- sort -----------------------------------------------------------------------------------------
+# --- sort ---
 
 
 def _sort(query: Json, dialect: Dialect) -> dict[str, bool]:
@@ -144,7 +143,7 @@ def _sort(query: Json, dialect: Dialect) -> dict[str, bool]:
 
 
 def _position(query: Json, kind: str, index: Any) -> int:
-    """The number of a column that is given as the `index`-th dimension or metric."""
+    """The column that is the `index`-th dimension or metric."""
     if not is_whole(index) or not 0 <= index < len(query[kind]):
         raise Refusal(f"sort: there is no {kind} number {json.dumps(index)}.")
     if kind == "metrics":
@@ -159,26 +158,23 @@ def _position_of_field(query: Json, name: Any) -> int:
     return requested.index(name)
 
 
-# --- names, expressions, conditions ---------------------------------------------------------------
+# --- names, expressions, conditions ---
 
 
 @dataclass
 class _Compiler:
-    """Turns the nodes of one query into expressions, and notes what they need."""
+    """Makes expressions of one query's nodes, and notes what they need."""
 
     tables: dict[str, Table]
     dialect: Dialect
-    needs: dict[str, Needs] = field(init=False)
+    needs: dict[str, Needs] = field(default_factory=lambda: defaultdict(Needs))
     graph: Table | None = None
     link_tests: list[LinkTest] = field(default_factory=list)
     key: pl.Expr | None = None
 
-    def __post_init__(self) -> None:
-        self.needs = {prefix: Needs() for prefix in self.tables}
-
     # names
 
-    def named(self, name: str) -> tuple[Table, str]:
+    def resolved(self, name: str) -> tuple[Table, str]:
         """The table and the field id that a prefixed name means."""
         for prefix, table in self.tables.items():
             if name.startswith(prefix + "."):
@@ -188,80 +184,79 @@ class _Compiler:
     def stored(self, table: Table, slug: str) -> pl.Expr:
         """The column of a dimension, noted as needed."""
         self.needs[table.prefix].fields.add(slug)
-        return pl.col(alias(table, slug))
+        return pl.col(table.alias(slug))
 
-    def dimension(self, name: Any) -> Value:
+    def named_dimension(self, name: Any) -> Value:
         if not isinstance(name, str):
             raise Refusal(f"A field's name was expected, not {json.dumps(name)}.")
         value = self.unprefixed(name)
         if value is not None:
             return value
-        table, slug = self.named(name)
+        table, slug = self.resolved(name)
         if slug in table.metrics:
             raise Refusal(f'"{name}" is a metric, it cannot stand here.')
         if slug not in table.fields:
             raise _no_field(name)
         found = table.fields[slug]
-        labels = _labels(found, name)
         if found.multiple:
-            return Value(pl.col(alias(table, slug)), found.type, graph=table, labels=labels)
-        return Value(self.stored(table, slug), found.type, labels=labels)
+            value = _value(pl.col(table.alias(slug)), found, name)
+            return replace(value, graph=table)
+        return _value(self.stored(table, slug), found, name)
 
     def unprefixed(self, name: str) -> Value | None:
-        """A field that needs no prefix, or None: the first non-null of the tables that have it."""
+        """A field that needs no prefix: the first non-null of its tables."""
         if name in UNPREFIXED:
             found = UNPREFIXED[name]
-            return Value(found.value, found.type, labels=_labels(found, name))
+            return _value(found.value, found, name)
         slug = "date" if name == "period_0.date" else name
-        if slug not in ("keyword", "country", "date") and not slug.startswith("segments."):
+        shared = slug in ("keyword", "country", "date")
+        if not shared and not slug.startswith("segments."):
             return None
-        tables = [table for table in self.tables.values() if slug in table.fields]
+        tables = [each for each in self.tables.values() if slug in each.fields]
         if not tables:
             return None
-        found = tables[0].fields[slug]
         expr = pl.coalesce([self.stored(table, slug) for table in tables])
-        return Value(expr, found.type, labels=_labels(found, name))
+        return _value(expr, tables[0].fields[slug], name)
 
-    def metric(self, name: str, mask: pl.Expr | None) -> Value:
-        table, slug = self.named(name)
+    def named_metric(self, name: str, mask: pl.Expr | None) -> Value:
+        table, slug = self.resolved(name)
         if slug in table.fields:
             raise Refusal(f'"{name}" is not a metric.')
         if slug not in table.metrics:
             raise _no_field(name)
         found = table.metrics[slug]
         self.needs[table.prefix].parts.update(found.parts)
-        parts = [pl.col(part_alias(table, part)) for part in found.parts]
+        parts = [pl.col(table.part_alias(part)) for part in found.parts]
         if mask is not None:
             parts = [part.filter(mask) for part in parts]
-        expr = found.combine(*parts)
-        return Value(expr, found.type, aggregated=True, labels=_labels(found, name))
+        return replace(_value(found.combine(*parts), found, name), aggregated=True)
 
     # expressions
 
     def row(self, node: Any) -> Value:
-        """An expression with one value per row: a field, a literal, or a function of such."""
+        """One value per row: a field, a literal, or a function of such."""
         if not isinstance(node, dict):
-            return self.dimension(node)
+            return self.named_dimension(node)
         if "literal" in node:
             check_keys(node, "literal", ("literal",))
             return literal(node["literal"])
         if "field" in node:
             check_keys(node, "field", ("field",), ("name",))
-            return self.dimension(node["field"])
+            return self.named_dimension(node["field"])
         name, args = function_of(node)
         if name in AGGREGATES:
             raise Refusal(f'The function "{name}" makes a metric, it cannot stand here.')
         return apply(name, [self.row(arg) for arg in args])
 
     def aggregate(self, node: Any, mask: pl.Expr | None = None) -> Value:
-        """An expression with one value per group: a metric, an aggregate, a function of such."""
+        """One value per group: a metric, an aggregate, a function of such."""
         if isinstance(node, str):
-            return self.metric(node, mask)
+            return self.named_metric(node, mask)
         if not isinstance(node, dict):
             raise Refusal(f"A metric was expected, not {json.dumps(node)}.")
         if "filters" in node:
-            mask = self.condition(node["filters"], self.row)
-            node = {key: value for key, value in node.items() if key != "filters"}
+            node = dict(node)
+            mask = self.condition(node.pop("filters"), self.row)
         if "literal" in node:
             return self.row(node)
         if "field" in node:
@@ -276,8 +271,9 @@ class _Compiler:
         if name == "count" and not args:
             expr = pl.len() if mask is None else mask.sum()
             return Value(expr, "integer", aggregated=True)
-        if args and isinstance(args[0], dict) and "literal" in args[0]:
-            raise Refusal(f'The function "{name}" works on a field, not on a constant.')
+        match args:
+            case [{"literal": _}, *_]:
+                raise Refusal(f'The function "{name}" works on a field, not on a constant.')
         values = [self.row(arg) for arg in args]
         for value in values:
             self.unnest(value)
@@ -291,74 +287,80 @@ class _Compiler:
             raise Refusal("More than one multiple field is requested.", 1028)
         self.graph = value.graph
 
-    def column(self, node: Any, *, metric: bool = False) -> Value:
-        """A column of the answer, with its labels."""
-        if metric:
-            value = self.aggregate(node)
-        elif isinstance(node, dict) and "ranges" in node:
+    # columns of the answer
+
+    def dimension(self, node: Any) -> Value:
+        if isinstance(node, dict) and "ranges" in node:
             check_keys(node, "dimension", ("field", "ranges"), ("name",))
-            value = bucketed(self.dimension(node["field"]), node["ranges"])
+            value = bucketed(self.named_dimension(node["field"]), node["ranges"])
         else:
             value = self.row(node)
-        self.unnest(value)
-        if not metric and value.labels and value.labels["slug"] == "url":
+        if value.labels and value.labels["slug"] == "url":
             self.key = value.expr
+        return self.labelled(value, node)
+
+    def metric(self, node: Any) -> Value:
+        return self.labelled(self.aggregate(node), node)
+
+    def labelled(self, value: Value, node: Any) -> Value:
+        """With a name of its own, that of its field, or as it is written."""
+        self.unnest(value)
+        label = json.dumps(node, sort_keys=True)
         if isinstance(node, dict) and "name" in node:
-            if not is_text(node["name"]):
+            label = node["name"]
+            if not is_text(label):
                 raise Refusal("dimensions, metrics: a name is a text.")
-            return replace(value, labels=dict.fromkeys(HEADER_FORMATS, str(node["name"])))
-        if value.labels is None:
-            written = json.dumps(node, sort_keys=True)
-            return replace(value, labels=dict.fromkeys(HEADER_FORMATS, written))
-        return value
+        elif value.labels:
+            return value
+        return replace(value, labels=dict.fromkeys(HEADER_FORMATS, label))
 
     # conditions
 
-    def filters(self, node: Any) -> tuple[pl.Expr | None, pl.Expr | None]:
-        """`filters` as a condition on rows, and one on groups where the dialect allows that."""
-        if not node:
-            return None, None
-        parts = [node]
+    def filters(self, node: Any) -> tuple[list[pl.Expr], list[pl.Expr]]:
+        """Conditions on rows, and on groups where the dialect allows these."""
+        rows: list[pl.Expr] = []
+        groups: list[pl.Expr] = []
+        parts = [node] if node else []
         if isinstance(node, dict) and list(node) == ["and"] and node["and"]:
             parts = as_list(node["and"], "and")
-        rows: pl.Expr | None = None
-        groups: pl.Expr | None = None
         for part in parts:
             if self.dialect.metrics_in_filters and self.mentions_metric(part):
-                groups = _both(groups, self.condition(part, self.aggregate))
+                groups.append(self.condition(part, self.aggregate))
             else:
-                rows = _both(rows, self.condition(part, self.row))
+                rows.append(self.condition(part, self.row))
         return rows, groups
 
     def mentions_metric(self, node: Any) -> bool:
-        """Whether a filter tree names a ready-made metric or an aggregate function."""
+        """Whether a filter tree names a ready-made metric or an aggregate."""
         match node:
             case str():
-                tables = self.tables.items()
                 return any(
-                    node == f"{prefix}.{slug}" for prefix, each in tables for slug in each.metrics
+                    node == f"{table.prefix}.{slug}"
+                    for table in self.tables.values()
+                    for slug in table.metrics
                 )
             case list():
                 return any(map(self.mentions_metric, node))
             case dict() if node.get("function") in AGGREGATES or AGGREGATES.keys() & node.keys():
                 return True
             case dict():
-                parts = [part for key, part in node.items() if key != "value"]
-                return self.mentions_metric(parts)
+                return any(
+                    key != "value" and self.mentions_metric(part) for key, part in node.items()
+                )
             case _:
                 return False
 
     def condition(self, node: Any, value_of: Callable[[Any], Value]) -> pl.Expr:
-        """A filter tree as a boolean expression; `value_of` compiles its fields."""
+        """A filter tree as a boolean; `value_of` compiles its fields."""
         if not isinstance(node, dict) or not node:
             raise Refusal("filters: an object was expected.")
         for word, join in (("and", pl.all_horizontal), ("or", pl.any_horizontal)):
             if word in node:
                 check_keys(node, "filters", (word,))
-                parts = [self.condition(part, value_of) for part in as_list(node[word], word)]
+                parts = as_list(node[word], word)
                 if not parts:
                     raise Refusal(f'filters: "{word}" needs at least one condition.')
-                return join(parts)
+                return join([self.condition(part, value_of) for part in parts])
         if "not" in node:
             check_keys(node, "filters", ("not",))
             return ~self.condition(node["not"], value_of)
@@ -369,7 +371,8 @@ class _Compiler:
             raise Refusal("filters: a predicate is a word.")
         if value.graph is not None:
             return self.link_condition(value.graph, value.type, predicate, node)
-        return predicate_test(predicate, value.type, node, self.dialect.allow_in)(value.expr)
+        test = predicate_test(predicate, value.type, node, self.dialect.allow_in)
+        return test(value.expr)
 
     def link_condition(self, table: Table, kind: str, predicate: str, node: Json) -> pl.Expr:
         """A condition on any, or on all, links of a page."""
@@ -386,9 +389,10 @@ class _Compiler:
         return pl.col(name)
 
 
-def _labels(item: Field | Metric, written: str) -> dict[str, str]:
-    """What a header shows, by header format."""
-    return dict(zip(HEADER_FORMATS, (item.name, item.id, written), strict=True))
+def _value(expr: pl.Expr, item: Field | Metric, written: str) -> Value:
+    """What a name stands for, with what a header shows by format."""
+    labels = zip(HEADER_FORMATS, (item.name, item.id, written), strict=True)
+    return Value(expr, item.type, labels=dict(labels))
 
 
 def _no_field(name: str) -> Refusal:

@@ -1,8 +1,8 @@
-"""HTTP answers that break off or lie: a dropped connection, a file cut short or with a wrong byte.
+"""HTTP answers that break off or lie: dropped, cut short, a wrong byte.
 
-An ASGI app cannot close a connection before it has answered; it can promise a body and not deliver
-it.  A server then closes the connection, and the client sees an incomplete answer: a protocol
-error, never a good one.
+An ASGI app cannot close a connection before it has answered; it can promise
+a body and not deliver it.  A server then closes the connection, and the
+client sees a protocol error, never a good answer.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 
 class Dropped(Response):
-    """Sends its content, and breaks off before all that it has promised."""
+    """Sends its content, and breaks off before all it has promised."""
 
     def __init__(self, content: bytes = b"", *, promised: int = 1) -> None:
         super().__init__(content, headers={"content-length": str(promised)})
@@ -24,10 +24,9 @@ class Dropped(Response):
 
 
 def damaged(path: Path, kind: str, media_type: str) -> Response:
-    """A file that is sent wrongly.  Reads it whole: call in a thread.
+    """A file sent as the fault "truncated", "cut" or "corrupt" has it.
 
-    `kind` is "truncated" (a part, as if it were all), "cut" (the connection drops in its midst) or
-    "corrupt" (one byte in the middle differs).
+    Reads it whole: call in a thread.
     """
     content = bytearray(path.read_bytes())
     part = bytes(content[: len(content) * 3 // 5])

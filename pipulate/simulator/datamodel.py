@@ -1,36 +1,36 @@
-"""The data model: which fields a collection has, and how each comes out of a Site's arrays.
+"""The data model: a collection's fields, and how each comes out of a Site.
 
-A *collection* is what BQL queries name: `crawl.20240301` (one analysis), `search_console` (of the
-whole project, with dates).  A query sees each one as a `Table`: a collection, or one period of it.
-A field exists only if the site has the columns it is made of: a site crawled without JavaScript has
-no `js.rendering.exec`, and to ask for it is an error, as in the real API.
+A *collection* is what BQL queries name: `crawl.20240301` (one analysis),
+`search_console` (of the whole project, with dates).  A query sees each one as
+a `Table`: a collection, or one period of it.  A field exists only if the site
+has its columns: without JavaScript there is no `js.rendering.exec`, and to
+ask for it is an error, as in the real API.
 
-The dimensions stand in `datamodel.json`: {collection: {group: {id: [label, type, column]}}}, where
-an empty column means one of `_COMPUTED`.  Ids, types and labels are those of BOTIFY's crawl and
-Search Console collections; labels that were never seen in a real file are our guess.
+The dimensions stand in `datamodel.json`: {collection: {group: {id: [label,
+type, column]}}}; an empty column means one of `_COMPUTED`.  Ids, types and
+labels are Botify's; labels never seen in a real file are our guess.
 """
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
 
 from pipulate.graph.sites import Site
+from pipulate.simulator import constants
 
 NUMBERS = ("integer", "float")
-HEADER_FORMATS = ("verbose", "slug", "collection_slug")  # wordings of a CSV's header
-GRAPH = "outlinks_internal.graph.url"  # the link graph: one value per link of the page; no column
+HEADER_FORMATS = ("verbose", "slug", "collection_slug")
+GRAPH = "outlinks_internal.graph.url"  # one value per link of the page
 
 Period = tuple[date, date]  #: first and last day
 
 
 @dataclass(frozen=True)
 class Field:
-    """A dimension: one value per row.  `value` computes it from the columns of a source frame."""
+    """A dimension; `value` computes it from a source frame's columns."""
 
     id: str
     name: str
@@ -42,7 +42,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Metric:
-    """A ready-made aggregate: `combine` makes one value of many rows' columns `parts`."""
+    """A ready-made aggregate: `combine` makes one of many rows' `parts`."""
 
     id: str
     name: str
@@ -53,7 +53,7 @@ class Metric:
 
 @dataclass
 class Needs:
-    """What a query wants of a table: ids of its dimensions, and names of its metrics' parts."""
+    """What a query wants of a table: dimensions, and metrics' parts."""
 
     fields: set[str] = field(default_factory=set)
     parts: set[str] = field(default_factory=set)
@@ -63,8 +63,8 @@ class Needs:
 class Table:
     """One collection, or one period of it, as a query sees it.
 
-    `prefix` begins the names of its fields (`crawl.20240301`, `search_console.period_0`).  `rows`
-    makes the source frame that the fields are computed from; `site` is the crawl behind it.
+    `prefix` begins its names (`crawl.20240301`, `search_console.period_0`);
+    `rows` makes the frame the fields are computed from, of a crawl's `site`.
     """
 
     prefix: str
@@ -73,18 +73,26 @@ class Table:
     rows: Callable[[Needs], pl.DataFrame]
     site: Site | None = None
 
+    def alias(self, name: str) -> str:
+        """The column of a joined frame that holds the field."""
+        return f"{self.prefix}:{name}"
+
+    def part_alias(self, part: str) -> str:
+        """The column of a joined frame that holds a part of the metrics."""
+        return f"{self.prefix}:#{part}"
+
 
 @dataclass(frozen=True)
 class Collection:
-    """A collection of a project.
+    """A collection of a project; with `days` it is timestamped.
 
-    Without `table`, which opens it, it has no URLs of its own.  With `days` it is timestamped.
+    Without `table`, which opens it, it has no URLs of its own.
     """
 
     id: str
     name: str
-    fields: Sequence[Field] = ()
-    metrics: Sequence[Metric] = ()
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
     table: Callable[[Period | None, int], Table] | None = None
     days: Period | None = None
 
@@ -97,7 +105,7 @@ class Collection:
         return [self.table(period, number) for number, period in enumerate(periods)]
 
 
-# --- the catalogue --------------------------------------------------------------------------------
+# --- the catalogue ---
 
 _URL = pl.col("url")
 _LEVELS = pl.col("pagetype").str.split("/")
@@ -109,15 +117,14 @@ _COMPUTED = {
     "segments.pagetype.depth_1": _LEVELS.list.get(0),
     "segments.pagetype.depth_2": _LEVELS.list.get(1, null_on_oob=True),
     "metadata.title.len": pl.col("title").str.len_chars(),
-    **{f"compliant.reason.{reason}": pl.col("reason") == reason for reason in _REASONS},
+    **{f"compliant.reason.{why}": pl.col("reason") == why for why in _REASONS},
 }
 
 
 def catalogue(collection: str) -> list[Field]:
     """The dimensions of a kind of collection."""
-    text = Path(__file__).with_name("datamodel.json").read_text("utf-8")
     fields = []
-    for group, members in json.loads(text)[collection].items():
+    for group, members in constants("datamodel")[collection].items():
         for name, (label, kind, column) in members.items():
             value = pl.col(column) if column else _COMPUTED[name]
             fields.append(Field(name, label, kind, value, group))
@@ -127,7 +134,7 @@ def catalogue(collection: str) -> list[Field]:
 Item = TypeVar("Item", Field, Metric)
 
 
-def by_id(items: Sequence[Item]) -> dict[str, Item]:
+def by_id(items: Iterable[Item]) -> dict[str, Item]:
     return {item.id: item for item in items}
 
 
@@ -136,13 +143,15 @@ def distinct(column: pl.Expr) -> pl.Expr:
     return column.drop_nulls().n_unique()
 
 
-CRAWL_FIELDS = catalogue("crawl")
-CRAWL_FIELDS.append(Field(GRAPH, "Internal Outlinks Graph", "string", _URL, "outlinks", True))
-CRAWL_METRICS = [Metric("count_urls_crawl", "No. of URLs", "integer", ("url",), distinct)]
+CRAWL_FIELDS = [
+    *catalogue("crawl"),
+    Field(GRAPH, "Internal Outlinks Graph", "string", _URL, "outlinks", True),
+]
+CRAWL_METRICS = by_id([Metric("count_urls_crawl", "No. of URLs", "integer", ("url",), distinct)])
 #: fields that a query names without a collection
-UNPREFIXED = {each.id: each for each in CRAWL_FIELDS if each.id in ("url", "host", "protocol")}
+UNPREFIXED = by_id(each for each in CRAWL_FIELDS if each.id in ("url", "host", "protocol"))
 
-# --- the collections ------------------------------------------------------------------------------
+# --- the collections ---
 
 GLOBAL = Collection("global", "URL Scheme and Segmentation")
 
@@ -150,17 +159,20 @@ GLOBAL = Collection("global", "URL Scheme and Segmentation")
 def crawl_fields(site: Site, links_graph: bool = True) -> list[Field]:
     """The fields that this crawl has."""
     columns = set(site.pages.columns)
-    there = [each for each in CRAWL_FIELDS if columns.issuperset(each.value.meta.root_names())]
-    return [each for each in there if links_graph or each.id != GRAPH]
+    return [
+        each
+        for each in CRAWL_FIELDS
+        if columns.issuperset(each.value.meta.root_names()) and (links_graph or each.id != GRAPH)
+    ]
 
 
 def crawl_collection(id: str, name: str, site: Site, *, links_graph: bool = True) -> Collection:
-    """The collection of one analysis.  Its rows carry their page id in the column `page`."""
-    fields = crawl_fields(site, links_graph)
+    """The collection of an analysis; its rows have their page id in `page`."""
+    fields = by_id(crawl_fields(site, links_graph))
     pages = site.pages.with_row_index("page")
     pages = pages.filter(_URL != "")  # the "empty target" quirk is no page
 
     def table(period: Period | None, number: int) -> Table:
-        return Table(id, by_id(fields), by_id(CRAWL_METRICS), lambda needs: pages, site)
+        return Table(id, fields, CRAWL_METRICS, lambda needs: pages, site)
 
     return Collection(id, name, fields, CRAWL_METRICS, table)

@@ -1,9 +1,9 @@
-"""The demo organisation: its projects, and the simulator that serves them inside the app.
+"""The demo organisation: its projects, and the simulator that serves them.
 
-Each project has, newest first: a crawl still running, a finished one, a failed one, and two
-finished ones of the same day a month earlier, which show the site as it was.
-A folder of HTML is crawled from its home page and from every file that no click reaches, so that an
-export down to some depth has the links of all its pages.
+Each project has, newest first: a crawl still running, a finished one, a
+failed one, and two finished ones of one day a month earlier, which show the
+site as it was.  A folder of HTML is crawled from its home page and from every
+file that no click reaches, so that an export down to some depth has all links.
 """
 
 import re
@@ -24,25 +24,25 @@ from pipulate.simulator.options import Options, Pace
 from pipulate.simulator.projects import Analysis, Project
 from pipulate.simulator.server import create_simulator
 
-DEMO_BASE = "http://localhost/v1"  # what the in-process simulator takes for its own address
+DEMO_BASE = "http://localhost/v1"  # the in-process simulator's own address
 DEMO_PACE = Pace(polls=1, patience=0.2)
 
 
 def demo_simulator(folder: Path | None = None, *, html: Sequence[Path] = ()) -> Starlette:
-    """The simulator of the app's demo mode: the demo projects, and jobs that take a second or two.
+    """The demo projects, with jobs that take a second or two.
 
-    Use it through `InProcessTransport(app)` with DEMO_BASE and DEMO_TOKEN.  `folder` remembers its
-    jobs; `html` are folders to serve as further projects.
+    Its client: `InProcessTransport(app)`, DEMO_BASE and DEMO_TOKEN.  `folder`
+    remembers its jobs; `html` are folders to serve as further projects.
     """
     projects = demo_projects(folders=html)
     return create_simulator(projects, options=Options(pace=DEMO_PACE), folder=folder)
 
 
 def demo_projects(links: int | None = None, folders: Sequence[Path] = ()) -> list[Project]:
-    """The demo projects: tiny (1,000 links), shop (20,000) and portal (300,000), made on first use.
+    """tiny (1,000 links), shop (20,000), portal (300,000), made on first use.
 
-    `links` adds one of that size, `folders` one for each folder of HTML.  "tiny" was crawled
-    without JavaScript, so it lacks those fields.
+    `links` adds one of that size, `folders` one for each folder of HTML.
+    "tiny" was crawled without JavaScript, so it lacks those fields.
     """
     projects = [
         _project("shop", "The shop", lambda: generate_site("shop", 20_000)),
@@ -64,13 +64,13 @@ def _tiny() -> Site:
 
 
 def _html_project(folder: Path, taken: set[str]) -> Project:
-    site = read_html_site(folder)  # at once: a wrong path should be said at the start
+    site = read_html_site(folder)  # a wrong path should be said at the start
     slug = re.sub(r"[^a-z0-9]+", "-", site.name).strip("-")
     while slug in taken:
         slug = f"{slug}-2"
     make = partial(_from_every_file, site)
-    name = f"HTML in {folder}"
-    return _project(slug, name, make, again=_from_every_file, has_search_console=False)
+    project = _project(slug, f"HTML in {folder}", make, _from_every_file)
+    return replace(project, has_search_console=False)
 
 
 def _same(site: Site) -> Site:
@@ -78,17 +78,9 @@ def _same(site: Site) -> Site:
 
 
 def _project(
-    slug: str,
-    name: str,
-    make: Callable[[], Site],
-    *,
-    again: Callable[[Site], Site] = _same,
-    has_search_console: bool = True,
+    slug: str, name: str, make: Callable[[], Site], again: Callable[[Site], Site] = _same
 ) -> Project:
-    """A project with the usual analyses.
-
-    `again` does to earlier sites what `make` did to the latest one.
-    """
+    """`again` does to earlier sites what `make` did to the latest one."""
 
     def latest() -> Site:
         return project.site("20261102")
@@ -103,12 +95,12 @@ def _project(
         Analysis("20261005-2", lambda: again(earlier_site(latest(), seed=1))),
         Analysis("20261005", lambda: again(earlier_site(before(), seed=2))),
     ]
-    project = Project("demo", slug, name, analyses, has_search_console)
+    project = Project("demo", slug, name, analyses)
     return project
 
 
 def _from_every_file(site: Site) -> Site:
-    """The site with the files that no click reaches as start pages (depth 0), as one may crawl."""
+    """With the files that no click reaches as start pages (depth 0)."""
     missed = site.pages["depth"].is_null() & site.pages["http_code"].is_in([200, 301])
     starts = np.flatnonzero(missed.to_numpy())
     depth = click_depth(len(site.pages), starts, site.sources, site.targets)

@@ -1,4 +1,4 @@
-"""A site as it may have been at an earlier crawl: pages missing, links other, pages changed."""
+"""A site as it may have been at an earlier crawl."""
 
 from dataclasses import replace
 
@@ -12,10 +12,11 @@ COUNTED = ("depth", "outlinks_total", "outlinks_unique", "inlinks_total", "inlin
 
 
 def earlier_site(site: Site, seed: int) -> Site:
-    """The site as it may have been at an earlier crawl; the same for the same seed.
+    """The site as it may have been; the same for the same seed.
 
-    About 3 % of the pages did not exist yet, 2 % of the links neither, 1 % were others; half of the
-    dead pages were alive, and one page in a hundred was titled otherwise or barred by noindex.
+    About 3 % of the pages did not exist yet, 2 % of the links neither, 1 %
+    were others; half of the dead pages were alive, and one page in a hundred
+    was titled otherwise or barred by noindex.
     """
     rng = np.random.default_rng([seed, len(site.pages), len(site.sources)])
     shallow = (site.pages["depth"].fill_null(0) < 2).to_numpy()
@@ -25,7 +26,12 @@ def earlier_site(site: Site, seed: int) -> Site:
     new_id = np.cumsum(kept) - 1
     home = int(new_id[(site.pages["url"] == site.home).arg_max() or 0])
     before = link_site(
-        site.name, home, pages, new_id[sources], new_id[targets], redirects=_redirects(pages)
+        site.name,
+        home,
+        pages,
+        new_id[sources],
+        new_id[targets],
+        redirects=_redirects(pages),
     )
     return replace(before, search=site.search)
 
@@ -34,7 +40,8 @@ def _earlier_links(
     site: Site, kept: NDArray[np.bool_], rng: np.random.Generator
 ) -> tuple[Positions, Positions]:
     """Most links between the pages that are kept, and a few others."""
-    there = kept[site.sources] & kept[site.targets] & (rng.random(len(site.sources)) < 0.98)
+    there = kept[site.sources] & kept[site.targets]
+    there &= rng.random(len(site.sources)) < 0.98
     sources = site.sources[there]
     targets = site.targets[there]
     others = np.zeros(0, np.int64)
@@ -48,7 +55,7 @@ def _earlier_links(
 
 
 def _earlier_pages(pages: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """The pages with some of them revived, retitled or barred, and without what links tell."""
+    """Some revived, retitled or barred; without what links tell."""
 
     def some(share: float) -> pl.Series:
         return pl.Series(rng.random(len(pages)) < share)

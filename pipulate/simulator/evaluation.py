@@ -1,14 +1,16 @@
 """A compiled query, and its answer in a few polars passes.
 
-PASSES  1. rows: each table's needed columns, joined on the URL (full outer: a URL that only Search
-           Console knows comes with null crawl fields), then the filter (SQL's three-valued logic:
-           an unknown is dropped).
-        2. links: if the link graph is a dimension, each row is repeated once per link of its page.
-        3. groups: rows are distinct by their dimensions; metrics are aggregated in each.
+PASSES  1. rows: each table's needed columns, joined on the URL (full outer:
+           what only Search Console knows has null crawl fields), filtered
+           by SQL's three-valued logic: an unknown is dropped.
+        2. links: if the link graph is a dimension, each row is repeated
+           once per link of its page.
+        3. groups: rows are distinct by their dimensions; metrics are
+           aggregated in each.
         4. `having`, `sort`.
-CHUNKS  With the URL among the dimensions no group spans two rows of pass 1, so passes 2 to 4 run
-        over a slice of pages at a time and an export of millions of links never stands in memory.
-        A sort, or a grouping without the URL, is done in one piece.
+CHUNKS  With the URL among the dimensions no group spans two rows of pass 1,
+        so passes 2 to 4 run over a slice of pages at a time: millions of
+        links never stand in memory.  Else it is done in one piece.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +32,7 @@ ROWS_PER_CHUNK = 200_000
 
 @dataclass(frozen=True)
 class LinkTest:
-    """Whether any, or each, of a page's links goes to a URL that meets a condition."""
+    """Whether any, or each, of a page's links meets a condition."""
 
     name: str
     table: Table
@@ -40,8 +42,9 @@ class LinkTest:
     def per_page(self) -> pl.Series:
         site = self.table.site
         assert site is not None, "only crawls have links"
-        fits = site.pages.select(self.condition(pl.col("url")).fill_null(False)).to_series()
-        count = np.bincount(site.sources, fits.to_numpy()[site.targets], len(site.pages))
+        fits = site.pages.select(self.condition(pl.col("url")).fill_null(False))
+        weights = fits.to_series().to_numpy()[site.targets]
+        count = np.bincount(site.sources, weights, len(site.pages))
         wanted = np.diff(site.starts) if self.each else 1
         return pl.Series(self.name, count >= wanted)
 
@@ -53,8 +56,8 @@ class Query:
     dimensions: list[Value]
     metrics: list[Value]
     tables: list[tuple[Table, Needs]]
-    where: pl.Expr | None
-    having: pl.Expr | None
+    where: list[pl.Expr]
+    having: list[pl.Expr]
     sort: dict[str, bool]  # column of the answer -> descending
     graph: Table | None  # whose links are a dimension
     link_tests: list[LinkTest]
@@ -63,13 +66,13 @@ class Query:
 
     @property
     def columns(self) -> list[Value]:
-        """Dimensions, then metrics, in request order; c0, c1, ... in the frames."""
+        """Dimensions, then metrics; c0, c1, ... in the frames."""
         return [*self.dimensions, *self.metrics]
 
     def frames(self, rows_per_chunk: int = ROWS_PER_CHUNK) -> Iterator[pl.DataFrame]:
         """The answer in pieces.
 
-        Raises Refusal (1044) if the query is well formed and yet cannot be executed.
+        Raises Refusal (1044) if a well-formed query cannot be executed.
         """
         try:
             yield from self._frames(rows_per_chunk)
@@ -92,12 +95,12 @@ class Query:
         return bool(rows.select(self.key.is_unique().all()).item())
 
     def results(self, offset: int, limit: int) -> list[Json]:
-        """At most `limit` rows of the answer from number `offset` on, as /query gives them."""
+        """At most `limit` rows from number `offset` on, as /query has them."""
         found: list[Json] = []
         split = len(self.dimensions)
         for frame in self.frames():
             for row in frame[offset : offset + limit - len(found)].rows():
-                cells = [_cell(*each) for each in zip(self.columns, row, strict=True)]
+                cells = list(map(_cell, self.columns, row))
                 found.append({"dimensions": cells[:split], "metrics": cells[split:]})
             offset = max(0, offset - len(frame))
             if len(found) >= limit:
@@ -105,7 +108,7 @@ class Query:
         return found
 
     def count(self) -> int:
-        return sum(len(frame) for frame in self.frames())
+        return sum(map(len, self.frames()))
 
 
 def _cell(column: Value, cell: Any) -> Any:
@@ -114,27 +117,17 @@ def _cell(column: Value, cell: Any) -> Any:
     return cell
 
 
-def alias(table: Table, name: str) -> str:
-    """The column of a joined frame that holds a table's field."""
-    return f"{table.prefix}:{name}"
-
-
-def part_alias(table: Table, part: str) -> str:
-    """The column of a joined frame that holds a part of a table's metrics."""
-    return alias(table, f"#{part}")
-
-
 def _rows(query: Query) -> pl.DataFrame:
-    """The joined tables' rows that meet the filter: aliases, `url` and, for links, `page` ids."""
+    """Pass 1: aliases, `url` and, for links, `page` ids."""
     how: Literal["left", "full"] = "left" if query.dialect.left_join else "full"
 
     def join(left: pl.LazyFrame, right: pl.LazyFrame) -> pl.LazyFrame:
         return left.join(right, "url", how, coalesce=True, maintain_order="left_right")
 
-    tables = [_table_rows(query, table, needs).lazy() for table, needs in query.tables]
+    tables = [_table_rows(query, *each).lazy() for each in query.tables]
     joined = reduce(join, tables)
-    if query.where is not None:
-        joined = joined.filter(query.where)
+    if query.where:
+        joined = joined.filter(*query.where)
     if query.graph is not None:  # a URL that was not crawled has no links
         joined = joined.filter(pl.col("page").is_not_null())
     return joined.collect()
@@ -149,8 +142,10 @@ def _table_rows(query: Query, table: Table, needs: Needs) -> pl.DataFrame:
     if table.site is not None and not query.dialect.rows_not_crawled:
         rows = rows.filter(pl.col("http_code") != 0)
     wanted = [pl.col("url")]
-    wanted += [table.fields[name].value.alias(alias(table, name)) for name in sorted(needs.fields)]
-    wanted += [pl.col(part).alias(part_alias(table, part)) for part in sorted(needs.parts)]
+    for name in sorted(needs.fields):
+        wanted.append(table.fields[name].value.alias(table.alias(name)))
+    for part in sorted(needs.parts):
+        wanted.append(pl.col(part).alias(table.part_alias(part)))
     wanted += [pl.col(test.name) for test in tests]
     if table is query.graph:
         wanted.append(pl.col("page"))
@@ -158,18 +153,19 @@ def _table_rows(query: Query, table: Table, needs: Needs) -> pl.DataFrame:
 
 
 def _with_links(query: Query, rows: pl.DataFrame, rows_per_chunk: int) -> Iterator[pl.DataFrame]:
-    """The rows in pieces of about `rows_per_chunk`, repeated per link if these are a dimension."""
+    """Pass 2, in pieces of about `rows_per_chunk`."""
     if query.graph is None:
         yield from rows.iter_slices(rows_per_chunk) if len(rows) else [rows]
         return
     site = query.graph.site
     assert site is not None, "only crawls have links"
-    column = alias(query.graph, GRAPH)
+    column = query.graph.alias(GRAPH)
     links = np.diff(site.starts)[rows["page"].to_numpy()]
     for first, end in _spans(np.maximum(1, links), rows_per_chunk):
         part = rows[first:end]
         owners, targets = site.links_of(part["page"].to_numpy())
-        linked = part[owners].with_columns(site.pages["url"][targets].alias(column))
+        urls = site.pages["url"][targets]
+        linked = part[owners].with_columns(urls.alias(column))
         if query.dialect.linkless_rows:
             linkless = part[np.setdiff1d(np.arange(len(part)), owners)]
             nowhere = pl.lit(None, pl.String).alias(column)
@@ -178,33 +174,33 @@ def _with_links(query: Query, rows: pl.DataFrame, rows_per_chunk: int) -> Iterat
 
 
 def _spans(sizes: NDArray[np.int64], about: int) -> Iterator[tuple[int, int]]:
-    """Cut a sequence into pieces (first, end) whose sizes sum up to at most `about`, if they can.
+    """Cut a sequence into pieces (first, end) of at most `about` in sum.
 
-    There is always one piece, if need be an empty one.
+    Larger where one member is; there is always a piece, if need be empty.
     """
     before = np.concatenate([[0], np.cumsum(sizes)])
     first = 0
     while first < len(sizes) or first == 0:
-        end = int(np.searchsorted(before, before[first] + about, side="right")) - 1
-        end = max(first + 1, end)
+        end = np.searchsorted(before, before[first] + about, side="right") - 1
+        end = max(first + 1, int(end))
         yield first, end
         first = end
 
 
 def _grouped(query: Query, rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per distinct tuple of dimensions, metrics aggregated; filtered and sorted."""
-    columns = [column.expr.alias(f"c{n}") for n, column in enumerate(query.columns)]
+    """Passes 3 and 4."""
+    columns = [each.expr.alias(f"c{n}") for n, each in enumerate(query.columns)]
     keys = columns[: len(query.dimensions)]
     metrics = columns[len(keys) :]
-    if query.having is not None:
-        metrics.append(query.having.alias("having"))
+    if query.having:
+        metrics.append(pl.all_horizontal(query.having).alias("having"))
     if not keys:
         answer = rows.select(metrics)
     elif metrics:
         answer = rows.group_by(keys, maintain_order=True).agg(metrics)
     else:
         answer = rows.select(keys).unique(maintain_order=True)
-    if query.having is not None:
+    if query.having:
         answer = answer.filter("having").drop("having")
     if query.sort:
         down = list(query.sort.values())

@@ -1,9 +1,9 @@
 """The file of an export job: the rows of a query as CSV, packed.
 
-UTF-8, quotes where needed, null as an empty cell.  Data rows only, unless the job asked otherwise:
-`print_delimiter` adds a first line "sep=,", `print_header` a row of labels in the wording of
-`header_format`.  Packed as a gzip file or a zip archive with one member.  Equal query, equal bytes:
-no time stamp goes in.
+UTF-8, quotes where needed, null as an empty cell.  Data rows only, unless
+`print_delimiter` adds a first line "sep=," or `print_header` a row of labels.
+Packed by gzip, or as a zip archive with one member.  Equal query, equal
+bytes: no time stamp goes in.
 """
 
 import contextlib
@@ -29,23 +29,23 @@ SUFFIXES: dict[str, str] = {"gzip": ".csv.gz", "zip": ".csv.zip", "plain": ".csv
 
 @dataclass(frozen=True)
 class FileFormat:
-    """How the rows are written; names and defaults are those of the API's `formatter_config`."""
+    """How rows are written: the API's `formatter_config`, and more."""
 
     delimiter: str = ","
     print_header: bool = False
     print_delimiter: bool = False
     header_format: str = "verbose"
-    prepend_columns: Sequence[dict[str, str]] = ()  # constant columns: value, name, slug
+    #: constant columns: value, name, slug
+    prepend_columns: Sequence[dict[str, str]] = ()
     append_columns: Sequence[dict[str, str]] = ()
     packing: Packing = "gzip"
     booleans: tuple[str, str] = ("true", "false")
 
 
 def write_export(query: Query, path: Path, size: int, form: FileFormat | None = None) -> int:
-    """Write at most `size` rows of the query's answer to `path`; returns how many there are in it.
+    """Write at most `size` rows to `path`; returns how many there are.
 
-    Blocks for as long as it takes (a second per million rows): call it in a thread.  Raises
-    CannotWrite.
+    Call in a thread (a second per million rows).  Raises CannotWrite.
     """
     form = form or FileFormat()
     with files.whole(path) as file, _packed(file, path.name, form.packing) as out:
@@ -95,7 +95,7 @@ def _header(query: Query, form: FileFormat) -> str:
 
 
 def _cells(query: Query, rows: pl.DataFrame, form: FileFormat) -> pl.DataFrame:
-    """The rows as they are to be written: booleans and ranges as texts, constant columns added."""
+    """Booleans and ranges as texts, constant columns added."""
     cells = [pl.lit(extra["value"]) for extra in form.prepend_columns]
     cells += [_cell(column, pl.col(f"c{n}"), form) for n, column in enumerate(query.columns)]
     cells += [pl.lit(extra["value"]) for extra in form.append_columns]
@@ -107,6 +107,6 @@ def _cell(column: Value, value: pl.Expr, form: FileFormat) -> pl.Expr:
         yes, no = map(pl.lit, form.booleans)
         return pl.when(value).then(yes).when(~value).then(no)
     if column.ranges:
-        texts = {number: json.dumps(each) for number, each in enumerate(column.ranges)}
+        texts = dict(enumerate(map(json.dumps, column.ranges)))
         return value.replace_strict(texts, return_dtype=pl.String)
     return value

@@ -11,22 +11,27 @@ from pipulate.simulator.jobs import Job
 from pipulate.simulator.payload import read_request
 from pipulate.simulator.visit import FOREIGN, Visit
 
-MEDIA_TYPES = {"gzip": "application/gzip", "zip": "application/zip", "plain": "text/csv"}
+MEDIA_TYPES = {
+    "gzip": "application/gzip",
+    "zip": "application/zip",
+    "plain": "text/csv",
+}
 GONE = "<Error><Code>AccessDenied</Code></Error>"
 
 
 async def create_job(visit: Visit) -> Response:
-    """Counted by label before anything is checked, as an attempt to spend."""
+    """Counted by label before any check, as an attempt to spend."""
     body = await visit.json()
-    jobs = visit.service.jobs
+    service = visit.service
+    jobs = service.jobs
     options = visit.options
     posted = body.get("payload")
     label = posted.get("export_job_name") if isinstance(posted, dict) else None
     jobs.posts[str(label or "")] += 1
     org, slug, payload = read_request(body, options.export_limit, options.refuse_over_limit)
-    project = visit.service.project(org, slug, visit.user)
+    project = service.project(org, slug, visit.user)
     if options.refuse_bad_jobs:
-        await run_in_threadpool(visit.service.compile, project, payload["query"])
+        await run_in_threadpool(service.compile, project, payload["query"])
     if options.running_jobs is not None and jobs.running >= options.running_jobs:
         raise Refusal(code=1058)
     faults = [fault.kind for fault in visit.committed(JOB)]
@@ -37,8 +42,11 @@ async def create_job(visit: Visit) -> Response:
 async def list_jobs(visit: Visit) -> Response:
     """The jobs of the organisations one may see, newest first."""
     jobs = visit.service.jobs
-    found = [job for job in reversed(jobs.all.values()) if _may_see(visit, job)]
-    found = [job for job in found if _is_wanted(visit, job)]
+    found = [
+        job
+        for job in reversed(jobs.all.values())
+        if _may_see(visit, job) and _is_wanted(visit, job)
+    ]
     status = {job.id: await jobs.look(job, poll=False) for job in found}
     return await visit.page(found, lambda job: _job_json(visit, job, status[job.id]))
 
@@ -71,7 +79,7 @@ def _is_wanted(visit: Visit, job: Job) -> bool:
 
 
 def _job_json(visit: Visit, job: Job, status: str) -> Json:
-    """A job as POST and GET answer it: the payload comes back without username and project."""
+    """A job as POST and GET answer it."""
     base = FOREIGN if "job-url-foreign" in job.faults else ""
     answer = filled(
         "job",
@@ -90,8 +98,9 @@ def _job_json(visit: Visit, job: Job, status: str) -> Json:
 
 
 def _results(visit: Visit, job: Job) -> Json:
-    base = (visit.options.file_base or f"{visit.request.base_url}cdn").rstrip("/")
-    results: Json = {"download_url": f"{base}/collection_exports/{job.secret}/{job.file_name}"}
+    base = visit.options.file_base or f"{visit.request.base_url}cdn"
+    path = f"collection_exports/{job.secret}/{job.file_name}"
+    results: Json = {"download_url": f"{base.rstrip('/')}/{path}"}
     if visit.options.results_extra:
         results["file_size"] = visit.service.jobs.path(job).stat().st_size
     return results
@@ -112,7 +121,7 @@ def _reason(place: str, failure: str) -> Json:
 
 
 async def send_file(visit: Visit) -> Response:
-    """The file host.  Like a content network it answers 403 for what it does not have."""
+    """Like a content network it answers 403 for what it does not have."""
     jobs = visit.service.jobs
     job = jobs.by_secret(visit.named["secret"])
     gone = HTMLResponse(GONE, 403, media_type="application/xml")

@@ -1,9 +1,11 @@
-"""The expressions of BQL, typed: fields compared, computed with and aggregated, by polars.
+"""The expressions of BQL, typed: compared, computed with, aggregated.
 
-VALUE   A compiled expression knows its type (string, tree, date, integer, float, boolean), so that
-        an ill-typed comparison is refused before anything runs.
-TABLES  `_PREDICATES`, `_FUNCTIONS` and `AGGREGATES` are the vocabulary; to add a word, add a line.
-        `_UNKNOWN_SHAPE` are words that exist, but whose results nobody outside has seen.
+VALUE   A compiled expression knows its type (string, tree, date, integer,
+        float, boolean), so that an ill-typed comparison is refused before
+        anything runs.
+TABLES  `_PREDICATES`, `_FUNCTIONS` and `AGGREGATES` are the vocabulary; to
+        add a word, add a line.  `_UNKNOWN_SHAPE` are words that exist, but
+        whose results nobody outside has seen.
 """
 
 import json
@@ -19,8 +21,12 @@ from pipulate.simulator.errors import Json, Refusal, as_list, check_keys, is_tex
 _TEXT = ("string", "tree")
 _ORDERED = (*NUMBERS, "date")
 _ANY = (*_TEXT, *_ORDERED, "boolean")
-_FAMILIES = {"integer": "number", "float": "number", "boolean": "boolean"}
-_ORDER = {"gt": pl.Expr.gt, "gte": pl.Expr.ge, "lt": pl.Expr.lt, "lte": pl.Expr.le}
+_ORDER = {
+    "gt": pl.Expr.gt,
+    "gte": pl.Expr.ge,
+    "lt": pl.Expr.lt,
+    "lte": pl.Expr.le,
+}
 _COMPARE = {"eq": pl.Expr.eq, "ne": pl.Expr.ne, **_ORDER}
 
 
@@ -32,20 +38,18 @@ class Value:
     type: str
     aggregated: bool = False  # one value per group, not per row
     graph: Table | None = None  # whose links it stands for
-    labels: dict[str, str] | None = None  # of a field, by header format
+    labels: dict[str, str] | None = None  # by header format
     ranges: tuple[Json, ...] = ()  # of which it is the number of one
-
-    @property
-    def family(self) -> str:
-        """What it can be compared with."""
-        return _family(self.type)
 
     def label(self, header_format: str) -> str:
         return (self.labels or {})[header_format]
 
 
 def _family(kind: str) -> str:
-    return _FAMILIES.get(kind, "text")
+    """What a type can be compared with."""
+    if kind in NUMBERS:
+        return "number"
+    return kind if kind == "boolean" else "text"
 
 
 def literal(value: Any) -> Value:
@@ -67,7 +71,7 @@ def type_of(value: Any) -> str:
 
 
 def function_of(node: Json) -> tuple[str, list[Any]]:
-    """Name and arguments of {"function": f, "args": [...]} or of the short form {f: arg}."""
+    """Name and arguments of {"function": f, "args": [...]} or {f: arg}."""
     if "function" in node:
         check_keys(node, "function", ("function",), ("args", "name"))
         name = node["function"]
@@ -82,8 +86,8 @@ def function_of(node: Json) -> tuple[str, list[Any]]:
         raise Refusal(f"A function's name was expected, not {json.dumps(name)}.")
     if name in _UNKNOWN_SHAPE:
         raise Refusal(
-            f'The function "{name}" exists, but its results are not known well enough '
-            "to simulate them."
+            f'The function "{name}" exists, but its results are not known '
+            "well enough to simulate them."
         )
     if name not in AGGREGATES and name not in _FUNCTIONS:
         raise Refusal(f"Unknown function {json.dumps(name)}.")
@@ -91,7 +95,10 @@ def function_of(node: Json) -> tuple[str, list[Any]]:
 
 
 def bucketed(value: Value, ranges: Any) -> Value:
-    """The number of the first range that holds the value (from included, to excluded), or null."""
+    """The number of the first range that holds the value, or null.
+
+    "from" is included, "to" excluded.
+    """
     if value.type not in NUMBERS:
         raise Refusal("ranges: only for numbers.")
     bucket = pl.lit(None, pl.Int64)
@@ -108,13 +115,13 @@ def bucketed(value: Value, ranges: Any) -> Value:
     return replace(value, expr=bucket, type="range", ranges=tuple(ranges))
 
 
-# --- predicates -----------------------------------------------------------------------------------
+# --- predicates ---
 
 Test = Callable[[pl.Expr], pl.Expr]
 
 
 def predicate_test(predicate: str, kind: str, node: Json, allow_in: bool) -> Test:
-    """The condition that a leaf of a filter puts on a value of the given type."""
+    """What a leaf of a filter asks of a value of the type `kind`."""
     if predicate == "exists":
         if "value" in node:
             raise Refusal('The predicate "exists" takes no value.')
@@ -131,7 +138,6 @@ def predicate_test(predicate: str, kind: str, node: Json, allow_in: bool) -> Tes
 
 
 def _single(value: Any, kind: str) -> Any:
-    """The value, if it can be compared with a field of this type."""
     if _family(type_of(value)) != _family(kind):
         raise Refusal(f"{json.dumps(value)} cannot be compared with a field of type {kind}.")
     return value
@@ -160,7 +166,7 @@ def _below(tree: pl.Expr, node: str) -> pl.Expr:
     return tree.str.starts_with(node + "/")
 
 
-#: name -> (types of fields it is for, how its value is read, what it says of a field)
+#: name -> (types it is for, how its value is read, what it says of a field)
 _PREDICATES: dict[str, tuple[tuple[str, ...], Callable[[Any, str], Any], Callable[..., pl.Expr]]]
 _PREDICATES = {
     "eq": (_ANY, _single, pl.Expr.eq),
@@ -177,17 +183,19 @@ _PREDICATES = {
 }
 
 
-# --- functions of one row, or of one group --------------------------------------------------------
+# --- functions of one row, or of one group ---
 
-Check = Callable[[str, Sequence[Value]], None]  #: takes a function's name and its arguments
+#: takes a function's name and its arguments
+Check = Callable[[str, Sequence[Value]], None]
 
 
 @dataclass(frozen=True)
 class _Function:
-    """How many arguments a function takes, how they are checked, what they make.
+    """How many arguments it takes, how they are checked, what they make.
 
-    `result` is a type, or says where it comes from: "first" and "second" (argument), "widest" (of
-    numbers).  An aggregate also has `reduce`, which makes one value of many.
+    `result` is a type, or says where it comes from: "first" and "second"
+    (argument), "widest" (of numbers).  An aggregate also has `reduce`, which
+    makes one value of many.
     """
 
     count: int | None  # None: any but none
@@ -196,35 +204,34 @@ class _Function:
     make: Callable[..., pl.Expr]
     reduce: Callable[[pl.Expr], pl.Expr] = pl.Expr.sum
 
-    def type(self, name: str, values: Sequence[Value]) -> str:
-        """The type of the result.  Raises Refusal if the arguments do not fit."""
+    def of(self, name: str, values: Sequence[Value]) -> tuple[pl.Expr, str]:
+        """What it makes, and its type.  Raises Refusal for arguments."""
         if self.count is None and not values:
             raise Refusal(f'The function "{name}" needs arguments.')
         if self.count not in (None, len(values)):
             wanted = f"{self.count} argument(s), not {len(values)}"
             raise Refusal(f'The function "{name}" takes {wanted}.')
         self.check(name, values)
-        types = [value.type for value in values]
+        return self.make(*(value.expr for value in values)), self._type(values)
+
+    def _type(self, values: Sequence[Value]) -> str:
         match self.result:
             case "first":
-                return types[0]
+                return values[0].type
             case "second":
-                return types[1]
-            case "widest" if "float" in types:
-                return "float"
+                return values[1].type
             case "widest":
-                return types[0]
+                types = [value.type for value in values]
+                return "float" if "float" in types else types[0]
             case fixed:
                 return fixed
 
 
 def apply(name: str, values: Sequence[Value]) -> Value:
     """A function of values of one row, or of values of one group."""
-    function = _FUNCTIONS[name]
     if any(value.graph is not None for value in values):
         raise Refusal(f'The multiple field "{GRAPH}" cannot be an argument of "{name}".')
-    kind = function.type(name, values)
-    expr = function.make(*(value.expr for value in values))
+    expr, kind = _FUNCTIONS[name].of(name, values)
     return Value(expr, kind, any(value.aggregated for value in values))
 
 
@@ -246,13 +253,13 @@ _texts = _all_of(_TEXT, "texts")
 
 
 def _comparable(name: str, values: Sequence[Value]) -> None:
-    one, other = values
-    if one.family != other.family:
-        raise Refusal(f'The function "{name}" cannot compare {one.type} with {other.type}.')
+    one, other = (value.type for value in values)
+    if _family(one) != _family(other):
+        raise Refusal(f'The function "{name}" cannot compare {one} with {other}.')
 
 
 def _alternatives(name: str, values: Sequence[Value]) -> None:
-    if len({value.family for value in values}) > 1:
+    if len({_family(value.type) for value in values}) > 1:
         raise Refusal(f'The alternatives of "{name}" must be of one type.')
 
 
@@ -285,22 +292,23 @@ _FUNCTIONS = {
     "concat": _Function(None, _texts, "string", pl.concat_str),
 }
 _UNKNOWN_SHAPE = (
-    *("date", "year", "month", "year_month", "first_day_of_week", "first_day_of_month"),
-    *("year_week_number_starting_monday", "year_week_number_starting_sunday"),
-    *("http_code_family", "http_code_quality", "to_json_string", "first"),
+    *("date", "year", "month", "year_month"),
+    *("first_day_of_week", "first_day_of_month", "first"),
+    "year_week_number_starting_monday",
+    "year_week_number_starting_sunday",
+    *("http_code_family", "http_code_quality", "to_json_string"),
 )
 
 
-# --- aggregates -----------------------------------------------------------------------------------
+# --- aggregates ---
 
 
 def aggregated(
     name: str, values: Sequence[Value], mask: pl.Expr | None, empty_sum: int | None
 ) -> Value:
-    """An aggregate over the rows of a group, or over those of them that meet `mask`."""
+    """An aggregate over a group's rows, or over those that meet `mask`."""
     function = AGGREGATES[name]
-    kind = function.type(name, values)
-    rows = function.make(*(value.expr for value in values))
+    rows, kind = function.of(name, values)
     if mask is not None:
         rows = rows.filter(mask)
     expr = function.reduce(rows)

@@ -1,55 +1,28 @@
 """Faults: what the simulator does wrong on purpose, in one small language.
 
 TEXT    `500 times=2; truncated on=/cdn; slow=0.5 on=/query method=POST`
-        Rules are separated by ";".  A rule is a kind, with "=value" where it takes one, then
-        conditions: on=TEXT (occurs in the request's path), method=VERB, token=TOKEN, skip=N (let
-        the first N matching requests pass), times=N (then do it N times; without it always).
-PLACES  `create_simulator(faults=...)`, `--faults`, a request's header `X-Simulate` (for it, and for
-        the job it creates) and, where it is enabled, POST /_simulate.
-KINDS   `KINDS` has the moment that each acts: before a request is looked at, after it was carried
-        out, in a list's answer, when a job is created, or when a file is fetched.
+        Rules are separated by ";": a kind, with "=value" where it takes
+        one, then conditions: on=TEXT (occurs in the path), method=VERB,
+        token=TOKEN, skip=N (let the first N matching requests pass),
+        times=N (then do it N times; without it always).
+PLACES  `create_simulator(faults=...)`, `--faults`, a request's header
+        `X-Simulate` (for it, and the job it creates), POST /_simulate.
+KINDS   {kind: (moment, description)}, in `faults.json`.
 """
 
 from dataclasses import dataclass
 
 from pipulate.engine.errors import Invalid
+from pipulate.simulator import constants
 
-REQUEST = "request"
-AFTER = "after"
-LIST = "list"
-JOB = "job"
-FILE = "file"
+# moments
+REQUEST = "request"  # before it is looked at
+AFTER = "after"  # it was carried out
+LIST = "list"  # is answered
+JOB = "job"  # is created
+FILE = "file"  # is fetched
 
-KINDS = {
-    "401": (REQUEST, "refuse the token"),
-    "403": (REQUEST, "deny permission"),
-    "404": (REQUEST, "know nothing of it"),
-    "429": (REQUEST, "too many requests; a value is sent as Retry-After"),
-    "500": (REQUEST, "an HTML error page"),
-    "502": (REQUEST, "an HTML error page of a proxy"),
-    "503": (REQUEST, "an HTML error page; a value is sent as Retry-After"),
-    "html": (REQUEST, "an HTML page with status 200"),
-    "slow": (REQUEST, "wait that many seconds before answering"),
-    "drop": (REQUEST, "drop the connection, having done nothing"),
-    "lost": (AFTER, "do what was asked, then drop the connection"),
-    "next-repeats": (LIST, "the next page is always this page"),
-    "next-foreign": (LIST, "the next page is on another host"),
-    "job-fails": (JOB, "FAILED, with a reason"),
-    "job-fails-silently": (JOB, "FAILED, without a reason"),
-    "job-stuck": (JOB, "PROCESSING for ever"),
-    "job-no-processing": (JOB, "CREATED, then DONE"),
-    "job-gone": (JOB, "404 when it is polled"),
-    "job-url-foreign": (JOB, "job_url is on another host"),
-    "zip": (JOB, "the file is a zip whatever was asked for"),
-    "plain": (JOB, "the file is a plain CSV"),
-    "sep": (JOB, "the file begins with a line sep=,"),
-    "v1-header": (JOB, "the file begins with sep=, and the labels of the old export"),
-    "empty": (JOB, "the file has no rows"),
-    "expired": (FILE, "403 as for an expired link; the next look at the job gives a fresh one"),
-    "truncated": (FILE, "only the first part of the file, as if it were all"),
-    "cut": (FILE, "the connection drops in the midst of the file"),
-    "corrupt": (FILE, "one byte in the middle is wrong"),
-}
+KINDS: dict[str, tuple[str, str]] = constants("faults")
 
 
 @dataclass
@@ -66,9 +39,8 @@ class Fault:
 
     def strikes(self, method: str, path: str, token: str | None) -> bool:
         """Whether this request meets the rule; counts it."""
-        if not (self.on in path and self.method in (None, method) and self.token in (None, token)):
-            return False
-        if self.times == 0:
+        fits = self.on in path and self.method in (None, method)
+        if not fits or self.token not in (None, token) or self.times == 0:
             return False
         if self.skip:
             self.skip -= 1
@@ -79,17 +51,17 @@ class Fault:
 
 
 class Faults:
-    """The rules in force.  Not thread-safe: asked only on the event loop."""
+    """The rules in force.  Not thread-safe: for the event loop only."""
 
     def __init__(self, text: str = "") -> None:
-        self.rules = parse_faults(text)
+        self.set(text)
 
     def set(self, text: str) -> None:
-        """Replace all rules."""
+        """Replace all rules.  Raises Invalid."""
         self.rules = parse_faults(text)
 
     def take(self, moment: str, method: str, path: str, token: str | None) -> list[Fault]:
-        """The faults to commit at this moment of this request; counts them as done."""
+        """The faults to commit at this moment; counts them as done."""
         due = (rule for rule in self.rules if KINDS[rule.kind][0] == moment)
         return [rule for rule in due if rule.strikes(method, path, token)]
 
@@ -98,7 +70,7 @@ class Faults:
 
 
 def parse_faults(text: str) -> list[Fault]:
-    """Read the rules of a text.  Raises Invalid with the rule that is wrong and what is known."""
+    """The rules of a text.  Raises Invalid with the one that is wrong."""
     return [_rule(part) for part in text.split(";") if part.strip()]
 
 
@@ -117,25 +89,26 @@ def _rule(text: str) -> Fault:
             setattr(fault, name, int(wanted))
         else:
             raise Invalid(
-                f'"{condition}" in the fault "{kind}": expected on=, method=, token= with a word, '
-                "or skip=, times= with a whole number."
+                f'"{condition}" in the fault "{kind}": expected on=, method=, '
+                "token= with a word, or skip=, times= with a whole number."
             )
     return fault
 
 
 def _check_value(kind: str, value: str) -> None:
-    if kind == "slow" or (value and kind in ("429", "503")):
-        try:
-            fits = 0 <= float(value) < 3600
-        except ValueError:
-            fits = False
-        if not fits:
-            raise Invalid(
-                f'The fault "{kind}" needs a number of seconds, such as {kind}=2; '
-                f'"{value}" is none.'
-            )
-    elif value:
-        raise Invalid(f'The fault "{kind}" takes no value.')
+    if kind != "slow":
+        if not value:
+            return
+        if kind not in ("429", "503"):
+            raise Invalid(f'The fault "{kind}" takes no value.')
+    try:
+        fits = 0 <= float(value) < 3600
+    except ValueError:
+        fits = False
+    if not fits:
+        raise Invalid(
+            f'The fault "{kind}" needs a number of seconds, such as {kind}=2; "{value}" is none.'
+        )
 
 
 def describe_faults() -> str:

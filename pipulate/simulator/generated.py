@@ -1,8 +1,10 @@
-"""Realistic websites of any size, drawn by a seeded generator: demo data and test data.
+"""Realistic websites of any size, drawn by a seeded generator.
 
-SITE  The pages and links of a `shop`; what a crawler finds of each page; Search Console rows.
-SIZE  About links / (6 log10(links) - 6) pages: 80 for 1,000 links, 33,000 for a million.
-SEED  All is drawn from one generator, seeded by (name, links, seed): equal input, equal site.
+SITE  The pages and links of a `shop`; what a crawler finds of each page;
+      Search Console rows.
+SIZE  About links / (6 log10(links) - 6) pages: 80 for 1,000 links, 33,000
+      for a million.
+SEED  (name, links, seed) seeds one generator: equal input, equal site.
 """
 
 import zlib
@@ -20,11 +22,11 @@ MIN_LINKS = 500
 COUNTRIES = ("usa", "gbr", "fra", "deu")
 DEVICES = ("desktop", "mobile", "tablet")
 
-_FAME = {"home": 40, "department": 8, "category": 4}  # how much more such pages are shown
+_FAME = {"home": 40, "department": 8, "category": 4}  # shown so much more
 
 
 def generate_site(name: str, links: int, seed: int = 0) -> Site:
-    """A realistic shop with exactly `links` distinct links, the same for the same arguments.
+    """A shop with exactly `links` distinct links, equal for equal arguments.
 
     Raises Invalid below 500 links: too few for one page of every kind.
     """
@@ -34,10 +36,10 @@ def generate_site(name: str, links: int, seed: int = 0) -> Site:
     shop = Shop(name, rng, pages=int(links / links_per_page))
     products = lay_out(shop, links_per_page)
     sources, targets = fill(shop, products, links)
-    twice = rng.random(links) < 0.1  # the same link in the menu and in the text
-    sources = np.concatenate([sources, sources[twice]])
-    targets = np.concatenate([targets, targets[twice]])
-    site = link_site(name, 0, _describe(shop), sources, targets)
+    twice = rng.random(links) < 0.1  # in the menu and in the text
+    sources = np.append(sources, sources[twice])
+    targets = np.append(targets, targets[twice])
+    site = link_site(name, 0, _described(shop), sources, targets)
     pages = _with_redirects(shop, site.pages)
     return replace(site, pages=pages, search=_search_console(shop, pages))
 
@@ -48,7 +50,7 @@ def check_size(links: int) -> None:
         raise Invalid(f"A generated site needs at least {MIN_LINKS} links; {links} were asked for.")
 
 
-def _describe(shop: Shop) -> pl.DataFrame:
+def _described(shop: Shop) -> pl.DataFrame:
     """The pages' table: what their kind says, varied by chance."""
     rng = shop.rng
     count = len(shop.urls)
@@ -61,7 +63,7 @@ def _describe(shop: Shop) -> pl.DataFrame:
     size = rng.lognormal(10.5, 0.6, count).astype(np.int64)
     executed = (code == 200) & shop.is_kind("product", "variant", "listing", "filter")
     variant_of = {variant: shop.urls[base] for variant, base in shop.variant_of.items()}
-    bases = pl.Series([variant_of.get(page) for page in range(count)], dtype=pl.String)
+    bases = pl.Series(map(variant_of.get, range(count)), dtype=pl.String)
     pages = {
         "url": shop.urls,
         "title": pl.Series(shop.titles, dtype=pl.String),
@@ -83,7 +85,8 @@ def _describe(shop: Shop) -> pl.DataFrame:
             js_succeeded=pl.when("js_executed").then("js_succeeded"),
         )
         .with_columns(
-            canonical_url=pl.when("canonical").then("url").otherwise(bases), reason=reason()
+            canonical_url=pl.when("canonical").then("url").otherwise(bases),
+            reason=reason(),
         )
         .with_columns(compliant=pl.col("reason") == "Indexable")
     )
@@ -100,7 +103,7 @@ def _codes(shop: Shop) -> NDArray[np.int64]:
 def _with_redirects(shop: Shop, pages: pl.DataFrame) -> pl.DataFrame:
     """Send every moved page to a product.
 
-    That is at most one click deeper, so that depth is the same with or without it.
+    That is at most one click deeper, so that redirects change no depth.
     """
     moved = shop.of_kind("moved")
     products = shop.of_kind("product")
@@ -115,7 +118,7 @@ def _with_redirects(shop: Shop, pages: pl.DataFrame) -> pl.DataFrame:
 
 
 def _search_console(shop: Shop, pages: pl.DataFrame) -> pl.DataFrame:
-    """Search Console rows, one or more a URL: what is searched for where, and how it ranks."""
+    """One or more rows a URL: what is searched for where, how it ranks."""
     rng = shop.rng
     urls, fame = _ranked(shop, pages)
     repeats = 1 + rng.binomial(2, 0.3, len(urls))
@@ -138,8 +141,8 @@ def _search_console(shop: Shop, pages: pl.DataFrame) -> pl.DataFrame:
 def _ranked(shop: Shop, pages: pl.DataFrame) -> tuple[list[str], list[int]]:
     """URLs in Search Console, and their fame.
 
-    These are most compliant pages, half of the orphans, some moved pages, and URLs that no crawl
-    knows.
+    Most compliant pages, half of the orphans, some moved pages, and URLs
+    that no crawl knows.
     """
     moved = pl.col("http_code") == 301
     chance = pl.when("compliant").then(0.85).when(moved).then(0.3).otherwise(0.0)

@@ -1,11 +1,12 @@
-"""An httpx2 transport that calls an ASGI app in the same event loop, streaming.
+"""An httpx2 transport that calls an ASGI app in the same loop, streaming.
 
-WHY      httpx2's own ASGITransport runs the app to its end before the caller sees a byte: a big
-         download would stand in memory.  Here the app's answer passes through a queue of a few
-         chunks, so either side waits for the other.  And unlike a server on a loopback port it can
-         be reached by no other program, keeps its address, and needs no start or stop.
-HONESTY  Read time-outs and dropped connections come out as httpx2's own exceptions, so that a
-         client meets the faults it would meet on a wire.  Connecting and writing cannot fail.
+WHY      httpx2's own ASGITransport runs the app to its end before the caller
+         sees a byte: a big download would stand in memory.  Here the answer
+         passes through a queue of a few chunks.  And unlike a server on a
+         port it can be reached by no other program, keeps its address, and
+         needs no start or stop.
+HONESTY  Read time-outs and dropped connections come out as httpx2's own
+         exceptions, as on a wire.  Connecting and writing cannot fail.
 """
 
 import asyncio
@@ -18,9 +19,9 @@ QUEUED_CHUNKS = 4
 
 
 class InProcessTransport(httpx2.AsyncBaseTransport):
-    """Serves a client's requests from an app: `AsyncClient(transport=InProcessTransport(app))`.
+    """Serves a client: `AsyncClient(transport=InProcessTransport(app))`.
 
-    `base_url` of the client may be any: it is what the app sees as its own address.
+    The client's `base_url` is what the app sees as its own address.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -37,7 +38,7 @@ class InProcessTransport(httpx2.AsyncBaseTransport):
 
 
 class _Exchange(httpx2.AsyncByteStream):
-    """One request and its answer: the app's task puts messages in, the client takes them out."""
+    """A request and its answer: the app puts messages in a queue."""
 
     def __init__(self, app: ASGIApp, request: httpx2.Request, body: bytes) -> None:
         self.app = app
@@ -57,16 +58,13 @@ class _Exchange(httpx2.AsyncByteStream):
 
     async def _receive(self) -> Message:
         if self.body is None:
-            await asyncio.Event().wait()  # the client leaves by cancelling the task
+            await asyncio.Event().wait()  # until the client leaves
         message = {"type": "http.request", "body": self.body, "more_body": False}
         self.body = None
         return message
 
     async def next_message(self) -> Message:
-        """The app's next message.
-
-        An app that failed raises its exception here, as there is no wire to hide it.
-        """
+        """The app's next message; its own exception if it failed."""
         try:
             message = await asyncio.wait_for(self.messages.get(), self.patience)
         except TimeoutError as error:
@@ -95,7 +93,6 @@ class _Exchange(httpx2.AsyncByteStream):
 
 
 def _scope(request: httpx2.Request) -> Scope:
-    """The request as an ASGI app sees it."""
     url = request.url
     return {
         "type": "http",

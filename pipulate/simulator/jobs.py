@@ -1,11 +1,11 @@
-"""Export jobs of the simulator: made, run in a thread, polled, and remembered across a restart.
+"""Export jobs: made, run in a thread, polled, remembered across a restart.
 
-STATE  One JSON file, jobs.json, beside the jobs' files: {"jobs": [...], "posts": {label: n}}.
-LIFE   CREATED -> PROCESSING -> DONE or FAILED.  A job is ready once it was polled `polls` times, is
-       `seconds` old, and its file is written.  After a restart a job without a file is simply run
-       again: same query, same bytes.
-LINKS  A finished job's file has an address that needs no token and cannot be guessed (a hash).  It
-       may expire; the next look at the job then gives a fresh one.
+STATE  jobs.json, beside the jobs' files: {"jobs": [...], "posts": {label: n}}.
+LIFE   CREATED -> PROCESSING -> DONE or FAILED.  A job is ready once it was
+       polled `polls` times, is `seconds` old, and its file is written.  After
+       a restart one without a file is run again: same query, same bytes.
+LINKS  A finished job's file has an address that needs no token and cannot be
+       guessed (a hash).  It may expire; the next look gives a fresh one.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ FIRST_ID = 3_658_303  # as big as real ones
 
 @dataclass
 class Job:
-    """One export job.  `payload` is what was posted, with the server's defaults filled in."""
+    """One export job; `payload` as posted, with the server's defaults."""
 
     id: int
     user: str
@@ -72,16 +72,16 @@ class Job:
     def packing(self) -> Packing:
         if "plain" in self.faults:
             return "plain"
-        if "zip" in self.faults or self.payload["extra_config"]["compression"] == "zip":
+        if "zip" in (*self.faults, self.payload["extra_config"]["compression"]):
             return "zip"
         return "gzip"
 
 
 class Jobs:
-    """All jobs of one simulator.  Use on the event loop; only `write` runs, in threads.
+    """All jobs of one simulator; for the event loop.
 
-    `write(job, path)` writes a job's file, whole, or raises Refusal.  Without a folder the jobs
-    last as long as this object.
+    `write(job, path)`, called in threads, writes a job's file, whole, or
+    raises Refusal.  Without a folder the jobs last as long as this object.
     """
 
     def __init__(
@@ -98,35 +98,25 @@ class Jobs:
             folder = Path(tempfile.mkdtemp(prefix="botify-simulator-"))
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.folder = folder
+        self._state = folder / "jobs.json"
         self.all: dict[int, Job] = {}
-        self.posts: Counter[str] = Counter()  # POST /jobs by export_job_name, refused ones included
+        self.posts: Counter[str] = Counter()  # by label, refused ones included
         self._exports: dict[int, Future[None]] = {}
         self._threads = ThreadPoolExecutor(2, "export")
-        self._read()
+        if self._state.exists():
+            state = json.loads(self._state.read_text("utf-8"))
+            self.all = {job["id"]: Job(**job) for job in state["jobs"]}
+            self.posts.update(state["posts"])
 
     @property
     def created(self) -> Counter[str]:
-        """How many jobs were really created, and would have been paid for, by export_job_name."""
+        """Jobs really created, and to be paid for, by label."""
         return Counter(job.label for job in self.all.values())
 
     @property
     def running(self) -> int:
         """How many exports are running."""
         return sum(not export.done() for export in self._exports.values())
-
-    # state
-
-    @property
-    def _state(self) -> Path:
-        return self.folder / "jobs.json"
-
-    def _read(self) -> None:
-        try:
-            state = json.loads(self._state.read_text("utf-8"))
-        except FileNotFoundError:
-            return
-        self.all = {job["id"]: Job(**job) for job in state["jobs"]}
-        self.posts.update(state["posts"])
 
     def _save(self) -> None:
         state = {"jobs": [asdict(job) for job in self.all.values()], "posts": self.posts}
@@ -150,16 +140,15 @@ class Jobs:
             self._exports[job.id] = self._threads.submit(self._export, job)
 
     def _export(self, job: Job) -> None:
-        """Write the job's file (in a thread)."""
         try:
             self.write(job, self.path(job))
         except Refusal as refusal:
             job.failure = str(refusal)
 
     async def look(self, job: Job, *, poll: bool) -> str:
-        """The job's present status; a finished job has an address then.
+        """The job's status; a poll brings it nearer to its end.
 
-        A poll brings it nearer to its end.
+        A finished job has an address afterwards.
         """
         job.polls += poll
         status = await self._status(job)
@@ -190,7 +179,7 @@ class Jobs:
         return "FAILED" if job.failure else "DONE"
 
     async def _exported(self, job: Job) -> bool:
-        """Wait a moment for the job's file: whether it is written, or cannot be."""
+        """Wait a moment for the job's file, written or impossible."""
         self._begin(job)
         if job.id not in self._exports:
             return True  # it is from before a restart
@@ -201,7 +190,6 @@ class Jobs:
         return bool(done)
 
     def _has_link(self, job: Job) -> bool:
-        """Whether the newest address of the job's file is good."""
         lasts = self.pace.link_seconds
         aged = lasts is not None and self.clock() - job.linked >= lasts
         return bool(job.links) and not job.stale and not aged

@@ -1,8 +1,8 @@
-"""What a simulator may be told: who may come in, and how to behave where the API is not known.
+"""What a simulator may be told: who may come in, and how to behave.
 
-Each entry of `Options`, `Dialect` and `Pace` is a point on which the public material is silent or
-contradicts itself, or that depends on the account; a client must work with every value.  The
-defaults are the likeliest reading.
+Each entry of `Options`, `Dialect` and `Pace` is a point on which the public
+material is silent or contradicts itself, or that depends on the account; a
+client must work with every value.  The defaults are the likeliest reading.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,9 @@ DEMO_TOKEN = "demo0000000000000000000000000000000000aa"  # noqa: S105 (public: i
 
 @dataclass(frozen=True)
 class User:
-    """Who a token belongs to, and the organisations it may see (None: all)."""
+    """Who a token belongs to; `orgs` it may see (None: all)."""
 
     username: str = "demo.user"
-    first_name: str = "Demo"
-    last_name: str = "User"
     orgs: frozenset[str] | None = None
 
     def may_see(self, org: str) -> bool:
@@ -26,14 +24,14 @@ class User:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How BQL is read.  The defaults refuse what the official pages do not promise."""
+    """How BQL is read.  The defaults refuse what no official page promises."""
 
     allow_in: bool = False  # the predicate `in`
     sort_by_field: bool = False  # sort [{"field": ..., "order": ...}]
-    metrics_in_filters: bool = False  # a metric inside `filters` acts as HAVING
-    left_join: bool = False  # URLs known only to a later collection are left out
-    rows_not_crawled: bool = False  # known but never fetched URLs (http_code 0) have rows
-    linkless_rows: bool = False  # a page without links has one row with a null target
+    metrics_in_filters: bool = False  # act as HAVING
+    left_join: bool = False  # without URLs that only a later collection has
+    rows_not_crawled: bool = False  # known but never fetched (http_code 0)
+    linkless_rows: bool = False  # a null target for a page without links
     empty_sum: int | None = None  # the sum over no rows
 
 
@@ -44,7 +42,7 @@ class Pace:
     polls: int = 2  # this many are answered before
     seconds: float = 0.0  # it is at least this old
     patience: float = 5.0  # how long one poll waits for the file itself
-    link_seconds: float | None = None  # after which an address of the file expires
+    link_seconds: float | None = None  # until an address of the file expires
 
 
 @dataclass(frozen=True)
@@ -54,25 +52,25 @@ class Options:
     bql: Dialect = Dialect()
     pace: Pace = Pace()
     bad_token_status: int = 401
-    bad_token_detail: bool = False  # {"detail": ...}, the framework's own body, not the envelope
+    bad_token_detail: bool = False  # {"detail": ...}, not the envelope
     profile_names: bool = True  # the profile has more than the username
     list_size: int = 500
     query_size: int = 500
     query_size_limit: int = 2000
-    next_keeps_size: bool = True  # `next` repeats the parameters of the request
+    next_keeps_size: bool = True  # `next` repeats the request's parameters
     last_next: Literal["null", "absent"] = "null"
-    past_end: Literal["empty", "missing"] = "empty"  # a page after the last: no results, or 404
+    past_end: Literal["empty", "missing"] = "empty"  # or 404
     always_count: bool = False  # /query has `count` without being asked
     failure_in: Literal["error", "failure_reason", "results", "metadata", "nowhere"] = "error"
     results_extra: bool = False  # `results` has more than download_url
     booleans: tuple[str, str] = ("true", "false")
-    refuse_bad_jobs: bool = False  # POST /jobs checks the query (400); else the job ends as FAILED
+    refuse_bad_jobs: bool = False  # at POST /jobs (400), not as FAILED
     same_day_mark: str = "-"  # crawl.20240101-2
     export_limit: int = 1_000_000
-    refuse_over_limit: bool = False  # a larger export_size is refused (400), not cut to the limit
+    refuse_over_limit: bool = False  # (400) a larger export_size, not cut it
     running_jobs: int | None = None  # more at once are refused (1058)
-    rate: int | None = None  # requests a second and token; more are refused (1053)
+    rate: int | None = None  # requests a second and token, else 1053
     retry_after: int | None = None  # sent with that refusal
     allowed_origins: tuple[str, ...] = ()  # CORS
-    file_base: str | None = None  # where the file host is; default: /cdn beside /v1
+    file_base: str | None = None  # the file host; default: /cdn beside /v1
     admin: bool = False  # GET and POST /_simulate

@@ -4,27 +4,18 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from pipulate.simulator.answers import filled
 from pipulate.simulator.datamodel import HEADER_FORMATS
 from pipulate.simulator.errors import Json, Refusal, check_keys, is_whole
 
 _NEEDED = ("username", "project", "connector", "formatter", "query")
 _OPTIONAL = ("export_size", "formatter_config", "extra_config", "sort_url_id", "export_job_name")
-_DEFAULTS: dict[str, Json] = {
-    "formatter_config": {
-        "delimiter": ",",
-        "print_header": False,
-        "header_format": "verbose",
-        "print_delimiter": False,
-    },
-    "extra_config": {"compression": "gzip"},
-}
 
 
 def read_request(body: Any, limit: int, refuse_over_limit: bool) -> tuple[str, str, Json]:
-    """Check the body of POST /jobs: organisation, project, and the payload as the server echoes it.
+    """Organisation, project, and the rest of the payload with defaults.
 
-    That is without these two and with its defaults filled in.  Raises Refusal with the key that is
-    wrong.
+    Raises Refusal with the key that is wrong.
     """
     check_keys(body, "body", ("job_type", "payload"), code=1020)
     _only("export", body["job_type"], "job_type")
@@ -39,16 +30,15 @@ def read_request(body: Any, limit: int, refuse_over_limit: bool) -> tuple[str, s
     if not isinstance(payload["query"], dict):
         raise Refusal("payload.query: an object was expected.", 1024)
     size = payload.get("export_size", limit)
-    echo = {
-        "query": payload["query"],
-        "export_size": _size(size, limit, refuse_over_limit),
-        "connector": "direct_download",
-        "formatter": "csv",
-        "formatter_config": _settings(payload, "formatter_config"),
-        "extra_config": _settings(payload, "extra_config"),
-        "sort_url_id": bool(payload.get("sort_url_id", False)),
-        "export_job_name": payload.get("export_job_name"),
-    }
+    echo = filled(
+        "payload",
+        query=payload["query"],
+        export_size=_size(size, limit, refuse_over_limit),
+        formatter_config=_settings(payload, "formatter_config"),
+        extra_config=_settings(payload, "extra_config"),
+        sort_url_id=bool(payload.get("sort_url_id", False)),
+        export_job_name=payload.get("export_job_name"),
+    )
     if echo["extra_config"].get("filetype") == "zip":
         echo["extra_config"]["compression"] = "zip"
     return payload["username"], payload["project"], echo
@@ -73,13 +63,13 @@ def _size(size: Any, limit: int, refuse_over_limit: bool) -> int:
 
 
 def _settings(payload: Json, name: str) -> Json:
-    """One of the payload's two objects of settings, over its defaults."""
-    given = payload.get(name) or {}
+    """One of the payload's two objects of settings."""
+    given: Json = payload.get(name) or {}
     check_keys(given, f"payload.{name}", (), tuple(_POSSIBLE[name]), 1020)
     for key, value in given.items():
         if not _POSSIBLE[name][key](value):
             raise Refusal(f"payload.{name}.{key}: {json.dumps(value)} is not possible.", 1020)
-    return {**_DEFAULTS[name], **given}
+    return given
 
 
 def _one_of(*values: Any) -> Callable[[Any], bool]:

@@ -1,4 +1,4 @@
-"""Projects of the simulated account: each a website with analyses, made when first asked for."""
+"""Projects of the simulated account: websites, made when first asked for."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -17,10 +17,7 @@ _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 
 @dataclass(frozen=True)
 class Analysis:
-    """One crawl.
-
-    `make` returns its Site; it is called at most once, and only if the status is "success".
-    """
+    """One crawl; `make` is called once, at most, and only for a "success"."""
 
     slug: str
     make: Callable[[], Site]
@@ -29,11 +26,11 @@ class Analysis:
 
     @property
     def day(self) -> date:
-        return date(int(self.slug[:4]), int(self.slug[4:6]), int(self.slug[6:8]))
+        return date.fromisoformat(self.slug[:8])
 
     @property
     def number(self) -> int:
-        """1 for the first crawl of a day, 2 for the second (slug YYYYMMDD-2), ..."""
+        """1 for the first of a day, 2 for the second (YYYYMMDD-2), ..."""
         return int(self.slug[9:] or 1)
 
     @property
@@ -41,12 +38,12 @@ class Analysis:
         """As Botify words it: "2024 Mar. 1st"."""
         number = self.day.day
         last_digit = 0 if 10 < number < 20 else number % 10
-        return f"{self.day.year} {self.day:%b}. {number}{_ENDINGS.get(last_digit, 'th')}"
+        return f"{self.day:%Y %b}. {number}{_ENDINGS.get(last_digit, 'th')}"
 
 
 @dataclass
 class Project:
-    """A website under `https://app.botify.com/{org}/{slug}/` with its analyses, newest first.
+    """`https://app.botify.com/{org}/{slug}/`; newest analysis first.
 
     Search Console belongs to the project, not to an analysis.
     """
@@ -74,25 +71,26 @@ class Project:
         """
         with self._making:
             if slug not in self._sites:
-                self._sites[slug] = next(a for a in self.analyses if a.slug == slug).make()
+                found = next(each for each in self.analyses if each.slug == slug)
+                self._sites[slug] = found.make()
             return self._sites[slug]
 
     def fetched(self, analysis: Analysis) -> int:
-        """How many URLs an analysis fetched, 0 if it has not finished.  Slow at first."""
+        """How many URLs a finished analysis fetched.  Slow at first."""
         if analysis.status != "success":
             return 0
         return int((self.site(analysis.slug).pages["http_code"] > 0).sum())
 
     @property
     def search_days(self) -> Period | None:
-        """First and last day of the Search Console data, or None if the project has none."""
+        """First and last day of Search Console, or None without it."""
         if not (self.has_search_console and self.finished):
             return None
         last = self.finished[0].day - timedelta(SEARCH_LAG)
         return last - timedelta(SEARCH_DAYS), last
 
     def collection(self, id: str, name_of: Callable[[str], str]) -> Collection | None:
-        """Open a collection; None if there is none of that id.  Slow at first, like `site`.
+        """The collection of that id, if there is one.  Slow at first.
 
         `name_of` turns an analysis slug into its collection's id.
         """

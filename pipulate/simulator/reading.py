@@ -1,4 +1,4 @@
-"""The endpoints that show what an account has: projects, their analyses, collections, data."""
+"""The endpoints that show what an account has, down to the data."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,28 +6,21 @@ from functools import partial
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from pipulate.simulator.answers import (
-    analysis_json,
-    collections_json,
-    datamodel_json,
-    light_analysis_json,
-    profile_json,
-    project_json,
-)
+from pipulate.simulator import answers
 from pipulate.simulator.errors import Json, Refusal
 from pipulate.simulator.projects import Analysis, Project
 from pipulate.simulator.visit import Visit
 
 
 async def profile(visit: Visit) -> Response:
-    data = profile_json(visit.user, names=visit.options.profile_names)
+    data = answers.profile_json(visit.user, names=visit.options.profile_names)
     return JSONResponse({"success": True, "data": data})
 
 
 async def list_projects(visit: Visit) -> Response:
     """The projects of an organisation, or all that a user may see."""
     owner = visit.named["org"]
-    known = [p for p in visit.service.projects if owner in (p.org, visit.user.username)]
+    known = [each for each in visit.service.projects if owner in (each.org, visit.user.username)]
     if not known:
         raise Refusal(code=1007)
     seen = [project for project in known if visit.user.may_see(project.org)]
@@ -35,7 +28,7 @@ async def list_projects(visit: Visit) -> Response:
         raise Refusal(code=1002)
     word = visit.wanted.get("name", "").lower()
     found = [project for project in seen if word in project.name.lower() or word in project.slug]
-    return await visit.page(found, project_json)
+    return await visit.page(found, answers.project_json)
 
 
 async def list_analyses(visit: Visit) -> Response:
@@ -43,7 +36,7 @@ async def list_analyses(visit: Visit) -> Response:
     fields = set(visit.wanted.get("fields", "").split(",")) - {""}
 
     def full(analysis: Analysis) -> Json:
-        body = analysis_json(project, analysis, visit.options.export_limit)
+        body = answers.analysis_json(project, analysis, visit.options.export_limit)
         return {key: body[key] for key in body if key in fields or not fields}
 
     return await visit.page(_wanted(visit, project), full)
@@ -51,7 +44,8 @@ async def list_analyses(visit: Visit) -> Response:
 
 async def list_light_analyses(visit: Visit) -> Response:
     project = visit.project()
-    return await visit.page(_wanted(visit, project), partial(light_analysis_json, project))
+    to_json = partial(answers.light_analysis_json, project)
+    return await visit.page(_wanted(visit, project), to_json)
 
 
 def _wanted(visit: Visit, project: Project) -> Sequence[Analysis]:
@@ -62,17 +56,18 @@ def _wanted(visit: Visit, project: Project) -> Sequence[Analysis]:
 
 async def one_analysis(visit: Visit) -> Response:
     project = visit.project()
+    limit = visit.options.export_limit
     for analysis in project.analyses:
         if analysis.slug == visit.named["slug"]:
-            limit = visit.options.export_limit
-            return JSONResponse(await run_in_threadpool(analysis_json, project, analysis, limit))
+            body = await run_in_threadpool(answers.analysis_json, project, analysis, limit)
+            return JSONResponse(body)
     raise Refusal(code=1004)
 
 
 async def list_collections(visit: Visit) -> Response:
     project = visit.project()
     crawls = {visit.service.collection_id(each.slug): each for each in project.finished}
-    return JSONResponse(collections_json(project, crawls))
+    return JSONResponse(answers.collections_json(project, crawls))
 
 
 async def one_collection(visit: Visit) -> Response:
@@ -81,7 +76,7 @@ async def one_collection(visit: Visit) -> Response:
     collection = await run_in_threadpool(open_collection, name, visit.service.collection_id)
     if collection is None:
         raise Refusal(f'Unknown collection "{name}".', 1000)
-    return JSONResponse(datamodel_json(collection))
+    return JSONResponse(answers.datamodel_json(collection))
 
 
 async def run_query(visit: Visit) -> Response:

@@ -1,6 +1,7 @@
-"""Search Console of a site: the numbers of any days, made from each row's daily mean.
+"""Search Console of a site: any days' numbers, from each row's daily mean.
 
-A day's numbers are whole, follow the week, scatter around the mean, and are the same every time.
+They are whole, follow the week, scatter around the mean, and are the same
+every time.
 """
 
 from collections.abc import Iterable
@@ -24,7 +25,7 @@ from pipulate.simulator.datamodel import (
 
 Numbers = NDArray[np.int64]
 
-WEEKDAYS = (1.1, 1.15, 1.1, 1.05, 1.0, 0.75, 0.85)  # Monday first; people search less at weekends
+WEEKDAYS = (1.1, 1.15, 1.1, 1.05, 1.0, 0.75, 0.85)  # Monday first
 
 
 def _ratio(above: pl.Expr, below: pl.Expr) -> pl.Expr:
@@ -40,30 +41,33 @@ def _distinct_in_lists(column: pl.Expr) -> pl.Expr:
     return distinct(column.list.explode(empty_as_null=False))
 
 
-FIELDS = catalogue("search_console")
-METRICS = (
-    Metric("count_impressions", "Impressions", "integer", ("impressions",), pl.Expr.sum),
-    Metric("count_clicks", "Clicks", "integer", ("clicks",), pl.Expr.sum),
-    Metric("ctr", "CTR", "float", ("clicks", "impressions"), _percent),
-    Metric("avg_position", "Avg. Position", "float", ("weighted", "impressions"), _ratio),
-    Metric("count_keywords", "No. of Keywords", "integer", ("keywords",), _distinct_in_lists),
-    Metric("count_urls", "No. of URLs", "integer", ("ranked_url",), distinct),
+FIELDS = by_id(catalogue("search_console"))
+METRICS = by_id(
+    [
+        Metric("count_impressions", "Impressions", "integer", ("impressions",), pl.Expr.sum),
+        Metric("count_clicks", "Clicks", "integer", ("clicks",), pl.Expr.sum),
+        Metric("ctr", "CTR", "float", ("clicks", "impressions"), _percent),
+        Metric("avg_position", "Avg. Position", "float", ("weighted", "impressions"), _ratio),
+        Metric("count_keywords", "No. of Keywords", "integer", ("keywords",), _distinct_in_lists),
+        Metric("count_urls", "No. of URLs", "integer", ("ranked_url",), distinct),
+    ]
 )
 
 
 def search_collection(site: Site, first: date, last: date) -> Collection:
-    """Search Console of a site that has it: daily numbers from `first` to `last`, both included."""
+    """Search Console of a site that has it, with daily numbers."""
     search = site.search
     assert search is not None, "only for sites with Search Console data"
 
     def table(period: Period | None, number: int) -> Table:
-        assert period is not None, "a timestamped collection is opened for a period"
+        assert period is not None, "a timestamped collection has periods"
         start = max(first, period[0])
-        days = [start + timedelta(n) for n in range((min(last, period[1]) - start).days + 1)]
+        length = (min(last, period[1]) - start).days + 1
+        days = [start + timedelta(n) for n in range(length)]
         return Table(
             f"search_console.period_{number}",
-            by_id(FIELDS),
-            by_id(METRICS),
+            FIELDS,
+            METRICS,
             lambda needs: search_rows(search, days, needs),
         )
 
@@ -72,16 +76,18 @@ def search_collection(site: Site, first: date, last: date) -> Collection:
 
 
 def search_rows(search: pl.DataFrame, days: Iterable[date], needs: Needs) -> pl.DataFrame:
-    """The numbers of the given days, one row per URL and per value of the dimensions needed.
+    """The numbers of some days, one row per URL and dimensions needed.
 
-    Columns: url, the dimensions needed, and the metrics' parts: impressions, clicks, weighted
-    (position times impressions), ranked_url (the URL again) and, if needed, keywords (list).  Rows
-    that were never shown are left out.
+    Columns: url, those dimensions, and the metrics' parts: impressions,
+    clicks, weighted (position times impressions), ranked_url (the URL again)
+    and, if needed, keywords (list).  What was never shown is left out.
     """
     shown = clicked = np.zeros(len(search), np.int64)
     if "date" in needs.fields:
-        parts = [_numbers(search, shown, clicked)]  # nothing, but with the columns' types
-        parts += [_numbers(search, *_one_day(search, day), day.isoformat()) for day in days]
+        parts = [_numbers(search, shown, clicked)]  # for the columns' types
+        for day in days:
+            numbers = _one_day(search, day)
+            parts.append(_numbers(search, *numbers, day.isoformat()))
         rows = pl.concat(parts)
     else:
         for day in days:
@@ -89,8 +95,10 @@ def search_rows(search: pl.DataFrame, days: Iterable[date], needs: Needs) -> pl.
             shown = shown + impressions
             clicked = clicked + clicks
         rows = _numbers(search, shown, clicked)
-    sums = [pl.col("impressions", "clicks", "weighted").sum()]
-    sums.append(pl.col("url").first().alias("ranked_url"))
+    sums = [
+        pl.col("impressions", "clicks", "weighted").sum(),
+        pl.col("url").first().alias("ranked_url"),
+    ]
     if "keywords" in needs.parts:
         sums.append(pl.col("keyword").unique().alias("keywords"))
     dimensions = ["url", *sorted(needs.fields - {"url"})]
@@ -101,7 +109,7 @@ def search_rows(search: pl.DataFrame, days: Iterable[date], needs: Needs) -> pl.
 def _numbers(
     search: pl.DataFrame, impressions: Numbers, clicks: Numbers, day: str | None = None
 ) -> pl.DataFrame:
-    return search.select("url", "keyword", "country", "device", "position").with_columns(
+    return search.drop("impressions", "click_rate").with_columns(
         pl.Series("impressions", impressions),
         pl.Series("clicks", clicks),
         weighted=pl.col("position") * pl.Series(impressions),
@@ -110,12 +118,13 @@ def _numbers(
 
 
 def _one_day(search: pl.DataFrame, day: date) -> tuple[Numbers, Numbers]:
-    """Impressions and clicks of every row on one day."""
+    """Impressions and clicks of every row."""
     row = np.arange(len(search), dtype=np.uint64)
     shift = day.toordinal() * 0xBF58476D1CE4E5B9 % 2**64
     mixed = row * np.uint64(0x9E3779B97F4A7C15) + np.uint64(shift)
     chance = (mixed >> np.uint64(32)) / 2**32
     mean = search["impressions"].to_numpy() * WEEKDAYS[day.weekday()]
-    impressions = (mean * (0.8 + 0.4 * chance) + chance).astype(np.int64)
-    clicks = (impressions * search["click_rate"].to_numpy() + (chance * 7) % 1).astype(np.int64)
-    return impressions, np.minimum(clicks, impressions)
+    shown = (mean * (0.8 + 0.4 * chance) + chance).astype(np.int64)
+    rate = search["click_rate"].to_numpy()
+    clicks = (shown * rate + (chance * 7) % 1).astype(np.int64)
+    return shown, np.minimum(clicks, shown)

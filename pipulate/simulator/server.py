@@ -1,20 +1,22 @@
-"""A local stand-in of the Botify API, as strict as the real one: demo mode and test double.
+"""A local stand-in of the Botify API, as strict as the real one.
 
-ROUTES    `ROUTES` under /v1 and /api/v1, with a token; without one the file host.
-ANSWERS   Endpoints: `reading` and `exports`; their bodies: `answers`.  Queries: `bql`.  Jobs:
-          `jobs`, their files: `exportfile`.  What it is about: `projects`.
+ROUTES    `ROUTES` under /v1 and /api/v1, with a token; FILES without one.
+ANSWERS   Endpoints: `reading` and `exports`; their bodies: `answers`.
+          Queries: `bql`.  Jobs: `jobs`, their files: `exportfile`.  What it
+          is about: `projects`.
 UNKNOWN   What nobody outside knows of the API is an entry of `Options`.
-FAULTS    `faults`: per app, per request (header X-Simulate), or by POST /_simulate if enabled.
-WATCHING  `app.state.calls` has every request; `app.state.jobs.posts` and `.created` count exports
-          by their label, so that a test can say "at most one".
-SPEED     The event loop only moves bytes: sites, queries and files are made in threads.
+FAULTS    `faults`: per app, per request, or by POST /_simulate.
+WATCHING  `app.state.calls` has every request; `app.state.jobs.posts` and
+          `.created` count exports by label: a test can say "at most one".
+SPEED     The event loop only moves bytes: all else is made in threads.
 
-`InProcessTransport(app)` lets an httpx2 client talk to it without a port; `running` serves it on a
-loopback port, for other processes and real wires.
+An httpx2 client talks to it by `InProcessTransport(app)`, without a port;
+`running` serves it on a loopback port.
 """
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -71,12 +73,11 @@ def create_simulator(
     folder: Path | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
-    """Build the simulator.  Nothing is shared between two of them.
+    """A simulator; nothing is shared between two.  Raises Invalid (faults).
 
-    `tokens` says who may come in (default: DEMO_TOKEN, who sees all).  `faults` is a text as
-    `faults` explains.  `folder` keeps the jobs and their files across restarts; without it they
-    last as long as the app.  `app.state` has `projects`, `calls`, `jobs`, `faults`.  Raises Invalid
-    for a fault that does not exist.
+    `tokens` may come in (default: DEMO_TOKEN, who sees all).  `folder` keeps
+    jobs and their files across restarts; else they last as long as the app.
+    `app.state` has `projects`, `calls`, `jobs`, `faults`.
     """
     options = options or Options()
     tokens = tokens or {DEMO_TOKEN: User()}
@@ -87,41 +88,40 @@ def create_simulator(
         yield
         await run_in_threadpool(service.jobs.close)
 
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=options.allowed_origins,
+        allow_headers=["Authorization"],
+    )
     app = Starlette(
         routes=_routes(service),
         lifespan=lifespan,
-        middleware=_middleware(options),
+        middleware=[cors] if options.allowed_origins else [],
         exception_handlers={HTTPException: _no_such_route},
     )
     app.router.redirect_slashes = False
-    app.state.projects = service.projects
-    app.state.calls = service.calls
-    app.state.jobs = service.jobs
-    app.state.faults = service.faults
+    for name in ("projects", "calls", "jobs", "faults"):
+        setattr(app.state, name, getattr(service, name))
     return app
 
 
-def _middleware(options: Options) -> list[Middleware]:
-    origins = options.allowed_origins
-    if not origins:
-        return []
-    return [Middleware(CORSMiddleware, allow_origins=origins, allow_headers=["Authorization"])]
-
-
 def _routes(service: Service) -> list[Route]:
+    def route(method: str, path: str, handler: Handler) -> Route:
+        return Route(path, partial(_serve, service, handler), methods=[method])
+
     routes = [
-        Route(prefix + path, partial(_serve, service, handler), methods=[method])
+        route(method, prefix + path, handler)
         for prefix in ("/v1", "/api/v1")
         for method, path, handler in ROUTES
     ]
-    routes.append(Route(FILES, partial(_serve, service, exports.send_file), methods=["GET"]))
+    routes.append(route("GET", FILES, exports.send_file))
     if service.options.admin:
         administer = partial(_administer, service)
         routes.append(Route("/_simulate", administer, methods=["GET", "POST"]))
     return routes
 
 
-# --- the way of a request -------------------------------------------------------------------------
+# --- the way of a request ---
 
 
 async def _serve(service: Service, handler: Handler, request: Request) -> Response:
@@ -161,7 +161,6 @@ def _refused(options: Options, refusal: Refusal) -> Response:
 
 
 def _spoilt(fault: Fault) -> Response:
-    """The answer to a request that a fault spoils."""
     headers = {"Retry-After": fault.value} if fault.value else {}
     match fault.kind:
         case "drop":
@@ -172,19 +171,19 @@ def _spoilt(fault: Fault) -> Response:
             page = f"<html><body><h1>{fault.kind}</h1></body></html>"
             return HTMLResponse(page, int(fault.kind), headers)
         case _:
-            code = {"401": 1001, "403": 1002, "404": 1000, "429": 1053}[fault.kind]
-            return JSONResponse(Refusal(code=code).envelope(), int(fault.kind), headers)
+            codes = {"401": 1001, "403": 1002, "404": 1000, "429": 1053}
+            refusal = Refusal(code=codes[fault.kind])
+            return JSONResponse(refusal.envelope(), refusal.status, headers)
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
-    refusal = Refusal(code=1000)
-    if isinstance(error, HTTPException) and error.status_code == 405:
-        refusal = Refusal(code=1039)
+    wrong_method = isinstance(error, HTTPException) and error.status_code == 405
+    refusal = Refusal(code=1039 if wrong_method else 1000)
     return JSONResponse(refusal.envelope(), refusal.status)
 
 
 async def _administer(service: Service, request: Request) -> Response:
-    """GET: what happened so far.  POST {"faults": "..."}: the faults to commit from now on."""
+    """GET: what happened so far.  POST {"faults": "..."}: those from now on."""
     if request.method == "POST":
         try:
             service.faults.set((await request.json())["faults"])
@@ -200,20 +199,20 @@ async def _administer(service: Service, request: Request) -> Response:
     return JSONResponse(told)
 
 
-# --- on a wire ------------------------------------------------------------------------------------
+# --- on a wire ---
 
 
 @contextlib.contextmanager
 def running(app: Starlette, port: int = 0) -> Iterator[str]:
-    """Serve an app on a loopback port, from a thread, while the block runs; gives the base URL.
+    """Serve an app on loopback, from a thread, during the block; base URL.
 
-    For other processes, or a client that should meet a real wire.  Port 0 takes a free one.  Raises
-    Invalid for a port in use.
+    Port 0 takes a free one.  Raises Invalid for a port in use.
     """
     config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     listener = _listen(port)
-    thread = threading.Thread(target=server.run, args=[[listener]], name="botify-simulator")
+    name = "botify-simulator"
+    thread = threading.Thread(target=server.run, args=[[listener]], name=name)
     thread.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
@@ -223,15 +222,9 @@ def running(app: Starlette, port: int = 0) -> Iterator[str]:
 
 
 def _listen(port: int) -> socket.socket:
-    """A listening socket on loopback: who connects before the server is up waits in its queue."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Who connects before the server is up waits in the socket's queue."""
     try:
-        listener.bind(("127.0.0.1", port))
+        return socket.create_server(("127.0.0.1", port), backlog=128)
     except OSError as error:
-        listener.close()
-        raise Invalid(
-            f"Port {port} cannot be used: {error.strerror}. Choose another with --port."
-        ) from error
-    listener.listen(128)
-    return listener
+        why = os.strerror(error.errno or 0)
+        raise Invalid(f"Port {port} cannot be used: {why}. Choose another with --port.") from error

@@ -1,4 +1,4 @@
-"""One simulated API: what it is about, who may come in, and what has happened."""
+"""One simulated API: what it is about, who may come in, what has happened."""
 
 import re
 from collections import deque
@@ -33,9 +33,9 @@ class Calls:
         self.log: deque[Call] = deque(maxlen=100_000)
 
     def count(self, method: str, path: str) -> int:
-        """How many requests had this method, and a path that the pattern matches whole."""
-        paths = [call.path for call in self.log if call.method == method]
-        return len([each for each in paths if re.fullmatch(path, each)])
+        """How many had this method, and a path the pattern matches whole."""
+        found = (call for call in self.log if call.method == method)
+        return sum(bool(re.fullmatch(path, call.path)) for call in found)
 
     @property
     def tokens_at_file_host(self) -> int:
@@ -53,13 +53,14 @@ class Service:
     folder: Path | None
     clock: Callable[[], float]
     calls: Calls = field(default_factory=Calls)
-    recent: dict[str, deque[float]] = field(default_factory=dict)  # times of a token's requests
+    #: times of a token's requests
+    recent: dict[str, deque[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(self._write, self.options.pace, self.clock, self.folder)
 
     def project(self, org: str, slug: str, user: User) -> Project:
-        """Rights come first, as with any organisation one is not a member of."""
+        """Raises Refusal: for want of rights, which come first, or of it."""
         known = [project for project in self.projects if project.org == org]
         if known and not user.may_see(org):
             raise Refusal(code=1002)
@@ -70,25 +71,26 @@ class Service:
 
     def collection_id(self, slug: str) -> str:
         """The collection of an analysis."""
-        return f"crawl.{slug[:8]}{slug[8:].replace('-', self.options.same_day_mark)}"
+        return f"crawl.{slug.replace('-', self.options.same_day_mark)}"
 
     def compile(self, project: Project, body: Any) -> Query:
-        """Compile a query of the project (in a thread: the site may have to be made first)."""
+        """A query of the project.  May make its site: call in a thread."""
         return compile_query(
             body, lambda name: project.collection(name, self.collection_id), self.options.bql
         )
 
     def _write(self, job: Job, path: Path) -> None:
         """Write a job's file, as asked or as its faults have it."""
-        query = self.compile(self.project(job.org, job.project, User()), job.payload["query"])
+        payload = job.payload
+        query = self.compile(self.project(job.org, job.project, User()), payload["query"])
         form = FileFormat(
-            **job.payload["formatter_config"],
+            **payload["formatter_config"],
             packing=job.packing,
             booleans=self.options.booleans,
         )
         if "v1-header" in job.faults:
             form = replace(form, print_header=True, header_format="verbose")
-        if "v1-header" in job.faults or "sep" in job.faults:
+        if {"v1-header", "sep"}.intersection(job.faults):
             form = replace(form, print_delimiter=True)
-        size = 0 if "empty" in job.faults else job.payload["export_size"]
+        size = 0 if "empty" in job.faults else payload["export_size"]
         write_export(query, path, size, form)

@@ -1,28 +1,28 @@
 """A made-up shop under construction: its pages, and the links between them.
 
-LAYOUT  Home, departments, categories with paginated listings, products and their colours, reviews,
-        a blog, a menu on every page; and the flaws a link audit looks for: redirects, dead pages,
-        canonicalised and noindex pages, PDF files, orphans (known otherwise, never linked), targets
-        that were never fetched.
-LINKS   Structural links come first and keep every page but the orphans reachable.  The rest, up to
-        the number asked for, are "related" links whose targets follow a power law (a rank drawn as
-        n * u^k, u uniform), two thirds of them within the same category.
-QUIRKS  As in real exports: a page that links to itself, links with an empty target, URLs with a
-        comma, a quote, non-ASCII letters.
+LAYOUT  Home, departments, categories with paginated listings, products and
+        their colours, reviews, a blog, a menu on every page; and the flaws
+        a link audit looks for: redirects, dead pages, canonicalised and
+        noindex pages, PDF files, orphans (known otherwise, never linked),
+        targets that were never fetched.
+LINKS   Structural links come first and keep all but the orphans reachable.
+        The rest are "related" links whose targets follow a power law (a rank
+        drawn as n * u^k, u uniform), two thirds within one category.
+QUIRKS  As in real exports: a page that links to itself, links with an empty
+        target, URLs with a comma, a quote, non-ASCII letters.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipulate.graph.sites import Positions
+from pipulate.simulator import constants
 
-WORDS = json.loads(Path(__file__).with_name("words.json").read_text("utf-8"))
+WORDS = constants("shop")
 ADJECTIVES: list[str] = WORDS["adjectives"]
 NOUNS: list[str] = WORDS["nouns"]
 
@@ -32,10 +32,10 @@ PER_INDEX = 12  # articles on one page of the blog's index
 
 @dataclass(frozen=True)
 class Kind:
-    """How pages of one kind answer a crawler; `in_sitemap` is the share of them listed there."""
+    """How pages of one kind answer a crawler."""
 
     pagetype: str
-    in_sitemap: float = 0.0
+    in_sitemap: float = 0.0  # the share of them
     http_code: int = 200
     canonical: bool | None = True
     noindex: bool = False
@@ -43,37 +43,20 @@ class Kind:
 
     @property
     def has_links(self) -> bool:
-        """Whether such a page has links of its own: it was answered, with HTML."""
+        """Whether it has links of its own: answered, with HTML."""
         return self.http_code == 200 and self.content_type == "text/html"
 
 
-KINDS = {
-    "home": Kind("home", in_sitemap=1),
-    "main": Kind("main", in_sitemap=0.9),
-    "department": Kind("category", in_sitemap=1),
-    "category": Kind("category", in_sitemap=1),
-    "listing": Kind("category/listing", in_sitemap=0.1),
-    "filter": Kind("category/filter", noindex=True),
-    "product": Kind("product", in_sitemap=0.95),
-    "variant": Kind("product/variant", in_sitemap=0.1, canonical=False),
-    "review": Kind("review", in_sitemap=0.3, canonical=None),
-    "blog": Kind("article/index", in_sitemap=0.5),
-    "article": Kind("article", in_sitemap=0.9),
-    "file": Kind("main", content_type="application/pdf", canonical=None),
-    "orphan": Kind("product", in_sitemap=0.9),
-    "moved": Kind("product", in_sitemap=0.15, http_code=301, canonical=None),
-    "gone": Kind("product", in_sitemap=0.1, http_code=404, canonical=None),
-    "unfetched": Kind("product", http_code=0, canonical=None, content_type=None),
-}
+KINDS = {name: Kind(**kind) for name, kind in WORDS["kinds"].items()}
 
 
 @dataclass
 class Shop:
-    """A site under construction: its pages in lists, its links in pairs of arrays."""
+    """The pages in lists, the links in pairs of arrays."""
 
     name: str
     rng: np.random.Generator
-    pages: int  # about how many pages are wanted
+    pages: int  # about how many are wanted
     urls: list[str] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
     titles: list[str | None] = field(default_factory=list)
@@ -108,10 +91,10 @@ class Shop:
         self.link(others, ones)
 
     def link_all(self, sources: Positions, targets: Positions) -> None:
-        """Link each of the sources to each of the targets, but no page to itself."""
+        """Link each source to each target, but no page to itself."""
         froms = np.repeat(sources, len(targets))
         tos = np.tile(targets, len(sources))
-        self.links.append((froms[froms != tos], tos[froms != tos]))
+        self.link(froms[froms != tos], tos[froms != tos])
 
     def is_kind(self, *kinds: str) -> NDArray[np.bool_]:
         return np.isin(self.kinds, kinds)
@@ -127,7 +110,7 @@ class Shop:
 
 @dataclass(frozen=True)
 class Products:
-    """All products by category, best sellers first; for each its category's start and size."""
+    """By category, best sellers first; of each its category's start, size."""
 
     pages: Positions
     first: Positions
@@ -136,8 +119,9 @@ class Products:
 
 def word_pair(number: int) -> str:
     """A pair of words for a number, distinct for distinct numbers."""
-    pair = f"{ADJECTIVES[number % len(ADJECTIVES)]}-{NOUNS[number // len(ADJECTIVES) % len(NOUNS)]}"
-    again = number // (len(ADJECTIVES) * len(NOUNS))
+    rest, adjective = divmod(number, len(ADJECTIVES))
+    again, noun = divmod(rest, len(NOUNS))
+    pair = f"{ADJECTIVES[adjective]}-{NOUNS[noun]}"
     return f"{pair}-{again}" if again else pair
 
 
@@ -146,7 +130,7 @@ def words(number: int) -> str:
     return word_pair(number).replace("-", " ")
 
 
-# --- pages, and the links that hold the site together ---------------------------------------------
+# --- pages, and the links that hold the site together ---
 
 
 def lay_out(shop: Shop, links_per_page: float) -> Products:
@@ -167,13 +151,13 @@ def lay_out(shop: Shop, links_per_page: float) -> Products:
 
     in_menu = round(0.16 * links_per_page)
     menu = np.concatenate([home, departments[:in_menu], main[: in_menu // 2]])
-    shop.link_all(shop.of_kind(*(kind for kind in KINDS if KINDS[kind].has_links)), menu)
+    shop.link_all(shop.of_kind(*(name for name in KINDS if KINDS[name].has_links)), menu)
     _flaws(shop)
     return products
 
 
 def _catalogue(shop: Shop, departments: Positions) -> Products:
-    """Categories of very unequal size, their products, and the listing pages that lead to them."""
+    """Categories of very unequal size, their products, their listings."""
     amount = max(len(departments), shop.share(0.03))
     parents = departments[np.arange(amount) % len(departments)]
     paths = [f"{shop.path(parent)}{word_pair(n)}s/" for n, parent in enumerate(parents)]
@@ -182,18 +166,19 @@ def _catalogue(shop: Shop, departments: Positions) -> Products:
     shop.link_both_ways(parents, categories)
 
     weights = 1 / (np.arange(amount) + 4.0)
-    sizes = 1 + shop.rng.multinomial(max(0, shop.share(0.56) - amount), weights / weights.sum())
+    further = max(0, shop.share(0.56) - amount)
+    sizes = 1 + shop.rng.multinomial(further, weights / weights.sum())
     products = _products(shop, np.repeat(categories, sizes))
     shop.link(products, np.repeat(categories, sizes))
     shop.link(products, np.repeat(parents, sizes))
     first = np.cumsum(sizes) - sizes
-    shelves = np.split(products, first[1:])
-    for category, shelf in zip(categories, shelves, strict=True):
+    shelves = list(zip(categories, np.split(products, first[1:]), strict=True))
+    for category, shelf in shelves:
         _listing(shop, category, shelf)
-    for category, shelf in zip(categories[::3], shelves[::3], strict=True):
-        sorted_by_price = shop.add("filter", [f"{shop.path(category)}?sort=price"])
-        shop.link(category, sorted_by_price)
-        shop.link(sorted_by_price, shelf[:PER_LISTING])
+    for category, shelf in shelves[::3]:
+        by_price = shop.add("filter", [f"{shop.path(category)}?sort=price"])
+        shop.link(category, by_price)
+        shop.link(by_price, shelf[:PER_LISTING])
     return Products(products, np.repeat(first, sizes), np.repeat(sizes, sizes))
 
 
@@ -208,11 +193,11 @@ def _products(shop: Shop, categories: Positions) -> Positions:
 
 
 def _listing(shop: Shop, category: int, products: Positions) -> None:
-    """One category's products on numbered pages, linked to neighbours, the first and the last."""
+    """Numbered pages, linked to their neighbours, the first and the last."""
     numbers = range(2, 2 + (len(products) - 1) // PER_LISTING)
+    paths = [f"{shop.path(category)}?page={n}" for n in numbers]
     titles = [f"{shop.titles[category]}, page {n}" for n in numbers]
-    listings = shop.add("listing", [f"{shop.path(category)}?page={n}" for n in numbers], titles)
-    series = np.concatenate([[category], listings])
+    series = np.append(category, shop.add("listing", paths, titles))
     shop.link(series[np.arange(len(products)) // PER_LISTING], products)
     for step in (1, 2):
         shop.link_both_ways(series[:-step], series[step:])
@@ -237,7 +222,7 @@ def _reviews(shop: Shop, products: Positions) -> None:
 
 
 def _blog(shop: Shop, home: Positions) -> None:
-    """Articles, newest first, and their index; its first page also links to every tenth."""
+    """Articles, newest first; the index begins with every tenth."""
     amount = max(4, shop.share(0.14))
     paths = [f"/blog/{word_pair(7 * n)}-{n}.html" for n in range(amount)]
     titles = [f"How to choose a {words(7 * n)}" for n in range(amount)]
@@ -257,7 +242,7 @@ def _blog(shop: Shop, home: Positions) -> None:
 
 
 def _flaws(shop: Shop) -> None:
-    """Pages that an audit should find, and the quirks of real exports."""
+    """What an audit should find, and the quirks of real exports."""
     writers = shop.writers
     for kind, share, path in (
         ("file", 0.005, "/files/manual-{}.pdf"),
@@ -278,11 +263,11 @@ def _flaws(shop: Shop) -> None:
     shop.link(shop.rng.choice(writers, 2, replace=False), nowhere)
 
 
-# --- all links ------------------------------------------------------------------------------------
+# --- all links ---
 
 
 def fill(shop: Shop, products: Products, links: int) -> tuple[Positions, Positions]:
-    """The structural links and as many "related" ones as are missing: `links` distinct pairs."""
+    """The structural links, filled up with "related" ones to `links` pairs."""
     count = len(shop.urls)
     pairs = [np.asarray(froms, np.int64) * count + tos for froms, tos in shop.links]
     keys = _distinct(np.concatenate(pairs))
@@ -293,23 +278,22 @@ def fill(shop: Shop, products: Products, links: int) -> tuple[Positions, Positio
         sources, targets = _related(shop, products, popular, wanted, skew)
         mixed = shop.rng.permutation(np.flatnonzero(sources != targets))
         keys = _distinct(np.concatenate([keys, sources[mixed] * count + targets[mixed]]))
-        skew = max(1.0, skew * 0.8)  # when the popular targets are used up, spread out
-    keys = keys[:links]
-    return keys // count, keys % count
+        skew = max(1.0, skew * 0.8)  # when the popular are used up, spread out
+    return np.divmod(keys[:links], count)
 
 
 def _related(
     shop: Shop, products: Products, popular: Positions, amount: int, skew: float
 ) -> tuple[Positions, Positions]:
-    """Links from products to others of their category, and from any text to what is popular."""
+    """Links within a category, and from any text to what is popular."""
     near = (2 * amount) // 3
     far = amount - near
     seller = shop.rng.integers(len(products.pages), size=near)
     rank = (products.size[seller] * shop.rng.random(near) ** skew).astype(np.int64)
     neighbours = products.pages[products.first[seller] + rank]
     rank = (len(popular) * shop.rng.random(far) ** skew).astype(np.int64)
-    sources = np.concatenate([products.pages[seller], shop.rng.choice(shop.writers, far)])
-    return sources, np.concatenate([neighbours, popular[rank]])
+    sources = np.append(products.pages[seller], shop.rng.choice(shop.writers, far))
+    return sources, np.append(neighbours, popular[rank])
 
 
 def _distinct(keys: Positions) -> Positions:

@@ -1,4 +1,4 @@
-"""One request to a service: who asks, the faults that it meets, what its address and body name."""
+"""One request to a service: who asks, what it names, the faults it meets."""
 
 import json
 import re
@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 
 
 class Visit:
-    """One request.  Raises Refusal for a fault in its header that does not exist."""
+    """One request.  Raises Refusal for an unknown fault in its header."""
 
     def __init__(self, service: Service, request: Request) -> None:
         self.service = service
@@ -31,7 +31,9 @@ class Visit:
         self.request = request
         self.named: dict[str, str] = request.path_params
         self.wanted = request.query_params
-        self.token = _token(request)
+        header = request.headers.get("authorization", "")
+        found = re.fullmatch(r"token\s+(\S+)\s*", header, re.IGNORECASE)
+        self.token = found[1] if found else ""
         self.user = User()
         try:
             self.own_faults = Faults(request.headers.get("x-simulate", ""))
@@ -39,12 +41,12 @@ class Visit:
             raise Refusal(str(error), 1020) from error
 
     def committed(self, moment: str) -> list[Fault]:
-        """The faults to commit now: those of the request's header, then those in force."""
+        """The faults to commit now: the request's own, then those in force."""
         here = (moment, self.request.method, self.request.url.path, self.token)
         return self.own_faults.take(*here) + self.service.faults.take(*here)
 
     def enter(self) -> None:
-        """Find out who asks.  Raises Refusal for a token that is not known, or comes too often."""
+        """Find out who asks.  Raises Refusal: unknown, or too often."""
         if self.token not in self.service.tokens:
             raise Refusal(code=1001)
         self.user = self.service.tokens[self.token]
@@ -83,17 +85,15 @@ class Visit:
         return int(text)
 
     def links(self, page: int, *, more: bool) -> dict[str, str | None]:
-        """`next` and `previous`, absolute, as the options and faults have them."""
-        links: dict[str, str | None] = {"next": None, "previous": None}
-        if more:
-            links["next"] = self._address(page + 1)
-        if page > 1:
-            links["previous"] = self._address(page - 1)
+        """`next` and `previous`, as the options and faults have them."""
+        links: dict[str, str | None] = {
+            "next": self._address(page + 1) if more else None,
+            "previous": self._address(page - 1) if page > 1 else None,
+        }
         for fault in self.committed(LIST):
+            links["next"] = f"{FOREIGN}{self.request.url.path}?page={page + 1}"
             if fault.kind == "next-repeats":
                 links["next"] = self._address(page)
-            else:
-                links["next"] = f"{FOREIGN}{self.request.url.path}?page={page + 1}"
         if links["next"] is None and self.options.last_next == "absent":
             del links["next"]
         return links
@@ -114,10 +114,3 @@ class Visit:
         return JSONResponse(
             {**links, "count": len(items), "results": results, "page": page, "size": size}
         )
-
-
-def _token(request: Request) -> str:
-    """The token of `Authorization: Token <token>`, the word in any case; "" if there is none."""
-    header = request.headers.get("authorization", "")
-    found = re.fullmatch(r"token\s+(\S+)\s*", header, re.IGNORECASE)
-    return found[1] if found else ""
