@@ -1,7 +1,7 @@
 """Local-first, step-by-step workflows with a local language model in them.
 
-These names are all that a workflow file, a notebook or a test needs; each is imported when it is
-first asked for.
+These names, each imported when first asked for, are all that a workflow
+file, a notebook or a test needs.
 """
 
 from importlib import import_module

@@ -1,11 +1,12 @@
-"""Builds the app from settings; nothing happens on import, and a test can make ten.
+"""Builds the app from settings; nothing happens on import.
 
-ORDER     the state (`web.state`) · the middleware: guard, with --lan the gate of `pages.devices`,
-          voice · the parts, in any order: each adds its routes, pages in the menu, cards in
-          Settings · the workflow files, which cannot take the first segment of any of these routes
-          (`web.watch`) · the routes of every workflow, which take any first segment (`web.routes`).
-LIFETIME  At the start: what parts have to begin, then the jobs that a process left running.  At the
-          end: what parts have to end, then jobs and store.
+ORDER     the state · the middleware: guard, with --lan the gate of
+          `pages.devices`, voice · the parts, in any order: each adds its
+          routes, pages in the menu, cards in Settings · the workflow files,
+          which cannot take the first segment of any of these routes · the
+          routes of every workflow, which take any first segment.
+LIFETIME  At the start: what parts have to begin, then the jobs left running.
+          At the end: what parts have to end, then jobs and store.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ from pipulate.web.watch import Workflows
 def create_app(
     settings: Settings | None = None, parts: Sequence[Callable[[FastHTML], None]] | None = None
 ) -> FastHTML:
-    """Return the app; `parts` are functions that add routes and pages (ours by default)."""
+    """Return the app; `parts` add routes and pages (ours by default)."""
     settings = settings or Settings()
     store = Store(settings.database)
     state = State(settings, store, Jobs(store, settings), normalise=run_id)
@@ -65,13 +66,12 @@ def create_app(
 
 
 async def lifespan(app: FastHTML) -> AsyncIterator[None]:
-    """Begin what the parts have to begin, resume jobs, serve; then end all in order."""
+    """Begin what the parts begin, resume jobs, serve; then end all in order."""
     state: State = app.state
     for begin in state.begin:
         await begin()
-    await state.jobs.resume(
-        {name: flow for name, flow in state.found.items() if isinstance(flow, Workflow)}
-    )
+    flows = {name: flow for name, flow in state.found.items() if isinstance(flow, Workflow)}
+    await state.jobs.resume(flows)
     yield
     for end in state.end:
         await end()
@@ -80,7 +80,7 @@ async def lifespan(app: FastHTML) -> AsyncIterator[None]:
 
 
 class Voiced:
-    """ASGI middleware: handlers, and the jobs they start, speak with this app's voice."""
+    """ASGI middleware: handlers and their jobs speak with this app's voice."""
 
     def __init__(self, app: ASGIApp, state: State) -> None:
         self.app = app

@@ -1,7 +1,4 @@
-"""The command `pipulate`: the options of all commands, and their table.
-
-A command's module is imported when it is called: most of them need few of the parts.
-"""
+"""The command `pipulate`: the options of all commands, and their table."""
 
 import argparse
 import sys
@@ -13,7 +10,7 @@ from pipulate.engine.errors import PipulateError
 from pipulate.engine.log import log_to_terminal
 from pipulate.engine.settings import LOCAL, PACKAGE, Settings
 
-#: Each is a module of `commands`; without a name it is "serve".
+#: Each is a module of `commands`, imported when called; none is "serve".
 COMMANDS = {
     "new": "copy a template to workflows/NAME.py",
     "run": "run a workflow here, without the browser",
@@ -32,55 +29,37 @@ COMMANDS = {
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser; the reference page is printed from it."""
-    top = argparse.ArgumentParser(
-        prog="pipulate",
-        description="Local-first, step-by-step workflows with a local model in them.",
-    )
+    about = "Local-first, step-by-step workflows with a local model in them."
+    top = argparse.ArgumentParser(prog="pipulate", description=about)
     _add_options(top)
     title = "commands (without one: serve)"
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title=title)
-    for name, what in COMMANDS.items():
-        commands.add_parser(name, help=what, add_help=False)  # each parses its own arguments
+    for name, what in COMMANDS.items():  # each parses its own arguments
+        commands.add_parser(name, help=what, add_help=False)
     return top
 
 
 def _add_options(top: argparse.ArgumentParser) -> None:
     add = top.add_argument
     add("--data", type=Path, default=Path("data"), help="data folder (default: data)")
-    add(
-        "--downloads",
-        type=Path,
-        default=Path("downloads"),
-        help="folder of exported files (default: downloads)",
-    )
-    add(
-        "--workflows",
-        type=Path,
-        action="append",
-        help="folder of workflow files, instead of ./workflows",
-    )
+    files = "folder of exported files (default: downloads)"
+    add("--downloads", type=Path, default=Path("downloads"), help=files)
+    workflows = "folder of workflow files, instead of ./workflows"
+    add("--workflows", type=Path, action="append", help=workflows)
     add("--host", default="127.0.0.1", help="address to serve on (default: 127.0.0.1)")
     add("--port", type=int, default=5001, help="port to serve on (default: 5001)")
     add("--lan", action="store_true", help="let other devices here pair, by a code shown here")
     add("--dev", action="store_true", help="read workflow files again when they change")
     add("--demo", action="store_true", help="Botify is a simulator with made-up sites")
-    add(
-        "--model",
-        default="",
-        metavar="URL",
-        help="a model server that speaks OpenAI's protocol, ending in /v1",
-    )
-    add(
-        "--botify",
-        default=Settings.botify,
-        metavar="URL",
-        help="base of Botify's API, to use a stand-in on this machine",
-    )
+    model = "a model server that speaks OpenAI's protocol, ending in /v1"
+    add("--model", default="", metavar="URL", help=model)
+    botify = "base of Botify's API, to use a stand-in on this machine"
+    add("--botify", default=Settings.botify, metavar="URL", help=botify)
     add("--no-browser", action="store_true", help="do not open the browser")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line; return the exit status."""
     args, rest = parser().parse_known_args(argv)
     if rest and not args.command:
         parser().error(f"unrecognized arguments: {' '.join(rest)}")

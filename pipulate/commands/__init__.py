@@ -1,8 +1,8 @@
-"""One file, one command: `main(argv, settings)` returns the exit status; `cli` is their table.
+"""One file, one command: `main(argv, settings)` returns the exit status.
 
-HELP      The head of a command's module is what `--help` prints above its options (`parser`).
-RESULT    stdout holds the result and nothing else, so that another program can read it.
-PROGRESS  stderr holds remarks and how far the work is (`progress`).
+HELP      prints the head of the command's module above its options.
+RESULT    stdout holds it and nothing else, for another program to read.
+PROGRESS  stderr holds remarks and how far the work is.
 FAILURE   A PipulateError goes up to `cli`, which prints it and exits with 1.
 """
 
@@ -15,7 +15,7 @@ WIDTH = 24  # of a full progress bar, in blocks
 
 
 def parser(head: str | None) -> argparse.ArgumentParser:
-    """Return the parser of the command whose module begins with "`pipulate NAME`: what it does"."""
+    """Return the parser for a module's head: "`pipulate NAME`: what"."""
     _, command, about = (head or "``").split("`", 2)
     return argparse.ArgumentParser(
         prog=command,
@@ -26,9 +26,9 @@ def parser(head: str | None) -> argparse.ArgumentParser:
 
 @contextlib.contextmanager
 def progress(label: str) -> Iterator[Callable[[float | None, str], None]]:
-    """Give `tell(share, message)`, which keeps one line of stderr up to date until the block ends.
+    """Give `tell(share, message)`, which keeps a line of stderr up to date.
 
-    A share of None is one that nobody knows.  Where no terminal is, each new message is a line.
+    A share of None is unknown.  Without a terminal, a new message is a line.
     """
     live = sys.stderr.isatty()
     shown = ""

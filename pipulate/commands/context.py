@@ -1,8 +1,7 @@
 """`pipulate context`: print engine and web as one text, for a model's window.
 
-The engine is what the names of `pipulate.engine` pull in, the web what its modules pull in further,
-wherever that lies.  A token is four characters, without the blanks that lines begin with: what
-reading costs.
+The engine is what the names of `pipulate.engine` pull in, the web what its
+modules pull in further.  A token is four characters, without indentation.
 """
 
 import ast
@@ -36,15 +35,14 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 
 def core() -> dict[str, list[Path]]:
     """Return the files of the engine, and those that the web adds to them."""
-    own = [PACKAGE / "engine" / "__init__.py"]
-    own += [PACKAGE / "engine" / f"{home}.py" for home in engine.HOMES.values()]
-    inner = pulled_in(own)
+    homes = ("__init__", *engine.HOMES)
+    inner = pulled_in(PACKAGE / "engine" / f"{home}.py" for home in homes)
     outer = pulled_in(PACKAGE.glob("web/*.py"))
     return {"the engine": sorted(inner), "engine and web": sorted(outer - inner)}
 
 
 def pulled_in(start: Iterable[Path]) -> set[Path]:
-    """Return these files and all of ours that they import, and what these import, and so on."""
+    """Return these files and all of ours that they import, and so on."""
     found: set[Path] = set()
     waiting = list(start)
     while waiting:
@@ -56,7 +54,7 @@ def pulled_in(start: Iterable[Path]) -> set[Path]:
 
 
 def imported(path: Path) -> Iterator[Path]:
-    """Yield the files of ours that a file imports, at its top or later."""
+    """Yield the files of ours that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
             for name in node.names:
@@ -64,7 +62,7 @@ def imported(path: Path) -> Iterator[Path]:
 
 
 def _file(module: str, name: str) -> Iterator[Path]:
-    """Yield the file of a module, or of the name in it that is a module itself."""
+    # Of the name in the module, where that is a module itself.
     folder = PACKAGE.parent.joinpath(*module.split("."))
     for path in (folder / f"{name}.py", folder.with_suffix(".py")):
         if path.is_file() and path.is_relative_to(PACKAGE):
@@ -73,5 +71,5 @@ def _file(module: str, name: str) -> Iterator[Path]:
 
 
 def tokens(text: str) -> int:
-    """Return what reading a text costs, in tokens."""
+    """Return what reading a text costs."""
     return sum(len(line.lstrip(" ")) for line in text.splitlines(keepends=True)) // 4

@@ -20,7 +20,7 @@ class Health:
     """What was found in a data folder and in the workflow files."""
 
     database: Path
-    verdict: str  #: SQLite's, "ok" if it is sound; "" if there is no database yet
+    verdict: str  #: SQLite's, "ok" if sound; "" if there is no database yet
     runs: int
     backups: int
     broken: list[discovery.Broken]
@@ -32,13 +32,13 @@ class Health:
 
 
 def main(argv: Sequence[str], settings: Settings) -> int:
-    """Print the findings; returns 1 if something is wrong."""
+    """Print the findings; return 1 if something is wrong."""
     parser(__doc__).parse_args(argv)
     print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     for name in LIBRARIES:
         print(f"  {name} {version(name)}")
     found = examine(settings)
-    print(f"Data: {data(found)}")
+    print(f"Data: {_data(found)}")
     for item in found.broken:
         print(f"Workflow {item.name}: broken\n{item.traceback}")
     if found.problems:
@@ -56,26 +56,22 @@ def version(library: str) -> str:
         return "is not installed: `make run` installs it"
 
 
-def data(found: Health) -> str:
-    """Say where the database is and how it does."""
+def _data(found: Health) -> str:
     if not found.verdict:
         return f"none yet at {found.database} (made at the first start)"
     return f"{found.database}: {found.verdict}, {found.runs} runs, {found.backups} backups"
 
 
 def examine(settings: Settings) -> Health:
-    """Look at the database and load every workflow file; nothing is changed."""
+    """Look at the database and load every workflow file; change nothing."""
     verdict = ""
     runs = 0
     if settings.database.exists():
         with closing(Store(settings.database)) as store:
             verdict = store.connection.pragma("integrity_check")
             runs = store.connection.execute("SELECT count(*) FROM pipeline").get
-    found = [
-        item
-        for path in discovery.files(settings.workflows).values()
-        for item in discovery.load(path)
-    ]
+    paths = discovery.files(settings.workflows).values()
+    found = [item for path in paths for item in discovery.load(path)]
     broken = [item for item in found if isinstance(item, discovery.Broken)]
     kept = len(backups(settings.data))
     return Health(settings.database.resolve(), verdict, runs, kept, broken)

@@ -1,4 +1,4 @@
-"""`pipulate new`: copy a template to workflows/NAME.py, as a workflow of that name and title."""
+"""`pipulate new`: copy a template to workflows/NAME.py, under that name."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ NAME = "[a-z][a-z0-9_]{0,40}"  # it becomes a file, an address and a Python name
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
-    """Copy a template under a new name; raises Invalid, and Unknown for a template."""
+    """Copy a template under a new name; raises Invalid, Unknown."""
     reader = parser(__doc__)
     reader.add_argument("name", help="small letters, digits and _; it becomes file and address")
     templates = "bridge (default), petite, poet, work or byhand"
@@ -29,7 +29,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 
 
 def new_file(name: str, folder: Path) -> Path:
-    """Return the path of a workflow that does not exist yet; raises Invalid."""
+    """Return the path of a new workflow; raises Invalid if it exists."""
     if not re.fullmatch(NAME, name):
         raise Invalid(
             f"{name!r} cannot be a workflow's name: "
@@ -42,7 +42,7 @@ def new_file(name: str, folder: Path) -> Path:
 
 
 def template(name: str) -> Path:
-    """Return the file of one of our workflows; raises Unknown, which lists them."""
+    """Return the file of one of our workflows; raises Unknown."""
     templates = {path.stem: path for path in sorted(PACKAGE.glob("workflows/*.py"))}
     if name not in templates:
         raise Unknown(f"There is no template {name!r}. There are: {', '.join(templates)}.")
@@ -50,7 +50,7 @@ def template(name: str) -> Path:
 
 
 def renamed(code: str, old: str, name: str) -> str:
-    """Return a template's code with another name and title, be it a `Workflow` or a class."""
+    """Return a template's code with another name and title."""
     title = name.replace("_", " ").capitalize()
     named = rf'Workflow\(\s*"{old}",\s*title="[^"]*"'
     code = re.sub(named, f'Workflow("{name}", title="{title}"', code)

@@ -1,8 +1,8 @@
-"""`pipulate run`: run a workflow here, without the browser, to its end or its first missing answer.
+"""`pipulate run`: run a workflow here, to its end or first missing answer.
 
-The same steps, forms, checks and jobs as in the browser.  Answers are NAME=VALUE; a field that is
-not named gets what its form would submit untouched, and a run that exists already goes on where it
-was.  The record goes to stdout as JSON, remarks and progress to stderr.
+The same steps, forms, checks and jobs as in the browser.  A field that is
+not named gets what its form would submit untouched; a run that exists goes
+on where it was.  The record goes to stdout as JSON.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 
 
 def find(name: str, settings: Settings) -> Workflow:
-    """Return a workflow of the folders; raises Invalid for a broken file, Unknown for none."""
+    """Return a workflow; raises Invalid for a broken file, Unknown for none."""
     paths = discovery.files(settings.workflows)
     found = discovery.load(paths[name], normalise=run_id) if name in paths else []
     for item in found:
@@ -49,13 +49,12 @@ def find(name: str, settings: Settings) -> Workflow:
             raise Invalid(f"The workflow file does not load.\n{item.traceback}")
         if isinstance(item, Workflow) and item.name == name:
             return item
-    raise Unknown(
-        f"There is no workflow {name!r} that can run here. There are: {', '.join(paths)}."
-    )
+    known = ", ".join(paths)
+    raise Unknown(f"There is no workflow {name!r} that can run here. There are: {known}.")
 
 
 def read(answers: Sequence[str]) -> Given:
-    """Return the values that NAME=VALUE pairs give to each field; raises Invalid."""
+    """Return the values of each field in NAME=VALUE pairs; raises Invalid."""
     given: Given = {}
     for pair in answers:
         field, equals, value = pair.partition("=")
@@ -84,7 +83,6 @@ async def finish(flow: Workflow, id: str, given: Given, store: Store, settings: 
 
 
 async def _fill(run: Run, step: Step, given: Given) -> None:
-    """Answer a card with what is given, and else with what its form would submit untouched."""
     inside = await call(step.function, run)
     try:
         await answer(run, step, inside, {**forms.initial(inside), **given}, run.rev)
@@ -96,7 +94,6 @@ async def _fill(run: Run, step: Step, given: Given) -> None:
 
 
 async def _work(jobs: Jobs, run: Run, step: Step) -> None:
-    """Have the machine do a step; raises PipulateError when it ends otherwise than done."""
     key = (run.flow.name, run.id, step.id)
     await jobs.start(run.flow, run.id, step)
     with progress(step.label) as tell:
@@ -110,7 +107,7 @@ async def _work(jobs: Jobs, run: Run, step: Step) -> None:
 
 
 class Terminal:
-    """The voice of a run without a browser: remarks go to stderr, and no model is there to ask."""
+    """The voice of a run without a browser, on stderr; it has no model."""
 
     async def say(self, text: str) -> None:
         """Print a remark."""

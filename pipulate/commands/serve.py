@@ -18,11 +18,11 @@ from pipulate.engine.log import log_to_file, log_to_terminal
 from pipulate.engine.settings import Settings
 from pipulate.web.protocol import Protocol
 
-MOMENT = 1.0  # seconds after which the server answers, so that the browser finds it
+MOMENT = 1.0  # seconds after which the server answers
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
-    """Serve until Ctrl+C; raises InUse for a folder or a port that is taken."""
+    """Serve until Ctrl+C; raises InUse for a taken folder or port."""
     settings.data.mkdir(parents=True, exist_ok=True)
     lock = serving(settings.data, settings.url)
     try:
@@ -40,7 +40,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 
 
 def configuration(settings: Settings) -> uvicorn.Config:
-    """Return what uvicorn is told: nothing about itself goes out, nothing forwarded is believed."""
+    """Return what uvicorn is told: to say nothing of itself, to trust no proxy."""
     return uvicorn.Config(
         create_app(settings),
         host=settings.listen,
@@ -58,12 +58,14 @@ def configuration(settings: Settings) -> uvicorn.Config:
 
 
 def check_port(settings: Settings) -> None:
-    """Say now that the port is taken, and in our words; raises InUse."""
+    """Say now, and in our words, that the port is taken; raises InUse."""
     family = socket.AF_INET6 if ":" in settings.listen else socket.AF_INET
     try:
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((settings.listen, settings.port))
     except OSError as error:
-        place = f"Port {settings.port} on {settings.host}"
-        raise InUse(f"{place} is taken ({error.strerror}). Choose another with --port.") from error
+        raise InUse(
+            f"Port {settings.port} on {settings.host} is taken ({error.strerror}). "
+            "Choose another with --port."
+        ) from error

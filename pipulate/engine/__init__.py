@@ -1,8 +1,8 @@
 """Runs of workflows, durable; works in a notebook without a web framework.
 
-These names are the engine, each imported when it is first asked for.  Beside them stand what others
-need of it: `discovery` and `handwritten` (workflow files), `exchange`, `care`, and for libraries
-`files`, `child` and `log`.
+These names are the engine, imported when first asked for.  Beside them
+stand `discovery` and `handwritten` (workflow files), `exchange`, `care`,
+and for libraries `files`, `child` and `log`.
 """
 
 from importlib import import_module
@@ -17,19 +17,6 @@ if TYPE_CHECKING:
     from pipulate.engine.voice import chat_with_llm, chatq
     from pipulate.engine.workflow import Job, Run, Workflow
 
-HOMES = {
-    "Invalid": "errors",
-    "Job": "workflow",
-    "Jobs": "jobs",
-    "Pipulate": "pipeline",
-    "PipulateError": "errors",
-    "Run": "workflow",
-    "Settings": "settings",
-    "Store": "store",
-    "Workflow": "workflow",
-    "chat_with_llm": "voice",
-    "chatq": "voice",
-}
 __all__ = [
     "Invalid",
     "Job",
@@ -43,9 +30,13 @@ __all__ = [
     "chat_with_llm",
     "chatq",
 ]
+#: Where they live, each module after those that it is built on.
+HOMES = ("errors", "settings", "store", "pipeline", "voice", "workflow", "jobs")
 
 
 def __getattr__(name: str) -> Any:
-    if name in HOMES:
-        return getattr(import_module(f"pipulate.engine.{HOMES[name]}"), name)
+    for home in HOMES if name in __all__ else ():
+        module = import_module(f"pipulate.engine.{home}")
+        if hasattr(module, name):
+            return getattr(module, name)
     raise AttributeError(f"module 'pipulate.engine' has no attribute {name!r}")

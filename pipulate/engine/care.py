@@ -13,12 +13,11 @@ from pipulate.engine.store import Lock, backups, connect, copy_database, plainly
 
 
 def put_back(folder: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
-    """Put a backup (the newest by default) in the database's place; returns it and where that went.
+    """Put a backup (the newest) in the database's place; both, where it went.
 
-    Raises InUse while a server runs, Corrupt when the backup is not sound, Unknown.
+    Raises Unknown, InUse while a server runs, Corrupt if the backup is.
     """
-    newest = next(iter(backups(folder)), None)
-    chosen = backup or newest
+    chosen = backup or next(iter(backups(folder)), None)
     if chosen is None or not chosen.is_file():
         raise Unknown(f"There is no backup at {chosen or folder / 'backups'}.")
     lock = serving(folder)
@@ -33,7 +32,6 @@ def put_back(folder: Path, backup: Path | None = None) -> tuple[Path, Path | Non
 
 @contextmanager
 def _sound(backup: Path) -> Iterator[apsw.Connection]:
-    """Open a backup for reading; Corrupt if it is damaged, or another program's."""
     with plainly(backup), closing(connect(backup, apsw.SQLITE_OPEN_READONLY)) as source:
         if not source.pragma("user_version") or source.pragma("integrity_check") != "ok":
             raise Corrupt(f"{backup} is damaged, or no backup of Pipulate; choose another one.")
@@ -41,7 +39,7 @@ def _sound(backup: Path) -> Iterator[apsw.Connection]:
 
 
 def _step_aside(folder: Path) -> Path | None:
-    """Rename the database; its log first, as one left behind would be taken for the backup's."""
+    # The log first: left behind, it would be taken for the backup's.
     replaced = None
     aside = f"pipulate.db.replaced-{stamp()}"
     for tail in ("-shm", "-wal", ""):
@@ -52,7 +50,7 @@ def _step_aside(folder: Path) -> Path | None:
 
 
 def serving(folder: Path, url: str = "") -> Lock:
-    """Take the data folder for one server; raises InUse, saying where the first one is."""
+    """Take the folder for one server; raises InUse, which says where one is."""
     lock = Lock(folder / "server.lock")
     where = folder / "server.json"
     if lock.acquire():

@@ -1,14 +1,16 @@
 """Work in a process of its own: one protocol for all of it.
 
-WHY       Seconds of pure computing hold the interpreter's lock: in a thread they would make the
-          server stutter.  A process also gives its memory back, dies alone, and can be killed.
-ORDER     The parent starts `python -m pipulate.engine.child MODULE:FUNCTION` and writes one line of
-          JSON: the function's keyword arguments.
-ANSWER    The child calls FUNCTION(tell, **order) and answers in lines of JSON: {"told": {...}} each
-          time the function calls `tell(...)`, at last {"done": result} or {"error", "message"}.
-CANCEL    Cancelling `work` kills the child.  So what it makes must appear whole (see `files`).
-DEATH     A child without an answer is a Died with its last words.  A parent that ends, however,
-          ends the child: nothing more comes on its standard input but the end.
+WHY       Seconds of pure computing hold the interpreter's lock: in a thread
+          they would make the server stutter.  A process also gives its
+          memory back, dies alone, and can be killed.
+ORDER     The parent starts `python -m pipulate.engine.child MODULE:FUNCTION`
+          and writes a line of JSON: the keyword arguments.
+ANSWER    The child calls FUNCTION(tell, **order) and answers in lines of
+          JSON: {"told": {...}} each time the function calls `tell(...)`,
+          at last {"done": result} or {"error", "message"}.
+CANCEL    Cancelling `work` kills the child: what it makes must appear whole.
+DEATH     A child without an answer is a Died with its last words.  When the
+          parent ends, its pipe does, and so does the child.
 """
 
 import asyncio
@@ -28,9 +30,9 @@ from pipulate.engine.settings import PACKAGE
 Tell = Callable[..., object]  #: takes keyword arguments that JSON can hold
 
 LONGEST_LINE = 1 << 24  # bytes of one answer
-PACE = 0.1  # seconds between two lines of progress; more would only keep the parent busy
+PACE = 0.1  # seconds between two lines of progress
 COURTESY = 5  # the child's niceness: on a busy machine pages come first
-THREADS = min(4, os.cpu_count() or 1)  # our blocks are small: more would cost memory, win nothing
+THREADS = min(4, os.cpu_count() or 1)  # more would cost memory, win nothing
 
 
 class Died(PipulateError):
@@ -39,27 +41,17 @@ class Died(PipulateError):
     status = 500
 
 
-def _silent(**told: Any) -> None:
-    """Take progress that nobody asked for."""
+async def work(function: str, order: dict[str, Any], told: Tell = lambda **told: None) -> Any:
+    """Call `function`, named "module:function", in a child; return its result.
 
-
-async def work(function: str, order: dict[str, Any], told: Tell = _silent) -> Any:
-    """Call `function`, named "module:function", in a child process and return its result.
-
-    `order` and the result are what JSON can hold; `told(**line)` gets the child's progress.  Raises
-    the PipulateError that the function raised, and Died.  Cancelling ends the child.
+    `order` and the result are what JSON can hold; `told(**line)` gets the
+    progress.  Raises Died, and what PipulateError the function raises.
     """
+    # -P: a polars.py in the working folder must not be imported
+    command = [sys.executable, "-P", "-m", __name__, function]
+    pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # a polars.py in the working folder must not be imported
-        "-m",
-        __name__,
-        function,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=_environment(),
-        limit=LONGEST_LINE,
+        *command, stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(), limit=LONGEST_LINE
     )
     assert process.stdin and process.stdout and process.stderr
     trouble = asyncio.create_task(process.stderr.read())
@@ -78,9 +70,8 @@ async def work(function: str, order: dict[str, Any], told: Tell = _silent) -> An
     if "error" in answer:
         raise _error(answer["error"], answer["message"])
     if "done" not in answer:
-        raise Died(
-            f"It stopped unexpectedly (exit code {process.returncode}). {last_words[:300]}".strip()
-        )
+        died = f"It stopped unexpectedly (exit code {process.returncode})."
+        raise Died(f"{died} {last_words[:300]}".strip())
     return answer["done"]
 
 
@@ -92,24 +83,27 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """The child finds the package that we are, also where it is not installed."""
+    # The child finds the package that we are, also where it is not installed.
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": str(THREADS)}
 
 
 def _error(name: str, message: str) -> PipulateError:
-    """Return the child's error as its own class, which "module:class" names."""
-    module, _, kind = name.partition(":")
-    error = getattr(importlib.import_module(module), kind)(message)
+    error = _named(name)(message)
     assert isinstance(error, PipulateError)
     return error
 
 
-# --- in the child -------------------------------------------------------------------------------
+def _named(name: str) -> Any:
+    module, _, inside = name.partition(":")
+    return getattr(importlib.import_module(module), inside)
+
+
+# --- in the child
 
 
 def main() -> NoReturn:
-    """Take one order from standard input, carry it out, say how it goes.  Does not return."""
+    """Take an order from standard input, carry it out, say how it goes."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not end up among our lines
 
@@ -121,27 +115,25 @@ def main() -> NoReturn:
         os.nice(COURTESY)
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    module, _, name = sys.argv[1].partition(":")
     try:
-        function = getattr(importlib.import_module(module), name)
-        say(done=function(_Teller(say), **order))
+        say(done=_named(sys.argv[1])(_paced(say), **order))
     except PipulateError as error:
         say(error=f"{type(error).__module__}:{type(error).__qualname__}", message=str(error))
-    os._exit(0)  # all files are on the disk: taking a million numbers apart would only cost time
+    os._exit(0)  # all is on the disk: taking a million numbers apart costs time
 
 
-class _Teller:
-    """Passes progress on, but not more often than PACE; the end of something is always told."""
+def _paced(say: Tell) -> Tell:
+    """Pass progress on every PACE; the end of something always."""
+    last = 0.0
 
-    def __init__(self, say: Callable[..., None]) -> None:
-        self._say = say
-        self._last = 0.0
-
-    def __call__(self, **told: Any) -> None:
+    def tell(**told: Any) -> None:
+        nonlocal last
         now = time.monotonic()
-        if told.get("share") in (0.0, 1.0) or now - self._last >= PACE:
-            self._last = now
-            self._say(told=told)
+        if told.get("share") in (0.0, 1.0) or now - last >= PACE:
+            last = now
+            say(told=told)
+
+    return tell
 
 
 def _end_with_parent() -> None:

@@ -1,8 +1,8 @@
 """Finds workflow files and says what is wrong with one.
 
-A file holds `Workflow` values, or hand-written classes (see `handwritten`).  What a workflow does
-not say itself, the file's docstring says of it.  A file that cannot be loaded becomes a `Broken`,
-shown as a card with its traceback; nothing else suffers.
+A file holds `Workflow` values, or hand-written classes (see `handwritten`).
+One that cannot be loaded becomes a `Broken`, shown as a card with its
+traceback; nothing else suffers.
 """
 
 import inspect
@@ -39,7 +39,7 @@ Found = Workflow | Broken | HandWritten
 
 
 def files(folders: tuple[Path, ...]) -> dict[str, Path]:
-    """Return the workflow files by name; of two, the later folder's (the user's over ours)."""
+    """Return the workflow files by name; of two, the later folder's."""
     paths = (path for folder in folders for path in sorted(folder.glob("*.py")))
     return {path.stem: path for path in paths if not path.name.startswith(("_", "."))}
 
@@ -50,11 +50,11 @@ def load(
     reserved: Collection[str] = frozenset(),
     normalise: Normalise = normalise_id,
 ) -> list[Found]:
-    """Return what one file defines; a Broken if it cannot be loaded or defines nothing.
+    """Return what one file defines; a Broken if it cannot, or nothing.
 
-    `given` is what the app offers to hand-written classes, and as globals to the file; without an
-    app (None) they are found but not made.  `reserved` are the names that the app's own addresses
-    begin with.  `normalise` reads the run IDs of workflows that do not say how.
+    `given` is what the app offers to hand-written classes, and as globals to
+    the file; without an app (None) they are not made.  No workflow may take a
+    `reserved` name.  `normalise` is for workflows that bring none.
     """
     try:
         module = _execute(path, given)
@@ -67,7 +67,7 @@ def load(
         for flow in found:
             _check_name(flow.name, reserved)
         return found
-    except (Exception, SystemExit):  # whatever the author's file raises is the author's to read
+    except (Exception, SystemExit):  # the author's, to read
         return [Broken(path.stem, path, _shortened(path))]
 
 
@@ -88,7 +88,7 @@ def _check_name(name: str, reserved: Collection[str]) -> None:
 
 
 def _shortened(path: Path) -> str:
-    """Return the traceback from the author's own file on: what comes before is ours."""
+    # From the author's own file on: what comes before is ours.
     kind, error, tb = sys.exc_info()
     while tb and tb.tb_frame.f_code.co_filename != str(path):
         tb = tb.tb_next
@@ -96,11 +96,11 @@ def _shortened(path: Path) -> str:
 
 
 def _execute(path: Path, given: Mapping[str, Any] | None) -> ModuleType:
-    # Not imported: bytecode caches go by whole seconds and would miss a quick edit.
+    # Not imported: bytecode caches, by whole seconds, would miss a quick edit.
     module = ModuleType(f"pipulate_workflow_{path.stem}")
     module.__file__ = str(path)
     vars(module).update(given or {})
     code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
     sys.modules[module.__name__] = module
-    exec(code, vars(module))  # noqa: S102 - running the user's own files is what we are for
+    exec(code, vars(module))  # noqa: S102 - what we are for
     return module

@@ -1,20 +1,17 @@
-"""Every error we raise on purpose: what happened, what was expected, what to do next.
+"""Errors raised on purpose: what happened, was expected, is to be done.
 
-PipulateError: Invalid, Unknown, Incompatible, Corrupt, InUse, NotSaved, CannotWrite, Unsure, and
-Refused:       Stale, Finalized, OutOfOrder
-
-`botify`, `graph` and `chat` add their own below PipulateError, each in its own package.
+`botify`, `graph` and `chat` add their own below PipulateError.
 """
 
 
 class PipulateError(Exception):
-    """Base of all errors whose text may be shown to the user as it stands; `status` is HTTP's."""
+    """An error whose text may be shown as it stands; `status` is HTTP's."""
 
     status = 400
 
 
 class Invalid(PipulateError):
-    """A submitted value is not acceptable; `field` names the form field, None the whole form."""
+    """A value is not acceptable, of form field `field` or (None) all."""
 
     status = 422
 
@@ -24,7 +21,7 @@ class Invalid(PipulateError):
 
 
 class Refused(PipulateError):
-    """A correct request that the run's present state forbids; nothing was changed."""
+    """The run's present state forbids this; nothing was changed."""
 
     status = 409
 
@@ -48,7 +45,7 @@ class Unknown(PipulateError):
 
 
 class Incompatible(PipulateError):
-    """A newer or older, unconvertible version of the workflow wrote the record."""
+    """Another, unconvertible version of the workflow wrote the record."""
 
     status = 409
 
@@ -66,18 +63,18 @@ class InUse(PipulateError):
 
 
 class NotSaved(PipulateError):
-    """The disk, or another program that locks the database, kept a change from being saved."""
+    """The disk, or a program that locks the database, kept it from saving."""
 
     status = 503
 
 
 class CannotWrite(PipulateError):
-    """Writing a file failed.  Nothing half-written is left under the final name."""
+    """Writing a file failed; nothing half-written has the final name."""
 
     status = 507
 
 
 class Unsure(PipulateError):
-    """An outward act may or may not have happened; only the user can decide to repeat it."""
+    """An outward act may have happened; only the user may repeat it."""
 
     status = 409

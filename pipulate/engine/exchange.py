@@ -1,8 +1,8 @@
-"""Runs as JSON, to carry from one data folder to another: one object a run, one line an object.
+"""Runs as lines of JSON, to carry from one data folder to another.
 
-FORMAT   {"pipulate": 1, "workflow": "bridge", "id": "arthur", "rev": 7, "record": {…}}
-IMPORT   stores a run under its own ID and never overwrites a different one; the same one again
-         changes nothing.
+FORMAT   {"pipulate": 1, "workflow": "bridge", "id": "arthur", "rev": 7,
+          "record": {…}}
+IMPORT   never overwrites a different run; the same one changes nothing.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Invalid
 from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.store import Row
 
 EXPECTED = 'expected {"workflow": ..., "id": ..., "record": {...}}.'
 
@@ -23,14 +24,14 @@ def export(engine: Pipulate, id: str) -> dict[str, Any]:
     return {"pipulate": 1, "workflow": engine.workflow, "id": id, "rev": rev, "record": record}
 
 
-def export_lines(engine: Pipulate, rows: list[dict[str, Any]]) -> str:
-    """Return the runs of these rows (of any workflow) as lines for `import_lines`."""
+def export_lines(engine: Pipulate, rows: list[Row]) -> str:
+    """Return the runs of these rows, of any workflow, for `import_lines`."""
     runs = (export(engine.for_workflow(row["workflow"]), row["id"]) for row in rows)
     return "".join(json.dumps(run, ensure_ascii=False) + "\n" for run in runs)
 
 
 def import_run(engine: Pipulate, data: Any) -> str:
-    """Store an exported run under its own ID and return that; raises Invalid, Corrupt."""
+    """Store an exported run and return its ID; raises Invalid, Corrupt."""
     if not _is_run(data):
         raise Invalid(f"This is not an exported run: {EXPECTED}")
     workflow = str(data.get("workflow") or engine.workflow)
@@ -61,7 +62,7 @@ def _is_run(data: Any) -> bool:
 
 
 def import_lines(engine: Pipulate, text: str) -> list[str]:
-    """Import runs, one JSON object in all or one a line, all or none; returns their IDs."""
+    """Import all runs or none, one JSON object a line; return their IDs."""
     runs = _read(text)
     if not runs:
         raise Invalid("The file is empty. Choose a file that was exported here.")
@@ -72,7 +73,7 @@ def import_lines(engine: Pipulate, text: str) -> list[str]:
 def _read(text: str) -> list[Any]:
     with suppress(ValueError):  # several lines, then
         return [json.loads(text)]
-    lines = text.split("\n")  # an answer may hold what `splitlines` takes for the end of a line
+    lines = text.split("\n")  # an answer may hold other line ends
     try:
         return [json.loads(line) for line in lines if line.strip()]
     except ValueError as error:

@@ -1,11 +1,11 @@
 """A file, or a folder of files, appears whole or not at all.
 
-HOW       Write to `.{name}.{random}.part` beside it, fsync that, rename it over the final name,
-          fsync the folder.  A kill at any moment leaves the old one, or none, at worst a `.part`
-          that nobody takes for a result.
-LEFTOVERS Whoever begins to write removes the target's leftovers.  Should another process still be
-          writing one, its rename fails and it reports that: the newer writer wins, and never do two
-          write into one file.
+HOW        Write to `.{name}.{random}.part` beside it, fsync that, rename it
+           over the final name, fsync the folder.  A kill leaves the old one,
+           or none, at worst a `.part` that nobody takes for a result.
+LEFTOVERS  Who begins to write removes the target's.  If another process still
+           writes one, its rename fails and it says so: the newer writer
+           wins, and never do two write into one file.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ ANYONE = 0o666  #: less what the user's umask takes away
 
 @contextlib.contextmanager
 def whole(target: Path, mode: int = ANYONE) -> Iterator[BinaryIO]:
-    """Open a temporary file that becomes `target` when the block ends well, else vanishes.
+    """Give a file that becomes `target` if the block ends well, else vanishes.
 
     Raises CannotWrite for any OSError on the way.
     """
@@ -41,17 +41,14 @@ def whole(target: Path, mode: int = ANYONE) -> Iterator[BinaryIO]:
 
 
 def write(target: Path, content: bytes | str, mode: int = ANYONE) -> None:
-    """Write a small file whole.  Raises CannotWrite."""
+    """Write a small file whole; raises CannotWrite."""
     with whole(target, mode) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextlib.contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Give a new folder to fill, which takes `target`'s place when the block ends well.
-
-    Raises CannotWrite for any OSError on the way.
-    """
+    """Give a folder to fill, for `target`'s place; raises CannotWrite."""
     with explained(target):
         sweep(target)
         part = _part(target)
@@ -66,10 +63,9 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 
 def _swap(part: Path, target: Path) -> None:
-    """Rename a filled folder over another: the old one has to step aside first."""
     sync(part)
     with contextlib.suppress(FileNotFoundError):
-        target.rename(part.with_suffix(".old"))
+        target.rename(part.with_suffix(".old"))  # it has to step aside first
     part.rename(target)
     sync(target.parent)
     for old in _beside(target, "old"):
@@ -77,7 +73,7 @@ def _swap(part: Path, target: Path) -> None:
 
 
 def begin(target: Path, mode: int = ANYONE) -> tuple[Path, BinaryIO]:
-    """Make the folder, sweep leftovers, open a new temporary file: (its path, the open file)."""
+    """Sweep leftovers and open a new temporary file: (its path, the file)."""
     target.parent.mkdir(parents=True, exist_ok=True)
     sweep(target)
     part = _part(target)
@@ -85,20 +81,19 @@ def begin(target: Path, mode: int = ANYONE) -> tuple[Path, BinaryIO]:
 
 
 def finish(part: Path, target: Path) -> None:
-    """Bring a file that was written and flushed to the disk, and give it its final name."""
+    """Bring a flushed file to the disk and give it its final name."""
     sync(part)
     part.replace(target)
     sync(target.parent)
 
 
 def sync(path: Path) -> None:
-    """Have the disk keep what was written to a file, or which names a folder holds."""
+    """Have the disk keep a file's content, or the names in a folder."""
+    flags = os.O_RDWR | _BINARY
     if path.is_dir():
         if os.name != "posix":
             return  # elsewhere a folder cannot be opened, nor need it be
         flags = os.O_RDONLY
-    else:
-        flags = os.O_RDWR | _BINARY
     descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
@@ -120,7 +115,7 @@ def sweep(target: Path) -> None:
 
 @contextlib.contextmanager
 def explained(target: Path) -> Iterator[None]:
-    """Turn an OSError into a CannotWrite that names the file and the reason."""
+    """Turn an OSError into a CannotWrite that names file and reason."""
     try:
         yield
     except OSError as error:

@@ -1,8 +1,7 @@
 """The form is the schema: fields are read off the HTML that a step function returns.
 
-A step returns ordinary components.  What a browser checks by their attributes (`type`, `required`,
-`min`, `pattern`, …), the server checks again: a browser is only one of the clients.  `fill` puts
-earlier or refused answers back in.
+What a browser checks by attributes (`type`, `required`, `min`, `pattern`,
+…), the server checks again: a browser is only one of the clients.
 """
 
 import math
@@ -33,25 +32,23 @@ _KINDS = {
     "email": (r"[^@\s]+@[^@\s]+", "This is not an e-mail address."),
     "url": (r"https?://\S+", "A web address is expected, beginning with https://."),
 }
-#: These have a length and a pattern.
 _TEXTS = ("text", "search", "tel", "email", "url", "password", "textarea")
 
 
 @dataclass
 class Field:
-    """One named control (or one group of radios or checkboxes of the same name)."""
+    """One named control, or group of radios or checkboxes of one name."""
 
     name: str
     kind: str  #: the input's type, or "select", "textarea"
-    attrs: dict[str, Any]
-    options: list[str] = field(default_factory=list)  #: what may be chosen; empty = free text
-    shown: list[str] = field(default_factory=list)  #: what an untouched form would submit
+    attrs: Values
+    options: list[str] = field(default_factory=list)  #: the choices; empty = free text
+    shown: list[str] = field(default_factory=list)  #: what an untouched form submits
 
     @property
     def many(self) -> bool:
         """Whether the answer is a list."""
-        several = self.kind == "checkbox" and len(self.options) > 1
-        return several or _on(self, "multiple")
+        return _on(self, "multiple") or (self.kind == "checkbox" and len(self.options) > 1)
 
     @property
     def required(self) -> bool:
@@ -96,16 +93,12 @@ def _kind(control: FT) -> str:
 
 
 def _options(select: FT) -> list[tuple[str, FT]]:
-    """Return the value of each option, and the option."""
-    return [
-        (str(item.attrs.get("value", " ".join(_text(item).split()))), item)
-        for item in walk(select.children)
-        if item.tag == "option"
-    ]
+    options = [item for item in walk(select.children) if item.tag == "option"]
+    return [(str(o.attrs.get("value", " ".join(_text(o).split()))), o) for o in options]
 
 
 def fields(form: Any) -> list[Field]:
-    """Return the fields of the components, in order; buttons and disabled controls are none."""
+    """Return the fields in order; buttons and disabled controls are none."""
     found: dict[str, Field] = {}
     for part in walk(form):
         name = part.attrs.get("name")
@@ -116,7 +109,7 @@ def fields(form: Any) -> list[Field]:
         if known and kind in _GROUPED and known.kind == kind:
             _join(known, part)
         elif kind not in _BUTTONS and not (known and kind == "hidden"):
-            # of a checkbox and the hidden field that says "unticked" the checkbox is meant
+            # a hidden field beside a checkbox only says "unticked"
             found[name] = _field(name, kind, part)
     return list(found.values())
 
@@ -157,10 +150,10 @@ def initial(form: Any) -> dict[str, list[str]]:
 
 
 def read(wanted: Iterable[Field], submitted: Mapping[str, list[Any]]) -> Values:
-    """Return the answers by field name; raises Invalid at the first unacceptable one.
+    """Return the answers by field name; raises Invalid at the first bad one.
 
-    `submitted` holds lists, as forms may repeat a name.  A group of checkboxes gives a list, a
-    single one True or False.
+    `submitted` holds lists, as forms may repeat a name.  A group of checkboxes
+    gives a list, a single one True or False.
     """
     return {item.name: _read_one(item, submitted.get(item.name, [])) for item in wanted}
 
@@ -202,13 +195,13 @@ def _read_file(item: Field, given: list[Any]) -> Any:
     uploads = [file for file in given if isinstance(file, dict)]
     if item.required and not uploads:
         raise Invalid("Choose a file.", item.name)
-    if not uploads:
-        return None
-    return uploads if item.many else uploads[0]
+    if item.many:
+        return uploads or None
+    return next(iter(uploads), None)
 
 
 def _problem(item: Field, value: str) -> str | None:
-    """Say what a browser's rules have against the value; what makes no sense is no rule."""
+    # What a browser would; a rule that makes no sense is none.
     if value in item.options:
         return None
     if item.options:
@@ -222,7 +215,7 @@ def _problem(item: Field, value: str) -> str | None:
     if item.kind in _TEXTS:
         return _text_problem(item, value)
     low, high = (str(item.attrs.get(key, "")) for key in ("min", "max"))
-    if _fits(item.kind, low) and value < low:  # dates and times: as texts, they are in order
+    if _fits(item.kind, low) and value < low:  # dates and times are in order as texts
         return f"This must be {low} or later."
     if _fits(item.kind, high) and value > high:
         return f"This must be {high} or earlier."
@@ -241,10 +234,10 @@ def _text_problem(item: Field, value: str) -> str | None:
         return f"{len(value)} characters are too many; {most:.0f} are allowed."
     if least is not None and len(value) < least:
         return f"At least {least:.0f} characters are needed."
-    pattern = item.attrs.get("pattern")
-    if pattern and item.kind != "textarea" and not _matches(str(pattern), value):
-        return str(item.attrs.get("title") or f"This does not have the expected form ({pattern}).")
-    return None
+    pattern = str(item.attrs.get("pattern") or "")
+    if not pattern or item.kind == "textarea" or _matches(pattern, value):
+        return None
+    return str(item.attrs.get("title") or f"This does not have the expected form ({pattern}).")
 
 
 def _number_problem(attrs: Mapping[str, Any], value: str) -> str | None:
@@ -268,7 +261,6 @@ def _number_problem(attrs: Mapping[str, Any], value: str) -> str | None:
 
 
 def _number(text: Any) -> float | None:
-    """Return the number that HTML reads in `text`, or None."""
     if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", str(text).strip(), re.ASCII):
         return None
     number = float(text)
@@ -285,15 +277,15 @@ def _is_date(text: str) -> bool:
 def _matches(pattern: str, value: str) -> bool:
     try:
         return re.fullmatch(pattern, value) is not None
-    except (re.error, OverflowError):  # the browser's to judge: its dialect has other forms too
+    except (re.error, OverflowError):  # the browser's to judge, in its dialect
         return True
 
 
 def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None) -> Any:
-    """Return a copy of the components with `values` put in and the field named `invalid` marked.
+    """Return a copy with `values` put in and the field `invalid` marked.
 
-    A copy, as an author may keep components at the top of a file: what one run answered must not
-    show in another.
+    A copy, as an author may keep components at the top of a file: what one run
+    answered must not show in another.
     """
     form = _copy(form)
     for part in walk(form):

@@ -1,8 +1,9 @@
-"""Hand-written workflows: plain classes that register their own routes and use the engine.
+"""Hand-written workflows: plain classes that register their own routes.
 
-WHICH     A class defined in the file that declares its steps (a list `STEPS` or `steps`) or its
-          name (`APP_NAME`, `app_name`), or whose constructor takes `app` and no more than NAMES.
-MAKING    Its constructor gets what it asks for by name, of NAMES; all else keeps its default.
+WHICH     A class of the file that declares its steps (a list `STEPS` or
+          `steps`) or its name (`APP_NAME`, `app_name`), or whose constructor
+          takes `app` and no more than NAMES.
+MAKING    Its constructor gets what it asks for by name, of NAMES.
 """
 
 import inspect
@@ -48,13 +49,11 @@ def _is_workflow(cls: type) -> bool:
 
 
 def _declared(cls: type, *attributes: str) -> str:
-    """Return the first of the class's attributes that is a text."""
     values = (getattr(cls, name, None) for name in attributes)
     return next((value for value in values if isinstance(value, str) and value), "")
 
 
 def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
-    """Return what the constructor that the author wrote asks for by name."""
     if not inspect.isfunction(cls.__init__):  # type: ignore[misc]
         return {}
     asked = inspect.signature(cls).parameters
@@ -63,7 +62,7 @@ def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
 
 
 def make(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:
-    """Make the workflow with what it asks for; without an app (None given), only describe it."""
+    """Make the workflow with what it asks for; given None, only describe it."""
     name = _declared(cls, "APP_NAME", "app_name") or path.stem
     title = _declared(cls, "DISPLAY_NAME", "TITLE") or name.replace("_", " ").capitalize()
     about = inspect.getdoc(cls) or inspect.cleandoc(sys.modules[cls.__module__].__doc__ or "")
@@ -77,7 +76,7 @@ def make(cls: type, path: Path, given: Mapping[str, Any] | None) -> HandWritten:
 
 
 class Table:
-    """A table of the MiniDataAPI to keep: each use goes over the present thread's connection."""
+    """A MiniDataAPI table to keep: each use takes its thread's connection."""
 
     def __init__(self, store: Store, name: str) -> None:
         self._store = store

@@ -1,9 +1,10 @@
-"""Jobs: the background work of steps.  A row for each (workflow, run, step) says how it stands.
+"""Jobs: the background work of steps, a row for each (workflow, run, step).
 
-STATES    running -> done | failed | unsure | cancelled.  Only one process runs a job: `owner` names
-          a lock file that it holds for as long as it lives, so a dead owner is known at once.
-RESUME    A job has no position of its own.  After a crash its function is simply called again, and
-          `job.once` returns what was already done.  So resuming is starting.
+STATES    running -> done | failed | unsure | cancelled.  One process runs a
+          job: `owner` names a lock file that it holds while it lives, so a
+          dead owner is known at once.
+RESUME    A job has no position of its own.  After a crash its function is
+          simply called again, and `job.once` returns what was already done.
 PROGRESS  lives in memory; the row is written when the state changes.
 """
 
@@ -13,7 +14,6 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from loguru import logger
 
@@ -22,12 +22,11 @@ from pipulate.engine.errors import PipulateError, Refused, Unsure
 from pipulate.engine.pipeline import Kind
 from pipulate.engine.record import Record
 from pipulate.engine.settings import Settings
-from pipulate.engine.store import Lock, Store, now
+from pipulate.engine.store import Lock, Row, Store, now
 from pipulate.engine.voice import Silent, Voice, voice
 from pipulate.engine.workflow import Job, Run, Step, Workflow, call
 
 Key = tuple[str, str, str]  #: workflow, run ID, step id
-Finished = Callable[[Run], Awaitable[None]]
 
 _CANCELLED = "Cancelled. What was done so far is kept; start again to go on."
 _GONE = "Its workflow is no longer installed, so the job could not go on."
@@ -35,21 +34,21 @@ _GONE = "Its workflow is no longer installed, so the job could not go on."
 
 @dataclass
 class Progress:
-    """How far a running job is; `fraction` is None while its length is unknown."""
+    """How far a running job is; `fraction` is None while that is unknown."""
 
     fraction: float | None = None
     message: str = "Starting…"
 
 
 class Jobs:
-    """The jobs of one process.  Run IDs are those of the runs, not what was typed."""
+    """The jobs of one process.  Run IDs are normalised ones."""
 
     def __init__(self, store: Store, settings: Settings, speaker: Voice | None = None) -> None:
         self.store = store
         self.settings = settings
         self.speaker = speaker or Silent()
-        #: Awaited with the run when a step's work was just done.
-        self.finished: Finished | None = None
+        #: Awaited when a step's work is done.
+        self.finished: Callable[[Run], Awaitable[None]] | None = None
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._progress: dict[Key, Progress] = {}
         self.owner = uuid.uuid4().hex
@@ -59,7 +58,7 @@ class Jobs:
     def _lock_file(self, owner: str) -> Path:
         return self.store.folder / "locks" / f"{owner}.lock"
 
-    def row(self, key: Key) -> dict[str, Any] | None:
+    def row(self, key: Key) -> Row | None:
         """Return the job's row, or None if it never began."""
         select = "SELECT * FROM job WHERE workflow = ? AND id = ? AND step_id = ?"
         return self.store.one(select, *key)
@@ -74,7 +73,6 @@ class Jobs:
         return task is not None and not task.done()
 
     def _alive(self, owner: str | None) -> bool:
-        """Say whether the process that owns a job lives; a dead one's lock file is removed."""
         if owner == self.owner:
             return True
         path = self._lock_file(owner or "nobody")
@@ -88,7 +86,7 @@ class Jobs:
         return not dead
 
     async def start(self, flow: Workflow, id: str, step: Step) -> None:
-        """Begin or resume the step's work, unless it runs.  Refused if another process runs it."""
+        """Begin or resume the work; raises Refused if another process has it."""
         key = (flow.name, id, step.id)
         if not self.running(key):
             await asyncio.to_thread(self._claim, key)
@@ -99,8 +97,8 @@ class Jobs:
     def _claim(self, key: Key) -> None:
         with self.store.transaction() as db:
             row = self.row(key) or {"state": "", "owner": None}
-            running = row["state"] == "running" and row["owner"] != self.owner
-            if running and self._alive(row["owner"]):
+            elsewhere = row["state"] == "running" and row["owner"] != self.owner
+            if elsewhere and self._alive(row["owner"]):
                 raise Refused(
                     "This job is being done by another Pipulate process. "
                     "Wait for it, or stop that one."
@@ -120,20 +118,18 @@ class Jobs:
             end = ("unsure", str(problem))
         except PipulateError as problem:
             end = ("failed", str(problem))
-        except Exception as problem:  # an author's bug must look failed in its card, not vanish
+        except Exception as problem:  # an author's bug must show in its card
             logger.exception("{} of {} failed", step.key, flow.name)
             end = ("failed", f"{type(problem).__name__}: {problem}")
         finally:
             voice.reset(token)
         await asyncio.shield(asyncio.to_thread(self._settle, key, *end))
-        if end[0] == "done" and self.finished:
+        finished = self.finished
+        if end[0] == "done" and finished:
             with logger.catch(message="what follows a job failed"):
-                await self._go_on(flow, key, step, self.finished)
-
-    async def _go_on(self, flow: Workflow, key: Key, step: Step, finished: Finished) -> None:
-        run = await asyncio.to_thread(flow.load, self.store, key[1], self.settings)
-        if run.open_index == step.number:  # else a revert came in between
-            await finished(run)
+                run = await asyncio.to_thread(flow.load, self.store, key[1], self.settings)
+                if run.open_index == step.number:  # else a revert came in between
+                    await finished(run)
 
     async def _result(self, flow: Workflow, key: Key, step: Step) -> None:
         run = await asyncio.to_thread(flow.load, self.store, key[1], self.settings)
@@ -153,18 +149,17 @@ class Jobs:
 
         def finish(record: Record) -> Record:
             if rec.first_open(record, flow.tuples) < step.number - 1:
-                return record  # a revert has meanwhile made an earlier step the open one
+                return record  # a revert came in between
             return {**record, step.id: result}
 
-        def write() -> None:
-            run.engine.change(run.id, f"job {step.id}", finish, kind=Kind.JOB)
-
-        await asyncio.shield(asyncio.to_thread(write))
+        change = run.engine.change
+        act = f"job {step.id}"
+        await asyncio.shield(asyncio.to_thread(change, run.id, act, finish, kind=Kind.JOB))
 
     def _settle(self, key: Key, state: str, error: str = "") -> None:
-        update = """UPDATE job SET state = ?, error = ?, updated = ?
-                    WHERE workflow = ? AND id = ? AND step_id = ?"""
-        self.store.write(update, state, error, now(), *key)
+        update = "UPDATE job SET state = ?, error = ?, updated = ?"
+        here = "WHERE workflow = ? AND id = ? AND step_id = ?"
+        self.store.write(f"{update} {here}", state, error, now(), *key)
 
     async def cancel(self, key: Key) -> None:
         """Stop a running job and wait until it has stopped."""
@@ -179,15 +174,13 @@ class Jobs:
             await asyncio.wait([task])
 
     async def repeat(self, flow: Workflow, id: str, step: Step) -> None:
-        """The user's decision after Unsure: forget the unanswered intentions and start again."""
+        """Start again after Unsure, as the user decided: forget what is unsure."""
 
         def forget(record: Record) -> Record:
-            once = {
-                key: act
-                for key, act in record.get("once", {}).items()
-                if "result" in act or not key.startswith(f"{step.key}:")
-            }
-            return {**record, "once": once}
+            acts = record.get("once", {}).items()
+            mine = f"{step.key}:"
+            kept = {key: act for key, act in acts if "result" in act or not key.startswith(mine)}
+            return {**record, "once": kept}
 
         await asyncio.to_thread(flow.engine(self.store).checkpoint, id, forget)
         await self.start(flow, id, step)
@@ -198,17 +191,17 @@ class Jobs:
             if self._alive(row["owner"]):
                 continue
             key = (row["workflow"], row["id"], row["step_id"])
-            flow = workflows.get(row["workflow"])
+            flow = workflows.get(key[0])
             works = {step.id: step for step in flow.steps if step.work} if flow else {}
-            step = works.get(row["step_id"])
+            step = works.get(key[2])
             if flow and step:
-                logger.info("Resuming {} of {} {}", step.key, flow.name, row["id"])
-                await self.start(flow, row["id"], step)
+                logger.info("Resuming {} of {} {}", step.key, *key[:2])
+                await self.start(flow, key[1], step)
             else:
                 self._settle(key, "failed", _GONE)
 
     async def close(self) -> None:
-        """Stop all jobs; their rows stay 'running', so the next start resumes them."""
+        """Stop all jobs; their rows stay 'running', for the next start."""
         self.finished = None
         for key in filter(self.running, list(self._tasks)):
             await self.cancel(key)

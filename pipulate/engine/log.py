@@ -1,6 +1,6 @@
 """Where the log goes: to the terminal, and while serving to a file.
 
-Never with the values of variables, as loguru shows them by default: one of them may be a secret.
+Never with the values of variables, loguru's default: one may be a secret.
 """
 
 import sys
@@ -13,18 +13,16 @@ PLAIN: dict[str, Any] = {"diagnose": False, "backtrace": False}
 
 
 def log_to_terminal(level: str) -> None:
-    """Log to stderr alone, what is of `level` or graver."""
+    """Log to stderr alone, from `level` on."""
     logger.remove()
     form = "{time:HH:mm:ss} {level: <7} {message}"
     logger.add(_print, format=form, level=level, **PLAIN)
 
 
 def _print(line: str) -> None:
-    print(
-        line, end="", file=sys.stderr
-    )  # looked up anew for each line: a test may have replaced it
+    print(line, end="", file=sys.stderr)  # the present one: a test may replace it
 
 
 def log_to_file(path: Path) -> None:
-    """Log to a file also; it begins anew at 5 MB, and five older ones are kept."""
+    """Log to a file also; it begins anew at 5 MB, five older ones stay."""
     logger.add(path, rotation="5 MB", retention=5, level="INFO", **PLAIN)

@@ -1,17 +1,16 @@
-"""The engine: `Pipulate` reads and changes the records of one workflow's runs.
+"""The engine: `Pipulate` reads and changes the records of a workflow's runs.
 
-IDS      A public method takes the run ID as the user typed it; `normalise` says which run it names.
-CHANGE   One transaction reads the newest record, checks lock and revision, applies, writes with
-         revision + 1, appends to history.
-HISTORY  Append-only; each row holds an act's `Kind`, its words, and the whole record after it.
-         *Undo* restores the record as it was before the latest act that can be undone and is not
-         yet, and is itself an act.
+IDS      As the user typed them; `normalise` says which run they name.
+CHANGE   One transaction reads the newest record, checks lock and revision,
+         applies, writes with revision + 1, appends to history.
+HISTORY  Append-only: an act's `Kind`, its words, the whole record after it.
+         *Undo* restores the record before the latest act that can be
+         undone and is not yet, and is itself an act.
 STEPS    A list of (key, step_id, label).
 
 In a notebook:  engine = Pipulate.open("data", "bridge"); engine.get_state("arthur")
 """
 
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -21,26 +20,27 @@ from fastcore.xml import FT, Div
 
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Corrupt, Finalized, Invalid, OutOfOrder, Stale, Unknown
-from pipulate.engine.record import Normalise, Record, StepTuple
-from pipulate.engine.store import Store, now, plainly
+from pipulate.engine.record import Change, Normalise, Record, Steps, normalise_id
+from pipulate.engine.store import Row, Store, now, plainly
 
 _STALE = (
     "This page was older than the run: it was changed in another tab or program. "
-    "Nothing was overwritten. Below is how it stands now; send your answer again if it still fits."
+    "Nothing was overwritten. Below is how it stands now; "
+    "send your answer again if it still fits."
 )
 
 
 class Kind(StrEnum):
     """What an act on a run was."""
 
-    BEGIN = "begin"  #: the run is new: nothing before this or the next two can be undone
-    IMPORT = "import"  #: it came from a file
+    BEGIN = "begin"  #: nothing before this or the next two can be undone
+    IMPORT = "import"
     REPAIR = "repair"  #: a damaged record gave way to its last good state
     ANSWER = "answer"  #: a step got its data; can be undone
     REVERT = "revert"  #: steps were undone; can be undone
     UNDO = "undo"
     JOB = "job"  #: work noted what it has done
-    UPGRADE = "upgrade"  #: a newer version of the workflow converted the record
+    UPGRADE = "upgrade"  #: the workflow's newer version converted the record
     FINALIZE = "finalize"
     UNFINALIZE = "unfinalize"
     DELETE = "delete"
@@ -69,7 +69,7 @@ class Pipulate:
     """The runs of one workflow."""
 
     def __init__(
-        self, store: Store, workflow: str = "", normalise: Normalise = rec.normalise_id
+        self, store: Store, workflow: str = "", normalise: Normalise = normalise_id
     ) -> None:
         self.store = store
         self.workflow = workflow
@@ -77,10 +77,7 @@ class Pipulate:
 
     @classmethod
     def open(
-        cls,
-        folder: Path | str = "data",
-        workflow: str = "",
-        normalise: Normalise = rec.normalise_id,
+        cls, folder: Path | str = "data", workflow: str = "", normalise: Normalise = normalise_id
     ) -> Self:
         """Open the engine on a data folder, as notebooks and scripts do."""
         return cls(Store(Path(folder) / "pipulate.db"), workflow, normalise)
@@ -89,16 +86,13 @@ class Pipulate:
         """Return an engine for another workflow of the same store."""
         return Pipulate(self.store, workflow, self.normalise)
 
-    def row(self, id: str) -> dict[str, Any] | None:
-        """Return the stored row (data as text, rev, created, updated, profile_id), or None."""
-        return self._row(self.normalise(id))
-
-    def _row(self, id: str) -> dict[str, Any] | None:
+    def row(self, id: str) -> Row | None:
+        """Return the row of the table `pipeline`, its record as text, or None."""
         select = "SELECT * FROM pipeline WHERE workflow = ? AND id = ?"
-        return self.store.one(select, self.workflow, id)
+        return self.store.one(select, self.workflow, self.normalise(id))
 
     def load(self, id: str) -> tuple[Record, int]:
-        """Return (record, revision).  Raises Unknown, and Corrupt when it is damaged."""
+        """Return (record, revision); raises Unknown, Corrupt."""
         return self._load(self.normalise(id))
 
     def _load(self, id: str) -> tuple[Record, int]:
@@ -112,8 +106,9 @@ class Pipulate:
         except Corrupt as error:
             self._quarantine(id, row[0])
             raise Corrupt(
-                f"The record of {id!r} is damaged: {error} Its text is kept in the quarantine "
-                "table; restore the last good state from its history."
+                f"The record of {id!r} is damaged: {error} "
+                "Its text is kept in the quarantine table; "
+                "restore the last good state from its history."
             ) from error
 
     def get_state(self, id: str) -> Record:
@@ -123,23 +118,22 @@ class Pipulate:
         return {}
 
     def get_step_data(self, id: str, step_id: str, default: Any = None) -> Any:
-        """Return what is stored under the step, or `default` ({} when none is given)."""
+        """Return what is stored under the step; `default` is {} unless given."""
         return self.get_state(id).get(step_id, {} if default is None else default)
 
     def get_all_step_data(
-        self, id: str, steps: Sequence[StepTuple], exclude_final: bool = True
+        self, id: str, steps: Steps, exclude_final: bool = True
     ) -> dict[str, Any]:
-        """Return {key: answer} of the done steps; the last one (finalize) only if asked for."""
-        state = self.get_state(id)
+        """Return {key: answer} of the done steps, without the last (finalize)."""
         wanted = steps[:-1] if exclude_final else steps
-        return {key: value for key, _, _, value in rec.answered(state, wanted)}
+        return {key: value for key, _, _, value in rec.answered(self.get_state(id), wanted)}
 
-    def get_last_completed_step_number(self, id: str, steps: Sequence[StepTuple]) -> int:
-        """Return the 1-based number of the highest done step, 0 when none is done."""
+    def get_last_completed_step_number(self, id: str, steps: Steps) -> int:
+        """Return the 1-based number of the highest done step, or 0."""
         return rec.last_done(self.get_state(id), steps)
 
     def should_advance(self, id: str, step_id: str, condition: dict[str, Any]) -> bool:
-        """Say whether the step is done and its data has all of `condition`'s values."""
+        """Say whether the step is done and has all values of `condition`."""
         state = self.get_state(id)
         data = state.get(step_id)
         held = data if isinstance(data, dict) else {}
@@ -147,42 +141,33 @@ class Pipulate:
         return fits and rec.is_done(state, step_id)
 
     def get_step_summary(
-        self, id: str, step_id: str, steps: Sequence[StepTuple]
+        self, id: str, step_id: str, steps: Steps
     ) -> tuple[dict[str, Any], list[str]]:
-        """Return (this step's answer as {key: value}, a line for each done step up to this one)."""
+        """Return {key: answer} of the step, a line for each done one up to it."""
         ids = [step[1] for step in steps]
         count = ids.index(step_id) + 1 if step_id in ids else len(ids)
         done = rec.answered(self.get_state(id), steps[:count])
         current = {key: value for key, other, _, value in done if other == step_id}
         return current, [f"- {label}: {value}" for _, _, label, value in done]
 
-    def history(self, id: str) -> list[dict[str, Any]]:
-        """Return every act on the run, oldest first: seq, rev, at, kind, act, undoes, data, …"""
-        return self._history(self.normalise(id))
-
-    def _history(self, id: str) -> list[dict[str, Any]]:
+    def history(self, id: str) -> list[Row]:
+        """Return every act on the run as a row of `history`, oldest first."""
         select = "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq"
-        return self.store.read(select, self.workflow, id)
+        return self.store.read(select, self.workflow, self.normalise(id))
 
-    def runs(
-        self, search: str = "", limit: int = 20, profile_id: int | None = None
-    ) -> list[dict[str, Any]]:
+    def runs(self, search: str = "", limit: int = 20, profile_id: int | None = None) -> list[Row]:
         """Return the newest rows of `pipeline` whose ID contains `search`."""
-        return self.store.read(
-            """SELECT * FROM pipeline WHERE instr(lower(id), lower(?1)) AND ?2 IN ('', workflow)
-               AND coalesce(?3, profile_id) IS profile_id
-               ORDER BY updated DESC, rowid DESC LIMIT ?4""",
-            search,
-            self.workflow,
-            profile_id,
-            limit,
-        )
+        select = """
+            SELECT * FROM pipeline WHERE instr(lower(id), lower(?1)) AND ?2 IN ('', workflow)
+            AND coalesce(?3, profile_id) IS profile_id
+            ORDER BY updated DESC, rowid DESC LIMIT ?4"""
+        return self.store.read(select, search, self.workflow, profile_id, limit)
 
     def change(
         self,
         id: str,
         act: str,
-        function: Callable[[Record], Record],
+        function: Change,
         *,
         kind: Kind = Kind.ANSWER,
         rev: int | None = None,
@@ -190,10 +175,10 @@ class Pipulate:
         count: int = 1,
         undoes: int | None = None,
     ) -> tuple[Record, int]:
-        """Apply `function` to the record in one durable transaction; return (record, revision).
+        """Apply `function` in one durable transaction; return (record, rev).
 
-        Raises Unknown, Stale when `rev` is not the present one, Finalized unless `locked` allows
-        that.  `function` returning its argument means no change.  The revision rises by `count`.
+        Raises Unknown, Stale when `rev` is not the present one, Finalized
+        unless `locked`.  To change nothing, `function` returns its argument.
         """
         id = self.normalise(id)
         with self.store.transaction():
@@ -221,14 +206,14 @@ class Pipulate:
         return rev
 
     def _log(self, id: str, *columns: Any) -> None:
-        """Append to history: rev, at, act, undoes, data, profile_id, kind."""
+        """Append rev, at, act, undoes, data, profile_id, kind."""
         insert = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         self.store.connection.execute(insert, (self.workflow, id, *columns))
 
     def initialize_if_missing(
         self, id: str, initial: Record | None = None, profile_id: int | None = None
     ) -> Record:
-        """Return the run's record, beginning the run (with `initial` in it) if there is none."""
+        """Return the run's record, begun with `initial` if there is none."""
         id = self.normalise(id)
         with self.store.transaction():
             with suppress(Unknown):
@@ -238,12 +223,12 @@ class Pipulate:
             return self._insert(id, Kind.BEGIN, record, profile_id)
 
     def add(self, id: str, record: Record) -> None:
-        """Store a record that came from elsewhere as a run; there must be none of that ID."""
+        """Store a record from elsewhere; there must be no run of that ID."""
         self._insert(self.normalise(id), Kind.IMPORT, record)
 
     def _insert(self, id: str, kind: Kind, record: Record, profile: int | None = None) -> Record:
-        """Add a run's row.  Had it one before, revisions go on, and no outward act is forgotten."""
-        acts = self._history(id)
+        # Had the run a row before, revisions go on, no outward act is forgotten.
+        acts = self.history(id)
         once = {**record.get("once", {}), **_last_good(acts).get("once", {})}
         record = rec.restore(record, {"once": once})
         text = rec.dumps(record)
@@ -259,7 +244,7 @@ class Pipulate:
         return record
 
     def set_step_data(self, id: str, step_id: str, data: Any, rev: int | None = None) -> Record:
-        """Store a step's answers (replacing what was there) and return the new record."""
+        """Replace what the step holds by `data`; returns the record."""
         if step_id in rec.NOT_STEPS:
             raise Invalid(
                 f"{step_id!r} is kept by the engine; a step needs another id, such as 'step_01'."
@@ -271,9 +256,9 @@ class Pipulate:
         return self.change(id, f"set {step_id}", put, rev=rev)[0]
 
     def clear_steps_from(
-        self, id: str, step_id: str, steps: Sequence[StepTuple], rev: int | None = None
+        self, id: str, step_id: str, steps: Steps, rev: int | None = None
     ) -> Record:
-        """Revert: undo the step and all later ones; their answers are offered again."""
+        """Revert the step and all later ones; their answers are kept in `was`."""
         if step_id not in [step[1] for step in steps]:
             raise OutOfOrder(f"There is no step {step_id!r} here.")
 
@@ -283,7 +268,7 @@ class Pipulate:
         return self.change(id, f"revert {step_id}", clear, kind=Kind.REVERT, rev=rev)[0]
 
     def finalize(self, id: str, rev: int | None = None) -> Record:
-        """Lock the run: every later change is refused until it is unfinalized."""
+        """Lock the run: changes are refused until it is unfinalized."""
 
         def lock(record: Record) -> Record:
             return record if record.get("finalized") else {**record, "finalized": now()}
@@ -296,7 +281,7 @@ class Pipulate:
         def unlock(record: Record) -> Record:
             if not record.get("finalized"):
                 return record
-            return {key: value for key, value in record.items() if key != "finalized"}
+            return {key: record[key] for key in record if key != "finalized"}
 
         return self.change(id, "unfinalize", unlock, kind=Kind.UNFINALIZE, rev=rev, locked=True)[0]
 
@@ -308,7 +293,7 @@ class Pipulate:
         return Act(Kind(row[0]), *row[1:]) if row else None
 
     def undo(self, id: str, rev: int | None = None) -> Record:
-        """Take back the latest revert or answer that is not undone yet; returns the record."""
+        """Take back the latest revert or answer; raises OutOfOrder."""
         with self.store.transaction():
             last = self.undoable(id) or Act(Kind.UNDO, "", 0, None)
 
@@ -320,15 +305,15 @@ class Pipulate:
             act = f"undo {last.words}"
             return self.change(id, act, restore, kind=Kind.UNDO, rev=rev, undoes=last.seq)[0]
 
-    def checkpoint(self, id: str, function: Callable[[Record], Record]) -> Record:
-        """Durably note what a job has done, without outdating open pages (the revision stays)."""
+    def checkpoint(self, id: str, function: Change) -> Record:
+        """Note what a job has done; the revision stays, and so do open pages."""
         return self.change(id, "job checkpoint", function, kind=Kind.JOB, locked=True, count=0)[0]
 
     def delete(self, id: str) -> None:
         """Delete the run; `undelete` brings it back from history."""
         id = self.normalise(id)
         with self.store.transaction() as db:
-            row = self._row(id)
+            row = self.row(id)
             if row is None:
                 raise Unknown(f"There is no run {id!r} in {self.workflow!r}.")
             db.execute("DELETE FROM pipeline WHERE workflow = ? AND id = ?", (self.workflow, id))
@@ -336,20 +321,20 @@ class Pipulate:
             self._log(id, row["rev"] + 1, now(), "delete", None, *kept)
 
     def undelete(self, id: str) -> Record:
-        """Bring a deleted run back as it was, to the profile that it belonged to."""
+        """Bring a deleted run back as it was, to the profile it belonged to."""
         id = self.normalise(id)
         with self.store.transaction():
-            acts = self._history(id)
+            acts = self.history(id)
             if not acts or acts[-1]["kind"] != Kind.DELETE:
                 raise Unknown(f"There is no deleted run {id!r} to bring back.")
             return self._insert(id, Kind.UNDELETE, _last_good(acts), acts[-1]["profile_id"])
 
     def repair(self, id: str) -> Record:
-        """Replace a damaged record by its last good state in history; a sound one stays."""
+        """Replace a damaged record by its last good state in history."""
         id = self.normalise(id)
         with self.store.transaction():
-            row = self._row(id)
-            good = _last_good(self._history(id))
+            row = self.row(id)
+            good = _last_good(self.history(id))
             if row is None or not good:
                 raise Unknown(f"There is no run {id!r} with a history to restore it from.")
             with suppress(Corrupt):
@@ -364,12 +349,12 @@ class Pipulate:
         self.store.write(insert, self.workflow, id, now(), text)
 
     def generate_step_placeholders(
-        self, steps: Sequence[StepTuple], prefix: str, start_from: int = 0
+        self, steps: Steps, prefix: str, start_from: int = 0
     ) -> list[FT]:
-        """Return one empty Div a step; up to the one of index `start_from` they load themselves.
+        """Return an empty Div a step; up to index `start_from` they load.
 
-        A later one waits for the event `{step_id before it}-done` on the page body, or for the
-        handler of the step before it to return it filled.
+        A later one waits for the event `{step_id before it}-done` on the body,
+        or for the handler of the step before it to return it filled.
         """
         base = "/" + prefix.strip("/")
         ids = [step[1] for step in steps]
@@ -386,14 +371,14 @@ class Pipulate:
             for step_id, trigger in zip(ids, triggers, strict=False)
         ]
 
-    def generate_step_chain(self, prefix: str, id: str, steps: Sequence[StepTuple]) -> FT:
-        """Return the placeholders that bring a run up to its first open card."""
+    def generate_step_chain(self, prefix: str, id: str, steps: Steps) -> FT:
+        """Return the placeholders of a run up to its first open card."""
         last = self.get_last_completed_step_number(id, steps)
         cards = self.generate_step_placeholders(steps, prefix, last)
         return Div(*cards, id=f"{prefix.strip('/')}-chain")
 
 
-def _last_good(acts: list[dict[str, Any]]) -> Record:
+def _last_good(acts: list[Row]) -> Record:
     for act in reversed(acts):
         with suppress(Corrupt):
             return rec.loads(act["data"])

@@ -1,21 +1,25 @@
-"""One run of a workflow is one JSON record.  This file is the format's only home; it is pure.
+"""One run of a workflow is one JSON record.  This file is its only home.
 
-FORMAT   {"step_01": {"name": "Sir Lancelot"},
-          "created": "2026-11-23T19:10:00+00:00", "updated": "2026-11-23T19:11:02+00:00"}
+FORMAT    {"step_01": {"name": "Sir Lancelot"},
+           "created": "2026-11-23T19:10:00+00:00",
+           "updated": "2026-11-23T19:11:02+00:00"}
 
-          step_NN     a step's answers by field name, or the result of its work
-          version     of the workflow that wrote it (missing = 1)
-          was         answers that a revert took back, offered again as prefilled values
-          once        outward acts of jobs: {"export:links:<hash>": {"begun": time, "result": any}}
-          finalized   the time at which the run was locked
+          step_NN    a step's answers by field name, or its work's result
+          version    of the workflow that wrote it (missing = 1)
+          was        answers that a revert took back, offered again
+          once       outward acts of jobs:
+                     {"export:links:<hash>": {"begun": time, "result": any}}
+          finalized  the time at which the run was locked
           created, updated   UTC
 
-DONE      A step is done if and only if its id is a key *and* its value holds something: {} and
-          {"color": ""} are emptied steps, not done ones.  There is no "current step".
-REVERT    moves the step and all later ones from the top level to "was".  "once" is never reverted,
-          undone or cleared: what was done to the world stays done.
-ID        A run is named by what the user typed, as a `Normalise` function reads it: `normalise_id`,
-          which takes any text, or one that the workflow brings.
+DONE      A step is done if and only if its id is a key *and* its value
+          holds something: {} and {"color": ""} are emptied steps, not done
+          ones.  There is no "current step".
+REVERT    moves the step and all later ones from the top level to "was".
+          "once" is never reverted, undone or cleared: what was done to the
+          world stays done.
+ID        A run is named by what the user typed, as a `Normalise` function
+          reads it: `normalise_id`, or one that the workflow brings.
 """
 
 import json
@@ -27,23 +31,20 @@ from typing import Any
 from pipulate.engine.errors import Corrupt, Invalid
 
 Record = dict[str, Any]
-StepTuple = Sequence[Any]  #: (key, step_id, label, ...)
-Normalise = Callable[[str], str]  #: from what was typed to the run ID it names; may raise Invalid
+Steps = Sequence[Sequence[Any]]  #: of (key, step_id, label, ...)
+Change = Callable[[Record], Record]
+Normalise = Callable[[str], str]  #: from text to the run ID it names; may raise Invalid
 
 MAX_ID = 500  #: characters of a run ID
 #: The keys that are no step's id.
 NOT_STEPS = ("version", "was", "once", "finalized", "created", "updated")
-_STEP = re.compile(r"step_\d+")
 _UNSEEN = r"[\s\u200b\u200e\u200f\u2060\ufeff]+"
 _PADDING = re.compile(f"^{_UNSEEN}|{_UNSEEN}$")
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def normalise_id(text: str) -> str:
-    """Return the run ID that `text` names: trimmed, in Unicode's composed form.  Case is kept.
-
-    Raises Invalid when nothing is left, for control characters, and above MAX_ID characters.
-    """
+    """Return the run ID that `text` names, its case kept; raises Invalid."""
     named = trimmed(text)
     if not named:
         raise Invalid("A run needs an ID: any name you will remember, or an address.", "id")
@@ -55,14 +56,14 @@ def normalise_id(text: str) -> str:
 
 
 def trimmed(text: str) -> str:
-    """Return the text in Unicode's composed form, without what copying leaves around it."""
+    """Return the text composed, without what copying leaves around it."""
     if not isinstance(text, str):
         return ""  # a notebook's None, say, is no ID
     return _PADDING.sub("", unicodedata.normalize("NFC", text))
 
 
 def dumps(record: Record) -> str:
-    """Return the record as it is stored; raises Invalid if JSON or UTF-8 cannot hold it."""
+    """Return the record as stored; raises Invalid if JSON cannot hold it."""
     try:
         text = _encode(record)
         text.encode()
@@ -72,7 +73,7 @@ def dumps(record: Record) -> str:
 
 
 def loads(text: str) -> Record:
-    """Return the record in `text`; raises Corrupt if it is not a JSON object of the FORMAT."""
+    """Return the record in `text`; raises Corrupt if it is not of the FORMAT."""
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -82,14 +83,13 @@ def loads(text: str) -> Record:
     for key, kind in (("was", dict), ("once", dict), ("version", int)):
         value = record.get(key, kind())
         if not isinstance(value, kind):
-            raise Corrupt(
-                f"Its {key!r} is a JSON {type(value).__name__}, not what the format says."
-            )
+            got = type(value).__name__
+            raise Corrupt(f"Its {key!r} is a JSON {got}, not what the format says.")
     return record
 
 
 def is_done(record: Record, step_id: str) -> bool:
-    """Say whether the step's value says that it is done (an emptied step is not)."""
+    """Say whether the step is done (an emptied one is not)."""
     value = record.get(step_id)
     if isinstance(value, dict):
         return any(item not in ("", None, [], {}) for item in value.values())
@@ -97,11 +97,11 @@ def is_done(record: Record, step_id: str) -> bool:
 
 
 def answer(data: Any, key: str) -> Any:
-    """Return a step's answer: the field named like its key when there is one, else all its data."""
+    """Return the field named like the step's key, or else all its data."""
     return data[key] if isinstance(data, dict) and key in data else data
 
 
-def answered(record: Record, steps: Sequence[StepTuple]) -> list[tuple[str, str, str, Any]]:
+def answered(record: Record, steps: Steps) -> list[tuple[str, str, str, Any]]:
     """Return (key, id, label, answer) of each step that is done."""
     return [
         (key, step_id, label, answer(record[step_id], key))
@@ -110,20 +110,20 @@ def answered(record: Record, steps: Sequence[StepTuple]) -> list[tuple[str, str,
     ]
 
 
-def last_done(record: Record, steps: Sequence[StepTuple]) -> int:
-    """Return the 1-based number of the highest done step, 0 when none is."""
+def last_done(record: Record, steps: Steps) -> int:
+    """Return the 1-based number of the highest done step, or 0."""
     done = (number for number, step in enumerate(steps, 1) if is_done(record, step[1]))
     return max(done, default=0)
 
 
-def first_open(record: Record, steps: Sequence[StepTuple]) -> int:
-    """Return the 0-based index of the first step that is not done; len(steps) when all are."""
+def first_open(record: Record, steps: Steps) -> int:
+    """Return the 0-based index of the first step not done, or len(steps)."""
     undone = (index for index, step in enumerate(steps) if not is_done(record, step[1]))
     return next(undone, len(steps))
 
 
-def clear_from(record: Record, step_id: str, steps: Sequence[StepTuple]) -> Record:
-    """Return a record in which `step_id` and all later steps are undone, kept in `was`."""
+def clear_from(record: Record, step_id: str, steps: Steps) -> Record:
+    """Return the record with this and all later steps moved to `was`."""
     ids = [step[1] for step in steps]
     later = ids[ids.index(step_id) :]
     kept = {key: value for key, value in record.items() if key not in later}
@@ -133,11 +133,12 @@ def clear_from(record: Record, step_id: str, steps: Sequence[StepTuple]) -> Reco
 
 
 def restore(snapshot: Record, current: Record) -> Record:
-    """Return `snapshot` with what is never taken back: the outward acts that `current` knows."""
+    """Return `snapshot` with the outward acts, never undone, of `current`."""
     kept = {key: value for key, value in snapshot.items() if key != "once"}
     return {**kept, "once": current["once"]} if current.get("once") else kept
 
 
 def step_ids(record: Record) -> list[str]:
     """Return the ids of the steps that the record holds, in order."""
-    return sorted((key for key in record if _STEP.fullmatch(key)), key=lambda key: int(key[5:]))
+    ids = [key for key in record if re.fullmatch(r"step_\d+", key)]
+    return sorted(ids, key=lambda key: int(key[5:]))

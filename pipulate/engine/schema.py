@@ -1,15 +1,15 @@
 """Every table of the one SQLite file, and how older files get there.
 
-MIGRATIONS   SCHEMA is a list of SQL scripts, applied in order; how many were is kept in
-             `user_version`.  A released script is never edited, not by a blank (a backslash at a
-             line's end is Python's, and no part of it): a change is a further script at the end.
-RUNS         pipeline (a record a run), history (every act on one; `kind` is a `pipeline.Kind`),
-             quarantine, job; store is the server's dictionary.
-PAGES        profile (`client` is its older name), task, and the trash that deleted rows come back
-             from.
-MODEL        conversation, message, memory with its full-text index and vectors, proposal, prompt.
-             `memory_text` follows `memory` by triggers and deletes securely: what is forgotten
-             leaves no trace in the file.
+MIGRATIONS  SQL scripts, applied in order; `user_version` counts them.  A
+            released script is never edited, not by a blank (a backslash at
+            a line's end is Python's): a change is a further one at the end.
+RUNS        pipeline (a record a run), history (every act on one; `kind` is
+            a `pipeline.Kind`), quarantine, job; store is a dictionary.
+PAGES       profile (`client` is its older name), task, and the trash that
+            deleted rows come back from.
+MODEL       conversation, message, memory with its vectors, proposal, prompt.
+            `memory_text` follows `memory` by triggers and deletes securely:
+            what is forgotten leaves no trace in the file.
 """
 
 SCHEMA = [

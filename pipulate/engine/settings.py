@@ -1,6 +1,6 @@
-"""Every path and knob, read once and frozen.  Only flags of the command line set them."""
+"""Every path and knob, frozen.  Only flags of the command line set them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -10,11 +10,11 @@ LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things are and how the server behaves; a test makes as many as it likes."""
+    """Where things are and how the server behaves."""
 
     data: Path = Path("data")  #: the SQLite file, token, logs, backups, models
     downloads: Path = Path("downloads")  #: exported CSVs: downloads/link-graph/{org}/{project}/
-    workflows: tuple[Path, ...] = field(default=(PACKAGE / "workflows", Path("workflows")))
+    workflows: tuple[Path, ...] = (PACKAGE / "workflows", Path("workflows"))
     host: str = "127.0.0.1"
     port: int = 5001
     browser: bool = True  #: it is opened when serving begins
@@ -22,20 +22,20 @@ class Settings:
     dev: bool = False  #: workflow files are read again when they change
     lan: bool = False  #: other machines may pair
     fast_jobs: bool = False  #: no waiting between polls (tests against the simulator)
-    botify: str = "https://api.botify.com/v1"  #: the API's base, changed only for a stand-in
+    botify: str = "https://api.botify.com/v1"  #: the API's base, or a stand-in's
     model_url: str = ""  #: a model endpoint that speaks OpenAI's protocol
     model_name: str = ""
-    hosts: frozenset[str] = frozenset()  #: further names under which this server may be asked for
+    hosts: frozenset[str] = frozenset()  #: further names of this server
 
     @property
     def listen(self) -> str:
-        """The address to serve on: with `lan` all of this machine's, unless `host` is another."""
+        """The address to serve on: with `lan` all, unless `host` is another."""
         every = self.lan and self.host in LOCAL
         return "0.0.0.0" if every else self.host  # noqa: S104 - what --lan is for
 
     @property
     def url(self) -> str:
-        """The address under which this machine's browser finds the server."""
+        """The address at which this machine's browser finds the server."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 

@@ -1,14 +1,15 @@
-"""One SQLite file holds everything: records, history, tables, memory.  One library (apsw) opens it.
+"""One SQLite file holds everything; one library (apsw) opens it.
 
-CONNECTIONS  One per thread.  WAL, synchronous=FULL (a power cut loses nothing that was
-             acknowledged), both asserted.
-WRITING      `with store.transaction() as db:` is BEGIN IMMEDIATE ... COMMIT.  Writers of this
-             process queue at a lock, others at SQLite's; nobody reads, then writes, outside.
-MIGRATIONS   The scripts of `schema`, after a backup.  Never fastlite's transform: it drops columns
-             with their data.
-LOCKS        A SQLite file on which BEGIN EXCLUSIVE is held: the system frees it however the process
-             ends.
-BACKUP       SQLite's online backup: before a migration, and daily (`care`); seven are kept.
+CONNECTIONS  One per thread.  WAL, synchronous=FULL (a power cut loses
+             nothing that was acknowledged), both asserted.
+WRITING      `with store.transaction() as db:` is BEGIN IMMEDIATE ... COMMIT.
+             Writers of this process queue at a lock, others at SQLite's;
+             nobody reads, then writes, outside.
+MIGRATIONS   The scripts of `schema`, after a backup.  Never fastlite's
+             transform: it drops columns with their data.
+LOCKS        A SQLite file on which BEGIN EXCLUSIVE is held: the system
+             frees it however the process ends.
+BACKUP       SQLite's online backup: before a migration, and daily.
 
 To paste into any SQLite shell:
     SELECT workflow, id, updated FROM pipeline ORDER BY updated DESC;
@@ -18,12 +19,12 @@ To paste into any SQLite shell:
 import json
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import apsw
 
@@ -34,6 +35,7 @@ from pipulate.engine.schema import SCHEMA
 if TYPE_CHECKING:
     from fastlite import Database
 
+Row = dict[str, Any]
 KEEP_BACKUPS = 7
 BUSY_TIMEOUT = 10_000  #: milliseconds for which a writer waits for another process
 
@@ -52,13 +54,13 @@ def now() -> str:
 
 
 def stamp() -> str:
-    """Return the present moment as a part of a file's name, to the microsecond."""
+    """Return the present moment, to the microsecond, for a file's name."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 @contextmanager
 def plainly(path: Path) -> Iterator[None]:
-    """Raise what SQLite reports of the disk as NotSaved, of a damaged file as Corrupt, in words."""
+    """Raise SQLite's errors of the disk as NotSaved, of the file as Corrupt."""
     try:
         yield
     except tuple(_ADVICE) as error:
@@ -69,20 +71,21 @@ def plainly(path: Path) -> Iterator[None]:
     except (apsw.NotADBError, apsw.CorruptError) as error:
         raise Corrupt(
             f"{path} is damaged ({error}). Nothing was changed. "
-            "`pipulate restore` brings back the newest backup, `pipulate restore FILE` any other."
+            "`pipulate restore` brings back the newest backup, "
+            "`pipulate restore FILE` any other."
         ) from error
 
 
 def connect(
     path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 ) -> apsw.Connection:
-    """Open a SQLite file without fastlite's hooks, which write statistics and give up early."""
+    """Open a SQLite file without fastlite's hooks: they write, and give up early."""
     apsw.connection_hooks.clear()
     return apsw.Connection(str(path), flags=flags)
 
 
 def _wal(connection: apsw.Connection) -> str:
-    """Switch to WAL: once in a file's life that needs a lock for which SQLite does not wait."""
+    # Once in a file's life this needs a lock for which SQLite does not wait.
     deadline = time.monotonic() + BUSY_TIMEOUT / 1000
     while True:
         try:
@@ -94,7 +97,7 @@ def _wal(connection: apsw.Connection) -> str:
 
 
 class Lock:
-    """An exclusive lock between processes that ends with its holder, however that ends."""
+    """A lock between processes that ends with its holder, however that ends."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,14 +121,13 @@ class Store:
     """The database of one data folder."""
 
     def __init__(self, path: Path | str) -> None:
-        """Open the file, made or migrated as needed; raises Corrupt if damaged or not ours."""
         self.path = Path(path)
         self.folder = self.path.parent
         self.folder.mkdir(parents=True, exist_ok=True)
         self._write = threading.RLock()
         self._local = threading.local()
-        # weak, as a thread's connection ends with the thread
-        self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
+        # weak: a connection ends with its thread
+        self._connections: WeakSet[apsw.Connection] = WeakSet()
         with plainly(self.path):
             self._migrate()
 
@@ -134,10 +136,9 @@ class Store:
         """This thread's fastlite database (MiniDataAPI: `db.t.task.insert(...)`)."""
         from fastlite import Database  # it brings NumPy, and few requests need it
 
-        found = getattr(self._local, "db", None)
-        if found is None:
-            found = self._local.db = Database(self.connection)
-        return found
+        if not hasattr(self._local, "db"):
+            self._local.db = Database(self.connection)
+        return self._local.db
 
     def _connect(self) -> apsw.Connection:
         connection = connect(self.path)
@@ -153,21 +154,20 @@ class Store:
         return connection
 
     def table(self, name: str) -> Any:
-        """Return a table of the MiniDataAPI (insert, xtra, …); `client` is profile's older name."""
+        """Return a table of the MiniDataAPI; `client` is profile's older name."""
         return self.db.table("profile" if name == "client" else name)
 
     @property
     def connection(self) -> apsw.Connection:
         """This thread's raw connection."""
-        found = getattr(self._local, "connection", None)
-        if found is None:
+        if not hasattr(self._local, "connection"):
             with plainly(self.path):
-                found = self._local.connection = self._connect()
-        return found
+                self._local.connection = self._connect()
+        return self._local.connection
 
     @contextmanager
     def transaction(self) -> Iterator[apsw.Connection]:
-        """One durable write: all of the block or nothing; nested blocks join the outer one."""
+        """One durable write, all of the block or nothing; nested ones join it."""
         connection = self.connection
         if connection.in_transaction:
             yield connection
@@ -182,7 +182,7 @@ class Store:
                     connection.execute("ROLLBACK")
                 raise
 
-    def read(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+    def read(self, sql: str, *values: Any) -> list[Row]:
         """Return the rows of a query as dictionaries."""
         with plainly(self.path):
             cursor = self.connection.execute(sql, values)
@@ -191,18 +191,18 @@ class Store:
                 for row in cursor
             ]
 
-    def one(self, sql: str, *values: Any) -> dict[str, Any] | None:
+    def one(self, sql: str, *values: Any) -> Row | None:
         """Return the first row of a query, or None."""
         return next(iter(self.read(sql, *values)), None)
 
     def write(self, sql: str, *values: Any) -> int:
-        """Run one durable statement; returns the last inserted row id."""
+        """Run one durable statement; return the last inserted row id."""
         with self.transaction() as db:
             db.execute(sql, values)
             return db.last_insert_rowid()
 
     def close(self) -> None:
-        """Close all connections of this store, of all threads."""
+        """Close the connections of all threads."""
         for connection in list(self._connections):
             connection.close()
         self._connections.clear()
@@ -249,13 +249,13 @@ class Store:
                 db.pragma("user_version", number)
 
     def backup(self, why: str = "manual", to: Path | None = None) -> Path:
-        """Write a consistent copy while others go on working; returns its path."""
+        """Write a consistent copy while others go on working; return its path."""
         target = to or self.folder / "backups" / f"pipulate-{stamp()}-{why}.db"
         with files.whole(target) as file, plainly(target):
             copy_database(self.connection, Path(file.name))
         if to is None:
             others = [path for path in backups(self.folder) if path != target]
-            for old in others[KEEP_BACKUPS - 1 :]:  # the new one stays, whatever the clock says
+            for old in others[KEEP_BACKUPS - 1 :]:  # whatever the clock says
                 old.unlink(missing_ok=True)
         return target
 
@@ -266,9 +266,9 @@ def backups(folder: Path) -> list[Path]:
 
 
 def copy_database(source: apsw.Connection, target: Path) -> None:
-    """Copy `source`'s main database to the new or empty file `target` by SQLite's online backup."""
+    """Copy `source` to the new or empty file `target`."""
     with closing(connect(target)) as copy:
         copy.pragma("journal_mode", "off")  # a copy that fails is thrown away
         with closing(copy.backup("main", source, "main")) as backup:
-            backup.step()  # in one go: in pieces, each write of another process would start it anew
+            backup.step()  # in one go: in pieces, every write would start it anew
         copy.pragma("journal_mode", "delete")

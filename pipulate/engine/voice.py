@@ -1,18 +1,18 @@
 """What a workflow can say and ask, without knowing of a chat.
 
-`Run.say` and `Run.ask` speak with the voice that serves the present request or job; hand-written
-workflows with `chatq` and `chat_with_llm`.
+`Run.say` and `Run.ask`, in hand-written workflows `chatq` and
+`chat_with_llm`, speak with the voice of the present request or job.
 """
 
-import contextvars
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from typing import Protocol
 
 from pipulate.engine.errors import Unknown
 
 
 class Voice(Protocol):
-    """What a run can say and ask: the chat panel in the browser, the terminal in headless runs."""
+    """The chat panel in the browser, the terminal in headless runs."""
 
     async def say(self, text: str) -> None: ...
 
@@ -33,17 +33,17 @@ class Silent:
         yield ""
 
 
-#: The voice that serves the present request or job; set by `app` and `jobs`.
-voice: contextvars.ContextVar[Voice] = contextvars.ContextVar("voice", default=Silent())  # noqa: B039
+#: Of the present request or job; set by `app` and `jobs`.
+voice: ContextVar[Voice] = ContextVar("voice", default=Silent())  # noqa: B039
 
 
 async def chatq(text: str) -> None:
-    """Say `text` in the chat panel (for hand-written workflows)."""
+    """Say `text` in the chat panel."""
     await voice.get().say(text)
 
 
 async def chat_with_llm(model: str, messages: list[dict[str, str]]) -> AsyncIterator[str]:
-    """Stream an answer to `messages` of whichever model answers (for hand-written workflows)."""
+    """Stream an answer to `messages` of whichever model answers."""
     prompt = messages[0]["content"]
     if len(messages) > 1:
         turns = (f"{turn.get('role', 'user')}: {turn.get('content', '')}" for turn in messages)

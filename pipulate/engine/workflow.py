@@ -1,46 +1,48 @@
-"""What a workflow file is made of: `Workflow`, its steps, the `run` and `job` that these get.
+"""What a workflow file is made of: `Workflow`, steps, their `run` and `job`.
 
     flow = Workflow("bridge", title="The Bridge of Death")
 
-    @flow.step("name", "What... is your name?")       a card: the inside of a form
+    @flow.step("name", "What... is your name?")  a card: a form's inside
     def name(run): return Input(name="name", required=True)
 
-    @name.accept                                      optional: check and shape the answer
-    def check(run, form): ...; return form            or raise Invalid("…", "name")
+    @name.accept                                 optional: check the answer
+    def check(run, form): ...; return form       or raise Invalid(…, "name")
 
-    @name.show                                        optional: the finished card's words
+    @name.show                                   optional: the finished card
     def shown(run): return P(run["name"])
 
-    @flow.work("export", "Export links")              a step done in the background
+    @flow.work("export", "Export links")         done in the background
     async def export(run, job): ...; return {"rows": 12}
 
-    @flow.result                                      the last card
+    @flow.result                                 the last card
     def verdict(run): return P("Right. Off you go.")
 
-Functions may be plain or async; plain ones run in a thread, so they may take their time.  A step's
-id is its place: step_01, step_02, …; `version` and `upgrade` are for changing that later.
+Plain functions run in a thread, so they may take their time.  A step's id
+is its place: step_01, …; `version` and `upgrade` are for changing that.
 """
 
 import asyncio
-import contextvars
 import hashlib
 import inspect
 import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn
 
 from pipulate.engine import forms
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Incompatible, PipulateError, Stale, Unsure
 from pipulate.engine.pipeline import Kind, Pipulate
-from pipulate.engine.record import Normalise, Record
+from pipulate.engine.record import Change, Normalise, Record
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store, now
 from pipulate.engine.voice import voice
 
 Function = Callable[..., Any]
+Deed = Callable[[], Awaitable[Any]]
 
 
 async def call(function: Function, *args: Any) -> Any:
@@ -60,7 +62,7 @@ class Step:
     number: int
     work: bool = False
     button: str = "Next"
-    auto: bool = True  #: work begins by itself once the card before it is answered
+    auto: bool = True  #: work begins by itself
     explain: bool = True  #: the model may say a sentence about it
     accept_function: Function | None = None
     show_function: Function | None = None
@@ -71,7 +73,7 @@ class Step:
         return f"step_{self.number:02d}"
 
     def accept(self, function: Function) -> Function:
-        """Decorate `(run, form) -> form`: check and shape the submitted answers."""
+        """Decorate `(run, form) -> form`: check and shape the answers."""
         self.accept_function = function
         return function
 
@@ -88,10 +90,10 @@ class Workflow:
     name: str
     title: str = ""
     version: int = 1
-    about: str = ""  #: what the model is told; without it, the file's docstring (see `discovery`)
+    about: str = ""  #: what the model is told; else the file's docstring
     id_label: str = "Run ID"
     id_hint: str = "Any name. Enter it again to go on where you were."
-    normalise: Normalise = rec.normalise_id  #: from what is typed to the run ID it names
+    normalise: Normalise = rec.normalise_id
     steps: list[Step] = field(default_factory=list)
     result_function: Function | None = None
     upgrade_function: Function | None = None
@@ -102,8 +104,8 @@ class Workflow:
     def step(
         self, key: str, label: str, *, button: str = "Next", explain: bool = True
     ) -> Callable[[Function], Step]:
-        """Decorate `(run) -> components`: the inside of an input card's form."""
-        return lambda function: self._add(key, label, function, button=button, explain=explain)
+        """Decorate `(run) -> components`: the inside of a card's form."""
+        return partial(self._add, key, label, button=button, explain=explain)
 
     def work(
         self,
@@ -114,10 +116,8 @@ class Workflow:
         auto: bool = True,
         explain: bool = True,
     ) -> Callable[[Function], Step]:
-        """Decorate `async (run, job) -> result`; `auto=False` waits for its button."""
-        return lambda function: self._add(
-            key, label, function, work=True, button=button, auto=auto, explain=explain
-        )
+        """Decorate `(run, job) -> result`; `auto=False` awaits its button."""
+        return partial(self._add, key, label, work=True, button=button, auto=auto, explain=explain)
 
     def _add(self, key: str, label: str, function: Function, **options: Any) -> Step:
         if self._step(key):
@@ -136,13 +136,13 @@ class Workflow:
         return function
 
     def upgrade(self, function: Function) -> Function:
-        """Decorate `(record, from_version) -> record`: convert what an older version wrote."""
+        """Decorate `(record, from_version) -> record`: convert an older one."""
         self.upgrade_function = function
         return function
 
     @property
     def tuples(self) -> list[tuple[str, str, str]]:
-        """The steps as (key, step_id, label), the form the engine takes."""
+        """The steps as the engine takes them: (key, step_id, label)."""
         return [(step.key, step.id, step.label) for step in self.steps]
 
     def engine(self, store: Store) -> Pipulate:
@@ -150,14 +150,12 @@ class Workflow:
         return Pipulate(store, self.name, self.normalise)
 
     def begin(self, engine: Pipulate, id: str) -> None:
-        """Begin the run, unless it was begun already; its record tells the workflow's version."""
-        initial: Record = {}
-        if self.version != 1:
-            initial["version"] = self.version
+        """Begin the run, unless it was begun already."""
+        initial = {"version": self.version} if self.version != 1 else {}
         engine.initialize_if_missing(id, initial)
 
     def open(self, engine: Pipulate, id: str) -> tuple[Record, int]:
-        """Return (record, revision), upgraded from an older version; raises Incompatible."""
+        """Return (record, revision), upgraded; raises Incompatible."""
         record, rev = engine.load(id)
         if record.get("version", 1) == self.version:
             return record, rev
@@ -178,7 +176,7 @@ class Workflow:
         return {**rec.restore(new, record), "version": self.version}
 
     def load(self, store: Store, id: str, settings: Settings) -> "Run":
-        """Return the run as it is stored now; raises what `open` does."""
+        """Return the run as stored; raises Unknown, Corrupt, Incompatible."""
         engine = self.engine(store)
         id = self.normalise(id)
         return Run(self, engine, id, *self.open(engine, id), settings)
@@ -186,7 +184,7 @@ class Workflow:
 
 @dataclass(eq=False)
 class Run:
-    """One execution of a workflow, as its functions see it: `run["color"]` is an answer."""
+    """One execution of a workflow; `run["color"]` is the answer of a step."""
 
     flow: Workflow
     engine: Pipulate
@@ -196,7 +194,6 @@ class Run:
     settings: Settings
 
     def __getitem__(self, key: str) -> Any:
-        """The answer of step `key`: its field of that name, else all.  KeyError until done."""
         step = self.flow._step(key)
         if step and rec.is_done(self.record, step.id):
             return rec.answer(self.record[step.id], key)
@@ -217,9 +214,8 @@ class Run:
 
     def _fields(self, record: Record, key: str) -> dict[str, Any]:
         step = self.flow._step(key)
-        if step and isinstance(record.get(step.id), dict):
-            return dict(record[step.id])
-        return {}
+        data = record.get(step.id) if step else None
+        return dict(data) if isinstance(data, dict) else {}
 
     def answers(self) -> dict[str, Any]:
         """All answers so far, by step key."""
@@ -227,11 +223,11 @@ class Run:
 
     @property
     def open_index(self) -> int:
-        """0-based index of the first step that is not done; len(steps) when the run is complete."""
+        """0-based index of the first step not done; len(steps) at the end."""
         return rec.first_open(self.record, self.flow.tuples)
 
     def summary(self) -> str:
-        """The run so far in a few lines, for the model and for lists."""
+        """The run so far, a line for each answer."""
         done = rec.answered(self.record, self.flow.tuples)
         return "\n".join(f"- {label}: {value}" for _, _, label, value in done)
 
@@ -240,12 +236,12 @@ class Run:
         await voice.get().say(text)
 
     def ask(self, prompt: str) -> AsyncIterator[str]:
-        """Stream the model's answer to `prompt`; raises a PipulateError while none answers."""
+        """Stream the model's answer; raises PipulateError while none answers."""
         return voice.get().ask(prompt)
 
 
 async def accepted(run: Run, step: Step, values: forms.Values) -> Record:
-    """Return what is stored for `values`: as `accept` shapes it, marked if all is empty."""
+    """Return `values` as `accept` shapes them, marked if all is empty."""
     if step.accept_function:
         shaped = await call(step.accept_function, run, values)
         values = shaped if isinstance(shaped, dict) else values
@@ -257,10 +253,10 @@ async def accepted(run: Run, step: Step, values: forms.Values) -> Record:
 async def answer(
     run: Run, step: Step, inside: Any, submitted: Mapping[str, list[Any]], rev: int | None = None
 ) -> bool:
-    """Answer the open step with what was submitted to the form `inside`; `run` is then as stored.
+    """Answer the open step with what was submitted to the form `inside`.
 
-    False for a double submit, which changes nothing.  Raises Invalid, Stale (another step is open,
-    or `rev` is an older revision), and what `accept` raises: `inside` can then be filled and shown.
+    Updates `run`.  False for a double submit, which changes nothing.  Raises
+    Invalid, Stale (another step is open, `rev` is old), what `accept` raises.
     """
     values = forms.read(forms.fields(inside), submitted)
     if run.open_index != step.number - 1:
@@ -282,12 +278,11 @@ async def answer(
 
 
 def _is_stored(run: Run, step: Step, values: forms.Values) -> bool:
-    """Say whether the run holds these answers of the step already, and is open."""
     stored = {key: value for key, value in run.fields(step.key).items() if key != "answered"}
     return stored == values and step.id in run.record and not run.record.get("finalized")
 
 
-_nonce: contextvars.ContextVar[str] = contextvars.ContextVar("nonce", default="")
+_nonce = ContextVar("nonce", default="")
 
 
 class Job:
@@ -300,32 +295,29 @@ class Job:
 
     @property
     def nonce(self) -> str:
-        """Random text of this task's latest `once`, on disk before the act: to find it by."""
+        """Random text to find this task's latest `once` by; on disk before it."""
         return _nonce.get()
 
     def progress(self, fraction: float | None, message: str = "") -> None:
-        """Move the progress bar, from any thread: 0.0–1.0, None while the length is unknown."""
+        """Move the progress bar to 0.0–1.0, or None (unknown); of any thread."""
         self._report(fraction, message)
 
     async def once(
-        self,
-        name: str,
-        function: Callable[[], Awaitable[Any]],
-        find: Callable[[], Awaitable[Any]] | None = None,
-        params: Any = None,
+        self, name: str, function: Deed, find: Deed | None = None, params: Any = None
     ) -> Any:
-        """Do an outward act at most once ever for this (run, step, `params`); return its result.
+        """Do an outward act at most once ever for this (run, step, `params`).
 
-        The intention is on disk before `function` is awaited, the result before `once` returns.
-        If an earlier attempt left no result, `find` is asked whether it happened after all; if it
-        finds nothing (or there is no `find`), Unsure is raised, and only the user can decide to do
-        it again.  A PipulateError with `definite = True` says that nothing was done: the intention
-        is taken back.
+        The intention is on disk before `function` is awaited, the result
+        before it is returned.  If an earlier attempt left no result, `find` is
+        asked whether it happened after all; if it finds nothing (or there is no
+        `find`), Unsure is raised, and only the user can decide to do it again.
+        A PipulateError with `definite = True` says that nothing was done: the
+        intention is taken back.
         """
         key = self._key(name, params)
         intention = {"begun": now(), "nonce": secrets.token_hex(4)}
         act = await self._note(key, lambda known: known or intention)
-        _nonce.set(act.get("nonce", ""))  # of this task alone: two acts at once never share one
+        _nonce.set(act.get("nonce", ""))  # of this task: two acts at once share none
         if "result" in act:
             return act["result"]
         if "spoilt" in act:
@@ -336,7 +328,7 @@ class Job:
             result = await self._found(name, act["begun"], find)
         return (await self._note(key, lambda known: {**act, "result": result}))["result"]
 
-    async def _do(self, key: str, function: Callable[[], Awaitable[Any]]) -> Any:
+    async def _do(self, key: str, function: Deed) -> Any:
         try:
             return await function()
         except PipulateError as error:
@@ -344,30 +336,29 @@ class Job:
                 await self._note(key, lambda known: {})
             raise
 
-    async def _found(self, name: str, begun: str, find: Callable[[], Awaitable[Any]] | None) -> Any:
-        """Return what an interrupted act came to, as far as `find` can tell."""
-        result = await find() if find else None
-        if result is not None:
-            return result
-        looked = "It is not in the service's list, but that may lag behind. " if find else ""
+    async def _found(self, name: str, begun: str, find: Deed | None) -> Any:
+        looked = ""
+        if find:
+            result = await find()
+            if result is not None:
+                return result
+            looked = "It is not in the service's list, but that may lag behind. "
         raise Unsure(
-            f"{name!r} was begun at {begun} and interrupted before its answer arrived. {looked}"
-            "It may have been done. "
+            f"{name!r} was begun at {begun} and interrupted "
+            f"before its answer arrived. {looked}It may have been done. "
             "Do it again only if you are sure, or accept that it may be done twice."
         )
 
     async def spoil(self, name: str, params: Any, why: str) -> NoReturn:
-        """Raise Unsure: a result of `once` became worthless (it expired, say); the user decides."""
+        """Raise Unsure, as a result of `once` became worthless; `why` is said."""
         await self._note(self._key(name, params), lambda known: {"begun": now(), "spoilt": why})
         raise Unsure(why)
 
     def _key(self, name: str, params: Any) -> str:
         digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
-        return f"{self.step.key}:{name}:{digest}"  # not its id, which a later version may move
+        return f"{self.step.key}:{name}:{digest}"  # not its id: a later version may move it
 
-    async def _note(self, key: str, function: Callable[[Record], Record]) -> Record:
-        """Change what is known of one act; two processes never both begin it."""
-
+    async def _note(self, key: str, function: Change) -> Record:
         def note(record: Record) -> Record:
             known = record.get("once", {})
             acts = {**known, key: function(known.get(key, {}))}
