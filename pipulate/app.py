@@ -56,7 +56,9 @@ def create_app(
     app.add_middleware(Voiced, state=state)
     app.add_middleware(Guard, hosts=settings.hosts)
     app.mount("/static", STATIC)
-    for part in pages.parts() if parts is None else parts:
+    if parts is None:
+        parts = pages.parts()
+    for part in parts:
         part(app)
     state.reload = Workflows(app).reload
     state.reload()
@@ -87,7 +89,7 @@ class Voiced:
         self.state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        voice.set(self.state.voice)
+        voice.set(self.state.jobs.speaker)
         if self.state.settings.dev and scope["type"] == "http":
             await asyncio.to_thread(self.state.reload)
         await self.app(scope, receive, send)

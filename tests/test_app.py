@@ -73,10 +73,10 @@ async def test_a_request_speaks_with_the_voice_of_its_app(settings):
     def part(app):
         @app.route("/who", methods=["GET"])
         def who():
-            return str(voice.get() is app.state.voice)
+            return str(voice.get() is app.state.jobs.speaker)
 
     app = create_app(settings, (part,))
-    app.state.voice = object()
+    app.state.jobs.speaker = object()
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=HERE) as client:
         assert "True" in (await client.get("/who")).text
     app.state.store.close()

@@ -401,7 +401,7 @@ def routes(app: FastHTML) -> None:
     panel = Panel(talk)
     talk.listener = panel
     state.offer(talk)
-    state.voice = talk
+    state.jobs.speaker = talk
     state.explain = talk.explain
     state.chat_panel = panel.aside
     state.end.append(talk.close)

@@ -17,18 +17,23 @@ def routes(app: FastHTML) -> None:
     """Add no page, but the backups."""
     store: Store = app.state.store
     tasks: list[asyncio.Task[None]] = []
+    over = asyncio.Event()
 
     async def daily() -> None:
         while True:
-            await asyncio.sleep(HOUR)
-            await asyncio.to_thread(backup_daily, store)
+            try:
+                await asyncio.wait_for(over.wait(), HOUR)
+                return
+            except TimeoutError:
+                await asyncio.to_thread(backup_daily, store)
 
     async def begin() -> None:
         await asyncio.to_thread(backup_daily, store)
         tasks.append(asyncio.create_task(daily()))
 
     async def end() -> None:
-        tasks.pop().cancel()
+        over.set()
+        await tasks.pop()  # one that is being made needs the store
 
     app.state.begin.append(begin)
     app.state.end.append(end)

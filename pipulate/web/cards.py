@@ -42,6 +42,7 @@ from pipulate.web.components import MULTIPART, address, failure
 URLENCODED = "application/x-www-form-urlencoded"  # said, as FastHTML's own Form is multipart
 #: What a working card's button says when the work stands still; otherwise "Try again".
 _AGAIN = {"unsure": "Look again", "cancelled": "Go on"}
+_TONE = {"unsure": "error", "failed": "error"}
 
 
 # -------------------------------------------------------------------- the chain
@@ -61,8 +62,8 @@ async def chain(
 
 def revision(run: Run, oob: bool = False) -> FT:
     """Return the hidden field with the revision that the page shows."""
-    over = {"hx_swap_oob": "true"} if oob else {}
-    return Input(type="hidden", id="rev", name="rev", value=str(run.rev), **over)
+    swap = oob and "true"
+    return Input(type="hidden", id="rev", name="rev", value=str(run.rev), hx_swap_oob=swap)
 
 
 def undo(run: Run) -> FT:
@@ -159,7 +160,7 @@ def asking(
     known = run.was(step.key)
     if typed is not None:
         known = {item.name: typed.get(item.name, []) for item in controls}
-    inside = forms.fill(inside, known, error.field if error else None)
+    inside = forms.fill(inside, known, getattr(error, "field", None))
     name_controls(inside, f"{me}-title")
     sending = _sending(run, step, any(item.kind == "file" for item in controls))
     if getattr(inside, "tag", "") == "article":  # the step made the card itself
@@ -175,9 +176,10 @@ def asking(
 def _sending(run: Run, step: Step, upload: bool) -> dict[str, str]:
     me = f"card{step.number}"
     more = {"hx_sync": "this:drop", "autocomplete": "off", "enctype": URLENCODED}
-    if upload:
-        more |= {"hx_encoding": MULTIPART, "enctype": MULTIPART}
-    return posting(run, f"{me}/upload" if upload else me, f"#{me}", **more)
+    if not upload:
+        return posting(run, me, f"#{me}", **more)
+    more |= {"hx_encoding": MULTIPART, "enctype": MULTIPART}
+    return posting(run, f"{me}/upload", f"#{me}", **more)
 
 
 def name_controls(inside: Any, title_id: str) -> None:
@@ -207,8 +209,10 @@ def name_controls(inside: Any, title_id: str) -> None:
 
 async def done(run: Run, step: Step) -> FT:
     """Return the card of an answered step: the answer, and the way back to it."""
-    show = step.show_function
-    shown = await call(show, run) if show else plain(run[step.key])
+    if step.show_function:
+        shown = await call(step.show_function, run)
+    else:
+        shown = plain(run[step.key])
     me = f"card{step.number}"
     return Article(
         Span("✓", cls="number", aria_hidden="true"),
@@ -238,7 +242,7 @@ def plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(plain(item) for item in value)
     if isinstance(value, dict):
-        return plain(value["file"]) if value.get("file") else _fields(value)
+        return plain(value.get("file") or "") or _fields(value)
     text = str(value)
     return text if len(text) <= 300 else text[:300] + "…"
 
@@ -268,8 +272,7 @@ def working(run: Run, jobs: Jobs, step: Step) -> FT:
     acts = [act(run, f"start{number}", label, me, cls="")]
     if state == "unsure":
         acts.append(act(run, f"repeat{number}", "Do it again", me, cls="quiet danger"))
-    kind = "error" if state in ("failed", "unsure") else "hint"
-    reason = failure(row["error"], cls=kind)
+    reason = failure(row["error"], cls=_TONE.get(state, "hint"))
     return _step_card(step, "work", reason, Div(*acts, cls="row"))
 
 

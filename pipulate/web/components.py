@@ -24,7 +24,7 @@ _VARY = {"vary": "HX-Request, HX-History-Restore-Request"}  # with or without th
 
 def address(flow: Workflow, id: str, tail: str = "") -> str:
     """Return the address of a run's page or act: /bridge/card3?id=arthur."""
-    path = f"/{flow.name}/{tail}" if tail else f"/{flow.name}"
+    path = f"/{flow.name}/{tail}".rstrip("/")
     return f"{path}?{urlencode({'id': id})}"
 
 

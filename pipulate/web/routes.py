@@ -185,17 +185,17 @@ class Pages:
         """Do what the address says to the run, and show the outcome where it happened."""
         flow = self.flow(request)
         kind, number = split(request.path_params["act"], flow)
-        if kind not in (self.on_step if number else self.on_run):
-            raise HTTPException(404)
         form = await request.form()
         id = flow.normalise(request.query_params.get("id", ""))
         order = Order(flow, flow.engine(self.store), id, kind, _revision(form), form)
         step = flow.steps[number - 1] if number else None
         try:
-            if step:
+            if step and kind in self.on_step:
                 reply = await self.on_step[kind](order, step)
-            else:
+            elif not step and kind in self.on_run:
                 reply = await self.on_run[kind](order)
+            else:
+                raise HTTPException(404)
         except Refused as why:
             reply = await self._refuse(order, step, why)
         if of_htmx(request) or reply.status_code >= 400:
@@ -260,14 +260,14 @@ class Pages:
         return await self._chain(self.run(order.flow, order.id), tail=f"card{step.number}")
 
     async def _start(self, order: Order, step: Step) -> Response:
+        """Start, repeat: the jobs' method of that name."""
         run = self.run(order.flow, order.id)
         if run.record.get("finalized") or not step.work or not _is_open(run, step):
             raise OutOfOrder(
                 f"“{step.label}” is not the step that comes next, so nothing was started. "
                 "Below is how the run stands now."
             )
-        begin = self.jobs.repeat if order.kind == "repeat" else self.jobs.start
-        await begin(order.flow, order.id, step)
+        await getattr(self.jobs, order.kind)(order.flow, order.id, step)
         return fragment(cards.working(run, self.jobs, step))
 
     async def _cancel(self, order: Order, step: Step) -> Response:

@@ -17,7 +17,12 @@ Row = Mapping[str, Any]  #: of the table `pipeline`
 
 def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False) -> FT:
     """Return the card on top of every workflow: which run?  `missing`: there is none yet."""
-    hint = f"There is no run “{id}” yet. Begin it?" if missing else flow.id_hint
+    hint = flow.id_hint
+    word = "Open"
+    if missing:
+        hint = f"There is no run “{id}” yet. Begin it?"
+    if missing or not id:
+        word = "Begin"
     field = Input(
         name="id",
         id="run-id",
@@ -28,12 +33,12 @@ def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False
         spellcheck="false",
         autofocus=not id or missing,
         aria_describedby="id-hint",
-        aria_invalid="true" if error else None,
+        aria_invalid=bool(error) and "true",
     )
     return form(
         f"/{flow.name}/open",
         Label(flow.id_label, _for="run-id"),
-        Div(field, Button("Open" if id and not missing else "Begin", type="submit"), cls="joined"),
+        Div(field, Button(word, type="submit"), cls="joined"),
         failure(error),
         Small(hint, id="id-hint", cls="hint"),
         cls="card id",

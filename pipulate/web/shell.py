@@ -184,5 +184,5 @@ def _group(title: str, links: Links, here: str) -> FT:
 
 
 def _link(text: str, address: str, here: str) -> FT:
-    current = "page" if address == here else None
+    current = address == here and "page"
     return A(text, href=quote(address, safe="/?=&"), aria_current=current)

@@ -16,7 +16,6 @@ from pipulate.engine.jobs import Jobs
 from pipulate.engine.record import Normalise, normalise_id
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
-from pipulate.engine.voice import Voice
 from pipulate.engine.workflow import Run
 
 #: The order of the menu and of the cards in Settings; what is not named here follows, by name.
@@ -51,7 +50,7 @@ class State:
 
     settings: Settings
     store: Store
-    jobs: Jobs
+    jobs: Jobs  #: and their speaker, who speaks for a run in requests as well
     theme: dict[str, str] = field(init=False)  #: attributes of <html>: language, chosen theme
     normalise: Normalise = normalise_id  #: how run IDs are read where a workflow does not say
     found: dict[str, Found] = field(default_factory=dict)  #: what workflow files define, by name
@@ -75,15 +74,6 @@ class State:
         self.theme = {"lang": "en"}
         if chosen := self.store.get("theme"):
             self.theme["data-theme"] = chosen
-
-    @property
-    def voice(self) -> Voice:
-        """Who speaks for a run, in requests and in jobs."""
-        return self.jobs.speaker
-
-    @voice.setter
-    def voice(self, voice: Voice) -> None:
-        self.jobs.speaker = voice
 
     def add_page(self, title: str, address: str, group: str = "Pages") -> None:
         """Show a page in the menu."""
