@@ -1,16 +1,13 @@
-"""What other programs' agents can read and ask for: MCP, message in, message out.
+"""What other programs' agents read and ask for: MCP, message in, message out.
 
-WIRE       JSON-RPC 2.0: a dictionary is answered by a dictionary, a notification by
-           None.  This is https://modelcontextprotocol.io/specification/2025-11-25
-           without sessions and streams.  A client of a later version is told which
-           ones there are, and shakes hands the older way.
-KEY        256 bits in a file of mode 600, which is not there before the user asks
-           for it.
-TOOLS      Those of the chat, and three that only outsiders need.  Reading acts;
-           changing puts a card into the chat, and only the user's Yes there does
-           it: nothing here can say Yes.
-RESOURCES  Workflows, runs and tables as Markdown, and the record of each run as
-           JSON.
+WIRE       JSON-RPC 2.0 between dictionaries; a notification is answered by None.
+           https://modelcontextprotocol.io/specification/2025-11-25
+           without sessions and streams.  A client of a later version is
+           told which ones there are, and shakes hands the older way.
+KEY        256 bits in a file of mode 600, made when the user asks for it.
+TOOLS      Those of the chat, and three that only outsiders need.  Changing
+           puts a card into the chat: nothing here can say Yes.
+RESOURCES  Workflows, runs and tables as Markdown; a run's record as JSON.
 """
 
 import asyncio
@@ -173,7 +170,7 @@ def parse(body: bytes) -> Any:
 
 
 def failure(error: RpcError, id: Any = None) -> Json:
-    """Return an error's message; the id is null if the request had none that can be answered."""
+    """Return an error's message; its id is null if the request had none."""
     return {"jsonrpc": "2.0", "id": id if _is_id(id) else None, "error": error.body}
 
 
@@ -182,7 +179,6 @@ def _is_id(id: Any) -> bool:
 
 
 def _check(message: Any) -> None:
-    """Raise RpcError unless this is a request or a notification."""
     fits = (
         isinstance(message, dict)
         and message.get("jsonrpc") == "2.0"
@@ -215,7 +211,7 @@ class Server:
         self.talk = talk
 
     async def answer(self, message: Any) -> Json | None:
-        """Return the answer to a message, None to a notification; never raises."""
+        """Return the answer, None to a notification; never raises."""
         id = message.get("id") if isinstance(message, dict) else None
         try:
             _check(message)
@@ -290,7 +286,6 @@ class Server:
         return {"contents": [{"uri": uri, "mimeType": mime, "text": self._fit_to_tell(text)}]}
 
     def _held(self, uri: str) -> tuple[str, str] | None:
-        """Return the kind and the text of a resource."""
         _, ours, name = uri.partition("pipulate://")
         if ours and name in RESOURCES:
             return "text/markdown", RESOURCES[name](self.talk.desk())
@@ -336,7 +331,7 @@ def read_key(data: Path) -> str:
 
 
 def make_key(data: Path) -> str:
-    """Return the key, made if there is none yet: readable by the user alone from its first byte."""
+    """Return the key; makes it, for the user alone, if there is none."""
     if not read_key(data):
         files.write(key_file(data), secrets.token_urlsafe(32) + "\n", files.OWNER_ONLY)
     return read_key(data)
@@ -354,7 +349,7 @@ def origin(settings: Settings) -> str:
 
 
 def configuration(settings: Settings, path: str) -> str:
-    """Return what most clients want in their configuration file, with the key."""
+    """Return what clients want in their configuration, with the key."""
     server = {
         "type": "http",
         "url": origin(settings) + path,

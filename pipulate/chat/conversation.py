@@ -1,14 +1,11 @@
-"""Conversations: rows of `conversation` and `message`, and what of them a model gets to read.
+"""Conversations, and what of them a model gets to read.
 
-ROLES      "user", "assistant", and "note": what the app added (a page's training
-           text, a tool's result).
-WINDOW     When the oldest turns no longer fit a model's window, the model condenses
-           them into the conversation's `summary`; `summarised` is the id of the
-           last message in it.  The messages themselves stay.
-TEMPORARY  conversations have negative ids and live in this object alone: nothing of
-           them is ever written.
-TRASH      A deleted conversation goes to the `trash` table whole, from where
-           `restore` brings it back.
+ROLES      "user", "assistant", and "note": what the app added.
+WINDOW     When the oldest turns no longer fit a model's window, it condenses
+           them into the conversation's `summary`; `summarised` is the id of
+           the last message in it.  The messages themselves stay.
+TEMPORARY  conversations have negative ids, and are never written.
+TRASH      A deleted conversation goes there whole, and can be restored.
 """
 
 import asyncio
@@ -46,7 +43,7 @@ class Conversations:
     # ---------------------------------------------------------------- conversations
 
     def new(self, title: str = "", temporary: bool = False) -> int:
-        """Begin a conversation; returns its id, which is negative for a temporary one."""
+        """Begin a conversation; returns its id, negative if temporary."""
         if not temporary:
             insert = "INSERT INTO conversation (title, created) VALUES (?, ?)"
             return self.store.write(insert, title.strip(), now())
@@ -65,10 +62,7 @@ class Conversations:
         return row
 
     def all(self) -> list[Row]:
-        """Return the stored conversations, the one spoken in last first.
-
-        `title` falls back to the first words.
-        """
+        """Return the stored ones, last spoken in first.  Each has a `title`."""
         return self.store.read(
             """SELECT id, created, coalesce(
                 nullif(title, ''),
@@ -80,14 +74,11 @@ class Conversations:
         )
 
     def rename(self, id: int, title: str) -> None:
-        """Give a conversation a title; an empty one brings back the first words."""
+        """Set a title; an empty one brings back the first words."""
         self._update(id, title=title.strip())
 
     def delete(self, id: int) -> int:
-        """Move a conversation to the trash; returns the number for `restore`.
-
-        It is 0 if the conversation was temporary, and is gone.
-        """
+        """Return the number for `restore`, 0 if it was temporary, and is gone."""
         held = {"conversation": self.get(id), "messages": self.messages(id)}
         if self._temporary.pop(id, None):
             return 0
@@ -102,7 +93,7 @@ class Conversations:
         return seq
 
     def restore(self, seq: int) -> int:
-        """Bring a deleted conversation back from the trash; returns its id.  Raises Unknown."""
+        """Bring one back from the trash; returns its id.  Raises Unknown."""
         with self.store.transaction() as db:
             row = self.store.one(
                 "SELECT data FROM trash WHERE seq = ? AND kind = 'conversation'", seq
@@ -116,7 +107,6 @@ class Conversations:
         return int(held["conversation"]["id"])
 
     def _update(self, id: int, **columns: Any) -> None:
-        """Change columns of a conversation; raises Unknown."""
         row = self.get(id)
         if id in self._temporary:
             row.update(columns)
@@ -132,7 +122,7 @@ class Conversations:
         return self.store.read("SELECT * FROM message WHERE conversation_id = ? ORDER BY id", id)
 
     def append(self, id: int, role: str, content: str, about: str = "") -> int:
-        """Add a message; returns its id.  `about` says what a note is about.  Raises Unknown."""
+        """Add a message; returns its id.  `about` is for notes.  Raises Unknown."""
         row = {
             "conversation_id": self.get(id)["id"],
             "role": role,
@@ -150,10 +140,7 @@ class Conversations:
         return self.store.write(insert, *row.values())
 
     def truncate(self, id: int, message: int) -> list[Row]:
-        """Remove a message and all later ones (to answer again, or to edit and resend).
-
-        Returns them.
-        """
+        """Remove a message and all later ones; returns them."""
         rows = self.messages(id)
         gone = [row for row in rows if row["id"] >= message]
         with self.store.transaction() as db:
@@ -167,7 +154,7 @@ class Conversations:
         return gone
 
     def search(self, text: str, limit: int = 50) -> list[Row]:
-        """Return the newest messages of people and models that contain `text`."""
+        """Return the newest messages, but notes, that contain `text`."""
         pattern = "".join("\\" + char if char in "\\%_" else char for char in text.strip())
         return self.store.read(
             "SELECT * FROM message WHERE content LIKE ? ESCAPE '\\' AND role != 'note'"
@@ -186,10 +173,10 @@ class Conversations:
         recalled: Sequence[str] = (),
         secrets: Iterable[str] = (),
     ) -> list[Message]:
-        """Return what to send so that `model` answers the last message, within its window.
+        """Return what to send so that `model` answers, within its window.
 
-        See `prompts.assemble`.  Older turns that do not fit are summarised by the
-        model first, and the summary is kept.  Raises ModelError.
+        See `prompts.assemble`.  Older turns that do not fit are summarised,
+        and the summary is kept.  Raises ModelError.
         """
         secrets = list(secrets)
         while True:

@@ -1,12 +1,10 @@
-"""What tools act upon, and how they change a row so that it can be changed back.
+"""What tools act upon, and how they change a row so that it can be undone.
 
-DESK   Made anew for each request, with the profile of the page: no model can choose
-       to work for another client.
-ROWS   `put` and `drop` are the only ways in which tools write tables.  They return
-       [table, key, row before, row after], from which `proposals.undo` takes the
-       change back.
-NAMES  People and models name a thing by its number or by words of its name; `find`
-       knows which.
+DESK   Made for each request, with the profile of the page: no model can
+       choose to work for another client.
+ROWS   Tools write by `put` and `drop` alone, which return how to undo it:
+       [table, key, row before, row after].
+NAMES  People and models name a thing by its number or by words of its name.
 """
 
 import re
@@ -57,7 +55,7 @@ def row_of(store: Store, table: str, key: Any) -> Row | None:
 
 
 def put(desk: Desk, table: str, row: Row) -> list[Any]:
-    """Insert the row, or change these columns of the one with its key; returns how to undo that."""
+    """Insert the row, or change the one with its key; returns how to undo it."""
     rows = desk.store.db.t[table]
     key = row.get(KEYS[table])
     if key is None:
@@ -71,14 +69,14 @@ def put(desk: Desk, table: str, row: Row) -> list[Any]:
 
 
 def drop(desk: Desk, table: str, key: Any) -> list[Any]:
-    """Delete a row; returns how to undo that."""
+    """Delete a row; returns how to undo it."""
     before = row_of(desk.store, table, key)
     desk.store.db.t[table].delete(key)
     return [table, key, before, None]
 
 
 def find(rows: list[Row], wanted: str, what: str) -> Row:
-    """Return the row meant by its number, its name, or best by the rare words of its name.
+    """Return the row meant by its number or name, or best by its rare words.
 
     Raises Unknown, which lists the names.
     """
@@ -94,7 +92,7 @@ def find(rows: list[Row], wanted: str, what: str) -> Row:
 
 
 def _likeliest(rows: list[Row], wanted: str) -> list[Row]:
-    """Return the rows whose names share most with `wanted`; a word that many have counts less."""
+    """A word that many names have counts less."""
     stems = [_stems(row["name"]) for row in rows]
     count = Counter(stem for each in stems for stem in each)
     asked = _stems(wanted)
@@ -104,5 +102,4 @@ def _likeliest(rows: list[Row], wanted: str) -> list[Row]:
 
 
 def _stems(text: str) -> set[str]:
-    """Return the beginnings of the words that may tell one name from another."""
     return {word[:STEM] for word in re.findall(r"\w+", text.casefold())} - FILLERS

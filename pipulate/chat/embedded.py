@@ -1,15 +1,13 @@
-"""The embedded model: llama.cpp in a child process, so that a native crash never ends the app.
+"""The embedded model: llama.cpp in a child, whose crash never ends the app.
 
-DESIGN    `Embedded` is a `Model`: its first `stream` starts the child
-          (`llama_child.py`), which speaks the OpenAI protocol on 127.0.0.1, at a
-          free port, with a random key, no CORS and no web page; `Remote` talks to
-          it.
-LIFE      The child's standard input is a pipe from us.  It leaves when that closes:
-          by `stop`, by our exit, even by a kill -9.  If it crashes, the answer at
-          hand ends in a `ModelError` and the next question starts it anew.
-SPEED     One slot, since slots divide the window.  llama.cpp keeps what it has
-          read: of a prompt that begins like the last one only the rest is read, so
-          what changes belongs at the end.
+DESIGN    The first `stream` starts the child (`llama_child.py`).  It speaks
+          the OpenAI protocol on 127.0.0.1, at a free port, with a random
+          key, no CORS and no web page; `Remote` talks to it.
+LIFE      The child leaves when its standard input closes: by `stop`, by our
+          exit, even by a kill -9.  If it crashes, the answer at hand ends
+          in a `ModelError`, and the next question starts it anew.
+SPEED     One slot, since slots divide the window.  llama.cpp keeps what it
+          has read, so what changes in a prompt belongs at its end.
 """
 
 import asyncio
@@ -72,7 +70,7 @@ class Embedded:
             raise
 
     async def start(self) -> Remote:
-        """Start the child unless it runs; return its client.  Raises `ModelError`."""
+        """Start the child unless it runs; return its client, or raise ModelError."""
         async with self._starting:
             if self.process is None:
                 self._remote = await self._load()
@@ -105,7 +103,6 @@ class Embedded:
         )
 
     async def _failure(self, child: Process, log: IO[bytes]) -> str:
-        """End a child that did not start, and say why."""
         end = await _ended(child, 1)
         if not end:
             child.kill()
@@ -124,9 +121,9 @@ class Embedded:
 
 
 async def _address(child: Process, asked: dict[str, Any]) -> str:
-    """Tell the child what to load, by the pipe, for all can see arguments; return its address.
+    """Return the child's address, "" if it does not come.
 
-    That is "" if it does not come.
+    It is told what to load by the pipe: all can see arguments.
     """
     assert child.stdin and child.stdout
     try:
@@ -141,7 +138,7 @@ async def _address(child: Process, asked: dict[str, Any]) -> str:
 
 
 async def _ended(child: Process, patience: float) -> str:
-    """How the child ended, in words; "" if it still runs after `patience` seconds."""
+    """How the child ended; "" if it still runs after `patience` seconds."""
     try:
         code = await asyncio.wait_for(child.wait(), patience)
     except TimeoutError:
@@ -153,7 +150,7 @@ async def _ended(child: Process, patience: float) -> str:
 
 
 def has_avx2() -> bool:
-    """Whether the processor has the instructions that llama.cpp is built for; ARM ones have."""
+    """Whether the processor can run llama.cpp; ARM ones can."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return True
     if sys.platform == "win32":

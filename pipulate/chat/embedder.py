@@ -1,12 +1,11 @@
-"""Sentences as vectors: near in meaning, near in direction.  Memories are found by them.
+"""Sentences as vectors, near in direction if near in meaning: for memories.
 
-MODEL    all-MiniLM-L6-v2 (English) with int8 weights (Apache-2.0; recipe "minilm"
-         in `weights.py`), run by onnxruntime.  A vector is the mean of the tokens'
-         384 numbers, made unit length: the dot product of two is their cosine.
-TOKENS   BERT's uncased WordPiece: text is lower-cased, freed of accents, split into
-         words and signs, each word into the longest pieces that the vocabulary
-         has.  vocab.txt.xz is BERT's vocabulary (Apache-2.0), a token a line.
-WITHOUT  weights there are no vectors; memories are then found by their words alone.
+MODEL    all-MiniLM-L6-v2 (English, Apache-2.0, int8) in onnxruntime.  The
+         mean of the tokens' 384 numbers, made unit length: the dot product
+         of two is their cosine.
+TOKENS   BERT's uncased WordPiece: lower case, no accents, words and signs,
+         each word in the longest pieces of vocab.txt.xz (Apache-2.0).
+WITHOUT  weights, memories are found by their words alone.
 """
 
 import lzma
@@ -30,10 +29,7 @@ BATCH = 32
 
 
 class Embedder:
-    """The embedding model with its weights in `folder`, loaded at first use.
-
-    Vectors of another `name` do not compare.
-    """
+    """Loads its weights at first use.  Vectors of another `name` do not compare."""
 
     name = "minilm-int8"
 
@@ -42,11 +38,11 @@ class Embedder:
 
     @property
     def present(self) -> bool:
-        """Whether the weights are there; `embed` raises `ModelError` if not."""
+        """Whether the weights are there."""
         return find(RECIPES["minilm"], self.folder) is not None
 
     def embed(self, texts: list[str]) -> "NDArray[np.float32]":
-        """Unit vectors of the texts, shape (len(texts), SIZE).
+        """Return unit vectors, shape (len(texts), SIZE).  Raises ModelError.
 
         About 10 ms each: call it in a thread.
         """
@@ -62,7 +58,7 @@ class Embedder:
         return vectors
 
     def _means(self, batch: list[list[int]]) -> "NDArray[np.float32]":
-        """Unit vectors of texts as tokens, the longest last."""
+        """Of texts as tokens, the longest last."""
         import numpy as np
 
         ids = np.zeros((len(batch), len(batch[-1])), np.int64)  # 0 is [PAD]
@@ -101,7 +97,7 @@ class WordPiece:
         self.ids = {token: number for number, token in enumerate(lines)}
 
     def tokens(self, text: str) -> list[int]:
-        """The numbers of the tokens of `text`, between [CLS] and [SEP], at most LONGEST."""
+        """The numbers of [CLS], the text's tokens and [SEP], at most LONGEST."""
         found: list[int] = []
         for word in split(text[: LONGEST * CHARACTERS]):
             found += self._pieces(word)
@@ -125,12 +121,11 @@ class WordPiece:
 
 
 def split(text: str) -> list[str]:
-    """BERT's words: runs between spaces, with each sign and each Chinese character by itself."""
+    """BERT's words: each sign and each Chinese character is one."""
     return "".join(map(_spaced, unicodedata.normalize("NFD", text.lower()))).split()
 
 
 def _spaced(char: str) -> str:
-    """Return the character, apart if it is a word by itself; "" if it shows nothing."""
     kind = unicodedata.category(char)
     if kind[0] == "Z" or char in "\t\n\r":
         return " "

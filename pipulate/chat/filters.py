@@ -1,8 +1,8 @@
-"""A question about a link graph, for a small model: it fills in WHERE and ORDER BY, never wrongly.
+"""A question about a link graph, for a small model, as WHERE and ORDER BY.
 
-A 0.5B model left free writes wrong SQL more often than not: joins for nothing,
-columns that are not there.  So it gets a few examples, and a JSON schema whose
-patterns allow nothing but comparisons of this graph's own columns.
+A 0.5B model left free writes wrong SQL more often than not: joins for
+nothing, columns that are not there.  So it gets a few examples, and a schema
+that allows nothing but comparisons of this graph's own columns.
 """
 
 import json
@@ -48,7 +48,7 @@ EXAMPLES = (
 
 
 def columns(tables: str) -> dict[str, str]:
-    """Return {column: what is said of it} of `pages`, from the description of the tables."""
+    """Return {column: what is said of it} of `pages` in the tables' description."""
     return dict(re.findall(r"^  (\w+) (.*)$", tables.partition("\nlinks:")[0], re.MULTILINE))
 
 
@@ -72,7 +72,7 @@ def shape(known: dict[str, str]) -> dict[str, Any]:
 
 
 def lesson(known: dict[str, str]) -> list[Message]:
-    """Return the columns, and examples that use them."""
+    """Return the columns, and the examples that use them."""
     about = "\n".join(f"  {name} {said}" for name, said in known.items())
     told = (
         "Write WHERE and ORDER BY of an SQLite query over this table:\n"
@@ -95,10 +95,7 @@ def _columns_of(example: Example) -> set[str]:
 
 
 def to_sql(answer: dict[str, Any], known: dict[str, str]) -> str:
-    """Return the query that an answer means, with the columns it speaks of.
-
-    It is "?" if the answer does not obey the schema.
-    """
+    """Return the query that an answer means, "?" if it disobeys the schema."""
     allowed = shape(known)["properties"]
     where = str(answer.get("where", "?"))
     order = str(answer.get("order", "?"))
@@ -116,6 +113,5 @@ def to_sql(answer: dict[str, Any], known: dict[str, str]) -> str:
 
 
 def _spoken_of(where: str, order: str, known: dict[str, str]) -> list[str]:
-    """Return the columns to show: the address, and each that the question is about."""
     words = ["url", *re.findall(r"\w+", re.sub("'.*?'", "", where)), order]
     return [word for word in dict.fromkeys(words) if word in known or word == "url"]

@@ -1,9 +1,8 @@
-"""The process that holds the embedded model: llama.cpp's server, for its parent alone.
+"""The process of the embedded model: llama.cpp's server, for its parent alone.
 
-See `embedded.py`.  Run by its path, so that none of Pipulate need be imported:
-`python -P llama_child.py`.  It reads one line of JSON (model, window, key) from
-standard input, prints its address, and leaves when that input ends or its parent is
-gone.
+Run by its path, so that none of Pipulate need be imported.  It reads a line
+of JSON (model, window, key) from standard input, prints its address, and
+leaves when that input ends or its parent is gone: see `embedded.py`.
 """
 
 import json
@@ -20,10 +19,6 @@ PROMPTS = 256  # MB of earlier prompts that it keeps; 8 GB by default
 
 
 def _leave_with_parent(parent: int) -> None:
-    """Exit when our standard input ends, or when we are orphaned.
-
-    Forks of the parent may hold the other end of that input open.
-    """
     threading.Thread(target=_leave_at_end, daemon=True).start()
     while os.getppid() == parent:
         time.sleep(LOOK)

@@ -1,24 +1,20 @@
 """What the app knows about its user, whichever model answers.
 
-A MEMORY   is a row: a fact if it has a `key` ("city": "Graz"), else a sentence;
-           `source` and `at` say where and when it came from.  `id` is made from the
-           key, or the sentence: a memory has the same id on every machine, adding
-           it twice changes nothing, and a fact's new value takes the old one's
-           place.
-PINNED     memories stand in every prompt (facts are, unless unpinned); others come
-           back when they fit the question.
-STATE      "active", or "off": kept, but told to no model.  What a model would
-           remember is first a proposal.
-RECALL     Cosine of the query's vector with each memory's (brute force: 10,000 take
-           milliseconds), best first, and the best keyword hit as an extra.  Without
-           an embedder, keywords alone.
-VECTORS    are a cache, made when first needed and again when the embedder changes.
-           The text is the truth.
-FORGET     removes the memory from every table, its words from conversations,
-           proposals and the trash, and the bytes from the file (VACUUM, log
-           truncated).  It cannot be undone; "off" can.
+A MEMORY  is a fact if it has a `key` ("city": "Graz"), else a sentence.  Its
+          `id` is made from the key, or the sentence, and so is the same on
+          every machine: adding it twice changes nothing, and a fact's new
+          value takes the old one's place.
+PINNED    memories stand in every prompt (facts are, unless unpinned); others
+          come back when they fit the question.
+STATE     "active", or "off": kept, but told to no model.
+RECALL    By cosine (brute force: 10,000 take milliseconds), and the best
+          keyword hit; by keywords alone without an embedder.  Vectors are a
+          cache.
+FORGET    removes it from every table, its words from conversations,
+          proposals and the trash, and the bytes from the file (VACUUM, log
+          truncated).  It cannot be undone; "off" can.
 
-All methods may take milliseconds (disk, embedder): call them in a thread.
+All methods may take milliseconds: call them in a thread.
 """
 
 import hashlib
@@ -56,7 +52,7 @@ class Embedder(Protocol):
         ...
 
     def embed(self, texts: list[str]) -> "npt.NDArray[np.float32]":
-        """Return one row for each text: float32, shape (n, d), length 1."""
+        """Return a row of length 1 for each text, shape (n, d)."""
         ...
 
 
@@ -72,10 +68,7 @@ def text(row: Row) -> str:
 
 
 def clean(content: str, field: str = "content", most: int = LONGEST) -> str:
-    """Return the text in one line, NFC, without control characters.
-
-    Raises Invalid if it is empty or too long.
-    """
+    """Return the text in one line, NFC.  Raises Invalid if empty or too long."""
     plain = "".join(
         " " if unicodedata.category(char) in ("Cc", "Cs") else char
         for char in unicodedata.normalize("NFC", content)
@@ -89,7 +82,7 @@ def clean(content: str, field: str = "content", most: int = LONGEST) -> str:
 
 
 class Memory:
-    """The memories in a store; while no `embedder` is present they are found by keywords alone."""
+    """The memories in a store."""
 
     def __init__(self, store: Store, embedder: Embedder | None = None) -> None:
         self.store = store
@@ -97,7 +90,7 @@ class Memory:
 
     @property
     def enabled(self) -> bool:
-        """Whether memories are told to models at all (the user's switch)."""
+        """Whether memories are told to models at all."""
         return bool(self.store.get("memory_enabled", True))
 
     @enabled.setter
@@ -112,7 +105,7 @@ class Memory:
         return row
 
     def all(self, search: str = "") -> list[Row]:
-        """Return the memories that contain `search`, in any state: pinned first, then newest."""
+        """Return those that contain `search`: pinned first, then newest."""
         rows = self.store.read("SELECT * FROM memory ORDER BY pinned DESC, at DESC, id")
         return [row for row in rows if search.casefold() in text(row).casefold()]
 
@@ -121,7 +114,7 @@ class Memory:
         return [row for row in self.all() if row["state"] == "active"] if self.enabled else []
 
     def pinned(self) -> list[Row]:
-        """Return what stands in every prompt, in an order that stays while others are added."""
+        """Return what stands in every prompt; the oldest first, so it stays put."""
         if not self.enabled:
             return []
         return self.store.read(
@@ -198,9 +191,9 @@ class Memory:
     def add(
         self, content: str, *, key: str = "", source: str = "", pinned: bool | None = None
     ) -> Row:
-        """Remember a sentence, or a fact under `key` (pinned unless told otherwise); returns it.
+        """Remember a sentence, or a fact under `key`; returns it.  Raises Invalid.
 
-        What is already remembered stays as it is.  Raises Invalid.
+        What is already remembered stays as it is.
         """
         content = clean(content)
         name = clean(key, "key", LONGEST_KEY) if key.strip() else None
@@ -242,7 +235,7 @@ class Memory:
         self.store.write("UPDATE memory SET state = ? WHERE id = ?", state, self.get(id)["id"])
 
     def forget(self, id: str) -> None:
-        """Remove a memory and its words for good (see FORGET)."""
+        """Remove a memory and its words for good."""
         said = self.get(id)["content"]
         with self.store.transaction():
             self.store.write("DELETE FROM memory WHERE id = ?", id)
@@ -251,17 +244,14 @@ class Memory:
 
 
 def erase(store: Store) -> None:
-    """Make what was deleted unreadable in the file as well.
-
-    Within a transaction it cannot be done: call it again after that.
-    """
+    """Make what was deleted unreadable in the file; not in a transaction."""
     if not store.connection.in_transaction:
         store.connection.execute("VACUUM")
         store.connection.pragma("wal_checkpoint", "truncate")
 
 
 def _scrub(store: Store, said: str) -> None:
-    """Take the words out of messages; remove the summaries, proposals and trash with them."""
+    """Take the words out of messages; remove summaries, proposals, trash with them."""
     plain = re.compile(rf"(?<!\w){re.escape(said)}(?!\w)", re.IGNORECASE)
     touched = _scrub_messages(store, plain)
     for row in store.read("SELECT id, title, summary FROM conversation"):
@@ -278,7 +268,6 @@ def _scrub(store: Store, said: str) -> None:
 
 
 def _scrub_messages(store: Store, plain: re.Pattern[str]) -> set[int]:
-    """Take the words out of messages; returns the conversations that had them."""
     touched = set()
     for row in store.read("SELECT id, conversation_id, content FROM message"):
         scrubbed = plain.sub(FORGOTTEN, row["content"])
@@ -289,7 +278,6 @@ def _scrub_messages(store: Store, plain: re.Pattern[str]) -> set[int]:
 
 
 def _drop_held(store: Store, table: str, key: str, held: str, words: re.Pattern[str]) -> None:
-    """Delete the rows of a table that hold the words."""
     for row in store.read(f"SELECT {key} AS key, {held} AS held FROM {table}"):  # noqa: S608 - ours
         if words.search(row["held"]):
             store.write(f"DELETE FROM {table} WHERE {key} = ?", row["key"])  # noqa: S608

@@ -1,10 +1,9 @@
-"""Which models answer now: a server of the user's, Ollama, or the embedded one.
+"""Which models answer now: the user's server, Ollama, or the embedded one.
 
-CHOICE    `store` keeps what the user set: model_url, model_name, model_key, and
-          `model`, the one chosen in the panel.
+CHOICE    `store` keeps what the user set: model_url, model_name, model_key,
+          and `model`, the one chosen in the panel.
 LOOKING   asks all of them, so what was found is believed for FRESH seconds.
-GETTING   `get` fetches the embedded one; `getting` says what comes, and how much of
-          it is here.
+GETTING   says what is being fetched, and how much of it is here.
 """
 
 import asyncio
@@ -41,7 +40,7 @@ class Models:
         self._looked = -math.inf
 
     async def found(self, fresh: bool = False) -> list[Model]:
-        """Return the models that answer now, the preferred one first; `fresh` looks anew."""
+        """Return the models that answer now, the preferred one first."""
         if fresh or time.monotonic() - self._looked > FRESH:
             self._found = await self._look()
             self._looked = time.monotonic()
@@ -50,7 +49,7 @@ class Models:
 
     @property
     def none(self) -> bool:
-        """Whether none was there at the last look, which every page that opens takes."""
+        """Whether none was there at the last look."""
         return self._looked > 0 and not self._found
 
     async def _look(self) -> list[Model]:
@@ -62,7 +61,6 @@ class Models:
         )
 
     def _small_one(self) -> Embedded | None:
-        """Return the embedded model, if its weights are here; it may run already."""
         here = (weights.find(weights.RECIPES[name], self.folder) for name in EMBEDDED)
         path = next(filter(None, here), None)
         if path and (self._embedded is None or self._embedded.weights != path):
@@ -70,7 +68,7 @@ class Models:
         return self._embedded
 
     async def get(self, recipe: weights.Recipe, told: Tell) -> None:
-        """Fetch weights, and those that find memories by meaning; `told` hears of each step."""
+        """Fetch a model's weights, and the embedder's; `told` hears of each step."""
         loop = asyncio.get_running_loop()
 
         def progress(share: float, source: str) -> None:

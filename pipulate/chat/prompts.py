@@ -1,17 +1,13 @@
-"""What a model is told: the system prompt and its versions, and the order in a prompt.
+"""What a model is told: versions of the system prompt, order in a prompt.
 
-VERSIONS   Version 0 is DEFAULT; each accepted change adds a row to `prompt`, and
-           the newest one is in force.  Rolling back adds the old text again:
-           nothing is lost.  A model proposes a change by the tool `change_prompt`,
-           whose card shows the diff; only the user's Yes makes a version.
-ORDER      What stays the same comes first, for a model need not read again what it
-           has just read: system prompt, pinned memories; then the conversation as
-           it was; and only before the last question what was recalled for it.
-NOTES      What the app adds (a page's training text, a tool's result, memories) is
-           fenced: <note>…</note>.  It is data.  Questions and notes that follow
-           each other become one message: some templates insist on taking turns.
-SECRETS    This is the last gate before any model: whatever equals a secret is
-           struck out.
+VERSIONS   Version 0 is DEFAULT; each accepted change is a row of `prompt`,
+           the newest in force.  Rolling back adds the old text again.
+ORDER      What stays the same comes first, for a model need not read that
+           again: system prompt, pinned memories, the conversation; and only
+           before the last question what was recalled for it.
+NOTES      What the app adds is data, fenced: <note>…</note>.  Questions and
+           notes in a row become one message: some templates take turns.
+SECRETS    The last gate before any model: secrets are struck out.
 """
 
 import difflib
@@ -40,7 +36,7 @@ STRUCK = "[secret]"
 
 
 def versions(store: Store) -> list[Row]:
-    """Return all versions (version, text, at, author), newest first; the last one is DEFAULT."""
+    """Return all (version, text, at, author), newest first, DEFAULT last."""
     default = {"version": 0, "text": DEFAULT, "at": "", "author": "Pipulate"}
     return [*store.read("SELECT * FROM prompt ORDER BY at DESC, version DESC"), default]
 
@@ -68,7 +64,7 @@ def accept(store: Store, text: str, author: str = "user") -> int:
 
 
 def roll_back(store: Store, version: int) -> int:
-    """Put an old version in force again; returns the number of the version that says so."""
+    """Put an old version in force again; returns the new number."""
     for row in versions(store):
         if row["version"] == version:
             return accept(store, row["text"], f"version {version}")
@@ -76,19 +72,19 @@ def roll_back(store: Store, version: int) -> int:
 
 
 def diff(old: str, new: str) -> str:
-    """Return what changes, line by line: "- " gone, "+ " new, "  " as before."""
+    """Return what changes, by lines: "- " gone, "+ " new, "  " as before."""
     lines = difflib.ndiff(old.splitlines(), new.splitlines())
     return "\n".join(line for line in lines if not line.startswith("?"))
 
 
 def note(content: str, about: str = "") -> str:
-    """Fence what the app adds, so that it cannot be taken for the user's words."""
+    """Fence what the app adds: it must not pass for the user's words."""
     label = f' about="{about}"' if about else ""
     return f"<note{label}>\n{content.replace('</note', '<∕note')}\n</note>"
 
 
 def system(prompt: str, pinned: Sequence[str]) -> str:
-    """Return the stable beginning: the system prompt, then what is pinned."""
+    """Return the stable beginning of every prompt."""
     if not pinned:
         return prompt
     return "\n- ".join([f"{prompt}\n\nWhat you know about the user:", *pinned])
@@ -97,10 +93,9 @@ def system(prompt: str, pinned: Sequence[str]) -> str:
 def assemble(
     beginning: str, rows: Sequence[Row], recalled: Sequence[str] = (), secrets: Iterable[str] = ()
 ) -> tuple[list[Message], list[int]]:
-    """Return the messages for a model, and for each after the first the id of the last row in it.
+    """Return the messages for a model, and the last row's id in each but the first.
 
-    `rows` are stored messages (id, role, content, about); `recalled` goes before
-    the last question.
+    `recalled` goes before the last question.
     """
     last = max((place for place, row in enumerate(rows) if row["role"] == "user"), default=-1)
     messages: list[Message] = [{"role": "system", "content": beginning}]
@@ -120,7 +115,6 @@ def assemble(
 
 
 def _told(row: Row) -> tuple[str, str]:
-    """Return whose words a message is for a model, and the words; a note is the user's."""
     if row["role"] == "note":
         return "user", note(row["content"], row["about"])
     return row["role"], row["content"]

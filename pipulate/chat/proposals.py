@@ -1,15 +1,14 @@
-"""Nothing is changed without a Yes: calling tools, and what the changing ones propose.
+"""Nothing is changed without a Yes: calling tools, and what they propose.
 
-CALL       A reading tool acts and returns its text.  A changing one goes as far as
-           the words of what exactly will happen, which are stored as a row of
+CALL       A reading tool acts and returns its text.  A changing one goes as
+           far as the words of what exactly will happen, stored as a row of
            `proposal`: open -> done -> undone, or open -> refused.
-YES        Only `confirm` goes on, and only the user's own click calls it; no tool,
-           and so no model, can.  It starts the tool anew: if something else would
-           happen by now than the words said, nothing does.  The change, how to undo
-           it and the proposal's state are one transaction: it happens exactly once,
-           whatever crashes.
-COMMANDS   `/add task Call Bob` is add_task with name "Call Bob"; `/tasks` is
-           list_tasks.  All are read off the tools.
+YES        Only `confirm` goes on, and only the user's own click calls it.
+           It starts the tool anew: if something else would happen by now
+           than the words said, nothing does.  The change, how to undo it
+           and the state are one transaction: it happens exactly once.
+COMMANDS   `/add task Call Bob` is add_task with name "Call Bob"; `/tasks`
+           is list_tasks.
 """
 
 import inspect
@@ -31,7 +30,7 @@ LONGEST = 8000  # characters of a result: a model has to read it
 
 @dataclass(frozen=True)
 class Proposal:
-    """A change that waits for the user's Yes, who may edit the `arguments` before."""
+    """A change that waits for the user's Yes, perhaps with other `arguments`."""
 
     id: int
     tool: str
@@ -43,10 +42,7 @@ class Proposal:
 
 
 def call(desk: Desk, name: str, arguments: Mapping[str, Any]) -> str | Proposal:
-    """Do what a reading tool does, or propose what a changing one would do.
-
-    Raises a PipulateError.
-    """
+    """Return what a reading tool says, or what a changing one would do."""
     given = check(name, arguments)
     made = TOOLS[name](desk, **given)
     if inspect.isgenerator(made):
@@ -89,10 +85,7 @@ def get(store: Store, id: int) -> Proposal:
 
 
 def confirm(desk: Desk, id: int, arguments: Mapping[str, Any] | None = None) -> Proposal:
-    """The user said Yes, perhaps to edited arguments: do it, once.
-
-    After any PipulateError nothing was done.
-    """
+    """The user said Yes: do it once.  After any PipulateError nothing was done."""
     shown = get(desk.store, id)
     given = shown.arguments if arguments is None else check(shown.tool, arguments)
     change: Change = TOOLS[shown.tool](replace(desk, profile=shown.profile), **given)
@@ -132,7 +125,7 @@ def refuse(store: Store, id: int) -> Proposal:
 
 
 def undo(store: Store, id: int) -> Proposal:
-    """Take a done change back; Refused if it cannot be, or was changed again since."""
+    """Take a change back; Refused if it cannot be, or was changed since."""
     row = store.one("SELECT undo FROM proposal WHERE id = ?", id)
     if not row or not row["undo"]:
         raise Refused("This cannot be undone.")
@@ -169,12 +162,12 @@ def _step(store: Store, id: int, old: str, new: str) -> None:
 
 
 def commands() -> dict[str, str]:
-    """Return {how it is typed: tool}: {"tasks": "list_tasks", "add task": "add_task"} and so on."""
+    """Return {how it is typed: tool}, such as {"tasks": "list_tasks"}."""
     return {name.removeprefix("list_").replace("_", " "): name for name in TOOLS}
 
 
 def parse(line: str) -> tuple[str, dict[str, str]]:
-    """Return (tool, arguments) of a slash command; Unknown or Invalid say how it is written."""
+    """Return (tool, arguments) of a slash command; raises Unknown or Invalid."""
     typed = line.strip().removeprefix("/")
     for spelled, name in sorted(commands().items(), key=lambda pair: -len(pair[0])):
         match = re.match(rf"{spelled.replace(' ', '[ _]')}(?:\s+|$)", typed, re.IGNORECASE)
@@ -184,7 +177,7 @@ def parse(line: str) -> tuple[str, dict[str, str]]:
 
 
 def _arguments(name: str, given: str) -> dict[str, str]:
-    """Read `key=value` pairs at the beginning or end; what stands between goes by place."""
+    """`key=value` at the beginning or end; what stands between goes by place."""
     wanted = schema(TOOLS[name])
     required = wanted["required"]
     found, given = _named(list(wanted["properties"]), given)
@@ -202,7 +195,6 @@ def _arguments(name: str, given: str) -> dict[str, str]:
 
 
 def _named(names: list[str], given: str) -> tuple[dict[str, str], str]:
-    """Return the arguments written as `key=value`, and what is left."""
     found: dict[str, str] = {}
     pair = rf"({'|'.join(names) or '-'})=(\"[^\"]*\"|\S+)"
     while True:
@@ -214,7 +206,7 @@ def _named(names: list[str], given: str) -> tuple[dict[str, str], str]:
 
 
 def _next(given: str, last: bool) -> tuple[str, str]:
-    """Return a word, or "several in quotes", and the rest; the last argument takes all."""
+    """Return a word, or "several in quotes", and the rest; the last takes all."""
     one = re.match(r"\"([^\"]+)\"\s*|(\S+)\s*", given)
     if one and (not last or one.end() == len(given)):
         return one[1] or one[2], given[one.end() :]
@@ -222,7 +214,7 @@ def _next(given: str, last: bool) -> tuple[str, str]:
 
 
 def usage(name: str) -> str:
-    """Return how the command of a tool is written: /add task NAME."""
+    """Return how a tool's command is written: /add task NAME."""
     wanted = schema(TOOLS[name])
     words = [f"/{spelled}" for spelled, tool in commands().items() if tool == name]
     for key in wanted["properties"]:
@@ -231,7 +223,7 @@ def usage(name: str) -> str:
 
 
 def help_text() -> str:
-    """Return the list of commands in Markdown; of each description only the first sentence."""
+    """Return the commands in Markdown."""
     lines = []
     for name, tool in TOOLS.items():
         first = (inspect.getdoc(tool) or "").split(". ")[0].rstrip(".")

@@ -1,22 +1,20 @@
 """Any language model behind one small interface, `Model`.
 
-DESIGN    One HTTP client, `Remote`, speaks two protocols: `OPENAI` (server-sent
-          events: cloud services, vLLM, LM Studio, our embedded runtime) and
-          `OLLAMA` (its native /api/chat, for its /v1 ignores `num_ctx` and silently
-          cuts long chats).  Every way in which a server can fail becomes a
-          `ModelError` that says what to do.
+DESIGN    One HTTP client, `Remote`, speaks two protocols: `OPENAI` (cloud
+          services, vLLM, LM Studio, our embedded runtime) and `OLLAMA` (its
+          own, for its /v1 ignores `num_ctx` and silently cuts long chats).
+          Every way to fail becomes a `ModelError` that says what to do.
 MESSAGES  and tools are OpenAI's dictionaries: {"role": "system" | "user" |
-          "assistant" | "tool", "content": text}, an assistant's "tool_calls", a
-          tool result's "tool_call_id" and "name".
-CANCEL    Close the generator (`aclosing`): its connection closes, and that stops
-          the generation.  A connection serves one request and is never kept, so
-          there is nothing else to close.
-WINDOW    Tokens of prompt and answer together: see `window`.  An answer that hits
-          the wall ends in an error.  Nothing is cut in silence.
-PRIVACY   Only addresses given by the user or on this machine are contacted: no
-          proxy from the environment, no redirects; Ollama's cloud models, which
-          look local but are not, are never found by `detect`.
-WEIGHT    The HTTP library is loaded when a server is there to be asked.
+          "assistant" | "tool", "content": text}, an assistant's
+          "tool_calls", a tool result's "tool_call_id" and "name".
+CANCEL    Close the generator (`aclosing`): its connection closes, and that
+          stops the generation.  A connection serves one request.
+WINDOW    Tokens of prompt and answer together; an answer that hits the wall
+          ends in an error.  Nothing is cut in silence.
+PRIVACY   Only addresses given by the user or on this machine are contacted:
+          no proxy from the environment, no redirects, and none of Ollama's
+          cloud models, which look local but are not.
+WEIGHT    The HTTP library is loaded when there is a server to ask.
 """
 
 import asyncio
@@ -57,7 +55,7 @@ class ModelError(PipulateError):
 
 @dataclass(frozen=True)
 class ToolCall:
-    """The model wants the tool `name` called; `id` pairs the result with the call."""
+    """The model wants a tool called; `id` pairs the result with the call."""
 
     name: str
     arguments: dict[str, Any]
@@ -65,7 +63,7 @@ class ToolCall:
 
 
 class Ask(TypedDict, total=False):
-    """How to answer: with native `tools`, as JSON obeying a `schema`, in at most `max_tokens`."""
+    """How to answer: with `tools`, as JSON by a `schema`, in `max_tokens`."""
 
     tools: Sequence[dict[str, Any]]
     schema: dict[str, Any]
@@ -73,10 +71,7 @@ class Ask(TypedDict, total=False):
 
 
 class Model(Protocol):
-    """What the chat needs of a model.
-
-    `place` tells people where it runs; `tools`: it can call tools natively.
-    """
+    """What the chat needs of a model.  `tools`: it can call them natively."""
 
     name: str
     place: str
@@ -84,7 +79,7 @@ class Model(Protocol):
     tools: bool
 
     def stream(self, messages: Sequence[Message], **ask: Unpack[Ask]) -> Stream:
-        """Yield text as it comes; then, only after a complete answer, tool calls.
+        """Yield text as it comes; tool calls only after a complete answer.
 
         Raises `ModelError`, perhaps after part of the answer.
         """
@@ -92,11 +87,10 @@ class Model(Protocol):
 
 
 class Speech(NamedTuple):
-    """A protocol: where to POST, what to ask, how to read a line of the answer.
+    """A protocol: where to POST, what to ask, how to read a line.
 
-    `ask` leaves out model and tools, which both protocols have alike.  `read(line,
-    calls)` returns (text, why the answer ends or "") and collects calls, perhaps
-    piece by piece.
+    `read(line, calls)` returns (text, why the answer ends or "") and
+    collects calls, perhaps piece by piece.
     """
 
     path: str
@@ -108,7 +102,7 @@ class Speech(NamedTuple):
 class Remote:
     """A model on a server at `url` (an OpenAI address ends in /v1).
 
-    `silence` is for how many seconds without a byte it may think.
+    `silence`: seconds without a byte that it may think.
     """
 
     speech: Speech
@@ -177,7 +171,7 @@ class Remote:
             ) from error
 
     async def document(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One JSON object about the server, by POST if there is a body, within `PROBE` seconds."""
+        """Return a JSON object about the server; a POST if there is a body."""
         data = b"\n".join([line async for line in self._lines(path, body, PROBE)])
         try:
             return dict(json.loads(data))
@@ -185,7 +179,6 @@ class Remote:
             raise self._unexpected(data) from error
 
     async def _lines(self, path: str, body: Any, silence: float) -> AsyncGenerator[bytes, None]:
-        """Yield the lines of an answer that are not empty."""
         import httpx2
 
         method = "POST" if body else "GET"
@@ -202,7 +195,7 @@ class Remote:
                         yield line.strip()
 
     async def _split(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Split at line feeds alone: httpx's own also splits at U+2028, which JSON may hold."""
+        """By line feeds alone: httpx2 also splits at U+2028, which JSON may hold."""
         rest = b""
         async for chunk in chunks:
             *whole, rest = (rest + chunk).split(b"\n")
@@ -214,7 +207,6 @@ class Remote:
 
     @contextmanager
     def _explained(self, silence: float) -> Iterator[None]:
-        """Raise a ModelError that says what to do for every way in which a connection fails."""
         import httpx2
 
         try:
@@ -235,7 +227,7 @@ class Remote:
             ) from error
 
     async def probe(self) -> None:
-        """Raise a ModelError unless somebody listens at our address, which names a port."""
+        """Raise a ModelError unless somebody listens at our address."""
         where = urlsplit(self.url)
         try:
             reached = asyncio.open_connection(where.hostname, where.port)
@@ -268,7 +260,7 @@ class Remote:
         return ModelError(f"{self.place} sent something unexpected: {said} Is its address right?")
 
     def _quote(self, data: bytes) -> str:
-        """Return a server's words short, on one line, and without our key should it echo that."""
+        """In one line, short, and without our key should they echo that."""
         text = " ".join(data[:2000].decode("utf-8", "replace").split())
         if self.key:
             text = text.replace(self.key, "…")
@@ -308,7 +300,6 @@ def _read_openai(line: bytes, calls: Calls) -> tuple[str, str]:
 
 
 def _collect(part: dict[str, Any], calls: Calls) -> None:
-    """Add a piece of a tool call to what there is of it."""
     function = part.get("function") or {}
     call = calls.setdefault(part.get("index", len(calls)), ["", "", ""])
     call[0] += function.get("name") or ""
@@ -328,7 +319,7 @@ def _ask_ollama(model: Remote, messages: Sequence[Message], ask: Ask) -> dict[st
 
 
 def _for_ollama(message: Message) -> Message:
-    """Ollama wants a call's arguments as an object, and a result by the name of its tool."""
+    """It wants arguments as an object, and a result by its tool's name."""
     if message["role"] == "tool":
         return {**message, "tool_name": message.get("name", "")}
     called = message.get("tool_calls")
@@ -355,7 +346,7 @@ def _read_ollama(line: bytes, calls: Calls) -> tuple[str, str]:
 
 
 def _event(data: bytes) -> dict[str, Any]:
-    """Return an event; both protocols report a late failure as an "error" in the stream."""
+    """Both report a late failure as an "error" in the stream."""
     event = dict(json.loads(data))
     if error := event.get("error"):
         said = error["message"] if isinstance(error, dict) else error
@@ -376,11 +367,10 @@ async def detect(
     ollama: str = "",
     embedded: Model | None = None,
 ) -> list[Model]:
-    """Return the models that answer now, the one to use first; empty when there is none.
+    """Return the models that answer now, the one to use first.
 
-    Order: the user's own endpoint (OpenAI protocol at `url`, with `key` and perhaps
-    the `name` of a model), a running Ollama (last changed model first), the
-    `embedded` one.  All are asked at once, `PROBE` seconds for each question.
+    The user's own server (OpenAI protocol at `url`), Ollama (last changed
+    model first), the `embedded` one.  All are asked at once.
     """
     asked: list[Coroutine[Any, Any, list[Remote]]] = []
     if url:

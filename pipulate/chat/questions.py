@@ -1,7 +1,6 @@
-"""Tools that answer questions from the user's tables, link graphs and the manual.
+"""Tools that answer from the user's tables, link graphs and the manual.
 
-What a model writes as SQL can only read, and only a little: see `sql`, and
-`graph.sql`.
+What a model writes as SQL can only read: see `sql`, and `graph.sql`.
 """
 
 import inspect
@@ -45,7 +44,7 @@ def query_links(desk: Desk, statement: Select, graph: GraphName = "") -> str:
 
 
 def describe_data(desk: Desk, tool: str) -> str:
-    """Return the tables that a querying tool reads, for a model that writes SQL; raises Unknown."""
+    """Return the tables that a querying tool reads; raises Unknown."""
     if tool == query_links.__name__:
         return _describe_graph(_graph(desk, ""))
     return inspect.getdoc(query_data) or ""
@@ -63,7 +62,6 @@ def _describe_graph(folder: Path) -> str:
 
 
 def _values(folder: Path, column: str) -> str:
-    """Say what stands in a column of a graph's pages, if that is one of a few values."""
     from pipulate.graph import sql as graph_sql
 
     statement = f"SELECT DISTINCT {column} FROM pages"  # noqa: S608 - our columns
@@ -73,7 +71,7 @@ def _values(folder: Path, column: str) -> str:
 
 
 def _graph(desk: Desk, wanted: str) -> Path:
-    """Return the folder of the latest link graph whose name has `wanted` in it."""
+    """The folder of the latest graph with `wanted` in its name."""
     places = Shelf(desk.settings.downloads).built()
     for place in places:
         if wanted.casefold() in place.name.casefold():

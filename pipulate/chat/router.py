@@ -1,13 +1,12 @@
-"""Which tool a request asks for: the choice of a small model, which picks well among few.
+"""Which tool a request asks for: a small model picks well among few.
 
-EXAMPLES   examples.txt holds requests and the right call, "talk" for none.  The
-           three tools whose examples share most (and the rarest) words with the
-           request are the choice; the model makes it and fills in the arguments,
-           forced to obey a JSON schema of just these three.
-SHORT CUT  If one tool is far ahead, only its arguments are asked for; if "talk" is
-           ahead, nothing is, so that small talk begins at once.
-PROMPT     The same but for its last line, so that the runtime need not read it
-           again.
+EXAMPLES   of requests and the right call, "talk" for none: examples.txt.
+           The three tools whose examples share most (and the rarest) words
+           with the request are the choice; the model makes it and fills in
+           the arguments, forced to obey a JSON schema of these three.
+SHORT CUT  If one tool is far ahead, only its arguments are asked for; if
+           "talk" is ahead, nothing is: small talk begins at once.
+PROMPT     The same but for its last line: the rest is not read again.
 
 Measured by bench/bench_tools.py with Qwen2.5-Coder-0.5B.
 """
@@ -53,7 +52,7 @@ class Example:
 
 
 def _marks(text: str) -> frozenset[str]:
-    """Return what requests are compared by: the beginnings of words, and which comes first."""
+    """What requests are compared by: beginnings of words, and the first one."""
     words = [word[:4] for word in re.findall(r"\w+", text.casefold())]
     return frozenset(words + [f"^{word}" for word in words[:1]])
 
@@ -69,7 +68,7 @@ def _example(line: str) -> Example:
 
 @lru_cache(maxsize=1)
 def examples() -> tuple[list[Example], dict[str, float]]:
-    """Return the examples, and the weight of each mark: the rarer, the more it tells."""
+    """Return the examples, and the weight of each mark: the rarer, the more."""
     lines = Path(__file__).with_name("examples.txt").read_text(encoding="utf-8").splitlines()
     found = [_example(line) for line in lines]
     counts = Counter(mark for example in found for mark in example.marks)
@@ -77,7 +76,7 @@ def examples() -> tuple[list[Example], dict[str, float]]:
 
 
 def rank(text: str) -> list[tuple[str, float]]:
-    """Return the tools (and "talk") with how near, 0 to 1, their nearest example is; best first."""
+    """Return [(tool or "talk", nearness of its best example, 0 to 1)], best first."""
     found, weights = examples()
     marks = _marks(text)
     rare = math.log(len(found) + 1)  # a word that no example has
@@ -93,8 +92,7 @@ def rank(text: str) -> list[tuple[str, float]]:
 async def choose(model: Model, text: str, desk: Desk | None = None) -> ToolCall | None:
     """Return the call that the request asks for, or None if it is just talk.
 
-    With a `desk`, queries come with their SQL, written by the model for the tables
-    there.  Raises ModelError.
+    With a `desk`, the model writes the SQL of queries.  Raises ModelError.
     """
     ranked = rank(text)
     (first, score), (_, second) = ranked[:2]
@@ -115,7 +113,7 @@ async def choose(model: Model, text: str, desk: Desk | None = None) -> ToolCall 
 
 
 def _taught(tool: str) -> list[str]:
-    """Return the arguments that the examples teach; a small model is not asked for others."""
+    """The arguments in the examples; a small model is not asked for others."""
     found, _ = examples()
     return list(dict.fromkeys(key for one in found if one.tool == tool for key in one.arguments))
 
@@ -132,7 +130,7 @@ def _shape(tool: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _lesson() -> tuple[Message, ...]:
-    """Return the stable beginning of every choice: a line on each tool, then examples of each."""
+    """The beginning of every choice: a line on each tool, then examples."""
     lines = ["Choose the tool for the user's request. Answer in JSON."]
     for name in dict.fromkeys(one.tool for one in examples()[0]):
         about = TALK_MEANS if name == TALK else (TOOLS[name].__doc__ or "").split(".")[0]
@@ -148,7 +146,7 @@ def _lesson() -> tuple[Message, ...]:
 
 
 def _shown() -> Iterator[Example]:
-    """Yield the first example of each tool, then the second ones."""
+    """The first example of each tool, then the second ones."""
     of_tool: dict[str, list[Example]] = {}
     for one in examples()[0]:
         of_tool.setdefault(one.tool, []).append(one)
@@ -158,7 +156,6 @@ def _shown() -> Iterator[Example]:
 
 
 async def _select(model: Model, text: str, desk: Desk, tool: str) -> str:
-    """Let the model write the query, with the tables before its eyes; of a link graph, a filter."""
     try:
         tables = await asyncio.to_thread(describe_data, desk, tool)
     except Unknown:
@@ -179,7 +176,7 @@ async def _select(model: Model, text: str, desk: Desk, tool: str) -> str:
 
 
 async def _ask(model: Model, messages: Sequence[Message], wanted: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON object that the model answers; {} if it went on and on, or disobeyed."""
+    """Return the JSON object answered; {} if it went on and on, or disobeyed."""
     async with aclosing(model.stream(messages, schema=wanted, max_tokens=LONGEST)) as stream:
         said = "".join([piece async for piece in stream if isinstance(piece, str)])
     try:

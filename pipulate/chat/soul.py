@@ -1,10 +1,9 @@
-"""The soul: all that a model needs to go on being the user's friend, in one readable file.
+"""The soul: all that makes a model the user's friend, in one readable file.
 
-FORMAT    docs/soul.md.  Lines of JSON: a header; then prompt versions, memories and
-          whole conversations; last, the SHA-256 of all lines before.
-IMPORT    believes only a whole, undamaged file, is one transaction, and merges:
-          what is there already, by content, stays.  Of a fact with two values the
-          newer one wins.  So importing twice changes nothing.
+FORMAT    docs/soul.md.  Lines of JSON: a header; then prompt versions,
+          memories, whole conversations; last, the SHA-256 of all before.
+IMPORT    believes only a whole file, is one transaction, and merges: what
+          is there stays; of a fact with two values the newer one wins.
 """
 
 import hashlib
@@ -27,10 +26,7 @@ Row = dict[str, Any]
 
 
 def export(store: Store, path: Path) -> dict[str, int]:
-    """Write the soul to `path`, whole or not at all, readable by its owner only.
-
-    Returns how many of what.  Raises CannotWrite.
-    """
+    """Write the soul, whole or not at all; returns how many of what."""
     with store.transaction():  # one moment for all tables
         body = [*_prompts(store), *_memories(store), *_conversations(store)]
     counts = dict(Counter(row["type"] for row in body))
@@ -74,8 +70,8 @@ def _conversations(store: Store) -> Iterator[Row]:
 def import_(store: Store, path: Path) -> dict[str, int]:
     """Take up the soul at `path`; returns how many of what were new.
 
-    Raises Unknown (no such file), Corrupt (damaged, cut off or edited) or
-    Incompatible (written by a newer version); then nothing was imported.
+    Raises Unknown (no such file), Corrupt or Incompatible (written by a
+    newer version); then nothing was imported.
     """
     rows = _read(path)
     taken: set[int] = set()
@@ -99,7 +95,6 @@ def import_(store: Store, path: Path) -> dict[str, int]:
 
 
 def _read(path: Path) -> list[Row]:
-    """Return the lines between header and end of a file that is whole."""
     try:
         return _checked(path, path.read_bytes().splitlines(keepends=True))
     except OSError as error:
@@ -113,7 +108,7 @@ def _read(path: Path) -> list[Row]:
 
 
 def _checked(path: Path, lines: list[bytes]) -> list[Row]:
-    """Return the rows between header and end; raises whatever reading nonsense does."""
+    """Raises whatever reading nonsense does."""
     header, *body, end = [json.loads(line) for line in lines]
     if header["format"] != FORMAT:
         raise ValueError("it is no soul")
@@ -129,7 +124,7 @@ def _checked(path: Path, lines: list[bytes]) -> list[Row]:
 
 
 def _texts(row: Row, *keys: str) -> list[str]:
-    """Return these values; raises KeyError or TypeError if one is missing or no text."""
+    """Raises KeyError or TypeError if one is missing or no text."""
     if not all(isinstance(row[key], str) for key in keys):
         raise TypeError(f"texts expected in {', '.join(keys)}")
     return [row[key] for key in keys]
@@ -157,10 +152,9 @@ def _memory(store: Store, row: Row) -> bool:
 
 
 def _conversation(taken: set[int], store: Store, row: Row) -> bool:
-    """Add the messages that are missing; a conversation is known by when and with what it began.
+    """Add the missing messages; what began alike is the same conversation.
 
-    `taken` holds those found for earlier lines: two may have begun alike in the
-    same second.
+    `taken` were found for earlier lines: two may begin in one second.
     """
     title, created = _texts(row, "title", "created")
     said = [tuple(_texts(message, "role", "content", "at", "about")) for message in row["messages"]]
@@ -188,7 +182,6 @@ def _conversation(taken: set[int], store: Store, row: Row) -> bool:
 
 
 def _begun(store: Store, created: str, first: tuple[str, ...]) -> list[int]:
-    """Return the conversations made at that moment that began with that message."""
     role, content, at, _ = first
     rows = store.read(
         """SELECT c.id FROM conversation c JOIN message m

@@ -1,9 +1,9 @@
-"""Read-only SQL over the user's own tables, safe to hand to a model: it can only read a little.
+"""Read-only SQL over the user's own tables, safe to hand to a model.
 
-Four fences, each sufficient alone against writing: a connection of its own opened
-read-only; SQLite's authorizer, which allows SELECT on TABLES and on the tables of
-json_each, with FUNCTIONS, and nothing else (no PRAGMA, ATTACH, schema, `store`); a
-time limit; limits on rows, characters of a cell and bytes of a value.
+Four fences, each enough against writing: a connection opened read-only;
+SQLite's authorizer, which allows SELECT on TABLES with FUNCTIONS and nothing
+else (no PRAGMA, ATTACH, schema, `store`); a time limit; limits on rows,
+characters of a cell and bytes of a value.
 """
 
 import re
@@ -42,10 +42,7 @@ MORE = "\n\nThese are the first {} rows; there are more."
 
 
 def query(database: Path, statement: str, rows: int = ROWS, seconds: float = SECONDS) -> str:
-    """Return the result as a Markdown table, cut at `rows` (it says so).
-
-    Raises Invalid with SQLite's reason.
-    """
+    """Return a Markdown table, cut at `rows` (it says so).  Raises Invalid."""
     readable = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     with closing(readable) as connection, _explained(seconds):
         _fence(connection, seconds)
@@ -87,7 +84,6 @@ def _explained(seconds: float) -> Iterator[None]:
 def _allow(
     others: set[str], action: int, first: str | None, second: str | None, *_: str | None
 ) -> int:
-    """Answer SQLite's authorizer; `others` are the tables that are not to be read."""
     name = str(first).lower()
     match action:
         case apsw.SQLITE_SELECT | apsw.SQLITE_RECURSIVE:
@@ -102,7 +98,7 @@ def _allow(
 
 
 def table(names: list[str], rows: list[tuple[object, ...]]) -> str:
-    """Return rows as a Markdown table; long cells are cut, and say so by an ellipsis."""
+    """Return rows as a Markdown table; long cells end in an ellipsis."""
     if not rows:
         return "No rows."
     lines = [names, ["---"] * len(names), *([_cell(value) for value in row] for row in rows)]

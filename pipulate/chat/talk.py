@@ -1,17 +1,13 @@
-"""One conversation, whichever model answers: what is said, by whom, and who is told of it.
+"""One conversation, whichever model answers: what is said, and who is told.
 
-TURNS      What the user sends is a command, or words for the model; `answering` is
-           the reaction. One model call at a time: remarks on steps wait for the
-           answer before them.
-STREAM     The answer at hand is `live`.  When it is whole (or stopped, or cut) it
-           becomes a stored message.  It goes on whoever listens.
-LISTENER   is told what changes; this module knows no HTML, no socket and no
-           address.
-KNOWING    `visit` says which page the user looks at.  What it is about becomes a
-           note, which is stored with what is said next: looking around writes
-           nothing.
-TOOLS      See `tools` and `proposals`: reading acts at once, changing asks by a
-           card, and only its Yes does it.
+TURNS      What the user sends is a command, or words for the model;
+           `answering` is the reaction.  One model call at a time.
+STREAM     The answer at hand is `live`; whole, stopped or cut, it becomes a
+           stored message.  It goes on whoever listens.
+LISTENER   is told what changes; this module knows no HTML and no socket.
+KNOWING    `visit` says which page is open.  What it is about becomes a note,
+           stored with what is said next: looking around writes nothing.
+TOOLS      Reading acts at once, changing asks by a card (`proposals`).
 """
 
 import asyncio
@@ -48,7 +44,7 @@ FAILED = "Something in the chat failed; the log has the details. Try again."
 
 
 class Listener:
-    """Is told what changes; whoever shows the conversation overrides what it shows."""
+    """Is told what changes; whoever shows it overrides what it shows."""
 
     async def said(self, row: Row) -> None:
         """A message was added."""
@@ -78,7 +74,7 @@ class Listener:
         """More of a model's weights is here."""
 
     async def deleted(self, seq: int) -> None:
-        """A conversation went to the trash, from where `restore(seq)` brings it back."""
+        """A conversation is in the trash; `restore(seq)` brings it back."""
 
 
 class Talk:
@@ -91,7 +87,7 @@ class Talk:
         flows: Callable[[], Mapping[str, Workflow]] = dict,
         secrets: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        """Talk about the workflows that `flows` finds; no model reads what `secrets` returns."""
+        """No model reads what `secrets` returns."""
         self.store = store
         self.settings = settings
         self.flows = flows
@@ -111,7 +107,7 @@ class Talk:
 
     @property
     def conversation(self) -> int:
-        """The id of the conversation that is shown; 0 if the next message begins one."""
+        """The id of the one that is shown; 0 if the next message begins one."""
         current = self._temporary or int(self.store.get("conversation", 0))
         with suppress(Unknown):
             return int(self.conversations.get(current)["id"])
@@ -139,7 +135,7 @@ class Talk:
     # ---------------------------------------------------------------- what is said
 
     async def add(self, role: str, content: str, about: str = "") -> None:
-        """Store a message, after the note on the page on which it was said, and tell it."""
+        """Store and tell a message, after the note on the page that is open."""
         if page := self._page:
             await self._take_page_back()
             await self._add("note", page["content"], page["about"])
@@ -150,7 +146,6 @@ class Talk:
         await self.listener.said({"id": id, "role": role, "content": content, "about": about})
 
     def _store(self, role: str, content: str, about: str) -> int:
-        """Store a message; the first one begins a conversation."""
         with self.store.transaction():
             current = self.conversation
             if not current:
@@ -184,7 +179,7 @@ class Talk:
         await self.add("note", text, "said")
 
     async def ask(self, prompt: str) -> AsyncIterator[str]:
-        """Stream a model's answer to a workflow; raises ModelError while none answers."""
+        """Stream an answer to a workflow; raises ModelError while none answers."""
         found = await self.models.found()
         if not found:
             raise ModelError(NO_MODEL)
@@ -195,7 +190,7 @@ class Talk:
                     yield piece
 
     def explain(self, run: Run) -> None:
-        """Let the model say a sentence about the card that has just opened, if there is a model."""
+        """Let the model say a sentence about the card that has just opened."""
         if self.models.none or not self.store.get("explain", True):
             return
         ahead = run.flow.steps[run.open_index :]
@@ -221,7 +216,7 @@ class Talk:
             await self._stream(found[0], struck, about=f"step {label}", max_tokens=120)
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start something that must not be lost; a failure is told in the conversation."""
+        """Start what must not be lost; a failure is told in the conversation."""
         task = asyncio.get_running_loop().create_task(self._watched(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -257,7 +252,6 @@ class Talk:
         await self.listener.state()
 
     async def _react(self, said: str) -> None:
-        """Carry out a command, or let the model answer."""
         try:
             if said.startswith("/"):
                 await self._command(said)
@@ -274,7 +268,7 @@ class Talk:
             await self._use(*proposals.parse(line))
 
     async def _use(self, name: str, arguments: dict[str, Any]) -> str:
-        """Call a tool and show what it says or proposes; returns the text for the model."""
+        """Show what a tool says or proposes; returns the text for the model."""
         made = await asyncio.to_thread(proposals.call, self.desk(), name, arguments)
         if isinstance(made, Proposal):
             await self.propose(made)
@@ -287,7 +281,6 @@ class Talk:
         await self.add("note", proposal.words, f"proposal {proposal.id}")
 
     async def _answer(self, said: str) -> None:
-        """Let the model answer the last message, with a tool if it wants one."""
         found = await self.models.found()
         if not found:
             await self.add("note", NO_MODEL, "problem")
@@ -301,7 +294,7 @@ class Talk:
                 await self._speak(model, said)
 
     async def _choose(self, model: Model, said: str) -> ToolCall | None:
-        """Let a model that cannot call tools by itself choose one."""
+        """For a model that cannot call tools by itself."""
         self.live = ""
         await self.listener.thinking()
         try:
@@ -311,7 +304,7 @@ class Talk:
             await self.listener.over()
 
     async def _speak(self, model: Model, said: str) -> None:
-        """Stream an answer; a model that calls tools natively gets their results and goes on."""
+        """A model that calls tools natively gets their results and goes on."""
         messages = await self._prompt(model, said)
         ask: dict[str, Any] = {"tools": offered()} if model.tools else {"max_tokens": LONGEST}
         for _ in range(ROUNDS):
@@ -322,7 +315,6 @@ class Talk:
             messages = [*messages, _called(calls), *prompts.strike(results, self.secrets())]
 
     async def _prompt(self, model: Model, said: str) -> list[Message]:
-        """Return the conversation so far as `model` is to read it."""
         pinned = [text(row) for row in self.memory.pinned()]
         beginning = prompts.system(prompts.current(self.store), pinned)
         recalled = [text(row) for row in await asyncio.to_thread(self.memory.recall, said)]
@@ -345,7 +337,7 @@ class Talk:
     async def _stream(
         self, model: Model, messages: Sequence[Message], about: str = "", **ask: Any
     ) -> list[ToolCall]:
-        """Tell and store one streamed answer; returns the tools it called."""
+        """Tell and store one answer; returns the tools it called."""
         calls: list[ToolCall] = []
         problem = ""
         self.live = ""
@@ -398,7 +390,7 @@ class Talk:
                 await self._begin(asked[-1])
 
     async def edit(self, message: int, said: str) -> None:
-        """Take a message back with all that followed, and say it otherwise."""
+        """Take a message and all after it back, and say it otherwise."""
         await self._back_to(message)
         await self.send(said)
 
@@ -449,11 +441,11 @@ class Talk:
             await self.listener.deleted(seq)
 
     async def restore(self, seq: int) -> None:
-        """Bring a deleted conversation back from the trash, and go on with it."""
+        """Bring a conversation back from the trash, and go on with it."""
         await self._turn_to(await asyncio.to_thread(self.conversations.restore, seq))
 
     async def _turn_to(self, conversation: int) -> None:
-        """Show a conversation: 0 is one to begin, a negative one is temporary."""
+        """0 is one to begin, a negative one is temporary."""
         await self.stop()
         self._page = None
         self._temporary = min(conversation, 0)
@@ -467,7 +459,7 @@ class Talk:
         await self.listener.state()
 
     async def get(self, name: str) -> None:
-        """Begin to fetch a model's weights, unless some are on their way; raises Unknown."""
+        """Begin to fetch a model's weights, unless some come; raises Unknown."""
         recipe = weights.named(name)
         if not self.models.getting:
             self.background(self._get(recipe))
@@ -483,7 +475,6 @@ class Talk:
 
 
 def _called(calls: Sequence[ToolCall]) -> Message:
-    """Return the message in which a model called tools."""
     functions = [
         {
             "id": call.id or call.name,

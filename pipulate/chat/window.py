@@ -1,10 +1,8 @@
 """What fits a model's window: tokens of prompt and answer together.
 
-ESTIMATE   Each model has its own vocabulary, so `tokens` counts rather too many
-           than too few.
-FITTING    `fit` keeps the beginning and the newest turns, and says what it left
-           out.  Nothing is cut in silence: the model condenses that first
-           (`summarise`), and the summary goes along.
+Each model has its own vocabulary, so `tokens` counts rather too many.
+Nothing is cut in silence: what `fit` leaves out, the model condenses first
+(`summarise`), and the summary goes along.
 """
 
 import json
@@ -23,9 +21,8 @@ NO_SUMMARY = "(An earlier part of the conversation could not be summarised.)"
 def tokens(text: str) -> int:
     """Estimate the tokens of `text`.
 
-    Lower case and spaces count 1/3.8, digits 1, other ASCII 0.6, the rest a third
-    of its UTF-8 bytes: 0.8 to 1.7 times Qwen's own count for prose, code, JSON and
-    CSV, up to 2.2 times for Cyrillic and CJK.
+    0.8 to 1.7 times Qwen's own count for prose, code, JSON and CSV, up to
+    2.2 times for Cyrillic and CJK.
     """
     prose = len(re.findall(r"[a-z\s]", text, re.ASCII))
     digits = len(re.findall(r"[0-9]", text))
@@ -37,14 +34,13 @@ def tokens(text: str) -> int:
 def fit(
     messages: Sequence[Message], window: int, summary: str = ""
 ) -> tuple[list[Message], list[Message]]:
-    """Split a conversation into (what to send, what had to be left out): the first fits the window.
+    """Split a conversation into (what to send, what had to be left out).
 
-    The leading system messages and the newest turns are kept; a quarter of the
-    window stays free for the answer.  Turns are left out whole, oldest first, so a
-    tool's result never loses its question. When any are left out, have them
-    summarised and call `fit` again with the `summary`: it goes after the system
-    prompt, whose beginning stays the same (a runtime need not read that again).
-    Raises `ModelError` when the last turn alone is too long.
+    The leading system messages and the newest turns are kept; a quarter of
+    the window stays free for the answer.  Turns are left out whole, so a
+    tool's result never loses its question.  If any are, call `fit` again
+    with their `summary`, which goes after the system prompt.  Raises
+    `ModelError` when the last turn alone is too long.
     """
     system, rest = _split(messages)
     if summary:  # in one message: the templates of several models refuse a second system message
@@ -67,7 +63,6 @@ def fit(
 
 
 def _split(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
-    """Return the leading system messages, and the others."""
     for place, message in enumerate(messages):
         if message["role"] != "system":
             return list(messages[:place]), list(messages[place:])
@@ -82,7 +77,7 @@ def _cost(message: Message) -> int:
 
 
 async def summarise(model: Model, messages: Sequence[Message], summary: str = "") -> str:
-    """Return a summary of both, however long, in a tenth of the model's window."""
+    """Return a summary of both, in a tenth of the model's window."""
     text = "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
     half_a_window = max(1, len(text) * (model.window // 2) // tokens(text))  # in characters
     for start in range(0, len(text), half_a_window):

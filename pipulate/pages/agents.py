@@ -1,11 +1,9 @@
-"""The door for other programs' agents: MCP at POST /mcp, and the card in Settings that opens it.
+"""The door for other programs' agents: MCP at POST /mcp, and its card in Settings.
 
-DOOR    The guard wants our Host, no foreign Origin, JSON and at most 2 MB; the
-        LAN's gate, this machine. Then the key: without it, nobody gets in.
-WIRE    One message a POST, answered as JSON: MCP's streamable HTTP without sessions
-        and streams, as
-        https://modelcontextprotocol.io/specification/2025-11-25/basic/transports
-        allows.  So one stateless route is enough, and it is always there.
+DOOR    The guard wants our Host, no foreign Origin, JSON and at most 2 MB;
+        the LAN's gate, this machine; we, the key.
+WIRE    One message a POST, answered as JSON: MCP's streamable HTTP without
+        sessions and streams.  So one stateless route is enough.
 """
 
 import asyncio

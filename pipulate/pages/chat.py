@@ -1,10 +1,9 @@
 """The chat panel: the conversation at the side of every page.
 
-ACTS      are ordinary form posts, so the guard protects them; they answer 204.
-NEWS      come over one WebSocket per open page: pieces of HTML that htmx puts in
-          their place by id. A page that connects (again) first gets all messages,
-          so nothing is missed.
-STREAM    The answer at hand is #m-live, rendered anew at most every PAINT seconds.
+ACTS    are ordinary form posts, so the guard protects them; they answer 204.
+NEWS    come over one WebSocket per open page: HTML that htmx puts in place
+        by id.  A page that connects (again) first gets all messages.
+STREAM  The answer at hand is #m-live, drawn every PAINT seconds at most.
 """
 
 import asyncio
@@ -195,7 +194,7 @@ class Panel(Listener):
         return Li(markdown(row["content"]), cls="note said", id=id)
 
     def proposal(self, number: int, words: str) -> FT:
-        """Return a proposed change: what exactly will happen, and Yes, No, edit; later Undo."""
+        """Return a change with Yes, No and its arguments; later Undo."""
         try:
             found = proposals.get(self.talk.store, number)
         except Unknown:
@@ -271,7 +270,7 @@ class Panel(Listener):
 
 
 def act(url: str, text: str, *inside: Any, cls: str = "quiet", label: str | None = None) -> FT:
-    """Return a form of one button, with fields `inside`, whose answer is no HTML."""
+    """Return a form of one button and fields, whose answer is no HTML."""
     send = Button(text, type="submit", cls=cls or None, aria_label=label)
     return form(url, *inside, send, hx_post=url, hx_swap="none")
 
@@ -326,7 +325,6 @@ def _edit(row: Row) -> FT:
 
 
 def _choices(proposal: proposals.Proposal) -> list[FT]:
-    """Return Yes, No, and the arguments to edit before a Yes."""
     yes = f"/chat/yes/{proposal.id}"
     plain = Div(act(yes, "Yes, do it", cls=""), act(f"/chat/no/{proposal.id}", "No"), cls="row")
     if not proposal.arguments:
@@ -387,7 +385,7 @@ def _handler(act: Act) -> Callable[[Request], Awaitable[Response]]:
 
 
 def routes(app: FastHTML) -> None:
-    """Add the panel to the app: its voice, its place in the shell, its addresses."""
+    """Add the panel to the app: voice, place in the shell, addresses."""
     state = app.state
 
     def workflows() -> Mapping[str, Workflow]:

@@ -1,6 +1,4 @@
-"""What the model knows of the user: memories to edit, pin, switch off and forget, the versions of
-its prompt, and the soul file.
-"""
+"""What the model knows of the user: memories, its prompt, and the soul file."""
 
 import tempfile
 from pathlib import Path
@@ -134,7 +132,7 @@ def content(store: Store, error: str = "") -> FT:
 
 
 def enabling(on: bool) -> FT:
-    """Return the switch that lets memories be used, or not."""
+    """Return the switch for memories."""
     switch = Input(
         type="checkbox",
         role="switch",
@@ -166,7 +164,7 @@ def adding() -> FT:
 
 
 def prompt_card(store: Store) -> FT:
-    """Return the system prompt, to be changed, and its versions, the newest first."""
+    """Return the system prompt, to be changed, and its versions."""
     text = prompts.current(store)
     newest, *older = prompts.versions(store)
     ending = "s" if older else ""

@@ -1,4 +1,4 @@
-"""The settings of the model: a server of the user's own, and whether it explains each card."""
+"""The settings of the model: a server of the user's own, remarks on cards."""
 
 from fastcore.xml import FT, H2, Button, Input, Label, P, Section
 from fasthtml.common import FastHTML
@@ -50,7 +50,7 @@ def _text(label: str, name: str, value: str, placeholder: str, **more: str) -> F
 
 
 def keep(store: Store, url: str, name: str, key: str, explain: bool) -> None:
-    """Remember what was chosen.  An empty key keeps the one there is, while there is a server."""
+    """Remember what was chosen.  An empty key keeps the one of the server."""
     if not url.startswith(("http://", "https://")):
         url = ""
     store["model_url"] = url
