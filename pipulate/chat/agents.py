@@ -1,6 +1,6 @@
-"""What other programs' agents read and ask for: MCP, message in, message out.
+"""What other programs' agents read and ask for, by MCP.
 
-WIRE       JSON-RPC 2.0 between dictionaries; a notification is answered by None.
+WIRE       JSON-RPC 2.0, of dictionaries; to a notification, None:
            https://modelcontextprotocol.io/specification/2025-11-25
            without sessions and streams.  A client of a later version is
            told which ones there are, and shakes hands the older way.
@@ -66,21 +66,21 @@ class RpcError(Exception):
             self.body["data"] = data
 
 
-# -------------------------------------------------------------------- what only outsiders need
+# --- what only outsiders need
 
 
 def list_workflows(desk: Desk) -> str:
     """List the workflows: what each is for, and its steps."""
     told = []
     for flow in desk.flows.values():
-        steps = "; ".join(f"{step.key} ({step.label})" for step in flow.steps)
-        told.append(f"## {flow.title} (`{flow.name}`)\n\n{flow.about}\n\nSteps: {steps or 'none'}")
+        steps = "; ".join(f"{step.key} ({step.label})" for step in flow.steps) or "none"
+        told += [f"## {flow.title} (`{flow.name}`)", flow.about, f"Steps: {steps}"]
     return "\n\n".join(told) or "There are no workflows."
 
 
 def list_tables(desk: Desk) -> str:
-    """List the tables that query_data reads, with their columns, and those of the latest link
-    graph, which query_links reads.
+    """List the tables that query_data reads, with their columns, and
+    those of the latest link graph, which query_links reads.
     """
     told = ["query_data:"]
     for table in sorted(sql.TABLES):
@@ -129,34 +129,34 @@ RECORD = {
 
 def described() -> list[Json]:
     """Return all tools as MCP lists them."""
-    return [_described(name, tool) for name, tool in {**TOOLS, **OWN}.items()]
+    listed = []
+    for name, tool in {**TOOLS, **OWN}.items():
+        asks = inspect.isgeneratorfunction(tool)
+        hints = {"readOnlyHint": not asks, "destructiveHint": False, "openWorldHint": False}
+        listed.append(
+            {
+                "name": name,
+                "description": f"{inspect.getdoc(tool)} {ASKS * asks}".strip(),
+                "inputSchema": schema(tool),
+                "annotations": hints,
+            }
+        )
+    return listed
 
 
-def _described(name: str, tool: Callable[..., Any]) -> Json:
-    asks = inspect.isgeneratorfunction(tool)
-    about = inspect.getdoc(tool) or ""
-    return {
-        "name": name,
-        "description": f"{about} {ASKS}" if asks else about,
-        "inputSchema": schema(tool),
-        "annotations": {
-            "readOnlyHint": not asks,
-            "destructiveHint": False,
-            "openWorldHint": False,
-        },
-    }
+def _resources() -> list[Json]:
+    return [
+        {
+            "uri": f"pipulate://{name}",
+            "name": name,
+            "description": inspect.getdoc(function),
+            "mimeType": "text/markdown",
+        }
+        for name, function in RESOURCES.items()
+    ]
 
 
-def _resource(name: str, function: Callable[[Desk], str]) -> Json:
-    return {
-        "uri": f"pipulate://{name}",
-        "name": name,
-        "description": inspect.getdoc(function),
-        "mimeType": "text/markdown",
-    }
-
-
-# -------------------------------------------------------------------- messages
+# --- messages
 
 
 def parse(body: bytes) -> Any:
@@ -179,12 +179,8 @@ def _is_id(id: Any) -> bool:
 
 
 def _check(message: Any) -> None:
-    fits = (
-        isinstance(message, dict)
-        and message.get("jsonrpc") == "2.0"
-        and isinstance(message.get("method"), str)
-    )
-    if not fits:
+    given = message if isinstance(message, dict) else {}
+    if given.get("jsonrpc") != "2.0" or not isinstance(given.get("method"), str):
         raise RpcError(REQUEST, "One JSON-RPC 2.0 request was expected.")
     if "id" in message and not _is_id(message["id"]):
         raise RpcError(REQUEST, "The id must be a text or a whole number.")
@@ -192,14 +188,11 @@ def _check(message: Any) -> None:
 
 def _handshake(given: Json) -> Json:
     wanted = given.get("protocolVersion")
+    version = metadata.version("pipulate")
     return {
         "protocolVersion": wanted if wanted in VERSIONS else VERSIONS[0],
         "capabilities": {"tools": {}, "resources": {}},
-        "serverInfo": {
-            "name": "pipulate",
-            "title": "Pipulate",
-            "version": metadata.version("pipulate"),
-        },
+        "serverInfo": {"name": "pipulate", "title": "Pipulate", "version": version},
         "instructions": INSTRUCTIONS,
     }
 
@@ -239,7 +232,7 @@ class Server:
             case "tools/call":
                 return await self._call(given)
             case "resources/list":
-                return {"resources": [_resource(*pair) for pair in RESOURCES.items()]}
+                return {"resources": _resources()}
             case "resources/templates/list":
                 return {"resourceTemplates": [RECORD]}
             case "resources/read":
@@ -253,13 +246,13 @@ class Server:
             raise RpcError(PARAMS, "There is no tool of that name.")
         if not isinstance(arguments, dict):
             raise RpcError(PARAMS, "The arguments must be an object.")
-        failed = False
+        problem = ""
         try:
             text = await self._use(name, arguments)
-        except PipulateError as error:  # for the agent to mend: it is told as the tool's answer
-            text = str(error)
-            failed = True
-        return {"content": [{"type": "text", "text": self._fit_to_tell(text)}], "isError": failed}
+        except PipulateError as error:  # the tool's answer too: the agent may mend it
+            text = problem = str(error)
+        told = {"type": "text", "text": self._fit_to_tell(text)}
+        return {"content": [told], "isError": bool(problem)}
 
     async def _use(self, name: str, arguments: Json) -> str:
         desk = replace(self.talk.desk(), source="an agent")
@@ -291,16 +284,13 @@ class Server:
             return "text/markdown", RESOURCES[name](self.talk.desk())
         _, ours, run = uri.partition("pipulate://runs/")
         workflow, _, id = run.partition("/")
-        record = self._record(workflow, unquote(id)) if ours else None
+        try:
+            record = ours and Pipulate(self.talk.store, workflow).get_state(unquote(id))
+        except PipulateError as error:
+            raise RpcError(NOT_FOUND, str(error)) from None
         if record:
             return "application/json", json.dumps(record, ensure_ascii=False)
         return None
-
-    def _record(self, workflow: str, id: str) -> Json:
-        try:
-            return Pipulate(self.talk.store, workflow).get_state(id)
-        except PipulateError as error:
-            raise RpcError(NOT_FOUND, str(error)) from None
 
     def _fit_to_tell(self, text: str) -> str:
         """Return the text without secrets, its links with our address."""
@@ -310,7 +300,7 @@ class Server:
         return str(struck["content"]).replace("](/", f"]({origin(settings)}/")
 
 
-# -------------------------------------------------------------------- the key
+# --- the key
 
 
 def key_file(data: Path) -> Path:
@@ -350,9 +340,6 @@ def origin(settings: Settings) -> str:
 
 def configuration(settings: Settings, path: str) -> str:
     """Return what clients want in their configuration, with the key."""
-    server = {
-        "type": "http",
-        "url": origin(settings) + path,
-        "headers": {"Authorization": f"Bearer {make_key(settings.data)}"},
-    }
+    headers = {"Authorization": f"Bearer {make_key(settings.data)}"}
+    server = {"type": "http", "url": origin(settings) + path, "headers": headers}
     return json.dumps({"mcpServers": {"pipulate": server}}, indent=2)

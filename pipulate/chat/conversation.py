@@ -1,9 +1,9 @@
 """Conversations, and what of them a model gets to read.
 
 ROLES      "user", "assistant", and "note": what the app added.
-WINDOW     When the oldest turns no longer fit a model's window, it condenses
-           them into the conversation's `summary`; `summarised` is the id of
-           the last message in it.  The messages themselves stay.
+WINDOW     When the oldest turns no longer fit a model's window, it
+           condenses them into the conversation's `summary`; `summarised` is
+           the id of the last message in it.  The messages themselves stay.
 TEMPORARY  conversations have negative ids, and are never written.
 TRASH      A deleted conversation goes there whole, and can be restored.
 """
@@ -12,7 +12,6 @@ import asyncio
 import itertools
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pipulate.chat.prompts import assemble
@@ -24,23 +23,16 @@ from pipulate.engine.store import Store, now
 Row = dict[str, Any]
 
 
-@dataclass
-class Temporary:
-    """A conversation that is not stored."""
-
-    row: Row
-    messages: list[Row] = field(default_factory=list)
-
-
 class Conversations:
     """All conversations of a store."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._temporary: dict[int, Temporary] = {}
+        self._temporary: dict[int, Row] = {}
+        self._unstored: dict[int, list[Row]] = {}  # their messages
         self._numbers = itertools.count(1)
 
-    # ---------------------------------------------------------------- conversations
+    # --- conversations
 
     def new(self, title: str = "", temporary: bool = False) -> int:
         """Begin a conversation; returns its id, negative if temporary."""
@@ -49,20 +41,20 @@ class Conversations:
             return self.store.write(insert, title.strip(), now())
         id = -next(self._numbers)
         row = {"id": id, "title": title, "created": now(), "summary": "", "summarised": 0}
-        self._temporary[id] = Temporary(row)
+        self._temporary[id] = row
+        self._unstored[id] = []
         return id
 
     def get(self, id: int) -> Row:
         """Return a conversation's row; raises Unknown."""
-        if held := self._temporary.get(id):
-            return held.row
-        row = self.store.one("SELECT * FROM conversation WHERE id = ?", id)
+        row = self._temporary.get(id)
+        row = row or self.store.one("SELECT * FROM conversation WHERE id = ?", id)
         if row is None:
             raise Unknown("This conversation does not exist (any more).")
         return row
 
     def all(self) -> list[Row]:
-        """Return the stored ones, last spoken in first.  Each has a `title`."""
+        """Return the stored ones, the one last spoken in first."""
         return self.store.read(
             """SELECT id, created, coalesce(
                 nullif(title, ''),
@@ -78,26 +70,22 @@ class Conversations:
         self._update(id, title=title.strip())
 
     def delete(self, id: int) -> int:
-        """Return the number for `restore`, 0 if it was temporary, and is gone."""
+        """Return the number for `restore`, 0 of a temporary one."""
         held = {"conversation": self.get(id), "messages": self.messages(id)}
         if self._temporary.pop(id, None):
             return 0
         with self.store.transaction() as db:
-            seq = self.store.write(
-                "INSERT INTO trash (at, kind, data) VALUES (?, 'conversation', ?)",
-                now(),
-                json.dumps(held, ensure_ascii=False),
-            )
+            insert = "INSERT INTO trash (at, kind, data) VALUES (?, 'conversation', ?)"
+            seq = self.store.write(insert, now(), json.dumps(held, ensure_ascii=False))
             db.execute("DELETE FROM message WHERE conversation_id = ?", (id,))
             db.execute("DELETE FROM conversation WHERE id = ?", (id,))
         return seq
 
     def restore(self, seq: int) -> int:
-        """Bring one back from the trash; returns its id.  Raises Unknown."""
+        """Return the id of one brought back from the trash; raises Unknown."""
         with self.store.transaction() as db:
-            row = self.store.one(
-                "SELECT data FROM trash WHERE seq = ? AND kind = 'conversation'", seq
-            )
+            query = "SELECT data FROM trash WHERE seq = ? AND kind = 'conversation'"
+            row = self.store.one(query, seq)
             if row is None:
                 raise Unknown("This conversation is no longer in the trash.")
             held = json.loads(row["data"])
@@ -113,39 +101,33 @@ class Conversations:
         else:
             self.store.db.t.conversation.update({"id": id, **columns})
 
-    # ---------------------------------------------------------------- messages
+    # --- messages
 
     def messages(self, id: int) -> list[Row]:
         """Return a conversation's messages, oldest first."""
-        if held := self._temporary.get(id):
-            return list(held.messages)
+        if id in self._temporary:
+            return list(self._unstored[id])
         return self.store.read("SELECT * FROM message WHERE conversation_id = ? ORDER BY id", id)
 
     def append(self, id: int, role: str, content: str, about: str = "") -> int:
-        """Add a message; returns its id.  `about` is for notes.  Raises Unknown."""
-        row = {
-            "conversation_id": self.get(id)["id"],
-            "role": role,
-            "content": content,
-            "at": now(),
-            "about": about,
-        }
-        if held := self._temporary.get(id):
+        """Add a message; returns its id.  Raises Unknown."""
+        self.get(id)
+        row = {"role": role, "content": content, "at": now(), "about": about}
+        if id in self._temporary:
             number = next(self._numbers)
-            held.messages.append({"id": number, **row})
+            self._unstored[id].append({"id": number, **row})
             return number
-        insert = (
-            "INSERT INTO message (conversation_id, role, content, at, about) VALUES (?, ?, ?, ?, ?)"
-        )
-        return self.store.write(insert, *row.values())
+        insert = """INSERT INTO message (conversation_id, role, content, at, about)
+            VALUES (?, ?, ?, ?, ?)"""
+        return self.store.write(insert, id, *row.values())
 
     def truncate(self, id: int, message: int) -> list[Row]:
         """Remove a message and all later ones; returns them."""
         rows = self.messages(id)
         gone = [row for row in rows if row["id"] >= message]
         with self.store.transaction() as db:
-            if held := self._temporary.get(id):
-                held.messages[:] = [row for row in rows if row["id"] < message]
+            if id in self._temporary:
+                self._unstored[id] = [row for row in rows if row["id"] < message]
             else:
                 delete = "DELETE FROM message WHERE conversation_id = ? AND id >= ?"
                 db.execute(delete, (id, message))
@@ -156,14 +138,11 @@ class Conversations:
     def search(self, text: str, limit: int = 50) -> list[Row]:
         """Return the newest messages, but notes, that contain `text`."""
         pattern = "".join("\\" + char if char in "\\%_" else char for char in text.strip())
-        return self.store.read(
-            "SELECT * FROM message WHERE content LIKE ? ESCAPE '\\' AND role != 'note'"
-            " ORDER BY id DESC LIMIT ?",
-            f"%{pattern}%",
-            limit,
-        )
+        query = """SELECT * FROM message WHERE content LIKE ? ESCAPE '\\' AND role != 'note'
+            ORDER BY id DESC LIMIT ?"""
+        return self.store.read(query, f"%{pattern}%", limit)
 
-    # ---------------------------------------------------------------- for a model
+    # --- for a model
 
     async def for_model(
         self,

@@ -26,10 +26,11 @@ Row = dict[str, Any]
 #: The tables that tools change, and their keys.
 KEYS = {"task": "id", "profile": "id", "memory": "id", "prompt": "version"}
 #: Words that tell no name from another.
-FILLERS = frozenset(
+FILLERS = set(
     re.findall(
         r"\w+",
-        "a about all an as for i in is it my of on one s that the this to with task client memory",
+        """a about all an as for i in is it my of on one s that the this to with
+        task client memory""",
     )
 )
 STEM = 5  # letters by which words are compared
@@ -55,7 +56,7 @@ def row_of(store: Store, table: str, key: Any) -> Row | None:
 
 
 def put(desk: Desk, table: str, row: Row) -> list[Any]:
-    """Insert the row, or change the one with its key; returns how to undo it."""
+    """Insert a row, or change the one of its key; returns how to undo it."""
     rows = desk.store.db.t[table]
     key = row.get(KEYS[table])
     if key is None:
@@ -76,7 +77,7 @@ def drop(desk: Desk, table: str, key: Any) -> list[Any]:
 
 
 def find(rows: list[Row], wanted: str, what: str) -> Row:
-    """Return the row meant by its number or name, or best by its rare words.
+    """Return the row meant by its number, name, or best by its rare words.
 
     Raises Unknown, which lists the names.
     """
@@ -85,9 +86,9 @@ def find(rows: list[Row], wanted: str, what: str) -> Row:
     if len(meant) == 1:
         return meant[0]
     names = [f"{row['id']}. {row['name']}" for row in (meant or rows)[:LISTED]]
-    listed = "; ".join(names) or "none yet"
     raise Unknown(
-        f"Which {what} is meant by “{wanted}”? There are: {listed}. Name one by its number."
+        f"Which {what} is meant by “{wanted}”? There are: {'; '.join(names) or 'none yet'}. "
+        "Name one by its number."
     )
 
 

@@ -54,8 +54,9 @@ class Embedded:
     @property
     def process(self) -> int | None:
         """The number of the child process, None while none runs."""
-        running = self._child and self._child.returncode is None
-        return self._child.pid if self._child and running else None
+        if self._child and self._child.returncode is None:
+            return self._child.pid
+        return None
 
     async def stream(self, messages: Sequence[Message], **ask: Unpack[Ask]) -> Stream:
         """See `Model.stream`; starts the child if need be."""
@@ -70,7 +71,7 @@ class Embedded:
             raise
 
     async def start(self) -> Remote:
-        """Start the child unless it runs; return its client, or raise ModelError."""
+        """Return the child's client; starts it if need be.  Raises ModelError."""
         async with self._starting:
             if self.process is None:
                 self._remote = await self._load()
@@ -85,22 +86,18 @@ class Embedded:
             )
         key = secrets.token_urlsafe(24)
         asked = {"model": str(self.weights), "window": self.window, "key": key}
+        command = (sys.executable, "-P", str(CHILD))
+        pipe = subprocess.PIPE
         with tempfile.TemporaryFile() as log:
             child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                str(CHILD),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
+                *command, stdin=pipe, stdout=pipe, stderr=log
             )
             address = await _address(child, asked)
             if not address:
                 raise ModelError(await self._failure(child, log))
         self._child = child
-        return Remote(
-            OPENAI, f"{address}/v1", self.name, key, self.window, place="The embedded model"
-        )
+        place = "The embedded model"
+        return Remote(OPENAI, f"{address}/v1", self.name, key, self.window, place=place)
 
     async def _failure(self, child: Process, log: IO[bytes]) -> str:
         end = await _ended(child, 1)

@@ -29,7 +29,7 @@ BATCH = 32
 
 
 class Embedder:
-    """Loads its weights at first use.  Vectors of another `name` do not compare."""
+    """Loaded at first use.  Vectors of another `name` do not compare."""
 
     name = "minilm-int8"
 
@@ -42,7 +42,7 @@ class Embedder:
         return find(RECIPES["minilm"], self.folder) is not None
 
     def embed(self, texts: list[str]) -> "NDArray[np.float32]":
-        """Return unit vectors, shape (len(texts), SIZE).  Raises ModelError.
+        """Return unit vectors, shape (n, SIZE).  Raises ModelError.
 
         About 10 ms each: call it in a thread.
         """
@@ -65,7 +65,8 @@ class Embedder:
         for row, tokens in zip(ids, batch, strict=True):
             row[: len(tokens)] = tokens
         mask = (ids > 0).astype(np.int64)
-        asked = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        kinds = np.zeros_like(ids)
+        asked = {"input_ids": ids, "attention_mask": mask, "token_type_ids": kinds}
         (states,) = self.session.run(None, asked)
         sums = (states * mask[:, :, None]).sum(1)
         means: NDArray[np.float32] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
@@ -97,26 +98,24 @@ class WordPiece:
         self.ids = {token: number for number, token in enumerate(lines)}
 
     def tokens(self, text: str) -> list[int]:
-        """The numbers of [CLS], the text's tokens and [SEP], at most LONGEST."""
+        """The numbers of [CLS], the tokens and [SEP], at most LONGEST."""
         found: list[int] = []
         for word in split(text[: LONGEST * CHARACTERS]):
-            found += self._pieces(word)
+            known = len(word) <= LONGEST_WORD
+            found += self._pieces(word) if known else [self.ids["[UNK]"]]
         return [self.ids["[CLS]"], *found[: LONGEST - 2], self.ids["[SEP]"]]
 
     def _pieces(self, word: str) -> list[int]:
-        unknown = [self.ids["[UNK]"]]
-        if len(word) > LONGEST_WORD:
-            return unknown
         found: list[int] = []
-        start = 0
-        while start < len(word):
-            mark = "##" if start else ""
-            ends = range(len(word), start, -1)
-            end = next((end for end in ends if mark + word[start:end] in self.ids), 0)
+        mark = ""
+        while word:
+            ends = range(len(word), 0, -1)
+            end = next((end for end in ends if mark + word[:end] in self.ids), 0)
             if not end:
-                return unknown
-            found.append(self.ids[mark + word[start:end]])
-            start = end
+                return [self.ids["[UNK]"]]
+            found.append(self.ids[mark + word[:end]])
+            word = word[end:]
+            mark = "##"
         return found
 
 

@@ -1,8 +1,8 @@
 """A question about a link graph, for a small model, as WHERE and ORDER BY.
 
 A 0.5B model left free writes wrong SQL more often than not: joins for
-nothing, columns that are not there.  So it gets a few examples, and a schema
-that allows nothing but comparisons of this graph's own columns.
+nothing, columns that are not there.  So it gets a few examples, and a
+schema that allows nothing but comparisons of this graph's own columns.
 """
 
 import json
@@ -48,7 +48,7 @@ EXAMPLES = (
 
 
 def columns(tables: str) -> dict[str, str]:
-    """Return {column: what is said of it} of `pages` in the tables' description."""
+    """Return {column: what is said of it} of `pages`."""
     return dict(re.findall(r"^  (\w+) (.*)$", tables.partition("\nlinks:")[0], re.MULTILINE))
 
 
@@ -58,49 +58,50 @@ def shape(known: dict[str, str]) -> dict[str, Any]:
     numbers = [name for name, said in known.items() if not said.startswith("TEXT")]
     one = rf"({texts}) = '[^'\"]{{1,60}}'|({'|'.join(numbers)}) (=|<|>|<=|>=) [0-9]{{1,7}}"
     linking = re.sub(r"([()])", r"\\\1", LINKING).format("[^'\"]{1,200}")
-    properties = {
-        "show": {"enum": ["pages", "count"]},
-        "where": {"type": "string", "pattern": f"^(({one})( AND ({one})){{0,3}}|{linking})?$"},
-        "order": {"enum": ["", *numbers]},
-    }
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+    pattern = f"^(({one})( AND ({one})){{0,3}}|{linking})?$"
+    return whole(
+        {
+            "show": {"enum": ["pages", "count"]},
+            "where": {"type": "string", "pattern": pattern},
+            "order": {"enum": ["", *numbers]},
+        }
+    )
+
+
+def whole(properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object with all of these, and no others."""
+    required = list(properties)
+    of_object = {"type": "object", "properties": properties, "required": required}
+    return {**of_object, "additionalProperties": False}
 
 
 def lesson(known: dict[str, str]) -> list[Message]:
     """Return the columns, and the examples that use them."""
-    about = "\n".join(f"  {name} {said}" for name, said in known.items())
-    told = (
-        "Write WHERE and ORDER BY of an SQLite query over this table:\n"
-        f"pages: one row a page\n{about}"
+    told = "\n".join(
+        [
+            "Write WHERE and ORDER BY of an SQLite query over this table:",
+            "pages: one row a page",
+            *[f"  {name} {said}" for name, said in known.items()],
+        ]
     )
     messages = [{"role": "system", "content": told}]
-    for example in EXAMPLES:
-        if _columns_of(example) <= set(known):
-            answer = {"show": example.show, "where": example.where, "order": example.order}
-            messages += [
-                {"role": "user", "content": example.question},
-                {"role": "assistant", "content": json.dumps(answer)},
-            ]
+    for question, where, order, show in EXAMPLES:
+        own = where.partition("url IN")[0]
+        if {*re.findall(r"(\w+) [=<>]", own), order or "url"} <= set(known):
+            answer = json.dumps({"show": show, "where": where, "order": order})
+            messages.append({"role": "user", "content": question})
+            messages.append({"role": "assistant", "content": answer})
     return messages
 
 
-def _columns_of(example: Example) -> set[str]:
-    own = example.where.partition("url IN")[0]
-    return {*re.findall(r"(\w+) [=<>]", own), example.order or "url"}
-
-
 def to_sql(answer: dict[str, Any], known: dict[str, str]) -> str:
-    """Return the query that an answer means, "?" if it disobeys the schema."""
+    """Return the query that is meant, "?" if the schema is disobeyed."""
     allowed = shape(known)["properties"]
     where = str(answer.get("where", "?"))
     order = str(answer.get("order", "?"))
-    fits = re.fullmatch(allowed["where"]["pattern"], where) and order in allowed["order"]["enum"]
-    if not fits:
+    if not re.fullmatch(allowed["where"]["pattern"], where):
+        return "?"
+    if order not in allowed["order"]["enum"]:
         return "?"
     counted = answer.get("show") == "count"
     shown = "count(*) AS pages" if counted else ", ".join(_spoken_of(where, order, known))

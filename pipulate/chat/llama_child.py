@@ -1,4 +1,4 @@
-"""The process of the embedded model: llama.cpp's server, for its parent alone.
+"""The process of the embedded model: llama.cpp's server for its parent.
 
 Run by its path, so that none of Pipulate need be imported.  It reads a line
 of JSON (model, window, key) from standard input, prints its address, and
@@ -16,13 +16,6 @@ NICE = 5  # pages come first
 LOOK = 0.5  # seconds between two looks for the parent
 BATCH = 128  # tokens; it sees that we hung up between batches: 1 s, not 30, at the same speed
 PROMPTS = 256  # MB of earlier prompts that it keeps; 8 GB by default
-
-
-def _leave_with_parent(parent: int) -> None:
-    threading.Thread(target=_leave_at_end, daemon=True).start()
-    while os.getppid() == parent:
-        time.sleep(LOOK)
-    os._exit(0)
 
 
 def _leave_at_end() -> None:
@@ -66,7 +59,10 @@ def main() -> None:
     except RuntimeError:  # it has logged why
         sys.exit(1)
     print(server.listening_address, flush=True)
-    _leave_with_parent(parent)
+    threading.Thread(target=_leave_at_end, daemon=True).start()
+    while os.getppid() == parent:  # forks of it may hold our input open
+        time.sleep(LOOK)
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """What the app knows about its user, whichever model answers.
 
-A MEMORY  is a fact if it has a `key` ("city": "Graz"), else a sentence.  Its
-          `id` is made from the key, or the sentence, and so is the same on
-          every machine: adding it twice changes nothing, and a fact's new
-          value takes the old one's place.
-PINNED    memories stand in every prompt (facts are, unless unpinned); others
-          come back when they fit the question.
+A MEMORY  is a fact if it has a `key` ("city": "Graz"), else a sentence.
+          Its `id` is made from the key, or the sentence, and so is the same
+          on every machine: adding it twice changes nothing, and a fact's
+          new value takes the old one's place.
+PINNED    memories stand in every prompt (facts are, unless unpinned);
+          others come back when they fit the question.
 STATE     "active", or "off": kept, but told to no model.
 RECALL    By cosine (brute force: 10,000 take milliseconds), and the best
           keyword hit; by keywords alone without an embedder.  Vectors are a
@@ -68,12 +68,12 @@ def text(row: Row) -> str:
 
 
 def clean(content: str, field: str = "content", most: int = LONGEST) -> str:
-    """Return the text in one line, NFC.  Raises Invalid if empty or too long."""
-    plain = "".join(
-        " " if unicodedata.category(char) in ("Cc", "Cs") else char
-        for char in unicodedata.normalize("NFC", content)
-    )
-    content = " ".join(plain.split())
+    """Return one line, NFC.  Raises Invalid if empty or too long."""
+    chars = list(unicodedata.normalize("NFC", content))
+    for place, char in enumerate(chars):
+        if unicodedata.category(char) in ("Cc", "Cs"):
+            chars[place] = " "
+    content = " ".join("".join(chars).split())
     if 1 <= len(content) <= most:
         return content
     raise Invalid(
@@ -111,17 +111,14 @@ class Memory:
 
     def active(self) -> list[Row]:
         """Return all that a model may be told, in the same order."""
-        return [row for row in self.all() if row["state"] == "active"] if self.enabled else []
+        return [row for row in self.all() if self.enabled and row["state"] == "active"]
 
     def pinned(self) -> list[Row]:
-        """Return what stands in every prompt; the oldest first, so it stays put."""
-        if not self.enabled:
-            return []
-        return self.store.read(
-            "SELECT * FROM memory WHERE pinned AND state = 'active' ORDER BY at, id"
-        )
+        """Return what stands in every prompt; what is new comes last."""
+        query = "SELECT * FROM memory WHERE pinned AND state = 'active' ORDER BY at, id"
+        return self.store.read(query) if self.enabled else []
 
-    # ---------------------------------------------------------------- recall
+    # --- recall
 
     def recall(self, query: str, limit: int = LIMIT, floor: float = FLOOR) -> list[Row]:
         """Return the active memories that fit `query`, best first.
@@ -139,11 +136,9 @@ class Memory:
         import numpy as np  # here: 0.3 s at start, and few have an embedder
 
         self._embed_missing(embedder)
-        rows = self.store.read(
-            "SELECT memory.*, vector FROM memory_vector JOIN memory USING (id)"
-            " WHERE state = 'active' AND embedder = ?",
-            embedder.name,
-        )
+        known = """SELECT memory.*, vector FROM memory_vector JOIN memory USING (id)
+            WHERE state = 'active' AND embedder = ?"""
+        rows = self.store.read(known, embedder.name)
         if not rows:
             return []
         packed = b"".join(row.pop("vector") for row in rows)
@@ -153,64 +148,50 @@ class Memory:
         return [rows[place] for place in best if cosines[place] >= floor]
 
     def _embed_missing(self, embedder: Embedder) -> None:
-        rows = self.store.read(
-            "SELECT * FROM memory"
-            " WHERE id NOT IN (SELECT id FROM memory_vector WHERE embedder = ?)",
-            embedder.name,
-        )
+        query = """SELECT * FROM memory
+            WHERE id NOT IN (SELECT id FROM memory_vector WHERE embedder = ?)"""
+        # FROM memory: one forgotten or edited meanwhile gets no vector.
+        insert = """INSERT OR REPLACE INTO memory_vector
+            SELECT id, ?3, ?4 FROM memory WHERE id = ?1 AND content = ?2"""
+        rows = self.store.read(query, embedder.name)
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
             vectors = embedder.embed([text(row) for row in batch])
-            self._keep(embedder.name, batch, [vector.tobytes() for vector in vectors])
-
-    def _keep(self, embedder: str, rows: list[Row], vectors: list[bytes]) -> None:
-        with self.store.transaction() as db:
-            db.execute("DELETE FROM memory_vector WHERE embedder != ?", (embedder,))
-            db.executemany(  # FROM memory: one forgotten or edited meanwhile gets no vector
-                "INSERT OR REPLACE INTO memory_vector"
-                " SELECT id, ?3, ?4 FROM memory WHERE id = ?1 AND content = ?2",
-                [
-                    (row["id"], row["content"], embedder, vector)
-                    for row, vector in zip(rows, vectors, strict=True)
-                ],
-            )
+            with self.store.transaction() as db:
+                db.execute("DELETE FROM memory_vector WHERE embedder != ?", (embedder.name,))
+                for row, vector in zip(batch, vectors, strict=True):
+                    values = (row["id"], row["content"], embedder.name, vector.tobytes())
+                    db.execute(insert, values)
 
     def _by_keyword(self, query: str, limit: int) -> list[Row]:
         words = re.findall(r"\w+", query)[:MOST_WORDS]
         # Long words tell: a stop list for any language.
         telling = [word for word in words if len(word) > 3 or word.isdigit()] or words
-        return self.store.read(
-            "SELECT memory.* FROM memory_text JOIN memory USING (id) "
-            "WHERE memory_text MATCH ? AND state = 'active' ORDER BY rank LIMIT ?",
-            " OR ".join(f'"{word}"' for word in telling) or '""',
-            limit,
-        )
+        wanted = " OR ".join(f'"{word}"' for word in telling) or '""'
+        found = """SELECT memory.* FROM memory_text JOIN memory USING (id)
+            WHERE memory_text MATCH ? AND state = 'active' ORDER BY rank LIMIT ?"""
+        return self.store.read(found, wanted, limit)
 
-    # ---------------------------------------------------------------- changing
+    # --- changing
 
     def add(
         self, content: str, *, key: str = "", source: str = "", pinned: bool | None = None
     ) -> Row:
-        """Remember a sentence, or a fact under `key`; returns it.  Raises Invalid.
+        """Remember a sentence, or a fact under `key`.  Raises Invalid.
 
         What is already remembered stays as it is.
         """
         content = clean(content)
         name = clean(key, "key", LONGEST_KEY) if key.strip() else None
         id = identity(content, name)
-        self.store.write(
-            "INSERT INTO memory VALUES (?, ?, ?, ?, ?, ?, ?, 'active')"
-            " ON CONFLICT DO UPDATE SET content = excluded.content, source = excluded.source,"
-            " at = excluded.at, state = 'active'"
-            " WHERE content != excluded.content OR state != 'active'",
-            id,
-            "fact" if name else "memory",
-            name,
-            content,
-            source,
-            now(),
-            bool(name) if pinned is None else pinned,
-        )
+        kind = "fact" if name else "memory"
+        if pinned is None:
+            pinned = bool(name)
+        insert = """INSERT INTO memory VALUES (?, ?, ?, ?, ?, ?, ?, 'active')
+            ON CONFLICT DO UPDATE SET content = excluded.content, source = excluded.source,
+            at = excluded.at, state = 'active'
+            WHERE content != excluded.content OR state != 'active'"""
+        self.store.write(insert, id, kind, name, content, source, now(), pinned)
         return self.get(id)
 
     def edit(self, id: str, content: str) -> Row:
@@ -219,10 +200,8 @@ class Memory:
         new = identity(content, self.get(id)["key"])
         with self.store.transaction() as db:
             db.execute("DELETE FROM memory WHERE id = ? AND id != ?", (new, id))
-            db.execute(
-                "UPDATE memory SET id = ?, content = ?, at = ? WHERE id = ?",
-                (new, content, now(), id),
-            )
+            update = "UPDATE memory SET id = ?, content = ?, at = ? WHERE id = ?"
+            db.execute(update, (new, content, now(), id))
         return self.get(new)
 
     def pin(self, id: str, on: bool = True) -> None:
@@ -244,23 +223,19 @@ class Memory:
 
 
 def erase(store: Store) -> None:
-    """Make what was deleted unreadable in the file; not in a transaction."""
+    """Make what was deleted unreadable in the file: after a transaction."""
     if not store.connection.in_transaction:
         store.connection.execute("VACUUM")
         store.connection.pragma("wal_checkpoint", "truncate")
 
 
 def _scrub(store: Store, said: str) -> None:
-    """Take the words out of messages; remove summaries, proposals, trash with them."""
     plain = re.compile(rf"(?<!\w){re.escape(said)}(?!\w)", re.IGNORECASE)
     touched = _scrub_messages(store, plain)
+    update = "UPDATE conversation SET title = ?, summary = '', summarised = 0 WHERE id = ?"
     for row in store.read("SELECT id, title, summary FROM conversation"):
         if row["id"] in touched or plain.search(row["title"] + row["summary"]):
-            store.write(
-                "UPDATE conversation SET title = ?, summary = '', summarised = 0 WHERE id = ?",
-                plain.sub(FORGOTTEN, row["title"]),
-                row["id"],
-            )
+            store.write(update, plain.sub(FORGOTTEN, row["title"]), row["id"])
     spellings = (said, json.dumps(said)[1:-1], json.dumps(said, ensure_ascii=False)[1:-1])
     any_spelling = re.compile("|".join(map(re.escape, spellings)), re.IGNORECASE)
     _drop_held(store, "proposal", "id", "words || arguments || undo", any_spelling)

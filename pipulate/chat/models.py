@@ -42,7 +42,12 @@ class Models:
     async def found(self, fresh: bool = False) -> list[Model]:
         """Return the models that answer now, the preferred one first."""
         if fresh or time.monotonic() - self._looked > FRESH:
-            self._found = await self._look()
+            self._found = await detect(
+                url=self.store.get("model_url") or self.settings.model_url,
+                name=self.store.get("model_name") or self.settings.model_name,
+                key=self.store.get("model_key", ""),
+                embedded=self._small_one(),
+            )
             self._looked = time.monotonic()
         chosen = self.store.get("model", "")
         return sorted(self._found, key=lambda model: model.name != chosen)
@@ -52,14 +57,6 @@ class Models:
         """Whether none was there at the last look."""
         return self._looked > 0 and not self._found
 
-    async def _look(self) -> list[Model]:
-        return await detect(
-            url=self.store.get("model_url") or self.settings.model_url,
-            name=self.store.get("model_name") or self.settings.model_name,
-            key=self.store.get("model_key", ""),
-            embedded=self._small_one(),
-        )
-
     def _small_one(self) -> Embedded | None:
         here = (weights.find(weights.RECIPES[name], self.folder) for name in EMBEDDED)
         path = next(filter(None, here), None)
@@ -68,7 +65,7 @@ class Models:
         return self._embedded
 
     async def get(self, recipe: weights.Recipe, told: Tell) -> None:
-        """Fetch a model's weights, and the embedder's; `told` hears of each step."""
+        """Fetch weights, and the embedder's; `told` hears of each step."""
         loop = asyncio.get_running_loop()
 
         def progress(share: float, source: str) -> None:
@@ -76,12 +73,11 @@ class Models:
             asyncio.run_coroutine_threadsafe(told(), loop)
 
         self.getting = (recipe.title, 0.0)
+        minilm = weights.RECIPES["minilm"]
         try:
             await asyncio.to_thread(weights.get, recipe, self.folder, progress)
             with suppress(PipulateError):  # without it, keywords find memories
-                await asyncio.to_thread(
-                    weights.get, weights.RECIPES["minilm"], self.folder, progress
-                )
+                await asyncio.to_thread(weights.get, minilm, self.folder, progress)
         finally:
             self.getting = None
             await self.found(fresh=True)

@@ -36,7 +36,7 @@ STRUCK = "[secret]"
 
 
 def versions(store: Store) -> list[Row]:
-    """Return all (version, text, at, author), newest first, DEFAULT last."""
+    """Return rows (version, text, at, author), newest first."""
     default = {"version": 0, "text": DEFAULT, "at": "", "author": "Pipulate"}
     return [*store.read("SELECT * FROM prompt ORDER BY at DESC, version DESC"), default]
 
@@ -47,14 +47,12 @@ def current(store: Store) -> str:
 
 
 def check(text: str) -> str:
-    """Return the trimmed text; raises Invalid if it cannot be a system prompt."""
+    """Return the trimmed text; raises Invalid if it is no system prompt."""
     text = text.strip()
     if 1 <= len(text) <= LONGEST:
         return text
-    raise Invalid(
-        f"A system prompt has between 1 and {LONGEST:,} characters, this has {len(text):,}.",
-        "text",
-    )
+    expected = f"A system prompt has between 1 and {LONGEST:,} characters"
+    raise Invalid(f"{expected}, this has {len(text):,}.", "text")
 
 
 def accept(store: Store, text: str, author: str = "user") -> int:
@@ -72,7 +70,7 @@ def roll_back(store: Store, version: int) -> int:
 
 
 def diff(old: str, new: str) -> str:
-    """Return what changes, by lines: "- " gone, "+ " new, "  " as before."""
+    """Return the lines: "- " gone, "+ " new, "  " as before."""
     lines = difflib.ndiff(old.splitlines(), new.splitlines())
     return "\n".join(line for line in lines if not line.startswith("?"))
 
@@ -93,7 +91,7 @@ def system(prompt: str, pinned: Sequence[str]) -> str:
 def assemble(
     beginning: str, rows: Sequence[Row], recalled: Sequence[str] = (), secrets: Iterable[str] = ()
 ) -> tuple[list[Message], list[int]]:
-    """Return the messages for a model, and the last row's id in each but the first.
+    """Return the messages for a model, and each's last row but the first's.
 
     `recalled` goes before the last question.
     """
@@ -122,9 +120,8 @@ def _told(row: Row) -> tuple[str, str]:
 
 def strike(messages: list[Message], secrets: Iterable[str]) -> list[Message]:
     """Return the messages without any of the secrets."""
+    struck = [dict(message) for message in messages]
     for secret in filter(None, secrets):
-        messages = [
-            {**message, "content": message["content"].replace(secret, STRUCK)}
-            for message in messages
-        ]
-    return messages
+        for message in struck:
+            message["content"] = message["content"].replace(secret, STRUCK)
+    return struck

@@ -30,7 +30,7 @@ LONGEST = 8000  # characters of a result: a model has to read it
 
 @dataclass(frozen=True)
 class Proposal:
-    """A change that waits for the user's Yes, perhaps with other `arguments`."""
+    """A change that waits for the user's Yes, who may edit `arguments`."""
 
     id: int
     tool: str
@@ -46,22 +46,13 @@ def call(desk: Desk, name: str, arguments: Mapping[str, Any]) -> str | Proposal:
     given = check(name, arguments)
     made = TOOLS[name](desk, **given)
     if inspect.isgenerator(made):
-        return _propose(desk, name, given, str(next(made)))
+        insert = """INSERT INTO proposal (at, tool, arguments, profile_id, words)
+            VALUES (?, ?, ?, ?, ?)"""
+        id = desk.store.write(insert, now(), name, _json(given), desk.profile, next(made))
+        return get(desk.store, id)
     if len(made) > LONGEST:
         return f"{made[:LONGEST]}\n\n(Cut here: there is more.)"
     return str(made)
-
-
-def _propose(desk: Desk, tool: str, arguments: dict[str, str], words: str) -> Proposal:
-    id = desk.store.write(
-        "INSERT INTO proposal (at, tool, arguments, profile_id, words) VALUES (?, ?, ?, ?, ?)",
-        now(),
-        tool,
-        _json(arguments),
-        desk.profile,
-        words,
-    )
-    return Proposal(id, tool, arguments, words, desk.profile)
 
 
 def _json(value: Any) -> str:
@@ -70,22 +61,16 @@ def _json(value: Any) -> str:
 
 def get(store: Store, id: int) -> Proposal:
     """Return a proposal as it stands; raises Unknown."""
-    row = store.one("SELECT * FROM proposal WHERE id = ?", id)
+    query = """SELECT id, tool, arguments, words, profile_id AS profile, state,
+        undo != '' AS undoable FROM proposal WHERE id = ?"""
+    row = store.one(query, id)
     if row is None:
         raise Unknown("There is no such proposal (any more).")
-    return Proposal(
-        id,
-        row["tool"],
-        json.loads(row["arguments"]),
-        row["words"],
-        row["profile_id"],
-        row["state"],
-        undoable=row["undo"] != "",
-    )
+    return Proposal(**row | {"arguments": json.loads(row["arguments"])})
 
 
 def confirm(desk: Desk, id: int, arguments: Mapping[str, Any] | None = None) -> Proposal:
-    """The user said Yes: do it once.  After any PipulateError nothing was done."""
+    """The user said Yes: do it, once.  Any PipulateError: nothing was done."""
     shown = get(desk.store, id)
     given = shown.arguments if arguments is None else check(shown.tool, arguments)
     change: Change = TOOLS[shown.tool](replace(desk, profile=shown.profile), **given)
@@ -97,10 +82,8 @@ def confirm(desk: Desk, id: int, arguments: Mapping[str, Any] | None = None) -> 
     with desk.store.transaction() as db:
         _step(desk.store, id, "open", "done")
         undo = _finish(change)
-        db.execute(
-            "UPDATE proposal SET undo = ?, arguments = ?, words = ? WHERE id = ?",
-            (json.dumps(undo) if undo else "", _json(given), words, id),
-        )
+        update = "UPDATE proposal SET undo = ?, arguments = ?, words = ? WHERE id = ?"
+        db.execute(update, (json.dumps(undo) if undo else "", _json(given), words, id))
     try:
         return get(desk.store, id)
     except Unknown:  # it was about a memory, and went with it
@@ -131,18 +114,15 @@ def undo(store: Store, id: int) -> Proposal:
         raise Refused("This cannot be undone.")
     with store.transaction():
         _step(store, id, "done", "undone")
-        for table, key, *states in reversed(json.loads(row["undo"])):
-            if table == "run":
-                run, rev = states
-                Pipulate(store, key).undo(run, rev=rev)
-            else:
-                _put_back(store, table, key, *states)
+        for step in reversed(json.loads(row["undo"])):
+            _put_back(store, *step)
     return get(store, id)
 
 
-def _put_back(
-    store: Store, table: str, key: Any, before: dict[str, Any] | None, after: dict[str, Any] | None
-) -> None:
+def _put_back(store: Store, table: str, key: Any, before: Any, after: Any) -> None:
+    if table == "run":  # whose ID is `before`, and its revision `after`
+        Pipulate(store, key).undo(before, rev=after)
+        return
     if row_of(store, table, key) != after:
         raise Refused("It has been changed again since, so it cannot be undone by itself.")
     if after:
@@ -158,7 +138,7 @@ def _step(store: Store, id: int, old: str, new: str) -> None:
             raise Refused(f"This is {get(store, id).state} already.")
 
 
-# ---------------------------------------------------------------- slash commands
+# --- slash commands
 
 
 def commands() -> dict[str, str]:
@@ -167,7 +147,7 @@ def commands() -> dict[str, str]:
 
 
 def parse(line: str) -> tuple[str, dict[str, str]]:
-    """Return (tool, arguments) of a slash command; raises Unknown or Invalid."""
+    """Return (tool, arguments) of a command; raises Unknown or Invalid."""
     typed = line.strip().removeprefix("/")
     for spelled, name in sorted(commands().items(), key=lambda pair: -len(pair[0])):
         match = re.match(rf"{spelled.replace(' ', '[ _]')}(?:\s+|$)", typed, re.IGNORECASE)
@@ -177,11 +157,12 @@ def parse(line: str) -> tuple[str, dict[str, str]]:
 
 
 def _arguments(name: str, given: str) -> dict[str, str]:
-    """`key=value` at the beginning or end; what stands between goes by place."""
+    # `key=value` at the beginning or end; what stands between goes by place.
     wanted = schema(TOOLS[name])
     required = wanted["required"]
-    found, given = _named(list(wanted["properties"]), given)
-    free = [key for key in wanted["properties"] if key not in found]
+    keys = list(wanted["properties"])
+    found, given = _named(keys, given)
+    free = [key for key in keys if key not in found]
     by_place = [key for key in free if key in required] or free[:1]
     for key in by_place:
         if given:
@@ -206,7 +187,7 @@ def _named(names: list[str], given: str) -> tuple[dict[str, str], str]:
 
 
 def _next(given: str, last: bool) -> tuple[str, str]:
-    """Return a word, or "several in quotes", and the rest; the last takes all."""
+    """Return a word, or "some in quotes", and the rest; the last takes all."""
     one = re.match(r"\"([^\"]+)\"\s*|(\S+)\s*", given)
     if one and (not last or one.end() == len(given)):
         return one[1] or one[2], given[one.end() :]

@@ -20,10 +20,10 @@ WEIGHT    The HTTP library is loaded when there is a server to ask.
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict, Unpack
 from urllib.parse import urlsplit
 
@@ -43,7 +43,11 @@ CONNECT = 10.0  # seconds a server may take to accept a connection
 SILENCE = 300.0  # seconds: a large model may need minutes to load and to read a long prompt
 LONGEST_LINE = 8_000_000  # bytes of one event
 LONGEST_WORDS = 300  # characters of a server's words in an error
-# What reading a wrong answer as the right one raises; RecursionError comes of JSON nested too deep.
+ABSENT = (
+    "{} is not running: start it, choose another model, or get the small embedded one: "
+    "pipulate model get"
+)
+# What reading a wrong answer as the right one raises; JSON may be nested too deep.
 GARBAGE = (ValueError, TypeError, AttributeError, KeyError, RecursionError)
 
 
@@ -55,7 +59,7 @@ class ModelError(PipulateError):
 
 @dataclass(frozen=True)
 class ToolCall:
-    """The model wants a tool called; `id` pairs the result with the call."""
+    """The model wants a tool called; its result has the same `id`."""
 
     name: str
     arguments: dict[str, Any]
@@ -63,7 +67,7 @@ class ToolCall:
 
 
 class Ask(TypedDict, total=False):
-    """How to answer: with `tools`, as JSON by a `schema`, in `max_tokens`."""
+    """How to answer: with `tools`, as JSON of a `schema`, how long."""
 
     tools: Sequence[dict[str, Any]]
     schema: dict[str, Any]
@@ -71,7 +75,7 @@ class Ask(TypedDict, total=False):
 
 
 class Model(Protocol):
-    """What the chat needs of a model.  `tools`: it can call them natively."""
+    """What the chat needs of a model; `tools`: it calls them natively."""
 
     name: str
     place: str
@@ -166,12 +170,11 @@ class Remote:
         try:
             return ToolCall(name, dict(json.loads(arguments or "{}")), id)
         except GARBAGE as error:
-            raise ModelError(
-                f"{self.name} called {name!r} with broken arguments: {arguments[:100]}"
-            ) from error
+            wrong = f"{self.name} called {name!r} with broken arguments"
+            raise ModelError(f"{wrong}: {arguments[:100]}") from error
 
     async def document(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return a JSON object about the server; a POST if there is a body."""
+        """Return a JSON object about the server; by POST if with a body."""
         data = b"\n".join([line async for line in self._lines(path, body, PROBE)])
         try:
             return dict(json.loads(data))
@@ -184,18 +187,19 @@ class Remote:
         method = "POST" if body else "GET"
         content = json.dumps(body) if body else None
         patience = httpx2.Timeout(silence, connect=min(silence, CONNECT))
-        with self._explained(silence):
-            async with self.client.stream(
-                method, path, content=content, timeout=patience
-            ) as answer:
+        try:
+            request = self.client.stream(method, path, content=content, timeout=patience)
+            async with request as answer:
                 if answer.status_code != 200:
                     raise self._refusal(answer.status_code, await answer.aread())
                 async for line in self._split(answer.aiter_bytes()):
                     if line.strip():
                         yield line.strip()
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise ModelError(self._why(error, silence)) from error
 
     async def _split(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """By line feeds alone: httpx2 also splits at U+2028, which JSON may hold."""
+        # By line feeds alone: httpx2 also splits at U+2028, which JSON may hold.
         rest = b""
         async for chunk in chunks:
             *whole, rest = (rest + chunk).split(b"\n")
@@ -205,26 +209,18 @@ class Remote:
                 yield line
         yield rest
 
-    @contextmanager
-    def _explained(self, silence: float) -> Iterator[None]:
+    def _why(self, error: Exception, silence: float) -> str:
         import httpx2
 
-        try:
-            yield
-        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            raise self._absent() from error
-        except httpx2.TimeoutException as error:
-            raise ModelError(
-                f"{self.place} was silent for {silence:g} s. Try a smaller model."
-            ) from error
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-            raise ModelError(
-                f"{self.url!r} is no model server's address, like http://127.0.0.1:8080/v1"
-            ) from error
-        except httpx2.HTTPError as error:
-            raise ModelError(
-                f"{self.place} broke off ({type(error).__name__}). Ask again."
-            ) from error
+        match error:
+            case httpx2.ConnectError() | httpx2.ConnectTimeout():
+                return ABSENT.format(self.place)
+            case httpx2.TimeoutException():
+                return f"{self.place} was silent for {silence:g} s. Try a smaller model."
+            case httpx2.InvalidURL() | httpx2.UnsupportedProtocol():
+                like = "http://127.0.0.1:8080/v1"
+                return f"{self.url!r} is no model server's address, like {like}"
+        return f"{self.place} broke off ({type(error).__name__}). Ask again."
 
     async def probe(self) -> None:
         """Raise a ModelError unless somebody listens at our address."""
@@ -233,14 +229,8 @@ class Remote:
             reached = asyncio.open_connection(where.hostname, where.port)
             _, writer = await asyncio.wait_for(reached, PROBE)
         except OSError as error:
-            raise self._absent() from error
+            raise ModelError(ABSENT.format(self.place)) from error
         writer.close()
-
-    def _absent(self) -> ModelError:
-        return ModelError(
-            f"{self.place} is not running: start it, choose another model, or get the small "
-            "embedded one: pipulate model get"
-        )
 
     def _refusal(self, status: int, body: bytes) -> ModelError:
         cure = ""
@@ -250,10 +240,8 @@ class Remote:
             cure = f"Get it: ollama pull {self.name}"
         elif status == 404:
             cure = "Choose another model."
-        said = self._quote(body)
-        return ModelError(
-            f"{self.place} answered with status {status} to {self.name!r}: {said} {cure}"
-        )
+        said = f"{self.place} answered with status {status} to {self.name!r}"
+        return ModelError(f"{said}: {self._quote(body)} {cure}")
 
     def _unexpected(self, data: bytes) -> ModelError:
         said = self._quote(data)
@@ -272,10 +260,8 @@ def _ask_openai(model: Remote, messages: Sequence[Message], ask: Ask) -> dict[st
     if most := ask.get("max_tokens"):
         body["max_tokens"] = most
     if schema := ask.get("schema"):
-        body["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {"name": "answer", "schema": schema},
-        }
+        named = {"name": "answer", "schema": schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": named}
         body["temperature"] = 0  # a choice wants the likeliest answer, not a lively one
     return body
 
@@ -325,11 +311,10 @@ def _for_ollama(message: Message) -> Message:
     called = message.get("tool_calls")
     if not called:
         return message
-    functions = []
-    for call in called:
-        arguments = json.loads(call["function"]["arguments"])
-        functions.append({"function": {**call["function"], "arguments": arguments}})
-    return {**message, "tool_calls": functions}
+    functions = [dict(call["function"]) for call in called]
+    for function in functions:
+        function["arguments"] = json.loads(function["arguments"])
+    return {**message, "tool_calls": [{"function": function} for function in functions]}
 
 
 def _read_ollama(line: bytes, calls: Calls) -> tuple[str, str]:
@@ -372,12 +357,10 @@ async def detect(
     The user's own server (OpenAI protocol at `url`), Ollama (last changed
     model first), the `embedded` one.  All are asked at once.
     """
-    asked: list[Coroutine[Any, Any, list[Remote]]] = []
+    local = Remote(OLLAMA, ollama or OLLAMA_URL, window=window, place="Ollama")
+    asked = [_ollama_models(local)]
     if url:
-        asked.append(_openai_models(Remote(OPENAI, url, name, key, window)))
-    asked.append(
-        _ollama_models(Remote(OLLAMA, ollama or OLLAMA_URL, window=window, place="Ollama"))
-    )
+        asked.insert(0, _openai_models(Remote(OPENAI, url, name, key, window)))
     models: list[Model] = []
     for found in await asyncio.gather(*asked, return_exceptions=True):
         if isinstance(found, list):
@@ -391,9 +374,10 @@ async def _openai_models(server: Remote) -> list[Remote]:
     listed = (await server.document("/models")).get("data") or []
     found = []
     for entry in listed:
-        if server.name in ("", entry["id"]):
+        id = entry["id"]
+        if server.name in ("", id):
             window = entry.get("max_model_len") or server.window  # told by vLLM
-            found.append(replace(server, name=entry["id"], window=window))
+            found.append(replace(server, name=id, window=window))
     if not found and server.name:  # not every service lists all it has: believe the user
         found.append(server)
     return found
@@ -402,28 +386,20 @@ async def _openai_models(server: Remote) -> list[Remote]:
 async def _ollama_models(server: Remote) -> list[Remote]:
     await server.probe()
     tags = (await server.document("/api/tags")).get("models") or []
-    local = [
-        tag["model"] for tag in tags if not (tag.get("remote_host") or tag.get("remote_model"))
-    ]
-    shown = await asyncio.gather(
-        *(server.document("/api/show", {"model": name}) for name in local), return_exceptions=True
-    )
-    # One that could not be shown is left out.
-    pairs = zip(local, shown, strict=True)
-    models = [
-        _ollama_model(server, name, facts) for name, facts in pairs if isinstance(facts, dict)
-    ]
-    return [model for model in models if model]
+    remote = ("remote_host", "remote_model")
+    local = [tag["model"] for tag in tags if not any(map(tag.get, remote))]
+    asked = (server.document("/api/show", {"model": name}) for name in local)
+    shown = await asyncio.gather(*asked, return_exceptions=True)
+    return [*filter(None, map(partial(_ollama_model, server), local, shown))]
 
 
-def _ollama_model(server: Remote, name: str, facts: dict[str, Any]) -> Remote | None:
+def _ollama_model(server: Remote, name: str, facts: Any) -> Remote | None:
+    if not isinstance(facts, dict):  # it could not be shown
+        return None
     abilities = facts.get("capabilities") or ["completion"]
     if "completion" not in abilities:  # it only embeds
         return None
-    trained = [
-        size
-        for fact, size in (facts.get("model_info") or {}).items()
-        if fact.endswith(".context_length")
-    ]
+    known = facts.get("model_info") or {}
+    trained = [known[fact] for fact in known if fact.endswith(".context_length")]
     window = min([server.window, *trained])
     return replace(server, name=name, window=window, tools="tools" in abilities)

@@ -52,7 +52,7 @@ class Example:
 
 
 def _marks(text: str) -> frozenset[str]:
-    """What requests are compared by: beginnings of words, and the first one."""
+    """Return the beginnings of words, and which is first."""
     words = [word[:4] for word in re.findall(r"\w+", text.casefold())]
     return frozenset(words + [f"^{word}" for word in words[:1]])
 
@@ -62,13 +62,14 @@ def _example(line: str) -> Example:
     text, _, values = rest.partition(" => ")
     arguments: dict[str, str] = {}
     if values:
-        arguments = dict(zip(schema(TOOLS[tool])["properties"], values.split(" | "), strict=False))
+        keys = schema(TOOLS[tool])["properties"]
+        arguments = dict(zip(keys, values.split(" | "), strict=False))
     return Example(text, tool, arguments, _marks(text))
 
 
 @lru_cache(maxsize=1)
 def examples() -> tuple[list[Example], dict[str, float]]:
-    """Return the examples, and the weight of each mark: the rarer, the more."""
+    """Return the examples, and of each mark the weight: of rare ones more."""
     lines = Path(__file__).with_name("examples.txt").read_text(encoding="utf-8").splitlines()
     found = [_example(line) for line in lines]
     counts = Counter(mark for example in found for mark in example.marks)
@@ -76,7 +77,7 @@ def examples() -> tuple[list[Example], dict[str, float]]:
 
 
 def rank(text: str) -> list[tuple[str, float]]:
-    """Return [(tool or "talk", nearness of its best example, 0 to 1)], best first."""
+    """Return (tool or "talk", nearness, 0 to 1, of its best example)s."""
     found, weights = examples()
     marks = _marks(text)
     rare = math.log(len(found) + 1)  # a word that no example has
@@ -113,19 +114,14 @@ async def choose(model: Model, text: str, desk: Desk | None = None) -> ToolCall 
 
 
 def _taught(tool: str) -> list[str]:
-    """The arguments in the examples; a small model is not asked for others."""
+    """Return the arguments that the examples have: no others are asked for."""
     found, _ = examples()
     return list(dict.fromkeys(key for one in found if one.tool == tool for key in one.arguments))
 
 
 def _shape(tool: str) -> dict[str, Any]:
-    properties = {"tool": {"const": tool}} | {key: {"type": "string"} for key in _taught(tool)}
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+    texts = {key: {"type": "string"} for key in _taught(tool)}
+    return filters.whole({"tool": {"const": tool}, **texts})
 
 
 @lru_cache(maxsize=1)
@@ -137,11 +133,10 @@ def _lesson() -> tuple[Message, ...]:
         lines.append(f"{name}({', '.join(_taught(name))}): {about}")
     messages: list[Message] = [{"role": "system", "content": "\n".join(lines)}]
     for one in _shown():
-        call = {"tool": one.tool} | {key: one.arguments.get(key, "") for key in _taught(one.tool)}
-        messages += [
-            {"role": "user", "content": one.text},
-            {"role": "assistant", "content": json.dumps(call, ensure_ascii=False)},
-        ]
+        given = {key: one.arguments.get(key, "") for key in _taught(one.tool)}
+        call = json.dumps({"tool": one.tool, **given}, ensure_ascii=False)
+        messages.append({"role": "user", "content": one.text})
+        messages.append({"role": "assistant", "content": call})
     return tuple(messages)
 
 
@@ -166,17 +161,13 @@ async def _select(model: Model, text: str, desk: Desk, tool: str) -> str:
         answer = await _ask(model, [*filters.lesson(known), asked], filters.shape(known))
         return filters.to_sql(answer, known)
     told = f"Write one SQLite SELECT that answers the question. Tables:\n{tables}"
-    wanted = {
-        "type": "object",
-        "properties": {"statement": {"type": "string"}},
-        "required": ["statement"],
-    }
+    wanted = filters.whole({"statement": {"type": "string"}})
     answer = await _ask(model, [{"role": "system", "content": told}, asked], wanted)
     return str(answer.get("statement", UNKNOWN_QUERY))
 
 
 async def _ask(model: Model, messages: Sequence[Message], wanted: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON object answered; {} if it went on and on, or disobeyed."""
+    """Return the object answered; {} if it went on and on, or disobeyed."""
     async with aclosing(model.stream(messages, schema=wanted, max_tokens=LONGEST)) as stream:
         said = "".join([piece async for piece in stream if isinstance(piece, str)])
     try:

@@ -30,14 +30,10 @@ def export(store: Store, path: Path) -> dict[str, int]:
     with store.transaction():  # one moment for all tables
         body = [*_prompts(store), *_memories(store), *_conversations(store)]
     counts = dict(Counter(row["type"] for row in body))
-    header = {
-        "type": "header",
-        "format": FORMAT,
-        "version": VERSION,
-        "created": now(),
-        "counts": counts,
-    }
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in [header, *body]).encode()
+    header = {"type": "header", "format": FORMAT, "version": VERSION}
+    header |= {"created": now(), "counts": counts}
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in [header, *body]]
+    text = "".join(lines).encode()
     end = {"type": "end", "sha256": hashlib.sha256(text).hexdigest()}
     files.write(path, text + json.dumps(end).encode() + b"\n", files.OWNER_ONLY)
     return counts
@@ -49,9 +45,8 @@ def _prompts(store: Store) -> Iterator[Row]:
 
 
 def _memories(store: Store) -> Iterator[Row]:
-    query = (
-        "SELECT kind AS type, key, content, source, at, pinned, state FROM memory ORDER BY at, id"
-    )
+    query = """SELECT kind AS type, key, content, source, at, pinned, state
+        FROM memory ORDER BY at, id"""
     for row in store.read(query):
         yield {key: value for key, value in row.items() if value is not None}
 
@@ -157,39 +152,25 @@ def _conversation(taken: set[int], store: Store, row: Row) -> bool:
     `taken` were found for earlier lines: two may begin in one second.
     """
     title, created = _texts(row, "title", "created")
-    said = [tuple(_texts(message, "role", "content", "at", "about")) for message in row["messages"]]
-    alike = [id for id in _begun(store, created, said[0]) if id not in taken]
-    if alike:
-        id = alike[0]
-    else:
+    parts = ("role", "content", "at", "about")
+    said = [tuple(_texts(message, *parts)) for message in row["messages"]]
+    begun = """SELECT c.id FROM conversation c JOIN message m
+        ON m.id = (SELECT min(id) FROM message WHERE conversation_id = c.id)
+        WHERE c.created = ? AND m.role = ? AND m.content = ? AND m.at = ? ORDER BY c.id"""
+    alike = [row["id"] for row in store.read(begun, created, *said[0][:3])]
+    id = next((id for id in alike if id not in taken), 0)
+    if not id:
         insert = "INSERT INTO conversation (title, created) VALUES (?, ?)"
         id = store.write(insert, title, created)
     taken.add(id)
-    present = store.read(
-        "SELECT role, content, at, about FROM message WHERE conversation_id = ?", id
-    )
-    missing = Counter(said) - Counter(tuple(message.values()) for message in present)
+    query = "SELECT role, content, at, about FROM message WHERE conversation_id = ?"
+    present = Counter(tuple(message.values()) for message in store.read(query, id))
+    missing = Counter(said) - present
     new = bool(missing)
+    insert = """INSERT INTO message (conversation_id, role, content, at, about)
+        VALUES (?, ?, ?, ?, ?)"""
     for message in said:
         if missing[message]:
             missing[message] -= 1
-            insert = (
-                "INSERT INTO message (conversation_id, role, content, at, about)"
-                " VALUES (?, ?, ?, ?, ?)"
-            )
             store.write(insert, id, *message)
     return new
-
-
-def _begun(store: Store, created: str, first: tuple[str, ...]) -> list[int]:
-    role, content, at, _ = first
-    rows = store.read(
-        """SELECT c.id FROM conversation c JOIN message m
-           ON m.id = (SELECT min(id) FROM message WHERE conversation_id = c.id)
-           WHERE c.created = ? AND m.role = ? AND m.content = ? AND m.at = ? ORDER BY c.id""",
-        created,
-        role,
-        content,
-        at,
-    )
-    return [row["id"] for row in rows]

@@ -1,9 +1,9 @@
 """Read-only SQL over the user's own tables, safe to hand to a model.
 
 Four fences, each enough against writing: a connection opened read-only;
-SQLite's authorizer, which allows SELECT on TABLES with FUNCTIONS and nothing
-else (no PRAGMA, ATTACH, schema, `store`); a time limit; limits on rows,
-characters of a cell and bytes of a value.
+SQLite's authorizer, which allows SELECT on TABLES with FUNCTIONS and
+nothing else (no PRAGMA, ATTACH, schema, `store`); a time limit; limits on
+rows, characters of a cell and bytes of a value.
 """
 
 import re
@@ -18,19 +18,18 @@ import apsw
 
 from pipulate.engine.errors import Invalid
 
-TABLES = frozenset(
-    {"pipeline", "history", "job", "profile", "client", "task", "conversation", "message"}
-)
-VIRTUAL = frozenset({"json_each", "json_tree"})
-SCHEMA = frozenset({"sqlite_master", "sqlite_schema"})
-FUNCTIONS = frozenset(
+TABLES = {"pipeline", "history", "job", "profile", "client", "task", "conversation", "message"}
+VIRTUAL = {"json_each", "json_tree"}
+SCHEMA = {"sqlite_master", "sqlite_schema"}
+FUNCTIONS = set(
     re.findall(
         r"\S+",
-        """abs avg cast ceil ceiling coalesce count cume_dist date datetime dense_rank first_value
-        floor glob group_concat ifnull iif instr json json_array_length json_each json_extract
-        json_tree json_type -> ->> julianday lag last_value lead length like ln log lower ltrim max
-        min nth_value ntile nullif percent_rank pow power rank replace round row_number rtrim sign
-        sqrt strftime string_agg substr substring sum time total trim typeof unixepoch upper""",
+        """abs avg cast ceil ceiling coalesce count cume_dist date datetime dense_rank
+    first_value floor glob group_concat ifnull iif instr json json_array_length json_each
+    json_extract json_tree json_type -> ->> julianday lag last_value lead length like ln
+    log lower ltrim max min nth_value ntile nullif percent_rank pow power rank replace
+    round row_number rtrim sign sqrt strftime string_agg substr substring sum time total
+    trim typeof unixepoch upper""",
     )
 )
 ROWS = 50
@@ -42,7 +41,7 @@ MORE = "\n\nThese are the first {} rows; there are more."
 
 
 def query(database: Path, statement: str, rows: int = ROWS, seconds: float = SECONDS) -> str:
-    """Return a Markdown table, cut at `rows` (it says so).  Raises Invalid."""
+    """Return a Markdown table, which says if it is cut.  Raises Invalid."""
     readable = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     with closing(readable) as connection, _explained(seconds):
         _fence(connection, seconds)

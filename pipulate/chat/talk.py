@@ -5,8 +5,8 @@ TURNS      What the user sends is a command, or words for the model;
 STREAM     The answer at hand is `live`; whole, stopped or cut, it becomes a
            stored message.  It goes on whoever listens.
 LISTENER   is told what changes; this module knows no HTML and no socket.
-KNOWING    `visit` says which page is open.  What it is about becomes a note,
-           stored with what is said next: looking around writes nothing.
+KNOWING    `visit` says which page is open.  What it is about becomes a
+           note, stored with what is said next: looking writes nothing.
 TOOLS      Reading acts at once, changing asks by a card (`proposals`).
 """
 
@@ -103,11 +103,9 @@ class Talk:
         self._temporary = 0
         self._page: Row | None = None
 
-    # ---------------------------------------------------------------- what is current
-
     @property
     def conversation(self) -> int:
-        """The id of the one that is shown; 0 if the next message begins one."""
+        """The id of the one shown; 0 if the next message begins one."""
         current = self._temporary or int(self.store.get("conversation", 0))
         with suppress(Unknown):
             return int(self.conversations.get(current)["id"])
@@ -132,10 +130,10 @@ class Talk:
         """Return what no model may read."""
         return [*self._given_secrets(), self.store.get("model_key", "")]
 
-    # ---------------------------------------------------------------- what is said
+    # --- what is said
 
     async def add(self, role: str, content: str, about: str = "") -> None:
-        """Store and tell a message, after the note on the page that is open."""
+        """Store a message, after the note on the open page, and tell it."""
         if page := self._page:
             await self._take_page_back()
             await self._add("note", page["content"], page["about"])
@@ -154,7 +152,7 @@ class Talk:
             return self.conversations.append(current, role, content, about)
 
     async def visit(self, title: str, about: str) -> None:
-        """The user opened a page; of pages only passed through, nothing stays."""
+        """The user opened a page.  Of those passed through, nothing stays."""
         label = f"page {title}"
         if not about or (self._page and self._page["about"] == label):
             return
@@ -172,25 +170,23 @@ class Talk:
             self._page = None
             await self.listener.unsaid(PAGE)
 
-    # ---------------------------------------------------------------- the voice of workflows
+    # --- the voice of workflows
 
     async def say(self, text: str) -> None:
         """A workflow's remark."""
         await self.add("note", text, "said")
 
     async def ask(self, prompt: str) -> AsyncIterator[str]:
-        """Stream an answer to a workflow; raises ModelError while none answers."""
-        found = await self.models.found()
-        if not found:
-            raise ModelError(NO_MODEL)
+        """Stream an answer to a workflow; raises ModelError."""
+        model = await self._model()
         messages = prompts.strike([{"role": "user", "content": prompt}], self.secrets())
-        async with self._turn, aclosing(found[0].stream(messages)) as stream:
+        async with self._turn, aclosing(model.stream(messages)) as stream:
             async for piece in stream:
                 if isinstance(piece, str):
                     yield piece
 
     def explain(self, run: Run) -> None:
-        """Let the model say a sentence about the card that has just opened."""
+        """Let the model say a sentence about the card that has opened."""
         if self.models.none or not self.store.get("explain", True):
             return
         ahead = run.flow.steps[run.open_index :]
@@ -201,22 +197,20 @@ class Talk:
         found = await self.models.found()
         if not found:
             return
+        system = prompts.current(self.store)
         prompt = (
             f"{prompts.note(run.flow.about, run.flow.title)}\n\n"
             f"Answers so far:\n{run.summary() or '(none)'}\n\n"
             f"The next card asks: “{label}”\n"
             f"Tell the user what this card is for. {prompts.LIMITER}"
         )
-        messages = [
-            {"role": "system", "content": prompts.current(self.store)},
-            {"role": "user", "content": prompt},
-        ]
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": prompt}]
         async with self._turn:
             struck = prompts.strike(messages, self.secrets())
-            await self._stream(found[0], struck, about=f"step {label}", max_tokens=120)
+            await self._stream(found[0], struck, f"step {label}", max_tokens=120)
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start what must not be lost; a failure is told in the conversation."""
+        """Start what must not be lost; a failure is told to the user."""
         task = asyncio.get_running_loop().create_task(self._watched(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -236,7 +230,7 @@ class Talk:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # ---------------------------------------------------------------- turns
+    # --- turns
 
     async def send(self, said: str) -> None:
         """The user said something.  Refused while an answer is coming."""
@@ -253,22 +247,18 @@ class Talk:
 
     async def _react(self, said: str) -> None:
         try:
-            if said.startswith("/"):
-                await self._command(said)
+            if said.lower() in ("/help", "/"):
+                await self.add("note", proposals.help_text(), "tool help")
+            elif said.startswith("/"):
+                await self._use(*proposals.parse(said))
             else:
                 await self._answer(said)
         finally:
             self.answering = None
             await self.listener.state()
 
-    async def _command(self, line: str) -> None:
-        if line.lower() in ("/help", "/"):
-            await self.add("note", proposals.help_text(), "tool help")
-        else:
-            await self._use(*proposals.parse(line))
-
     async def _use(self, name: str, arguments: dict[str, Any]) -> str:
-        """Show what a tool says or proposes; returns the text for the model."""
+        """Show what a tool says or proposes; returns it for the model."""
         made = await asyncio.to_thread(proposals.call, self.desk(), name, arguments)
         if isinstance(made, Proposal):
             await self.propose(made)
@@ -280,12 +270,14 @@ class Talk:
         """Ask the user for a Yes."""
         await self.add("note", proposal.words, f"proposal {proposal.id}")
 
+    async def _model(self) -> Model:
+        """Return the model that answers; raises ModelError if none does."""
+        for model in await self.models.found():
+            return model
+        raise ModelError(NO_MODEL)
+
     async def _answer(self, said: str) -> None:
-        found = await self.models.found()
-        if not found:
-            await self.add("note", NO_MODEL, "problem")
-            return
-        model = found[0]
+        model = await self._model()
         async with self._turn:
             choice = None if model.tools else await self._choose(model, said)
             if choice:
@@ -304,7 +296,7 @@ class Talk:
             await self.listener.over()
 
     async def _speak(self, model: Model, said: str) -> None:
-        """A model that calls tools natively gets their results and goes on."""
+        # A model that calls tools natively gets their results and goes on.
         messages = await self._prompt(model, said)
         ask: dict[str, Any] = {"tools": offered()} if model.tools else {"max_tokens": LONGEST}
         for _ in range(ROUNDS):
@@ -327,12 +319,9 @@ class Talk:
             result = await self._use(call.name, call.arguments)
         except PipulateError as error:
             result = f"Error: {error}"
-        return {
-            "role": "tool",
-            "tool_call_id": call.id or call.name,
-            "name": call.name,
-            "content": prompts.note(result, call.name),
-        }
+        content = prompts.note(result, call.name)
+        id = call.id or call.name
+        return {"role": "tool", "tool_call_id": id, "name": call.name, "content": content}
 
     async def _stream(
         self, model: Model, messages: Sequence[Message], about: str = "", **ask: Any
@@ -380,7 +369,7 @@ class Talk:
         await self.settled()
         await self.models.stop()
 
-    # ---------------------------------------------------------------- what the user decides
+    # --- what the user decides
 
     async def again(self, message: int) -> None:
         """Take an answer back, and answer its question anew."""
@@ -402,20 +391,18 @@ class Talk:
 
     async def confirm(self, proposal: int, arguments: dict[str, str]) -> None:
         """The user said Yes, perhaps to edited arguments."""
-        await asyncio.to_thread(proposals.confirm, self.desk(), proposal, arguments or None)
-        await self._decided(proposal)
+        await self._decide(proposal, proposals.confirm, self.desk(), proposal, arguments or None)
 
     async def refuse(self, proposal: int) -> None:
         """The user said No."""
-        await asyncio.to_thread(proposals.refuse, self.store, proposal)
-        await self._decided(proposal)
+        await self._decide(proposal, proposals.refuse, self.store, proposal)
 
     async def undo(self, proposal: int) -> None:
         """The user wants back what they said Yes to."""
-        await asyncio.to_thread(proposals.undo, self.store, proposal)
-        await self._decided(proposal)
+        await self._decide(proposal, proposals.undo, self.store, proposal)
 
-    async def _decided(self, proposal: int) -> None:
+    async def _decide(self, proposal: int, act: Callable[..., Proposal], *given: Any) -> None:
+        await asyncio.to_thread(act, *given)
         for row in self.messages():
             if row["about"] == f"proposal {proposal}":
                 await self.listener.decided(row)
@@ -459,7 +446,7 @@ class Talk:
         await self.listener.state()
 
     async def get(self, name: str) -> None:
-        """Begin to fetch a model's weights, unless some come; raises Unknown."""
+        """Begin to fetch weights, unless some come; raises Unknown."""
         recipe = weights.named(name)
         if not self.models.getting:
             self.background(self._get(recipe))
@@ -475,12 +462,8 @@ class Talk:
 
 
 def _called(calls: Sequence[ToolCall]) -> Message:
-    functions = [
-        {
-            "id": call.id or call.name,
-            "type": "function",
-            "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
-        }
-        for call in calls
-    ]
-    return {"role": "assistant", "content": "", "tool_calls": functions}
+    called = []
+    for call in calls:
+        function = {"name": call.name, "arguments": json.dumps(call.arguments)}
+        called.append({"id": call.id or call.name, "type": "function", "function": function})
+    return {"role": "assistant", "content": "", "tool_calls": called}

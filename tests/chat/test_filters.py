@@ -109,6 +109,6 @@ def test_whatever_obeys_the_schema_is_valid_sql(where: str) -> None:
         "CREATE TABLE pages (id, url, pagetype, inlinks, impressions, pagerank);"
         "CREATE TABLE links (source, target)"
     )
-    where = where.replace("\0", "").encode("utf-8", "replace").decode()
+    where = where.replace("\0", " ").encode("utf-8", "replace").decode()
     assert list(db.execute(to_sql({"show": "pages", "where": where, "order": "id"}, KNOWN))) == []
     db.close()
