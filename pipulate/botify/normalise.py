@@ -288,10 +288,7 @@ def _records(file: IO[bytes], name: str) -> bytes:
 
 
 def _preamble(block: bytes, raw: Raw) -> tuple[int, str]:
-    """How many bytes come before the first row, and the separator.
-
-    Skips a byte order mark, a `sep=` line and a header.
-    """
+    """The length of what precedes the rows (mark, `sep=` line, header), and the separator."""
     separator = ","
     start = 0
     if block.startswith(codecs.BOM_UTF8):
