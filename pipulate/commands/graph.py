@@ -4,10 +4,11 @@
     pipulate graph report LINKS [PAGES] [--out DIR]    the same with all tables as CSV and Parquet
     pipulate graph compare EARLIER LATER [--out DIR]   what changed between two analyses
 
-LINKS (EARLIER, LATER) is a file of links (CSV, .gz, .zip, Parquet), a folder of HTML, or the
-columnar form of a graph (`….graph`).  Of an export `x_links.csv` the page table `x_meta.csv` or
-`x_pages.csv` is found beside it.  The columnar form is kept where the app keeps those of its own
-CSVs, so `pipulate` then shows picture and report too.
+LINKS (EARLIER, LATER) is a file of links (CSV, .gz, .zip, Parquet), a
+folder of HTML, or the columnar form of a graph (`….graph`).  Of an export
+`x_links.csv` the page table `x_meta.csv` or `x_pages.csv` is found beside
+it.  The columnar form is kept where the app keeps those of its own CSVs,
+so `pipulate` then shows picture and report too.
 """
 
 import argparse
@@ -22,11 +23,11 @@ from pipulate.graph import analysis, compare, edges, intake, portable, report, s
 from pipulate.graph.report import Report
 from pipulate.graph.shelf import Shelf
 
-ROWS = 20  # of each table, in JSON on the terminal: the files have them all
+ROWS = 20  # of each table, in JSON; the files have them all
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
-    """Run `pipulate graph`.  Raises GraphError for files that cannot be used."""
+    """Run `pipulate graph`.  Raises GraphError for files that are no use."""
     match argv:
         case ["compare", *rest]:
             _compare(rest, settings)
@@ -37,7 +38,6 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 
 
 def _analyse(argv: Sequence[str], settings: Settings, with_report: bool) -> None:
-    """Say what was found, and write the report if there is to be one."""
     args = _parser().parse_args(argv)
     folder = columnar(args.links, args.pages, settings)
     out = args.out or shelf.report(folder)
@@ -60,7 +60,6 @@ def _analyse(argv: Sequence[str], settings: Settings, with_report: bool) -> None
 
 
 def _elsewhere(folder: Path, backend: str, out: Path) -> None:
-    """Compute on another engine, and write its tables."""
     tables = portable.report(edges.load(folder), backend)
     portable.write(tables, out)
     print(", ".join(f"{name} ({table.height:,} rows)" for name, table in tables.items()))
@@ -68,7 +67,6 @@ def _elsewhere(folder: Path, backend: str, out: Path) -> None:
 
 
 def _compare(argv: Sequence[str], settings: Settings) -> None:
-    """Say what changed."""
     reader = argparse.ArgumentParser(
         prog="pipulate graph compare", description="What changed between two analyses."
     )
@@ -94,21 +92,16 @@ def _parser() -> argparse.ArgumentParser:
     add("links", type=Path, help="links: a file, a folder of HTML, or a .graph folder")
     add("pages", type=Path, nargs="?", help="pages: a table with a column of addresses")
     add("--out", type=Path, help="folder for the report's tables")
-    add(
-        "--backend",
-        help="compute elsewhere: duckdb, polars, spark, spark://host:port, or an Ibis address",
-    )
-    add(
-        "--only-good",
-        action="store_true",
-        help="leave redirected and canonicalised pages out of PageRank",
-    )
+    engines = "duckdb, polars, spark, spark://host:port, or an Ibis address"
+    add("--backend", help=f"compute elsewhere: {engines}")
+    only_good = "leave redirected and canonicalised pages out of PageRank"
+    add("--only-good", action="store_true", help=only_good)
     add("--json", action="store_true", help="print JSON")
     return reader
 
 
 def columnar(links: Path, pages: Path | None, settings: Settings) -> Path:
-    """Return the folder of the columnar form of `links`; a new one is an analysis of today."""
+    """Return the columnar form's folder; a new one is an analysis of today."""
     today = f"{datetime.now(UTC):%Y%m%d}"
     return intake.columnar(links, pages, Shelf(settings.downloads), today)
 
@@ -118,7 +111,6 @@ def _print_json(found: Report) -> None:
 
 
 def _text(found: Report) -> str:
-    """Say in lines what a report found."""
     about = found.summary
     return (
         f"{about['pages']:,} pages, {about['links']:,} links ({about['links_per_page']} a page). "
@@ -129,10 +121,8 @@ def _text(found: Report) -> str:
 
 
 def _changes(found: Report) -> str:
-    """Say in lines what a comparison found."""
     about = found.summary
-    text = "Pages {:,} → {:,}, ".format(*about["pages"])
-    text += "links {:,} → {:,}.\n".format(*about["links"])
+    text = "Pages {:,} → {:,}, links {:,} → {:,}.\n".format(*about["pages"], *about["links"])
     if not about["same_depth"]:
         text += f"The deepest pages are {about['deepest']} clicks away: "
         text += "mind pages beyond the lesser depth.\n"

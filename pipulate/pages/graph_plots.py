@@ -1,10 +1,9 @@
-"""A report's plots as SVG and tables, drawn here: numbers in, HTML out, no script.
+"""A report's plots as SVG and tables: numbers in, HTML out, no script.
 
-KINDS    bars (upright, or lying when names are long), curve, scatter (both axes logarithmic), heat
-         (a table: each field is read out by a screen reader, too).  `draw` takes what
-         `Finding.plot` says.
-COLOURS  classes of static/graph/report.css, so that both themes fit; nothing is said by colour
-         alone.
+KINDS    bars (lying when names are long), curve, scatter (both axes
+         logarithmic), heat (a table, which screen readers read out).
+COLOURS  classes of static/graph/report.css, so that both themes fit;
+         nothing is said by colour alone.
 SIZE     a view box of WIDTH units; the page decides how large that is.
 """
 
@@ -18,17 +17,17 @@ from fastcore.xml import FT, Div, NotStr, P, Table, Tbody, Td, Th, Thead, Tr
 
 WIDTH = 720
 LONG = 9  # characters; with longer names bars lie
-CROWD = 24  # bars; of more than that, not each has room for its name
+CROWD = 24  # bars; of more, not each has room for its name
 LYING = 290  # units on the left of lying bars, for their names
 ROW = 20  # units from one lying bar to the next
-NAME = 44  # characters of a lying bar's name; longer ones are cut in the middle
-FAINTEST = 0.06  # heat of a field with hardly any flow: still to be told from an empty one
-LITTLE = 0.0005  # share of PageRank below which a field has a dot: it would round to 0.0
+NAME = 44  # characters of a lying bar's name
+FAINTEST = 0.06  # heat: hardly any flow is still told from none
+LITTLE = 0.0005  # of all PageRank; less would round to 0.0
 SHARES = (0, 0.25, 0.5, 0.75, 1)  # ticks of an axis of shares
 
 
 def draw(plot: dict[str, Any], title: str) -> FT | NotStr:
-    """Return the plot as an element; `title` tells those who cannot see it what it shows."""
+    """Draw a `Finding.plot`; `title` tells those who cannot see it."""
     kinds = {"bars": _bars, "curve": _curve, "scatter": _scatter, "heat": _heat}
     return kinds[plot["kind"]](plot, title)
 
@@ -46,7 +45,7 @@ def compact(value: float) -> str:
 
 @dataclass(frozen=True)
 class _Frame:
-    """The field that two axes enclose, with room for their numbers to the left and below.
+    """The field that two axes enclose, with room for their numbers.
 
     `x` and `y` turn a share of its width or height into a place.
     """
@@ -66,18 +65,18 @@ class _Frame:
     def y(self, share: float) -> float:
         return self.bottom - share * (self.bottom - self.top)
 
-    def ticks_across(self, ticks: Iterable[tuple[float, str]]) -> list[str]:
-        return [_text(x, self.bottom + 15, text) for x, text in ticks]
+    def across(self, share: float, text: str) -> str:
+        return _text(self.x(share), self.bottom + 15, text)
 
-    def ticks_up(self, ticks: Iterable[tuple[float, str]]) -> list[str]:
-        return [_text(self.left - 6, y + 4, text, "end") for y, text in ticks]
+    def up(self, share: float, text: str) -> str:
+        return _text(self.left - 6, self.y(share) + 4, text, "end")
 
-    def names(self, plot: dict[str, Any]) -> list[str]:
-        middle = (self.left + self.right) / 2
-        return [
-            _text(middle, self.height - 4, plot["x_label"], cls="name"),
+    def svg(self, plot: dict[str, Any], title: str, parts: Iterable[str]) -> NotStr:
+        names = [
+            _text(self.x(0.5), self.height - 4, plot["x_label"], cls="name"),
             _text(4, 11, plot["y_label"], "start", "name"),
         ]
+        return _svg(self.height, title, [*parts, *names])
 
 
 def _svg(height: float, title: str, parts: Iterable[str]) -> NotStr:
@@ -88,9 +87,8 @@ def _svg(height: float, title: str, parts: Iterable[str]) -> NotStr:
 
 
 def _text(x: float, y: float, text: str, anchor: str = "middle", cls: str = "") -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{cls}">{escape(text)}</text>'
-    )
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} class="{cls}">{escape(text)}</text>'
 
 
 def _bar(x: float, y: float, width: float, height: float, told: str) -> str:
@@ -125,15 +123,16 @@ def _bars(plot: dict[str, Any], title: str) -> NotStr:
     named = math.ceil(len(names) / CROWD)  # each, or each second, third, ...
     parts = []
     for place, (name, value) in enumerate(zip(names, values, strict=True)):
+        share = (place + 0.5) * step
+        middle = frame.x(share)
         top = frame.y(value / most)
-        middle = frame.x((place + 0.5) * step)
-        left = middle - width / 2
-        parts.append(_bar(left, top, width, frame.bottom - top, f"{name}: {value:,}"))
+        told = f"{name}: {value:,}"
+        parts.append(_bar(middle - width / 2, top, width, frame.bottom - top, told))
         if named == 1:
             parts.append(_text(middle, top - 5, compact(value), cls="value"))
         if place % named == 0:
-            parts += frame.ticks_across([(middle, name)])
-    return _svg(frame.height, title, [*parts, *frame.names(plot)])
+            parts.append(frame.across(share, name))
+    return frame.svg(plot, title, parts)
 
 
 def _lying_bars(names: Sequence[str], values: Sequence[float], title: str) -> NotStr:
@@ -151,7 +150,7 @@ def _lying_bars(names: Sequence[str], values: Sequence[float], title: str) -> No
 
 
 def _shortened(name: str) -> str:
-    """Cut a long address in the middle: its end tells more than its beginning."""
+    """Cut in the middle: an address's end tells more than its beginning."""
     if len(name) <= NAME:
         return name
     return f"{name[:14]}…{name[-29:]}"
@@ -164,43 +163,32 @@ def _curve(plot: dict[str, Any], title: str) -> NotStr:
     end = frame.x(points[-1][0])
     half = next((x for x, y in points if y >= 0.5), 1.0)
     mark = frame.x(half)
+    middle = frame.y(0.5)
     floor = frame.bottom
-    diagonal = ((frame.x(0), frame.y(0)), (frame.x(1), frame.y(1)))
     told = f"half is held by {half:.1%} of the pages"
-    return _svg(
-        frame.height,
-        title,
-        [
-            f'<polygon class="area" points="{line} {end:.1f},{floor} {frame.left},{floor}"/>',
-            f'<polyline class="line" points="{line}"/>',
-            _line("even", *diagonal, "If all were equal"),
-            _line("mark", (mark, floor), (mark, frame.y(0.5)), told),
-            _text(mark + 6, frame.y(0.5) + 4, told, "start", "value"),
-            *frame.ticks_across((frame.x(share), f"{share:.0%}") for share in SHARES),
-            *frame.ticks_up((frame.y(share), f"{share:.0%}") for share in SHARES),
-            *frame.names(plot),
-        ],
-    )
+    parts = [
+        f'<polygon class="area" points="{line} {end:.1f},{floor} {frame.left},{floor}"/>',
+        f'<polyline class="line" points="{line}"/>',
+        _line("even", (frame.left, floor), (frame.right, frame.top), "If all were equal"),
+        _line("mark", (mark, floor), (mark, middle), told),
+        _text(mark + 6, middle + 4, told, "start", "value"),
+        *[frame.across(share, f"{share:.0%}") for share in SHARES],
+        *[frame.up(share, f"{share:.0%}") for share in SHARES],
+    ]
+    return frame.svg(plot, title, parts)
 
 
 def _scatter(plot: dict[str, Any], title: str) -> NotStr:
     frame = _Frame(300, top=24)
-    across = _Logarithm.of(plot["x"])
-    up = _Logarithm.of(plot["y"])
+    across = _Logarithm(max([1.0, *plot["x"]]))
+    up = _Logarithm(max([1.0, *plot["y"]]))
     dots = sorted(zip(plot["picked"], plot["x"], plot["y"], strict=True))  # the picked ones on top
-    return _svg(
-        frame.height,
-        title,
-        [
-            *(
-                _dot(frame.x(across.share(x)), frame.y(up.share(y)), picked)
-                for picked, x, y in dots
-            ),
-            *frame.ticks_across((frame.x(share), text) for share, text in across.ticks()),
-            *frame.ticks_up((frame.y(share), text) for share, text in up.ticks()),
-            *frame.names(plot),
-        ],
-    )
+    parts = [
+        *[_dot(frame.x(across.share(x)), frame.y(up.share(y)), picked) for picked, x, y in dots],
+        *[frame.across(share, text) for share, text in across.ticks()],
+        *[frame.up(share, text) for share, text in up.ticks()],
+    ]
+    return frame.svg(plot, title, parts)
 
 
 def _dot(x: float, y: float, picked: bool) -> str:
@@ -210,13 +198,9 @@ def _dot(x: float, y: float, picked: bool) -> str:
 
 @dataclass(frozen=True)
 class _Logarithm:
-    """A logarithmic axis that has room for zero, up to `most`; a share is how far along it."""
+    """A logarithmic axis from zero to `most`; a share is how far along it."""
 
     most: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> "_Logarithm":
-        return cls(max([1.0, *values]))
 
     def share(self, value: float) -> float:
         return math.log1p(max(0.0, value)) / math.log1p(self.most)
@@ -237,17 +221,14 @@ def _heat(plot: dict[str, Any], title: str) -> FT:
             for to, count, share in zip(names, counts, flows, strict=True)
         ]
         rows.append(Tr(Th(name, scope="row", title=name), *fields))
-    hint = (
-        "Rows: from; columns: to. Figures: percent of all PageRank that flow that way in one click."
-    )
-    shown = Table(Thead(head), Tbody(*rows), aria_label=title)
-    return Div(
-        P(hint, cls="hint"), Div(shown, cls="heat", tabindex="0", role="region", aria_label=title)
-    )
+    hint = "Rows: from; columns: to. "
+    hint += "Figures: percent of all PageRank that flow that way in one click."
+    grid = Table(Thead(head), Tbody(*rows), aria_label=title)
+    heat = Div(grid, cls="heat", tabindex="0", role="region", aria_label=title)
+    return Div(P(hint, cls="hint"), heat)
 
 
 def _field(way: str, count: int, share: float, most: float) -> FT:
-    """Return one field of the matrix: the stronger the flow, the hotter."""
     if not count:
         return Td("", title=f"{way}: no link")
     text = f"{share * 100:.1f}" if share >= LITTLE else "·"

@@ -1,9 +1,9 @@
-"""A report's HTML: summary, chapters, and tables that sort, filter and turn on the server.
+"""A report's HTML: summary, chapters, and tables that sort, filter and turn.
 
-TABLE    One fragment, `#table-<key>`; its heading links, filter field and page links ask for it
-         anew (HTMX), and work as plain links, too.  It reads the chapter's Parquet file, so sorting
-         and filtering see every row, not only the first thousand.  The state stands in the query:
-         sort, desc, q, from.
+TABLE  One fragment, `#table-<key>`; its headings, filter and page links ask
+       for it anew (HTMX), and work as plain links, too.  It reads the
+       chapter's Parquet file, so it sorts and filters every row.  Its state
+       stands in the query: sort, desc, q, from.
 """
 
 from dataclasses import dataclass, replace
@@ -61,7 +61,7 @@ FIGURES = {
 
 @dataclass(frozen=True)
 class Where:
-    """Addresses: of the report's files, and of the picture."""
+    """Addresses of the report's files, and of the picture."""
 
     files: str
     picture: str
@@ -82,7 +82,7 @@ class View:
 
     @classmethod
     def read(cls, query: Any) -> "View":
-        """From an address's query; nonsense is as if it were not there."""
+        """Read an address's query; nonsense is as if it were not there."""
         start = query.get("from", "")
         if not start.isdecimal() or len(start) > 11:
             start = "0"
@@ -90,14 +90,14 @@ class View:
         return cls(query.get("sort", ""), query.get("desc") == "1", q, int(start))
 
     def query(self) -> str:
-        """As an address's query."""
+        """Return it as an address's query."""
         state = {"sort": self.sort, "desc": int(self.desc), "q": self.q, "from": self.start}
         return urlencode({key: value for key, value in state.items() if value})
 
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of a chapter's table that a view shows, of `count` that pass its filter."""
+    """The rows of a chapter's table that a view shows, of `count` it finds."""
 
     key: str
     rows: pl.DataFrame
@@ -111,7 +111,7 @@ class Part:
 
 
 def read_table(folder: Path, key: str, view: View) -> Part:
-    """Read what the view shows from a report's folder.  Raises Unknown for any other table."""
+    """Read what the view shows.  Raises Unknown for no table of the report."""
     file = folder / f"{key}.parquet"
     if not key.replace("_", "").isalnum() or not file.is_file():
         raise Unknown(f"The report has no table {key!r}.")
@@ -138,31 +138,29 @@ def body(report: dict[str, Any], where: Where) -> tuple[Any, ...]:
     return (
         Link(rel="stylesheet", href="/static/graph/report.css"),
         summary(report["summary"], where),
-        contents(shown),
-        *[chapter(finding, where) for finding in shown],
+        _contents(shown),
+        *[_chapter(finding, where) for finding in shown],
         P(nothing, cls="hint") if clear else "",
         P("All measures of all pages: ", *_files(f"{where.files}/pages")),
     )
 
 
-def contents(findings: list[dict[str, Any]]) -> FT:
-    """Return links to the chapters."""
-    links = [A(*_titled(finding), href=f"#{finding['key']}") for finding in findings]
-    return Nav(Ul(*[Li(link) for link in links]), aria_label="Chapters", cls="chapters")
+def _contents(findings: list[dict[str, Any]]) -> FT:
+    links = [Li(A(*_titled(finding), href=f"#{finding['key']}")) for finding in findings]
+    return Nav(Ul(*links), aria_label="Chapters", cls="chapters")
 
 
 def summary(found: dict[str, Any], where: Where) -> FT:
-    """Return the figures at the head; two values (earlier, later) are shown as a change."""
-    figures = [(name, found[key]) for key, name in FIGURES.items() if key in found]
-    parts = [Dl(*[Div(Dt(name), Dd(_figure(value))) for name, value in figures], cls="figures")]
-    home = found.get("home")
-    if home:
+    """Return the figures at the head; [earlier, later] is shown as a change."""
+    figures = [
+        Div(Dt(name), Dd(_figure(found[key]))) for key, name in FIGURES.items() if key in found
+    ]
+    parts = [Dl(*figures, cls="figures")]
+    if home := found.get("home"):
         parts.append(P("Clicks are counted from ", A(home, href=where.page(home)), ".", cls="hint"))
     if found.get("same_depth") is False:
-        warning = (
-            "The two exports end at different depths: "
-            "pages beyond the shallower one only seem new or gone."
-        )
+        warning = "The two exports end at different depths: "
+        warning += "pages beyond the shallower one only seem new or gone."
         parts.append(P(warning, cls="hint"))
     return Section(*parts)
 
@@ -173,8 +171,7 @@ def _figure(value: Any) -> str:
     return "–" if value is None else f"{value:,}"
 
 
-def chapter(finding: dict[str, Any], where: Where) -> FT:
-    """Return one finding: what it means, what to do, plot, table."""
+def _chapter(finding: dict[str, Any], where: Where) -> FT:
     plot = finding["plot"]
     parts = [H2(*_titled(finding)), P(finding["meaning"])]
     if finding["todo"]:
@@ -196,7 +193,6 @@ def _titled(finding: dict[str, Any]) -> tuple[str, FT]:
 
 
 def _files(address: str) -> tuple[FT, str, FT]:
-    """Return links to a table's files."""
     csv = A("CSV", href=f"{address}.csv", download=True)
     return csv, " · ", A("Parquet", href=f"{address}.parquet", download=True)
 
@@ -212,23 +208,15 @@ def table(part: Part, where: Where) -> FT:
         Tr(*[_cell(name, value, where) for name, value in zip(names, row, strict=True)])
         for row in part.rows.rows()
     ]
-    grid = Div(
-        Table(Thead(head), Tbody(*rows)),
-        cls="scroll",
-        tabindex="0",
-        role="region",
-        aria_label=f"Table {part.key}",
-    )
-    return Div(
-        _filter(part, where),
-        Div(grid, _turning(part, where), id=f"table-{part.key}-rows"),
-        id=f"table-{part.key}",
-        cls="rows",
-    )
+    grid = Table(Thead(head), Tbody(*rows))
+    name = f"Table {part.key}"
+    scrolling = Div(grid, cls="scroll", tabindex="0", role="region", aria_label=name)
+    turning = Div(scrolling, _turning(part, where), id=f"table-{part.key}-rows")
+    return Div(_filter(part, where), turning, id=f"table-{part.key}", cls="rows")
 
 
 def _filter(part: Part, where: Where) -> FT:
-    """Return the field that filters; it renews the rows alone, so that it keeps the focus."""
+    """Return a field that filters; renewing the rows alone keeps its focus."""
     address = part.address(where)
     rows = f"#table-{part.key}-rows"
     field = Input(
@@ -256,7 +244,7 @@ def _filter(part: Part, where: Where) -> FT:
 
 
 def _heading(part: Part, name: str, where: Where) -> FT:
-    """Return a column's heading: it sorts, the largest number or the first text at first."""
+    """Return a heading that sorts, at first by largest number or first text."""
     text: tuple[Any, ...] = (title(name),)
     order = "none"
     down = part.rows[name].dtype.is_numeric()
@@ -270,7 +258,6 @@ def _heading(part: Part, name: str, where: Where) -> FT:
 
 
 def _turning(part: Part, where: Where) -> FT:
-    """Return where in the table we are, and the ways back and on."""
     view = part.view
     last = min(part.count, view.start + part.rows.height)
     told = "No rows"
