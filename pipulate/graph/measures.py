@@ -158,7 +158,7 @@ def pagerank(
     if not inside.any():
         return inside
     out, into = _surfed(graph, leave_out)
-    share = _for_each_link(damping, out)
+    share = divided(damping, out)
     anew = inside / inside.sum()
     rank = anew
     for _ in range(rounds):
@@ -187,7 +187,8 @@ def _surfed(graph: Graph, leave_out: np.ndarray | None) -> tuple[np.ndarray, spa
     return out, _matrix(offsets(target, graph.n), graph.source[keep][order], graph.n)
 
 
-def _for_each_link(value: float | np.ndarray, out: np.ndarray) -> np.ndarray:
+def divided(value: float | np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Divide what each page has among its `out` links; 0 without links."""
     return np.divide(value, out, out=np.zeros(len(out)), where=out > 0)
 
 
@@ -252,7 +253,7 @@ def flow(
     """
     pair = group[graph.source].astype(np.int64) * k + group[graph.target]
     count = np.bincount(pair, minlength=k * k).reshape(k, k)
-    passed = _for_each_link(DAMPING * rank, outlinks(graph))[graph.source]
+    passed = divided(DAMPING * rank, outlinks(graph))[graph.source]
     if graph.follow is not None:
         passed *= graph.follow
     return count, np.bincount(pair, weights=passed, minlength=k * k).reshape(k, k)

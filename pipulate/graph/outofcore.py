@@ -1,14 +1,14 @@
-"""Measures of a graph whose links do not fit in memory: read in passes and never loaded whole.
+"""Measures of a graph whose links do not fit in memory, by passes over them.
 
-MEMORY    A few arrays by page (8 bytes a page each), and one block of links.  100 million links
-          between 3 million pages: 0.6 GB.
-PASSES    links.parquet is sorted by source, so once each page's number of links is known, a block's
-          sources need not be read: only `target` (4 bytes a link) comes from the disk.  Degrees and
-          matrix take one pass, click depth one for each level, PageRank one for each round (40 to
-          60).
-BLOCKS    Several Parquet row groups at a time; the next one is decoded by a thread while numpy adds
-          up this one.
-EQUAL     The definitions are those of `measures`; tests compare page by page.
+MEMORY  A few arrays by page (8 bytes a page each), and one block of links.
+        100 million links between 3 million pages: 0.6 GB.
+PASSES  links.parquet is sorted by source, so once each page's number of
+        links is known, only `target` (4 bytes a link) is read.  Degrees and
+        matrix take one pass, click depth one for each level, PageRank one
+        for each round (40 to 60).
+BLOCKS  Several Parquet row groups at a time; a thread decodes the next one
+        while numpy adds up this one.
+EQUAL   The definitions are those of `measures`; tests compare page by page.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from pipulate.graph.errors import GraphMissing
 from pipulate.graph.sources import first_line
 
 BLOCK = 1 << 22  # links
+ROUNDS = 1000  # of PageRank, at most
 Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
 class Disk:
-    """A graph on disk; page i's links are number `starts[i]` (i64, n+1) to `starts[i + 1]`."""
+    """A graph on disk; page i has the links `starts[i]` to `starts[i + 1]`."""
 
     folder: Path
     n: int
@@ -60,7 +61,7 @@ class Block:
         return np.repeat(by_page[self.first : self.first + len(self.count)], self.count)
 
     def passed(self, each: np.ndarray) -> np.ndarray:
-        """Return what goes along each link, given what each page passes; none along nofollow."""
+        """Return what goes along each link, given what each page passes."""
         along = self.spread(each)
         if self.follow is not None:
             along *= self.follow
@@ -68,10 +69,7 @@ class Block:
 
 
 def open_graph(folder: Path) -> Disk:
-    """Read the counts of a graph and, in one pass, how many links each page has.
-
-    Raises GraphMissing.
-    """
+    """Read counts and, in one pass, `starts`.  Raises GraphMissing."""
     about = edges.about(folder)
     n = int(about["pages"])
     m = int(about["links"])
@@ -134,10 +132,7 @@ def _frames(folder: Path, m: int, columns: list[str]) -> Iterator[pl.DataFrame]:
 
 
 def inlinks(disk: Disk) -> tuple[np.ndarray, np.ndarray]:
-    """Number of pages, and of *other* pages, that link to each page.
-
-    They are `measures.inlinks` and `measures.inlinks_from_others`.
-    """
+    """Return `measures.inlinks` and `measures.inlinks_from_others`."""
     total = np.zeros(disk.n, np.int64)
     others = np.zeros(disk.n, np.int64)
     pages = np.arange(disk.n, dtype=np.uint32)
@@ -149,19 +144,14 @@ def inlinks(disk: Disk) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pagerank(
-    disk: Disk,
-    *,
-    damping: float = measures.DAMPING,
-    tolerance: float = 1e-10,
-    rounds: int = 1000,
-    progress: Progress = lambda share, text: None,
+    disk: Disk, *, tolerance: float = 1e-10, progress: Progress = lambda share, text: None
 ) -> np.ndarray:
-    """PageRank as `measures.pagerank`, one pass over the links a round."""
+    """PageRank as `measures.pagerank`, one pass a round."""
     n = max(1, disk.n)
     rank = np.full(disk.n, 1 / n)
-    for number in range(rounds):
+    for number in range(ROUNDS):
         after = np.zeros(disk.n)
-        each = _passed(disk, rank, damping)
+        each = measures.divided(measures.DAMPING * rank, disk.outlinks)
         for block in blocks(disk):
             after += np.bincount(block.target, weights=block.passed(each), minlength=disk.n)
         after += (1 - after.sum()) / n
@@ -174,18 +164,13 @@ def pagerank(
     return rank
 
 
-def _passed(disk: Disk, rank: np.ndarray, damping: float) -> np.ndarray:
-    """Return what each page passes along each of its links."""
-    out = disk.outlinks
-    return np.divide(damping * rank, out, out=np.zeros(disk.n), where=out > 0)
-
-
 def depths(disk: Disk, start: int, progress: Progress = lambda share, text: None) -> np.ndarray:
-    """Clicks from `start`, as `measures.depths`, one pass over the links for each level.
+    """Clicks from `start`, as `measures.depths`, one pass for each level.
 
-    A pass also follows pages found in it: links come in order of their sources, so it often sees
-    several levels at once; a page's depth is lowered until nothing changes (Bellman and Ford's
-    rule), which is the same in the end.
+    A pass also follows pages found in it: links come in order of their
+    sources, so it often sees several levels at once; a page's depth is
+    lowered until nothing changes (Bellman and Ford's rule): the same in
+    the end.
     """
     far = np.iinfo(np.int32).max - 1
     depth = np.full(disk.n, far, np.int32)
@@ -207,7 +192,7 @@ def depths(disk: Disk, start: int, progress: Progress = lambda share, text: None
 
 def flow(disk: Disk, group: np.ndarray, k: int, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Links and PageRank between groups, as `measures.flow`, in one pass."""
-    each = _passed(disk, rank, measures.DAMPING)
+    each = measures.divided(measures.DAMPING * rank, disk.outlinks)
     count = np.zeros(k * k, np.int64)
     flows = np.zeros(k * k)
     wide = group.astype(np.int64) * k

@@ -1,15 +1,17 @@
 """The measures once more, as Ibis expressions: they run where the data is.
 
-FOR       Graphs beyond one machine, or that live in a warehouse: DuckDB, Polars, Spark, BigQuery,
-          Snowflake.  On one machine `measures` is 10 to 100 times faster.  Optional: `pip install
-          'pipulate[portable]'` brings Ibis and DuckDB; Spark needs pyspark and Java.
-TABLES    links  source, target: page ids, one row a distinct link
-          pages  id; for the matrix `section`, for opportunities `demand` and `good` (may be
-                 recommended)
-ROUNDS    PageRank and click depth repeat a step until nothing changes.  Every few steps the result
-          is made a table of its own: otherwise the expression grows with every round, and so does
-          the engine's plan.
-EQUAL     The definitions are those of `measures`; tests hold the results together on every engine.
+FOR     Graphs beyond one machine, or in a warehouse: DuckDB, Polars, Spark,
+        BigQuery, Snowflake.  On one machine `measures` is 10 to 100 times
+        faster.  Optional: `pip install 'pipulate[portable]'` brings Ibis and
+        DuckDB; Spark needs pyspark and Java.
+TABLES  links  source, target: page ids, one row a distinct link
+        pages  id; for the matrix `section`, for opportunities `demand` and
+               `good` (may be recommended)
+ROUNDS  PageRank and click depth repeat a step until nothing changes.  Every
+        few steps the result is made a table of its own: otherwise the
+        expression grows with every round, and so does the engine's plan.
+EQUAL   The definitions are those of `measures`; tests hold the results
+        together on every engine.
 """
 
 from __future__ import annotations
@@ -30,47 +32,47 @@ from pipulate.engine.files import whole_folder
 from pipulate.graph import measures, roles
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphError
+from pipulate.graph.measures import DAMPING
 from pipulate.graph.report import write_tables
 from pipulate.graph.sources import first_line
 
-DAMPING = measures.DAMPING
-ROUNDS = 4  # of PageRank in one query: fewer queries against longer ones
+MOST = 1000  # rounds of PageRank
+ROUNDS = 4  # of them in one query: fewer queries against longer ones
+TOLERANCE = 1e-10
 
 
 @dataclass
 class Engine:
-    """A connection of Ibis (`ibis.duckdb.connect()` and the like), and our tables in it."""
+    """A connection of Ibis, and our tables in it."""
 
     connection: Any
     made: set[str] = field(default_factory=set)
 
     def table(self, rows: Any) -> Any:
-        """Make a table of an expression or an Arrow table, under a name of its own; return it."""
+        """Make a table of an expression or an Arrow table, under a new name."""
         name = f"pipulate_{secrets.token_hex(6)}"
         made = self.connection.create_table(name, rows)
         self.made.add(name)
         return made
 
-    def drop(self, *tables: Any) -> None:
-        """Drop these tables of ours."""
-        self._drop({table.get_name() for table in tables})
+    def drop(self, table: Any) -> None:
+        """Drop a table of ours."""
+        name = table.get_name().rpartition(".")[2]  # some engines add theirs
+        self.connection.drop_table(name, force=True)
+        self.made.remove(name)
 
     def close(self) -> None:
         """Drop all tables of ours."""
-        self._drop(self.made.copy())
-
-    def _drop(self, names: set[str]) -> None:
-        for name in names:
-            self.connection.drop_table(name, force=True)
-        self.made -= names
+        while self.made:
+            self.connection.drop_table(self.made.pop(), force=True)
 
 
 @contextlib.contextmanager
 def engine(backend: str) -> Iterator[Engine]:
-    """Connect to `duckdb`, `polars`, `spark` (here), `spark://host:port`, or an address of Ibis.
+    """Connect to `duckdb`, `polars`, `spark`, or an address (Spark, Ibis).
 
-    What we made there is gone in the end.  Raises GraphError when the library for it is missing or
-    the engine does not answer.
+    What we made there is gone in the end.  Raises GraphError when its
+    library is missing or it does not answer.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -128,58 +130,43 @@ def upload(engine: Engine, graph: Graph) -> tuple[Any, Any]:
     pages = pl.DataFrame(
         {
             "id": pl.int_range(graph.n, eager=True),
-            "url": graph.urls,
             "section": facts.group,
             "demand": pl.Series(demand, dtype=pl.Float64, nan_to_null=True),
             "good": facts.good,
         }
     )
-    links = pl.DataFrame(
-        {"source": graph.source.astype("int64"), "target": graph.target.astype("int64")}
-    )
+    links = pl.DataFrame({"source": graph.source, "target": graph.target}).cast(pl.Int64)
     return engine.table(links.to_arrow()), engine.table(pages.to_arrow())
 
 
 def degrees(links: Any, pages: Any) -> Any:
-    """Return id, inlinks, outlinks, from_others, to_others (as in `measures`) for every page."""
+    """Return id, inlinks, outlinks, from_others, to_others by page."""
     import ibis
 
     other = (links.source != links.target).cast("int64")
     received = links.group_by(id=links.target).agg(inlinks=links.count(), from_others=other.sum())
     given = links.group_by(id=links.source).agg(outlinks=links.count(), to_others=other.sum())
-    both = (
-        pages.select("id")
-        .left_join(received, "id")
-        .drop("id_right")
-        .left_join(given, "id")
-        .drop("id_right")
-    )
+    both = pages.select("id").left_join(received, "id").drop("id_right")
+    both = both.left_join(given, "id").drop("id_right")
     counts = ("inlinks", "outlinks", "from_others", "to_others")
     return both.select("id", **{c: ibis.coalesce(both[c], 0).cast("int64") for c in counts})
 
 
-def pagerank(
-    engine: Engine,
-    links: Any,
-    pages: Any,
-    *,
-    damping: float = DAMPING,
-    tolerance: float = 1e-10,
-    rounds: int = 1000,
-) -> Any:
-    """Return id, rank: `measures.pagerank` (without nofollow and pages left out).
+def pagerank(engine: Engine, links: Any, pages: Any) -> Any:
+    """Return id, rank as `measures.pagerank` (without nofollow).
 
-    What starts anew, from any cause, is spread evenly.  So the rank is in proportion to the
-    solution of x = 1/n + damping * (what is passed along links), which needs no sum over all pages
-    in each round: one at the end.
+    What starts anew, from any cause, is spread evenly.  So the rank is in
+    proportion to the solution of x = 1/n + damping * (what is passed along
+    links), which needs no sum over all pages in each round: one at the
+    end.
     """
     out = links.group_by("source").agg(out=links.count())
-    weights = links.join(out, "source").select("source", "target", weight=damping / out.out)
+    weights = links.join(out, "source").select("source", "target", weight=DAMPING / out.out)
     weights = engine.table(weights)
     n = max(1, _value(pages.count()))
     rank = engine.table(pages.select("id", rank=pages.id.cast("float64") * 0 + 1 / n))
     total = 1.0
-    for _ in range(0, rounds, ROUNDS):
+    for _ in range(0, MOST, ROUNDS):
         after = rank
         for _ in range(ROUNDS):
             after = _round(weights, pages, after, n)
@@ -187,14 +174,13 @@ def pagerank(
         change, total = _change(rank, after)
         engine.drop(rank)
         rank = after
-        if change < tolerance * total:
+        if change < TOLERANCE * total:
             break
     engine.drop(weights)
     return rank.select("id", rank=rank.rank / (total or 1.0))
 
 
 def _change(before: Any, after: Any) -> tuple[float, float]:
-    """Return by how much all ranks differ, and their sum."""
     both = after.join(before, "id", rname="before_{name}")
     change = (both.rank - both.before_rank).abs().sum()
     row = both.agg(change=change, total=both.rank.sum()).to_pyarrow().to_pylist()[0]
@@ -202,7 +188,7 @@ def _change(before: Any, after: Any) -> tuple[float, float]:
 
 
 def _round(weights: Any, pages: Any, rank: Any, n: int) -> Any:
-    """One step of the surfer; `rank` stands in it once, or the plan would double with each."""
+    """One step; `rank` stands in it once, or the plan would double."""
     import ibis
 
     moving = weights.join(rank, weights.source == rank.id)
@@ -212,7 +198,7 @@ def _round(weights: Any, pages: Any, rank: Any, n: int) -> Any:
 
 
 def depths(engine: Engine, links: Any, pages: Any, start: int) -> Any:
-    """Return id, depth of the pages that can be reached from `start`: breadth-first search."""
+    """Return id, depth of the pages that can be reached from `start`."""
     home = pages.filter(pages.id == start)
     reached = engine.table(home.select("id", depth=home.id.cast("int64") * 0))
     level = 0
@@ -229,13 +215,13 @@ def depths(engine: Engine, links: Any, pages: Any, start: int) -> Any:
             return reached
 
 
-def matrix(links: Any, pages: Any, rank: Any, damping: float = DAMPING) -> Any:
-    """Return from, to, links, flow between sections, as `measures.flow`, without empty fields."""
+def matrix(links: Any, pages: Any, rank: Any) -> Any:
+    """Return begin, end, links, flow of sections, without empty fields."""
     import ibis
 
     out = links.group_by("source").agg(out=links.count())
     passed = rank.join(out, rank.id == out.source).select(
-        "source", each=damping * ibis._.rank / ibis._.out
+        "source", each=DAMPING * ibis._.rank / ibis._.out
     )
     begin = pages.select(source=pages.id, begin=pages.section)
     end = pages.select(target=pages.id, end=pages.section)
@@ -250,10 +236,7 @@ def orphans(links: Any, pages: Any, start: int) -> Any:
 
 
 def opportunities(links: Any, pages: Any) -> Any:
-    """Return id, demand, inlinks of good pages that searchers want and that few pages link to.
-
-    They are in the top quarter by demand, and their inlinks at most the median.
-    """
+    """Return id, demand, inlinks as `measures.opportunities`, of good pages."""
     good = pages.filter(pages.good).select("id", "demand")
     counted = good.join(degrees(links, pages).select("id", "inlinks"), "id")
     wanted = counted.filter(counted.demand > 0)
@@ -265,7 +248,7 @@ def opportunities(links: Any, pages: Any) -> Any:
 
 
 def report(graph: Graph, backend: str) -> dict[str, pl.DataFrame]:
-    """Compute pages (degrees, depth, rank), matrix, orphans and opportunities on another engine."""
+    """Compute pages (degrees, depth, rank), matrix, orphans, opportunities."""
     start = measures.home(graph, roles.facts(graph).depth)
     names = pl.DataFrame({"id": pl.int_range(graph.n, eager=True), "url": graph.urls})
     with engine(backend) as made:
@@ -298,6 +281,6 @@ def frame(table: Any) -> pl.DataFrame:
 
 
 def write(tables: dict[str, pl.DataFrame], folder: Path) -> None:
-    """Write the tables of `report` as Parquet and CSV, whole or not at all."""
+    """Write `report`'s tables as Parquet and CSV, whole or not at all."""
     with whole_folder(folder) as part:
         write_tables(tables, part)

@@ -1,22 +1,26 @@
-"""Questions in SQL about a link graph, for the chat: read-only, limited in time, rows and memory.
+"""Questions in SQL about a link graph, for the chat: read-only and limited.
 
-TABLES    pages   id, url and every measure and page column, by names that need no quotes
-                  (`Status Code` is status_code)
-          links   source_id, target_id (page ids), source, target (addresses)
-FILE      `query.db` in the graph's folder, an SQLite database made from it at the first question,
-          in one piece; so it vanishes when the graph is built anew.  1M links: 2 s, 45 MB.  `links`
-          is a view over numbers; SQLite leaves out the joins for columns nobody asked for.
-SAFE      SQL comes from a model, and pages' texts may have told the model what to write.  So it is
-          opened read-only and immutable; an authorizer allows SELECT on our tables and functions,
-          nothing else (no ATTACH, PRAGMA, schema, extensions; SQLite itself has no function that
-          reads files); a progress handler stops it at the deadline; texts beyond a megabyte are an
-          error.  SQLite streams, so an absurd join costs time, not memory.
+TABLES  pages  id, url and every measure and page column, by names that need
+               no quotes (`Status Code` is status_code)
+        links  source_id, target_id (page ids), source, target (addresses)
+FILE    `query.db` in the graph's folder, an SQLite database made in one
+        piece at the first question; so it vanishes when the graph is built
+        anew.  1M links: 2 s, 45 MB.  `links` is a view over numbers; SQLite
+        leaves out the joins for columns nobody asked for.
+SAFE    SQL comes from a model, and pages' texts may have told the model
+        what to write.  So the file is opened read-only and immutable; an
+        authorizer allows SELECT on our tables and functions, nothing else
+        (no ATTACH, PRAGMA, schema, extensions; SQLite itself has no
+        function that reads files); a progress handler stops it at the
+        deadline; texts beyond a megabyte are an error.  SQLite streams, so
+        an absurd join costs time, not memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +39,6 @@ from pipulate.graph.sources import plain
 FILE = "query.db"
 SMALL = 200_000  # links
 _READABLE = {"pages", "edges", "links"}
-_LONGEST = 1_000_000
 _TABLES = """
 CREATE TABLE edges (source_id INT, target_id INT, PRIMARY KEY (source_id, target_id)) WITHOUT ROWID;
 CREATE VIEW links AS SELECT source_id, target_id, a.url AS source, b.url AS target
@@ -45,12 +48,17 @@ _INDEXES = """
 CREATE INDEX linked ON edges (target_id);
 CREATE UNIQUE INDEX address ON pages (url);
 """
-_MEANING = {"id": "number of the page"} | report.COLUMNS
+_LINKS = """
+links: one row a link
+  source_id INTEGER  -- pages.id of the linking page
+  target_id INTEGER
+  source TEXT  -- address of the linking page
+  target TEXT"""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Column names and rows; `more` says that there were more rows than the limit."""
+    """Column names and rows; `more`: there were more rows than the limit."""
 
     columns: list[str]
     rows: list[tuple[Any, ...]]
@@ -60,13 +68,13 @@ class Answer:
 def query(folder: Path, sql: str, limit: int = 200, seconds: float = 5) -> Answer:
     """Run one SELECT over `pages` and `links` of the graph in `folder`.
 
-    Blocking: call it in a thread.  Raises GraphError when it is not a single SELECT, is wrong, or
-    takes longer than `seconds`.
+    Blocking: call it in a thread.  Raises GraphError when it is not a
+    single SELECT, is wrong, or takes longer than `seconds`.
     """
     with _opened(folder) as connection:
         known = _columns(connection)
         deadline = time.monotonic() + seconds
-        connection.limit(apsw.SQLITE_LIMIT_LENGTH, _LONGEST)
+        connection.limit(apsw.SQLITE_LIMIT_LENGTH, 1_000_000)
         connection.set_authorizer(_allow)
         connection.set_progress_handler(lambda: time.monotonic() > deadline, 1000)
         try:
@@ -88,7 +96,7 @@ def _run(connection: apsw.Connection, sql: str, limit: int) -> Answer:
     columns: list[str] = []
 
     def check(cursor: apsw.Cursor, statement: str, bindings: Any) -> bool:
-        """Called before each statement: there may be one, and it must return columns."""
+        # Called before each statement: only one may come, and return columns.
         if columns:
             raise GraphError("Only one SELECT at a time.")
         columns.extend(name for name, *_ in cursor.get_description())
@@ -122,41 +130,31 @@ def _allow(
 
 def schema(folder: Path) -> str:
     """Describe the tables for a model: columns with their meaning."""
+    meanings = {"id": "number of the page"} | report.COLUMNS
     lines = ["pages: one row a page (booleans are 0 and 1)"]
     with _opened(folder) as connection:
         for name, kind in _columns(connection).items():
-            meaning = f"  -- {_MEANING[name]}" if name in _MEANING else ""
+            meaning = f"  -- {meanings[name]}" if name in meanings else ""
             lines.append(f"  {name} {kind}{meaning}")
-    return "\n".join(
-        [
-            *lines,
-            "links: one row a link",
-            "  source_id INTEGER  -- pages.id of the linking page",
-            "  target_id INTEGER",
-            "  source TEXT  -- address of the linking page",
-            "  target TEXT",
-        ]
-    )
+    return "\n".join(lines) + _LINKS
 
 
 @contextlib.contextmanager
 def _opened(folder: Path) -> Iterator[apsw.Connection]:
-    """Open `query.db`, made if it is not there."""
     _ready(folder)
-    # Immutable: no locks and no journal; the file is only ever replaced as a whole.
+    # Immutable: no locks, no journal; the file is only replaced as a whole.
     address = f"{(folder / FILE).absolute().as_uri()}?mode=ro&immutable=1"
     with contextlib.closing(_connect(address, apsw.SQLITE_OPEN_READONLY)) as connection:
         yield connection
 
 
 def _connect(address: str, flags: int) -> apsw.Connection:
-    """Open a file without the hooks that other libraries set for all: they would begin a WAL."""
+    """Open without the hooks other libraries set for all: they begin a WAL."""
     apsw.connection_hooks.clear()
     return apsw.Connection(address, flags=flags | apsw.SQLITE_OPEN_URI)
 
 
 def _columns(connection: apsw.Connection) -> dict[str, str]:
-    """Return the columns of pages with their kinds."""
     rows = connection.execute("SELECT name, type FROM pragma_table_info('pages')")
     return {str(name): str(kind) for name, kind in rows}
 
@@ -165,7 +163,7 @@ def _columns(connection: apsw.Connection) -> dict[str, str]:
 
 
 def _ready(folder: Path) -> None:
-    """See to it that `query.db` is there; a child makes it of a large graph: pages come first."""
+    """Make `query.db` if need be; in a child where there are many links."""
     if (folder / FILE).exists():
         return
     links = edges.about(folder)["links"]
@@ -186,10 +184,7 @@ def prepare_aside(tell: child.Tell, folder: str) -> None:
 
 
 def prepare(folder: Path) -> None:
-    """Write `query.db` from the graph in `folder` and its measures.
-
-    Raises GraphMissing when there is no graph.
-    """
+    """Write `query.db` of the graph in `folder`.  Raises GraphMissing."""
     graph = edges.load(folder)
     pages = analysis.of_folder(folder).pages
     target = folder / FILE
@@ -231,19 +226,13 @@ def _kind(dtype: pl.DataType) -> str:
 
 
 def _plain_names(columns: list[str]) -> list[str]:
-    """Make column names that need no quotes, each different, a letter first."""
+    """Return names that need no quotes, each different, a letter first."""
     names: list[str] = []
     for column in columns:
-        name = _plain_name(column)
+        name = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_") or plain(column) or "column"
+        if not name[0].isalpha() or name.upper() in apsw.keywords:
+            name = f"c_{name}"
         while name in names:
             name += "_2"
         names.append(name)
     return names
-
-
-def _plain_name(column: str) -> str:
-    letters = [c if c.isascii() and c.isalnum() else " " for c in column.lower()]
-    name = "_".join("".join(letters).split()) or plain(column) or "column"
-    if not name[0].isalpha() or name.upper() in apsw.keywords:
-        name = f"c_{name}"
-    return name

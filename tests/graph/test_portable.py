@@ -64,6 +64,17 @@ SITES = [("a shop", shop()), ("a random site", random_site(60, 200, 1))]
 
 
 @needs_ibis
+def test_what_is_dropped_is_gone(engine: portable.Engine) -> None:
+    """An engine that calls our table by a longer name forgets it all the same, and only it."""
+    kept = engine.table(pl.DataFrame({"a": [1]}).to_arrow())
+    dropped = engine.table(pl.DataFrame({"a": [2]}).to_arrow())
+    engine.drop(dropped)
+    assert portable.frame(kept)["a"].to_list() == [1]
+    with pytest.raises(Exception, match="pipulate_"):
+        portable.frame(dropped)
+
+
+@needs_ibis
 @pytest.mark.parametrize("graph", [graph for _, graph in SITES], ids=[name for name, _ in SITES])
 def test_equal_to_measures(engine: portable.Engine, graph: Graph) -> None:
     """Degrees, PageRank, depth, matrix, orphans, opportunities are those of `measures`."""
