@@ -1,4 +1,4 @@
-"""`pipulate backup`: write a consistent copy of the database, also while a server runs."""
+"""`pipulate backup`: copy the database, also while a server runs."""
 
 from collections.abc import Sequence
 from contextlib import closing

@@ -1,6 +1,6 @@
-"""`pipulate restore`: put a backup in place of the database; the server must be stopped.
+"""`pipulate restore`: put a backup in place of the database.
 
-The database that it replaces is kept beside it.
+The server must be stopped.  The database that it replaces is kept beside it.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 """`pipulate runs`: list, show, delete, export or import runs.
 
-pipulate runs                             the newest first; --json: a line of JSON each
-pipulate runs show WORKFLOW ID            one, to read
-pipulate runs export [WORKFLOW ID]        one, or all, as lines for `import`
-pipulate runs import [FILE]               from a file, or from stdin
+pipulate runs                         the newest first; --json: as for `import`
+pipulate runs show WORKFLOW ID        one, to read
+pipulate runs export [WORKFLOW ID]    one, or all, as lines for `import`
+pipulate runs import [FILE]           from a file, or from stdin
 pipulate runs delete WORKFLOW ID
 """
 
@@ -23,7 +23,7 @@ ACTS = ("list", "show", "delete", "export", "import")
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
-    """Do one act; raises Invalid and Unknown."""
+    """Do one act; raises Invalid, Unknown."""
     reader = parser(__doc__)
     reader.add_argument("act", nargs="?", default="list", choices=ACTS)
     what = "a workflow and a run ID; a file (or -) for import"

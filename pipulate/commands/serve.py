@@ -40,7 +40,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 
 
 def configuration(settings: Settings) -> uvicorn.Config:
-    """Return what uvicorn is told: to say nothing of itself, to trust no proxy."""
+    """Return what uvicorn is told: to say little, to trust no proxy."""
     return uvicorn.Config(
         create_app(settings),
         host=settings.listen,

@@ -3,11 +3,11 @@
 WHY       Seconds of pure computing hold the interpreter's lock: in a thread
           they would make the server stutter.  A process also gives its
           memory back, dies alone, and can be killed.
-ORDER     The parent starts `python -m pipulate.engine.child MODULE:FUNCTION`
-          and writes a line of JSON: the keyword arguments.
-ANSWER    The child calls FUNCTION(tell, **order) and answers in lines of
-          JSON: {"told": {...}} each time the function calls `tell(...)`,
-          at last {"done": result} or {"error", "message"}.
+ORDER     `python -m pipulate.engine.child MODULE:FUNCTION` reads a line of
+          JSON: the keyword arguments.
+ANSWER    It calls FUNCTION(tell, **order) and answers in lines of JSON:
+          {"told": {...}} each time the function calls `tell(...)`, at last
+          {"done": result} or {"error", "message"}.
 CANCEL    Cancelling `work` kills the child: what it makes must appear whole.
 DEATH     A child without an answer is a Died with its last words.  When the
           parent ends, its pipe does, and so does the child.

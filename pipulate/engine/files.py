@@ -106,7 +106,7 @@ def sweep(target: Path) -> None:
     for leftover in _beside(target, "part"):
         with contextlib.suppress(FileNotFoundError):  # its writer has just ended
             if leftover.is_dir():
-                # Out of sight first: who still fills it must fail, not keep a half of it.
+                # Renamed first: who still fills it must fail, not keep half.
                 gone = leftover.rename(_part(target).with_suffix(".old"))
                 shutil.rmtree(gone, ignore_errors=True)
             else:

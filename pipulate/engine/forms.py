@@ -1,4 +1,4 @@
-"""The form is the schema: fields are read off the HTML that a step function returns.
+"""The form is the schema: fields are read off the HTML that a step returns.
 
 What a browser checks by attributes (`type`, `required`, `min`, `pattern`,
 …), the server checks again: a browser is only one of the clients.
@@ -7,6 +7,7 @@ What a browser checks by attributes (`type`, `required`, `min`, `pattern`,
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -42,8 +43,8 @@ class Field:
     name: str
     kind: str  #: the input's type, or "select", "textarea"
     attrs: Values
-    options: list[str] = field(default_factory=list)  #: the choices; empty = free text
-    shown: list[str] = field(default_factory=list)  #: what an untouched form submits
+    options: list[str] = field(default_factory=list)  #: empty: free text
+    shown: list[str] = field(default_factory=list)  #: sent if left untouched
 
     @property
     def many(self) -> bool:
@@ -208,24 +209,28 @@ def _problem(item: Field, value: str) -> str | None:
         return f"{value!r} is not one of the choices: {', '.join(item.options[:12])}."
     if "\x00" in value:
         return "The text holds an invisible control character. Type it again."
-    if item.kind in ("number", "range"):
+    kind = item.kind
+    if kind in ("number", "range"):
         return _number_problem(item.attrs, value)
-    if item.kind in _KINDS and not _fits(item.kind, value):
-        return _KINDS[item.kind][1]
-    if item.kind in _TEXTS:
+    if kind in _KINDS and not _fits(kind, value):
+        return _KINDS[kind][1]
+    if kind in _TEXTS:
         return _text_problem(item, value)
     low, high = (str(item.attrs.get(key, "")) for key in ("min", "max"))
-    if _fits(item.kind, low) and value < low:  # dates and times are in order as texts
+    if _fits(kind, low) and value < low:  # dates and times are in order as texts
         return f"This must be {low} or later."
-    if _fits(item.kind, high) and value > high:
+    if _fits(kind, high) and value > high:
         return f"This must be {high} or earlier."
     return None
 
 
 def _fits(kind: str, value: str) -> bool:
-    if kind not in _KINDS or not re.fullmatch(_KINDS[kind][0], value, re.ASCII):
+    try:
+        if kind.startswith("date"):
+            date.fromisoformat(value[:10])
+        return re.fullmatch(_KINDS[kind][0], value, re.ASCII) is not None
+    except (KeyError, ValueError):  # a kind of no form; a day that is not
         return False
-    return not kind.startswith("date") or _is_date(value[:10])
 
 
 def _text_problem(item: Field, value: str) -> str | None:
@@ -235,9 +240,13 @@ def _text_problem(item: Field, value: str) -> str | None:
     if least is not None and len(value) < least:
         return f"At least {least:.0f} characters are needed."
     pattern = str(item.attrs.get("pattern") or "")
-    if not pattern or item.kind == "textarea" or _matches(pattern, value):
+    if not pattern or item.kind == "textarea":
         return None
-    return str(item.attrs.get("title") or f"This does not have the expected form ({pattern}).")
+    with suppress(re.error, OverflowError):  # then the browser is to judge
+        if not re.fullmatch(pattern, value):
+            title = item.attrs.get("title")
+            return str(title or f"This does not have the expected form ({pattern}).")
+    return None
 
 
 def _number_problem(attrs: Mapping[str, Any], value: str) -> str | None:
@@ -267,20 +276,6 @@ def _number(text: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _is_date(text: str) -> bool:
-    try:
-        return bool(date.fromisoformat(text))
-    except ValueError:
-        return False
-
-
-def _matches(pattern: str, value: str) -> bool:
-    try:
-        return re.fullmatch(pattern, value) is not None
-    except (re.error, OverflowError):  # the browser's to judge, in its dialect
-        return True
-
-
 def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None) -> Any:
     """Return a copy with `values` put in and the field `invalid` marked.
 
@@ -308,7 +303,7 @@ def _put(part: FT, value: Any) -> None:
     if kind == "select":
         for text, option in _options(part):
             option.attrs["selected"] = text in texts
-    elif kind == "textarea":  # of which a browser drops the first line if it is empty
+    elif kind == "textarea":  # a browser drops its first line, if empty
         part.children = ("\n" + last if last.startswith("\n") else last,)
     elif kind in _GROUPED:
         part.attrs["checked"] = value is True or str(part.attrs.get("value", "on")) in texts

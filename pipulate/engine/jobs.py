@@ -174,7 +174,7 @@ class Jobs:
             await asyncio.wait([task])
 
     async def repeat(self, flow: Workflow, id: str, step: Step) -> None:
-        """Start again after Unsure, as the user decided: forget what is unsure."""
+        """Start again after Unsure, as the user decided: forget its acts."""
 
         def forget(record: Record) -> Record:
             acts = record.get("once", {}).items()

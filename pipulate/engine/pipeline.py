@@ -8,11 +8,13 @@ HISTORY  Append-only: an act's `Kind`, its words, the whole record after it.
          undone and is not yet, and is itself an act.
 STEPS    A list of (key, step_id, label).
 
-In a notebook:  engine = Pipulate.open("data", "bridge"); engine.get_state("arthur")
+In a notebook: Pipulate.open("data", "bridge").get_state("arthur")
 """
 
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -36,8 +38,8 @@ class Kind(StrEnum):
     BEGIN = "begin"  #: nothing before this or the next two can be undone
     IMPORT = "import"
     REPAIR = "repair"  #: a damaged record gave way to its last good state
-    ANSWER = "answer"  #: a step got its data; can be undone
-    REVERT = "revert"  #: steps were undone; can be undone
+    ANSWER = "answer"  #: this and the next can be undone
+    REVERT = "revert"
     UNDO = "undo"
     JOB = "job"  #: work noted what it has done
     UPGRADE = "upgrade"  #: the workflow's newer version converted the record
@@ -65,15 +67,13 @@ _UNDOABLE = """
     ORDER BY seq DESC LIMIT 1"""
 
 
+@dataclass(eq=False)
 class Pipulate:
     """The runs of one workflow."""
 
-    def __init__(
-        self, store: Store, workflow: str = "", normalise: Normalise = normalise_id
-    ) -> None:
-        self.store = store
-        self.workflow = workflow
-        self.normalise = normalise
+    store: Store
+    workflow: str = ""
+    normalise: Normalise = normalise_id
 
     @classmethod
     def open(
@@ -126,7 +126,8 @@ class Pipulate:
     ) -> dict[str, Any]:
         """Return {key: answer} of the done steps, without the last (finalize)."""
         wanted = steps[:-1] if exclude_final else steps
-        return {key: value for key, _, _, value in rec.answered(self.get_state(id), wanted)}
+        done = rec.answered(self.get_state(id), wanted)
+        return {key: value for key, _, _, value in done}
 
     def get_last_completed_step_number(self, id: str, steps: Steps) -> int:
         """Return the 1-based number of the highest done step, or 0."""
@@ -261,10 +262,7 @@ class Pipulate:
         """Revert the step and all later ones; their answers are kept in `was`."""
         if step_id not in [step[1] for step in steps]:
             raise OutOfOrder(f"There is no step {step_id!r} here.")
-
-        def clear(record: Record) -> Record:
-            return rec.clear_from(record, step_id, steps)
-
+        clear = partial(rec.clear_from, step_id=step_id, steps=steps)
         return self.change(id, f"revert {step_id}", clear, kind=Kind.REVERT, rev=rev)[0]
 
     def finalize(self, id: str, rev: int | None = None) -> Record:
@@ -360,14 +358,9 @@ class Pipulate:
         ids = [step[1] for step in steps]
         waits = [f"{step_id}-done from:body" for step_id in ids]
         triggers = ["load"] * (start_from + 1) + waits[start_from:]
+        swap = {"hx_swap": "outerHTML", "hx_target": "this"}
         return [
-            Div(
-                id=step_id,
-                hx_get=f"{base}/{step_id}",
-                hx_swap="outerHTML",
-                hx_target="this",
-                hx_trigger=trigger,
-            )
+            Div(id=step_id, hx_get=f"{base}/{step_id}", hx_trigger=trigger, **swap)
             for step_id, trigger in zip(ids, triggers, strict=False)
         ]
 

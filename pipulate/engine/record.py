@@ -33,7 +33,7 @@ from pipulate.engine.errors import Corrupt, Invalid
 Record = dict[str, Any]
 Steps = Sequence[Sequence[Any]]  #: of (key, step_id, label, ...)
 Change = Callable[[Record], Record]
-Normalise = Callable[[str], str]  #: from text to the run ID it names; may raise Invalid
+Normalise = Callable[[str], str]  #: to the run ID a text names; may raise Invalid
 
 MAX_ID = 500  #: characters of a run ID
 #: The keys that are no step's id.

@@ -13,7 +13,7 @@ class Settings:
     """Where things are and how the server behaves."""
 
     data: Path = Path("data")  #: the SQLite file, token, logs, backups, models
-    downloads: Path = Path("downloads")  #: exported CSVs: downloads/link-graph/{org}/{project}/
+    downloads: Path = Path("downloads")  #: exported CSVs
     workflows: tuple[Path, ...] = (PACKAGE / "workflows", Path("workflows"))
     host: str = "127.0.0.1"
     port: int = 5001
@@ -21,7 +21,7 @@ class Settings:
     demo: bool = False  #: Botify is the simulator, plainly labelled
     dev: bool = False  #: workflow files are read again when they change
     lan: bool = False  #: other machines may pair
-    fast_jobs: bool = False  #: no waiting between polls (tests against the simulator)
+    fast_jobs: bool = False  #: no waiting between polls
     botify: str = "https://api.botify.com/v1"  #: the API's base, or a stand-in's
     model_url: str = ""  #: a model endpoint that speaks OpenAI's protocol
     model_name: str = ""

@@ -5,11 +5,10 @@ CONNECTIONS  One per thread.  WAL, synchronous=FULL (a power cut loses
 WRITING      `with store.transaction() as db:` is BEGIN IMMEDIATE ... COMMIT.
              Writers of this process queue at a lock, others at SQLite's;
              nobody reads, then writes, outside.
-MIGRATIONS   The scripts of `schema`, after a backup.  Never fastlite's
-             transform: it drops columns with their data.
-LOCKS        A SQLite file on which BEGIN EXCLUSIVE is held: the system
-             frees it however the process ends.
-BACKUP       SQLite's online backup: before a migration, and daily.
+MIGRATIONS   After a backup.  Never fastlite's transform: it drops columns
+             with their data.
+LOCKS        BEGIN EXCLUSIVE is held on a file of its own: the system frees
+             it however the process ends.
 
 To paste into any SQLite shell:
     SELECT workflow, id, updated FROM pipeline ORDER BY updated DESC;
@@ -79,7 +78,7 @@ def plainly(path: Path) -> Iterator[None]:
 def connect(
     path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
 ) -> apsw.Connection:
-    """Open a SQLite file without fastlite's hooks: they write, and give up early."""
+    """Open a SQLite file without fastlite's hooks, which write statistics."""
     apsw.connection_hooks.clear()
     return apsw.Connection(str(path), flags=flags)
 
@@ -133,7 +132,7 @@ class Store:
 
     @property
     def db(self) -> "Database":
-        """This thread's fastlite database (MiniDataAPI: `db.t.task.insert(...)`)."""
+        """This thread's fastlite database: `db.t.task.insert(...)`."""
         from fastlite import Database  # it brings NumPy, and few requests need it
 
         if not hasattr(self._local, "db"):
@@ -255,7 +254,7 @@ class Store:
             copy_database(self.connection, Path(file.name))
         if to is None:
             others = [path for path in backups(self.folder) if path != target]
-            for old in others[KEEP_BACKUPS - 1 :]:  # whatever the clock says
+            for old in others[KEEP_BACKUPS - 1 :]:
                 old.unlink(missing_ok=True)
         return target
 

@@ -194,10 +194,10 @@ class Run:
     settings: Settings
 
     def __getitem__(self, key: str) -> Any:
-        step = self.flow._step(key)
-        if step and rec.is_done(self.record, step.id):
-            return rec.answer(self.record[step.id], key)
-        problem = "done yet" if step else "a step"
+        answers = self.answers()
+        if key in answers:
+            return answers[key]
+        problem = "done yet" if self.flow._step(key) else "a step"
         raise KeyError(f"Step {key!r} of {self.flow.name!r} is not {problem}.")
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -285,13 +285,13 @@ def _is_stored(run: Run, step: Step, values: forms.Values) -> bool:
 _nonce = ContextVar("nonce", default="")
 
 
+@dataclass(eq=False)
 class Job:
     """What a step's work reports to; see `jobs` for how it is run."""
 
-    def __init__(self, run: Run, step: Step, report: Callable[[float | None, str], None]) -> None:
-        self.run = run
-        self.step = step
-        self._report = report
+    run: Run
+    step: Step
+    _report: Callable[[float | None, str], None]
 
     @property
     def nonce(self) -> str:
@@ -317,7 +317,7 @@ class Job:
         key = self._key(name, params)
         intention = {"begun": now(), "nonce": secrets.token_hex(4)}
         act = await self._note(key, lambda known: known or intention)
-        _nonce.set(act.get("nonce", ""))  # of this task: two acts at once share none
+        _nonce.set(act.get("nonce", ""))  # of this task: acts at once share none
         if "result" in act:
             return act["result"]
         if "spoilt" in act:
@@ -356,7 +356,7 @@ class Job:
 
     def _key(self, name: str, params: Any) -> str:
         digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
-        return f"{self.step.key}:{name}:{digest}"  # not its id: a later version may move it
+        return f"{self.step.key}:{name}:{digest}"  # the id may move in a later version
 
     async def _note(self, key: str, function: Change) -> Record:
         def note(record: Record) -> Record:
