@@ -17,7 +17,8 @@ from pipulate.simulator.server import create_simulator, running
 
 FAULTS = "faults (KIND[=VALUE] on=PATH method=VERB skip=N times=N; ...):"
 WELCOME = """\
-A simulation of the Botify API with demo data: nothing here is real, and no account is needed.
+A simulation of the Botify API with demo data: nothing here is real, \
+and no account is needed.
   API       {base}
   token     {token}"""
 
@@ -29,8 +30,13 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     add = reader.add_argument
     add("--port", type=int, default=8765, help="on 127.0.0.1 (default: 8765)")
     add("--links", type=int, help="add a generated site with this many links")
-    folders = "add a folder of HTML (repeatable)"
-    add("--html", type=Path, action="append", default=[], help=folders)
+    add(
+        "--html",
+        type=Path,
+        action="append",
+        default=[],
+        help="add a folder of HTML (repeatable)",
+    )
     add("--token", default=DEMO_TOKEN, help="the token to accept")
     add("--faults", default="", help="what to do wrong, for example: 500 times=2; truncated")
     add("--folder", type=Path, help="remember jobs and their files here")

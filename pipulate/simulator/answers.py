@@ -46,7 +46,6 @@ def _period(first: date, last: date) -> dict[str, str]:
 
 
 def _number(*names: str) -> int:
-    """A stable number for an id."""
     value = 0
     for letter in "/".join(names):
         value = (value * 31 + ord(letter)) % 1_000_003

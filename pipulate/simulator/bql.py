@@ -1,10 +1,7 @@
 """BQL v2, read strictly: the body of /query becomes an `evaluation.Query`.
 
-INPUT     {"collections", "periods", "query": {"dimensions", "metrics",
-          "filters", "post_filters", "sort"}}; the project's collections.
 NAMES     Every name is resolved to a column of a table (a collection, or a
-          period of it), every function to a typed polars expression (see
-          `expressions`).
+          period of it), every function to one of the `expressions`.
 REFUSALS  What is wrong raises Refusal before anything is computed.
 UNKNOWN   What is not known of the real API is a switch of `Dialect`.
 """
@@ -81,7 +78,6 @@ def compile_query(body: Any, open_collection: Open, dialect: Dialect | None = No
 
 
 def _tables(body: Json, open_collection: Open) -> dict[str, Table]:
-    """The tables that a request names, by prefix, in its order."""
     names = as_list(body["collections"], "collections")
     asked = as_list(body.get("periods") or [], "periods")
     periods = [_period(node) for node in asked]
@@ -132,30 +128,24 @@ def _sort(query: Json, dialect: Dialect) -> dict[str, bool]:
         kind = key.get("type", "dimensions")
         if order not in ("asc", "desc") or kind not in ("dimensions", "metrics"):
             raise Refusal("sort: type is dimensions or metrics, order is asc or desc.")
-        if "field" not in key:
-            position = _position(query, kind, key.get("index"))
-        elif dialect.sort_by_field:
-            position = _position_of_field(query, key["field"])
-        else:
+        if "field" in key and not dialect.sort_by_field:
             raise Refusal('sort: "field" is not a valid field.')
-        keys.setdefault(f"c{position}", order == "desc")
+        keys.setdefault(f"c{_position(query, kind, key)}", order == "desc")
     return keys
 
 
-def _position(query: Json, kind: str, index: Any) -> int:
-    """The column that is the `index`-th dimension or metric."""
+def _position(query: Json, kind: str, key: Json) -> int:
+    requested = [*query["dimensions"], *query["metrics"]]
+    if "field" in key:
+        if key["field"] not in requested:
+            raise Refusal("sort: the field is not among the dimensions and metrics.")
+        return requested.index(key["field"])
+    index: Any = key.get("index")
     if not is_whole(index) or not 0 <= index < len(query[kind]):
         raise Refusal(f"sort: there is no {kind} number {json.dumps(index)}.")
     if kind == "metrics":
         index += len(query["dimensions"])
     return int(index)
-
-
-def _position_of_field(query: Json, name: Any) -> int:
-    requested = [*query["dimensions"], *query["metrics"]]
-    if name not in requested:
-        raise Refusal("sort: the field is not among the dimensions and metrics.")
-    return requested.index(name)
 
 
 # --- names, expressions, conditions ---
@@ -182,7 +172,6 @@ class _Compiler:
         raise _no_field(name)
 
     def stored(self, table: Table, slug: str) -> pl.Expr:
-        """The column of a dimension, noted as needed."""
         self.needs[table.prefix].fields.add(slug)
         return pl.col(table.alias(slug))
 
@@ -331,7 +320,6 @@ class _Compiler:
         return rows, groups
 
     def mentions_metric(self, node: Any) -> bool:
-        """Whether a filter tree names a ready-made metric or an aggregate."""
         match node:
             case str():
                 return any(
@@ -375,7 +363,6 @@ class _Compiler:
         return test(value.expr)
 
     def link_condition(self, table: Table, kind: str, predicate: str, node: Json) -> pl.Expr:
-        """A condition on any, or on all, links of a page."""
         quantifier, _, single = predicate.partition(".")
         if predicate == "exists":
             single = predicate

@@ -1,10 +1,9 @@
 """The data model: a collection's fields, and how each comes out of a Site.
 
 A *collection* is what BQL queries name: `crawl.20240301` (one analysis),
-`search_console` (of the whole project, with dates).  A query sees each one as
-a `Table`: a collection, or one period of it.  A field exists only if the site
-has its columns: without JavaScript there is no `js.rendering.exec`, and to
-ask for it is an error, as in the real API.
+`search_console` (of the whole project, with dates).  A field exists only if
+the site has its columns: without JavaScript there is no `js.rendering.exec`,
+and to ask for it is an error, as in the real API.
 
 The dimensions stand in `datamodel.json`: {collection: {group: {id: [label,
 type, column]}}}; an empty column means one of `_COMPUTED`.  Ids, types and
@@ -82,27 +81,23 @@ class Table:
         return f"{self.prefix}:#{part}"
 
 
+def _no_tables(periods: Sequence[Period]) -> list[Table]:
+    return []
+
+
 @dataclass(frozen=True)
 class Collection:
     """A collection of a project; with `days` it is timestamped.
 
-    Without `table`, which opens it, it has no URLs of its own.
+    `tables`: what a query about some periods sees of it.
     """
 
     id: str
     name: str
     fields: Mapping[str, Field] = field(default_factory=dict)
     metrics: Mapping[str, Metric] = field(default_factory=dict)
-    table: Callable[[Period | None, int], Table] | None = None
+    tables: Callable[[Sequence[Period]], list[Table]] = _no_tables
     days: Period | None = None
-
-    def tables(self, periods: Sequence[Period]) -> list[Table]:
-        """What a query that names these periods sees of it."""
-        if self.table is None:
-            return []
-        if self.days is None:
-            return [self.table(None, 0)]
-        return [self.table(period, number) for number, period in enumerate(periods)]
 
 
 # --- the catalogue ---
@@ -157,7 +152,7 @@ GLOBAL = Collection("global", "URL Scheme and Segmentation")
 
 
 def crawl_fields(site: Site, links_graph: bool = True) -> list[Field]:
-    """The fields that this crawl has."""
+    """Those whose columns the site has."""
     columns = set(site.pages.columns)
     return [
         each
@@ -172,7 +167,5 @@ def crawl_collection(id: str, name: str, site: Site, *, links_graph: bool = True
     pages = site.pages.with_row_index("page")
     pages = pages.filter(_URL != "")  # the "empty target" quirk is no page
 
-    def table(period: Period | None, number: int) -> Table:
-        return Table(id, fields, CRAWL_METRICS, lambda needs: pages, site)
-
-    return Collection(id, name, fields, CRAWL_METRICS, table)
+    table = Table(id, fields, CRAWL_METRICS, lambda needs: pages, site)
+    return Collection(id, name, fields, CRAWL_METRICS, lambda periods: [table])

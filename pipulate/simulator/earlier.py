@@ -39,7 +39,6 @@ def earlier_site(site: Site, seed: int) -> Site:
 def _earlier_links(
     site: Site, kept: NDArray[np.bool_], rng: np.random.Generator
 ) -> tuple[Positions, Positions]:
-    """Most links between the pages that are kept, and a few others."""
     there = kept[site.sources] & kept[site.targets]
     there &= rng.random(len(site.sources)) < 0.98
     sources = site.sources[there]

@@ -1,16 +1,15 @@
 """A compiled query, and its answer in a few polars passes.
 
-PASSES  1. rows: each table's needed columns, joined on the URL (full outer:
-           what only Search Console knows has null crawl fields), filtered
-           by SQL's three-valued logic: an unknown is dropped.
+PASSES  1. rows: each table's needed columns, joined on the URL (full outer),
+           filtered by SQL's three-valued logic: an unknown is dropped.
         2. links: if the link graph is a dimension, each row is repeated
            once per link of its page.
         3. groups: rows are distinct by their dimensions; metrics are
            aggregated in each.
         4. `having`, `sort`.
-CHUNKS  With the URL among the dimensions no group spans two rows of pass 1,
-        so passes 2 to 4 run over a slice of pages at a time: millions of
-        links never stand in memory.  Else it is done in one piece.
+CHUNKS  With the URL among the dimensions no group spans two rows of pass 1:
+        passes 2 to 4 run over a slice of pages at a time, and millions of
+        links never stand in memory.
 """
 
 from collections.abc import Callable, Iterator

@@ -54,7 +54,6 @@ def write_export(query: Query, path: Path, size: int, form: FileFormat | None = 
 
 @contextlib.contextmanager
 def _packed(file: IO[bytes], name: str, packing: Packing) -> Iterator[Any]:
-    """Give what packs all that is written to it into the file."""
     if packing == "zip":
         member = zipfile.ZipInfo(name.removesuffix(".zip"))
         member.compress_type = zipfile.ZIP_DEFLATED

@@ -66,7 +66,6 @@ def _may_see(visit: Visit, job: Job) -> bool:
 
 
 def _is_wanted(visit: Visit, job: Job) -> bool:
-    """Whether the parameters of a list let a job through."""
     wanted = visit.wanted
     if wanted.get("job_type", "export") != "export":
         return False
@@ -79,7 +78,6 @@ def _is_wanted(visit: Visit, job: Job) -> bool:
 
 
 def _job_json(visit: Visit, job: Job, status: str) -> Json:
-    """A job as POST and GET answer it."""
     base = FOREIGN if "job-url-foreign" in job.faults else ""
     answer = filled(
         "job",

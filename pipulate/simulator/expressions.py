@@ -1,11 +1,8 @@
 """The expressions of BQL, typed: compared, computed with, aggregated.
 
-VALUE   A compiled expression knows its type (string, tree, date, integer,
-        float, boolean), so that an ill-typed comparison is refused before
-        anything runs.
-TABLES  `_PREDICATES`, `_FUNCTIONS` and `AGGREGATES` are the vocabulary; to
-        add a word, add a line.  `_UNKNOWN_SHAPE` are words that exist, but
-        whose results nobody outside has seen.
+Types are string, tree, date, integer, float and boolean; what does not fit is
+refused before anything runs.  `_PREDICATES`, `_FUNCTIONS` and `AGGREGATES`
+are the vocabulary; to add a word, add a line.
 """
 
 import json
@@ -15,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from pipulate.simulator import constants
 from pipulate.simulator.datamodel import GRAPH, NUMBERS, Table, distinct
 from pipulate.simulator.errors import Json, Refusal, as_list, check_keys, is_text
 
@@ -167,7 +165,7 @@ def _below(tree: pl.Expr, node: str) -> pl.Expr:
 
 
 #: name -> (types it is for, how its value is read, what it says of a field)
-_PREDICATES: dict[str, tuple[tuple[str, ...], Callable[[Any, str], Any], Callable[..., pl.Expr]]]
+_PREDICATES: dict[str, tuple[tuple[str, ...], Callable[..., Any], Callable[..., pl.Expr]]]
 _PREDICATES = {
     "eq": (_ANY, _single, pl.Expr.eq),
     **{name: (_ORDERED, _single, compare) for name, compare in _ORDER.items()},
@@ -205,7 +203,7 @@ class _Function:
     reduce: Callable[[pl.Expr], pl.Expr] = pl.Expr.sum
 
     def of(self, name: str, values: Sequence[Value]) -> tuple[pl.Expr, str]:
-        """What it makes, and its type.  Raises Refusal for arguments."""
+        """What it makes, and its type.  Raises Refusal if `values` do not fit."""
         if self.count is None and not values:
             raise Refusal(f'The function "{name}" needs arguments.')
         if self.count not in (None, len(values)):
@@ -291,13 +289,8 @@ _FUNCTIONS = {
     "if_not_exists": _Function(2, _alternatives, "first", pl.coalesce),
     "concat": _Function(None, _texts, "string", pl.concat_str),
 }
-_UNKNOWN_SHAPE = (
-    *("date", "year", "month", "year_month"),
-    *("first_day_of_week", "first_day_of_month", "first"),
-    "year_week_number_starting_monday",
-    "year_week_number_starting_sunday",
-    *("http_code_family", "http_code_quality", "to_json_string"),
-)
+#: they exist, but nobody outside has seen their results
+_UNKNOWN_SHAPE = constants("datamodel")["unseen_functions"]
 
 
 # --- aggregates ---

@@ -1,10 +1,8 @@
 """Realistic websites of any size, drawn by a seeded generator.
 
-SITE  The pages and links of a `shop`; what a crawler finds of each page;
-      Search Console rows.
+SITE  A `shop`, what a crawler finds of each page, Search Console rows.
 SIZE  About links / (6 log10(links) - 6) pages: 80 for 1,000 links, 33,000
       for a million.
-SEED  (name, links, seed) seeds one generator: equal input, equal site.
 """
 
 import zlib
@@ -51,12 +49,11 @@ def check_size(links: int) -> None:
 
 
 def _described(shop: Shop) -> pl.DataFrame:
-    """The pages' table: what their kind says, varied by chance."""
     rng = shop.rng
     count = len(shop.urls)
-    kinds = [KINDS[kind] for kind in shop.kinds]
-    code = _codes(shop)
-    in_sitemap = rng.random(count) < [kind.in_sitemap for kind in kinds]
+    kinds = pl.DataFrame({"kind": shop.kinds}).join(KINDS, "kind", maintain_order="left")
+    code = _codes(rng, kinds["http_code"].to_numpy())
+    in_sitemap = rng.random(count) < kinds["in_sitemap"].to_numpy()
     untagged = (rng.random(count) < 0.05) & shop.is_kind("product", "article")
     unclassified = (rng.random(count) < 0.01) | shop.is_kind("file")
     unclassified[0] = False
@@ -68,11 +65,11 @@ def _described(shop: Shop) -> pl.DataFrame:
         "url": shop.urls,
         "title": pl.Series(shop.titles, dtype=pl.String),
         "http_code": code,
-        "content_type": [kind.content_type for kind in kinds],
+        "content_type": kinds["content_type"],
         "byte_size": np.where(code > 0, size, 0),
-        "noindex": [kind.noindex for kind in kinds],
-        "pagetype": [kind.pagetype for kind in kinds],
-        "canonical": pl.Series([kind.canonical for kind in kinds], dtype=pl.Boolean),
+        "noindex": kinds["noindex"],
+        "pagetype": kinds["pagetype"],
+        "canonical": kinds["canonical"],
         "sitemap": in_sitemap,
         "js_executed": executed,
         "js_succeeded": rng.random(count) < 0.97,
@@ -92,11 +89,11 @@ def _described(shop: Shop) -> pl.DataFrame:
     )
 
 
-def _codes(shop: Shop) -> NDArray[np.int64]:
-    """HTTP status codes: those of the kinds, and some that mean the like."""
-    code: NDArray[np.int64] = np.array([KINDS[kind].http_code for kind in shop.kinds])
-    for usual, other, share in ((404, 410, 0.15), (404, 500, 0.1), (301, 302, 0.2)):
-        code[(code == usual) & (shop.rng.random(len(code)) < share)] = other
+def _codes(rng: np.random.Generator, usual: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Some become others that mean the like."""
+    code = usual.copy()
+    for one, other, share in ((404, 410, 0.15), (404, 500, 0.1), (301, 302, 0.2)):
+        code[(code == one) & (rng.random(len(code)) < share)] = other
     return code
 
 

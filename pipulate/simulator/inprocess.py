@@ -38,8 +38,6 @@ class InProcessTransport(httpx2.AsyncBaseTransport):
 
 
 class _Exchange(httpx2.AsyncByteStream):
-    """A request and its answer: the app puts messages in a queue."""
-
     def __init__(self, app: ASGIApp, request: httpx2.Request, body: bytes) -> None:
         self.app = app
         self.request = request
@@ -86,7 +84,7 @@ class _Exchange(httpx2.AsyncByteStream):
                 yield message["body"]
 
     async def aclose(self) -> None:
-        """Stop the app if it has not finished."""
+        """Stop the app."""
         if not self.task.done():
             self.task.cancel()
             await asyncio.wait([self.task])

@@ -115,7 +115,7 @@ class Jobs:
 
     @property
     def running(self) -> int:
-        """How many exports are running."""
+        """How many exports are."""
         return sum(not export.done() for export in self._exports.values())
 
     def _save(self) -> None:

@@ -1,8 +1,8 @@
 """What a simulator may be told: who may come in, and how to behave.
 
 Each entry of `Options`, `Dialect` and `Pace` is a point on which the public
-material is silent or contradicts itself, or that depends on the account; a
-client must work with every value.  The defaults are the likeliest reading.
+material is silent or contradicts itself; a client must work with every value.
+The defaults are the likeliest reading.
 """
 
 from dataclasses import dataclass

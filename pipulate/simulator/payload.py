@@ -63,7 +63,6 @@ def _size(size: Any, limit: int, refuse_over_limit: bool) -> int:
 
 
 def _settings(payload: Json, name: str) -> Json:
-    """One of the payload's two objects of settings."""
     given: Json = payload.get(name) or {}
     check_keys(given, f"payload.{name}", (), tuple(_POSSIBLE[name]), 1020)
     for key, value in given.items():

@@ -6,6 +6,7 @@ every time.
 
 from collections.abc import Iterable
 from datetime import date, timedelta
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -59,20 +60,21 @@ def search_collection(site: Site, first: date, last: date) -> Collection:
     search = site.search
     assert search is not None, "only for sites with Search Console data"
 
-    def table(period: Period | None, number: int) -> Table:
-        assert period is not None, "a timestamped collection has periods"
+    def table(number: int, period: Period) -> Table:
         start = max(first, period[0])
         length = (min(last, period[1]) - start).days + 1
         days = [start + timedelta(n) for n in range(length)]
-        return Table(
-            f"search_console.period_{number}",
-            FIELDS,
-            METRICS,
-            lambda needs: search_rows(search, days, needs),
-        )
+        rows = partial(search_rows, search, days)
+        return Table(f"search_console.period_{number}", FIELDS, METRICS, rows)
 
-    days = (first, last)
-    return Collection("search_console", "Search Console", FIELDS, METRICS, table, days)
+    return Collection(
+        "search_console",
+        "Search Console",
+        FIELDS,
+        METRICS,
+        lambda periods: [table(*each) for each in enumerate(periods)],
+        (first, last),
+    )
 
 
 def search_rows(search: pl.DataFrame, days: Iterable[date], needs: Needs) -> pl.DataFrame:
@@ -118,7 +120,6 @@ def _numbers(
 
 
 def _one_day(search: pl.DataFrame, day: date) -> tuple[Numbers, Numbers]:
-    """Impressions and clicks of every row."""
     row = np.arange(len(search), dtype=np.uint64)
     shift = day.toordinal() * 0xBF58476D1CE4E5B9 % 2**64
     mixed = row * np.uint64(0x9E3779B97F4A7C15) + np.uint64(shift)

@@ -1,17 +1,13 @@
 """A local stand-in of the Botify API, as strict as the real one.
 
-ROUTES    `ROUTES` under /v1 and /api/v1, with a token; FILES without one.
-ANSWERS   Endpoints: `reading` and `exports`; their bodies: `answers`.
-          Queries: `bql`.  Jobs: `jobs`, their files: `exportfile`.  What it
-          is about: `projects`.
+ROUTES    `ROUTES` under /v1 and /api/v1, with a token; FILES without one:
+          `reading` and `exports`, whose bodies `answers` makes.
+QUERIES   `bql` of `projects`; exports are `jobs` that write an `exportfile`.
 UNKNOWN   What nobody outside knows of the API is an entry of `Options`.
 FAULTS    `faults`: per app, per request, or by POST /_simulate.
 WATCHING  `app.state.calls` has every request; `app.state.jobs.posts` and
           `.created` count exports by label: a test can say "at most one".
 SPEED     The event loop only moves bytes: all else is made in threads.
-
-An httpx2 client talks to it by `InProcessTransport(app)`, without a port;
-`running` serves it on a loopback port.
 """
 
 import asyncio
@@ -125,7 +121,6 @@ def _routes(service: Service) -> list[Route]:
 
 
 async def _serve(service: Service, handler: Handler, request: Request) -> Response:
-    """Answer a request by its handler, and note it in `calls`."""
     try:
         response = await _answer(Visit(service, request), handler)
     except Refusal as refusal:
@@ -222,7 +217,7 @@ def running(app: Starlette, port: int = 0) -> Iterator[str]:
 
 
 def _listen(port: int) -> socket.socket:
-    """Who connects before the server is up waits in the socket's queue."""
+    # who connects before the server is up waits in its queue
     try:
         return socket.create_server(("127.0.0.1", port), backlog=128)
     except OSError as error:

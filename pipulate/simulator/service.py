@@ -60,7 +60,7 @@ class Service:
         self.jobs = Jobs(self._write, self.options.pace, self.clock, self.folder)
 
     def project(self, org: str, slug: str, user: User) -> Project:
-        """Raises Refusal: for want of rights, which come first, or of it."""
+        """Raises Refusal; the want of rights is said first."""
         known = [project for project in self.projects if project.org == org]
         if known and not user.may_see(org):
             raise Refusal(code=1002)
@@ -70,7 +70,7 @@ class Service:
         raise Refusal(code=1010)
 
     def collection_id(self, slug: str) -> str:
-        """The collection of an analysis."""
+        """That of an analysis."""
         return f"crawl.{slug.replace('-', self.options.same_day_mark)}"
 
     def compile(self, project: Project, body: Any) -> Query:
@@ -80,7 +80,6 @@ class Service:
         )
 
     def _write(self, job: Job, path: Path) -> None:
-        """Write a job's file, as asked or as its faults have it."""
         payload = job.payload
         query = self.compile(self.project(job.org, job.project, User()), payload["query"])
         form = FileFormat(

@@ -3,13 +3,12 @@
 LAYOUT  Home, departments, categories with paginated listings, products and
         their colours, reviews, a blog, a menu on every page; and the flaws
         a link audit looks for: redirects, dead pages, canonicalised and
-        noindex pages, PDF files, orphans (known otherwise, never linked),
-        targets that were never fetched.
+        noindex pages, PDF files, orphans, targets never fetched.
 LINKS   Structural links come first and keep all but the orphans reachable.
         The rest are "related" links whose targets follow a power law (a rank
         drawn as n * u^k, u uniform), two thirds within one category.
-QUIRKS  As in real exports: a page that links to itself, links with an empty
-        target, URLs with a comma, a quote, non-ASCII letters.
+QUIRKS  As in real exports: a page that links to itself, an empty target,
+        URLs with a comma, a quote, non-ASCII letters.
 """
 
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from pipulate.graph.sites import Positions
@@ -30,24 +30,10 @@ PER_LISTING = 24  # products on one listing page
 PER_INDEX = 12  # articles on one page of the blog's index
 
 
-@dataclass(frozen=True)
-class Kind:
-    """How pages of one kind answer a crawler."""
-
-    pagetype: str
-    in_sitemap: float = 0.0  # the share of them
-    http_code: int = 200
-    canonical: bool | None = True
-    noindex: bool = False
-    content_type: str | None = "text/html"
-
-    @property
-    def has_links(self) -> bool:
-        """Whether it has links of its own: answered, with HTML."""
-        return self.http_code == 200 and self.content_type == "text/html"
-
-
-KINDS = {name: Kind(**kind) for name, kind in WORDS["kinds"].items()}
+#: how pages of each kind answer a crawler; `in_sitemap` is the share listed
+KINDS = pl.DataFrame(WORDS["kinds"])
+#: those that may have links of their own
+LINKING = KINDS.filter(http_code=200, content_type="text/html")["kind"].to_list()
 
 
 @dataclass
@@ -151,7 +137,7 @@ def lay_out(shop: Shop, links_per_page: float) -> Products:
 
     in_menu = round(0.16 * links_per_page)
     menu = np.concatenate([home, departments[:in_menu], main[: in_menu // 2]])
-    shop.link_all(shop.of_kind(*(name for name in KINDS if KINDS[name].has_links)), menu)
+    shop.link_all(shop.of_kind(*LINKING), menu)
     _flaws(shop)
     return products
 
@@ -206,7 +192,6 @@ def _listing(shop: Shop, category: int, products: Positions) -> None:
 
 
 def _variants(shop: Shop, products: Positions) -> None:
-    """Colours of some products, canonicalised to them."""
     bases = shop.rng.choice(products, shop.share(0.05), replace=False)
     paths = [f"{shop.path(base)}?colour={ADJECTIVES[base % len(ADJECTIVES)]}" for base in bases]
     variants = shop.add("variant", paths, [shop.titles[base] for base in bases])
@@ -242,14 +227,8 @@ def _blog(shop: Shop, home: Positions) -> None:
 
 
 def _flaws(shop: Shop) -> None:
-    """What an audit should find, and the quirks of real exports."""
     writers = shop.writers
-    for kind, share, path in (
-        ("file", 0.005, "/files/manual-{}.pdf"),
-        ("moved", 0.02, "/shop/item.php?id={}"),
-        ("gone", 0.015, "/sale/offer-{}.html"),
-        ("unfetched", 0.02, "/compare/{}"),
-    ):
+    for kind, share, path in WORDS["flaws"]:
         pages = shop.add(kind, [path.format(n + 1) for n in range(shop.share(share))])
         for _ in range(2):
             shop.link(shop.rng.choice(writers, len(pages)), pages)

@@ -64,7 +64,7 @@ class Visit:
     # what the handlers look up
 
     def project(self) -> Project:
-        """The project of the address."""
+        """The one of the address."""
         return self.service.project(self.named["org"], self.named["project"], self.user)
 
     async def json(self) -> Json:
