@@ -350,7 +350,16 @@ def columnar(
     known = [column.gather(at) for column in listed.drop("id")]
     frame = pl.DataFrame([names[order].alias("url"), at.is_not_null().alias("listed"), *known])
     source, target = (number[pl.concat(numbered.ends)[end].to_numpy()] for end in LINKS)
-    graph = edges.of(source, target, frame, meta=_meta(links, table, pages))
+    inputs = [edges.fingerprint(links.target, table.sha256)]
+    if pages:
+        inputs.append(edges.fingerprint(pages))
+    meta = {
+        "rows": table.rows,
+        "incomplete_rows": table.incomplete,
+        "self_links": 0,
+        "inputs": inputs,
+    }
+    graph = edges.of(source, target, frame, meta=meta)
     graph = replace(graph, meta={**graph.meta, "duplicates": table.rows - graph.m})
     edges.save(graph, folder)
     return graph
@@ -364,24 +373,3 @@ def _page_table(pages: Path | None) -> pl.DataFrame:
         pages, schema_overrides={"id": pl.String()}, infer_schema_length=None, glob=False
     )
     return frame.unique("id", keep="first", maintain_order=True)
-
-
-def _meta(links: Raw, table: Table, pages: Path | None) -> dict[str, Any]:
-    inputs = [_print(links.target, table.sha256)]
-    if pages:
-        inputs.append(_print(pages))
-    return {
-        "rows": table.rows,
-        "incomplete_rows": table.incomplete,
-        "self_links": 0,
-        "inputs": inputs,
-    }
-
-
-def _print(path: Path, sha256: str = "") -> dict[str, Any]:
-    """What tells `edges.fresh` later whether the file is still the same."""
-    if not sha256:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    stat = path.stat()
-    return {"name": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256}

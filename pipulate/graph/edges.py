@@ -160,7 +160,7 @@ def build(links: Path, pages: Path | None, folder: Path) -> Graph:
         ThreadPoolExecutor(1) as aside,  # hashing releases the interpreter lock
         tempfile.TemporaryDirectory(prefix=".graph-", dir=folder.parent) as scratch,
     ):
-        prints = [aside.submit(_print, path) for path in inputs]
+        prints = [aside.submit(fingerprint, path) for path in inputs]
         graph = read(links, pages, Path(scratch))
         graph = replace(graph, meta={**graph.meta, "inputs": [p.result() for p in prints]})
         save(graph, folder)
@@ -522,11 +522,12 @@ def _check_length(names: pl.Series, path: Path) -> None:
 # --- is a file still the same? ---
 
 
-def _print(path: Path) -> dict[str, Any]:
+def fingerprint(path: Path, sha256: str = "") -> dict[str, Any]:
+    """What `fresh` knows a file by; `sha256` if it was computed already."""
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = sha256 or hashlib.file_digest(file, "sha256").hexdigest()
         stat = os.fstat(file.fileno())
-    return {"name": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": digest}
+    return {"name": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256}
 
 
 def _same(path: Path, old: Mapping[str, Any]) -> bool:
@@ -536,4 +537,4 @@ def _same(path: Path, old: Mapping[str, Any]) -> bool:
         return False
     if stat.st_size != old["size"]:
         return False
-    return stat.st_mtime_ns == old["mtime_ns"] or _print(path)["sha256"] == old["sha256"]
+    return stat.st_mtime_ns == old["mtime_ns"] or fingerprint(path)["sha256"] == old["sha256"]
