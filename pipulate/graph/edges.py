@@ -1,29 +1,27 @@
-"""A link graph in columnar form: pages are numbers, links are two columns of numbers.
+"""A link graph in columns: pages are numbers, links are two columns of numbers.
 
-This file is its only home.
-
-FORMAT    One folder holds one graph:
-          links.parquet  source u32, target u32: page numbers, one row per distinct link, sorted by
-                         source, then target; `follow` bool too, when the source says which links
-                         are nofollow
-          pages.parquet  row i is page i: `url`, `listed` (bool: it stands in the page table), then
-                         the page table's columns, typed, null for pages that are not listed; sorted
-                         by URL
-          meta.json      format number, counts, what was left out and why, name/size/time/SHA-256 of
-                         the inputs
-READING   Polars reads the URLs as categoricals: it numbers each distinct text once, in a table
-          shared by both columns, so a million links cost 8 bytes each.  The numbers are in order of
-          arrival (and, with many threads, of chance), so we renumber by sorted URL: the same input
-          gives the same bytes, sections lie together.
-LINKS     A link counts once from page to page, however often it stands on the page; a self link
-          stays.  A link is nofollow only when every copy of it is.  Where a crawler exports images,
-          scripts and canonicals as "links" too (`Type`), only hyperlinks are taken.
-URLS      Taken as they are, but for white space around them: two spellings are two pages.
-WRITING   The folder is built beside its place and renamed into it; a folder without `meta.json`
-          does not exist.
+FORMAT    One folder holds one graph; only this file reads and writes it:
+          links.parquet  source u32, target u32: one row per distinct link,
+                         sorted by both; `follow` bool too, when the source
+                         says which links are nofollow
+          pages.parquet  row i is page i, sorted by URL: `url`, `listed`
+                         (bool: it is in the page table), then the table's
+                         columns, typed, null for pages that are not listed
+          meta.json      format number, counts, what was left out and why,
+                         name, size, time and SHA-256 of the inputs
+READING   Polars reads the URLs as categoricals: it numbers each distinct
+          text once, for both columns, so a million links cost 8 bytes each.
+          The numbers are in order of arrival (with many threads, of
+          chance), so we renumber by sorted URL: the same input gives the
+          same bytes, sections lie together.
+LINKS     A link counts once from page to page, however often it stands
+          there; a self link stays.  It is nofollow only when every copy is.
+          Where a crawler exports images, scripts and canonicals as "links"
+          too (`Type`), only hyperlinks are taken.
+URLS      Taken as they are, but for white space around them: two spellings
+          are two pages.
+WRITING   The folder appears whole; without `meta.json` it does not exist.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
@@ -32,7 +30,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,18 +44,24 @@ from pipulate.graph.sources import Table
 
 FORMAT = 1
 MOST_PAGES = 2**31 - 1  # a page number takes 31 bits of a sort key
-_RESERVED = ("url", "listed")
 Read = TypeVar("Read")
-_NOTHING = ("", "null", "none", "nan", "n/a", "-")
+
+_RESERVED = ("url", "listed")
+_UNKNOWN = ("", "null", "none", "nan", "n/a", "-")
+_NOFOLLOW = (  # columns that may say so, and how
+    (sources.FOLLOW, "^(false|no|0|nofollow)$"),
+    (sources.NOFOLLOW, "^(true|yes|1|nofollow)$"),
+    (sources.REL, "nofollow"),
+)
 
 
 @dataclass(frozen=True)
 class Graph:
     """A link graph in memory.
 
-    `pages` has `n` rows, row i is page i: `url`, `listed`, and the page table's columns.  `source`,
-    `target` (u32, length `m`) are the distinct links, sorted by source, then target.  `follow`
-    (bool, length `m`) is None when nothing is nofollow.  `meta` is what `meta.json` says.
+    `pages` has `n` rows, row i is page i, columns as in pages.parquet.
+    `source`, `target` (u32, length `m`) are the distinct links, sorted by
+    both; `follow` (bool, length `m`) is None when nothing is nofollow.
     """
 
     pages: pl.DataFrame
@@ -83,7 +87,7 @@ class Graph:
 
     @property
     def listed(self) -> np.ndarray:
-        """Bool by page: does it stand in the page table?  False everywhere when there is none."""
+        """Bool by page: is it in the page table?  False without one."""
         return self.pages["listed"].to_numpy()
 
     def csr(self) -> tuple[np.ndarray, np.ndarray]:
@@ -94,10 +98,7 @@ class Graph:
         return self._offsets, self.target
 
     def reverse(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (offsets, sources).
-
-        Page i is linked from `sources[offsets[i]:offsets[i + 1]]`, ascending.
-        """
+        """Return (offsets, sources): who links to each page, ascending."""
         return self._reverse
 
     @cached_property
@@ -112,7 +113,7 @@ class Graph:
 
 
 def offsets(ends: np.ndarray, n: int) -> np.ndarray:
-    """Return where each page's links begin (i64, length n+1) in links sorted by these ends."""
+    """Where each page's links begin (i64, n+1) when sorted by these ends."""
     starts = np.zeros(n + 1, np.int64)
     np.cumsum(np.bincount(ends, minlength=n), out=starts[1:])
     return starts
@@ -125,9 +126,9 @@ def of(
     nofollow: np.ndarray | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> Graph:
-    """Make a graph of links between page numbers; they may be unsorted and repeat.
+    """Make a graph of links, which may be unsorted and repeat.
 
-    `pages` needs a `url` column; `listed` is taken to be True when it is not there.
+    `pages` needs a column `url`; without `listed` all are.
     """
     if "listed" not in pages.columns:
         pages = pages.with_columns(listed=pl.lit(True))
@@ -147,11 +148,11 @@ def of(
 
 
 def build(links: Path, pages: Path | None, folder: Path) -> Graph:
-    """Read a file of links (and one of pages) from any source, write its columnar form to `folder`.
+    """Read a file of links (and one of pages); write the columnar form.
 
     Raises GraphError when a file cannot be used; `folder` is then as it was.
     """
-    inputs = [path for path in (links, pages) if path is not None]
+    inputs = [path for path in (links, pages) if path]
     for path in inputs:
         if not path.is_file():
             raise GraphError(f"{path.name} cannot be read: there is no such file.")
@@ -168,22 +169,17 @@ def build(links: Path, pages: Path | None, folder: Path) -> Graph:
 
 
 def fresh(folder: Path, links: Path, pages: Path | None) -> bool:
-    """Say whether `folder` holds the columnar form of just these files.
-
-    They are the same by size and time, or by SHA-256.
-    """
+    """Say whether `folder` is of just these files, by time or SHA-256."""
     try:
         was = about(folder).get("inputs", [])
     except GraphMissing:
         return False
-    inputs = [path for path in (links, pages) if path is not None]
-    return len(was) == len(inputs) and all(
-        _same(path, old) for path, old in zip(inputs, was, strict=True)
-    )
+    inputs = [path for path in (links, pages) if path]
+    return len(was) == len(inputs) and all(map(_same, inputs, was))
 
 
 def save(graph: Graph, folder: Path) -> None:
-    """Write a graph to `folder`, whole or not at all; what was there is replaced."""
+    """Write a graph, whole or not at all; what was there is replaced."""
     with whole_folder(folder) as part:
         links = {"source": graph.source, "target": graph.target}
         if graph.follow is not None:
@@ -194,32 +190,27 @@ def save(graph: Graph, folder: Path) -> None:
 
 
 def load(folder: Path) -> Graph:
-    """Read the columnar form.  Raises GraphMissing when it is not there or not whole."""
+    """Read the columnar form.  Raises GraphMissing when it is not whole."""
     meta = about(folder)
     try:
         links = pl.read_parquet(folder / "links.parquet", glob=False)
         pages = pl.read_parquet(folder / "pages.parquet", glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise GraphMissing(f"The graph in {folder.name} is damaged: build it again.") from error
+        raise _damaged(folder) from error
     if (links.height, pages.height) != (meta.get("links"), meta.get("pages")):
-        raise GraphMissing(
-            f"The graph in {folder.name} is damaged: its counts differ. Build it again."
-        )
-    follow = links["follow"].to_numpy() if "follow" in links.columns else None
-    return Graph(pages, links["source"].to_numpy(), links["target"].to_numpy(), follow, meta)
+        raise _damaged(folder)
+    ends = {name: links[name].to_numpy() for name in links.columns}
+    return Graph(pages, **ends, meta=meta)
 
 
 def about(folder: Path) -> dict[str, Any]:
-    """Return what `meta.json` says.
-
-    Raises GraphMissing when it is not there, or another version's.
-    """
+    """Return meta.json.  Raises GraphMissing, also for another version's."""
     try:
         meta = json.loads((folder / "meta.json").read_text("utf-8"))
     except FileNotFoundError as error:
         raise GraphMissing(f"There is no graph in {folder.name}.") from error
     except (OSError, ValueError) as error:
-        raise GraphMissing(f"The graph in {folder.name} is damaged: build it again.") from error
+        raise _damaged(folder) from error
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise GraphMissing(
             f"The graph in {folder.name} was written by another version: build it again."
@@ -227,8 +218,12 @@ def about(folder: Path) -> dict[str, Any]:
     return meta
 
 
+def _damaged(folder: Path) -> GraphMissing:
+    return GraphMissing(f"The graph in {folder.name} is damaged: build it again.")
+
+
 def read(links: Path, pages: Path | None, scratch: Path) -> Graph:
-    """Read CSVs (or Parquet) into a graph; `scratch` is a folder for unpacked copies."""
+    """Read tables into a graph; the folder `scratch` takes unpacked copies."""
     found = _read_links(links, scratch)
     table, page_notes = _read_pages(pages, scratch)
     used = np.zeros(len(found.names), bool)
@@ -245,25 +240,23 @@ def read(links: Path, pages: Path | None, scratch: Path) -> Graph:
     frame = url.to_frame().join(listed, "url", "left", maintain_order="left")
     frame = frame.with_columns(pl.col("listed").fill_null(False))
     number = _numbers(spelled, url)
-    found.source = number[found.source]
-    found.target = number[found.target]
+    found.source = number[found.source]  # in its place: of 100 million links
+    found.target = number[found.target]  # each copy takes 400 MB
     graph = of(found.source, found.target, frame, found.nofollow)
     counts = {
         "rows": len(found.source),
         "duplicates": len(found.source) - graph.m,
         "self_links": int((graph.source == graph.target).sum()),
-        **found.notes,
-        **page_notes,
     }
-    return replace(graph, meta={**graph.meta, **counts})
+    return replace(graph, meta={**graph.meta, **counts, **found.notes, **page_notes})
 
 
 def _distinct(
     source: np.ndarray, target: np.ndarray, nofollow: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Sort links by source, then target, and keep one of each: a followed one, if there is one."""
+    """Sort links and keep one of each: a followed one, if there is one."""
     key = source.astype(np.uint64)
-    for part in _parts(len(key)):  # in place: at 100 million links each copy is 800 MB
+    for part in _parts(len(key)):  # in place: at 100 million links a copy is 800 MB
         key[part] <<= np.uint64(32)
         key[part] |= target[part].astype(np.uint64) << np.uint64(1)
         if nofollow is not None:
@@ -291,10 +284,10 @@ def _parts(length: int, size: int = 1 << 22) -> Iterator[slice]:
 
 
 def _numbers(names: pl.Series, url: pl.Series) -> np.ndarray:
-    """Return for each name its row in `url` (u32); 0 for a name that is not there."""
+    """For each name its row in `url` (u32); 0 for one that is not there."""
     rows = url.to_frame().with_row_index("row")
-    found = names.alias("url").to_frame().join(rows, "url", "left", maintain_order="left")["row"]
-    return found.fill_null(0).cast(pl.UInt32).to_numpy()
+    found = names.alias("url").to_frame().join(rows, "url", "left", maintain_order="left")
+    return found["row"].fill_null(0).cast(pl.UInt32).to_numpy()
 
 
 # --- links ---
@@ -302,7 +295,7 @@ def _numbers(names: pl.Series, url: pl.Series) -> np.ndarray:
 
 @dataclass
 class _Links:
-    """The links of a file as they stand there; `source` and `target` are rows of `names`."""
+    """A file's links as they stand there, numbered by the rows of `names`."""
 
     source: np.ndarray
     target: np.ndarray
@@ -312,10 +305,8 @@ class _Links:
 
 
 def _read_links(path: Path, scratch: Path) -> _Links:
-    """Read the links: whole rows, and only hyperlinks where the file says which are."""
     table = sources.open_table(path, scratch, (sources.SOURCE, sources.TARGET))
-    number = partial(_number, ends=_link_columns(table), said=_said_of_links(table))
-    (frame, names), mended = _fast_or_patient(table, scratch, number)
+    (frame, names), mended = _fast_or_patient(table, scratch, _number)
     _check_length(names, path)
     links = _complete(frame, names)
     incomplete = frame.height - links.height + mended
@@ -333,12 +324,12 @@ def _read_links(path: Path, scratch: Path) -> _Links:
     return _Links(links["source"].to_numpy(), links["target"].to_numpy(), nofollow, names, notes)
 
 
-def _number(
-    table: Table, ends: tuple[str, str], said: list[pl.Expr]
-) -> tuple[pl.DataFrame, pl.Series]:
-    """Read two columns as numbers of texts: (source, target and what is said; the texts)."""
+def _number(table: Table) -> tuple[pl.DataFrame, pl.Series]:
+    """Read addresses as numbers, beside what is said of each link; and the texts."""
     kind = pl.Categorical(pl.Categories.random())
     alive = pl.Series([], dtype=kind)  # the numbering lives as long as a series that uses it
+    ends = _link_columns(table)
+    said = _said_of_links(table)
     types: dict[str, pl.DataType] = dict.fromkeys(ends, kind)
     types |= {name: pl.String() for expression in said for name in expression.meta.root_names()}
     source, target = (pl.col(end).to_physical() for end in ends)
@@ -351,28 +342,27 @@ def _number(
 
 def _complete(frame: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
     """Keep the rows that have a source and a target."""
-    blank = pl.col("source").is_null() | pl.col("target").is_null()
+    ends = pl.col("source", "target")
+    blank = ends.is_null()
     empty = np.flatnonzero((names.str.strip_chars() == "").to_numpy())
     if empty.size:
-        blank = blank | pl.col("source").is_in(empty) | pl.col("target").is_in(empty)
-    if frame.select(blank.any()).item():
-        return frame.filter(~blank)
+        blank |= ends.is_in(empty)
+    if frame.select(pl.any_horizontal(blank.any())).item():
+        return frame.filter(~pl.any_horizontal(blank))
     return frame  # a filter would copy it
 
 
 def _link_columns(table: Table) -> tuple[str, str]:
-    """Return the columns of the linking and of the linked page; of two, one name tells both."""
+    """The columns of the linking and of the linked page."""
     columns = table.columns
     source = sources.find(columns, sources.SOURCE)
     target = sources.find(columns, sources.TARGET)
-    if source and target and source != target:
+    others = [column for column in columns if column not in (source, target)]
+    if len(columns) == 2 and len(others) == 1:  # of two, one name tells both
+        source = source or others[0]
+        target = target or others[0]
+    if source and target:
         return source, target
-    if len(columns) == len(set(columns)) == 2:
-        other = dict(zip(columns, reversed(columns), strict=True))
-        if source:
-            return source, other[source]
-        if target:
-            return other[target], target
     lacks = "source and target columns"
     if source:
         lacks = "a target column"
@@ -385,38 +375,25 @@ def _link_columns(table: Table) -> tuple[str, str]:
 
 
 def _said_of_links(table: Table) -> list[pl.Expr]:
-    """Return what the file says of each link: `hyperlink`, `nofollow` (bool), where it does."""
-    kind = sources.find(table.columns, sources.LINK_TYPE)
-    follow = sources.find(table.columns, sources.FOLLOW)
-    nofollow = sources.find(table.columns, sources.NOFOLLOW)
-    rel = sources.find(table.columns, sources.REL)
-    against = []
-    if follow:
-        against.append(_lower(follow).is_in(["false", "no", "0", "nofollow"]))
-    if nofollow:
-        against.append(_lower(nofollow).is_in(["true", "yes", "1", "nofollow"]))
-    if rel:
-        against.append(_lower(rel).str.contains("nofollow", literal=True))
+    """What the file says of each link: `hyperlink`, `nofollow` (bool)."""
     said = []
-    if kind:
+    if kind := sources.find(table.columns, sources.LINK_TYPE):
         said.append(pl.col(kind).eq_missing("Hyperlink").alias("hyperlink"))
+    against = [
+        pl.col(column).str.contains(f"(?i){words}")
+        for names, words in _NOFOLLOW
+        if (column := sources.find(table.columns, names))
+    ]
     if against:
         said.append(pl.any_horizontal(against).fill_null(False).alias("nofollow"))
     return said
-
-
-def _lower(column: str) -> pl.Expr:
-    return pl.col(column).str.to_lowercase()
 
 
 # --- pages ---
 
 
 def _read_pages(path: Path | None, scratch: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Return the page table (`url`, then its columns, typed; one row a page) and notes on it.
-
-    Without a file the table is empty.
-    """
+    """The page table (`url`, then its columns, typed; one row a page), and notes."""
     if path is None:
         return pl.DataFrame(schema={"url": pl.String}), {}
     table = sources.open_table(path, scratch, (sources.PAGE,))
@@ -426,13 +403,7 @@ def _read_pages(path: Path | None, scratch: Path) -> tuple[pl.DataFrame, dict[st
             f"{table.name} has no column with the page's address; its columns are: "
             f"{sources.shown(table.columns)}. Name it `url` or `id`."
         )
-    types: dict[str, pl.DataType] = dict.fromkeys(table.columns, pl.String())
-
-    def collect(table: Table) -> pl.DataFrame:
-        frame = sources.scan(table, types).collect(engine="streaming")
-        return frame.select(_valid(series) for series in frame)
-
-    texts, mended = _fast_or_patient(table, scratch, collect)
+    texts, mended = _fast_or_patient(table, scratch, _texts)
     address = texts[column].str.strip_chars().alias("url")
     _check_length(address, path)
     rest = texts.drop(column)
@@ -446,17 +417,22 @@ def _read_pages(path: Path | None, scratch: Path) -> tuple[pl.DataFrame, dict[st
     }
 
 
+def _texts(table: Table) -> pl.DataFrame:
+    types: dict[str, pl.DataType] = dict.fromkeys(table.columns, pl.String())
+    frame = sources.scan(table, types).collect(engine="streaming")
+    return frame.select(_valid(series) for series in frame)
+
+
 def _free_name(column: str) -> str:
-    """Keep our own two names for ourselves."""
     if column in _RESERVED:
         return f"{column} (table)"
     return column or "column"
 
 
 def _typed(text: pl.Series) -> pl.Series:
-    """Turn texts into integers, numbers (also `3.4%`) or booleans, if all of them are such."""
+    """Integers, numbers (also `3.4%`) or booleans, if all texts are such."""
     said = text.str.strip_chars()
-    said = said.set(said.str.to_lowercase().is_in(_NOTHING), None)
+    said = said.set(said.str.to_lowercase().is_in(_UNKNOWN), None)
     unknown = said.null_count()
     if unknown == len(said):
         return said
@@ -480,29 +456,26 @@ def _typed(text: pl.Series) -> pl.Series:
 def _fast_or_patient(
     table: Table, scratch: Path, read: Callable[[Table], Read]
 ) -> tuple[Read, int]:
-    """Read a table as it is, or else mended: (what was read, how many rows were left out)."""
-    if not table.odd:
-        try:
-            return read(table), 0
-        except pl.exceptions.PolarsError as error:
-            if table.parquet:
-                raise _unreadable(table, error) from error
-    table, left_out = sources.mend(table, scratch)
+    """Read a table as it is, or else mended: (it, how many rows were left out)."""
     try:
+        if not table.odd:
+            try:
+                return read(table), 0
+            except pl.exceptions.PolarsError:
+                if table.parquet:
+                    raise
+        table, left_out = sources.mend(table, scratch)
         return read(table), left_out
     except pl.exceptions.PolarsError as error:
-        raise _unreadable(table, error) from error
-
-
-def _unreadable(table: Table, error: Exception) -> GraphError:
-    return GraphError(f"{table.name} cannot be read: {sources.first_line(error)}.")
+        reason = sources.first_line(error)
+        raise GraphError(f"{table.name} cannot be read: {reason}.") from error
 
 
 def _valid(text: pl.Series) -> pl.Series:
     """Return the texts; raise a PolarsError when one is not UTF-8.
 
-    After a closing quote that is not the end of its cell, Polars takes the cell two bytes short: it
-    may cut a letter.
+    After a closing quote that is not the end of its cell, Polars takes the
+    cell two bytes short: it may cut a letter.
     """
     text.cast(pl.Binary).cast(pl.String)
     return text

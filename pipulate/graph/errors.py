@@ -1,10 +1,10 @@
-"""What can be wrong with a link graph's files.  The text always names the file and the way out.
+"""What can be wrong with a link graph's files: its name and the way out.
 
 PipulateError
-└── GraphError        a file of links or pages cannot be used as it is, or a query is not acceptable
-    ├── GraphMissing  there is no columnar copy in that folder, or it is damaged: build it again
-    ├── BadFile       a file is cut off, damaged, or not the table it should be
-    └── TooLarge      a file, packed or unpacked, is larger than we are willing to take
+└── GraphError        a file or a query cannot be used as it is
+    ├── GraphMissing  there is no whole columnar form: build it again
+    ├── BadFile       a file is cut off, damaged, or not the right table
+    └── TooLarge      a file, packed or unpacked, is more than we take
 """
 
 from pipulate.engine.errors import PipulateError
@@ -17,13 +17,13 @@ class GraphError(PipulateError):
 
 
 class GraphMissing(GraphError):
-    """The folder holds no (whole) columnar copy; building it again from the CSVs mends it."""
+    """The folder holds no (whole) columnar form."""
 
     status = 404
 
 
 class BadFile(GraphError):
-    """The file is cut off, damaged, or not a table with the columns that were asked for."""
+    """The file is cut off, damaged, or not the table it should be."""
 
 
 class TooLarge(GraphError):

@@ -1,26 +1,32 @@
-"""A folder of HTML files as a Site: its pages, its true links, as a crawler would find them.
+"""A folder of HTML files as a Site: as a crawler would find it.
 
-ADDRESSES   The folder is the root of a host (or of a path on it).  A file's URL is its path; a link
-            to a folder means that folder's index.html, so `docs/` and `docs/index.html` are one
-            page, as on any web server.  Paths are kept percent-encoded in one form, so `a b.html`
-            and `a%20b.html` are one page; `%2F` stays as it is.
-PAGES       Every HTML file, linked or not.  Other files count only if something links to them; what
-            a link names but the folder lacks is a page with http_code 404.  A URL with a query is a
-            page of its own, but only a server knows what it answers: http_code 0, "not fetched".
-LINKS       Every href of <a> and <area>, resolved as a browser does: <base href>, fragment dropped,
-            query kept, entities decoded.  A link within its own page ("#top") is a link of the page
-            to itself.  Links to other hosts, or outside the folder's path, are not the site's.
-METAS       The title; robots noindex; the canonical link (of a copy of a published site, which
-            names the original, the page itself); an instant refresh, which search engines take for
-            a redirect: http_code 301.
-SAFETY      Symbolic links that lead out of the folder are not followed: what they name counts as
-            missing.
-PARSING     By lexbor, which builds the tree that browsers build, without running scripts: what
-            stands in a comment, a script or a <template> is no link, what stands in <noscript> is,
-            and an <a> that is never closed goes on in each following block.  Python's own
-            documentation, 530 files of 51 MB, takes 0.85 CPU s.
+ADDRESSES The folder is the root of a host (or of a path on it).  A file's URL
+          is its path; a link to a folder means its index.html, so `docs/` and
+          `docs/index.html` are one page, as on any web server.  Paths have one
+          percent-encoded form: `a b.html` and `a%20b.html` are one page; `%2F`
+          stays as it is.
+PAGES     Every HTML file, linked or not.  Other files count only if something
+          links to them; what a link names but the folder lacks is a page with
+          http_code 404.  A URL with a query is a page of its own, but only a
+          server knows what it answers: http_code 0, "not fetched".
+LINKS     Every href of <a> and <area>, resolved as a browser does: <base
+          href>, fragment dropped, query kept, entities decoded.  A link to
+          "#top" is one of the page to itself.  Links to other hosts, or out
+          of the folder's path, are not the site's.
+METAS     The title; robots noindex; the canonical link (in a copy of a
+          published site it names the original: the page itself); an instant
+          refresh, for search engines a redirect: http_code 301.
+SAFETY    Symbolic links out of the folder are not followed: what they name is
+          missing.
+PARSING   By lexbor, which builds the tree that browsers build, without
+          scripts: what stands in a comment, a script or a <template> is no
+          link, what stands in <noscript> is, and an <a> that is never closed
+          goes on in each following block.  Python's own documentation, 530
+          files of 51 MB, takes 0.85 CPU s.
 """
 
+import codecs
+import contextlib
 import mimetypes
 import os
 import re
@@ -37,10 +43,10 @@ from pipulate.engine.errors import Invalid
 from pipulate.graph.sites import Site, link_site, reason
 
 HTML_SUFFIXES = (".html", ".htm", ".xhtml", ".shtml")
-MANY_TAGS = 40_000  # a text with fewer cannot be so deep that it takes more than seconds
+MANY_TAGS = 40_000  # fewer cannot be so deep that it takes more than seconds
 DEEPEST = 1000  # open elements of a text with more; browsers stop at 512
 
-_CLOSED_BY_OTHERS = (  # elements that need no end tag: their start tags do not tell how deep it is
+_CLOSED_BY_OTHERS = (  # start tags that do not tell how deep it is: they need no end
     "a|area|base|body|br|caption|col|colgroup|dd|dt|embed|head|hr|html|img|input|li|link|meta|"
     "optgroup|option|p|param|rp|rt|source|tbody|td|tfoot|th|thead|tr|track|wbr"
 )
@@ -50,27 +56,25 @@ _INSTANT_REFRESH = re.compile(
     r"""\s*0*(?:\.0*)?\s*[;,]\s*(?:url\s*=\s*)?["']?\s*([^"']+)""", re.IGNORECASE
 )
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-_UNRESERVED = "!$&'()*+,;=:@~"  # in a path segment, beside letters, digits, "-", "." and "_"
+_UNRESERVED = "!$&'()*+,;=:@~"  # in a path segment, beside what `quote` keeps
 _SAYS_NOTHING = ("html", "doc", "docs", "site", "public", "build")  # names of folders
-_PAGES = pl.Schema(
-    {
-        "url": pl.String(),
-        "title": pl.String(),
-        "http_code": pl.Int64(),
-        "content_type": pl.String(),
-        "byte_size": pl.Int64(),
-        "noindex": pl.Boolean(),
-        "pagetype": pl.String(),
-        "canonical": pl.Boolean(),
-        "canonical_url": pl.String(),
-        "redirect_url": pl.String(),
-    }
-)
+_PAGES = {
+    "url": pl.String,
+    "title": pl.String,
+    "http_code": pl.Int64,
+    "content_type": pl.String,
+    "byte_size": pl.Int64,
+    "noindex": pl.Boolean,
+    "pagetype": pl.String,
+    "canonical": pl.Boolean,
+    "canonical_url": pl.String,
+    "redirect_url": pl.String,
+}
 
 
 @dataclass
 class Document:
-    """What one HTML text says.  Addresses stand as written, entities decoded."""
+    """What one HTML text says: addresses as written, entities decoded."""
 
     title: str | None = None
     base: str | None = None
@@ -81,7 +85,7 @@ class Document:
 
 
 def read_document(text: str) -> Document:
-    """Find the links, the title and the metas of one HTML document."""
+    """Find a document's links, title and metas."""
     tree = LexborHTMLParser(_not_too_deep(text).encode("utf-8", "replace"))
     title = tree.css_first("title")
     found = Document(
@@ -99,15 +103,13 @@ def read_document(text: str) -> Document:
 
 
 def _values(tree: LexborHTMLParser, selector: str, name: str) -> Iterator[str]:
-    """Yield an attribute of each element that is selected; without a value it is empty."""
     for node in tree.css(selector):
-        attributes = node.attributes
-        if name in attributes:  # the selector takes xlink:href, too
-            yield attributes[name] or ""
+        if name in node.attributes:  # the selector takes xlink:href, too
+            yield node.attributes[name] or ""
 
 
 def _not_too_deep(text: str) -> str:
-    """Cut a text where too many elements are open: the parser's time grows with their square."""
+    """Cut a text off where the parser, of quadratic time, would be slow."""
     if text.count("<") < MANY_TAGS:
         return text
     depth = 0
@@ -121,17 +123,17 @@ def _not_too_deep(text: str) -> str:
     return text
 
 
-def read_html_site(folder: Path, *, base: str | None = None, home: str = "index.html") -> Site:
-    """Read all HTML below `folder` as one site.  The module says what is a page and a link.
+def read_html_site(folder: Path, *, base: str | None = None) -> Site:
+    """Read all HTML below `folder` as one site.  Raises Invalid without any.
 
-    `base` is the URL that the folder stands for, ending in "/" (default: https://{folder's
-    name}.example/); `home` is the file to begin at (if there is none, the first file of the
-    folder).  Raises Invalid if there is no HTML.
+    It begins at index.html, or the first file.  `base` is the folder's URL,
+    ending in "/" (default: https://{folder's name}.example/).
     """
     root = Path(os.path.realpath(folder))
     if not root.is_dir():
         raise Invalid(f"{folder} is not a folder.")
-    base = base or f"https://{_host_name(root)}.example/"
+    name = _host_name(root)
+    base = base or f"https://{name}.example/"
     if not urlsplit(base).netloc or not urlsplit(base).path.endswith("/"):
         raise Invalid(
             f'{base} cannot be the address of a folder: it must be a URL that ends with "/".'
@@ -143,14 +145,13 @@ def read_html_site(folder: Path, *, base: str | None = None, home: str = "index.
         raise Invalid(f"There is no HTML file in {folder}.")
     for url in texts:
         reader.page(url)
-    start = reader.ids.get(base + _encoded(home), 0)
+    start = reader.ids.get(f"{base}index.html", 0)
     for url in texts:
         reader.read(url, _text(root / os.fsdecode(unquote_to_bytes(url.removeprefix(base)))))
-    return reader.site(_host_name(root), start)
+    return reader.site(name, start)
 
 
 def _host_name(root: Path) -> str:
-    """A host name for a folder: its own, or its parent's where that says more."""
     name = root.name.lower()
     if name in _SAYS_NOTHING:
         name = root.parent.name.lower()
@@ -158,14 +159,14 @@ def _host_name(root: Path) -> str:
 
 
 def _encoded(path: str) -> str:
-    """A path in the one percent-encoded form that we compare: only what needs it is encoded."""
+    """A path in the one form that we compare: only what needs it is encoded."""
     return "/".join(quote(unquote_to_bytes(part), safe=_UNRESERVED) for part in path.split("/"))
 
 
 def _files(
     folder: str, root: Path, prefix: str = "", above: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, int]]:
-    """All files below `root`: path from there, with "/", and size in bytes; in a fixed order."""
+    """All files: the path below `root`, with "/", and size; in a fixed order."""
     above = (*above, os.path.realpath(folder))
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_symlink():
@@ -179,15 +180,13 @@ def _files(
 
 
 def _text(path: Path) -> str:
-    """A file's text, in the encoding that it names (else UTF-8); odd bytes are replaced."""
+    """A file's text, in the encoding that it names, or UTF-8."""
     content = path.read_bytes()
-    encoding = "utf-8-sig"
-    if not content.startswith(b"\xef\xbb\xbf") and (named := _CHARSET.search(content, 0, 2048)):
-        encoding = named[1].decode("ascii")
-    try:
-        return content.decode(encoding, "replace")
-    except LookupError:
-        return content.decode("utf-8", "replace")
+    named = _CHARSET.search(content, 0, 2048)
+    if named and not content.startswith(codecs.BOM_UTF8):
+        with contextlib.suppress(LookupError):
+            return content.decode(named[1].decode("ascii"), "replace")
+    return content.decode("utf-8-sig", "replace")
 
 
 class _Folder:
@@ -203,14 +202,12 @@ class _Folder:
         self.targets: list[int] = []
         self.redirects: dict[int, int] = {}
         self.canonical: dict[int, str] = {}
-        #: The same href in the same folder means the same.
-        self.resolved: dict[tuple[str, str], int | None] = {}
+        self.resolved: dict[tuple[str, str], int | None] = {}  # by folder and href
 
     def page(self, url: str) -> int:
         return self.ids.setdefault(url, len(self.ids))
 
     def read(self, url: str, text: str) -> None:
-        """Take in one file's links and metas."""
         page = self.page(url)
         document = read_document(text)
         self.documents[page] = document
@@ -228,7 +225,7 @@ class _Folder:
             self.canonical[page] = self.canonical_address(url, base, document.canonical)
 
     def target(self, base: str, href: str) -> int | None:
-        """The page that a link leads to; None if it leaves the site."""
+        """The page that a link leads to, if it stays within the site."""
         href = href.partition("#")[0]
         of_page = href.strip()[:1] in ("", "?")
         key = (base if of_page else base[: base.rfind("/") + 1], href)
@@ -238,7 +235,7 @@ class _Folder:
         return self.resolved[key]
 
     def address(self, base: str, href: str) -> str | None:
-        """A link's URL in our one form, or None if it leaves the site."""
+        """A link's URL in our one form, if it stays within the site."""
         href = _clean(href)
         scheme = _SCHEME.match(href)
         if scheme and scheme[0].lower() not in ("http:", "https:"):
@@ -262,8 +259,8 @@ class _Folder:
     def canonical_address(self, url: str, base: str, href: str) -> str:
         """The page that a canonical link names.
 
-        A folder is often a copy of a published site and names the original; an address elsewhere
-        whose path ends like this page's is therefore the page itself.
+        In a copy of a published site, an address elsewhere whose path ends
+        like this page's is the original: the page itself.
         """
         address = self.address(base, href)
         if address is not None:
@@ -274,7 +271,6 @@ class _Folder:
         return url if path.endswith((here, here.removesuffix("index.html"))) else elsewhere
 
     def site(self, name: str, home: int) -> Site:
-        """All pages and links as arrays."""
         redirects = np.full(len(self.ids), -1)
         redirects[list(self.redirects)] = list(self.redirects.values())
         sources = np.array(self.sources, np.int64)
@@ -288,7 +284,6 @@ class _Folder:
         return frame.with_columns(compliant=pl.col("reason") == "Indexable")
 
     def row(self, page: int, urls: list[str]) -> tuple[object, ...]:
-        """One page's values, in the order of _PAGES."""
         url = urls[page]
         document = self.documents.get(page, _NOTHING)
         goal = self.redirects.get(page)
@@ -308,14 +303,13 @@ class _Folder:
         )
 
     def code(self, url: str) -> int:
-        """200 for a file, 404 for what is not there, 0 for what only a server could answer."""
         path, question, _ = url.partition("?")
         if path not in self.files:
             return 404
         return 0 if question else 200
 
     def pagetype(self, url: str) -> str:
-        """The page's place in the folder, at most two levels deep; "home" for the top folder."""
+        """Its folder, of two levels at most, or "home"."""
         folders = urlsplit(url).path.removeprefix(urlsplit(self.base).path).split("/")[:-1]
         return "/".join(folders[:2]) or "home"
 
@@ -324,7 +318,7 @@ _NOTHING = Document()
 
 
 def _clean(href: str) -> str:
-    """An address as browsers read it: no spaces around, no line breaks within, "/" for "\\"."""
+    """An address as browsers read it."""
     href = re.sub(r"[\t\r\n]", "", href.strip())
     path, mark, rest = href.partition("?" if "?" in href else "#")
     return path.replace("\\", "/") + mark + rest

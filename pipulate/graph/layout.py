@@ -1,30 +1,32 @@
-"""Where each page of a link graph stands: two layouts, numpy and scipy only, the same every time.
+"""Where each page of a link graph stands: two layouts, always the same.
 
-INPUT       `n` pages, `source` and `target` arrays (page numbers, one entry per link).  Nothing
-            else is known here: no URLs, no files, no clock, no global random state.
-OUTPUT      `Layout`: float32 positions inside the square [0, SIDE] x [0, SIDE], and for *Sections*
-            one disc per section.
+INPUT     `n` pages, `source` and `target` arrays (page numbers, one entry a
+          link): no URLs, no files, no clock, no global random state.
+OUTPUT    `Layout`: float32 positions in the square [0, SIDE] x [0, SIDE],
+          and for *Sections* one disc per section.
 
-TEMPLATE    Menus and footers link every page to the same few targets.  Drawn as they are, they turn
-            any site into one star.  `template_targets` finds them; both layouts place pages by the
-            other links only.
+TEMPLATE  Menus and footers link every page to the same few targets.  Drawn
+          as they are, they turn any site into one star.  `template_targets`
+          finds them; both layouts place pages by the other links only.
 
-SECTIONS    One disc per section, none overlapping.
-            1. Room: each page gets an area, hubs more; a disc's area is the sum over its pages.
-            2. Discs: placed one by one, largest first, each touching two others, where its links to
-               those already placed are shortest (greedy circle packing by affinity).
-            3. Pages: phyllotaxis (the sunflower's golden angle), hubs in the middle.  Then a few
-               barycentre sweeps: a page keeps its ring, and within the ring pages are sorted by the
-               direction in which their links go.
+SECTIONS  One disc per section, none overlapping.
+          1. Room: a page gets an area, hubs more; a disc's is their sum.
+          2. Discs: largest first, each touching two others, where its links
+             to those placed are shortest (greedy packing by affinity).
+          3. Pages: phyllotaxis (the sunflower's golden angle), hubs in the
+             middle.  Then a few barycentre sweeps: a page keeps its ring,
+             within which pages are sorted by where their links lead.
 
-FORCE       Multilevel particle mesh.
-            1. Coarsen by size-capped label propagation until about a thousand nodes are left.
-            2. Attraction along links (LinLog: grows with the logarithm of distance, which separates
-               clusters: Noack, "Energy Models for Graph Clustering", JGAA 11(2), 2007); repulsion
-               of all pairs by convolution on a grid (FFT, O(n + g^2 log g)); gravity holds parts
-               together; the step size cools.
-            3. Expand each node into its members and refine, level by level.
-            Pages without any drawn link stand in a ring around the rest.
+FORCE     Multilevel particle mesh.
+          1. Coarsen by size-capped label propagation to about a thousand
+             nodes.
+          2. Attraction along links (LinLog: grows with the logarithm of
+             distance, which separates clusters: Noack, "Energy Models for
+             Graph Clustering", JGAA 11(2), 2007); repulsion of all pairs by
+             convolution on a grid (FFT, O(n + g^2 log g)); gravity holds
+             parts together; the step size cools.
+          3. Expand each node into its members and refine, level by level.
+          Pages without any drawn link stand in a ring around the rest.
 """
 
 from collections.abc import Callable
@@ -34,11 +36,11 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, sparse
+from scipy import fft
+from scipy.sparse import csr_array
 
 SIDE = 1000.0
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
-REPULSION = 1.0
 COARSEST = 1500  # nodes: no need to group so few
 
 Ints = NDArray[np.integer]
@@ -54,19 +56,16 @@ class Layout:
     discs: NDArray[np.float32]  #: shape (sections, 3): x, y, radius
 
 
-def template_targets(
-    n: int, source: Ints, target: Ints, share: float = 0.25, least: int = 40
-) -> NDArray[np.bool_]:
-    """Bool by page: is it linked from more than `share` of all linking pages, and from `least`?
+def template_targets(n: int, source: Ints, target: Ints) -> NDArray[np.bool_]:
+    """Bool by page: do a quarter of the linking pages link to it?
 
-    The least keeps small sites whole, where every page may well link to every other.
+    And 40 at least: on a small site each page may link to every other.
     """
-    linking = np.count_nonzero(np.bincount(source, minlength=n))
-    return np.bincount(target, minlength=n) > max(share * linking, least - 1)
+    linking = np.count_nonzero(np.bincount(source))
+    return np.bincount(target, minlength=n) > max(linking / 4, 39)
 
 
 def _drawn(n: int, source: Ints, target: Ints) -> tuple[Ints, Ints]:
-    """Keep the links that place pages: none to the template, none of a page to itself."""
     drawn = ~template_targets(n, source, target)[target] & (source != target)
     return source[drawn].astype(np.int64), target[drawn].astype(np.int64)
 
@@ -75,13 +74,13 @@ def _drawn(n: int, source: Ints, target: Ints) -> tuple[Ints, Ints]:
 
 
 def sections(n: int, source: Ints, target: Ints, group: Ints) -> Layout:
-    """Place each page in the disc of its `group` (codes 0..k-1, all used), hubs in the middle."""
+    """Place each page in the disc of its `group` (0..k-1, all used)."""
     if n == 0:
         return Layout(np.zeros((0, 2), np.float32), np.zeros((0, 3), np.float32))
     group = np.asarray(group, np.int64)
     count = int(group.max()) + 1
     inlinks = np.bincount(target, minlength=n)
-    room = _room(inlinks)
+    room = 1 + 39 * (inlinks / max(1, inlinks.max())) ** 1.2  # a leaf 1, the first hub 40
     source, target = _drawn(n, source, target)
 
     reach = np.sqrt(np.bincount(group, room, minlength=count))
@@ -96,13 +95,8 @@ def sections(n: int, source: Ints, target: Ints, group: Ints) -> Layout:
     return Layout(positions.astype(np.float32), discs.astype(np.float32))
 
 
-def _room(inlinks: Ints) -> Floats:
-    """Area for each page: 1 for a leaf, up to 40 for the most linked page, whose point is large."""
-    return 1 + 39 * (inlinks / max(1, inlinks.max())) ** 1.2
-
-
 def _affinity(group: Ints, count: int, source: Ints, target: Ints) -> Floats:
-    """Links between each two groups, relative to what their sizes let expect; zero diagonal."""
+    """Links between each two groups, relative to their sizes."""
     pair = group[source] * count + group[target]
     between = np.bincount(pair, minlength=count * count).reshape(count, count)
     size = np.bincount(group, minlength=count).astype(float)
@@ -112,11 +106,11 @@ def _affinity(group: Ints, count: int, source: Ints, target: Ints) -> Floats:
 
 
 def pack_discs(radius: Floats, affinity: Floats) -> Floats:
-    """Return centres (k, 2) of discs that touch but never overlap, friends close to each other.
+    """Centres (k, 2) of discs that touch, never overlap, friends close.
 
-    The largest disc comes first, the second beside it; each next one goes where it touches two
-    placed discs, overlaps none, and has the least sum of affinity x distance, plus a pull to the
-    middle that keeps the whole round.
+    The largest comes first, the second beside it; each next one goes where
+    it touches two, overlaps none, and has the least sum of affinity x
+    distance, plus a pull to the middle that keeps the whole round.
     """
     centre = np.zeros((len(radius), 2))
     order = np.argsort(-radius, kind="stable")
@@ -137,7 +131,7 @@ def pack_discs(radius: Floats, affinity: Floats) -> Floats:
 
 
 def _free_spots(centre: Floats, radius: Floats, own: float) -> Floats:
-    """Return every place where a disc of radius `own` touches two placed ones and overlaps none."""
+    """Every place where a disc touches two and overlaps none."""
     reach = radius + own
     gap = np.linalg.norm(centre[:, None] - centre[None], axis=2)
     first, second = np.nonzero(np.triu(gap <= reach[:, None] + reach[None], 1))
@@ -153,7 +147,7 @@ def _free_spots(centre: Floats, radius: Floats, own: float) -> Floats:
 
 
 def _phyllotaxis(group: Ints, count: int, inlinks: Ints, room: Floats) -> Floats:
-    """Return offsets (n, 2) from the group's centre: the most linked pages innermost."""
+    """Offsets (n, 2) from the group's centre, the most linked innermost."""
     order = np.lexsort((-inlinks, group))
     sizes = np.bincount(group, minlength=count)
     starts = (np.cumsum(sizes) - sizes)[group[order]]  # where each page's group begins
@@ -167,36 +161,33 @@ def _phyllotaxis(group: Ints, count: int, inlinks: Ints, room: Floats) -> Floats
 
 
 def _spiral(ring: Floats, rank: Ints) -> Floats:
-    """Return points at these distances, a golden angle between neighbours."""
     angle = rank * GOLDEN_ANGLE
     return np.column_stack([ring * np.cos(angle), ring * np.sin(angle)])
 
 
-def _neighbours(n: int, source: Ints, target: Ints) -> sparse.csr_array:
-    """Row-normalised adjacency: `matrix @ positions` is each page's mean over its neighbours."""
+def _neighbours(n: int, source: Ints, target: Ints) -> csr_array:
+    """A matrix: `it @ positions` is each page's mean over its neighbours."""
     links = _symmetric(n, source, target)
-    degree = np.asarray(links.sum(axis=1)).ravel()
-    links.data /= np.repeat(np.maximum(degree, 1), np.diff(links.indptr)).astype(np.float32)
+    degree = np.maximum(links.sum(axis=1), 1)
+    links.data /= np.repeat(degree, np.diff(links.indptr)).astype(np.float32)
     return links
 
 
-def _symmetric(n: int, source: Ints, target: Ints) -> sparse.csr_array:
-    """Return the links both ways, as a matrix: 2 where they go both ways already."""
-    links = sparse.csr_array((np.ones(len(source), np.float32), (source, target)), shape=(n, n))
+def _symmetric(n: int, source: Ints, target: Ints) -> csr_array:
+    """The links both ways: 2 where they go both ways already."""
+    links = csr_array((np.ones(len(source), np.float32), (source, target)), shape=(n, n))
     return (links + links.T).tocsr()
 
 
-def _barycentre(
-    slots: Floats, centre: Floats, group: Ints, mean: sparse.csr_array, sweeps: int = 4
-) -> Floats:
-    """Return positions: in each ring of a disc pages are sorted by their neighbours' direction."""
+def _barycentre(slots: Floats, centre: Floats, group: Ints, mean: csr_array) -> Floats:
+    """In each ring of a disc sort pages by their neighbours' direction."""
     ring = np.floor(np.linalg.norm(slots, axis=1) / 1.5).astype(np.int64)
     key = group * (ring.max() + 1) + ring
     slot_order = _around(slots, key)
     home = centre[group]
     offset = slots
     has_links = np.diff(mean.indptr) > 0
-    for _ in range(sweeps):
+    for _ in range(4):
         wanted = np.where(has_links[:, None], mean @ (home + offset) - home, offset)
         offset = np.empty_like(slots)
         offset[_around(wanted, key)] = slots[slot_order]
@@ -204,12 +195,12 @@ def _barycentre(
 
 
 def _around(points: Floats, key: Ints) -> Ints:
-    """Return the order of points by their ring, and around it."""
+    """The order of points by their ring, and around it."""
     return np.lexsort((np.arctan2(points[:, 1], points[:, 0]), key))
 
 
 def _into_square(centre: Floats, radius: Floats) -> tuple[float, Floats]:
-    """Return (scale, shift) that bring all discs into the square, centred."""
+    """(scale, shift) that bring all discs into the square, centred."""
     low = (centre - radius[:, None]).min(axis=0)
     high = (centre + radius[:, None]).max(axis=0)
     scale = SIDE / float((high - low).max())
@@ -220,13 +211,10 @@ def _into_square(centre: Floats, radius: Floats) -> tuple[float, Floats]:
 
 
 def force(
-    n: int, source: Ints, target: Ints, progress: Progress = lambda share, text: None, seed: int = 0
+    n: int, source: Ints, target: Ints, progress: Progress = lambda share, text: None
 ) -> Layout:
-    """Place pages by forces (see the module).
-
-    `progress(share done, text)` is called often and may raise to cancel.
-    """
-    random = np.random.default_rng(seed)
+    """Place pages by forces; `progress(share, text)` may raise to cancel."""
+    random = np.random.default_rng(0)
     links = _symmetric(n, *_drawn(n, source, target))
     linked = np.flatnonzero(np.diff(links.indptr))
     positions = np.zeros((n, 2), np.float32)
@@ -238,11 +226,10 @@ def force(
     return Layout(positions, np.zeros((0, 3), np.float32))
 
 
-Level = tuple[sparse.csr_array, Ints]  #: the weights between its nodes; their groups
+Level = tuple[csr_array, Ints]  #: the weights between its nodes; their groups
 
 
-def _multilevel(links: sparse.csr_array, random: np.random.Generator, progress: Progress) -> Floats:
-    """Coarsen, lay out the coarsest graph, expand and refine level by level."""
+def _multilevel(links: csr_array, random: np.random.Generator, progress: Progress) -> Floats:
     degree = np.diff(links.indptr)
     weight = links.copy()
     # A link to a hub says little about where a page belongs: it pulls less.
@@ -266,9 +253,9 @@ def _multilevel(links: sparse.csr_array, random: np.random.Generator, progress: 
 
 
 def _coarsen(
-    weight: sparse.csr_array, random: np.random.Generator, progress: Progress
-) -> tuple[sparse.csr_array, list[Level]]:
-    """Group nodes, and groups of groups: (the coarsest graph, the levels below it, finest last)."""
+    weight: csr_array, random: np.random.Generator, progress: Progress
+) -> tuple[csr_array, list[Level]]:
+    """(the coarsest graph, the levels below it, finest last)."""
     levels: list[Level] = []
     while weight.shape[0] > COARSEST and len(levels) < 6:
         n = weight.shape[0]
@@ -281,14 +268,12 @@ def _coarsen(
     return weight, levels
 
 
-def _propagate_labels(
-    weight: sparse.csr_array, random: np.random.Generator, cap: int, rounds: int = 4
-) -> Ints:
-    """Return group codes: each node joins the group it is most tied to, if it has room (`cap`)."""
+def _propagate_labels(weight: csr_array, random: np.random.Generator, cap: int) -> Ints:
+    """Each node joins the group it is most tied to, up to `cap` nodes."""
     n = weight.shape[0]
     label = np.arange(n, dtype=np.int64)
     row = np.repeat(np.arange(n, dtype=np.int64), np.diff(weight.indptr))
-    for _ in range(rounds):
+    for _ in range(4):
         key = row * n + label[weight.indices]
         order = np.argsort(key, kind="stable")
         key = key[order]
@@ -299,30 +284,30 @@ def _propagate_labels(
         tie = np.where(full, 0, tie * (1 + 0.01 * random.random(len(tie))))
         best = np.lexsort((-tie, node))
         best = best[_firsts(node[best])]
-        # Only some move in each round, else two neighbours swap labels for ever.
+        # Only some move each time, else two neighbours swap for ever.
         moves = best[(random.random(len(best)) < 0.6) & (tie[best] > 0)]
         label[node[moves]] = candidate[moves]
     return np.unique(label, return_inverse=True)[1]
 
 
 def _firsts(values: Ints) -> Ints:
-    """Return where a new value begins in sorted ones (none is negative)."""
+    """Where a new value begins in sorted ones (none is negative)."""
     return np.flatnonzero(np.diff(values, prepend=-1))
 
 
-def _merge(weight: sparse.csr_array, member: Ints) -> sparse.csr_array:
-    """Return the graph of groups: weights between their members summed, those inside left out."""
+def _merge(weight: csr_array, member: Ints) -> csr_array:
+    """The graph of groups: weights between their members summed."""
     count = int(member.max()) + 1
     ends = np.arange(len(member)), member
-    into = sparse.csr_array((np.ones(len(member), np.float32), ends), shape=(len(member), count))
+    into = csr_array((np.ones(len(member), np.float32), ends), shape=(len(member), count))
     merged = (into.T @ weight @ into).tocoo()
     between = merged.row != merged.col
     ends = merged.row[between], merged.col[between]
-    return sparse.csr_array((merged.data[between], ends), shape=(count, count))
+    return csr_array((merged.data[between], ends), shape=(count, count))
 
 
 def _expand(x: Floats, member: Ints, random: np.random.Generator) -> Floats:
-    """Return start positions of a finer level: members scattered on a disc around their group."""
+    """Scatter the members of each group on a disc around it."""
     size = np.bincount(member)
     grown = x * np.sqrt(len(member) / len(size))
     angle = random.random(len(member)) * 2 * np.pi
@@ -331,25 +316,23 @@ def _expand(x: Floats, member: Ints, random: np.random.Generator) -> Floats:
     return (grown[member] + scattered).astype(np.float32)
 
 
-def _relax(
-    x: Floats, weight: sparse.csr_array, steps: int, heat: float, progress: Progress
-) -> Floats:
-    """Move nodes along the forces; the largest move is `heat` x width and cools to nothing."""
+def _relax(x: Floats, weight: csr_array, steps: int, heat: float, progress: Progress) -> Floats:
+    """Move nodes by forces, by `heat` x width at most, cooling to nothing."""
     n = len(x)
-    weight = weight.copy()
-    if weight.nnz:
-        weight.data /= max(weight.data.mean(), 1e-12)
     what = "pages" if n > COARSEST else "groups"
     pull = weight.copy()
-    row = np.repeat(np.arange(n), np.diff(weight.indptr))
-    mass = np.asarray(weight.sum(axis=1)).ravel().astype(np.float32) + 0.1
-    # Repulsion balances attraction when the whole has this radius, whatever the number of links.
+    if pull.nnz:
+        pull.data /= max(pull.data.mean(), 1e-12)
+    tie = pull.data
+    row = np.repeat(np.arange(n), np.diff(pull.indptr))
+    mass = np.asarray(pull.sum(axis=1)).ravel().astype(np.float32) + 0.1
+    # With this radius of the whole, repulsion balances attraction.
     radius = 2 * np.sqrt(n)
-    repulsion = REPULSION * radius * np.log1p(radius) / mass.sum()
+    repulsion = radius * np.log1p(radius) / mass.sum()
     for step in range(steps):
         if step % 4 == 0:  # the logarithm changes slowly; the rest is one sparse product
-            length = _length(x[weight.indices] - x[row]) + 1e-3
-            pull.data = weight.data * (np.log1p(length) / length)
+            length = _length(x[pull.indices] - x[row]) + 1e-3
+            pull.data = tie * (np.log1p(length) / length)
             strength = np.asarray(pull.sum(axis=1)).ravel()[:, None]
             progress(step / steps, f"placing {n:,} {what}")
         outward = x - (x * mass[:, None]).sum(axis=0) / mass.sum()
@@ -363,19 +346,19 @@ def _relax(
 
 
 def _grid(n: int, share: float) -> int:
-    """Return how fine the grid is: coarse for few nodes, and at first."""
+    """Cells a side: few for few nodes, and at first."""
     if n < 4000:
         return 128
     return 256 if share < 0.5 else 512
 
 
 def _length(vectors: Floats) -> Floats:
-    """Lengths of (n, 2) vectors; much faster than numpy's norm."""
+    """Much faster than numpy's norm."""
     return np.sqrt(vectors[:, 0] ** 2 + vectors[:, 1] ** 2)
 
 
 def _repulsion(x: Floats, mass: Floats, grid: int) -> Floats:
-    """Return the push of all nodes on each, mass/distance: spread on a grid, convolved, read."""
+    """The push of all on each, mass/distance: spread, convolved, read."""
     low = x.min(axis=0)
     cell = float((x.max(axis=0) - low).max()) / (grid - 1) * 1.0001 + 1e-6
     at = (x - low) / cell
@@ -392,18 +375,17 @@ def _repulsion(x: Floats, mass: Floats, grid: int) -> Floats:
     cells = np.concatenate([i for i, _ in corners])
     masses = np.concatenate([w * mass for _, w in corners])
     spread = np.bincount(cells, masses, minlength=width * width).astype(np.float32)
-    spread = spread.reshape(width, width)
-    field = fft.rfft2(spread)
+    field = fft.rfft2(spread.reshape(width, width))
     push = np.empty_like(x)
     for axis, kernel in enumerate(_kernels(grid)):
-        plane = fft.irfft2(field * kernel, s=spread.shape).ravel()
+        plane = fft.irfft2(field * kernel).ravel()
         push[:, axis] = sum(w * plane[i] for i, w in corners)
     return push / cell
 
 
 @lru_cache(maxsize=4)
 def _kernels(grid: int) -> tuple[NDArray, NDArray]:
-    """Fourier transforms of x/r^2 and y/r^2 on the padded grid, softened: no node pushes itself."""
+    """Transforms of x/r^2 and y/r^2, softened: no node pushes itself."""
     step = np.arange(2 * grid)
     step = np.where(step < grid, step, step - 2 * grid).astype(np.float32)
     across, down = np.meshgrid(step, step)
@@ -412,7 +394,7 @@ def _kernels(grid: int) -> tuple[NDArray, NDArray]:
 
 
 def _frame(x: Floats, linked: Ints, loose: Ints) -> NDArray[np.float32]:
-    """Fit the linked pages into the square's inner disc; those without links stand around it."""
+    """Fit linked pages into the inner disc; the others stand around it."""
     half = SIDE / 2
     inner = half * (0.93 if len(loose) else 0.99)
     if len(linked):

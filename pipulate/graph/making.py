@@ -1,11 +1,10 @@
-"""What is made of a link graph's files: picture, Force layout, report, comparison.
+"""What is made of a link graph: picture, Force layout, report, comparison.
 
-Each maker is called in a child process (see `pipulate.engine.child` and `tasks`): `tell` takes the
-share done and what is being done, paths are text, and what is made appears whole.
+Each maker is called in a child process (see `engine.child` and `tasks`): it
+tells the share done and what is being done, and what it makes appears whole.
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ COMPARED = ("depth", "inlinks", "pagerank")
 
 
 def make_picture(tell: Tell, links: str, pages: str | None, folder: str, title: str) -> None:
-    """Build the columnar form if it is not there or not fresh, and the picture."""
+    """Make the picture, and the columnar form if that is not fresh."""
     table = Path(pages) if pages else None
     place = Path(folder)
     if not shelf.columnar_is_fresh(Path(links), table, place):
@@ -35,7 +34,7 @@ def make_picture(tell: Tell, links: str, pages: str | None, folder: str, title: 
 
 
 def measured(graph: Graph) -> tuple[int, Shown]:
-    """Return home and the measures that the picture shows, by name."""
+    """Home, and the measures that the picture shows, by name."""
     home = measures.home(graph, roles.facts(graph).depth)
     rank = measures.pagerank(graph, tolerance=1e-8)
     return home, {
@@ -49,7 +48,7 @@ def measured(graph: Graph) -> tuple[int, Shown]:
 
 
 def make_force(tell: Tell, folder: str) -> None:
-    """Add the Force layout to the picture in `folder` (a graph's, or a comparison's)."""
+    """Add the Force layout to the picture of a graph or a comparison."""
     place = shelf.picture(Path(folder))
     count = json.loads((place / "meta.json").read_text("utf-8"))["pages"]
     content = np.fromfile(place / "links.u32", "<u4")
@@ -80,9 +79,9 @@ def make_comparison(tell: Tell, folder: str, earlier: str, title: str) -> None:
 
 
 def both(now: Graph, found: compare.Comparison) -> tuple[Graph, Shown]:
-    """Return the graph of all pages and links of two analyses, and what the picture shows of each.
+    """The graph of all pages and links of two analyses, and its columns.
 
-    Links that are gone are in it, so that gone pages hang where they hung.
+    With the links that are gone, so that gone pages hang where they hung.
     """
     gone = pl.DataFrame({"url": found.urls[now.n :]})
     pages = pl.concat([now.pages, gone], how="diagonal")
@@ -97,9 +96,7 @@ def both(now: Graph, found: compare.Comparison) -> tuple[Graph, Shown]:
     return edges.of(source, target, pages), shown
 
 
-def _progress(tell: Tell) -> Callable[[float, str], None]:
-    """Pass on what the library's long computations tell."""
-
+def _progress(tell: Tell) -> layout.Progress:
     def progress(share: float, text: str) -> None:
         tell(share=share, text=text)
 

@@ -1,28 +1,27 @@
-"""What the browser fetches to draw a link graph.  Pure but for the two `save`.
+"""What the browser fetches to draw a link graph; `data.js` is its reader.
 
-The viewer's `data.js` is the only reader.
-
-FORMAT      One folder, `picture/`, inside the graph's folder (rebuilding the graph removes it):
-            meta.json        format, counts, home, columns, layouts (see `files` below)
-            links.u32        out-degree of each page, then all targets, page by page; little-endian
-                             u32 (CSR: 4 bytes a link, drawn and searched as it is)
-            urls.txt         one URL a line, UTF-8, in page order: kept in a worker, never decoded
-                             on the main thread
-            sections.f32     x, y of each page, 0..SIDE
-            force.f32        the same for the Force layout; added later by `save_force`
-            <number>.f32     a number column, NaN where unknown; .f64 where f32 would round a whole
-                             number
-            <number>.u8      a category column: place in `categories`; 255 where unknown
-            <number>.txt     a text column, one line a page
-COLUMNS     Measures first, then the page table's own.  Few different texts, booleans and status
-            codes are categories; other numbers are numbers; the rest is text.
-TEMPLATE    The category column `site-wide` marks template targets (see `layout`): links to them are
-            drawn on demand.
+FORMAT    One folder, `picture/`, inside the graph's (which replaces it):
+          meta.json     format, counts, home, columns, discs (see `files`)
+          links.u32     out-degree of each page, then all targets, page by
+                        page; little-endian u32 (CSR: 4 bytes a link, drawn
+                        and searched as it is)
+          urls.txt      one URL a line, UTF-8, in page order: kept in a
+                        worker, never decoded on the main thread
+          sections.f32  x, y of each page, 0..SIDE
+          force.f32     the same for the Force layout; `save_force` adds it
+          <number>.f32  a number column, NaN where unknown; .f64 where f32
+                        would round a whole number
+          <number>.u8   a category column: place in `categories`; 255 where
+                        unknown
+          <number>.txt  a text column, one line a page
+COLUMNS   Measures first, then the page table's own.  Few different texts,
+          booleans and status codes are categories.
+TEMPLATE  The category column `site-wide` marks template targets (see
+          `layout`): links to them are drawn on demand.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +42,6 @@ SITE_WIDE = "site-wide"
 _CODES = ("http_code", "status", "status_code", "depth_code")
 
 
-@dataclass
-class _Files:
-    """The files so far, by name, and the column list that describes them."""
-
-    content: dict[str, bytes] = field(default_factory=dict)
-    columns: list[dict[str, Any]] = field(default_factory=list)
-
-
 def files(
     graph: Graph,
     measures: Mapping[str, NDArray | pl.Series],
@@ -58,19 +49,23 @@ def files(
     home: int | None = None,
     colour: str = "",
 ) -> dict[str, bytes]:
-    """Return the picture's files by name.
+    """The picture's files by name.
 
-    `measures` are `graph.n` values each: inlinks, depth, PageRank, ...  Those named like a column
-    of the page table stand before it and replace it.  `colour` names the column that colours the
-    picture at first (page type by default, or else the section).
+    `measures` are `graph.n` values each; one named like a column of the page
+    table replaces it.  `colour` names the column that colours at first, page
+    type by default, or else the section.
     """
     kind = roles.roles(graph.pages.columns).get("type")
     site = sections(graph.urls, graph.pages[kind] if kind else None)
     placed = layout.sections(graph.n, graph.source, graph.target, site.codes)
-    made = _Files()
-    for column in _columns(graph, measures, site):
-        _add_column(made, column)
-    categories = [column["name"] for column in made.columns if column["kind"] == "category"]
+    content: dict[str, bytes] = {}
+    columns: list[dict[str, Any]] = []
+    for series in _columns(graph, measures, site):
+        about, ending, data = _encoded(series)
+        file = f"{len(columns)}.{ending}"
+        columns.append({"name": series.name, **about, "file": file})
+        content[file] = data
+    categories = [column["name"] for column in columns if column["kind"] == "category"]
     meta = {
         "format": PICTURE_FORMAT,
         "title": title,
@@ -79,11 +74,11 @@ def files(
         "side": layout.SIDE,
         "home": home,
         "colour": colour or (kind if kind in categories else "section"),
-        "columns": made.columns,
+        "columns": columns,
         "discs": _discs(site, placed.discs),
     }
     degrees = np.bincount(graph.source, minlength=graph.n).astype("<u4")
-    return made.content | {
+    return content | {
         "links.u32": degrees.tobytes() + graph.target.astype("<u4").tobytes(),
         "urls.txt": _lines(graph.urls),
         "sections.f32": placed.positions.astype("<f4").tobytes(),
@@ -94,7 +89,6 @@ def files(
 def _columns(
     graph: Graph, measures: Mapping[str, NDArray | pl.Series], site: Sections
 ) -> Iterator[pl.Series]:
-    """Yield all columns, named, in their order."""
     for name, values in measures.items():
         yield pl.Series(name, values, nan_to_null=True)
     yield pl.Series("section", site.names).gather(pl.Series(site.codes))
@@ -107,7 +101,6 @@ def _columns(
 
 
 def _discs(site: Sections, discs: NDArray[np.float32]) -> list[dict[str, Any]]:
-    """Describe the sections' discs."""
     pages = np.bincount(site.codes, minlength=len(site.names)).tolist()
     places = discs.astype(float).round(2).tolist()
     return [
@@ -116,26 +109,18 @@ def _discs(site: Sections, discs: NDArray[np.float32]) -> list[dict[str, Any]]:
     ]
 
 
-def _add_column(made: _Files, series: pl.Series) -> None:
-    """Encode one column as bytes and describe it."""
-    number = len(made.columns)
+def _encoded(series: pl.Series) -> tuple[dict[str, Any], str, bytes]:
+    """What a column is, its file's ending, its bytes."""
     if categories := _categories(series):
         names, codes = categories
-        file = f"{number}.u8"
-        content = codes.tobytes()
-        about: dict[str, Any] = {"kind": "category", "categories": names}
-    elif series.dtype.is_numeric():
-        values = series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        about = _about_numbers(values)
-        wide = about["whole"] and max(-about.get("min", 0), about.get("max", 0)) >= EXACT
-        file = f"{number}.f64" if wide else f"{number}.f32"
-        content = values.astype("<f8" if wide else "<f4").tobytes()
-    else:
-        file = f"{number}.txt"
-        content = _lines(series)
-        about = {"kind": "text"}
-    made.content[file] = content
-    made.columns.append({"name": series.name, **about, "file": file})
+        return {"kind": "category", "categories": names}, "u8", codes.tobytes()
+    if not series.dtype.is_numeric():
+        return {"kind": "text"}, "txt", _lines(series)
+    values = series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    about = _about_numbers(values)
+    if about["whole"] and max(-about.get("min", 0), about.get("max", 0)) >= EXACT:
+        return about, "f64", values.astype("<f8").tobytes()
+    return about, "f32", values.astype("<f4").tobytes()
 
 
 def _about_numbers(values: NDArray[np.float64]) -> dict[str, Any]:
@@ -147,7 +132,7 @@ def _about_numbers(values: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _categories(series: pl.Series) -> tuple[list[str], NDArray[np.uint8]] | None:
-    """Return (categories, most frequent first; u8 codes), or None when it is no such column."""
+    """(categories, most frequent first; codes), or None for other columns."""
     if series.dtype == pl.Boolean:
         series = series.replace_strict({True: "yes", False: "no"}, return_dtype=pl.String)
     elif series.name.lower() not in _CODES and series.dtype not in (pl.String, pl.Categorical):
@@ -164,13 +149,12 @@ def _categories(series: pl.Series) -> tuple[list[str], NDArray[np.uint8]] | None
 
 
 def _lines(series: pl.Series) -> bytes:
-    """One line a value: line breaks inside become spaces, unknown becomes an empty line."""
     flat = series.cast(pl.String).fill_null("").str.replace_all(r"[\r\n\u2028\u2029]+", " ")
     return "\n".join(flat.to_list()).encode()
 
 
 def save(content: Mapping[str, bytes], folder: Path) -> None:
-    """Write the files to `folder`, whole or not at all, replacing what was there."""
+    """Write the files to `folder`, whole or not at all."""
     with whole_folder(folder) as part:
         for name, data in content.items():
             (part / name).write_bytes(data)

@@ -1,21 +1,22 @@
-"""The shelf of link graphs: where everything of each one is, and whether it is up to date.
+"""The shelf of link graphs: where each one is, and whether it is up to date.
 
-LAYOUT    {downloads}/link-graph/{org}/{project}/   a project; each analysis in it is a `Place`:
-              {project}_{analysis}_links.csv        `links`, as exported
-              {project}_{analysis}_meta.csv         `meta`, the page table, if one was exported
-              {project}_{analysis}.graph/           `graph`, the columnar form (see `edges`); it is
-                                                    replaced as a whole when it is built anew
-                  picture/                          see `picture`
-                  report/                           see `report`
-                  with_{earlier}/                   picture/ and report/ of the comparison with an
-                                                    earlier analysis
-ANALYSES  are named by their day, 20240301; further ones of that day are 20240301-2, 20240301-3, ...
-          So the day is the first eight characters, never "what comes after the sixth".
-NAMES     Botify's names are safe as they are.  Graphs from elsewhere stand below the organisation
-          CSV, and any text becomes a project by `spelled`: two texts never share a folder.
-USE       Shelf(settings.downloads).place(CSV, spelled(run.id), "20240301").graph
+LAYOUT    {downloads}/link-graph/{org}/{project}/   its analyses are `Place`s:
+              {project}_{analysis}_links.csv    `links`, as exported
+              {project}_{analysis}_meta.csv     `meta`, the page table, if any
+              {project}_{analysis}.graph/       `graph` (see `edges`); built
+                                                anew it is replaced whole
+                  picture/                      see `picture`
+                  report/                       see `report`
+                  with_{earlier}/               picture/ and report/ of the
+                                                comparison with another one
+ANALYSES  are named by their day, 20240301; further ones of that day are
+          20240301-2, 20240301-3, ...: the day is the first eight characters,
+          never "what comes after the sixth".
+NAMES     Botify's names are safe as they are.  Graphs from elsewhere stand
+          below the organisation CSV, and any text becomes a project by
+          `spelled`: two texts never share a folder.
 
-Loads fast: nothing here brings Polars but the question whether a columnar form is fresh.
+Loads fast: only the question whether a columnar form is fresh brings Polars.
 """
 
 import hashlib
@@ -32,36 +33,36 @@ ANALYSIS = re.compile(r"\d{8}(?:-[1-9]\d{0,3})?")
 NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 
 _LONGEST = 60  # letters of a spelled name that come from its text
-_RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)\d")  # what Windows lets no file be called
+_RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)\d")  # no file's name on Windows
 
 
 def spelled(text: str) -> str:
-    """Name any text so that it can be a folder and a part of an address, and never names another.
+    """Name a folder, and a part of an address, for any text, and no other.
 
-    A text of small letters, digits and single hyphens is its own name.  All others get a hash of
-    their exact letters behind two hyphens, which no plain text has.
+    Small letters, digits and single hyphens are their own name.  All others
+    get a hash behind two hyphens, which no plain text has.
     """
     plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:_LONGEST].strip("-")
-    if plain == text and not _RESERVED.fullmatch(plain) and plain:
+    if plain and plain == text and not _RESERVED.fullmatch(plain):
         return plain
-    exact = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
-    return f"{plain or 'graph'}--{exact}"
+    exact = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=5)
+    return f"{plain or 'graph'}--{exact.hexdigest()}"
 
 
 def is_name(text: str) -> bool:
-    """Say whether it can be an organisation's or project's name; such cannot leave its folder."""
+    """Can it name an organisation or project, and not leave its folder?"""
     return bool(NAME.fullmatch(text)) and ".." not in text
 
 
 def in_time(analysis: str) -> tuple[str, int]:
-    """Sort key that puts 20240301 before 20240301-2 before 20240301-10 before 20240302."""
+    """Sort key: 20240301, 20240301-2, 20240301-10, 20240302."""
     day, _, number = analysis.partition("-")
     return day, int(number or 1)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where one analysis of a project is, or will be: nothing of it need be there."""
+    """Where an analysis is, or will be: nothing of it need be there."""
 
     folder: Path
     analysis: str
@@ -78,18 +79,18 @@ class Place:
 
     @property
     def name(self) -> str:
-        """What it is called beside others: "acme/shop/shop_20240301"."""
-        return f"{self.org}/{self.project}/{self._stem}"
+        """Its name beside others: "acme/shop/shop_20240301"."""
+        return f"{self.org}/{self.project}/{self._file('').name}"
 
     @property
     def links(self) -> Path:
         """The exported CSV of links."""
-        return self.folder / f"{self._stem}_links.csv"
+        return self._file("_links.csv")
 
     @property
     def meta(self) -> Path:
         """The exported CSV of pages, whether there is one or not."""
-        return self.folder / f"{self._stem}_meta.csv"
+        return self._file("_meta.csv")
 
     @property
     def pages(self) -> Path | None:
@@ -99,7 +100,7 @@ class Place:
     @property
     def graph(self) -> Path:
         """The folder of the columnar form, and of what was made of it."""
-        return self.folder / f"{self._stem}.graph"
+        return self._file(".graph")
 
     @property
     def picture(self) -> Path:
@@ -112,11 +113,11 @@ class Place:
         return report(self.graph)
 
     def comparison(self, earlier: "Place") -> Path:
-        """Return the folder of the comparison with an earlier analysis."""
+        """The folder of the comparison with an earlier analysis."""
         return comparison(self.graph, earlier.graph)
 
     def exists(self) -> bool:
-        """Say whether there is a graph, or links to make it from."""
+        """Is there a graph, or links to make it from?"""
         return is_graph(self.graph) or self.links.is_file()
 
     def size(self) -> tuple[int, int]:
@@ -124,9 +125,8 @@ class Place:
         meta = json.loads((self.graph / "meta.json").read_text("utf-8"))
         return meta["pages"], meta["links"]
 
-    @property
-    def _stem(self) -> str:
-        return f"{self.project}_{self.analysis}"
+    def _file(self, ending: str) -> Path:
+        return self.folder / f"{self.project}_{self.analysis}{ending}"
 
 
 @dataclass(frozen=True)
@@ -141,13 +141,13 @@ class Shelf:
         return self.downloads / "link-graph"
 
     def project(self, org: str, project: str) -> Path:
-        """Return a project's folder; it need not be there.  Raises Unknown for impossible names."""
+        """A project's folder.  Raises Unknown for impossible names."""
         if not (is_name(org) and is_name(project)):
             raise Unknown(f"There can be no link graphs of {org}/{project}.")
         return self.home / org / project
 
     def place(self, org: str, project: str, analysis: str) -> Place:
-        """Return the place of an analysis.  Raises Unknown for impossible names."""
+        """An analysis's place.  Raises Unknown for impossible names."""
         if not ANALYSIS.fullmatch(analysis):
             raise Unknown(
                 f"{analysis!r} names no analysis; they are called 20240301 or 20240301-2."
@@ -155,15 +155,16 @@ class Shelf:
         return Place(self.project(org, project), analysis)
 
     def csv(self, org: str, project: str, name: str) -> Path:
-        """Return the exported CSV of that file name.  Raises Unknown for any other file."""
+        """The exported CSV of that name.  Raises Unknown for any other."""
         path = self.project(org, project) / name
         exported = re.fullmatch(rf"{re.escape(project)}_{ANALYSIS.pattern}_(links|meta)\.csv", name)
-        if exported and path.is_file() and not path.is_symlink() and self._holds(path):
+        real = self.home.resolve() / org / project / name  # no link leads away
+        if exported and path.is_file() and path.resolve() == real:
             return path
         raise Unknown(f"There is no exported file {name} of {org}/{project}.")
 
     def analyses(self, org: str, project: str) -> list[Place]:
-        """Return a project's graphs, and the links for some, newest first."""
+        """A project's graphs, and the links for some, newest first."""
         folder = self.project(org, project)
         found = set()
         for path in folder.glob(f"{project}_*"):
@@ -173,7 +174,7 @@ class Shelf:
         return [Place(folder, analysis) for analysis in sorted(found, key=in_time, reverse=True)]
 
     def new(self, org: str, project: str, day: str) -> Place:
-        """Return the first place of that day, 20240301, at which there is nothing yet."""
+        """The first place of that day, 20240301, where nothing is yet."""
         number = 1
         place = self.place(org, project, day)
         while place.exists():
@@ -182,7 +183,7 @@ class Shelf:
         return place
 
     def places(self) -> list[Place]:
-        """Return all of them, by organisation and project."""
+        """All of them, by organisation and project."""
         return [
             place
             for folder in sorted(self.home.glob("*/*/"))
@@ -191,12 +192,9 @@ class Shelf:
         ]
 
     def built(self) -> list[Place]:
-        """Return those whose columnar form is there, the one built last first."""
+        """Those whose columnar form is there, the one built last first."""
         there = [place for place in self.places() if is_graph(place.graph)]
         return sorted(there, key=lambda place: _built_at(place.graph), reverse=True)
-
-    def _holds(self, path: Path) -> bool:
-        return path.resolve().is_relative_to(self.home.resolve())
 
 
 # --- inside a graph's folder, wherever that is ---
@@ -228,19 +226,19 @@ def comparison(folder: Path, earlier: Path) -> Path:
 
 
 def is_graph(folder: Path) -> bool:
-    """Say whether the folder holds a columnar form."""
+    """Does the folder hold a columnar form?"""
     return (folder / "meta.json").is_file()
 
 
 def pages_beside(links: Path) -> Path | None:
-    """Return the page table beside a file `x_links.*`: `x_meta.csv` or `x_pages.csv`, if any."""
+    """For a file `x_links.*` its `x_meta.csv` or `x_pages.csv`, if any."""
     start, found, _ = links.name.partition("_links.")
     tables = [links.with_name(f"{start}_{kind}.csv") for kind in ("meta", "pages")]
     return next((table for table in tables if found and table.is_file()), None)
 
 
 def columnar_is_fresh(links: Path, pages: Path | None, folder: Path) -> bool:
-    """Say whether the columnar form is of these files; without links, whatever is there counts."""
+    """Is it of these files?  Without links, whatever is there counts."""
     if not links.is_file():
         return is_graph(folder)
     from pipulate.graph import edges
@@ -249,12 +247,12 @@ def columnar_is_fresh(links: Path, pages: Path | None, folder: Path) -> bool:
 
 
 def picture_is_fresh(links: Path, pages: Path | None, folder: Path) -> bool:
-    """Say whether there is a picture, and nothing has changed since."""
+    """Is there a picture, and has nothing changed since?"""
     return picture_is_readable(folder) and columnar_is_fresh(links, pages, folder)
 
 
 def picture_is_readable(folder: Path) -> bool:
-    """Say whether the folder holds a picture that this version's viewer can read."""
+    """Is there a picture that this version's viewer can read?"""
     try:
         meta = json.loads((picture(folder) / "meta.json").read_text("utf-8"))
     except (OSError, ValueError):
@@ -263,7 +261,7 @@ def picture_is_readable(folder: Path) -> bool:
 
 
 def comparison_is_fresh(folder: Path, earlier: Path) -> bool:
-    """Say whether there is a comparison, made after both graphs."""
+    """Is there a comparison, made after both graphs?"""
     made = comparison(folder, earlier)
     try:
         when = report_file(made).stat().st_mtime_ns

@@ -1,23 +1,24 @@
 """A Site: what a crawler knows of one website, as plain arrays.
 
-FORMAT      pages     polars frame, one row per known URL; the row number is the page's id
-            sources   uint32, ascending, and
-            targets   uint32: one entry per distinct link (source page, target page)
-            repeats   how many <a> tags stand for that link (>= 1)
-            search    polars frame of Search Console rows, or None when the site has none:
-                      url, keyword, country, device, impressions (a day), click_rate (0..1),
-                      position.  Its URLs need not be pages.
-            Columns of `pages`: url, title, http_code, content_type, byte_size, noindex, compliant,
-            reason, pagetype, canonical (None: no tag), canonical_url, redirect_url, sitemap,
-            js_executed, js_succeeded, and those that `link_site` adds.  What a crawl did not look
-            at (JavaScript, say) has no column.
-READING     A page with http_code 0 was never fetched: a link target beyond the crawl's limit, or
-            blocked.  A page with depth None cannot be reached by links from the home page.
-MAKING      `link_site` is the only constructor: it merges repeated links, counts them per page and
-            finds the depth by breadth-first search: these columns cannot disagree with the links.
+FORMAT    pages     polars frame, one row per known URL; its row is its id
+          sources   uint32, ascending, and
+          targets   uint32: one entry per distinct link (from, to)
+          repeats   how many <a> tags stand for that link (>= 1)
+          search    polars frame of Search Console rows, or None: url,
+                    keyword, country, device, impressions (a day),
+                    click_rate (0..1), position.  Its URLs need not be pages.
+          Columns of `pages`: url, title, http_code, content_type, byte_size,
+          noindex, compliant, reason, pagetype, canonical (None: no tag),
+          canonical_url, redirect_url, sitemap, js_executed, js_succeeded,
+          and those of `link_site`.  What a crawl did not look at (say
+          JavaScript) has no column.
+READING   A page with http_code 0 was never fetched: beyond the crawl's limit,
+          or blocked.  One with depth None cannot be reached from home.
+MAKING    `link_site` is the only constructor: it counts links and finds the
+          depth, so these columns cannot disagree with the links.
 
-The makers of sites are `generated` (a shop of any size), `htmlsite` (a folder of HTML) and
-`projects` (an earlier state of a given site).
+Sites are made by `generated` (a shop of any size), `htmlsite` (a folder of
+HTML) and `projects` (an earlier state of a given site).
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ Positions = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """One crawl of a website.  See the module's docstring for the meaning of each array."""
+    """One crawl of a website, as the module describes it."""
 
     name: str
     home: str
@@ -45,11 +46,11 @@ class Site:
 
     @cached_property
     def starts(self) -> Positions:
-        """Where each page's links begin in `sources`; one more entry than pages (CSR pointers)."""
+        """Where each page's links begin; one entry more than pages (CSR)."""
         return np.searchsorted(self.sources, np.arange(len(self.pages) + 1))
 
     def links_of(self, ids: NDArray) -> tuple[Positions, Ids]:
-        """All links of the pages `ids`: for each its page's place in `ids`, and its target page."""
+        """Links of the pages `ids`: each one's place in `ids`, and target."""
         pages = ids.astype(np.int64)
         owners, links = _ranges(self.starts[pages], self.starts[pages + 1])
         return owners, self.targets[links]
@@ -64,11 +65,11 @@ def link_site(
     *,
     redirects: Positions | None = None,
 ) -> Site:
-    """Make a Site of its pages and its links (page ids; a repeated link stands repeatedly).
+    """Make a Site of pages and links (ids), which may stand repeatedly.
 
-    `home` is the id of the home page.  `redirects[i]` is the page that page i sends its visitor on
-    to, or -1; such a hop counts as one click of depth.  Adds to `pages`: depth, outlinks_total,
-    outlinks_unique, inlinks_total, inlinks_unique (total counts repeated links, unique does not).
+    `redirects[i]` is where page i sends its visitors, or -1: one click of
+    depth.  Adds the columns depth, outlinks_total, outlinks_unique,
+    inlinks_total, inlinks_unique; a total counts repeated links.
     """
     count = len(pages)
     keys, repeats = np.unique(np.asarray(sources, np.int64) * count + targets, return_counts=True)
@@ -79,41 +80,30 @@ def link_site(
         moved = np.flatnonzero(redirects >= 0)
         hops = [np.concatenate([froms, moved]), np.concatenate([tos, redirects[moved]])]
     depth = pl.Series("depth", click_depth(count, [home], *hops), dtype=pl.Int32)
-    counted = pages.with_columns(
-        depth.replace(-1, None),
-        pl.Series("outlinks_total", np.bincount(froms, repeats, count).astype(np.int64)),
-        pl.Series("outlinks_unique", np.bincount(froms, minlength=count)),
-        pl.Series("inlinks_total", np.bincount(tos, repeats, count).astype(np.int64)),
-        pl.Series("inlinks_unique", np.bincount(tos, minlength=count)),
-    )
+    counts = {}
+    for what, ends in (("outlinks", froms), ("inlinks", tos)):
+        counts[f"{what}_total"] = np.bincount(ends, repeats, count).astype(np.int64)
+        counts[f"{what}_unique"] = np.bincount(ends, minlength=count)
+    counted = pages.with_columns(depth.replace(-1, None), **counts)
     return Site(name, str(pages["url"][home]), counted, froms, tos, repeats.astype(np.uint32))
 
 
 def reason() -> pl.Expr:
-    """Why a page cannot be indexed, in Botify's words and order of checks; "Indexable" if it can.
-
-    Needs the columns http_code, content_type, canonical and noindex.
-    """
-    return (
-        pl.when(pl.col("http_code") != 200)
-        .then(pl.lit("http_code"))
-        .when(~pl.col("content_type").str.contains("html"))
-        .then(pl.lit("content_type"))
-        .when(~pl.col("canonical"))
-        .then(pl.lit("canonical"))
-        .when(pl.col("noindex"))
-        .then(pl.lit("noindex"))
-        .otherwise(pl.lit("Indexable"))
-    )
+    """Why a page cannot be indexed, in Botify's words, or "Indexable"."""
+    checks = {  # in Botify's order
+        "http_code": pl.col("http_code") != 200,
+        "content_type": ~pl.col("content_type").str.contains("html"),
+        "canonical": ~pl.col("canonical"),
+        "noindex": pl.col("noindex"),
+    }
+    found = [pl.when(fails).then(pl.lit(name)) for name, fails in checks.items()]
+    return pl.coalesce(*found, pl.lit("Indexable"))
 
 
 def click_depth(
     count: int, starts: NDArray | list[int], sources: NDArray, targets: NDArray
 ) -> NDArray[np.int32]:
-    """Fewest clicks from one of the pages `starts` to each of `count` pages, -1 where none lead.
-
-    Breadth-first search with one numpy pass per level; the links may be in any order.
-    """
+    """Fewest clicks from `starts` to each page, -1 where none lead."""
     order = np.argsort(sources, kind="stable")
     targets = targets[order]
     rows = np.searchsorted(sources[order], np.arange(count + 1))
@@ -131,7 +121,7 @@ def click_depth(
 
 
 def _ranges(first: Positions, end: Positions) -> tuple[Positions, Positions]:
-    """Concatenate the half-open ranges first[i]..end[i]: for each entry its i, and the number."""
+    """All numbers in first[i]..end[i]: for each its i, and the number."""
     sizes = end - first
     owners = np.repeat(np.arange(len(sizes)), sizes)
     within = np.arange(len(owners)) - np.repeat(np.cumsum(sizes) - sizes, sizes)

@@ -1,8 +1,8 @@
 """What is being made of the link graphs just now: its progress, its end.
 
-Each thing is made by at most one process.  A task's key is what it makes and the folder it makes
-it in.  Asking for what is already being made joins in.  The server's end ends the processes;
-nothing half-made is ever taken for made, so nothing is resumed either.
+Each thing (what, and in which folder) is made by at most one process: asking
+for it again joins in.  The server's end ends the processes; nothing half-made
+is ever taken for made, so nothing is resumed either.
 """
 
 import asyncio
@@ -47,18 +47,15 @@ class Background:
         self._slots = asyncio.Semaphore(TOGETHER)
 
     def start(self, kind: str, place: Path, **order: str | None) -> Task:
-        """Begin to make something in a folder, unless that is being done already; return its task.
-
-        `order` are the arguments of the maker in `making`.
-        """
+        """Begin to make it, or join in; `order` is for its maker."""
         key = (kind, place)
         if key not in self._running:
             self.tasks[key] = Task()
-            self._running[key] = asyncio.get_running_loop().create_task(self._run(key, order))
+            self._running[key] = asyncio.create_task(self._run(key, order))
         return self.tasks[key]
 
     def task(self, kind: str, place: Path) -> Task | None:
-        """Return the task of that kind in that folder, if any.  One that failed is told of once."""
+        """The task of that kind there, if any; a failed one only once."""
         task = self.tasks.get((kind, place))
         if task and task.state == "failed":
             del self.tasks[kind, place]
@@ -77,8 +74,8 @@ class Background:
 
     async def close(self) -> None:
         """Stop all."""
-        for kind, place in list(self._running):
-            await self.cancel(kind, place)
+        for key in list(self._running):
+            await self.cancel(*key)
 
     async def _run(self, key: Key, order: dict[str, str | None]) -> None:
         task = self.tasks[key]
@@ -100,8 +97,5 @@ class Background:
 
 
 async def make(kind: str, tell: Callable[[float, str], object], **order: str | None) -> None:
-    """Make one thing here and now, telling (share, text).
-
-    Raises what the maker raises, and Died.  Cancelling ends its process.
-    """
+    """Make one thing here and now.  Raises what its maker raises, and Died."""
     await child.work(MAKERS + kind, order, lambda share, text: tell(share, text))

@@ -1,11 +1,11 @@
-"""gzip, zip or plain: told by the first bytes of a file, never by its name or by who sent it.
+"""gzip, zip or plain: told by a file's first bytes, never by its name.
 
-LAYERS    Up to two are taken off: a host may pack once more what is packed already.
-ZIP       Exactly one table may be in it; a workbook, which is a zip too, is told to be one.
-DAMAGE    A file that is cut off anywhere is an error, at the latest at its end: also while the
-          stream is read, as long as the `with` block lasts.
-LIMITS    One megabyte can unpack to gigabytes.  So the stream ends with TooLarge after MOST_BYTES,
-          and sooner for those who write it to a disk with less than that to spare (`room`).
+LAYERS    Up to two are taken off: a host may pack again what is packed.
+ZIP       Exactly one table may be in it; a workbook, a zip too, is told so.
+DAMAGE    A file that is cut off anywhere is an error, at the latest at its
+          end: also while the stream is read, in the `with` block.
+LIMITS    One megabyte can unpack to gigabytes: the stream ends with TooLarge
+          after MOST_BYTES, and sooner where a disk has less room (`room`).
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _LAYERS = 2
 _TABLES = (".csv", ".tsv", ".txt")
 _DAMAGED = cast(
     tuple[type[Exception], ...],  # the stubs of isal say that its errors are variables
-    (isal_zlib.error, zlib.error, zipfile.BadZipFile, igzip.BadGzipFile),
+    (isal_zlib.error, zlib.error, zipfile.BadZipFile, igzip.BadGzipFile, EOFError),
 )
 
 
@@ -50,10 +50,10 @@ def room(folder: Path) -> int:
 def unpacked(
     path: Path, name: str = "", most_bytes: int = MOST_BYTES
 ) -> Iterator[tuple[IO[bytes], Callable[[], float]]]:
-    """Open gzip, zip or plain alike: (the stream, a function that tells the share read so far).
+    """Open gzip, zip or plain alike: (the stream, a getter of the share read).
 
-    `name` is what the file is called in messages, its own name if left out.  Raises BadFile when it
-    is missing, cut off or damaged, and TooLarge, also while the stream is read.
+    `name` is for messages.  Raises BadFile when the file is missing, cut off
+    or damaged, and TooLarge, also while the stream is read.
     """
     name = name or path.name
     with contextlib.ExitStack() as stack, _explained(name):
@@ -90,7 +90,6 @@ def check(path: Path, name: str) -> None:
 
 @contextlib.contextmanager
 def _without_layer(stream: IO[bytes], name: str) -> Iterator[IO[bytes]]:
-    """Take one layer of packing off, if there is one."""
     magic = stream.read(4)
     stream.seek(0)
     if magic.startswith(GZIP):
@@ -104,9 +103,8 @@ def _without_layer(stream: IO[bytes], name: str) -> Iterator[IO[bytes]]:
 
 
 def _table(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
-    """Open the one table that is in an archive."""
-    files = [file for file in archive.namelist() if not file.endswith("/")]
-    files = [file for file in files if "__MACOSX" not in file]
+    names = archive.namelist()
+    files = [file for file in names if not file.endswith("/") and "__MACOSX" not in file]
     if any(file.startswith("xl/") for file in files):
         raise GraphError(f"{name} is an Excel workbook. Save it as CSV (UTF-8) and take that file.")
     tables = [file for file in files if len(files) == 1 or file.lower().endswith(_TABLES)]
@@ -123,7 +121,7 @@ def _table(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
 
 
 class _Capped(io.RawIOBase):
-    """A stream that ends with TooLarge after so many bytes."""
+    """Ends with TooLarge after so many bytes."""
 
     def __init__(self, stream: IO[bytes], name: str, most_bytes: int) -> None:
         self._stream = cast(io.BufferedIOBase, stream)
@@ -147,14 +145,10 @@ class _Capped(io.RawIOBase):
 
 @contextlib.contextmanager
 def _explained(name: str) -> Iterator[None]:
-    """Say in our words that a packed file is cut off or damaged."""
     try:
         yield
-    except EOFError as error:
-        raise BadFile(
-            f"{name} is cut off: not all of it is there. Download it again, or export it again."
-        ) from error
     except _DAMAGED as error:
-        raise BadFile(
-            f"{name} is damaged ({error}). Download it again, or export it again."
-        ) from error
+        trouble = f"damaged ({error})"
+        if isinstance(error, EOFError):
+            trouble = "cut off: not all of it is there"
+        raise BadFile(f"{name} is {trouble}. Download it again, or export it again.") from error
