@@ -1,13 +1,12 @@
-"""The manual: the Markdown pages of this folder, their sections, and finding in them.
+"""The manual: the Markdown pages of this folder, their sections, finding in them.
 
-PAGES     `howto/lan.md` is the page `howto/lan`; its first heading is its title.  `index` lists
-          all.
+PAGES     `howto/lan.md` is the page `howto/lan`; its first heading is its title.
+          `index` lists all.
 SECTIONS  A page is cut at its headings; a # inside a block of code is none.
-FINDING   By words and their stems, titles first: a full-text index in memory, made when first asked.
-          Pages that name everything come after those that explain.
+FINDING   By words and their stems, titles first: a full-text index in memory.
 
-Imports nothing of ours.  The app shows the pages at /docs, Ctrl+K finds sections by their titles,
-and the model's `search_docs` reads them.
+Imports nothing of ours.  The app shows pages at /docs, Ctrl+K finds sections by
+title, the model's `search_docs` reads them.
 """
 
 import re
@@ -19,10 +18,8 @@ from pathlib import Path
 import apsw
 
 FOLDER = Path(__file__).parent
-LISTINGS = (
-    "index",
-    "reference",
-)  #: pages that name everything, hence come after those that explain
+#: Pages that name everything, found after those that explain.
+LISTINGS = ("index", "reference")
 _BEST = """SELECT number FROM part WHERE part MATCH ?
     ORDER BY listing, bm25(part, 0, 0, 4, 1) LIMIT ?"""
 _FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
@@ -31,7 +28,7 @@ _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Section:
-    """A heading of a page, and the text below it up to the next one."""
+    """A heading of a page, and the text up to the next one."""
 
     page: str  #: name of the page
     title: str
@@ -66,10 +63,11 @@ class Page:
         blanked = _FENCED.sub(lambda block: " " * len(block[0]), self.text)
         heads = list(_HEADING.finditer(blanked))
         ends = [head.start() for head in heads[1:]] + [len(self.text)]
-        return [
-            Section(self.name, head[1].replace("`", ""), self.text[head.end() : end].strip())
-            for head, end in zip(heads, ends, strict=True)
-        ]
+        found = []
+        for head, end in zip(heads, ends, strict=True):
+            text = self.text[head.end() : end].strip()
+            found.append(Section(self.name, head[1].replace("`", ""), text))
+        return found
 
 
 @cache
@@ -88,7 +86,7 @@ def sections(folder: Path = FOLDER) -> list[Section]:
 
 
 def search(words: str, limit: int = 3, folder: Path = FOLDER) -> list[Section]:
-    """Return the sections that have most to do with the words, best first."""
+    """Return the sections that fit the words best, in this order."""
     asked = " OR ".join(f'"{word}"' for word in re.findall(r"\w+", words))
     if not asked:
         return []
@@ -101,7 +99,7 @@ def search(words: str, limit: int = 3, folder: Path = FOLDER) -> list[Section]:
 
 @cache
 def _index(folder: Path) -> tuple[apsw.Connection, threading.Lock]:
-    """Return the index, and the lock to hold while it is asked: threads share it."""
+    """Return the index, and the lock to hold while asking: threads share it."""
     index = apsw.Connection(":memory:")
     columns = "number UNINDEXED, listing UNINDEXED, title, body, tokenize = 'porter'"
     index.execute(f"CREATE VIRTUAL TABLE part USING fts5 ({columns})")
@@ -112,5 +110,5 @@ def _index(folder: Path) -> tuple[apsw.Connection, threading.Lock]:
 
 
 def anchor(title: str) -> str:
-    """Return a heading's name within its page, as code hosts make it of its words."""
+    """Return a heading's name within its page, as code hosts make it."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")

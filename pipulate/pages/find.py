@@ -1,10 +1,10 @@
-"""Ctrl+K: find any page, workflow, run, task, profile, or section of the manual."""
+"""Ctrl+K: finds any page, workflow, run, task, profile, or section of the manual."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from fastcore.xml import FT, A, Li, Small, Span
+from fastcore.xml import A, Li, Small, Span
 from fasthtml.common import FastHTML
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,9 +16,8 @@ from pipulate.web.components import fragment
 from pipulate.web.state import State
 
 MOST = 20  #: hits that are shown
-MOST_RUNS = 8
+MOST_RUNS = 8  #: and sections of the manual
 MOST_ROWS = 5  #: of tasks, and of profiles
-MOST_SECTIONS = 8  #: of the manual
 
 
 class Hit(NamedTuple):
@@ -28,20 +27,20 @@ class Hit(NamedTuple):
     kind: str
     address: str
 
-    def fits(self, search: str) -> bool:
-        """Say whether its title holds `search`, in small or capital letters."""
-        return search.lower() in self.title.lower()
-
 
 def hits(state: State, search: str) -> list[Hit]:
-    """Return what has `search` in its name: workflows and pages first, then what is in them."""
-    found = [hit for hit in _places(state) if hit.fits(search)]
+    """Return what has `search` in its name: places first, then what is there."""
+    found = _fitting(_places(state), search)
     found += _runs(state.store, search)
     if search:
         found += _rows(state.store, search, "task", "/tasks")
         found += _rows(state.store, search, "profile", "/profiles")
-        found += [hit for hit in _manual() if hit.fits(search)][:MOST_SECTIONS]
+        found += _fitting(_manual(), search)[:MOST_RUNS]
     return found[:MOST]
+
+
+def _fitting(every: Iterable[Hit], search: str) -> list[Hit]:
+    return [hit for hit in every if search.lower() in hit.title.lower()]
 
 
 def _places(state: State) -> Iterator[Hit]:
@@ -60,7 +59,7 @@ def _runs(store: Store, search: str) -> Iterator[Hit]:
 
 def _rows(store: Store, search: str, table: str, address: str) -> Iterator[Hit]:
     sql = f"""SELECT name FROM {table} WHERE instr(lower(name), lower(?))
-              ORDER BY id DESC LIMIT {MOST_ROWS}"""  # noqa: S608 - the table's name is ours
+              ORDER BY id DESC LIMIT {MOST_ROWS}"""  # noqa: S608 - our names
     for row in store.read(sql, search):
         yield Hit(row["name"], table.capitalize(), address)
 
@@ -70,15 +69,12 @@ def _manual() -> Iterator[Hit]:
         yield Hit(section.title, "Manual", section.address)
 
 
-def _item(hit: Hit) -> FT:
-    return Li(A(Span(hit.title), Small(hit.kind), href=hit.address))
-
-
 def routes(app: FastHTML) -> None:
     """Add the finder's address."""
 
-    @app.route("/find", methods=["GET"])
+    @app.get("/find")
     def find(request: Request) -> Response:
         found = hits(app.state, request.query_params.get("q", "").strip())
+        items = [Li(A(Span(title), Small(kind), href=to)) for title, kind, to in found]
         nothing = Li("Nothing has that in its name.", cls="empty")
-        return fragment(*[_item(hit) for hit in found] or [nothing])
+        return fragment(*items or [nothing])

@@ -1,9 +1,10 @@
-"""Profiles: the clients or sites the user works for.  Tasks and runs belong to the chosen one.
+"""Profiles: the clients or sites the user works for.
 
-Menus show `menu_name` only, so that a client list is never shown to another client.
+Tasks and runs belong to the chosen one.  Menus show `menu_name` only, so
+that no client reads another's name.
 """
 
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from fastcore.xml import FT, Button, Details, Div, Li, Small, Strong, Summary, Ul
 from fasthtml.common import FastHTML
@@ -15,6 +16,12 @@ from pipulate.engine.errors import Refused
 from pipulate.engine.store import Store
 from pipulate.pages.lists import ListPage, Row, Table
 from pipulate.web.components import form
+
+ABOUT = (
+    "Profiles are the clients or sites you work for; the menu shows their menu names "
+    "only, so that no client reads another's name. "
+    "Tasks and runs belong to the profile chosen in the menu."
+)
 
 
 def chosen(store: Store) -> int:
@@ -32,7 +39,12 @@ def _check_delete(store: Store, row: Row) -> None:
 PROFILES = Table(
     name="profile",
     noun="profile",
-    fields={"name": "Name", "menu_name": "Menu name", "address": "Site", "code": "Country"},
+    fields={
+        "name": "Name",
+        "menu_name": "Menu name",
+        "address": "Site",
+        "code": "Country",
+    },
     toggle=("active", "Shown in the menu"),
     check_delete=_check_delete,
 )
@@ -44,47 +56,36 @@ def label(row: Row) -> str:
 
 
 def switcher(app: FastHTML) -> FT | None:
-    """Return the menu's choice of a profile, once there is more than one to choose from."""
-    store = app.state.store
-    here = chosen(store)
-    rows = [row for row in PROFILES.rows(store) if row["active"] or row["id"] == here]
-    current = [label(row) for row in rows if row["id"] == here]
-    if current and len(rows) < 2:
+    """Return the menu's choice of a profile; None if there is no other."""
+    here = chosen(app.state.store)
+    rows = PROFILES.rows(app.state.store)
+    shown = [row for row in rows if row["active"] or row["id"] == here]
+    current = [label(row) for row in shown if row["id"] == here]
+    if current and len(shown) == 1:
         return None
     return Details(
         Summary(Small("Profile"), Strong(*current or ["Choose one"])),
-        Ul(*[Li(_choice(row, row["id"] == here)) for row in rows]),
+        Ul(*[_choice(row, row["id"] == here) for row in shown]),
         cls="profile",
     )
 
 
 def _choice(row: Row, is_current: bool) -> FT:
     current = "true" if is_current else None
-    choose = Button(label(row), type="submit", cls="quiet", aria_current=current)
-    return form(f"/profiles/{row['id']}/choose", choose)
+    act = Button(label(row), type="submit", cls="quiet", aria_current=current)
+    return Li(form(f"/profiles/{row['id']}/choose", act))
 
 
 def _menu(app: FastHTML) -> FT:
     return Div(switcher(app), id="switcher", hx_swap_oob="true")
 
 
-PAGE = ListPage(
-    PROFILES,
-    path="/profiles",
-    title="Profiles",
-    about="Profiles are the clients or sites you work for; the menu shows their menu names only, "
-    "so that no client reads another's name. "
-    "Tasks and runs belong to the profile chosen in the menu.",
-    redrawn=_menu,
-)
-
-
 def routes(app: FastHTML) -> None:
     """Add the page and the menu's choice."""
-    PAGE.routes(app)
+    ListPage(app, PROFILES, "/profiles", "Profiles", ABOUT, _menu).add_routes()
     app.state.profile_switcher = switcher
 
-    @app.route("/profiles/{id:int}/choose", methods=["POST"])
+    @app.post("/profiles/{id:int}/choose")
     def choose(request: Request, id: int) -> Response:
         store = app.state.store
         if not store.one("SELECT 1 FROM profile WHERE id = ?", id):
@@ -96,5 +97,5 @@ def routes(app: FastHTML) -> None:
 def where(referer: str) -> str:
     """Return the address, on this server, of the page that a request came from."""
     came = urlsplit(referer)
-    path = "/" + came.path.lstrip("/")  # two slashes would lead to another server
-    return f"{path}?{came.query}" if came.query else path
+    path = "/" + came.path.lstrip("/")  # two slashes lead to another server
+    return urlunsplit(("", "", path, came.query, ""))

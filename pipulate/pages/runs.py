@@ -1,7 +1,4 @@
-"""All runs of all workflows and profiles: search, open, delete and undo, export and import."""
-
-from typing import Any
-from urllib.parse import urlencode
+"""All runs of all workflows and profiles: search, open, delete, export, import."""
 
 from fastcore.xml import FT, A, Button, Details, Div, Input, Label, P, Section, Summary
 from fasthtml.common import FastHTML
@@ -13,8 +10,7 @@ from pipulate.engine.errors import Invalid
 from pipulate.engine.exchange import export_lines, import_lines
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.workflow import Workflow
-from pipulate.pages.profiles import PROFILES
-from pipulate.pages.profiles import label as menu_label
+from pipulate.pages import profiles
 from pipulate.web.components import failure, form, fragment, page
 from pipulate.web.runs import run_list, run_row, run_search
 from pipulate.web.state import State
@@ -26,53 +22,49 @@ ABOUT = (
 MOST = 200  #: runs that are shown; the search finds the others
 
 
-def runs_found(state: State, search: str = "", empty: str = "") -> FT:
-    """Return the runs with `search` in their IDs, each with its profile if there are several."""
-    profiles = {row["id"]: menu_label(row) for row in PROFILES.rows(state.store)}
-    if len(profiles) == 1:
-        profiles = {}
+def _found(state: State, search: str, empty: str) -> FT:
+    every = profiles.PROFILES.rows(state.store)
+    names = {}
+    if len(every) > 1:
+        names = {row["id"]: profiles.label(row) for row in every}
     rows = []
     for row in Pipulate(state.store).runs(search, limit=MOST):
-        flow = state.found.get(row["workflow"])
-        known = flow if isinstance(flow, Workflow) else None
-        profile = profiles.get(row["profile_id"], "")
-        rows.append(run_row(row, known, workflow=row["workflow"], profile=profile))
+        workflow = row["workflow"]
+        flow = state.found.get(workflow)
+        if not isinstance(flow, Workflow):
+            flow = None
+        profile = names.get(row["profile_id"], "")
+        rows.append(run_row(row, flow, workflow=workflow, profile=profile))
     return run_list(rows, empty)
 
 
-def content(state: State, imported: str = "", error: str = "") -> FT:
-    """Return the page's body; `imported` is how many runs just were."""
-    note = None
-    if imported.isdecimal():
-        ending = "" if imported == "1" else "s"
-        note = P(f"Imported: {imported} run{ending}.", role="status", cls="note")
+def _content(state: State, note: FT | None = None, error: str = "") -> FT:
+    every = A("Export all", href="/runs/export", role="button", cls="quiet", download="runs.jsonl")
     return Section(
         note,
         run_search("/runs/list"),
-        runs_found(state, empty="No runs yet. Begin one in a workflow."),
-        Div(
-            A("Export all", href="/runs/export", role="button", cls="quiet", download="runs.jsonl"),
-            import_form(error),
-            failure(error),
-            cls="row",
-        ),
+        _found(state, "", "No runs yet. Begin one in a workflow."),
+        Div(every, _import_form(error), failure(error), cls="row"),
         cls="recent",
     )
 
 
-def import_form(error: str) -> FT:
-    """Return the form that takes a file, folded unless it was refused."""
+def _imported(count: str) -> FT | None:
+    if not count.isdecimal():
+        return None
+    ending = "" if count == "1" else "s"
+    return P(f"Imported: {count} run{ending}.", role="status", cls="note")
+
+
+def _import_form(error: str) -> FT:
     file = Input(type="file", name="file", accept=".json,.jsonl", required=True)
-    return Details(
-        Summary("Import runs"),
-        form(
-            "/runs/import/upload",
-            Label("A file that was exported here", file),
-            Button("Import", type="submit"),
-            files=True,
-        ),
-        open=bool(error),
+    upload = form(
+        "/runs/import/upload",
+        Label("A file that was exported here", file),
+        Button("Import", type="submit"),
+        files=True,
     )
+    return Details(Summary("Import runs"), upload, open=bool(error))
 
 
 def routes(app: FastHTML) -> None:
@@ -80,43 +72,38 @@ def routes(app: FastHTML) -> None:
     state: State = app.state
     state.add_page("Runs", "/runs")
 
-    @app.route("/runs", methods=["GET"])
-    def runs(request: Request) -> Any:
-        body = content(state, request.query_params.get("imported", ""))
-        return page(request, "Runs", body, about=ABOUT)
+    @app.get("/runs")
+    def runs(request: Request) -> Response:
+        note = _imported(request.query_params.get("imported", ""))
+        return page(request, "Runs", _content(state, note), about=ABOUT)
 
-    @app.route("/runs/list", methods=["GET"])
-    def runs_list(request: Request) -> Any:
+    @app.get("/runs/list")
+    def runs_list(request: Request) -> Response:
         search = request.query_params.get("q", "")
-        return fragment(runs_found(state, search, "No run has that in its ID."))
+        return fragment(_found(state, search, "No run has that in its ID."))
 
-    @app.route("/runs/export", methods=["GET"])
-    def runs_export(request: Request) -> Any:
-        return Response(
-            exported(state, request.query_params.get("workflow"), request.query_params.get("id")),
-            media_type="application/jsonl",
-            headers={"content-disposition": "attachment; filename=runs.jsonl"},
-        )
+    @app.get("/runs/export")
+    def runs_export(request: Request) -> Response:
+        engine = Pipulate(state.store)
+        rows = engine.runs(limit=100_000)
+        wanted = request.query_params.get
+        if workflow := wanted("workflow"):
+            one = (workflow, wanted("id"))
+            rows = [row for row in rows if (row["workflow"], row["id"]) == one]
+        saved = {"content-disposition": "attachment; filename=runs.jsonl"}
+        return Response(export_lines(engine, rows), 200, saved, "application/jsonl")
 
-    @app.route("/runs/import/upload", methods=["POST"])
-    async def runs_import(request: Request) -> Any:
+    @app.post("/runs/import/upload")
+    async def runs_import(request: Request) -> Response:
         async with request.form() as sent:  # which closes the file
-            upload = sent.get("file")
-            given = await upload.read() if isinstance(upload, UploadFile) else b""
+            file = sent.get("file")
+            given = await file.read() if isinstance(file, UploadFile) else b""
         try:
             if not given:
                 raise Invalid("Choose a file that was exported here.")
             engine = Pipulate(state.store, normalise=state.normalise)
             count = len(import_lines(engine, given.decode("utf-8", "replace")))
         except Invalid as error:
-            return page(request, "Runs", content(state, error=str(error)), about=ABOUT)
-        return RedirectResponse(f"/runs?{urlencode({'imported': count})}", 303)
-
-
-def exported(state: State, workflow: str | None, id: str | None) -> str:
-    """Return all runs as lines of JSON, or the one that is named."""
-    engine = Pipulate(state.store)
-    rows = engine.runs(limit=100_000)
-    if workflow:
-        rows = [row for row in rows if (row["workflow"], row["id"]) == (workflow, id)]
-    return export_lines(engine, rows)
+            body = _content(state, error=str(error))
+            return page(request, "Runs", body, about=ABOUT)
+        return RedirectResponse(f"/runs?imported={count}", 303)

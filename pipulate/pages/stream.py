@@ -1,28 +1,28 @@
-"""Stream simulator: how a page follows something long by server-sent events.  Read it and copy it.
+"""Stream simulator: how a page follows something long.  Read it and copy it.
 
-The page opens /stream/events, which sends two kinds of events: `progress` replaces the bar, `text`
-appends a word.  The position is a number in the page, so stopping is closing the stream, and
-resuming is opening it at that number: the server remembers nothing.  (Work that must survive a
-restart is a job; see the template "work".)
+/stream/events sends server-sent events: `progress` replaces the bar, `text`
+appends a word.  The position is a number in the page, so stopping is closing the
+stream, and resuming is opening it there; the server remembers nothing.  (What
+must survive a restart is a job: see the template "work".)
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 from fastcore.xml import FT, Button, Code, Div, P, Script, Span
 from fasthtml.common import EventStream, FastHTML, Hidden, Progress, sse_message
 from starlette.requests import Request
+from starlette.responses import Response
 
 from pipulate.web.components import page
 
-SAID = """A workflow is a row of cards. Each answer is on disk before the next card appears, so a
-run may be interrupted after every card, and entering its ID again is the only way in which it ever
-goes on. What takes long is told piece by piece, as this text is: a small event, a small change of
-the page, and nothing has to be reloaded."""
+SAID = """A workflow is a row of cards. Each answer is on disk before the next card
+appears, so a run may be interrupted after every card, and entering its ID again is the
+only way in which it ever goes on. What takes long is told piece by piece, as this text
+is: a small event, a small change of the page, and nothing has to be reloaded."""
 TEXT = SAID.split()
-ABOUT = """The stream simulator shows authors how a page follows a long task by server-sent events,
-with progress, stop and resume."""
+ABOUT = """The stream simulator shows authors how a page follows a long task by
+server-sent events, with progress, stop and resume."""
 PAUSE = 0.12  #: seconds between two words
 
 
@@ -38,12 +38,11 @@ def bar(at: int) -> FT:
 def box(at: int, running: bool) -> FT:
     """Return the stream's box, running or stopped at word `at`."""
     listening = {}
+    button = switch("Resume" if at else "Start", "/stream/running")
     if running:
         button = switch("Stop", "/stream/stopped")
         events_from = f"/stream/events?at={at}"
         listening = {"hx_ext": "sse", "sse_connect": events_from, "sse_close": "end"}
-    else:
-        button = switch("Resume" if at else "Start", "/stream/running")
     return Div(
         Div(bar(at), sse_swap="progress"),
         P(" ".join(TEXT[:at]), sse_swap="text", hx_swap="beforeend", cls="streamed"),
@@ -55,7 +54,7 @@ def box(at: int, running: bool) -> FT:
 
 
 def switch(sign: str, address: str) -> FT:
-    """Return the button that stops the stream, or lets it go on from where it is."""
+    """Return the button that stops the stream, or lets it go on."""
     return Button(
         sign,
         hx_get=address,
@@ -76,7 +75,7 @@ async def events(at: int) -> AsyncIterator[str]:
 
 
 def position(request: Request) -> int:
-    """Return the word at which to go on; a finished or odd position begins anew."""
+    """Return the word to go on at; a finished or odd position begins anew."""
     text = request.query_params.get("at", "")
     if text.isdecimal() and len(text) < 6 and int(text) < len(TEXT):
         return int(text)
@@ -87,8 +86,8 @@ def routes(app: FastHTML) -> None:
     """Add the page and its stream."""
     app.state.add_page("Stream simulator", "/stream")
 
-    @app.route("/stream", methods=["GET"])
-    async def stream(request: Request) -> Any:
+    @app.get("/stream")
+    async def stream(request: Request) -> Response:
         lead = P(
             "A long task tells its progress piece by piece. Stop it, resume it, and read ",
             Code("pipulate/pages/stream.py"),
@@ -98,14 +97,14 @@ def routes(app: FastHTML) -> None:
         script = Script(src="/static/vendor/htmx-sse.min.js", defer=True)
         return page(request, "Stream simulator", lead, box(0, False), script, about=ABOUT)
 
-    @app.route("/stream/running", methods=["GET"])
-    async def running(request: Request) -> Any:
+    @app.get("/stream/running")
+    async def running(request: Request) -> FT:
         return box(position(request), True)
 
-    @app.route("/stream/stopped", methods=["GET"])
-    async def stopped(request: Request) -> Any:
+    @app.get("/stream/stopped")
+    async def stopped(request: Request) -> FT:
         return box(position(request), False)
 
-    @app.route("/stream/events", methods=["GET"])
-    async def stream_events(request: Request) -> Any:
+    @app.get("/stream/events")
+    async def stream_events(request: Request) -> Response:
         return EventStream(events(position(request)))

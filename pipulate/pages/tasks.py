@@ -12,16 +12,12 @@ TASKS = Table(
     toggle=("done", "Done"),
     scope=lambda store: {"profile_id": chosen(store)},
 )
-
-PAGE = ListPage(
-    TASKS,
-    path="/tasks",
-    title="Tasks",
-    about="Tasks of the chosen profile. Add one, tick it when it is done, rename it in place, "
-    "drag it to its place, delete it (Undo brings it back).",
+ABOUT = (
+    "Tasks of the chosen profile. Add one, tick it when it is done, rename it in place, "
+    "drag it to its place, delete it (Undo brings it back)."
 )
 
 
 def routes(app: FastHTML) -> None:
     """Add the page."""
-    PAGE.routes(app)
+    ListPage(app, TASKS, "/tasks", "Tasks", ABOUT).add_routes()
