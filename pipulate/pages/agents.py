@@ -1,4 +1,4 @@
-"""The door for other programs' agents: MCP at POST /mcp, and its card in Settings.
+"""The door for other programs' agents, MCP at POST /mcp, and its card.
 
 DOOR    The guard wants our Host, no foreign Origin, JSON and at most 2 MB;
         the LAN's gate, this machine; we, the key.
@@ -18,14 +18,15 @@ from starlette.routing import Route
 from pipulate.chat import agents
 from pipulate.chat.agents import RpcError, Server
 from pipulate.chat.talk import Talk
-from pipulate.engine.settings import Settings
 from pipulate.web.components import button, page
 from pipulate.web.guard import AGENTS
 
+TITLE = "Agents of other programs"
 WRONG_KEY = (
-    "The key is missing or wrong. `pipulate mcp` on the machine on which Pipulate runs tells how "
-    "to connect."
+    "The key is missing or wrong. `pipulate mcp` on the machine on which Pipulate runs "
+    "tells how to connect."
 )
+PUT = "Put this into the client's configuration. It holds the key, which is like a password: "
 ABOUT = (
     "A program that speaks MCP can read workflows, runs and tables here. What it wants to change, "
     "it must ask you for, by a card in the chat panel. Only programs on this machine that have the "
@@ -68,37 +69,19 @@ def section(app: FastHTML) -> FT:
     data = app.state.settings.data
     if agents.read_key(data):
         state = P("The key is in ", Code(str(agents.key_file(data))), ".")
-        buttons = [
-            button("/settings/mcp", "Show how to connect"),
-            button("/settings/mcp/forget", "Shut agents out", cls="quiet danger"),
-        ]
+        show = button("/settings/mcp", "Show how to connect")
+        forget = button("/settings/mcp/forget", "Shut agents out", cls="quiet danger")
+        acts = Div(show, forget, cls="row")
     else:
         state = P("None gets in at present.", cls="hint")
-        buttons = [button("/settings/mcp", "Let agents in", cls="")]
-    return Section(
-        H2("Agents of other programs"),
-        P(ABOUT),
-        state,
-        Div(*buttons, cls="row"),
-        cls="card open",
-    )
-
-
-def _how_to_connect(settings: Settings) -> list[FT]:
-    lead = P(
-        "Put this into the client's configuration. It holds the key, which is like a password: ",
-        Code("pipulate mcp"),
-        " prints it as well.",
-    )
-    ready = agents.configuration(settings, AGENTS)
-    back = P(A("Back to Settings", href="/settings"))
-    return [lead, Pre(Code(ready), tabindex="0"), back]
+        acts = Div(button("/settings/mcp", "Let agents in", cls=""), cls="row")
+    return Section(H2(TITLE), P(ABOUT), state, acts, cls="card open")
 
 
 def routes(app: FastHTML) -> None:
     """Add the door, and its card in Settings."""
     settings = app.state.settings
-    app.state.add_settings("Agents of other programs", section)
+    app.state.add_settings(TITLE, section)
 
     async def door(request: Request) -> Response:
         return await handle(Server(app.state.part(Talk)), request)
@@ -107,8 +90,10 @@ def routes(app: FastHTML) -> None:
 
     @app.route("/settings/mcp", methods=["POST"])
     async def show(request: Request) -> Any:
-        shown = await asyncio.to_thread(_how_to_connect, settings)
-        return page(request, "How agents connect", *shown)
+        ready = await asyncio.to_thread(agents.configuration, settings, AGENTS)
+        lead = P(PUT, Code("pipulate mcp"), " prints it as well.")
+        back = P(A("Back to Settings", href="/settings"))
+        return page(request, "How agents connect", lead, Pre(Code(ready), tabindex="0"), back)
 
     @app.route("/settings/mcp/forget", methods=["POST"])
     async def forget() -> Any:

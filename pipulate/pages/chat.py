@@ -50,13 +50,16 @@ from pipulate.chat.models import SMALL
 from pipulate.chat.talk import LONGEST_MESSAGE, Listener, Talk
 from pipulate.engine.errors import PipulateError, Unknown
 from pipulate.engine.workflow import Workflow
-from pipulate.web.components import form, fragment, markdown
+from pipulate.web.components import form, fragment, markdown, search_field
 
 PAINT = 0.06  #: seconds between two renderings of an answer that streams
 SHARE = 5  #: rendering may take one part in so many of the time: long Markdown takes long
 MOST_PAGES = 200  #: open at once
 OVER = {"hx_swap_oob": "true"}  #: takes the place of the element with the same id
 GONE = {"hx_swap_oob": "delete"}
+NO_MODEL = (
+    "No model yet. All works without one; with one the panel explains, answers and remembers."
+)
 
 
 class Panel(Listener):
@@ -148,29 +151,19 @@ class Panel(Listener):
     def aside(self, request: Request) -> FT:
         """Return the panel as it stands beside a page."""
         here = quote(request.url.path, safe="/")
-        return Aside(
-            Header(Strong("Chat"), _conversations()),
-            self.messages(),
-            Div(id="chat-state", cls="chat-state"),
-            _form(),
-            Div(hx_ext="ws", ws_connect=f"/chat/ws?page={here}", hidden=True),
-            id="chat",
-            aria_label="Chat",
-        )
+        head = Header(Strong("Chat"), _conversations())
+        state = Div(id="chat-state", cls="chat-state")
+        socket = Div(hx_ext="ws", ws_connect=f"/chat/ws?page={here}", hidden=True)
+        parts = (head, self.messages(), state, _form(), socket)
+        return Aside(*parts, id="chat", aria_label="Chat")
 
     def messages(self, **swap: str) -> FT:
         """Return the list of messages."""
         rows = [self.message(row) for row in self.talk.messages()]
         if self.talk.live is not None:
             rows.append(live(self.talk.live))
-        return Ol(
-            *rows,
-            id="messages",
-            aria_live="polite",
-            aria_label="Messages",
-            tabindex="0",
-            **swap,
-        )
+        shown = Ol(*rows, id="messages", aria_live="polite", aria_label="Messages", tabindex="0")
+        return shown(**swap)
 
     def message(self, row: Row) -> FT:
         """Return one message."""
@@ -189,9 +182,8 @@ class Panel(Listener):
                 return Li(about, cls="note page", id=id)
             case _, "proposal":
                 return Li(self.proposal(int(what), row["content"]), cls="note proposal", id=id)
-            case _, "problem":
-                return Li(markdown(row["content"]), cls="note problem", id=id)
-        return Li(markdown(row["content"]), cls="note said", id=id)
+        told = "problem" if kind == "problem" else "said"
+        return Li(markdown(row["content"]), cls=f"note {told}", id=id)
 
     def proposal(self, number: int, words: str) -> FT:
         """Return a change with Yes, No and its arguments; later Undo."""
@@ -210,25 +202,15 @@ class Panel(Listener):
 
     async def state_line(self) -> FT:
         """Return which model answers, and what can be done about it."""
-        found = await self.talk.models.found()
-        models = _choice([(model.name, model.place) for model in found])
+        found = [(model.name, model.place) for model in await self.talk.models.found()]
+        models = _choice(found) if found else self._none()
         stop = act("/chat/stop", "Stop") if self.talk.busy else None
-        return Div(
-            models if found else self._none(),
-            self.getting_line(),
-            stop,
-            id="chat-state",
-            cls="chat-state",
-            **OVER,
-        )
+        line = Div(models, self.getting_line(), stop, id="chat-state", cls="chat-state")
+        return line(**OVER)
 
     def _none(self) -> FT:
-        hint = (
-            "No model yet. All works without one; with one the panel explains, answers and "
-            "remembers."
-        )
         get = act(f"/chat/get/{SMALL}", "Get a small model, 491 MB", cls="")
-        return Div(P(hint, cls="hint"), None if self.talk.models.getting else get)
+        return Div(P(NO_MODEL, cls="hint"), None if self.talk.models.getting else get)
 
     def getting_line(self, **swap: str) -> FT:
         """Return the progress of a download."""
@@ -240,30 +222,19 @@ class Panel(Listener):
         return line
 
     def conversations(self, search: str = "") -> tuple[FT, ...]:
-        """Return the conversations, or the messages that contain `search`."""
-        looking = Input(
-            type="search",
-            name="q",
-            value=search,
-            placeholder="Search messages",
-            aria_label="Search messages",
-            id=None,
-            hx_get="/chat/conversations",
-            hx_trigger="input changed delay:200ms, search",
-            hx_target="#conversations",
-        )
+        """Return all conversations, or the messages that contain `search`."""
+        looking = search_field("/chat/conversations", "#conversations", "Search messages", search)
+        looking = looking(hx_swap="innerHTML")
         if search:
-            return looking, Ul(*self._hits(search) or [Li("No message has that.", cls="empty")])
+            hits = self.talk.conversations.search(search, 20)
+            items = [
+                Li(act(f"/chat/open/{row['conversation_id']}", row["content"][:80])) for row in hits
+            ]
+            return looking, Ul(*items or [Li("No message has that.", cls="empty")])
         begin = Div(act("/chat/new", "New"), act("/chat/temporary", "Temporary"), cls="row")
         current = self.talk.conversation
         rows = self.talk.conversations.all()[:30]
         return looking, begin, Ul(*[_conversation(row, current) for row in rows])
-
-    def _hits(self, search: str) -> list[FT]:
-        return [
-            Li(act(f"/chat/open/{row['conversation_id']}", row["content"][:80]))
-            for row in self.talk.conversations.search(search, 20)
-        ]
 
 
 # --- pieces
@@ -286,36 +257,23 @@ def _appended(item: FT) -> FT:
 
 
 def _conversations() -> FT:
-    return Details(
-        Summary("Conversations", aria_label="Conversations"),
-        Div(
-            hx_get="/chat/conversations",
-            hx_trigger="toggle from:closest details, chat-changed from:body",
-            hx_swap="innerHTML",
-            id="conversations",
-        ),
-        cls="conversations",
-    )
+    when = "toggle from:closest details, chat-changed from:body"
+    rows = Div(hx_get="/chat/conversations", hx_trigger=when, hx_swap="innerHTML")
+    summary = Summary("Conversations", aria_label="Conversations")
+    return Details(summary, rows(id="conversations"), cls="conversations")
 
 
 def _conversation(row: Row, current: int) -> FT:
-    return Li(
-        act(f"/chat/open/{row['id']}", row["title"]),
-        act(f"/chat/delete/{row['id']}", "×", label=f"Delete {row['title']}"),
-        aria_current="true" if row["id"] == current else None,
-    )
+    title = row["title"]
+    go_on = act(f"/chat/open/{row['id']}", title)
+    delete = act(f"/chat/delete/{row['id']}", "×", label=f"Delete {title}")
+    return Li(go_on, delete, aria_current="true" if row["id"] == current else None)
 
 
 def _form() -> FT:
-    words = Textarea(
-        name="text",
-        rows="2",
-        placeholder="Ask, or type / for a command",
-        aria_label="Message",
-        required=True,
-        id="chat-text",
-        maxlength=str(LONGEST_MESSAGE),
-    )
+    hint = "Ask, or type / for a command"
+    words = Textarea(name="text", rows="2", placeholder=hint, required=True, id="chat-text")
+    words = words(aria_label="Message", maxlength=str(LONGEST_MESSAGE))
     return act("/chat/send", "Send", words, cls="")(id="chat-form")
 
 
@@ -329,10 +287,8 @@ def _choices(proposal: proposals.Proposal) -> list[FT]:
     plain = Div(act(yes, "Yes, do it", cls=""), act(f"/chat/no/{proposal.id}", "No"), cls="row")
     if not proposal.arguments:
         return [plain]
-    fields = [
-        Label(key, Input(name=key, value=value, id=None))
-        for key, value in proposal.arguments.items()
-    ]
+    given = proposal.arguments.items()
+    fields = [Label(key, Input(name=key, value=value, id=None)) for key, value in given]
     return [plain, Details(Summary("Edit first"), act(yes, "Do it so", *fields))]
 
 

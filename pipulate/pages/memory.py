@@ -1,6 +1,8 @@
-"""What the model knows of the user: memories, its prompt, and the soul file."""
+"""What the model knows of the user: memories, its prompt, the soul file."""
 
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ SOUL = (
 )
 FORGET = "Forget this for good? It is removed everywhere and cannot be undone."
 LONGEST = "2000"  # characters of a memory
+THIS = "this memory"
 
 
 # --- the list
@@ -61,56 +64,35 @@ def memories(memory: Memory, search: str = "") -> FT:
 
 def item(row: Row) -> FT:
     """Return one memory as an editable list item."""
-    off = row["state"] == "off"
-    acts = Div(_pin(row), _switch(row, off), _forget(row), cls="acts")
-    return Li(_body(row, off), acts, cls="done" if off else "")
-
-
-def _body(row: Row, off: bool) -> FT:
-    text = Input(
-        name="content",
-        value=row["content"],
-        aria_label=f"Text of {_name(row)}",
-        maxlength=LONGEST,
-        autocomplete="off",
-        cls="inline",
-        hx_trigger="change",
-        **sent(f"/memory/{row['id']}"),
-    )
     notes = [row["source"], ago(row["at"])]
+    pin = _act(row, "Pin", "pin?on=1")
+    switch = _act(row, "Switch off", "switch?on=0")
+    forget = _act(row, "Forget", "forget")(cls="quiet danger", hx_confirm=FORGET)
+    kind = ""
     if row["pinned"]:
         notes.append("in every prompt")
-    if off:
+        pin = _act(row, "Unpin", "pin?on=0")
+    if row["state"] == "off":
         notes.append("off: told to no model")
+        switch = _act(row, "Switch on", "switch?on=1")
+        kind = "done"
     key = Small(row["key"], cls="label") if row["key"] else None
     hint = Small(" · ".join(filter(None, notes)), cls="hint")
-    return Div(key, text, hint, cls="body")
+    body = Div(key, _text(row), hint, cls="body")
+    return Li(body, Div(pin, switch, forget, cls="acts"), cls=kind)
 
 
-def _pin(row: Row) -> FT:
-    if row["pinned"]:
-        return _act(row, "Unpin", "pin?on=0")
-    return _act(row, "Pin", "pin?on=1")
+def _text(row: Row) -> FT:
+    label = f"Text of {row['key'] or THIS}"
+    send = {"hx_trigger": "change", **sent(f"/memory/{row['id']}")}
+    text = Input(name="content", value=row["content"], aria_label=label, cls="inline", **send)
+    return text(maxlength=LONGEST, autocomplete="off")
 
 
-def _switch(row: Row, off: bool) -> FT:
-    if off:
-        return _act(row, "Switch on", "switch?on=1")
-    return _act(row, "Switch off", "switch?on=0")
-
-
-def _forget(row: Row) -> FT:
-    return _act(row, "Forget", "forget", cls="quiet danger", hx_confirm=FORGET)
-
-
-def _act(row: Row, word: str, tail: str, cls: str = "quiet", **more: str) -> FT:
-    label = f"{word} {_name(row)}: {row['content'][:60]}"
+def _act(row: Row, word: str, tail: str) -> FT:
+    label = f"{word} {row['key'] or THIS}: {row['content'][:60]}"
     url = f"/memory/{row['id']}/{tail}"
-    return Button(word, type="button", cls=cls, aria_label=label, **sent(url), **more)
-
-
-def _name(row: Row) -> str:
-    return row["key"] or "this memory"
+    return Button(word, type="button", cls="quiet", aria_label=label, **sent(url))
 
 
 # --- the page
@@ -119,78 +101,47 @@ def _name(row: Row) -> str:
 def content(store: Store, error: str = "") -> FT:
     """Return the page's body."""
     memory = Memory(store)
-    return Div(
-        P(LEAD, cls="lead"),
-        failure(error),
-        enabling(memory.enabled),
-        adding(),
-        search_field("/memory/list", "#memory-list", "Search memories"),
-        memories(memory),
-        prompt_card(store),
-        soul_card(),
-    )
+    search = search_field("/memory/list", "#memory-list", "Search memories")
+    head = (P(LEAD, cls="lead"), failure(error), enabling(memory.enabled), adding(), search)
+    return Div(*head, memories(memory), prompt_card(store), soul_card())
 
 
 def enabling(on: bool) -> FT:
     """Return the switch for memories."""
-    switch = Input(
-        type="checkbox",
-        role="switch",
-        name="on",
-        checked=on,
-        hx_post="/memory/enabled",
-        hx_trigger="change",
-        hx_swap="none",
-    )
-    return form("/memory/enabled", Label(switch, "Use memories in conversations"))
+    url = "/memory/enabled"
+    switch = Input(type="checkbox", role="switch", name="on", checked=on)
+    switch = switch(hx_post=url, hx_trigger="change", hx_swap="none")
+    return form(url, Label(switch, "Use memories in conversations"))
 
 
 def adding() -> FT:
     """Return the form that adds a memory."""
-    key = Input(
-        name="key",
-        placeholder="Key (optional), such as city",
-        aria_label="Key of a fact, optional",
-        maxlength="100",
-    )
-    text = Input(
-        name="content",
-        placeholder="Something to remember",
-        aria_label="Something to remember",
-        required=True,
-        maxlength=LONGEST,
-    )
+    hint = "Key (optional), such as city"
+    key = Input(name="key", placeholder=hint, aria_label="Key of a fact, optional", maxlength="100")
+    what = "Something to remember"
+    text = Input(name="content", placeholder=what, aria_label=what, required=True)
+    text = text(maxlength=LONGEST)
     return form("/memory", key, text, Button("Remember", type="submit"), cls="joined")
 
 
 def prompt_card(store: Store) -> FT:
     """Return the system prompt, to be changed, and its versions."""
-    text = prompts.current(store)
     newest, *older = prompts.versions(store)
-    ending = "s" if older else ""
-    return Section(
-        H2("System prompt"),
-        form(
-            "/memory/prompt",
-            Textarea(text, name="text", rows="8", aria_label="System prompt"),
-            Button("Save as a new version", type="submit"),
-        ),
-        Details(
-            Summary(f"{1 + len(older)} version{ending}"),
-            _version(newest),
-            *[_version(row, _use_again(row)) for row in older],
-        ),
-        cls="card open",
-    )
+    text = Textarea(newest["text"], name="text", rows="8", aria_label="System prompt")
+    save = Button("Save as a new version", type="submit")
+    versions = [_version(newest)]
+    for row in older:
+        again = button(f"/memory/prompt/{row['version']}", "Use this again")
+        versions.append(_version(row)(again))
+    count = f"{len(versions)} version{'s' * bool(older)}"
+    change = form("/memory/prompt", text, save)
+    kept = Details(Summary(count), *versions)
+    return Section(H2("System prompt"), change, kept, cls="card open")
 
 
-def _version(row: Row, act: FT | None = None) -> FT:
+def _version(row: Row) -> FT:
     made = f"Version {row['version']} by {row['author']} {ago(row['at'])}"
-    return Div(P(made), Pre(row["text"]), act)
-
-
-def _use_again(row: Row) -> FT:
-    return button(f"/memory/prompt/{row['version']}", "Use this again")
+    return Div(P(made), Pre(row["text"]))
 
 
 def soul_card() -> FT:
@@ -198,18 +149,9 @@ def soul_card() -> FT:
     name = "soul.jsonl"
     export = A("Export", href=f"/memory/{name}", role="button", cls="quiet", download=name)
     file = Input(type="file", name="file", accept=".jsonl", required=True)
-    return Section(
-        H2("Soul"),
-        P(SOUL),
-        Div(export, cls="row"),
-        form(
-            "/memory/soul/upload",
-            Label("Import a soul file", file),
-            Button("Import", type="submit", cls="quiet"),
-            files=True,
-        ),
-        cls="card open",
-    )
+    send = Button("Import", type="submit", cls="quiet")
+    import_ = form("/memory/soul/upload", Label("Import a soul file", file), send, files=True)
+    return Section(H2("Soul"), P(SOUL), Div(export, cls="row"), import_, cls="card open")
 
 
 # --- addresses
@@ -232,6 +174,15 @@ def _back() -> Response:
     return RedirectResponse("/memory", 303)
 
 
+def _do(request: Request, act: Callable[[], Any]) -> Any:
+    """Go back to the page when it is done; show it with the problem if not."""
+    try:
+        act()
+    except PipulateError as error:
+        return _show(request, error)
+    return _back()
+
+
 def _page_routes(app: FastHTML) -> None:
     memory = Memory(app.state.store)
 
@@ -242,11 +193,8 @@ def _page_routes(app: FastHTML) -> None:
     @app.route("/memory", methods=["POST"], name="memory_add")
     async def add(request: Request) -> Any:
         given = await request.form()
-        try:
-            memory.add(str(given.get("content", "")), key=str(given.get("key", "")), source="you")
-        except PipulateError as error:
-            return _show(request, error)
-        return _back()
+        text, key = (str(given.get(name, "")) for name in ("content", "key"))
+        return _do(request, partial(memory.add, text, key=key, source="you"))
 
     @app.route("/memory/list", methods=["GET"], name="memory_list")
     def listed(request: Request) -> Response:
@@ -264,11 +212,7 @@ def _prompt_and_soul_routes(app: FastHTML) -> None:
     @app.route("/memory/prompt", methods=["POST"], name="memory_prompt")
     async def prompt(request: Request) -> Any:
         text = str((await request.form()).get("text", ""))
-        try:
-            prompts.accept(store, text)
-        except PipulateError as error:
-            return _show(request, error)
-        return _back()
+        return _do(request, partial(prompts.accept, store, text))
 
     @app.route("/memory/prompt/{version:int}", methods=["POST"], name="memory_roll_back")
     def roll_back(version: int) -> Response:
@@ -281,9 +225,7 @@ def _prompt_and_soul_routes(app: FastHTML) -> None:
         path = Path(folder.name) / "soul.jsonl"
         soul.export(store, path)
         gone = BackgroundTask(folder.cleanup)
-        return FileResponse(
-            path, filename=path.name, media_type="application/jsonl", background=gone
-        )
+        return FileResponse(path, 200, None, "application/jsonl", gone, path.name)
 
     @app.route("/memory/soul/upload", methods=["POST"], name="memory_import")
     async def import_(request: Request) -> Any:
@@ -293,11 +235,7 @@ def _prompt_and_soul_routes(app: FastHTML) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "soul.jsonl"
             path.write_bytes(given)
-            try:
-                soul.import_(store, path)
-            except PipulateError as error:
-                return _show(request, error)
-        return _back()
+            return _do(request, partial(soul.import_, store, path))
 
 
 def _memory_routes(app: FastHTML) -> None:

@@ -1,4 +1,4 @@
-"""The settings of the model: a server of the user's own, remarks on cards."""
+"""The settings of the model: the user's own server, remarks on cards."""
 
 from fastcore.xml import FT, H2, Button, Input, Label, P, Section
 from fasthtml.common import FastHTML
@@ -9,6 +9,7 @@ from pipulate.chat.talk import Talk
 from pipulate.engine.store import Store
 from pipulate.web.components import form
 
+LIKE = "http://127.0.0.1:8080/v1"
 WHERE = (
     "Without an address, a running Ollama is used, or the small embedded model. "
     "Prompts go to the server you name here and nowhere else."
@@ -18,39 +19,26 @@ WHERE = (
 def section(app: FastHTML) -> FT:
     """Return the card."""
     store = app.state.store
+    address = Input(name="url", value=store.get("model_url", ""), type="url")
+    model = Input(name="name", value=store.get("model_name", ""), placeholder="any it has")
+    key = Input(name="key", value="", type="password", autocomplete="off")
     kept = "only if the server wants one"
     if store.get("model_key"):
         kept = "kept; leave empty to keep it"
-    explains = Input(
-        type="checkbox", role="switch", name="explain", checked=store.get("explain", True)
+    explain = store.get("explain", True)
+    explains = Input(type="checkbox", role="switch", name="explain", checked=explain)
+    fields = (
+        Label("A server that speaks OpenAI's protocol", address(placeholder=LIKE)),
+        Label("Its model", model),
+        Label("Its key", key(placeholder=kept)),
+        Label(explains, "Explain each card in a sentence or two"),
     )
-    return Section(
-        H2("Model"),
-        form(
-            "/settings/model",
-            _text(
-                "A server that speaks OpenAI's protocol",
-                "url",
-                store.get("model_url", ""),
-                "http://127.0.0.1:8080/v1",
-                type="url",
-            ),
-            _text("Its model", "name", store.get("model_name", ""), "any it has"),
-            _text("Its key", "key", "", kept, type="password", autocomplete="off"),
-            Label(explains, "Explain each card in a sentence or two"),
-            Button("Save", type="submit"),
-        ),
-        P(WHERE, cls="hint"),
-        cls="card open",
-    )
-
-
-def _text(label: str, name: str, value: str, placeholder: str, **more: str) -> FT:
-    return Label(label, Input(name=name, value=value, placeholder=placeholder, **more))
+    save = form("/settings/model", *fields, Button("Save", type="submit"))
+    return Section(H2("Model"), save, P(WHERE, cls="hint"), cls="card open")
 
 
 def keep(store: Store, url: str, name: str, key: str, explain: bool) -> None:
-    """Remember what was chosen.  An empty key keeps the one of the server."""
+    """Remember what was chosen.  An empty key keeps the one there is."""
     if not url.startswith(("http://", "https://")):
         url = ""
     store["model_url"] = url
