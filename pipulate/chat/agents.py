@@ -51,6 +51,7 @@ Pipulate runs step-by-step workflows on this user's machine. \
 Read with the list_, explain_ and query_ tools.
 A tool that changes something only asks the user by a card in Pipulate; \
 check_change tells what they decided."""
+FAILED = "Something in Pipulate failed; its log has the details."
 ASKS = "The user is asked first, by a card in Pipulate."
 SHORTEST_KEY = 40  # characters; ours have 43
 
@@ -58,7 +59,7 @@ Json = dict[str, Any]
 
 
 class RpcError(Exception):
-    """What JSON-RPC reports as an error."""
+    """An error as JSON-RPC reports it."""
 
     def __init__(self, code: int, message: str, data: Json | None = None) -> None:
         self.body: Json = {"code": code, "message": message}
@@ -178,9 +179,8 @@ def _is_id(id: Any) -> bool:
     return isinstance(id, (str, int)) and not isinstance(id, bool)
 
 
-def _check(message: Any) -> None:
-    given = message if isinstance(message, dict) else {}
-    if given.get("jsonrpc") != "2.0" or not isinstance(given.get("method"), str):
+def _check(message: Json) -> None:
+    if message.get("jsonrpc") != "2.0" or not isinstance(message.get("method"), str):
         raise RpcError(REQUEST, "One JSON-RPC 2.0 request was expected.")
     if "id" in message and not _is_id(message["id"]):
         raise RpcError(REQUEST, "The id must be a text or a whole number.")
@@ -198,14 +198,15 @@ def _handshake(given: Json) -> Json:
 
 
 class Server:
-    """Answers an agent's messages, for one app."""
+    """Answers the messages of agents."""
 
     def __init__(self, talk: Talk) -> None:
         self.talk = talk
 
     async def answer(self, message: Any) -> Json | None:
         """Return the answer, None to a notification; never raises."""
-        id = message.get("id") if isinstance(message, dict) else None
+        message = message if isinstance(message, dict) else {}
+        id = message.get("id")
         try:
             _check(message)
             if "id" not in message:
@@ -215,8 +216,7 @@ class Server:
             return failure(error, id)
         except Exception:
             logger.exception("an agent's request failed")
-            told = "Something in Pipulate failed; its log has the details."
-            return failure(RpcError(INTERNAL, told), id)
+            return failure(RpcError(INTERNAL, FAILED), id)
         return {"jsonrpc": "2.0", "id": id, "result": result}
 
     async def _result(self, method: str, given: Any) -> Json:
@@ -328,7 +328,7 @@ def make_key(data: Path) -> str:
 
 
 def forget_key(data: Path) -> None:
-    """Shut agents out at once."""
+    """Shut agents out."""
     key_file(data).unlink(missing_ok=True)
 
 

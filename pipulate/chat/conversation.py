@@ -46,7 +46,7 @@ class Conversations:
         return id
 
     def get(self, id: int) -> Row:
-        """Return a conversation's row; raises Unknown."""
+        """Return the row; raises Unknown."""
         row = self._temporary.get(id)
         row = row or self.store.one("SELECT * FROM conversation WHERE id = ?", id)
         if row is None:
@@ -54,7 +54,7 @@ class Conversations:
         return row
 
     def all(self) -> list[Row]:
-        """Return the stored ones, the one last spoken in first."""
+        """Return the stored ones, last spoken in first."""
         return self.store.read(
             """SELECT id, created, coalesce(
                 nullif(title, ''),
@@ -104,7 +104,7 @@ class Conversations:
     # --- messages
 
     def messages(self, id: int) -> list[Row]:
-        """Return a conversation's messages, oldest first."""
+        """Return the messages, oldest first."""
         if id in self._temporary:
             return list(self._unstored[id])
         return self.store.read("SELECT * FROM message WHERE conversation_id = ? ORDER BY id", id)
@@ -136,7 +136,7 @@ class Conversations:
         return gone
 
     def search(self, text: str, limit: int = 50) -> list[Row]:
-        """Return the newest messages, but notes, that contain `text`."""
+        """Return the newest messages, but notes, with `text` in them."""
         pattern = "".join("\\" + char if char in "\\%_" else char for char in text.strip())
         query = """SELECT * FROM message WHERE content LIKE ? ESCAPE '\\' AND role != 'note'
             ORDER BY id DESC LIMIT ?"""
@@ -152,10 +152,9 @@ class Conversations:
         recalled: Sequence[str] = (),
         secrets: Iterable[str] = (),
     ) -> list[Message]:
-        """Return what to send so that `model` answers, within its window.
+        """Return what fits the model's window: see `prompts.assemble`.
 
-        See `prompts.assemble`.  Older turns that do not fit are summarised,
-        and the summary is kept.  Raises ModelError.
+        Older turns are summarised, and that is kept.  Raises ModelError.
         """
         secrets = list(secrets)
         while True:

@@ -52,7 +52,7 @@ class Desk:
 
 def row_of(store: Store, table: str, key: Any) -> Row | None:
     """Return the row of one of the tables in KEYS as it is now."""
-    return store.one(f"SELECT * FROM {table} WHERE {KEYS[table]} = ?", key)  # noqa: S608 - our names
+    return store.one(f"SELECT * FROM {table} WHERE {KEYS[table]} = ?", key)  # noqa: S608
 
 
 def put(desk: Desk, table: str, row: Row) -> list[Any]:

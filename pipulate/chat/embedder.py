@@ -101,18 +101,20 @@ class WordPiece:
         """The numbers of [CLS], the tokens and [SEP], at most LONGEST."""
         found: list[int] = []
         for word in split(text[: LONGEST * CHARACTERS]):
-            known = len(word) <= LONGEST_WORD
-            found += self._pieces(word) if known else [self.ids["[UNK]"]]
+            found += self._pieces(word)
         return [self.ids["[CLS]"], *found[: LONGEST - 2], self.ids["[SEP]"]]
 
     def _pieces(self, word: str) -> list[int]:
+        unknown = [self.ids["[UNK]"]]
+        if len(word) > LONGEST_WORD:
+            return unknown
         found: list[int] = []
         mark = ""
         while word:
             ends = range(len(word), 0, -1)
             end = next((end for end in ends if mark + word[:end] in self.ids), 0)
             if not end:
-                return [self.ids["[UNK]"]]
+                return unknown
             found.append(self.ids[mark + word[:end]])
             word = word[end:]
             mark = "##"

@@ -182,11 +182,14 @@ class Memory:
         What is already remembered stays as it is.
         """
         content = clean(content)
-        name = clean(key, "key", LONGEST_KEY) if key.strip() else None
+        kind = "memory"
+        name = None
+        if key.strip():
+            kind = "fact"
+            name = clean(key, "key", LONGEST_KEY)
         id = identity(content, name)
-        kind = "fact" if name else "memory"
         if pinned is None:
-            pinned = bool(name)
+            pinned = kind == "fact"
         insert = """INSERT INTO memory VALUES (?, ?, ?, ?, ?, ?, ?, 'active')
             ON CONFLICT DO UPDATE SET content = excluded.content, source = excluded.source,
             at = excluded.at, state = 'active'

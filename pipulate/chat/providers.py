@@ -2,18 +2,18 @@
 
 DESIGN    One HTTP client, `Remote`, speaks two protocols: `OPENAI` (cloud
           services, vLLM, LM Studio, our embedded runtime) and `OLLAMA` (its
-          own, for its /v1 ignores `num_ctx` and silently cuts long chats).
-          Every way to fail becomes a `ModelError` that says what to do.
+          /v1 ignores `num_ctx` and silently cuts long chats).  Every way to
+          fail becomes a `ModelError` that says what to do.
 MESSAGES  and tools are OpenAI's dictionaries: {"role": "system" | "user" |
           "assistant" | "tool", "content": text}, an assistant's
-          "tool_calls", a tool result's "tool_call_id" and "name".
-CANCEL    Close the generator (`aclosing`): its connection closes, and that
-          stops the generation.  A connection serves one request.
+          "tool_calls", a result's "tool_call_id" and "name".
+CANCEL    Close the generator (`aclosing`): that closes its connection,
+          which serves one request, and stops the generation.
 WINDOW    Tokens of prompt and answer together; an answer that hits the wall
           ends in an error.  Nothing is cut in silence.
-PRIVACY   Only addresses given by the user or on this machine are contacted:
-          no proxy from the environment, no redirects, and none of Ollama's
-          cloud models, which look local but are not.
+PRIVACY   Only addresses of the user's or on this machine are contacted: no
+          proxy from the environment, no redirects, none of Ollama's cloud
+          models, which only look local.
 WEIGHT    The HTTP library is loaded when there is a server to ask.
 """
 
@@ -184,8 +184,11 @@ class Remote:
     async def _lines(self, path: str, body: Any, silence: float) -> AsyncGenerator[bytes, None]:
         import httpx2
 
-        method = "POST" if body else "GET"
-        content = json.dumps(body) if body else None
+        method = "GET"
+        content = None
+        if body:
+            method = "POST"
+            content = json.dumps(body)
         patience = httpx2.Timeout(silence, connect=min(silence, CONNECT))
         try:
             request = self.client.stream(method, path, content=content, timeout=patience)

@@ -23,23 +23,24 @@ GraphName = Annotated[str, "org/project; empty for the latest"]
 
 
 def query_data(desk: Desk, statement: Select) -> str:
-    """Count and look up tasks, profiles and runs by SQL.  Tables: task (id, name, done, priority,
-    profile_id), profile (id, name, address), pipeline (workflow, id, data, created,
-    updated), history, job, conversation, message.
+    """Count and look up tasks, profiles and runs by SQL.  Tables:
+    task (id, name, done, priority, profile_id), profile (id, name, address),
+    pipeline (workflow, id, data, created, updated), history, job,
+    conversation, message.
     """
     return f"`{statement}`\n\n{sql.query(desk.store.path, statement)}"
 
 
 def query_links(desk: Desk, statement: Select, graph: GraphName = "") -> str:
-    """Find pages of a site by their links, depth, PageRank, clicks or impressions, by SQL.  Tables:
-    pages (url, depth in clicks from home, inlinks, outlinks, pagerank, orphan,
-    dead_end, ..., and the crawl's columns, such as pagetype, impressions, clicks),
-    links (source, target).
+    """Find pages of a site by their links, depth, PageRank, clicks or
+    impressions, by SQL.  Tables: pages (url, depth in clicks from home,
+    inlinks, outlinks, pagerank, orphan, dead_end, ..., and the crawl's
+    columns, such as pagetype, impressions, clicks), links (source, target).
     """
     from pipulate.graph import sql as graph_sql  # here: it brings polars, which few commands need
 
     answer = graph_sql.query(_graph(desk, graph), statement, sql.ROWS)
-    more = sql.MORE.format(sql.ROWS) if answer.more else ""
+    more = sql.MORE.format(sql.ROWS) * answer.more
     return f"`{statement}`\n\n{sql.table(answer.columns, answer.rows)}{more}"
 
 

@@ -128,9 +128,10 @@ def _shape(tool: str) -> dict[str, Any]:
 def _lesson() -> tuple[Message, ...]:
     """The beginning of every choice: a line on each tool, then examples."""
     lines = ["Choose the tool for the user's request. Answer in JSON."]
+    about = {name: (tool.__doc__ or "").split(".")[0] for name, tool in TOOLS.items()}
+    about[TALK] = TALK_MEANS
     for name in dict.fromkeys(one.tool for one in examples()[0]):
-        about = TALK_MEANS if name == TALK else (TOOLS[name].__doc__ or "").split(".")[0]
-        lines.append(f"{name}({', '.join(_taught(name))}): {about}")
+        lines.append(f"{name}({', '.join(_taught(name))}): {about[name]}")
     messages: list[Message] = [{"role": "system", "content": "\n".join(lines)}]
     for one in _shown():
         given = {key: one.arguments.get(key, "") for key in _taught(one.tool)}

@@ -44,7 +44,7 @@ FAILED = "Something in the chat failed; the log has the details. Try again."
 
 
 class Listener:
-    """Is told what changes; whoever shows it overrides what it shows."""
+    """Is told what changes: override what you show."""
 
     async def said(self, row: Row) -> None:
         """A message was added."""
@@ -74,7 +74,7 @@ class Listener:
         """More of a model's weights is here."""
 
     async def deleted(self, seq: int) -> None:
-        """A conversation is in the trash; `restore(seq)` brings it back."""
+        """A conversation is in the trash: `restore(seq)`."""
 
 
 class Talk:
@@ -298,7 +298,9 @@ class Talk:
     async def _speak(self, model: Model, said: str) -> None:
         # A model that calls tools natively gets their results and goes on.
         messages = await self._prompt(model, said)
-        ask: dict[str, Any] = {"tools": offered()} if model.tools else {"max_tokens": LONGEST}
+        ask: dict[str, Any] = {"max_tokens": LONGEST}
+        if model.tools:
+            ask = {"tools": offered()}
         for _ in range(ROUNDS):
             calls = await self._stream(model, messages, **ask)
             if not calls:
@@ -356,7 +358,7 @@ class Talk:
             await self.add("note", problem, "problem")
 
     async def stop(self) -> None:
-        """Stop the answer at hand; what came so far is kept."""
+        """Stop the answer at hand; what came is kept."""
         if self.answering and self.busy:
             self.answering.cancel()
             with suppress(asyncio.CancelledError):
@@ -379,7 +381,7 @@ class Talk:
                 await self._begin(asked[-1])
 
     async def edit(self, message: int, said: str) -> None:
-        """Take a message and all after it back, and say it otherwise."""
+        """Take a message and all after it back; say it otherwise."""
         await self._back_to(message)
         await self.send(said)
 
@@ -398,7 +400,7 @@ class Talk:
         await self._decide(proposal, proposals.refuse, self.store, proposal)
 
     async def undo(self, proposal: int) -> None:
-        """The user wants back what they said Yes to."""
+        """The user takes their Yes back."""
         await self._decide(proposal, proposals.undo, self.store, proposal)
 
     async def _decide(self, proposal: int, act: Callable[..., Proposal], *given: Any) -> None:
@@ -408,7 +410,7 @@ class Talk:
                 await self.listener.decided(row)
 
     async def begin(self) -> None:
-        """Begin another conversation; it is stored with its first message."""
+        """Begin another; it is stored with its first message."""
         await self._turn_to(0)
 
     async def begin_temporary(self) -> None:
@@ -428,7 +430,7 @@ class Talk:
             await self.listener.deleted(seq)
 
     async def restore(self, seq: int) -> None:
-        """Bring a conversation back from the trash, and go on with it."""
+        """Go on with a conversation from the trash."""
         await self._turn_to(await asyncio.to_thread(self.conversations.restore, seq))
 
     async def _turn_to(self, conversation: int) -> None:

@@ -37,11 +37,11 @@ def fit(
 ) -> tuple[list[Message], list[Message]]:
     """Split a conversation into (what to send, what had to be left out).
 
-    The leading system messages and the newest turns are kept; a quarter of
-    the window stays free for the answer.  Turns are left out whole, so a
-    tool's result never loses its question.  If any are, call `fit` again
-    with their `summary`, which goes after the system prompt.  Raises
-    `ModelError` when the last turn alone is too long.
+    The leading system messages and the newest turns are kept, a quarter of
+    the window stays free for the answer.  Turns are left out whole: a
+    tool's result keeps its question.  If any are, call `fit` again with
+    their `summary`, which goes after the system prompt.  Raises
+    `ModelError` if the last turn alone is too long.
     """
     leading = itertools.takewhile(lambda message: message["role"] == "system", messages)
     system = list(leading)

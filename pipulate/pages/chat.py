@@ -182,8 +182,9 @@ class Panel(Listener):
                 return Li(about, cls="note page", id=id)
             case _, "proposal":
                 return Li(self.proposal(int(what), row["content"]), cls="note proposal", id=id)
-        told = "problem" if kind == "problem" else "said"
-        return Li(markdown(row["content"]), cls=f"note {told}", id=id)
+            case _, "problem":
+                return Li(markdown(row["content"]), cls="note problem", id=id)
+        return Li(markdown(row["content"]), cls="note said", id=id)
 
     def proposal(self, number: int, words: str) -> FT:
         """Return a change with Yes, No and its arguments; later Undo."""
