@@ -52,10 +52,10 @@ def _add_options(top: argparse.ArgumentParser) -> None:
     add("--dev", action="store_true", help="read workflow files again when they change")
     add("--demo", action="store_true", help="Botify is a simulator with made-up sites")
     model = "a model server that speaks OpenAI's protocol, ending in /v1"
-    add("--model", default="", metavar="URL", help=model)
+    add("--model", dest="model_url", default="", metavar="URL", help=model)
     botify = "base of Botify's API, to use a stand-in on this machine"
     add("--botify", default=Settings.botify, metavar="URL", help=botify)
-    add("--no-browser", action="store_true", help="do not open the browser")
+    add("--no-browser", dest="browser", action="store_false", help="do not open the browser")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,17 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    folders = args.workflows or [Path("workflows")]
-    return Settings(
-        data=args.data,
-        downloads=args.downloads,
-        workflows=(PACKAGE / "workflows", *folders),
-        host=args.host,
-        port=args.port,
-        lan=args.lan or args.host not in LOCAL,
-        dev=args.dev,
-        demo=args.demo,
-        botify=args.botify,
-        model_url=args.model,
-        browser=not args.no_browser,
-    )
+    chosen = {**vars(args)}  # named like the fields
+    del chosen["command"]
+    chosen["workflows"] = (PACKAGE / "workflows", *(args.workflows or [Path("workflows")]))
+    chosen["lan"] |= args.host not in LOCAL
+    return Settings(**chosen)

@@ -32,14 +32,16 @@ def export_lines(engine: Pipulate, rows: list[Row]) -> str:
 
 def import_run(engine: Pipulate, data: Any) -> str:
     """Store an exported run and return its ID; raises Invalid, Corrupt."""
-    if not _is_run(data):
-        raise Invalid(f"This is not an exported run: {EXPECTED}")
-    workflow = str(data.get("workflow") or engine.workflow)
+    match data:
+        case {"id": str(id), "record": dict(record)} if data.get("pipulate", 1) == 1:
+            workflow = str(data.get("workflow") or engine.workflow)
+        case _:
+            raise Invalid(f"This is not an exported run: {EXPECTED}")
     if not workflow:
         raise Invalid(f"This run does not say of which workflow it is: {EXPECTED}")
     engine = engine.for_workflow(workflow)
-    id = engine.normalise(data["id"])
-    record = rec.loads(rec.dumps(data["record"]))
+    id = engine.normalise(id)
+    record = rec.loads(rec.dumps(record))
     with engine.store.transaction():
         row = engine.row(id)
         if row is None:
@@ -50,15 +52,6 @@ def import_run(engine: Pipulate, data: Any) -> str:
                 "Delete it first, or change the ID in the file."
             )
     return id
-
-
-def _is_run(data: Any) -> bool:
-    return (
-        isinstance(data, dict)
-        and data.get("pipulate", 1) == 1
-        and isinstance(data.get("id"), str)
-        and isinstance(data.get("record"), dict)
-    )
 
 
 def import_lines(engine: Pipulate, text: str) -> list[str]:

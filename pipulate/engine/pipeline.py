@@ -30,6 +30,7 @@ _STALE = (
     "Nothing was overwritten. Below is how it stands now; "
     "send your answer again if it still fits."
 )
+_LOCKED = "This run is finalized, so nothing in it can change. Unlock it first."
 
 
 class Kind(StrEnum):
@@ -187,9 +188,7 @@ class Pipulate:
             if rev is not None and rev != present:
                 raise Stale(_STALE)
             if record.get("finalized") and not locked:
-                raise Finalized(
-                    "This run is finalized, so nothing in it can change. Unlock it first."
-                )
+                raise Finalized(_LOCKED)
             new = function(record)
             if new is record:
                 return record, present
@@ -250,11 +249,7 @@ class Pipulate:
             raise Invalid(
                 f"{step_id!r} is kept by the engine; a step needs another id, such as 'step_01'."
             )
-
-        def put(record: Record) -> Record:
-            return {**record, step_id: data}
-
-        return self.change(id, f"set {step_id}", put, rev=rev)[0]
+        return self.change(id, f"set {step_id}", lambda old: {**old, step_id: data}, rev=rev)[0]
 
     def clear_steps_from(
         self, id: str, step_id: str, steps: Steps, rev: int | None = None

@@ -267,13 +267,9 @@ async def answer(
             f"“{step.label}” is {where}; nothing was changed. "
             "This page was probably open in another tab. Below is how the run stands now."
         )
-    data = await accepted(run, step, values)
-
-    def put(record: Record) -> Record:
-        return {**record, step.id: data}
-
-    change = run.engine.change
-    run.record, run.rev = await asyncio.to_thread(change, run.id, f"set {step.id}", put, rev=rev)
+    new = {step.id: await accepted(run, step, values)}
+    change = partial(run.engine.change, run.id, f"set {step.id}", rev=rev)
+    run.record, run.rev = await asyncio.to_thread(change, lambda old: {**old, **new})
     return True
 
 
