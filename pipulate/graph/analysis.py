@@ -5,8 +5,6 @@ DISK    The chapters that need no link in memory (`chapters.LIGHT`), from
         `outofcore`'s numbers; equal, word by word and row by row.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,16 +17,12 @@ from pipulate.graph import chapters, edges, measures, outofcore, report, roles
 from pipulate.graph.chapters import Chapter, Measured
 from pipulate.graph.edges import Graph
 from pipulate.graph.layout import template_targets
-from pipulate.graph.outofcore import Progress
+from pipulate.graph.outofcore import Progress, silent
 from pipulate.graph.report import Report
 from pipulate.graph.roles import Facts
 
 LARGE = 30_000_000  # links: from here on, memory is what a laptop lacks
 DEEP = 3_000_000  # links up to which communities are worth waiting for
-
-
-def silent(share: float, text: str) -> None:
-    """Take progress that nobody asked for."""
 
 
 def make(
@@ -47,10 +41,7 @@ def of_folder(
     only_good: bool = False,
     progress: Progress = silent,
 ) -> Report:
-    """Make the report on the graph in `folder`, in memory or on the disk.
-
-    Unless `deep` is said, graphs of up to DEEP links get communities too.
-    """
+    """Make the report on a folder's graph, in memory or on the disk."""
     links = edges.about(folder)["links"]
     if links > LARGE:
         return on_disk(folder, progress)
@@ -128,7 +119,6 @@ def _columns(
 
 
 def _structure(graph: Graph, facts: Facts, home: int, progress: Progress) -> dict[str, Any]:
-    """Return the columns that need the links in memory."""
     progress(0.5, "Hubs and authorities")
     hub, authority = measures.hits(graph)
     progress(0.65, "Connected parts")

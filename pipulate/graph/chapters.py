@@ -5,8 +5,6 @@ None when the data has nothing to say about it.  What counts as far, few or
 many is a constant here, with its reason.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any

@@ -1,18 +1,15 @@
-"""Two analyses of one site side by side: what is new, what is gone, what changed.
+"""Two analyses of one site side by side: what is new, gone, or changed.
 
-PAGES     The same address is the same page.  Pages are numbered together:
-          the later graph's by its own numbers, then those that are gone.
-LINKS     A link is new or gone when its two addresses were, or are, not
-          linked; also between pages that stayed.
+PAGES     The same address is the same page.  Numbers: the later graph's,
+          then those that are gone.
+LINKS     New or gone, also between pages that stayed.
 STRENGTH  A page's share of PageRank shrinks when the site grows, though
-          nothing happened to it.  So pages are compared by PageRank times
-          the number of pages: 1 is the average page.
+          nothing happened to it.  So we compare PageRank times the number
+          of pages: 1 is the average page.
 DEPTH     Where the exports end at different depths, pages beyond the
           shallower one only *seem* new or gone (`same_depth` is False).
 TABLES    A column `x` has the later value, `x before` the earlier one.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
@@ -128,7 +125,6 @@ def _keys(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def _without(keys: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the pairs of the keys that are not among the others."""
     left = np.setdiff1d(keys, others, assume_unique=True)
     return np.column_stack([left >> np.uint64(32), left & np.uint64(0xFFFFFFFF)]).astype(np.int64)
 

@@ -1,8 +1,7 @@
 """Links from anywhere onto the shelf: a file, a folder of HTML, a graph.
 
-A graph stands where the app keeps those of its own CSVs, and is made anew
-only when its files have changed.  What was made of other files of the same
-name stays: theirs is another analysis of the day.
+A graph is made anew only when its files have changed.  What was made of
+other files of the same name stays: theirs is another analysis of the day.
 """
 
 import contextlib
@@ -48,7 +47,6 @@ def _of_html(html: Path, graphs: Shelf, today: str) -> Path:
 
 
 def _read_today(graph: Graph, project: str, graphs: Shelf, today: str) -> Path | None:
-    """Return the graph made of the same folder of HTML today, if it was."""
     for known in graphs.analyses(CSV, project):
         with contextlib.suppress(GraphMissing):
             made_of = edges.about(known.graph).get("folder")

@@ -1,19 +1,16 @@
 """The measures of a link graph.
 
-PURE      Arrays in, arrays out; no web, no database, no clock, no chance.
-GRAPH     `edges.Graph`: pages 0..n-1, distinct links.  A self link is a
-          link; where a measure is about *other* pages, it says so.
+PURE      Arrays in, arrays out; no web, no database, no clock, no chance:
+          the same graph gives the same numbers, bit for bit.
+GRAPH     Pages 0..n-1, distinct links.  A self link is a link; where a
+          measure is about *other* pages, it says so.
 COST      O(n + m) a pass.  10 million links: depth 0.3 s, PageRank 2-4 s.
 TEMPLATE  Menus and footers link every page to the same few.  Measures of
           *structure* (communities) leave those links out; measures of
           *importance* (PageRank, depth) follow them, as a crawler does.
-SAME      The same graph gives the same numbers, bit for bit, on one
-          machine.
 
 Compared in tests with networkx, in the bench with igraph and networkit.
 """
-
-from __future__ import annotations
 
 import numpy as np
 import polars as pl
@@ -31,17 +28,17 @@ HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)"
 
 
 def inlinks(graph: Graph) -> np.ndarray:
-    """Number of pages (itself included) that link to each page: in-degree."""
+    """In-degree: the pages (itself included) that link to each page."""
     return np.bincount(graph.target, minlength=graph.n)
 
 
 def outlinks(graph: Graph) -> np.ndarray:
-    """Number of pages (itself included) each page links to: out-degree."""
+    """Out-degree: the pages (itself included) that each page links to."""
     return np.bincount(graph.source, minlength=graph.n)
 
 
 def inlinks_from_others(graph: Graph) -> np.ndarray:
-    """Number of *other* pages that link to each page."""
+    """How many *other* pages link to each page."""
     return np.bincount(graph.target[graph.source != graph.target], minlength=graph.n)
 
 
@@ -76,7 +73,7 @@ def choose_home(urls: pl.Series, received: np.ndarray, depth: np.ndarray | None 
 
 
 def hosts(urls: pl.Series) -> pl.Series:
-    """Return each address's host (with port), an empty text for a path."""
+    """Return each address's host (with port), "" for a path."""
     return urls.str.extract(HOST).fill_null("")
 
 
@@ -124,7 +121,7 @@ def _neighbours(starts: np.ndarray, targets: np.ndarray, pages: np.ndarray) -> n
 
 
 def reachable(depth: np.ndarray) -> np.ndarray:
-    """Bool by page: can it be reached from home by clicks?"""
+    """Bool by page: do clicks lead there from home?"""
     return depth != UNREACHED
 
 
@@ -142,11 +139,11 @@ def pagerank(
     """Internal PageRank: the share of time a random surfer is on each page.
 
     f64, sum 1.  With probability `damping` the surfer follows one of the
-    page's links, each equally likely, else starts anew on any page, as he
-    always does from a page without links (so do networkit, igraph,
-    networkx).  A nofollow link takes its share of the page's rank, but
-    passes nothing on: nofollow dilutes.  Pages of `leave_out` (bool by
-    page: redirected ones, say) are taken out with their links; they get 0.
+    page's links, each equally likely, else (and from a page without links)
+    starts anew on any page: as networkit, igraph and networkx do.  A
+    nofollow link takes its share of the page's rank, but passes nothing
+    on: nofollow dilutes.  Pages marked in `leave_out` (redirected ones,
+    say) are taken out with their links; they get 0.
 
     Power iteration until the sum of changes is below `tolerance`; the sum
     of errors is then below tolerance * damping / (1 - damping).  Brin and
@@ -219,10 +216,9 @@ def link_score(rank: np.ndarray) -> np.ndarray:
 def hits(graph: Graph, tolerance: float = 1e-9, rounds: int = 500) -> tuple[np.ndarray, np.ndarray]:
     """Return (hubs, authorities), f64, each with sum 1.
 
-    Good hubs link to good authorities.  Power iteration on the link
-    matrix; Kleinberg, "Authoritative sources in a hyperlinked
-    environment", JACM 46(5), 1999.  Tells the densest block of the site
-    (often its template), not importance.
+    Good hubs link to good authorities: the densest block of the site
+    (often its template), not importance.  Power iteration; Kleinberg,
+    "Authoritative sources in a hyperlinked environment", JACM 46(5), 1999.
     """
     if not graph.m:
         return np.zeros(graph.n), np.zeros(graph.n)
@@ -245,11 +241,11 @@ def hits(graph: Graph, tolerance: float = 1e-9, rounds: int = 500) -> tuple[np.n
 def flow(
     graph: Graph, group: np.ndarray, k: int, rank: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return two k x k matrices, row = from, column = to: links, and PageRank.
+    """Return links, and PageRank along them: k x k, row = from, column = to.
 
     `group` gives each page's number below k.  A page passes damping * rank
-    / outlinks along each followed link: the share of the whole site's
-    PageRank that goes that way in one step of the surfer.
+    / outlinks along each followed link: the share of all PageRank that
+    goes that way in one step of the surfer.
     """
     pair = group[graph.source].astype(np.int64) * k + group[graph.target]
     count = np.bincount(pair, minlength=k * k).reshape(k, k)
@@ -274,14 +270,14 @@ def concentration(rank: np.ndarray) -> float:
 def orphans(graph: Graph, start: int) -> np.ndarray:
     """Bool by page: no other page links to it, and it is not home.
 
-    Such pages are known from the page table (a sitemap, Search Console,
-    the crawler's memory), or because they link themselves.
+    Known from the page table (a sitemap, Search Console, the crawler's
+    memory), or because they link themselves.
     """
     return _linked_by(graph, start, others=0)
 
 
 def near_orphans(graph: Graph, start: int) -> np.ndarray:
-    """Bool by page: exactly one other page links to it, and it is not home."""
+    """Bool by page: just one other page links to it, and it is not home."""
     return _linked_by(graph, start, others=1)
 
 
@@ -306,25 +302,25 @@ def crawled(graph: Graph, depth: np.ndarray | None) -> np.ndarray:
 
 
 def dead_ends(graph: Graph, seen: np.ndarray) -> np.ndarray:
-    """Bool by page: it was looked at (`seen`) and links to no other page."""
+    """Bool by page: it was looked at (`seen`) and links to no other."""
     dead = seen.copy()
     dead[graph.source[graph.source != graph.target]] = False
     return dead
 
 
 def links_to(graph: Graph, bad: np.ndarray) -> np.ndarray:
-    """Return which links (rows) lead from another page to one of the `bad`."""
+    """Return the rows of links from another page to one of the `bad`."""
     return np.flatnonzero(bad[graph.target] & (graph.source != graph.target))
 
 
 def opportunities(demand: np.ndarray, links: np.ndarray, among: np.ndarray) -> np.ndarray:
     """Return pages that searchers want but few link to, most wanted first.
 
-    `demand` is impressions (or clicks), NaN where unknown; `links` the
-    inlinks; `among` the pages to look at (those that should rank).  A page
-    is taken when its demand is in the top quarter of those with any, and
-    its inlinks are at most the median of `among`.  Ties: fewer inlinks,
-    then lower page number.
+    `demand` is impressions (or clicks), NaN where unknown; `among` are the
+    pages to look at (those that should rank).  A page is taken when its
+    demand is in the top quarter of those with any, and its inlinks
+    (`links`) are at most the median of `among`.  Ties: fewer inlinks, then
+    lower number.
     """
     wanted = among & (demand > 0)
     if not wanted.any():
@@ -386,8 +382,8 @@ def communities(graph: Graph, set_aside: np.ndarray | None = None, seed: int = 0
 def modularity(graph: Graph, label: np.ndarray) -> float:
     """Share of links within communities minus what chance would give.
 
-    Newman and Girvan, 2004.  Links have no direction here: two pages that
-    link to each other count as two links.  Self links are left out.
+    Newman and Girvan, 2004.  Links have no direction here, so two pages
+    that link to each other count as two; self links are left out.
     """
     links = _undirected(graph).tocoo()
     total = links.data.sum()

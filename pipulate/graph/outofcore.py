@@ -1,17 +1,14 @@
 """Measures of a graph whose links do not fit in memory, by passes over them.
 
-MEMORY  A few arrays by page (8 bytes a page each), and one block of links.
-        100 million links between 3 million pages: 0.6 GB.
+MEMORY  A few arrays by page, and one block of links.  100 million links
+        between 3 million pages: 0.6 GB.
 PASSES  links.parquet is sorted by source, so once each page's number of
-        links is known, only `target` (4 bytes a link) is read.  Degrees and
-        matrix take one pass, click depth one for each level, PageRank one
-        for each round (40 to 60).
-BLOCKS  Several Parquet row groups at a time; a thread decodes the next one
-        while numpy adds up this one.
-EQUAL   The definitions are those of `measures`; tests compare page by page.
+        links is known, only `target` is read.  Degrees and matrix take one
+        pass, click depth one for each level, PageRank 40 to 60.
+BLOCKS  Several Parquet row groups; a thread decodes the next while numpy
+        adds up this one.
+EQUAL   Tests compare with `measures` page by page.
 """
-
-from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -29,6 +26,10 @@ from pipulate.graph.sources import first_line
 BLOCK = 1 << 22  # links
 ROUNDS = 1000  # of PageRank, at most
 Progress = Callable[[float, str], None]
+
+
+def silent(share: float, text: str) -> None:
+    """Take progress that nobody asked for."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Block:
-    """Some consecutive links, those of consecutive pages."""
+    """Links of consecutive pages."""
 
     first: int  #: the first of the pages
     count: np.ndarray  #: how many links of each page are in this block
@@ -115,7 +116,6 @@ def blocks(disk: Disk) -> Iterator[Block]:
 
 
 def _frames(folder: Path, m: int, columns: list[str]) -> Iterator[pl.DataFrame]:
-    """Read columns of the links block by block, one block ahead."""
     lazy = pl.scan_parquet(folder / "links.parquet", glob=False).select(columns)
 
     def read(at: int) -> pl.DataFrame:
@@ -143,9 +143,7 @@ def inlinks(disk: Disk) -> tuple[np.ndarray, np.ndarray]:
     return total, others
 
 
-def pagerank(
-    disk: Disk, *, tolerance: float = 1e-10, progress: Progress = lambda share, text: None
-) -> np.ndarray:
+def pagerank(disk: Disk, *, tolerance: float = 1e-10, progress: Progress = silent) -> np.ndarray:
     """PageRank as `measures.pagerank`, one pass a round."""
     n = max(1, disk.n)
     rank = np.full(disk.n, 1 / n)
@@ -164,13 +162,12 @@ def pagerank(
     return rank
 
 
-def depths(disk: Disk, start: int, progress: Progress = lambda share, text: None) -> np.ndarray:
+def depths(disk: Disk, start: int, progress: Progress = silent) -> np.ndarray:
     """Clicks from `start`, as `measures.depths`, one pass for each level.
 
-    A pass also follows pages found in it: links come in order of their
-    sources, so it often sees several levels at once; a page's depth is
-    lowered until nothing changes (Bellman and Ford's rule): the same in
-    the end.
+    A pass also follows pages found in it, so it often sees several levels
+    at once; a page's depth is lowered until nothing changes (Bellman and
+    Ford's rule): the same in the end.
     """
     far = np.iinfo(np.int32).max - 1
     depth = np.full(disk.n, far, np.int32)

@@ -1,20 +1,17 @@
 """The measures once more, as Ibis expressions: they run where the data is.
 
-FOR     Graphs beyond one machine, or in a warehouse: DuckDB, Polars, Spark,
-        BigQuery, Snowflake.  On one machine `measures` is 10 to 100 times
-        faster.  Optional: `pip install 'pipulate[portable]'` brings Ibis and
-        DuckDB; Spark needs pyspark and Java.
+FOR     Graphs beyond one machine, or in a warehouse (on one machine
+        `measures` is 10 to 100 times faster).  `pip install
+        'pipulate[portable]'` brings Ibis and DuckDB; Spark needs pyspark
+        and Java.
 TABLES  links  source, target: page ids, one row a distinct link
         pages  id; for the matrix `section`, for opportunities `demand` and
                `good` (may be recommended)
 ROUNDS  PageRank and click depth repeat a step until nothing changes.  Every
         few steps the result is made a table of its own: otherwise the
-        expression grows with every round, and so does the engine's plan.
-EQUAL   The definitions are those of `measures`; tests hold the results
-        together on every engine.
+        engine's plan grows with every round.
+EQUAL   Tests hold the numbers together with `measures`, on every engine.
 """
-
-from __future__ import annotations
 
 import contextlib
 import os
@@ -124,7 +121,7 @@ def _spark(backend: str, stack: contextlib.ExitStack) -> Any:
 
 
 def upload(engine: Engine, graph: Graph) -> tuple[Any, Any]:
-    """Make the tables `links` and `pages` of a graph; return them."""
+    """Make a graph's tables `links` and `pages`."""
     facts = roles.facts(graph)
     demand = np.full(graph.n, np.nan) if facts.demand is None else facts.demand
     pages = pl.DataFrame(
@@ -155,10 +152,9 @@ def degrees(links: Any, pages: Any) -> Any:
 def pagerank(engine: Engine, links: Any, pages: Any) -> Any:
     """Return id, rank as `measures.pagerank` (without nofollow).
 
-    What starts anew, from any cause, is spread evenly.  So the rank is in
-    proportion to the solution of x = 1/n + damping * (what is passed along
-    links), which needs no sum over all pages in each round: one at the
-    end.
+    What starts anew is spread evenly, so the rank is in proportion to the
+    solution of x = 1/n + damping * (what is passed along links), which
+    needs no sum over all pages in each round: one at the end.
     """
     out = links.group_by("source").agg(out=links.count())
     weights = links.join(out, "source").select("source", "target", weight=DAMPING / out.out)
@@ -230,13 +226,13 @@ def matrix(links: Any, pages: Any, rank: Any) -> Any:
 
 
 def orphans(links: Any, pages: Any, start: int) -> Any:
-    """Return the ids of pages to which no other page links, but for `start`."""
+    """Return ids of pages but `start` to which no other page links."""
     linked = links.filter(links.source != links.target).select(id=links.target).distinct()
     return pages.filter(pages.id != start).select("id").anti_join(linked, "id")
 
 
 def opportunities(links: Any, pages: Any) -> Any:
-    """Return id, demand, inlinks as `measures.opportunities`, of good pages."""
+    """Return id, demand, inlinks as `measures.opportunities`."""
     good = pages.filter(pages.good).select("id", "demand")
     counted = good.join(degrees(links, pages).select("id", "inlinks"), "id")
     wanted = counted.filter(counted.demand > 0)
@@ -248,7 +244,7 @@ def opportunities(links: Any, pages: Any) -> Any:
 
 
 def report(graph: Graph, backend: str) -> dict[str, pl.DataFrame]:
-    """Compute pages (degrees, depth, rank), matrix, orphans, opportunities."""
+    """Return the tables pages, matrix, orphans and opportunities."""
     start = measures.home(graph, roles.facts(graph).depth)
     names = pl.DataFrame({"id": pl.int_range(graph.n, eager=True), "url": graph.urls})
     with engine(backend) as made:

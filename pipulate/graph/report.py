@@ -7,8 +7,6 @@ FILES   `report.json` (of each table ROWS rows), and for each table
 PLOTS   Numbers and labels; `kind` is bars, curve, heat or scatter.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,17 +85,13 @@ def counts(findings: list[Finding]) -> dict[str, int]:
 
 def as_json(report: Report, rows: int = ROWS) -> dict[str, Any]:
     """Return the report as plain JSON values, tables cut to `rows` rows."""
+    told = ("key", "title", "count", "meaning", "todo", "plot")
     findings = [
-        {
-            "key": finding.key,
-            "title": finding.title,
-            "count": finding.count,
-            "meaning": finding.meaning,
-            "todo": finding.todo,
+        {name: getattr(finding, name) for name in told}
+        | {
             "columns": finding.table.columns,
             "height": finding.table.height,
             "rows": [list(row) for row in finding.table.head(rows).rows()],
-            "plot": finding.plot,
         }
         for finding in report.findings
     ]

@@ -1,13 +1,10 @@
 """What the columns of a page table mean: every crawler names them differently.
 
-Each role has a list of names by which it is known, those of Botify (as our
-exports write them), Screaming Frog ("Internal: All"), Sitebulb and Search
-Console; they are compared by letters and digits only.  Where the table
-says nothing, neither do we: a page is only called redirected, broken, ...
-when a column says so.
+Each role is known by names of Botify (as our exports write them),
+Screaming Frog ("Internal: All"), Sitebulb and Search Console, compared by
+letters and digits only.  A page is only called redirected, broken, ... when
+a column says so.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -34,29 +31,32 @@ ROLES = {
 }
 
 
+Said = np.ndarray | None  # by page, as far as a column says it
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What the page table says, by page; None where no column says anything.
 
     `columns` maps roles to column names.  `group` is the page type, named
-    as its column, or else `section`.  `depth`, `impressions` and `clicks`
-    are f64, NaN where unknown.  `internal` pages belong to a host that
-    some page of the table, or some linking page, belongs to.
+    as its column, or else `section`.  Numbers are f64, NaN where unknown.
+    `internal` pages belong to a host that some page of the table, or some
+    linking page, belongs to.
     """
 
     columns: dict[str, str]
     group: pl.Series
-    depth: np.ndarray | None
-    impressions: np.ndarray | None
-    clicks: np.ndarray | None
-    redirected: np.ndarray | None
-    canonicalised: np.ndarray | None
-    broken: np.ndarray | None
-    compliant: np.ndarray | None
+    depth: Said
+    impressions: Said
+    clicks: Said
+    redirected: Said
+    canonicalised: Said
+    broken: Said
+    compliant: Said
     internal: np.ndarray
 
     @property
-    def demand(self) -> np.ndarray | None:
+    def demand(self) -> Said:
         """How much searchers want a page: impressions, or else clicks."""
         return self.clicks if self.impressions is None else self.impressions
 
@@ -122,20 +122,20 @@ def _groups(graph: Graph, said: pl.Series | None) -> pl.Series:
     return sections(graph.urls).by_page()
 
 
-def _number(said: pl.Series | None) -> np.ndarray | None:
+def _number(said: pl.Series | None) -> Said:
     if said is None or not said.dtype.is_numeric():
         return None
     return said.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _redirected(status: np.ndarray | None, to: pl.Series | None) -> np.ndarray | None:
+def _redirected(status: Said, to: pl.Series | None) -> Said:
     told = [] if status is None else [(status >= 300) & (status < 400)]
     if to is not None and to.dtype == pl.String:
         told.append(to.is_not_null().to_numpy())
     return np.logical_or.reduce(told) if told else None
 
 
-def _compliant(said: pl.Series | None) -> np.ndarray | None:
+def _compliant(said: pl.Series | None) -> Said:
     """False only where the table says so (Screaming Frog: "Non-Indexable")."""
     if said is None:
         return None
@@ -146,8 +146,7 @@ def _compliant(said: pl.Series | None) -> np.ndarray | None:
     return (said.fill_null(1) != 0).to_numpy()
 
 
-def _canonicalised(urls: pl.Series, said: pl.Series | None) -> np.ndarray | None:
-    """True where it is another page: Botify says `false`, others its address."""
+def _canonicalised(urls: pl.Series, said: pl.Series | None) -> Said:
     if said is None:
         return None
     if said.dtype == pl.Boolean:

@@ -1,10 +1,9 @@
 """Which section of the site each page belongs to: the picture's discs.  Pure.
 
-A section is a folder of the site (`/library`, `/blog/2024`).  We begin with
-one section per host and split the largest again and again at its next
-folder level, until none is large or there are enough.  Folders with few
-pages stay with their parent.  What addresses leave in one lump (flat sites,
-`/p/12345`) is split by page type.
+A section is a folder of the site (`/blog/2024`).  We begin with one per
+host and split the largest again and again at its next folder level, until
+none is large or there are enough; small folders stay with their parent.
+What addresses leave in one lump (`/p/12345`) is split by page type.
 """
 
 from collections import Counter, defaultdict

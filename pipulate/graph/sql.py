@@ -3,20 +3,17 @@
 TABLES  pages  id, url and every measure and page column, by names that need
                no quotes (`Status Code` is status_code)
         links  source_id, target_id (page ids), source, target (addresses)
-FILE    `query.db` in the graph's folder, an SQLite database made in one
-        piece at the first question; so it vanishes when the graph is built
-        anew.  1M links: 2 s, 45 MB.  `links` is a view over numbers; SQLite
-        leaves out the joins for columns nobody asked for.
-SAFE    SQL comes from a model, and pages' texts may have told the model
-        what to write.  So the file is opened read-only and immutable; an
-        authorizer allows SELECT on our tables and functions, nothing else
-        (no ATTACH, PRAGMA, schema, extensions; SQLite itself has no
-        function that reads files); a progress handler stops it at the
-        deadline; texts beyond a megabyte are an error.  SQLite streams, so
-        an absurd join costs time, not memory.
+FILE    `query.db` in the graph's folder, made in one piece at the first
+        question, gone when the graph is built anew.  1M links: 2 s, 45 MB.
+        `links` is a view over numbers; SQLite leaves out the joins for
+        columns nobody asked for.
+SAFE    SQL comes from a model, and pages' texts may have told it what to
+        write.  So the file is opened read-only and immutable; an authorizer
+        allows SELECT on our tables and functions, nothing else (no ATTACH,
+        PRAGMA, schema, extensions; SQLite has no function that reads
+        files); a progress handler stops it at the deadline; texts beyond a
+        megabyte are an error.  An absurd join costs time, not memory.
 """
-
-from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -66,10 +63,10 @@ class Answer:
 
 
 def query(folder: Path, sql: str, limit: int = 200, seconds: float = 5) -> Answer:
-    """Run one SELECT over `pages` and `links` of the graph in `folder`.
+    """Run one SELECT over `pages` and `links`.  Blocking: call it in a thread.
 
-    Blocking: call it in a thread.  Raises GraphError when it is not a
-    single SELECT, is wrong, or takes longer than `seconds`.
+    Raises GraphError when it is not a single SELECT, is wrong, or takes
+    longer than `seconds`.
     """
     with _opened(folder) as connection:
         known = _columns(connection)

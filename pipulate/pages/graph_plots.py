@@ -45,10 +45,7 @@ def compact(value: float) -> str:
 
 @dataclass(frozen=True)
 class _Frame:
-    """The field that two axes enclose, with room for their numbers.
-
-    `x` and `y` turn a share of its width or height into a place.
-    """
+    """The field that two axes enclose; `x` and `y` are places of shares of it."""
 
     height: float
     top: float
@@ -150,7 +147,6 @@ def _lying_bars(names: Sequence[str], values: Sequence[float], title: str) -> No
 
 
 def _shortened(name: str) -> str:
-    """Cut in the middle: an address's end tells more than its beginning."""
     if len(name) <= NAME:
         return name
     return f"{name[:14]}…{name[-29:]}"

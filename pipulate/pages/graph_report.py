@@ -67,7 +67,7 @@ class Where:
     picture: str
 
     def page(self, url: str) -> str:
-        """Return the address that shows a page of the site in the picture."""
+        """Return the address of a page of the site in the picture."""
         return f"{self.picture}#page={quote(url, safe='')}"
 
 
@@ -244,7 +244,6 @@ def _filter(part: Part, where: Where) -> FT:
 
 
 def _heading(part: Part, name: str, where: Where) -> FT:
-    """Return a heading that sorts, at first by largest number or first text."""
     text: tuple[Any, ...] = (title(name),)
     order = "none"
     down = part.rows[name].dtype.is_numeric()
@@ -273,7 +272,6 @@ def _turning(part: Part, where: Where) -> FT:
 
 
 def _link(part: Part, where: Where, view: View, *text: Any, **attributes: Any) -> FT:
-    """Return a link that puts another part of the table in this one's place."""
     address = part.address(where, view)
     return A(
         *text,
