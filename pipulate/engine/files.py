@@ -3,9 +3,9 @@
 HOW        Write to `.{name}.{random}.part` beside it, fsync that, rename it
            over the final name, fsync the folder.  A kill leaves the old one,
            or none, at worst a `.part` that nobody takes for a result.
-LEFTOVERS  Who begins to write removes the target's.  If another process still
-           writes one, its rename fails and it says so: the newer writer
-           wins, and never do two write into one file.
+LEFTOVERS  Who begins to write removes them.  If another still writes one,
+           its rename fails and it says so: the newer writer wins, and never
+           do two write into one file.
 """
 
 import contextlib

@@ -28,9 +28,6 @@ from pipulate.engine.workflow import Job, Run, Step, Workflow, call
 
 Key = tuple[str, str, str]  #: workflow, run ID, step id
 
-_CANCELLED = "Cancelled. What was done so far is kept; start again to go on."
-_GONE = "Its workflow is no longer installed, so the job could not go on."
-
 
 @dataclass
 class Progress:
@@ -113,7 +110,7 @@ class Jobs:
             await self._result(flow, key, step)
             end = ("done", "")
         except asyncio.CancelledError:
-            end = ("cancelled", _CANCELLED)
+            end = ("cancelled", "Cancelled. What was done so far is kept; start again to go on.")
         except Unsure as problem:
             end = ("unsure", str(problem))
         except PipulateError as problem:
@@ -198,7 +195,8 @@ class Jobs:
                 logger.info("Resuming {} of {} {}", step.key, *key[:2])
                 await self.start(flow, key[1], step)
             else:
-                self._settle(key, "failed", _GONE)
+                gone = "Its workflow is no longer installed, so the job could not go on."
+                self._settle(key, "failed", gone)
 
     async def close(self) -> None:
         """Stop all jobs; their rows stay 'running', for the next start."""

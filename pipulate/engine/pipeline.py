@@ -6,7 +6,6 @@ CHANGE   One transaction reads the newest record, checks lock and revision,
 HISTORY  Append-only: an act's `Kind`, its words, the whole record after it.
          *Undo* restores the record before the latest act that can be
          undone and is not yet, and is itself an act.
-STEPS    A list of (key, step_id, label).
 
 In a notebook: Pipulate.open("data", "bridge").get_state("arthur")
 """
@@ -280,10 +279,8 @@ class Pipulate:
 
     def undoable(self, id: str) -> Act | None:
         """Return the act that `undo` would take back, or None."""
-        values = (self.workflow, self.normalise(id))
-        with plainly(self.store.path):
-            row = self.store.connection.execute(_UNDOABLE, values).fetchone()
-        return Act(Kind(row[0]), *row[1:]) if row else None
+        row = self.store.one(_UNDOABLE, self.workflow, self.normalise(id))
+        return Act(Kind(row.pop("kind")), *row.values()) if row else None
 
     def undo(self, id: str, rev: int | None = None) -> Record:
         """Take back the latest revert or answer; raises OutOfOrder."""
@@ -311,7 +308,7 @@ class Pipulate:
                 raise Unknown(f"There is no run {id!r} in {self.workflow!r}.")
             db.execute("DELETE FROM pipeline WHERE workflow = ? AND id = ?", (self.workflow, id))
             kept = (row["data"], row["profile_id"], Kind.DELETE)
-            self._log(id, row["rev"] + 1, now(), "delete", None, *kept)
+            self._log(id, row["rev"] + 1, now(), Kind.DELETE, None, *kept)
 
     def undelete(self, id: str) -> Record:
         """Bring a deleted run back as it was, to the profile it belonged to."""

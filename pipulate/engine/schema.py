@@ -5,11 +5,10 @@ MIGRATIONS  SQL scripts, applied in order; `user_version` counts them.  A
             a line's end is Python's): a change is a further one at the end.
 RUNS        pipeline (a record a run), history (every act on one; `kind` is
             a `pipeline.Kind`), quarantine, job; store is a dictionary.
-PAGES       profile (`client` is its older name), task, and the trash that
-            deleted rows come back from.
-MODEL       conversation, message, memory with its vectors, proposal, prompt.
-            `memory_text` follows `memory` by triggers and deletes securely:
-            what is forgotten leaves no trace in the file.
+PAGES       profile (once `client`), task, trash (of deleted rows).
+MODEL       conversation, message, memory, proposal, prompt.  `memory_text`
+            follows `memory` by triggers and deletes securely: what is
+            forgotten leaves no trace in the file.
 """
 
 SCHEMA = [

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-#: The names of this machine, as it calls itself.
+#: This machine's names for itself.
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -41,7 +41,7 @@ class Settings:
 
     @property
     def log(self) -> Path:
-        """The file of the log while serving."""
+        """The log, while serving."""
         return self.data / "log" / "pipulate.log"
 
     @property

@@ -1,12 +1,11 @@
 """One SQLite file holds everything; one library (apsw) opens it.
 
-CONNECTIONS  One per thread.  WAL, synchronous=FULL (a power cut loses
-             nothing that was acknowledged), both asserted.
+CONNECTIONS  One a thread.  WAL, synchronous=FULL: a power cut loses nothing
+             that was acknowledged.
 WRITING      `with store.transaction() as db:` is BEGIN IMMEDIATE ... COMMIT.
              Writers of this process queue at a lock, others at SQLite's;
              nobody reads, then writes, outside.
-MIGRATIONS   After a backup.  Never fastlite's transform: it drops columns
-             with their data.
+MIGRATIONS   Never fastlite's transform: it drops columns with their data.
 LOCKS        BEGIN EXCLUSIVE is held on a file of its own: the system frees
              it however the process ends.
 
