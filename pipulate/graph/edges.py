@@ -305,7 +305,7 @@ class _Links:
 
 
 def _read_links(path: Path, scratch: Path) -> _Links:
-    table = sources.open_table(path, scratch, (sources.SOURCE, sources.TARGET))
+    table = sources.open_table(path, scratch, sources.SOURCE, sources.TARGET)
     (frame, names), mended = _fast_or_patient(table, scratch, _number)
     _check_length(names, path)
     links = _complete(frame, names)
@@ -396,7 +396,7 @@ def _read_pages(path: Path | None, scratch: Path) -> tuple[pl.DataFrame, dict[st
     """The page table (`url`, then its columns, typed; one row a page), and notes."""
     if path is None:
         return pl.DataFrame(schema={"url": pl.String}), {}
-    table = sources.open_table(path, scratch, (sources.PAGE,))
+    table = sources.open_table(path, scratch, sources.PAGE)
     column = sources.find(table.columns, sources.PAGE)
     if column is None:
         raise GraphError(

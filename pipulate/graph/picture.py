@@ -117,18 +117,14 @@ def _encoded(series: pl.Series) -> tuple[dict[str, Any], str, bytes]:
     if not series.dtype.is_numeric():
         return {"kind": "text"}, "txt", _lines(series)
     values = series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    about = _about_numbers(values)
-    if about["whole"] and max(-about.get("min", 0), about.get("max", 0)) >= EXACT:
-        return about, "f64", values.astype("<f8").tobytes()
-    return about, "f32", values.astype("<f4").tobytes()
-
-
-def _about_numbers(values: NDArray[np.float64]) -> dict[str, Any]:
     known = values[np.isfinite(values)]
-    about: dict[str, Any] = {"kind": "number", "whole": bool((known == np.rint(known)).all())}
+    whole = bool((known == np.rint(known)).all())
+    about: dict[str, Any] = {"kind": "number", "whole": whole}
     if known.size:
         about |= {"min": float(known.min()), "max": float(known.max())}
-    return about
+    if whole and np.abs(known).max(initial=0) >= EXACT:
+        return about, "f64", values.astype("<f8").tobytes()
+    return about, "f32", values.astype("<f4").tobytes()
 
 
 def _categories(series: pl.Series) -> tuple[list[str], NDArray[np.uint8]] | None:

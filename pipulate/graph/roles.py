@@ -92,7 +92,7 @@ class Facts:
 
 def roles(columns: list[str]) -> dict[str, str]:
     """Return which column plays which role, for the roles that are filled."""
-    found = {role: sources.find(columns, tuple(names.split())) for role, names in ROLES.items()}
+    found = {role: sources.find(columns, names) for role, names in ROLES.items()}
     return {role: column for role, column in found.items() if column is not None}
 
 

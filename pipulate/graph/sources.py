@@ -1,18 +1,17 @@
-"""Tables from anywhere: which file is it, what separates its cells, which columns do we need.
+"""Tables from anywhere: what separates the cells, which columns are needed.
 
-TAKEN     CSV of any usual separator (`,` `;` tab `|`), with a header, a `sep=` line, both or
-          neither; plain, gzip or zip; UTF-8, UTF-16 or Windows-1252, also mixed within one file; or
-          Parquet.
-COLUMNS   Found by name, never by position alone: `source,target`, Screaming Frog's and Sitebulb's
-          "all inlinks" and "all outlinks", Search Console's "Top pages", and the like (SOURCE,
-          TARGET, PAGE below).
-TWO WAYS  Polars reads a well-formed file at a gigabyte a second, but says little when a file is
-          not.  Then `mend` reads it row by row, forgives what has one clear meaning (a stray
-          encoding, short rows, spare separators), and names file, line and reason for what has not.
+TAKEN     CSV of any usual separator (`,` `;` tab `|`), with a header, a
+          `sep=` line, both or neither; plain, gzip or zip; UTF-8, UTF-16 or
+          Windows-1252, also mixed within one file; or Parquet.
+COLUMNS   Found by name, never by position alone: `source,target`, Screaming
+          Frog's and Sitebulb's "all inlinks", Search Console's "Top pages",
+          and the like (SOURCE, TARGET, PAGE below).
+TWO WAYS  Polars reads a well-formed file at a gigabyte a second, but says
+          little when it is not.  Then `mend` reads it row by row, forgives
+          what has one clear meaning (a stray encoding, short rows, spare
+          separators), and names file, line and reason for what has not.
           What it wrote goes through the fast way after all.
 """
-
-from __future__ import annotations
 
 import codecs
 import csv
@@ -28,35 +27,30 @@ import polars as pl
 from pipulate.graph.errors import GraphError
 from pipulate.graph.unpack import is_packed, unpack
 
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-# Names are compared by their letters and digits only, lower case.  Order matters: Screaming Frog's
-# own `Target` column holds `_blank`, the page is in `Destination`.
-SOURCE = _names(
-    "source sourceurl sourcepage from fromurl urlfrom frompage referringurl referringpage "
-    "referringpageurl referrer referrerurl linkingpage linkingurl parent parenturl foundat "
-    "foundon quelle origen origine src"
+# Names are compared by their letters and digits, lower case, in this order:
+# Screaming Frog's own `Target` holds `_blank`, the page is in `Destination`.
+SOURCE = (
+    "source sourceurl sourcepage from fromurl urlfrom frompage referringurl "
+    "referringpage referringpageurl referrer referrerurl linkingpage linkingurl "
+    "parent parenturl foundat foundon quelle origen origine src"
 )
-TARGET = _names(
-    "destination destinationurl destinationpage target targeturl targetpage to tourl urlto "
-    "topage linkedurl linkedpage linkurl outlink outlinkurl href ziel destino destinazione "
-    "dst dest"
+TARGET = (
+    "destination destinationurl destinationpage target targeturl targetpage to "
+    "tourl urlto topage linkedurl linkedpage linkurl outlink outlinkurl href ziel "
+    "destino destinazione dst dest"
 )
-PAGE = _names(
-    "id url address fullurl pageurl toppages toppage page landingpage loc link adresse "
-    "direccion indirizzo uri"
+PAGE = (
+    "id url address fullurl pageurl toppages toppage page landingpage loc link "
+    "adresse direccion indirizzo uri"
 )
-LINK_TYPE = ("type", "linktype")
-FOLLOW = ("follow", "followed", "dofollow")
-NOFOLLOW = ("nofollow", "isnofollow")
-REL = ("rel", "relattribute")
+LINK_TYPE = "type linktype"
+FOLLOW = "follow followed dofollow"
+NOFOLLOW = "nofollow isnofollow"
+REL = "rel relattribute"
 
 LONGEST_URL = 16_384  # bytes; browsers and servers stop far below
 _LONGEST_CELL = 1 << 20
-_SEPARATORS = ",;\t|"
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _HEAD = 256 << 10
 
@@ -73,32 +67,27 @@ class Table:
     skip: int = 0  #: lines before the first record
     header: bool = True
     encoding: str = "utf-8"
-    odd: bool = False  #: UTF-16, or lines that end in a carriage return: only `mend` can read it
+    odd: bool = False  #: only `mend` can read it: UTF-16, or bare carriage returns
 
 
 def plain(name: str) -> str:
-    """Return a column name reduced to lower-case letters and digits, for comparing."""
+    """A column's name for comparing: letters and digits in lower case."""
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def find(columns: Iterable[str], wanted: tuple[str, ...]) -> str | None:
-    """Return the column whose plain name comes first in `wanted`, or None."""
+def find(columns: Iterable[str], wanted: str) -> str | None:
+    """The column whose plain name comes first in the text `wanted`."""
     by_name: dict[str, str] = {}
     for column in columns:
         by_name.setdefault(plain(column), column)
-    return next((by_name[name] for name in wanted if name in by_name), None)
+    return next((by_name[name] for name in wanted.split() if name in by_name), None)
 
 
-def looks_like_url(cell: str) -> bool:
-    """Return whether a cell can be a page's address (absolute, or a path)."""
-    return "://" in cell[:12] or cell.startswith("/")
+def open_table(path: Path, scratch: Path, *wanted: str) -> Table:
+    """Find out how to read a file, unpacked into `scratch` if need be.
 
-
-def open_table(path: Path, scratch: Path, wanted: tuple[tuple[str, ...], ...]) -> Table:
-    """Find out how to read `path`; a packed file is unpacked into the folder `scratch` first.
-
-    `wanted` are the name lists of the columns the caller will ask for, which tell the separator.
-    Raises GraphError when the file is missing, empty, binary, a workbook, or damaged.
+    `wanted` are names of the columns to be asked for: they tell the separator.
+    Raises GraphError for one that is missing, empty, binary or damaged.
     """
     try:
         with path.open("rb") as file:
@@ -119,15 +108,14 @@ def open_table(path: Path, scratch: Path, wanted: tuple[tuple[str, ...], ...]) -
 
 
 def scan(table: Table, types: dict[str, pl.DataType]) -> pl.LazyFrame:
-    """Return the columns named in `types`, lazily; every other column is skipped unread."""
-    columns = list(dict.fromkeys(types))
+    """The columns of these types, lazily; others are skipped unread."""
     if table.parquet:
-        frame = pl.scan_parquet(table.file, glob=False).select(columns)
-        return frame.with_columns(pl.col(c).cast(pl.String).cast(types[c]) for c in columns)
-    # A header may repeat a name (crawlers do): the first is meant, so each gets a name of its own.
-    keys = [f"{i}" for i in range(len(table.columns))]
-    where = {c: keys[table.columns.index(c)] for c in columns}
-    schema = {k: pl.String() for k in keys} | {where[c]: types[c] for c in columns}
+        frame = pl.scan_parquet(table.file, glob=False)
+        return frame.select(pl.col(c).cast(pl.String).cast(kind) for c, kind in types.items())
+    # A header may repeat a name (crawlers do), the first is meant: we read by number.
+    where = {column: str(table.columns.index(column)) for column in types}
+    schema: dict[str, pl.DataType] = {str(i): pl.String() for i in range(len(table.columns))}
+    schema |= {where[column]: kind for column, kind in types.items()}
     frame = pl.scan_csv(
         table.file,
         separator=table.separator,
@@ -137,14 +125,14 @@ def scan(table: Table, types: dict[str, pl.DataType]) -> pl.LazyFrame:
         low_memory=True,
         glob=False,
     )
-    return frame.select(pl.col(where[c]).alias(c) for c in columns)
+    return frame.select(pl.col(number).alias(column) for column, number in where.items())
 
 
 def mend(table: Table, scratch: Path) -> tuple[Table, int]:
-    """Rewrite a CSV row by row as clean UTF-8: (it, the number of rows left out as unreadable).
+    """Rewrite a CSV row by row as clean UTF-8: (it, how many rows were left out).
 
-    A row with more filled cells than the header is left out and counted; when more than one in a
-    hundred is like that, or a cell is larger than a megabyte, GraphError names the first such line.
+    Left out are rows with more filled cells than the header; GraphError names
+    the first line when it is one in a hundred, or a cell is over a megabyte.
     """
     target = scratch / f"{table.file.name}.mended"
     width = len(table.columns)
@@ -167,15 +155,16 @@ def mend(table: Table, scratch: Path) -> tuple[Table, int]:
             else:
                 writer.writerow((row + [""] * width)[:width])
     if bad * 100 > rows:
+        separator = _SEPARATORS.get(table.separator, repr(table.separator))
         raise GraphError(
             f"{table.name}: {bad:,} of {rows:,} rows do not fit the header; {first_bad}. A cell "
-            f"with a {_name(table.separator)} in it must stand in quotes: export the file again."
+            f"with a {separator} in it must stand in quotes: export the file again."
         )
     return Table(target, table.name, table.columns), bad
 
 
 def _rows(table: Table) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, cells) after the header."""
+    """(line number, cells) after the header."""
     allowed = csv.field_size_limit(_LONGEST_CELL)
     line = 1
     try:
@@ -199,7 +188,7 @@ def _rows(table: Table) -> Iterator[tuple[int, list[str]]]:
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
-    """Decode the bytes that are not UTF-8 as Windows-1252, which is what they are in practice."""
+    """Decode what is not UTF-8 as what it is in practice."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     raw = error.object[error.start : error.end]
@@ -214,8 +203,8 @@ def _open_parquet(path: Path) -> Table:
     return Table(path, path.name, columns, parquet=True)
 
 
-def _sniff(file: Path, name: str, wanted: tuple[tuple[str, ...], ...]) -> Table:
-    """Find out encoding, separator and header from the beginning of a file."""
+def _sniff(file: Path, name: str, wanted: Sequence[str]) -> Table:
+    """Find out encoding, separator and header from a file's beginning."""
     with file.open("rb") as stream:
         head = stream.read(_HEAD)
     encoding = _encoding(head, name)
@@ -232,7 +221,7 @@ def _sniff(file: Path, name: str, wanted: tuple[tuple[str, ...], ...]) -> Table:
     cells = _record(rest, separator, name)
     if not any(cells):
         raise GraphError(f"{name} has no header: its first row is blank.")
-    header = not looks_like_url(cells[0])
+    header = "://" not in cells[0][:12] and not cells[0].startswith("/")
     return Table(
         file,
         name,
@@ -262,12 +251,12 @@ def _columns(cells: list[str]) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def _nameless(width: int, wanted: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
-    """Name the columns of a file that begins with data: only their number tells what they are."""
-    known = []
+def _nameless(width: int, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Name columns without a header: only their number tells what they are."""
+    names = [f"column {i + 1}" for i in range(width)]
     if len(wanted) in (1, width):
-        known = [names[0] for names in wanted]
-    return (*known, *(f"column {i + 1}" for i in range(len(known), width)))
+        names[: len(wanted)] = [known.split()[0] for known in wanted]
+    return tuple(names)
 
 
 def _record(text: str, separator: str, name: str) -> list[str]:
@@ -281,20 +270,16 @@ def _record(text: str, separator: str, name: str) -> list[str]:
     return [cell.strip() for cell in row]
 
 
-def _rank(cells: list[str], wanted: tuple[tuple[str, ...], ...]) -> tuple[int, int]:
+def _rank(cells: list[str], wanted: Sequence[str]) -> tuple[int, int]:
     return sum(find(cells, names) is not None for names in wanted), len(cells)
 
 
-def _name(separator: str) -> str:
-    return {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}.get(separator, repr(separator))
-
-
 def shown(columns: Sequence[str]) -> str:
-    """List a table's columns for a message, the first dozen of them."""
+    """The first dozen of a table's columns, for a message."""
     more = ", …" if len(columns) > 12 else ""
     return ", ".join(columns[:12]) + more
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, for a message."""
+    """The first line of an error's text, for a message."""
     return str(error).strip().split("\n", 1)[0][:200]
