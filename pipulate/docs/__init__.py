@@ -1,12 +1,7 @@
-"""The manual: the Markdown pages of this folder, their sections, finding in them.
+"""The manual: the Markdown pages of this folder, their sections, a search.
 
-PAGES     `howto/lan.md` is the page `howto/lan`; its first heading is its title.
-          `index` lists all.
-SECTIONS  A page is cut at its headings; a # inside a block of code is none.
-FINDING   By words and their stems, titles first: a full-text index in memory.
-
-Imports nothing of ours.  The app shows pages at /docs, Ctrl+K finds sections by
-title, the model's `search_docs` reads them.
+`howto/lan.md` is the page `howto/lan`; `index` lists all.  The app shows
+them at /docs, Ctrl+K finds sections by title, the model reads them.
 """
 
 import re
@@ -14,23 +9,22 @@ import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 
 FOLDER = Path(__file__).parent
-#: Pages that name everything, found after those that explain.
-LISTINGS = ("index", "reference")
-_BEST = """SELECT number FROM part WHERE part MATCH ?
-    ORDER BY listing, bm25(part, 0, 0, 4, 1) LIMIT ?"""
+# Pages that name everything come after those that explain.
+_BEST = """SELECT page, title, body FROM part WHERE part MATCH ?
+    ORDER BY page IN ('index', 'reference'), bm25(part, 0, 4, 1) LIMIT ?"""
 _FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """A heading of a page, and the text up to the next one."""
 
-    page: str  #: name of the page
+    page: str
     title: str
     text: str
 
@@ -86,26 +80,23 @@ def sections(folder: Path = FOLDER) -> list[Section]:
 
 
 def search(words: str, limit: int = 3, folder: Path = FOLDER) -> list[Section]:
-    """Return the sections that fit the words best, in this order."""
+    """Return the sections that fit best, by stems of words, titles first."""
     asked = " OR ".join(f'"{word}"' for word in re.findall(r"\w+", words))
     if not asked:
         return []
     index, lock = _index(folder)
     with lock:
-        numbers = [number for (number,) in index.execute(_BEST, (asked, limit))]
-    every = sections(folder)
-    return [every[number] for number in numbers]
+        return [Section(*row) for row in index.execute(_BEST, (asked, limit))]
 
 
 @cache
 def _index(folder: Path) -> tuple[apsw.Connection, threading.Lock]:
-    """Return the index, and the lock to hold while asking: threads share it."""
+    # Threads share it, and hold the lock while they ask.
     index = apsw.Connection(":memory:")
-    columns = "number UNINDEXED, listing UNINDEXED, title, body, tokenize = 'porter'"
-    index.execute(f"CREATE VIRTUAL TABLE part USING fts5 ({columns})")
-    for number, section in enumerate(sections(folder)):
-        values = (number, section.page in LISTINGS, section.title, section.text)
-        index.execute("INSERT INTO part VALUES (?, ?, ?, ?)", values)
+    index.execute(
+        "CREATE VIRTUAL TABLE part USING fts5(page UNINDEXED, title, body, tokenize = 'porter')"
+    )
+    index.executemany("INSERT INTO part VALUES (?, ?, ?)", sections(folder))
     return index, threading.Lock()
 
 

@@ -1,4 +1,4 @@
-"""The pages that are not workflows; each module's `routes(app)` adds its own."""
+"""The pages that are no workflows; each module's `routes(app)` adds its own."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -26,6 +26,6 @@ PAGES = (
 
 
 def parts() -> list[Callable[[FastHTML], None]]:
-    """Return the `routes` of every part, imported now: commands need few."""
+    """Return the `routes` of every part; imports them, only now."""
     names = ["web.backups", *(f"pages.{page}" for page in PAGES)]
     return [import_module(f"pipulate.{name}").routes for name in names]

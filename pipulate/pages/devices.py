@@ -1,15 +1,14 @@
-"""Other devices of the local network, with `pipulate --lan` and not without.
+"""Other devices of the local network: with `pipulate --lan`, not without.
 
-Here: the card in Settings, the code in the terminal, the gate's place in the app,
-the server's name on the network (by multicast DNS, from a thread; without that, the
-address still works).  Who may come in, `web.pairing` decides.
+The card in Settings, the code in the terminal, the gate's place in the app,
+the server's name on the network (by multicast DNS; where that fails, the
+address works).  Who may come in, `web.pairing` decides.
 """
 
 import asyncio
 import re
 import socket
 from collections.abc import Callable
-from itertools import starmap
 from typing import Any
 
 from fastcore.xml import FT, Code, Div, Img, Li, P, Ul
@@ -34,11 +33,8 @@ GUESTS = (
 )
 
 
-# --- where others find this machine
-
-
 def outward(settings: Settings) -> str:
-    """Return the address at which others reach this machine: that of its way out."""
+    """Return the address at which others reach this machine."""
     if settings.host not in (*LOCAL, "0.0.0.0"):  # noqa: S104 - compared
         return settings.host
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -57,7 +53,7 @@ def local_name() -> str:
 
 
 def announce(name: str, address: str, port: int) -> Callable[[], None]:
-    """Make `name` known by multicast DNS; returns what withdraws it.  Each takes a second."""
+    """Tell `name` by multicast DNS in 1 s; returns what withdraws it."""
     from zeroconf import IPVersion, ServiceInfo, Zeroconf
 
     kind = "_http._tcp.local."
@@ -73,9 +69,6 @@ def announce(name: str, address: str, port: int) -> Callable[[], None]:
     return network.close  # which withdraws what was registered
 
 
-# --- the part
-
-
 class Lan:
     """What `--lan` adds to an app."""
 
@@ -86,7 +79,7 @@ class Lan:
         self.name = local_name()
         self._address = outward(state.settings) if state.settings.lan else ""
         self._home = f"http://{self._address}:{state.settings.port}"
-        self._announced: asyncio.Task[Callable[[], None] | None] | None = None
+        self._announced: asyncio.Task[Callable[[], None] | None]
 
     def _qr_code(self, offer: Offer) -> Any:
         import segno
@@ -120,18 +113,18 @@ class Lan:
 
     async def end(self) -> None:
         """Withdraw the name."""
-        if self._announced and (withdraw := await self._announced):
+        if withdraw := await self._announced:
             await asyncio.to_thread(withdraw)
 
     def section(self, _: FastHTML) -> FT:
         """Return the card in Settings."""
         if self.settings.lan:
             return card("Other devices", P(GUESTS), self._code(), self._devices())
-        how = "To use Pipulate from a phone or another computer of your network, start it with "
-        return card("Other devices", P(how, Code("pipulate --lan"), "."))
+        use = "To use Pipulate from a phone or another computer of your network"
+        start = Code("pipulate --lan")
+        return card("Other devices", P(f"{use}, start it with ", start, "."))
 
     def _code(self) -> FT:
-        """Return the code as picture and text, or the button that makes one."""
         offer = self.pairing.offer
         if offer is None:
             return button("/settings/devices", "Pair a device", cls="")
@@ -139,7 +132,7 @@ class Lan:
         minutes = f"{left} more minutes" if left > 1 else "1 more minute"
         picture = self._qr_code(offer).svg_data_uri(scale=5, light="#fff")
         return Div(
-            Img(src=picture, alt="QR code of the pairing address", width="185", height="185"),
+            Img(src=picture, alt="QR code of the pairing address", width=185, height=185),
             P(
                 "Scan this with the device, or open ",
                 Code(self._home),
@@ -152,7 +145,8 @@ class Lan:
     def _devices(self) -> FT:
         if not self.pairing.devices:
             return P("No device is paired.", cls="hint")
-        return Ul(*starmap(_row, self.pairing.devices.items()), cls="editable")
+        rows = [_row(key, it) for key, it in self.pairing.devices.items()]
+        return Ul(*rows, cls="editable")
 
 
 def _row(key: str, device: dict[str, str]) -> FT:
@@ -163,7 +157,7 @@ def _row(key: str, device: dict[str, str]) -> FT:
 
 
 def routes(app: FastHTML) -> None:
-    """Add the pairing page, the card in Settings, and, with `--lan`, the gate."""
+    """Add pairing page, card in Settings, and, with `--lan`, the gate."""
     lan = Lan(app.state)
     app.state.offer(lan)
     app.state.add_settings("Other devices", lan.section)
@@ -187,11 +181,10 @@ def routes(app: FastHTML) -> None:
 
 
 def _open(app: FastHTML, lan: Lan) -> None:
-    """Have the guard know our further names, and the gate stand right behind it."""
     layers = app.user_middleware
-    at = [layer.cls for layer in layers].index(Guard)
+    guard = [layer.cls for layer in layers].index(Guard)
     hosts = lan.settings.hosts | {lan.name}
-    layers[at].kwargs |= {"hosts": hosts, "own_address": True}
-    layers.insert(at + 1, Middleware(Gate, pairing=lan.pairing))
+    layers[guard].kwargs |= {"hosts": hosts, "own_address": True}
+    layers.insert(guard + 1, Middleware(Gate, pairing=lan.pairing))
     app.state.begin.append(lan.begin)
     app.state.end.append(lan.end)

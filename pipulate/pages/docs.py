@@ -17,18 +17,16 @@ from pipulate import docs
 from pipulate.docs import Page, Section
 from pipulate.web.components import page
 
-#: What is served as it is; nothing else of the folder.
-PICTURES = {path.relative_to(docs.FOLDER).as_posix(): path for path in docs.FOLDER.rglob("*.png")}
+PICTURES = frozenset(docs.FOLDER.rglob("*.png"))  #: nothing else is served as it is
 EXCERPT = 160  #: characters of a found section
 
 
 @cache
 def _html(shown: Page) -> NotStr:
-    """Return a page without its title, which the shell shows."""
     from markdown_it import MarkdownIt  # not before somebody reads the manual
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = markdown.parse(shown.text)[3:]  # after the first heading's three
+    tokens = markdown.parse(shown.text)[3:]  # the shell shows the first heading
     for index, token in enumerate(tokens):
         if token.type == "heading_open":
             token.attrs["id"] = docs.anchor(tokens[index + 1].content)
@@ -41,7 +39,6 @@ def _html(shown: Page) -> NotStr:
 
 
 def _address(target: str, name: str) -> str:
-    """Return where the app shows what is linked relative to a page's file."""
     here = urljoin(f"/docs/{name}", target)
     return re.sub(r"^(/docs/[^#]*)\.md(?=#|$)", r"\1", here)
 
@@ -56,8 +53,10 @@ def _found(section: Section) -> FT:
     plain = re.sub(r"[`*|#]|\]\([^)]*\)|\[", "", section.text)
     excerpt = plain[:EXCERPT].replace("\n", " ")
     where = docs.pages()[section.page].title
-    title = A(section.title, href=section.address)
-    return Li(title, P(Small(f"{where}. "), excerpt, "…"))
+    return Li(
+        A(section.title, href=section.address),
+        P(Small(f"{where}. "), excerpt, "…"),
+    )
 
 
 def _results(words: str) -> FT:
@@ -80,8 +79,8 @@ def routes(app: FastHTML) -> None:
 
     @app.get("/docs/{name:path}")
     def manual_page(request: Request, name: str) -> Response:
-        if name in PICTURES:
-            return FileResponse(PICTURES[name])
+        if (picture := docs.FOLDER / name) in PICTURES:
+            return FileResponse(picture)
         shown = docs.pages().get(name)
         if shown is None:
             raise HTTPException(404)

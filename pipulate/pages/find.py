@@ -1,4 +1,4 @@
-"""Ctrl+K: finds any page, workflow, run, task, profile, or section of the manual."""
+"""Ctrl+K: finds pages, runs, tasks, profiles, sections of the manual."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class Hit(NamedTuple):
 
 
 def hits(state: State, search: str) -> list[Hit]:
-    """Return what has `search` in its name: places first, then what is there."""
+    """Return what has `search` in its name, places first."""
     found = _fitting(_places(state), search)
     found += _runs(state.store, search)
     if search:
@@ -74,7 +74,10 @@ def routes(app: FastHTML) -> None:
 
     @app.get("/find")
     def find(request: Request) -> Response:
-        found = hits(app.state, request.query_params.get("q", "").strip())
-        items = [Li(A(Span(title), Small(kind), href=to)) for title, kind, to in found]
+        search = request.query_params.get("q", "").strip()
+        items = [
+            Li(A(Span(title), Small(kind), href=address))
+            for title, kind, address in hits(app.state, search)
+        ]
         nothing = Li("Nothing has that in its name.", cls="empty")
         return fragment(*items or [nothing])

@@ -1,12 +1,11 @@
-"""A list in which one adds, edits in place, toggles, sorts, deletes.
+"""Lists in which one adds, edits in place, toggles, sorts, deletes.
 
-GET  /tasks               the page        POST /tasks           add
-POST /tasks/3             change fields   POST /tasks/3/delete  to the trash
-POST /tasks/3/move?by=-1  up or down      POST /tasks/undo/7    and back
-POST /tasks/sort          the order after a drag: ids=3&ids=1…
+GET  /tasks              the page       POST /tasks           add
+POST /tasks/3            change fields  POST /tasks/3/delete  to the trash
+POST /tasks/3/move?by=-1 up or down     POST /tasks/undo/7    and back
+POST /tasks/sort         the order of a drag: ids=3&ids=1…
 
-A `Table` is the rows, without HTML; a `ListPage` shows and serves one.
-Only the columns in `fields` and `toggle` can be written.
+A `Table` is the rows, a `ListPage` shows and serves them.
 """
 
 import json
@@ -30,7 +29,7 @@ MOST = 300  #: characters of a text field
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in an order; what is deleted goes to the trash."""
+    """Rows in an order; only `fields` and `toggle` can be written."""
 
     name: str
     noun: str  #: what a row is called
@@ -44,8 +43,8 @@ class Table:
         """Return the rows in their order; `more` narrows the choice."""
         wanted = {**self.scope(store), **more}
         where = " AND ".join(f"{column} = ?" for column in wanted) or "1"
-        sql = f"SELECT * FROM {self.name} WHERE {where} ORDER BY priority, id"  # noqa: S608 - ours
-        return store.read(sql, *wanted.values())
+        rows = f"SELECT * FROM {self.name} WHERE {where}"  # noqa: S608 - ours
+        return store.read(f"{rows} ORDER BY priority, id", *wanted.values())
 
     def one(self, store: Store, id: int) -> Row:
         """Return a row; 404 if it is not in this list."""
@@ -54,7 +53,7 @@ class Table:
         raise HTTPException(404)
 
     def add(self, store: Store, values: Row) -> Row:
-        """Insert a row at the end; raises Invalid."""
+        """Add a row at the end; raises Invalid."""
         with store.transaction():
             places = [row["priority"] for row in self.rows(store)]
             new = self._clean({"name": "", **values}) | self.scope(store)
@@ -69,16 +68,15 @@ class Table:
             return dict(store.db.table(self.name).update(id=id, **new))
 
     def _clean(self, values: Row) -> Row:
-        kept: Row = {}
-        for name in self.fields:
-            if name in values:
-                kept[name] = self._text(name, str(values[name]).strip())
+        names = [name for name in self.fields if name in values]
+        kept: Row = {name: self._text(name, values[name]) for name in names}
         column, _ = self.toggle
         if column in values:
             kept[column] = int(values[column] in (True, "1", "on", "true"))
         return kept
 
-    def _text(self, name: str, text: str) -> str:
+    def _text(self, name: str, value: Any) -> str:
+        text = str(value).strip()
         if len(text) > MOST:
             told = f"{self.fields[name]} has {len(text)} characters"
             raise Invalid(f"{told}; {MOST} are allowed.", name)
@@ -125,13 +123,13 @@ class Table:
 
 
 def sent(url: str, target: str = "closest li") -> Row:
-    """Return what posts by HTMX and puts the answer in the target's place."""
+    """Return what posts by HTMX and puts the answer in `target`'s place."""
     return {"hx_post": url, "hx_target": target, "hx_swap": "outerHTML"}
 
 
 @dataclass(frozen=True)
 class ListPage:
-    """A table as a page of an app: what answers its addresses, and its HTML."""
+    """A table as a page of an app."""
 
     app: FastHTML
     table: Table

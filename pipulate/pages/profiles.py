@@ -1,7 +1,6 @@
-"""Profiles: the clients or sites the user works for.
+"""Profiles: the clients or sites the user works for, with tasks and runs.
 
-Tasks and runs belong to the chosen one.  Menus show `menu_name` only, so
-that no client reads another's name.
+Menus show `menu_name` only: no client is to read another's name.
 """
 
 from urllib.parse import urlsplit, urlunsplit
@@ -95,7 +94,7 @@ def routes(app: FastHTML) -> None:
 
 
 def where(referer: str) -> str:
-    """Return the address, on this server, of the page that a request came from."""
+    """Return, on this server, the address that a request came from."""
     came = urlsplit(referer)
     path = "/" + came.path.lstrip("/")  # two slashes lead to another server
     return urlunsplit(("", "", path, came.query, ""))

@@ -1,4 +1,4 @@
-"""All runs of all workflows and profiles: search, open, delete, export, import."""
+"""All runs: search, open, delete, export, import."""
 
 from fastcore.xml import FT, A, Button, Details, Div, Input, Label, P, Section, Summary
 from fasthtml.common import FastHTML
@@ -29,31 +29,26 @@ def _found(state: State, search: str, empty: str) -> FT:
         names = {row["id"]: profiles.label(row) for row in every}
     rows = []
     for row in Pipulate(state.store).runs(search, limit=MOST):
-        workflow = row["workflow"]
-        flow = state.found.get(workflow)
-        if not isinstance(flow, Workflow):
-            flow = None
+        flow = state.found.get(row["workflow"])
+        known = flow if isinstance(flow, Workflow) else None
         profile = names.get(row["profile_id"], "")
-        rows.append(run_row(row, flow, workflow=workflow, profile=profile))
+        rows.append(run_row(row, known, workflow=row["workflow"], profile=profile))
     return run_list(rows, empty)
 
 
 def _content(state: State, note: FT | None = None, error: str = "") -> FT:
-    every = A("Export all", href="/runs/export", role="button", cls="quiet", download="runs.jsonl")
     return Section(
         note,
         run_search("/runs/list"),
         _found(state, "", "No runs yet. Begin one in a workflow."),
-        Div(every, _import_form(error), failure(error), cls="row"),
+        Div(
+            A("Export all", href="/runs/export", role="button", cls="quiet", download=True),
+            _import_form(error),
+            failure(error),
+            cls="row",
+        ),
         cls="recent",
     )
-
-
-def _imported(count: str) -> FT | None:
-    if not count.isdecimal():
-        return None
-    ending = "" if count == "1" else "s"
-    return P(f"Imported: {count} run{ending}.", role="status", cls="note")
 
 
 def _import_form(error: str) -> FT:
@@ -74,7 +69,11 @@ def routes(app: FastHTML) -> None:
 
     @app.get("/runs")
     def runs(request: Request) -> Response:
-        note = _imported(request.query_params.get("imported", ""))
+        count = request.query_params.get("imported", "")
+        note = None
+        if count.isdecimal():
+            runs = {"1": "1 run"}.get(count, f"{count} runs")
+            note = P(f"Imported: {runs}.", role="status", cls="note")
         return page(request, "Runs", _content(state, note), about=ABOUT)
 
     @app.get("/runs/list")
@@ -86,9 +85,9 @@ def routes(app: FastHTML) -> None:
     def runs_export(request: Request) -> Response:
         engine = Pipulate(state.store)
         rows = engine.runs(limit=100_000)
-        wanted = request.query_params.get
-        if workflow := wanted("workflow"):
-            one = (workflow, wanted("id"))
+        wanted = request.query_params
+        if "workflow" in wanted:
+            one = (wanted["workflow"], wanted.get("id"))
             rows = [row for row in rows if (row["workflow"], row["id"]) == one]
         saved = {"content-disposition": "attachment; filename=runs.jsonl"}
         return Response(export_lines(engine, rows), 200, saved, "application/jsonl")
@@ -99,8 +98,6 @@ def routes(app: FastHTML) -> None:
             file = sent.get("file")
             given = await file.read() if isinstance(file, UploadFile) else b""
         try:
-            if not given:
-                raise Invalid("Choose a file that was exported here.")
             engine = Pipulate(state.store, normalise=state.normalise)
             count = len(import_lines(engine, given.decode("utf-8", "replace")))
         except Invalid as error:

@@ -1,4 +1,4 @@
-"""Settings: the theme, where things are, backups.  Other parts add cards."""
+"""Settings: theme, folders, backups, and the cards of other parts."""
 
 from typing import Any
 

@@ -1,9 +1,9 @@
-"""Stream simulator: how a page follows something long.  Read it and copy it.
+"""Stream simulator: how a page follows something long.  To be copied.
 
-/stream/events sends server-sent events: `progress` replaces the bar, `text`
-appends a word.  The position is a number in the page, so stopping is closing the
-stream, and resuming is opening it there; the server remembers nothing.  (What
-must survive a restart is a job: see the template "work".)
+Server-sent events replace the bar (`progress`) or append a word (`text`).
+The position is a number in the page: to stop is to close the stream, to
+resume is to open it there; the server remembers nothing.  (What must survive
+a restart is a job: see the template "work".)
 """
 
 import asyncio
@@ -41,11 +41,19 @@ def box(at: int, running: bool) -> FT:
     button = switch("Resume" if at else "Start", "/stream/running")
     if running:
         button = switch("Stop", "/stream/stopped")
-        events_from = f"/stream/events?at={at}"
-        listening = {"hx_ext": "sse", "sse_connect": events_from, "sse_close": "end"}
+        listening = {
+            "hx_ext": "sse",
+            "sse_connect": f"/stream/events?at={at}",
+            "sse_close": "end",
+        }
     return Div(
         Div(bar(at), sse_swap="progress"),
-        P(" ".join(TEXT[:at]), sse_swap="text", hx_swap="beforeend", cls="streamed"),
+        P(
+            " ".join(TEXT[:at]),
+            sse_swap="text",
+            hx_swap="beforeend",
+            cls="streamed",
+        ),
         Div(button, sse_swap="finished", cls="row"),
         id="stream",
         cls="card open",
@@ -75,7 +83,7 @@ async def events(at: int) -> AsyncIterator[str]:
 
 
 def position(request: Request) -> int:
-    """Return the word to go on at; a finished or odd position begins anew."""
+    """Return the word to go on at: 0 if finished, or odd."""
     text = request.query_params.get("at", "")
     if text.isdecimal() and len(text) < 6 and int(text) < len(TEXT):
         return int(text)
