@@ -65,7 +65,8 @@ def row(name: str, value: str, limit: str, good: bool) -> None:
 
 def ratio(name: str, ours: list[float], theirs: list[float], most: float) -> None:
     """Print medians of seconds and their ratio."""
-    mine, other = statistics.median(ours) * 1000, statistics.median(theirs) * 1000
+    mine = statistics.median(ours) * 1000
+    other = statistics.median(theirs) * 1000
     value = f"{mine:.1f} / {other:.1f} ms = {mine / other:.2f}"
     row(name, value, f"<= {most}", mine / other <= most)
 
@@ -87,7 +88,8 @@ def memory(server: Server) -> float:
 
 def starts(server: Server, peer: Peer) -> None:
     """Compare cold starts, to the first page answered, and idle memory; both servers then run."""
-    ours, theirs = [], []
+    ours = []
+    theirs = []
     for left in reversed(range(STARTS)):
         ours.append(timed(lambda: (server.launch(), wait_for(server))))
         theirs.append(timed(peer.start))
@@ -96,7 +98,8 @@ def starts(server: Server, peer: Peer) -> None:
             peer.kill()
     # The first ones may still compile to bytecode.
     ratio("cold start to first page / plain FastHTML", ours[1:], theirs[1:], 1.5)
-    mine, other = memory(server), memory(peer)
+    mine = memory(server)
+    other = memory(peer)
     row("idle memory, MB (PSS) / plain FastHTML", f"{mine:.0f} / {other:.0f}", "<= 60", mine <= 60)
 
 
@@ -109,7 +112,8 @@ def page_time(server: Server, peer: Peer) -> None:
             mine.post("/tasks", data={"name": f"Task {number}"})
         answered(mine, "x", [])
         for path in PAGES:
-            ours, theirs = [], []
+            ours = []
+            theirs = []
             for _ in range(ROUNDS):
                 ours.append(timed(lambda path=path: mine.get(path).raise_for_status()))
                 theirs.append(timed(lambda path=path: other.get(path).raise_for_status()))
@@ -166,7 +170,8 @@ def browser_time(server: Server) -> None:
         page = browser.new_page()
         first_page(server, page)
         times = sorted(clicks(server, page)[3:])
-        median, late = statistics.median(times), times[int(len(times) * 0.9)]
+        median = statistics.median(times)
+        late = times[int(len(times) * 0.9)]
         name = "click on Next to next card visible and focused, ms"
         row(name, f"median {median:.0f}, p90 {late:.0f}", "<= 60", median <= 60)
         browser.close()

@@ -58,7 +58,8 @@ def open_card(number: int, id: str) -> FT:
     """Return the card that asks, or the result."""
     if number > len(QUESTIONS):
         return Article(H2("Result"), P("Right. Off you go."), id="result")
-    url, name = f"/card{number}?id={id}", QUESTIONS[number - 1]
+    url = f"/card{number}?id={id}"
+    name = QUESTIONS[number - 1]
     form = Form(
         Input(name=name, required=True),
         Footer(Button("Next")),

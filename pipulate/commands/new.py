@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipulate.commands import parser
 from pipulate.engine import files
@@ -29,7 +30,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 
 
 def new_file(name: str, folder: Path) -> Path:
-    """Return the path of a new workflow; raises Invalid if it exists."""
+    """Return the path of a new workflow; raises Invalid if the name is taken."""
     if not re.fullmatch(NAME, name):
         raise Invalid(
             f"{name!r} cannot be a workflow's name: "
@@ -38,7 +39,20 @@ def new_file(name: str, folder: Path) -> Path:
     path = folder / f"{name}.py"
     if path.exists():
         raise Invalid(f"{path} exists already; nothing was overwritten. Choose another name.")
+    if name in _taken():
+        raise Invalid(f"/{name} is the address of a page of Pipulate. Choose another name.")
     return path
+
+
+def _taken() -> frozenset[str]:
+    # Only an app knows what its parts' addresses begin with.
+    from pipulate.app import create_app
+    from pipulate.web.watch import first_segments
+
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        app = create_app(Settings(Path(folder), workflows=()))
+        app.state.store.close()
+        return first_segments(app.router.routes)
 
 
 def template(name: str) -> Path:

@@ -26,6 +26,8 @@ def test_new_copies_each_template_and_the_copy_loads(cli, tmp_path, template):
     [
         (["Has Space"], "small letters"),
         (["../x"], "small letters"),
+        (["tasks"], "address of a page"),
+        (["static"], "address of a page"),
         (["ok", "--from", "none"], "no template"),
     ],
 )
