@@ -1,16 +1,14 @@
 """Backups while serving: one at the start, before anything changes, then one a day."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fasthtml.common import FastHTML
 
 from pipulate.engine.store import Store, now
 
-DAY = timedelta(days=1)
-NEVER = "1970-01-01T00:00:00+00:00"
-HOUR = 3600  # seconds between two looks whether a day is over
+HOUR = 3600  #: seconds between two looks whether a day is over
 
 
 def routes(app: FastHTML) -> None:
@@ -41,8 +39,8 @@ def routes(app: FastHTML) -> None:
 
 def backup_daily(store: Store) -> Path | None:
     """Make a backup unless one was made in the last 24 hours."""
-    last = datetime.fromisoformat(store.get("backed_up", NEVER))
-    if timedelta(0) <= datetime.now(UTC) - last < DAY:
+    last = datetime.fromisoformat(store.get("backed_up", "1970-01-01T00:00:00Z"))
+    if (datetime.now(UTC) - last).days == 0:  # negative if the clock went back
         return None
     made = store.backup("daily")
     store["backed_up"] = now()

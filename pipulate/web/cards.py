@@ -1,9 +1,10 @@
 """A run as a chain of cards: functions that return HTML, and nothing else.
 
-CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then flat sibling cards
-        #card1, #card2, … up to the first open one, or #result.  A submit answers with its done card
-        and the next one together; revert, undo and locking answer with the whole chain.
-ERRORS  An author's bug shows in its own card, with the traceback; the other cards live on.
+CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then
+        the cards #card1, #card2, … up to the first open one, or #result.  A
+        submit answers with its done card and the next; revert, undo and
+        locking answer with the whole chain.
+ERRORS  An author's bug shows in its own card; the other cards live on.
 """
 
 import traceback
@@ -39,19 +40,16 @@ from pipulate.engine.pipeline import Kind
 from pipulate.engine.workflow import Run, Step, call
 from pipulate.web.components import MULTIPART, address, failure
 
-URLENCODED = "application/x-www-form-urlencoded"  # said, as FastHTML's own Form is multipart
-#: What a working card's button says when the work stands still; otherwise "Try again".
-_AGAIN = {"unsure": "Look again", "cancelled": "Go on"}
-_TONE = {"unsure": "error", "failed": "error"}
+URLENCODED = "application/x-www-form-urlencoded"  # FastHTML's Form is multipart
 
 
-# -------------------------------------------------------------------- the chain
+# --- the chain
 
 
 async def chain(
     run: Run, jobs: Jobs, message: str = "", typed: forms.Values | None = None, at: int = 0
 ) -> FT:
-    """Return the run's cards; `message` says why `typed` was refused, `at` has the focus."""
+    """Return the cards; `message`: why `typed` was refused; `at`: the focus."""
     last = run.open_index
     cards = [await card(run, jobs, index) for index in range(last)]
     cards.append(await card(run, jobs, last, typed=typed))
@@ -61,13 +59,13 @@ async def chain(
 
 
 def revision(run: Run, oob: bool = False) -> FT:
-    """Return the hidden field with the revision that the page shows."""
+    """Return the hidden field with the revision on show."""
     swap = oob and "true"
     return Input(type="hidden", id="rev", name="rev", value=str(run.rev), hx_swap_oob=swap)
 
 
 def undo(run: Run) -> FT:
-    """Return the line that offers to take a revert back; empty when there is none."""
+    """Return the line that offers to take a revert back, empty for none."""
     last = run.engine.undoable(run.id)
     if run.record.get("finalized") or last is None or last.kind != Kind.REVERT:
         return Div(id="undo")
@@ -75,8 +73,8 @@ def undo(run: Run) -> FT:
     return Div(words, act(run, "undo", "Undo"), id="undo", cls="note")
 
 
-def posting(run: Run, tail: str, target: str, **more: str) -> dict[str, str]:
-    """Return the attributes of a form that does something to a run as the page shows it."""
+def _posting(run: Run, tail: str, target: str, **more: str) -> dict[str, str]:
+    """The attributes of a form that acts on a run as the page shows it."""
     url = address(run.flow, run.id, tail)
     return {
         "method": "post",
@@ -94,14 +92,14 @@ def act(
     run: Run, tail: str, label: str, target: str = "#chain", cls: str = "quiet", **more: Any
 ) -> FT:
     """Return a form of one button that does something to a run."""
-    return Form(Button(label, type="submit", cls=cls, **more), **posting(run, tail, target))
+    return Form(Button(label, type="submit", cls=cls, **more), **_posting(run, tail, target))
 
 
-# -------------------------------------------------------------------- a card
+# --- a card
 
 
 async def card(run: Run, jobs: Jobs, index: int, typed: forms.Values | None = None) -> FT:
-    """Return the card at `index`: done, asking or working; at len(steps), the result."""
+    """Return the card at `index`; at len(steps), the result."""
     if index >= len(run.flow.steps):
         return await result(run)
     step = run.flow.steps[index]
@@ -144,7 +142,7 @@ def broken(step: Step, problem: BaseException) -> FT:
     )
 
 
-# -------------------------------------------------------------------- asking
+# --- asking
 
 
 def asking(
@@ -154,7 +152,7 @@ def asking(
     typed: forms.Values | None = None,
     error: Invalid | None = None,
 ) -> FT:
-    """Return the card around a step's form `inside`, with what was `typed` and refused."""
+    """Return the card around a step's form, with what was `typed` and refused."""
     me = f"card{step.number}"
     controls = forms.fields(inside)
     known = run.was(step.key)
@@ -168,47 +166,41 @@ def asking(
         if own is not None:
             own(**sending)
         return inside(id=me, data_current="1")
-    next_button = Footer(Button(step.button, type="submit"))
-    refused = failure(error, id="card-error")
-    return _step_card(step, "", Form(refused, inside, next_button, **sending))
+    foot = Footer(Button(step.button, type="submit"))
+    return _step_card(step, "", Form(failure(error, id="card-error"), inside, foot, **sending))
 
 
 def _sending(run: Run, step: Step, upload: bool) -> dict[str, str]:
     me = f"card{step.number}"
     more = {"hx_sync": "this:drop", "autocomplete": "off", "enctype": URLENCODED}
     if not upload:
-        return posting(run, me, f"#{me}", **more)
+        return _posting(run, me, f"#{me}", **more)
     more |= {"hx_encoding": MULTIPART, "enctype": MULTIPART}
-    return posting(run, f"{me}/upload", f"#{me}", **more)
+    return _posting(run, f"{me}/upload", f"#{me}", **more)
 
 
 def name_controls(inside: Any, title_id: str) -> None:
-    """Give controls without a label of their own the card's title as accessible name."""
+    """Name controls that have no label by the card's title."""
     parts = list(forms.walk(inside))
     labels = [part for part in parts if part.tag == "label"]
     wrapped = {id(part) for label in labels for part in forms.walk(label.children)}
-    targets = {label.attrs["for"] for label in labels if label.attrs.get("for")}
+    targets = {label.attrs.get("for") for label in labels} - {None}
     for part in parts:
         attrs = part.attrs
         if part.tag not in forms.CONTROLS or attrs.get("type") == "hidden":
             continue
-        named = (
-            id(part) in wrapped
-            or attrs.get("id") in targets
-            or attrs.get("aria-label")
-            or attrs.get("aria-labelledby")
-        )
-        if not named:
+        named = attrs.get("aria-label") or attrs.get("aria-labelledby")
+        if not (named or id(part) in wrapped or attrs.get("id") in targets):
             attrs["aria-labelledby"] = title_id
         if attrs.get("id") == attrs.get("name"):
-            attrs.pop("id", None)  # FastHTML's default id: two cards may use one name
+            attrs.pop("id", None)  # FastHTML's default; two cards may use a name
 
 
-# -------------------------------------------------------------------- done
+# --- done
 
 
 async def done(run: Run, step: Step) -> FT:
-    """Return the card of an answered step: the answer, and the way back to it."""
+    """Return the card of an answered step, with the way back to it."""
     if step.show_function:
         shown = await call(step.show_function, run)
     else:
@@ -236,7 +228,7 @@ def _change(run: Run, step: Step) -> FT | None:
 
 
 def plain(value: Any) -> str:
-    """Return an answer as text: lists joined, True as a tick, files by name."""
+    """Return an answer as text: True as a tick, files by name."""
     if isinstance(value, bool):
         return "✓" if value else "–"
     if isinstance(value, list):
@@ -256,11 +248,11 @@ def _fields(value: dict[str, Any]) -> str:
     return " · ".join(parts) or "–"
 
 
-# -------------------------------------------------------------------- working
+# --- working
 
 
 def working(run: Run, jobs: Jobs, step: Step) -> FT:
-    """Return the card of a machine's step: ready, running, or stopped with its reason."""
+    """Return the card of a machine's step: ready, running, or stopped."""
     key = (run.flow.name, run.id, step.id)
     row = jobs.row(key) or {"state": "ready", "error": ""}
     state = row["state"]
@@ -268,21 +260,24 @@ def working(run: Run, jobs: Jobs, step: Step) -> FT:
     if jobs.running(key) or state == "running":
         cancel = act(run, f"cancel{number}", "Cancel", me)
         return _step_card(step, "work", progress(run, jobs, step), cancel)
-    label = step.button if state in ("ready", "done") else _AGAIN.get(state, "Try again")
+    labels = {"ready": step.button, "done": step.button}
+    labels |= {"unsure": "Look again", "cancelled": "Go on"}
+    label = labels.get(state, "Try again")
     acts = [act(run, f"start{number}", label, me, cls="")]
     if state == "unsure":
         acts.append(act(run, f"repeat{number}", "Do it again", me, cls="quiet danger"))
-    reason = failure(row["error"], cls=_TONE.get(state, "hint"))
+    tone = "error" if state in ("unsure", "failed") else "hint"
+    reason = failure(row["error"], cls=tone)
     return _step_card(step, "work", reason, Div(*acts, cls="row"))
 
 
 def progress(run: Run, jobs: Jobs, step: Step) -> FT:
-    """Return the part of a working card that asks for its successor every half second."""
+    """Return the part of a working card that is asked for twice a second."""
     now = jobs.progress((run.flow.name, run.id, step.id))
     me = f"card{step.number}"
     place = {}
     if now.fraction is not None:
-        # The style is what htmx first carries over to the new bar, so that this moves there.
+        # htmx first carries the style over to the new bar, so that it moves.
         place = {"value": f"{now.fraction:.4f}", "style": f"--done: {now.fraction:.2%}"}
     return Div(
         Progress(max="1", id=f"progress{step.number}", aria_labelledby=f"{me}-title", **place),
@@ -295,7 +290,7 @@ def progress(run: Run, jobs: Jobs, step: Step) -> FT:
     )
 
 
-# -------------------------------------------------------------------- the result
+# --- the result
 
 
 async def result(run: Run) -> FT:
@@ -303,12 +298,12 @@ async def result(run: Run) -> FT:
     shown = Div(await _verdict(run), cls="result")
     another = A("Start another run", href=f"/{run.flow.name}", role="button", cls="quiet")
     since = str(run.record.get("finalized") or "")[:10]
-    if not since:
-        foot = Footer(act(run, "finalize", "Finalize"), another)
-        return _card("result", "★", "Result", "", shown, foot)
-    hint = Span(f"Finalized on {since}: nothing can change until you unlock it.", cls="hint")
-    foot = Footer(hint, act(run, "unfinalize", "Unlock"), another)
-    return _card("result", "★", "Result", "locked", shown, foot)
+    foot = [act(run, "finalize", "Finalize")]
+    if since:
+        hint = f"Finalized on {since}: nothing can change until you unlock it."
+        foot = [Span(hint, cls="hint"), act(run, "unfinalize", "Unlock")]
+    kind = since and "locked"
+    return _card("result", "★", "Result", kind, shown, Footer(*foot, another))
 
 
 async def _verdict(run: Run) -> Any:

@@ -1,16 +1,15 @@
-"""What any page shows, and an author's card may: functions that return HTML, and nothing else.
+"""What any page shows, and an author's card may: functions that return HTML.
 
-PAGE    `page` is a page in its shell, `fragment` is components as HTMX takes them.
-FORM    `form` is every form that posts, `button` one of a single button; method, action and
-        encoding are said here alone.
-WORDS   `failure` is read out at once; `markdown` renders anybody's text safely; `ago` tells a time.
+PAGE    `page` is a page in its shell, `fragment` what HTMX puts into one.
+FORM    `form` is every form that posts, `button` one of a single button.
+WORDS   `failure` is read out at once; `markdown` renders anybody's text safely.
 """
 
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-# FastHTML's own names are these with checks on top, which cost half of a card's time.
+# FastHTML's own add checks, which cost half of a card's time.
 from fastcore.xml import FT, H1, A, Button, Div, Form, Input, NotStr, P, Title, to_xml
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -23,7 +22,7 @@ _VARY = {"vary": "HX-Request, HX-History-Restore-Request"}  # with or without th
 
 
 def address(flow: Workflow, id: str, tail: str = "") -> str:
-    """Return the address of a run's page or act: /bridge/card3?id=arthur."""
+    """Return a run's address: /bridge/card3?id=arthur."""
     path = f"/{flow.name}/{tail}".rstrip("/")
     return f"{path}?{urlencode({'id': id})}"
 
@@ -36,8 +35,8 @@ def page(
     wide: bool = False,
     status: int = 200,
 ) -> Response:
-    """Return a page in its shell, or without it to HTMX; `about` is what the model is told."""
-    if about:  # else the address may be anything that somebody typed
+    """Return a page, to HTMX without its shell; `about` is for the model."""
+    if about:  # else somebody may have typed the address
         request.app.state.about[request.url.path] = (title, about)
     column = Div(H1(title), *content, cls="wide" if wide else "page")
     if of_htmx(request) and "hx-history-restore-request" not in request.headers:
@@ -46,19 +45,19 @@ def page(
 
 
 def of_htmx(request: Request) -> bool:
-    """Say whether HTMX asks, which puts the answer into a page that is there already."""
+    """Say whether HTMX asks, which has a page already."""
     return request.headers.get("hx-request") == "true"
 
 
 def fragment(*parts: Any, status: int = 200, **headers: Any) -> Response:
-    """Return components as an HTML fragment; `hx_retarget="#x"` becomes the HX-Retarget header."""
+    """Return HTML for HTMX; `hx_retarget="#x"` is its HX-Retarget header."""
     named = {key.replace("_", "-"): str(value) for key, value in headers.items()}
     shown = tuple(part for part in parts if part is not None)
     return HTMLResponse(to_xml(shown, indent=False), status, named)
 
 
 def form(action: str, *inside: Any, files: bool = False, **attributes: Any) -> FT:
-    """Return a form that posts to `action`; with `files`, to one that ends in /upload."""
+    """Return a form that posts; with `files`, `action` ends in /upload."""
     if files:
         attributes["enctype"] = MULTIPART
     return Form(*inside, method="post", action=action, **attributes)
@@ -67,13 +66,13 @@ def form(action: str, *inside: Any, files: bool = False, **attributes: Any) -> F
 def button(
     action: str, text: str, cls: str = "quiet", label: str | None = None, **attributes: Any
 ) -> FT:
-    """Return a form of one button; `label` is its accessible name, `attributes` are the form's."""
+    """Return a form of one button, with the accessible name `label`."""
     act = Button(text, type="submit", cls=cls or None, aria_label=label)
     return form(action, act, **attributes)
 
 
 def search_field(address: str, target: str, label: str, value: str = "") -> FT:
-    """Return a field that replaces `target` by what `address` finds, as one types."""
+    """Return a field that replaces `target` by what `address` finds."""
     return Input(
         type="search",
         name="q",
@@ -88,12 +87,12 @@ def search_field(address: str, target: str, label: str, value: str = "") -> FT:
 
 
 def failure(text: Any, cls: str = "error", **attributes: Any) -> FT | None:
-    """Return a message that is read out at once; None for an empty one."""
+    """Return a message that is read out at once; None for no `text`."""
     return P(str(text), role="alert", cls=cls, **attributes) if text else None
 
 
 def ago(time: str | None) -> str:
-    """Say how long ago a UTC time was: "5 minutes ago"; "" for what is no time."""
+    """Say how long ago it was: "5 minutes ago"; "" for what is no time."""
     try:
         seconds = (datetime.now(UTC) - datetime.fromisoformat(time or "")).total_seconds()
     except (ValueError, TypeError):
@@ -106,7 +105,7 @@ def ago(time: str | None) -> str:
 
 
 def markdown(text: str) -> NotStr:
-    """Render Markdown safely: raw HTML is shown as text, images are not loaded."""
+    """Render Markdown safely: no raw HTML, no images."""
     from pipulate.web.markdown import render
 
     return NotStr(f'<div class="markdown">{render(text)}</div>')

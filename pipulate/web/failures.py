@@ -1,4 +1,4 @@
-"""What is answered when something failed: a page, or a line in its alert for HTMX; no traceback."""
+"""What is answered when something failed: a page, for HTMX an alert."""
 
 from typing import Any
 
@@ -43,7 +43,9 @@ async def _failed(request: Request, error: HTTPException) -> Response:
 
 
 async def _refused(request: Request, error: PipulateError) -> Response:
-    status = error.status if error.status < 500 else 424  # another service failed, not this server
+    status = error.status
+    if status >= 500:
+        status = 424  # another service failed, not this server
     return _message(request, "That did not work", str(error), status)
 
 
@@ -64,7 +66,7 @@ async def _crashed(request: Request, error: Exception) -> Response:
     return _message(request, *_WORDS[500], 500)
 
 
-#: What FastHTML calls for a status or an exception that no handler caught.
+#: For FastHTML: by status or exception.
 HANDLERS: dict[Any, Any] = {
     **dict.fromkeys((400, 404, 405, 413), _failed),
     500: _crashed,
@@ -75,7 +77,7 @@ HANDLERS: dict[Any, Any] = {
 
 
 def broken_page(request: Request, broken: Broken) -> Response:
-    """Return the page of a workflow file that does not load."""
+    """Return the page of a file that does not load."""
     name = broken.path.name
     card = Div(
         failure(f"{name} could not be loaded, so this workflow is out of order. All else works."),
@@ -92,7 +94,7 @@ def broken_page(request: Request, broken: Broken) -> Response:
 
 
 def damaged(flow: Workflow, id: str, error: PipulateError) -> FT:
-    """Return the card of a run whose record cannot be shown; a damaged one can be repaired."""
+    """Return the card of a run that cannot be shown."""
     mend = None
     if isinstance(error, Corrupt):
         mend = button(address(flow, id, "repair"), "Restore the last good state", cls="")

@@ -1,28 +1,32 @@
-"""The first layer: who may speak to this server at all.  It goes by the ASGI scope alone.
+"""The first layer: who may speak to this server, by the ASGI scope alone.
 
-HOST     must be one of our names, else a foreign name that resolves to 127.0.0.1 could read us (DNS
-         rebinding).
-ORIGIN   an unsafe method, and every WebSocket, must come from our own page: `Origin` equal to our
-         scheme and host.  Without `Origin` it needs Sec-Fetch-Site: same-origin or the HX-Request
-         header, which no other site can send without a CORS preflight, and we answer none.  So the
-         forms need no token.  (A cross-site *top-level* form post reaches us in every browser.)
-         At AGENTS programs speak, which have no Origin but a key, checked there, and JSON, which
-         needs a preflight as well.
-BODY     At most `MAX_BODY`, and no slower than `PATIENCE` allows; form types, at AGENTS JSON.
-SLOW     A request head must come within PATIENCE, too: `protocol` sees to that.
-HEADERS  A strict Content-Security-Policy (no inline script, nothing from elsewhere) on all answers.
+HOST     must be one of our names, else a foreign name that resolves to
+         127.0.0.1 could read us (DNS rebinding).
+ORIGIN   an unsafe method, and every WebSocket, must come from our own page:
+         `Origin` equal to our scheme and host.  Without `Origin` it needs
+         Sec-Fetch-Site: same-origin or the HX-Request header, which no other
+         site can send without a CORS preflight, and we answer none.  So the
+         forms need no token.  (A cross-site *top-level* form post reaches us
+         in every browser.)  At AGENTS programs speak, which have no Origin
+         but a key, checked there, and JSON, which needs a preflight as well.
+BODY     At most `MAX_BODY`, no slower than `PATIENCE`; forms, at AGENTS JSON.
+SLOW     A request head must come within PATIENCE, too: `protocol` sees to it.
+HEADERS  A strict Content-Security-Policy (no inline script, nothing from
+         elsewhere) on all answers.
 """
 
 import asyncio
 import re
 
 from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from pipulate.engine.settings import LOCAL
 
 MAX_BODY = 2 * 1024 * 1024
-MAX_UPLOAD = 2 * 1024 * 1024 * 1024  #: for forms that carry files; they are streamed to disk
+MAX_UPLOAD = 2 * 1024 * 1024 * 1024  #: for files, streamed to disk
 PATIENCE = 20.0
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -32,8 +36,8 @@ HEADERS = [
     (
         b"content-security-policy",
         b"default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-        b"img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; object-src 'none'; "
-        b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        b"img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; "
+        b"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -43,7 +47,7 @@ HEADERS = [
 
 
 def refusal(scope: Scope, hosts: frozenset[str] = LOCAL) -> tuple[int, str] | None:
-    """Return (status, reason) if this request must not be answered, else None."""
+    """Return (status, reason) if this must not be answered, else None."""
     headers = Headers(scope=scope)
     if len(headers.getlist("host")) != 1 or _name(headers["host"]) not in hosts:
         return 421, "This server answers only to its own name."
@@ -79,47 +83,44 @@ def _from_our_page(scope: Scope, headers: Headers, websocket: bool, agent: bool)
 
 
 def _most(scope: Scope) -> int:
-    """Return the largest body allowed: files go to addresses that end in /upload."""
     return MAX_UPLOAD if scope.get("path", "").endswith("/upload") else MAX_BODY
 
 
 def _name(host: str) -> str:
-    """Return the name in a Host header, "" if it is anything but NAME or NAME:PORT."""
+    """Return the name; "" if this is anything but NAME or NAME:PORT."""
     found = re.fullmatch(r"([\w.-]+|\[[\w.:-]*:[\w.:-]*\])(:\d{1,5})?", host, re.ASCII)
     return found[1].strip("[]").lower() if found else ""
 
 
 class Guard:
-    """ASGI middleware that applies `refusal` and the body limits, and adds the security headers."""
+    """ASGI middleware: `refusal`, the body's limits, security headers."""
 
     def __init__(
         self, app: ASGIApp, hosts: frozenset[str] = frozenset(), own_address: bool = False
     ) -> None:
         self.app = app
         self.hosts = LOCAL | hosts
-        self.own_address = own_address  #: the address that was connected to is a name of ours
+        self.own_address = own_address  #: the address connected to is a name of ours
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
-        own = {scope["server"][0]} if self.own_address else set()
-        refused = refusal(scope, self.hosts | own)
-        if scope["type"] == "http":
-            await Limited(scope, receive, send).serve(self.app, refused)
-        elif refused:
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
-        else:
-            await self.app(scope, receive, send)
+        app = self.app
+        if scope["type"] != "lifespan":
+            own = {scope["server"][0]} if self.own_address else set()
+            refused = refusal(scope, self.hosts | own)
+            if scope["type"] == "http":
+                await Limited(scope, receive, send).serve(app, refused)
+                return
+            if refused:
+                app = WebSocketClose(1008)
+        await app(scope, receive, send)
 
 
 class TooMuch(Exception):
-    """The body is larger or slower than allowed; its argument is the HTTP status."""
+    """The body is too large or slow; its argument is the HTTP status."""
 
 
 class Limited:
-    """One request: so much body and no more, in time, and an answer with our headers."""
+    """One request: so much body, in time, and an answer with our headers."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -129,16 +130,16 @@ class Limited:
         self.started = False  #: the answer is on its way
 
     async def serve(self, app: ASGIApp, refused: tuple[int, str] | None) -> None:
-        """Have the app answer, or say why it is not asked, or why it was cut short."""
+        """Have the app answer, or say why it is not asked or was cut short."""
         if refused:
-            await self.refuse(*refused)
+            await self._refuse(*refused)
             return
         try:
             await app(self.scope, self.receive, self.send)
         except TooMuch as error:
             if not self.started:
                 why = "The request was too large or too slow, so it was dropped."
-                await self.refuse(error.args[0], why)
+                await self._refuse(error.args[0], why)
 
     async def receive(self) -> Message:
         """Pass on what comes, as long as it may; raises TooMuch."""
@@ -154,7 +155,7 @@ class Limited:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass the answer on, with the headers that it does not have itself."""
+        """Pass the answer on, with the headers that it lacks."""
         if message["type"] == "http.response.start":
             self.started = True
             names = {key.lower() for key, _ in message["headers"]}
@@ -162,13 +163,6 @@ class Limited:
             message["headers"] = [*message["headers"], *more]
         await self._send(message)
 
-    async def refuse(self, status: int, reason: str) -> None:
-        """Answer with a line of text, and hang up."""
-        body = reason.encode()
-        headers = [
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-        ]
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+    async def _refuse(self, status: int, reason: str) -> None:
+        answer = PlainTextResponse(reason, status, {"connection": "close"})
+        await answer(self.scope, self.receive, self.send)

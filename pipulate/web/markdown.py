@@ -1,14 +1,14 @@
-"""A model's Markdown as HTML that is safe whatever it says: it repeats what strangers wrote.
+"""A model's Markdown as safe HTML: a model repeats what strangers wrote.
 
-HTML    in the text is shown, not used.  Only the tags of CommonMark, tables and strikethrough come
-        out, without ids, styles or handlers.
-LINKS   lead to http, https and addresses of this app ("/runs"); other schemes stay plain text.
-        Each is followed by its whole address, so that no text hides where it leads and what it
-        would carry away; no referrer goes along.
-IMAGES  are never loaded, as loading alone could tell a stranger something: their text and address
-        are shown.
-CODE    comes with a button for the page's script: <button data-copy> before <pre><code …>.
-HALF    an answer renders at any point: an open fence runs to the end, an open link is text.
+HTML    in the text is shown, not used.  Only the tags of CommonMark, tables
+        and strikethrough come out, without ids, styles or handlers.
+LINKS   lead to http, https and addresses of this app ("/runs"); other schemes
+        stay text.  Each is followed by its whole address, so that no text
+        hides where it leads and what it carries away; no referrer goes along.
+IMAGES  are never loaded, as that alone could tell a stranger something: their
+        text and address are shown.
+CODE    comes with a button for the page's script: <button data-copy>.
+HALF    an answer renders: an open fence runs to the end, an open link is text.
 """
 
 import re
@@ -22,11 +22,11 @@ from markdown_it.token import Token
 
 # "//x", "/\x" and blanks are out: browsers would read another host into them.
 GOOD = re.compile(r"https?://[^\s\\]+|/(?![/\\])[^\s\\]*|#[\w-]*", re.IGNORECASE)
-LONGEST = 100_000  # characters; a longer text is shown unrendered, for rendering takes time
+LONGEST = 100_000  #: characters that are rendered, as that takes time
 
 
 def render(text: str) -> str:
-    """Return safe HTML for the Markdown `text`, whole or half received."""
+    """Return safe HTML for a Markdown text, received in whole or half."""
     if len(text) > LONGEST:
         return f"<pre>{escape(text)}</pre>"
     markdown = _markdown()

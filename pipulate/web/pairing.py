@@ -1,15 +1,18 @@
-"""Who may come in from other devices of the network: the code, the devices, the gate, the page.
+"""Who may come in from other devices of the network.
 
-GATE    The second layer, behind the guard.  It goes by the address of the socket and by nothing
-        that a request says of itself: who connects over loopback is at home; anyone else needs the
-        cookie of a paired device, or gets the pairing page and nothing of ours.  Paired devices are
-        guests: what configures (AT_HOME) and what a model may do stay at home.
-CODE    10 characters, 50 bits, for one device within 10 minutes.  Each wrong try is answered a
-        second late, and the tenth makes the code void: a guess succeeds once in 10^14.
-COOKIE  256 random bits; the store holds their SHA-256, so a copy of the database opens nothing.
-        Removing a device ends its open WebSocket with the next news.
+GATE    The second layer, behind the guard.  It goes by the address of the
+        socket and by nothing that a request says of itself: who connects over
+        loopback is at home; anyone else needs the cookie of a paired device,
+        or gets the pairing page and nothing of ours.  Paired devices are
+        guests: what configures (AT_HOME) and what a model may do stay home.
+CODE    10 characters, 50 bits, for one device within 10 minutes.  Each wrong
+        try is answered a second late, and the tenth makes the code void: a
+        guess succeeds once in 10^14.
+COOKIE  256 random bits; the store holds their SHA-256, so that a copy of the
+        database opens nothing.  Removing a device ends its open WebSocket
+        with the next news.
 
-The network sees what passes: there is no certificate that a browser would believe.
+The network sees what passes: no browser would believe a certificate of ours.
 """
 
 import asyncio
@@ -26,6 +29,7 @@ from loguru import logger
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from pipulate.engine.errors import PipulateError, Unknown
 from pipulate.engine.store import Store, now
@@ -33,13 +37,10 @@ from pipulate.web.guard import SAFE
 
 LIFETIME = 600.0  #: seconds for which a code is good
 TRIES = 10  #: wrong ones, then the code is void
-ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no letter that looks like a digit
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no letter like a digit
 COOKIE_AGE = 365 * 24 * 3600
 #: First parts of addresses that no other device reaches.
 AT_HOME = frozenset({"settings", "connect", "memory", "mcp"})
-
-
-# -------------------------------------------------------------------- the code and the devices
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,13 @@ class Pairing:
         return cookie
 
     def remove(self, key: str) -> None:
-        """Forget a device: its cookie is worth nothing from now on.  Raises Unknown."""
+        """Forget a device: its cookie is void.  Raises Unknown."""
         if key not in self.devices:
             raise Unknown("There is no such device (any more).")
         self._keep({other: device for other, device in self.devices.items() if other != key})
 
     def device(self, visitor: HTTPConnection) -> str | None:
-        """Return the key of the device that a request comes from, None if it is not paired."""
+        """Return the key of the paired device that asks, or None."""
         key = _digest(visitor.cookies.get(self.cookie, ""))
         return key if key in self.devices else None
 
@@ -124,9 +125,6 @@ class Pairing:
 
 def _digest(cookie: str) -> str:
     return hashlib.sha256(cookie.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-# -------------------------------------------------------------------- the gate
 
 
 class Gate:
@@ -141,22 +139,6 @@ class Gate:
             await self.app(scope, receive, send)
             return
         device = self.pairing.device(HTTPConnection(scope))
-        if scope["type"] == "websocket":
-            await self._listen(device, scope, receive, send)
-            return
-        pairs = scope["path"] == "/pair" and scope["method"] in SAFE
-        answer: ASGIApp = self.app
-        if device is None and not pairs:
-            answer = plain("Pair this device", FORM, 403)
-        elif device and _at_home(scope):
-            answer = _not_here(scope)
-        await answer(scope, receive, send)
-
-    async def _listen(self, device: str | None, scope: Scope, receive: Receive, send: Send) -> None:
-        if device is None:
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
-            return
 
         async def while_paired(message: Message) -> None:
             if device not in self.pairing.devices:
@@ -165,11 +147,24 @@ class Gate:
                 raise OSError("this device is no longer paired")
             await send(message)
 
-        await self.app(scope, receive, while_paired)
+        if scope["type"] == "http":
+            await self._answer(device, scope)(scope, receive, send)
+        elif device:
+            await self.app(scope, receive, while_paired)
+        else:
+            await WebSocketClose(1008)(scope, receive, send)
+
+    def _answer(self, device: str | None, scope: Scope) -> ASGIApp:
+        pairs = scope["path"] == "/pair" and scope["method"] in SAFE
+        if device is None and not pairs:
+            return plain("Pair this device", FORM, 403)
+        if device and _at_home(scope):
+            return _not_here(scope)
+        return self.app
 
 
 def here(scope: Scope) -> bool:
-    """Say whether the request comes from this machine itself."""
+    """Say whether this comes from this machine itself."""
     try:
         address = ipaddress.ip_address((scope.get("client") or ("",))[0])
     except ValueError:
@@ -182,7 +177,7 @@ def _at_home(scope: Scope) -> bool:
     return first in AT_HOME or (first == "chat" and scope["method"] not in SAFE)
 
 
-# -------------------------------------------------------------------- what a stranger sees
+# --- what a stranger sees
 
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
@@ -238,11 +233,9 @@ async def pair(pairing: Pairing, request: Request) -> Response:
 
 
 def device_name(request: Request) -> str:
-    """Return how a device is listed: its system, as far as it tells, and its address."""
+    """Return how a device is listed: its system, if told, and address."""
     agent = request.headers.get("user-agent", "")
-    system = next((word for word in _SYSTEMS if word in agent), "Device")
+    systems = ("iPhone", "iPad", "Android", "Windows", "Macintosh", "Linux")
+    system = next((word for word in systems if word in agent), "Device")
     address = request.client.host if request.client else "an unknown address"
     return f"{system.replace('Macintosh', 'Mac')} at {address}"
-
-
-_SYSTEMS = ("iPhone", "iPad", "Android", "Windows", "Macintosh", "Linux")

@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol, taught to drop connections that are too slow with a request's head.
+"""uvicorn's HTTP protocol, taught to drop who is too slow with a head.
 
-uvicorn waits for a head for ever, so that a few hundred idle connections would be all it has; an
-app, and so `guard`, is called when the head is whole.
+uvicorn waits for ever, so that a few hundred idle connections would be all it
+has; an app, and so `guard`, is called when the head is whole.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from pipulate.web.guard import PATIENCE
 
 
 class Protocol(H11Protocol):
-    """Gives up on a request head which does not arrive within PATIENCE."""
+    """Gives up on a request head that takes longer than PATIENCE."""
 
     _reaper: asyncio.TimerHandle | None = None
 
@@ -22,7 +22,7 @@ class Protocol(H11Protocol):
         self._start()
 
     def data_received(self, data: bytes) -> None:
-        """Start the clock when a new head begins, stop it when one is whole."""
+        """Start the clock with a new head, stop it when one is whole."""
         super().data_received(data)
         upgraded = self.transport.get_protocol() is not self
         if upgraded or not self._waiting():

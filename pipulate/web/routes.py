@@ -1,19 +1,24 @@
-"""The addresses of every workflow.  What comes in goes one way: read, changed by the engine, drawn.
+"""The addresses of every workflow: read, changed by the engine, drawn.
 
-GET  /bridge                  ID card, recent runs    POST /bridge/open      begin or open a run
-GET  /bridge?id=arthur        the run                 POST /bridge/card2     answer a step
-GET  /bridge/card2?id=arthur  the same, at that card  POST /bridge/revert2   go back to a step
-GET  /bridge/card4/progress   of a working card       POST /bridge/start4    cancel4, repeat4
-GET  /bridge/runs?q=          the recent runs         POST /bridge/undo      finalize, unfinalize,
-                                                           delete, undelete, repair
-A GET changes nothing.  A refused change answers 409 with the chain as it stands, an invalid answer
-422 with the card and what was typed; without HTMX a form post ends in a redirect to the run.
+GET  /bridge                  ID card, recent runs
+GET  /bridge?id=arthur        the run
+GET  /bridge/card2?id=arthur  the same, at that card
+GET  /bridge/card4/progress   of a working card
+GET  /bridge/runs?q=          the recent runs
+POST /bridge/open             begin or open a run
+POST /bridge/card2            answer a step; revert2, start4, cancel4, repeat4
+POST /bridge/undo             finalize, unfinalize, delete, undelete, repair
+
+A GET changes nothing.  A refused change answers 409 with the chain as it
+stands, an invalid answer 422 with the card and what was typed; without HTMX
+a form post ends in a redirect to the run.
 """
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastcore.xml import FT, Div, P
@@ -47,9 +52,15 @@ class Order:
     flow: Workflow
     engine: Pipulate
     id: str  #: the run's
+    run: Callable[[], Run]  #: as it is stored now
     kind: str  #: "card", "undo", …
-    rev: int | None  #: the revision that the page shows
     form: FormData
+
+    @property
+    def rev(self) -> int | None:
+        """The revision that the page shows."""
+        shown = str(self.form.get("rev", ""))
+        return int(shown) if re.fullmatch(r"\d{1,15}", shown, re.ASCII) else None
 
 
 class Pages:
@@ -78,44 +89,38 @@ class Pages:
         }
 
     def add(self) -> None:
-        """Add the routes; they take any first path segment, so they come after all others."""
-        for method, path, name, handler in (
-            ("GET", "", "workflow", self.show),
-            ("GET", "/runs", "workflow_runs", self.runs),
-            ("GET", "/{act}", "workflow_card", self.show),
-            ("GET", "/{act}/progress", "workflow_progress", self.progress),
-            ("POST", "/open", "workflow_open", self.open),
+        """Add the routes, last: they take any first path segment."""
+        for method, path, handler in (
+            ("GET", "", self.show),
+            ("GET", "/runs", self.runs),
+            ("GET", "/{act}", self.show),
+            ("GET", "/{act}/progress", self.progress),
+            ("POST", "/open", self.open),
+            ("POST", "/{act}", self.act),
+            ("POST", "/{act}/upload", self.act),
         ):
-            self.app.route("/{name}" + path, methods=[method], name=name)(handler)
-        # Starlette's: without FastHTML's care for parameters a step is a tenth faster.
-        for tail in ("", "/upload"):
-            act = Route("/{name}/{act}" + tail, self.act, methods=["POST"])
-            self.app.router.routes.append(act)
+            # Starlette's: FastHTML's care for parameters takes time.
+            route = Route("/{name}" + path, handler, methods=[method])
+            self.app.router.routes.append(route)
 
-    # ---------------------------------------------------------------- the door
-
-    def flow(self, request: Request) -> Workflow:
-        """Return the workflow that the address names, else 404."""
+    def _flow(self, request: Request) -> Workflow:
         found = self.state.found.get(request.path_params["name"])
         if isinstance(found, Workflow):
             return found
         raise HTTPException(404)
 
-    def run(self, flow: Workflow, id: str) -> Run:
-        """Return the run as it is stored now.
-
-        On the event loop: one indexed read, which in WAL no writer delays.
-        """
+    def _run(self, flow: Workflow, id: str) -> Run:
+        # On the event loop: one indexed read, which in WAL no writer delays.
         return flow.load(self.store, id, self.state.settings)
 
-    # ---------------------------------------------------------------- looking
+    # --- looking
 
     async def show(self, request: Request) -> Response:
-        """Answer with the run that the address names, else with the ID card and recent runs."""
+        """Answer with the run, else with the ID card and recent runs."""
         found = self.state.found.get(request.path_params["name"])
         if isinstance(found, Broken):
             return broken_page(request, found)
-        flow = self.flow(request)
+        flow = self._flow(request)
         id = request.query_params.get("id", "")
         at = 0
         if "act" in request.path_params:
@@ -125,7 +130,7 @@ class Pages:
         if not id:
             return await self._landing(request, flow, id_card(flow))
         try:
-            run = self.run(flow, id)
+            run = self._run(flow, id)
         except errors.Unknown:
             card = id_card(flow, id, missing=True)
         except Invalid as error:
@@ -144,19 +149,19 @@ class Pages:
 
     async def runs(self, request: Request) -> Response:
         """Answer with the recent runs, searched."""
-        flow = self.flow(request)
+        flow = self._flow(request)
         search = flow.engine(self.store).runs
         rows = await asyncio.to_thread(search, request.query_params.get("q", ""))
         shown = [run_row(row, flow) for row in rows]
         return fragment(run_list(shown, empty="No run has that in its ID."))
 
     async def progress(self, request: Request) -> Response:
-        """Answer with a job's progress; when it has ended, with the cards that follow from it."""
-        flow = self.flow(request)
+        """Answer with a job's progress, or the cards after its end."""
+        flow = self._flow(request)
         kind, number = split(request.path_params["act"], flow)
         if kind != "card" or not number:
             raise HTTPException(404)
-        run = self.run(flow, request.query_params.get("id", ""))
+        run = self._run(flow, request.query_params.get("id", ""))
         step = flow.steps[number - 1]
         if self.jobs.running((flow.name, run.id, step.id)):
             return fragment(cards.progress(run, self.jobs, step))
@@ -165,11 +170,11 @@ class Pages:
             return await self._advance(run, step, **where)
         return await self._chain(run)
 
-    # ---------------------------------------------------------------- acts on a run
+    # --- acts on a run
 
     async def open(self, request: Request) -> Response:
         """Begin a run, or open it."""
-        flow = self.flow(request)
+        flow = self._flow(request)
         id = str((await request.form()).get("id", ""))
         try:
             id = flow.normalise(id)
@@ -182,29 +187,32 @@ class Pages:
         return RedirectResponse(address(flow, id), 303)
 
     async def act(self, request: Request) -> Response:
-        """Do what the address says to the run, and show the outcome where it happened."""
-        flow = self.flow(request)
+        """Do to the run what the address says; show it where it happened."""
+        flow = self._flow(request)
         kind, number = split(request.path_params["act"], flow)
-        form = await request.form()
-        id = flow.normalise(request.query_params.get("id", ""))
-        order = Order(flow, flow.engine(self.store), id, kind, _revision(form), form)
-        step = flow.steps[number - 1] if number else None
-        try:
-            if step and kind in self.on_step:
-                reply = await self.on_step[kind](order, step)
-            elif not step and kind in self.on_run:
-                reply = await self.on_run[kind](order)
-            else:
-                raise HTTPException(404)
-        except Refused as why:
-            reply = await self._refuse(order, step, why)
+        async with request.form() as form:
+            id = flow.normalise(request.query_params.get("id", ""))
+            load = partial(self._run, flow, id)
+            order = Order(flow, flow.engine(self.store), id, load, kind, form)
+            step = flow.steps[number - 1] if number else None
+            try:
+                reply = await self._obey(order, step)
+            except Refused as why:
+                reply = await self._refuse(order, step, why)
         if of_htmx(request) or reply.status_code >= 400:
             return reply
         return RedirectResponse(address(flow, id), 303)
 
+    async def _obey(self, order: Order, step: Step | None) -> Response:
+        if step and order.kind in self.on_step:
+            return await self.on_step[order.kind](order, step)
+        if not step and order.kind in self.on_run:
+            return await self.on_run[order.kind](order)
+        raise HTTPException(404)
+
     async def _refuse(self, order: Order, step: Step | None, why: Refused) -> Response:
-        """Show the run as it stands, the reason above it, what was typed still in its card."""
-        run = self.run(order.flow, order.id)
+        """Show the run as it stands, why, and what was typed in its card."""
+        run = order.run()
         typed = None
         if step and not step.work and _is_open(run, step):
             typed = _values({key: order.form.getlist(key) for key in order.form})
@@ -213,16 +221,16 @@ class Pages:
     async def _change(self, order: Order) -> Response:
         """Undo, finalize, unfinalize: the engine's method of that name."""
         await asyncio.to_thread(getattr(order.engine, order.kind), order.id, order.rev)
-        return await self._chain(self.run(order.flow, order.id), tail="")
+        return await self._chain(order.run(), tail="")
 
     async def _finalize(self, order: Order) -> Response:
-        if self.run(order.flow, order.id).open_index < len(order.flow.steps):
+        if order.run().open_index < len(order.flow.steps):
             raise OutOfOrder("Only a complete run can be finalized; answer the open card first.")
         return await self._change(order)
 
     async def _repair(self, order: Order) -> Response:
         await asyncio.to_thread(order.engine.repair, order.id)
-        return await self._chain(self.run(order.flow, order.id), tail="")
+        return await self._chain(order.run(), tail="")
 
     async def _delete(self, order: Order) -> Response:
         await self._stop(order, order.flow.steps)
@@ -233,13 +241,13 @@ class Pages:
         await asyncio.to_thread(order.engine.undelete, order.id)
         return fragment(run_row(order.engine.row(order.id) or {}, order.flow))
 
-    # ---------------------------------------------------------------- acts on a step
+    # --- acts on a step
 
     async def _submit(self, order: Order, step: Step) -> Response:
-        """Answer a card: the done one and the next, or the same one with what is wrong."""
+        """Show the done card and the next, or the same with what is wrong."""
         if step.work:
             raise OutOfOrder("This step is the machine's work; it takes no answer.")
-        run = self.run(order.flow, order.id)
+        run = order.run()
         inside = await call(step.function, run)
         submitted = await received(order.form, self.store.folder / "uploads")
         try:
@@ -257,11 +265,11 @@ class Pages:
         await self._stop(order, order.flow.steps[step.number - 1 :])
         clear = order.engine.clear_steps_from
         await asyncio.to_thread(clear, order.id, step.id, order.flow.tuples, order.rev)
-        return await self._chain(self.run(order.flow, order.id), tail=f"card{step.number}")
+        return await self._chain(order.run(), tail=f"card{step.number}")
 
     async def _start(self, order: Order, step: Step) -> Response:
         """Start, repeat: the jobs' method of that name."""
-        run = self.run(order.flow, order.id)
+        run = order.run()
         if run.record.get("finalized") or not step.work or not _is_open(run, step):
             raise OutOfOrder(
                 f"“{step.label}” is not the step that comes next, so nothing was started. "
@@ -272,7 +280,7 @@ class Pages:
 
     async def _cancel(self, order: Order, step: Step) -> Response:
         await self._stop(order, [step])
-        run = self.run(order.flow, order.id)
+        run = order.run()
         if step.work and _is_open(run, step):
             return fragment(cards.working(run, self.jobs, step))
         return await self._chain(run)
@@ -282,17 +290,17 @@ class Pages:
             await self.jobs.cancel((order.flow.name, order.id, step.id))
 
     async def _proceed(self, run: Run) -> None:
-        """Begin the work of the step after one that was just done, and let the model say a word."""
+        """After a step: begin the work that follows, let the model speak."""
         following = next(iter(run.flow.steps[run.open_index :]), None)
         if following and following.work and following.auto:
             await self.jobs.start(run.flow, run.id, following)
         if self.state.explain:
             self.state.explain(run)
 
-    # ---------------------------------------------------------------- answers
+    # --- answers
 
     async def _advance(self, run: Run, step: Step, **headers: Any) -> Response:
-        """Answer with the card of the step that is done and the one after it."""
+        """Answer with the card of the step that is done and the next."""
         shown = [await cards.card(run, self.jobs, at) for at in (step.number - 1, step.number)]
         tail = f"card{step.number + 1}" if step.number < len(run.flow.steps) else ""
         headers = {"hx_push_url": address(run.flow, run.id, tail), **headers}
@@ -310,20 +318,12 @@ class Pages:
 
 
 def split(act: str, flow: Workflow, more: int = 0) -> tuple[str, int]:
-    """Return ("card", 2) for "card2", ("undo", 0) for "undo".
-
-    404 for a number above that of the last step and `more`.
-    """
+    """Return ("card", 2) for "card2"; 404 beyond the last step and `more`."""
     found = re.fullmatch(r"([a-z]+)([1-9]\d{0,2})?", act, re.ASCII)
     number = int(found[2] or 0) if found else 0
     if not found or number > len(flow.steps) + more:
         raise HTTPException(404)
     return found[1], number
-
-
-def _revision(form: FormData) -> int | None:
-    shown = str(form.get("rev", ""))
-    return int(shown) if re.fullmatch(r"\d{1,15}", shown, re.ASCII) else None
 
 
 def _is_open(run: Run, step: Step) -> bool:
@@ -335,7 +335,7 @@ def _values(lists: dict[str, list[Any]]) -> Values:
 
 
 def _why(run: Run, step: Step, error: Exception) -> Invalid:
-    """Return why an answer was not stored; a failure of the author's check is logged, too."""
+    """Say why an answer was not stored; a bug of the author's is logged."""
     if isinstance(error, Invalid):
         return error
     if isinstance(error, PipulateError):

@@ -16,13 +16,11 @@ Row = Mapping[str, Any]  #: of the table `pipeline`
 
 
 def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False) -> FT:
-    """Return the card on top of every workflow: which run?  `missing`: there is none yet."""
+    """Return the card that asks for a run; `missing`: there is none yet."""
+    new = missing or not id
     hint = flow.id_hint
-    word = "Open"
     if missing:
         hint = f"There is no run “{id}” yet. Begin it?"
-    if missing or not id:
-        word = "Begin"
     field = Input(
         name="id",
         id="run-id",
@@ -31,14 +29,14 @@ def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False
         maxlength=str(rec.MAX_ID),
         autocomplete="off",
         spellcheck="false",
-        autofocus=not id or missing,
+        autofocus=new,
         aria_describedby="id-hint",
         aria_invalid=bool(error) and "true",
     )
     return form(
         f"/{flow.name}/open",
         Label(flow.id_label, _for="run-id"),
-        Div(field, Button(word, type="submit"), cls="joined"),
+        Div(field, Button("Begin" if new else "Open", type="submit"), cls="joined"),
         failure(error),
         Small(hint, id="id-hint", cls="hint"),
         cls="card id",
@@ -46,20 +44,17 @@ def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False
 
 
 def run_list(rows: Sequence[FT], empty: str = "No runs yet.") -> FT:
-    """Return the list of what `run_row` made, which a search replaces."""
+    """Return the list of `run_row`s, which a search replaces."""
     return Ul(*rows or [Li(empty, cls="empty")], id="run-list", cls="runs")
 
 
 def run_row(row: Row, flow: Workflow | None, *, workflow: str = "", profile: str = "") -> FT:
-    """Return one run of a list: its ID, how it stands, whose it is if that is given, Delete."""
+    """Return one run of a list: its ID, how it stands, whose it is, Delete."""
     query = urlencode({"id": row["id"]})
     told = [workflow, run_state(flow, row["data"]), ago(row["updated"]), profile]
+    words = Small(" · ".join(filter(None, told)))
     return Li(
-        A(
-            Strong(row["id"]),
-            Small(" · ".join(filter(None, told))),
-            href=f"/{row['workflow']}?{query}",
-        ),
+        A(Strong(row["id"]), words, href=f"/{row['workflow']}?{query}"),
         Button(
             "Delete",
             cls="quiet",
@@ -72,13 +67,13 @@ def run_row(row: Row, flow: Workflow | None, *, workflow: str = "", profile: str
 
 
 def deleted_row(undo: str, id: str) -> FT:
-    """Return what stands in a deleted run's place, with the way back (a POST to `undo`)."""
+    """Return what replaces a deleted run, with the way back."""
     back = Button("Undo", cls="quiet", hx_post=undo, hx_target="closest li", hx_swap="outerHTML")
     return Li(P(f"Deleted “{id}”."), back, cls="note")
 
 
 def run_state(flow: Workflow | None, data: str) -> str:
-    """Say in a few words how far a stored run is; without its workflow, how many steps it has."""
+    """Say how far a stored run is; without its workflow, its steps."""
     try:
         record = rec.loads(data)
     except Corrupt:
@@ -99,12 +94,11 @@ def run_search(address: str) -> FT:
 
 
 def recent(engine: Pipulate, flow: Workflow) -> FT:
-    """Return the search field and the list of the workflow's newest runs."""
-    rows = [run_row(row, flow) for row in engine.runs()]
+    """Return the search field and the workflow's newest runs."""
     return Section(
         H2("Recent runs", id="recent-title"),
         run_search(f"/{flow.name}/runs"),
-        run_list(rows),
+        run_list([run_row(row, flow) for row in engine.runs()]),
         cls="recent",
         aria_labelledby="recent-title",
     )

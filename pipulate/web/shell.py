@@ -1,7 +1,8 @@
-"""The shell around every page: head, menu at the left, main column, chat at the right, finder.
+"""The shell around every page: head, menu, main column, chat, finder.
 
-What is the same on every page is rendered once, when this module is imported, and the menu once for
-each state of it; a request renders its own content, the choice of a profile and the chat panel.
+What is the same on every page is text, and the menu is rendered once for each
+state of it; a request renders its content, the choice of a profile and the
+chat panel.
 """
 
 from functools import lru_cache
@@ -9,24 +10,7 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
-from fastcore.xml import (
-    FT,
-    A,
-    Aside,
-    Button,
-    Dialog,
-    Div,
-    Header,
-    Input,
-    Li,
-    NotStr,
-    P,
-    Section,
-    Small,
-    Span,
-    Ul,
-    to_xml,
-)
+from fastcore.xml import FT, A, Li, NotStr, Section, Small, Ul, to_xml
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -53,7 +37,7 @@ HEAD = f"""<meta charset="utf-8">
 
 
 class _Files(StaticFiles):
-    """Our own files, revalidated at each use: they change with an upgrade only."""
+    """Our own files, revalidated at each use: an upgrade changes them."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -64,63 +48,39 @@ class _Files(StaticFiles):
 STATIC = GZipMiddleware(_Files(directory=PACKAGE / "static"), minimum_size=1000)
 
 
-# -------------------------------------------------------------------- what never changes
+_BRAND = '<a href="/" class="brand">Pipulate</a>'
+
+
+def _toggle(sign: str, name: str) -> str:
+    """The button that shows a side column where there is no room for it."""
+    side = name.lower()
+    return (
+        f'<button class="quiet" data-toggle="{side}" aria-label="{name}" '
+        f'aria-expanded="false" aria-controls="{side}">{sign}</button>'
+    )
+
+
+_TOP = (
+    '<a href="#main" class="skip">Skip to content</a><header class="topbar">'
+    f"{_toggle('☰', 'Menu')}{_BRAND}{_toggle('Chat', 'Chat')}</header>"
+)
+_FIND = (
+    f'{_BRAND}<button class="quiet find" data-find="1">'
+    "<span>Find anything</span><small>Ctrl K</small></button>"
+)
+_NO_CHAT = '<aside id="chat" aria-label="Chat"><p class="hint">No model yet.</p></aside>'
+_END = """<dialog id="finder" aria-label="Find anything">
+<input type="search" name="q" placeholder="Find a page, run, task, profile…"
+ aria-label="Find" autocomplete="off" hx-get="/find" hx-target="#found"
+ hx-trigger="input changed delay:100ms, focus once" hx-swap="innerHTML">
+<ul id="found" aria-live="polite"></ul></dialog>
+<p id="announce" role="status" class="sr"></p><div id="alert" role="alert"></div>
+<p id="offline" role="status" hidden>The server does not answer. Reconnecting…
+What you typed is kept.</p>"""
 
 
 def _text(*parts: Any) -> str:
     return str(to_xml(parts, indent=False))
-
-
-def _toggle(sign: str, name: str) -> FT:
-    """Return the button that shows a side column where there is no room for it."""
-    return Button(
-        sign,
-        cls="quiet",
-        data_toggle=name.lower(),
-        aria_label=name,
-        aria_expanded="false",
-        aria_controls=name.lower(),
-    )
-
-
-_BRAND = A("Pipulate", href="/", cls="brand")
-_TOP = _text(
-    A("Skip to content", href="#main", cls="skip"),
-    Header(_toggle("☰", "Menu"), _BRAND, _toggle("Chat", "Chat"), cls="topbar"),
-)
-_FIND = _text(
-    _BRAND, Button(Span("Find anything"), Small("Ctrl K"), cls="quiet find", data_find="1")
-)
-_NO_CHAT = _text(Aside(P("No model yet.", cls="hint"), id="chat", aria_label="Chat"))
-_END = _text(
-    Dialog(
-        Input(
-            type="search",
-            name="q",
-            placeholder="Find a page, run, task, profile…",
-            aria_label="Find",
-            autocomplete="off",
-            hx_get="/find",
-            hx_trigger="input changed delay:100ms, focus once",
-            hx_target="#found",
-            hx_swap="innerHTML",
-        ),
-        Ul(id="found", aria_live="polite"),
-        id="finder",
-        aria_label="Find anything",
-    ),
-    P(id="announce", role="status", cls="sr"),
-    Div(id="alert", role="alert"),
-    P(
-        "The server does not answer. Reconnecting… What you typed is kept.",
-        id="offline",
-        role="status",
-        hidden=True,
-    ),
-)
-
-
-# -------------------------------------------------------------------- around a page
 
 
 def document(request: Any, title: str, content: Any) -> str:
@@ -134,7 +94,7 @@ def document(request: Any, title: str, content: Any) -> str:
 
 
 def shell(content: Any, request: Any) -> tuple[Any, ...]:
-    """Return the body around what a handler of somebody's own returned (FastHTML's `body_wrap`)."""
+    """Return the body around an author's page (FastHTML's `body_wrap`)."""
     for part in content:
         if getattr(part, "tag", "") == "main":  # FastHTML's Titled brings one of its own
             part.tag = "div"
@@ -144,7 +104,7 @@ def shell(content: Any, request: Any) -> tuple[Any, ...]:
 
 
 def around(request: Any) -> tuple[str, str]:
-    """Return what stands before and after the content of the main column."""
+    """Return what stands before and after the main column's content."""
     app = request.app
     state: State = app.state
     switcher = _text(state.profile_switcher(app)) if state.profile_switcher else ""
@@ -160,7 +120,7 @@ Links = tuple[tuple[str, str], ...]  #: titles and addresses
 
 
 def menu(state: State, path: str) -> str:
-    """Return the menu as text, with the entry marked that leads to `path` or above it."""
+    """Return the menu; the entry is marked that leads to `path` or above."""
     groups = {"Workflows": [(flow.title, f"/{flow.name}") for flow in state.workflows]}
     groups |= state.menu
     here = ""
@@ -168,7 +128,7 @@ def menu(state: State, path: str) -> str:
         for _, address in links:
             if path == address or path.startswith(f"{address}/"):
                 here = address
-    # By the address that is marked and not by the path, which may be anything.
+    # Not by the path, which may be anything.
     return _menu(tuple((group, tuple(links)) for group, links in groups.items()), here)
 
 
@@ -179,10 +139,8 @@ def _menu(groups: tuple[tuple[str, Links], ...], here: str) -> str:
 
 def _group(title: str, links: Links, here: str) -> FT:
     me = f"menu-{title.lower()}"
-    items = [Li(_link(text, address, here)) for text, address in links]
+    items = []
+    for text, address in links:
+        current = address == here and "page"
+        items.append(Li(A(text, href=quote(address, safe="/?=&"), aria_current=current)))
     return Section(Small(title, id=me), Ul(*items, aria_labelledby=me))
-
-
-def _link(text: str, address: str, here: str) -> FT:
-    current = address == here and "page"
-    return A(text, href=quote(address, safe="/?=&"), aria_current=current)

@@ -1,7 +1,7 @@
-"""What the parts of one app share: `app.state`, made by `create_app` before any part is added.
+"""What the parts of one app share: `app.state`, made before any is added.
 
-ORDER   Parts come in any order.  The menu and Settings follow the lists below, and no part asks
-        another for something while the app is being built: `part` refuses until it is.
+Parts come in any order.  The menu and Settings follow the list below, and no
+part asks another for something while the app is being built: `part` refuses.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -18,9 +18,15 @@ from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Run
 
-#: The order of the menu and of the cards in Settings; what is not named here follows, by name.
-WORKFLOWS = ("link_graph", "explore_csv", "bridge", "petite", "poet", "work", "byhand")
-PAGES = (
+#: The order of the menu and of Settings; others follow, by name.
+ORDER = (
+    "link_graph",
+    "explore_csv",
+    "bridge",
+    "petite",
+    "poet",
+    "work",
+    "byhand",
     "Introduction",
     "Connect to Botify",
     "Link graphs",
@@ -29,9 +35,8 @@ PAGES = (
     "Memory",
     "Settings",
     "Manual",
-)
-APPS = ("Profiles", "Tasks")
-SETTINGS = (
+    "Profiles",
+    "Tasks",
     "Appearance",
     "Model",
     "Folders and backups",
@@ -46,25 +51,25 @@ Kind = TypeVar("Kind")
 
 @dataclass(slots=True)
 class State:
-    """One app's state: what `create_app` makes, what parts add, what one part provides."""
+    """One app's state: what `create_app` makes, what parts add."""
 
     settings: Settings
     store: Store
-    jobs: Jobs  #: and their speaker, who speaks for a run in requests as well
-    theme: dict[str, str] = field(init=False)  #: attributes of <html>: language, chosen theme
-    normalise: Normalise = normalise_id  #: how run IDs are read where a workflow does not say
-    found: dict[str, Found] = field(default_factory=dict)  #: what workflow files define, by name
-    reload: Callable[[], None] = lambda: None  #: reads workflow files that changed
+    jobs: Jobs  #: and their speaker, who speaks in requests as well
+    theme: dict[str, str] = field(init=False)  #: attributes of <html>
+    normalise: Normalise = normalise_id  #: of IDs, where a workflow has none
+    found: dict[str, Found] = field(default_factory=dict)  #: workflows, by name
+    reload: Callable[[], None] = lambda: None  #: of workflow files that changed
     built: bool = False  #: every part was added
 
     begin: list[Hook] = field(default_factory=list)  #: awaited before the first request
     end: list[Hook] = field(default_factory=list)  #: awaited after the last one
+    #: (title, what the model is told) of pages that were shown, by path
     about: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """What the model is told of pages that were shown: (title, text) by path."""
 
-    explain: Callable[[Run], None] | None = None  #: the model's word on the step that comes next
-    chat_panel: Callable[[Request], FT] | None = None  #: what stands at the right of each page
-    profile_switcher: Callable[[FastHTML], FT | None] | None = None  #: on top of the menu
+    explain: Callable[[Run], None] | None = None  #: the step that comes next
+    chat_panel: Callable[[Request], FT] | None = None  #: right of each page
+    profile_switcher: Callable[[FastHTML], FT | None] | None = None  #: above the menu
 
     _pages: dict[str, dict[str, str]] = field(default_factory=lambda: {"Pages": {}, "Apps": {}})
     _sections: dict[str, Section] = field(default_factory=dict)
@@ -85,32 +90,32 @@ class State:
 
     @property
     def menu(self) -> dict[str, list[tuple[str, str]]]:
-        """The menu's groups below the workflows: (title, address) of each page."""
+        """(title, address) of each page, by groups."""
         return {
-            group: [(title, pages[title]) for title in ordered(pages, PAGES + APPS)]
+            group: [(title, pages[title]) for title in ordered(pages)]
             for group, pages in self._pages.items()
         }
 
     @property
     def workflows(self) -> list[Found]:
         """What workflow files define, in the menu's order."""
-        return [self.found[name] for name in ordered(self.found, WORKFLOWS)]
+        return [self.found[name] for name in ordered(self.found)]
 
     @property
     def settings_sections(self) -> list[Section]:
         """The cards of the page Settings."""
-        return [self._sections[title] for title in ordered(self._sections, SETTINGS)]
+        return [self._sections[title] for title in ordered(self._sections)]
 
     def offer(self, thing: object) -> None:
         """Let the other parts have `thing`; they ask for it by its class."""
         self._offered.append(thing)
 
     def part(self, kind: type[Kind]) -> Kind:
-        """Return the `kind` that a part offers; raises LookupError if none does, or can yet."""
+        """Return what a part offers; LookupError if none does, or can yet."""
         if not self.built:
             raise LookupError(
-                f"A part asked for {kind.__name__} while the app was being built: whether it is "
-                "there would depend on the order of the parts. Ask in the handler."
+                f"A part asked for {kind.__name__} while the app was being built: whether "
+                "it is there would depend on the order of the parts. Ask in the handler."
             )
         for thing in self._offered:
             if isinstance(thing, kind):
@@ -118,7 +123,7 @@ class State:
         raise LookupError(f"No part of this app offers {kind.__name__}; see `parts` of create_app.")
 
 
-def ordered(names: Iterable[str], order: tuple[str, ...]) -> list[str]:
-    """Return the names in the given order; others follow, sorted."""
-    places = {name: place for place, name in enumerate(order)}
-    return sorted(names, key=lambda name: (places.get(name, len(order)), name))
+def ordered(names: Iterable[str]) -> list[str]:
+    """Return the names in ORDER; others follow, sorted."""
+    places = {name: place for place, name in enumerate(ORDER)}
+    return sorted(names, key=lambda name: (places.get(name, len(ORDER)), name))

@@ -1,4 +1,4 @@
-"""Files that come with a form: kept in the data folder under their content's hash, whole or not."""
+"""Files that come with a form: kept under their content's hash, or not at all."""
 
 import asyncio
 import hashlib
@@ -13,7 +13,7 @@ from pipulate.engine import files
 
 
 async def received(form: FormData, folder: Path) -> dict[str, list[Any]]:
-    """Return a form's values without the page's revision; a file is kept, and told as by `save`."""
+    """Return a form's values, files as `save` tells them; no revision."""
 
     async def value(item: str | UploadFile) -> Any:
         if isinstance(item, str):

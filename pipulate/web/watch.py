@@ -1,7 +1,8 @@
-"""Keeps what is served equal to the workflow files: at the start, with --dev at each request.
+"""Serves what is in the workflow files; with --dev, looks at each request.
 
-ROUTES  What hand-written classes register goes behind the routes of the app's own parts, so that no
-        address is taken from these, and before those of `web.routes`, which take any first segment.
+What hand-written classes register goes behind the routes of the app's own
+parts, so that no address is taken from these, and before those of
+`web.routes`, which take any first segment.
 """
 
 import threading
@@ -26,15 +27,15 @@ Stamp = tuple[Path, int, int]  #: a file, when it was changed (ns), its size
 
 @dataclass
 class Loaded:
-    """A file that was read: what it looked like, what it defines, what its classes registered."""
+    """A file that was read."""
 
     stamp: Stamp
-    names: list[str]
-    routes: list[BaseRoute]
+    names: list[str]  #: of what it defines
+    routes: list[BaseRoute]  #: which its classes registered
 
 
 class Workflows:
-    """The workflow files of one app; made when all of its own routes are there."""
+    """The workflow files of an app that has all of its own routes."""
 
     def __init__(self, app: FastHTML) -> None:
         self.app = app
@@ -45,7 +46,7 @@ class Workflows:
         self._lock = threading.Lock()  # two requests may find the same change
 
     def reload(self) -> None:
-        """Read the files that are new or changed, and forget those that are gone."""
+        """Read the files that are new or changed; forget what is gone."""
         with self._lock:
             files = discovery.files(self.state.settings.workflows)
             stamps = {stem: _stamp(path) for stem, path in files.items()}
@@ -63,12 +64,11 @@ class Workflows:
         router.routes[:] = [route for route in router.routes if route not in loaded.routes]
 
     def _load(self, stem: str, stamp: Stamp) -> Loaded:
-        path = stamp[0]
         before = list(self.app.router.routes)
         known = set(map(id, before))  # they compare by what they say, which takes long
         normalise = self.state.normalise
         given = offered(self.app, Pipulate(self.state.store, stem, normalise))
-        found = discovery.load(path, given, self.reserved, normalise)
+        found = discovery.load(stamp[0], given, self.reserved, normalise)
         new = [route for route in self.app.router.routes if id(route) not in known]
         self.app.router.routes[:] = [*before[: self._own], *new, *before[self._own :]]
         for item in found:
@@ -93,7 +93,7 @@ def offered(app: FastHTML, engine: Pipulate) -> dict[str, Any]:
 
 
 def first_segments(routes: Iterable[BaseRoute]) -> frozenset[str]:
-    """Return what the addresses of these routes begin with: no workflow can have such a name."""
+    """Return how these routes begin: names that no workflow can have."""
     firsts = {getattr(route, "path", "").split("/")[1:2][0] for route in routes}
     return frozenset(first for first in firsts if first and "{" not in first)
 
