@@ -35,8 +35,7 @@ HOMES = ("errors", "settings", "store", "pipeline", "voice", "workflow", "jobs")
 
 
 def __getattr__(name: str) -> Any:
-    for home in HOMES if name in __all__ else ():
-        module = import_module(f"pipulate.engine.{home}")
-        if hasattr(module, name):
-            return getattr(module, name)
-    raise AttributeError(f"module 'pipulate.engine' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'pipulate.engine' has no attribute {name!r}")
+    homes = (import_module(f"pipulate.engine.{home}") for home in HOMES)
+    return next(getattr(home, name) for home in homes if hasattr(home, name))

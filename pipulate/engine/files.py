@@ -42,8 +42,10 @@ def whole(target: Path, mode: int = ANYONE) -> Iterator[BinaryIO]:
 
 def write(target: Path, content: bytes | str, mode: int = ANYONE) -> None:
     """Write a small file whole; raises CannotWrite."""
+    if isinstance(content, str):
+        content = content.encode()
     with whole(target, mode) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(content)
 
 
 @contextlib.contextmanager

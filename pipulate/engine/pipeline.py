@@ -231,7 +231,7 @@ class Pipulate:
         once = {**record.get("once", {}), **_last_good(acts).get("once", {})}
         record = rec.restore(record, {"once": once})
         text = rec.dumps(record)
-        rev = acts[-1]["rev"] + 1 if acts else 1
+        rev = 1 + max((act["rev"] for act in acts), default=0)
         if profile is None:
             profile = self.store.get("profile_id", 1)
         at = now()

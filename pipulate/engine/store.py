@@ -153,7 +153,7 @@ class Store:
 
     def table(self, name: str) -> Any:
         """Return a table of the MiniDataAPI; `client` is profile's older name."""
-        return self.db.table("profile" if name == "client" else name)
+        return self.db.table({"client": "profile"}.get(name, name))
 
     @property
     def connection(self) -> apsw.Connection:

@@ -151,7 +151,9 @@ class Workflow:
 
     def begin(self, engine: Pipulate, id: str) -> None:
         """Begin the run, unless it was begun already."""
-        initial = {"version": self.version} if self.version != 1 else {}
+        initial: Record = {}
+        if self.version != 1:
+            initial["version"] = self.version
         engine.initialize_if_missing(id, initial)
 
     def open(self, engine: Pipulate, id: str) -> tuple[Record, int]:
@@ -214,8 +216,9 @@ class Run:
 
     def _fields(self, record: Record, key: str) -> dict[str, Any]:
         step = self.flow._step(key)
-        data = record.get(step.id) if step else None
-        return dict(data) if isinstance(data, dict) else {}
+        if step and isinstance(record.get(step.id), dict):
+            return dict(record[step.id])
+        return {}
 
     def answers(self) -> dict[str, Any]:
         """All answers so far, by step key."""
@@ -244,7 +247,8 @@ async def accepted(run: Run, step: Step, values: forms.Values) -> Record:
     """Return `values` as `accept` shapes them, marked if all is empty."""
     if step.accept_function:
         shaped = await call(step.accept_function, run, values)
-        values = shaped if isinstance(shaped, dict) else values
+        if isinstance(shaped, dict):
+            values = shaped
     if rec.is_done({step.id: values}, step.id):
         return values
     return {**values, "answered": True}
