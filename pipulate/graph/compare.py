@@ -174,12 +174,19 @@ def _notable(column: str) -> pl.Expr:
 
 
 def _change(column: str) -> pl.Expr:
-    return (pl.col(column) - pl.col(f"{column} before")).alias("change")
+    return pl.col(column) - pl.col(f"{column} before")
 
 
 def _known(pages: pl.DataFrame, *columns: str) -> pl.DataFrame:
     """Return the columns that are there: not every site has demand."""
-    return pages.select(name for name in columns if name in pages.columns)
+    return pages.select(name for name in dict.fromkeys(columns) if name in pages.columns)
+
+
+def _moved(stayed: pl.DataFrame, column: str, moved: pl.Expr) -> pl.DataFrame:
+    """Return the pages that moved in this column, and by how much."""
+    rows = stayed.filter(moved).with_columns(change=_change(column))
+    shown = (f"{column} before", column, "inlinks before", "inlinks", "demand", "change")
+    return _known(rows, "url", "section", *shown)
 
 
 # --- findings: `pages` are all, `stayed` those that are in both ---
@@ -211,48 +218,40 @@ def _gone_pages(pages: pl.DataFrame) -> Finding:
 
 
 def _depth_changes(stayed: pl.DataFrame) -> Finding:
-    moved = stayed.filter(pl.col("depth").ne_missing(pl.col("depth before")))
-    moved = moved.with_columns(_change("depth")).sort(
-        pl.col("depth").is_null(),
-        pl.col("depth before").is_not_null(),
-        "change",
-        descending=True,
-        maintain_order=True,
-    )
-    columns = ("depth before", "depth", "inlinks before", "inlinks", "demand", "change")
+    now = pl.col("depth")
+    before = pl.col("depth before")
+    moved = _moved(stayed, "depth", now.ne_missing(before))
+    worst_first = (now.is_null(), before.is_not_null(), "change")
     return Finding(
         key="depth_changes",
         title="Pages nearer to or farther from home",
         meaning="Click depth changed; empty means out of reach. "
         "Those that went farthest away come first.",
         todo="See which link on the way was lost: usually one on a page near home.",
-        table=_known(moved, "url", "section", *columns),
+        table=moved.sort(worst_first, descending=True, maintain_order=True),
     )
 
 
 def _lost_inlinks(stayed: pl.DataFrame) -> Finding:
-    lost = stayed.filter(pl.col("inlinks") < pl.col("inlinks before") * (1 - NOTABLE))
-    lost = lost.with_columns(_change("inlinks")).sort("change", maintain_order=True)
+    much = pl.col("inlinks") < pl.col("inlinks before") * (1 - NOTABLE)
     return Finding(
         key="lost_inlinks",
         title="Pages that lost a tenth of their inlinks or more",
         meaning="Fewer pages link to them than before. Largest losses first.",
         todo="If they matter, put the links back: look at the list of gone links.",
-        table=_known(lost, "url", "section", "inlinks before", "inlinks", "demand", "change"),
+        table=_moved(stayed, "inlinks", much).sort("change", maintain_order=True),
     )
 
 
 def _strength_changes(stayed: pl.DataFrame) -> Finding:
-    moved = stayed.filter(_notable("strength")).with_columns(_change("strength"))
-    moved = moved.sort(pl.col("change").abs(), descending=True, maintain_order=True)
-    columns = ("strength before", "strength", "inlinks before", "inlinks", "demand", "change")
+    moved = _moved(stayed, "strength", _notable("strength"))
     return Finding(
         key="pagerank_changes",
         title="Pages whose strength changed by a tenth or more",
         meaning="Strength: PageRank times the number of pages, "
         "so 1 is the average page of its time.",
         todo="Losses of pages that earn money are worth a look at who stopped linking to them.",
-        table=_known(moved, "url", "section", *columns),
+        table=moved.sort(pl.col("change").abs(), descending=True, maintain_order=True),
     )
 
 
@@ -293,7 +292,7 @@ def _by_section(pages: pl.DataFrame) -> Finding:
         now.join(then, on="section", how="full", coalesce=True)
         .filter(pl.col("section").is_not_null())
         .select("section", pl.col(columns).fill_null(0))
-        .with_columns(_change("pagerank"))
+        .with_columns(change=_change("pagerank"))
         .sort(pl.col("change").abs(), "section", descending=[True, False])
     )
     return Finding(

@@ -156,9 +156,7 @@ def pagerank(engine: Engine, links: Any, pages: Any) -> Any:
     solution of x = 1/n + damping * (what is passed along links), which
     needs no sum over all pages in each round: one at the end.
     """
-    out = links.group_by("source").agg(out=links.count())
-    weights = links.join(out, "source").select("source", "target", weight=DAMPING / out.out)
-    weights = engine.table(weights)
+    weights = engine.table(_weights(links))
     n = max(1, _value(pages.count()))
     rank = engine.table(pages.select("id", rank=pages.id.cast("float64") * 0 + 1 / n))
     total = 1.0
@@ -174,6 +172,12 @@ def pagerank(engine: Engine, links: Any, pages: Any) -> Any:
             break
     engine.drop(weights)
     return rank.select("id", rank=rank.rank / (total or 1.0))
+
+
+def _weights(links: Any) -> Any:
+    """Return links, each with the part of its source's rank that it passes."""
+    out = links.group_by("source").agg(out=links.count())
+    return links.join(out, "source").select("source", "target", weight=DAMPING / out.out)
 
 
 def _change(before: Any, after: Any) -> tuple[float, float]:
@@ -213,16 +217,12 @@ def depths(engine: Engine, links: Any, pages: Any, start: int) -> Any:
 
 def matrix(links: Any, pages: Any, rank: Any) -> Any:
     """Return begin, end, links, flow of sections, without empty fields."""
-    import ibis
-
-    out = links.group_by("source").agg(out=links.count())
-    passed = rank.join(out, rank.id == out.source).select(
-        "source", each=DAMPING * ibis._.rank / ibis._.out
-    )
     begin = pages.select(source=pages.id, begin=pages.section)
     end = pages.select(target=pages.id, end=pages.section)
-    wide = links.join(passed, "source").join(begin, "source").join(end, "target")
-    return wide.group_by(["begin", "end"]).agg(links=wide.count(), flow=wide.each.sum())
+    wide = _weights(links).join(begin, "source").join(end, "target")
+    wide = wide.join(rank, wide.source == rank.id)
+    flow = (wide.rank * wide.weight).sum()
+    return wide.group_by(["begin", "end"]).agg(links=wide.count(), flow=flow)
 
 
 def orphans(links: Any, pages: Any, start: int) -> Any:

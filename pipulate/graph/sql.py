@@ -206,14 +206,9 @@ def _fill(connection: apsw.Connection, graph: Graph, pages: pl.DataFrame) -> Non
     marks = ", ".join("?" * len(names))
     rows = ((i, *row) for i, row in enumerate(pages.iter_rows()))
     connection.executemany(f"INSERT INTO pages VALUES ({marks})", rows)  # noqa: S608  # only marks
-    connection.executemany("INSERT INTO edges VALUES (?, ?)", _pairs(graph))
+    links = pl.DataFrame({"source": graph.source, "target": graph.target})
+    connection.executemany("INSERT INTO edges VALUES (?, ?)", links.iter_rows())
     connection.execute(_INDEXES)
-
-
-def _pairs(graph: Graph, block: int = 1 << 16) -> Iterator[tuple[int, int]]:
-    for at in range(0, graph.m, block):
-        part = slice(at, at + block)
-        yield from zip(graph.source[part].tolist(), graph.target[part].tolist(), strict=True)
 
 
 def _kind(dtype: pl.DataType) -> str:

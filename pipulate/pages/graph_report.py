@@ -46,7 +46,7 @@ from pipulate.graph.report import COLUMNS
 from pipulate.pages.graph_plots import draw
 
 ROWS = 20
-TITLES = {"url": "URL", "pagerank": "PageRank", "pagetype": "Page type", "http_code": "HTTP code"}
+TITLES = {"url": "URL", "pagetype": "Page type", "http_code": "HTTP code"}
 PERCENT = ("share", "flow")  # columns
 ARROWS = {"ascending": " ▴", "descending": " ▾"}
 FIGURES = {
@@ -216,7 +216,7 @@ def table(part: Part, where: Where) -> FT:
 
 
 def _filter(part: Part, where: Where) -> FT:
-    """Return a field that filters; renewing the rows alone keeps its focus."""
+    # It renews the rows alone, so that it keeps the focus.
     address = part.address(where)
     rows = f"#table-{part.key}-rows"
     field = Input(
