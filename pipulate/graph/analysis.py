@@ -17,6 +17,7 @@ from pipulate.graph import chapters, edges, measures, outofcore, report, roles
 from pipulate.graph.chapters import Chapter, Measured
 from pipulate.graph.edges import Graph
 from pipulate.graph.layout import template_targets
+from pipulate.graph.measures import Array
 from pipulate.graph.outofcore import Progress, silent
 from pipulate.graph.report import Report
 from pipulate.graph.roles import Facts
@@ -105,9 +106,7 @@ def on_disk(folder: Path, progress: Progress = silent) -> Report:
     return _told(site, chapters.LIGHT, progress)
 
 
-def _columns(
-    depth: np.ndarray, inlinks: np.ndarray, outlinks: np.ndarray, rank: np.ndarray
-) -> dict[str, Any]:
+def _columns(depth: Array, inlinks: Array, outlinks: Array, rank: Array) -> dict[str, Any]:
     return {
         "depth": pl.Series(depth).replace(measures.UNREACHED, None),
         "inlinks": inlinks,
@@ -148,7 +147,9 @@ def _site(graph: Graph, facts: Facts, measured: dict[str, Any], **counted: Any) 
     added = [pl.col(old).alias(new) for old, new in names.items() if new not in columns]
     pages = pl.DataFrame(columns).hstack(graph.pages.select("listed", *added))
     facts = replace(facts, columns={role: names[old] for role, old in facts.columns.items()})
-    return Measured(graph=graph, facts=facts, pages=pages, **counted)
+    inlinks = measured["inlinks"]
+    rank = measured["pagerank"]
+    return Measured(graph=graph, facts=facts, pages=pages, inlinks=inlinks, rank=rank, **counted)
 
 
 def _told(site: Measured, contents: tuple[Chapter, ...], progress: Progress) -> Report:

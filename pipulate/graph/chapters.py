@@ -14,6 +14,7 @@ import polars as pl
 
 from pipulate.graph import measures
 from pipulate.graph.edges import Graph
+from pipulate.graph.measures import Array
 from pipulate.graph.report import Finding, counts
 from pipulate.graph.roles import Facts
 
@@ -27,7 +28,7 @@ DOTS = 4000  # in a scatter plot: more would only hide each other
 BARS = 20  # communities in the plot
 
 #: (group by page, number of groups) -> what `measures.flow` returns
-Flow = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+Flow = Callable[[Array, int], tuple[Array, Array]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ class Measured:
     facts: Facts
     home: int
     pages: pl.DataFrame
+    inlinks: Array
+    rank: Array
     links: int
     self_links: int
     flow: Flow
@@ -48,30 +51,20 @@ class Measured:
         return self.facts.group.name
 
     @property
-    def rank(self) -> np.ndarray:
-        """PageRank by page."""
-        return self.pages["pagerank"].to_numpy()
-
-    @property
-    def inlinks(self) -> np.ndarray:
-        """Inlinks by page."""
-        return self.pages["inlinks"].to_numpy()
-
-    @property
-    def depth(self) -> np.ndarray:
+    def depth(self) -> Array:
         """Clicks from home by page, UNREACHED where there is no way."""
         return self.pages["depth"].fill_null(measures.UNREACHED).to_numpy()
 
-    def marked(self, column: str) -> np.ndarray:
+    def marked(self, column: str) -> Array:
         """Return the pages of which a column says yes, the strongest first."""
         return self.strongest(self.pages[column].to_numpy())
 
-    def strongest(self, among: np.ndarray) -> np.ndarray:
+    def strongest(self, among: Array) -> Array:
         """Return the pages of a mask, those with most PageRank first."""
         chosen = np.flatnonzero(among)
         return chosen[np.argsort(-self.rank[chosen], kind="stable")]
 
-    def share(self, pages: np.ndarray) -> np.ndarray:
+    def share(self, pages: Array) -> Array:
         """Return numbers of pages as shares of all."""
         return pages / max(1, self.graph.n)
 
@@ -79,7 +72,7 @@ class Measured:
         """Return the columns that play these roles, where there are any."""
         return [self.facts.columns[role] for role in wanted if role in self.facts.columns]
 
-    def rows(self, pages: np.ndarray, *columns: str) -> pl.DataFrame:
+    def rows(self, pages: Array, *columns: str) -> pl.DataFrame:
         """Return pages with these columns and what helps to judge any page."""
         shown = ["url", self.group, *columns, *self.known("title", "impressions", "clicks")]
         return self.pages.select(shown)[pages]
@@ -218,7 +211,7 @@ def _between_groups(site: Measured) -> Finding | None:
     )
 
 
-def _fields(names: list[str], links: np.ndarray, flow: np.ndarray) -> pl.DataFrame:
+def _fields(names: list[str], links: Array, flow: Array) -> pl.DataFrame:
     row, column = np.nonzero(links)
     name = pl.Series(names)
     fields = pl.DataFrame(
@@ -262,7 +255,7 @@ def _wanted_pages(site: Measured) -> Finding | None:
     )
 
 
-def _some(pages: np.ndarray) -> np.ndarray:
+def _some(pages: Array) -> Array:
     """Return at most DOTS of these pages, evenly chosen."""
     spots = np.linspace(0, len(pages) - 1, min(DOTS, len(pages)))
     return pages[spots.astype(np.int64)]
@@ -293,7 +286,7 @@ def _near_orphans(site: Measured) -> Finding:
     )
 
 
-def _friends(site: Measured, pages: np.ndarray) -> np.ndarray:
+def _friends(site: Measured, pages: Array) -> Array:
     """Return the one other page that links to each of these."""
     if not len(pages):
         return pages
@@ -430,7 +423,7 @@ def _hubs(site: Measured) -> Finding:
     )
 
 
-def _highest(value: np.ndarray) -> np.ndarray:
+def _highest(value: Array) -> Array:
     return np.argsort(-value, kind="stable")[: TOP // 2]
 
 
@@ -460,7 +453,7 @@ def _communities(site: Measured) -> Finding | None:
     whole = pages.group_by("community").agg(largest, pl.sum("pagerank"), pages=pl.len())
     groups = pages.group_by("community", site.group).agg(most=pl.len())
     groups = groups.sort("most", site.group, descending=[True, False])
-    main = groups.group_by("community", maintain_order=True).first()
+    main = groups.unique("community", keep="first", maintain_order=True)
     share = pl.col("most") / pl.col("pages")
     table = (
         whole.filter(pl.col("pages") > 1)

@@ -18,6 +18,7 @@ import polars as pl
 
 from pipulate.graph import measures, roles
 from pipulate.graph.edges import Graph
+from pipulate.graph.measures import Array
 from pipulate.graph.report import Finding, Report, counts
 from pipulate.graph.roles import Facts
 from pipulate.graph.site_sections import sections
@@ -37,9 +38,9 @@ class Comparison:
     """
 
     urls: pl.Series
-    state: np.ndarray
-    new_links: np.ndarray
-    gone_links: np.ndarray
+    state: Array
+    new_links: Array
+    gone_links: Array
     report: Report
 
 
@@ -82,7 +83,7 @@ def compare(earlier: Graph, later: Graph) -> Comparison:
     return Comparison(urls, state, new_links, gone_links, Report(summary, findings, pages))
 
 
-def _common(earlier: Graph, later: Graph) -> tuple[pl.Series, np.ndarray]:
+def _common(earlier: Graph, later: Graph) -> tuple[pl.Series, Array]:
     """Return all addresses, and the earlier pages' numbers among them."""
     gone = earlier.urls.filter(~earlier.urls.is_in(later.urls.implode()))
     urls = pl.concat([later.urls, gone]).alias("url")
@@ -91,9 +92,7 @@ def _common(earlier: Graph, later: Graph) -> tuple[pl.Series, np.ndarray]:
     return urls, rows["page"].to_numpy()
 
 
-def _facts(
-    earlier: Graph, later: Graph, urls: pl.Series, number: np.ndarray
-) -> tuple[Facts, Facts]:
+def _facts(earlier: Graph, later: Graph, urls: pl.Series, number: Array) -> tuple[Facts, Facts]:
     """Read both page tables; without page types, cut both into the same sections."""
     before = roles.facts(earlier)
     after = roles.facts(later)
@@ -120,11 +119,11 @@ def _measured(graph: Graph, facts: Facts) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _keys(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _keys(source: Array, target: Array) -> Array:
     return (source.astype(np.uint64) << np.uint64(32)) | target
 
 
-def _without(keys: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _without(keys: Array, others: Array) -> Array:
     left = np.setdiff1d(keys, others, assume_unique=True)
     return np.column_stack([left >> np.uint64(32), left & np.uint64(0xFFFFFFFF)]).astype(np.int64)
 
@@ -150,7 +149,7 @@ def _comparable(earlier: pl.DataFrame, later: pl.DataFrame) -> list[str]:
     return [name for name in later.columns if name in earlier.columns and name not in left_out]
 
 
-def _state(pages: pl.DataFrame, changed: pl.Series) -> np.ndarray:
+def _state(pages: pl.DataFrame, changed: pl.Series) -> Array:
     moved = (
         pl.col("depth").ne_missing(pl.col("depth before"))
         | (pl.col("inlinks") != pl.col("inlinks before"))
@@ -266,7 +265,7 @@ def _changed_values(values: pl.DataFrame) -> Finding:
     )
 
 
-def _links(key: str, title: str, meaning: str, urls: pl.Series, pairs: np.ndarray) -> Finding:
+def _links(key: str, title: str, meaning: str, urls: pl.Series, pairs: Array) -> Finding:
     source, target = (urls.gather(pl.Series(ends)) for ends in pairs.T)
     return Finding(
         key=key,

@@ -20,6 +20,7 @@ from scipy.sparse import csgraph
 
 from pipulate.graph.edges import Graph, offsets
 
+Array = np.ndarray  # by page, where nothing else is said
 UNREACHED = -1  # a depth
 DAMPING = 0.85  # Brin and Page's
 MUCH = 0.75  # of the pages with any demand have less: the rest is wanted
@@ -27,17 +28,17 @@ FRONT_PAGE = r"^(?:[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)?/?(?:index\.[A-Za-z]+)?$"
 HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)"
 
 
-def inlinks(graph: Graph) -> np.ndarray:
+def inlinks(graph: Graph) -> Array:
     """In-degree: the pages (itself included) that link to each page."""
     return np.bincount(graph.target, minlength=graph.n)
 
 
-def outlinks(graph: Graph) -> np.ndarray:
+def outlinks(graph: Graph) -> Array:
     """Out-degree: the pages (itself included) that each page links to."""
     return np.bincount(graph.source, minlength=graph.n)
 
 
-def inlinks_from_others(graph: Graph) -> np.ndarray:
+def inlinks_from_others(graph: Graph) -> Array:
     """How many *other* pages link to each page."""
     return np.bincount(graph.target[graph.source != graph.target], minlength=graph.n)
 
@@ -45,12 +46,12 @@ def inlinks_from_others(graph: Graph) -> np.ndarray:
 # --- home, and clicks from there ---
 
 
-def home(graph: Graph, depth: np.ndarray | None = None) -> int:
+def home(graph: Graph, depth: Array | None = None) -> int:
     """Choose the page that clicks are counted from, see `choose_home`."""
     return choose_home(graph.urls, inlinks(graph), depth)
 
 
-def choose_home(urls: pl.Series, received: np.ndarray, depth: np.ndarray | None = None) -> int:
+def choose_home(urls: pl.Series, received: Array, depth: Array | None = None) -> int:
     """Choose home by addresses, inlinks, and crawl depth (NaN where unknown).
 
     In this order: the page whose crawl depth is 0; the front page by its
@@ -77,7 +78,7 @@ def hosts(urls: pl.Series) -> pl.Series:
     return urls.str.extract(HOST).fill_null("")
 
 
-def depths(graph: Graph, start: int) -> np.ndarray:
+def depths(graph: Graph, start: int) -> Array:
     """Clicks from `start` by the shortest way (i32), UNREACHED where none is.
 
     Breadth-first search (Moore, "The shortest path through a maze", 1959).
@@ -113,14 +114,14 @@ def click_path(graph: Graph, start: int, goal: int) -> list[int]:
     return path[::-1]
 
 
-def _neighbours(starts: np.ndarray, targets: np.ndarray, pages: np.ndarray) -> np.ndarray:
+def _neighbours(starts: Array, targets: Array, pages: Array) -> Array:
     first = starts[pages]
     count = starts[pages + 1] - first
     skip = np.repeat(first - np.concatenate([[0], np.cumsum(count)[:-1]]), count)
     return targets[skip + np.arange(len(skip))]
 
 
-def reachable(depth: np.ndarray) -> np.ndarray:
+def reachable(depth: Array) -> Array:
     """Bool by page: do clicks lead there from home?"""
     return depth != UNREACHED
 
@@ -134,8 +135,8 @@ def pagerank(
     damping: float = DAMPING,
     tolerance: float = 1e-10,
     rounds: int = 1000,
-    leave_out: np.ndarray | None = None,
-) -> np.ndarray:
+    leave_out: Array | None = None,
+) -> Array:
     """Internal PageRank: the share of time a random surfer is on each page.
 
     f64, sum 1.  With probability `damping` the surfer follows one of the
@@ -169,7 +170,7 @@ def pagerank(
     return rank
 
 
-def _surfed(graph: Graph, leave_out: np.ndarray | None) -> tuple[np.ndarray, sparse.csr_matrix]:
+def _surfed(graph: Graph, leave_out: Array | None) -> tuple[Array, sparse.csr_matrix]:
     """Return how many links take a share, and the matrix of those that pass it."""
     if leave_out is None and graph.follow is None:
         return outlinks(graph), _matrix(*graph.reverse(), graph.n)
@@ -184,19 +185,19 @@ def _surfed(graph: Graph, leave_out: np.ndarray | None) -> tuple[np.ndarray, spa
     return out, _matrix(offsets(target, graph.n), graph.source[keep][order], graph.n)
 
 
-def divided(value: float | np.ndarray, out: np.ndarray) -> np.ndarray:
+def divided(value: float | Array, out: Array) -> Array:
     """Divide what each page has among its `out` links; 0 without links."""
     return np.divide(value, out, out=np.zeros(len(out)), where=out > 0)
 
 
-def _matrix(starts: np.ndarray, ends: np.ndarray, n: int) -> sparse.csr_matrix:
+def _matrix(starts: Array, ends: Array, n: int) -> sparse.csr_matrix:
     """Return the 0/1 matrix with row i at `ends[starts[i]:starts[i + 1]]`."""
     if len(ends) < 2**31:
         starts = starts.astype(np.int32)
     return sparse.csr_matrix((np.ones(len(ends)), ends.view(np.int32), starts), shape=(n, n))
 
 
-def link_score(rank: np.ndarray) -> np.ndarray:
+def link_score(rank: Array) -> Array:
     """PageRank on a logarithmic scale from 0 (least) to 100 (most), u8.
 
     As in Screaming Frog's Link Score: 100 * log(rank / least) / log(most /
@@ -213,7 +214,7 @@ def link_score(rank: np.ndarray) -> np.ndarray:
     return np.rint(score).astype(np.uint8)
 
 
-def hits(graph: Graph, tolerance: float = 1e-9, rounds: int = 500) -> tuple[np.ndarray, np.ndarray]:
+def hits(graph: Graph, tolerance: float = 1e-9, rounds: int = 500) -> tuple[Array, Array]:
     """Return (hubs, authorities), f64, each with sum 1.
 
     Good hubs link to good authorities: the densest block of the site
@@ -238,9 +239,7 @@ def hits(graph: Graph, tolerance: float = 1e-9, rounds: int = 500) -> tuple[np.n
     return hub, authority
 
 
-def flow(
-    graph: Graph, group: np.ndarray, k: int, rank: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def flow(graph: Graph, group: Array, k: int, rank: Array) -> tuple[Array, Array]:
     """Return links, and PageRank along them: k x k, row = from, column = to.
 
     `group` gives each page's number below k.  A page passes damping * rank
@@ -255,7 +254,7 @@ def flow(
     return count, np.bincount(pair, weights=passed, minlength=k * k).reshape(k, k)
 
 
-def concentration(rank: np.ndarray) -> float:
+def concentration(rank: Array) -> float:
     """Gini coefficient: 0 when all have the same, 1 when one has all."""
     if not len(rank) or not rank.sum():
         return 0.0
@@ -267,7 +266,7 @@ def concentration(rank: np.ndarray) -> float:
 # --- pages that lack something ---
 
 
-def orphans(graph: Graph, start: int) -> np.ndarray:
+def orphans(graph: Graph, start: int) -> Array:
     """Bool by page: no other page links to it, and it is not home.
 
     Known from the page table (a sitemap, Search Console, the crawler's
@@ -276,17 +275,17 @@ def orphans(graph: Graph, start: int) -> np.ndarray:
     return _linked_by(graph, start, others=0)
 
 
-def near_orphans(graph: Graph, start: int) -> np.ndarray:
+def near_orphans(graph: Graph, start: int) -> Array:
     """Bool by page: just one other page links to it, and it is not home."""
     return _linked_by(graph, start, others=1)
 
 
-def _linked_by(graph: Graph, start: int, others: int) -> np.ndarray:
+def _linked_by(graph: Graph, start: int, others: int) -> Array:
     found = inlinks_from_others(graph) == others
     return found & (np.arange(graph.n) != start)
 
 
-def crawled(graph: Graph, depth: np.ndarray | None) -> np.ndarray:
+def crawled(graph: Graph, depth: Array | None) -> Array:
     """Bool by page: have its links been looked at?
 
     Without a page table every page counts.  With one, a listed page counts
@@ -301,19 +300,19 @@ def crawled(graph: Graph, depth: np.ndarray | None) -> np.ndarray:
     return (graph.listed & ~(depth > np.nanmax(depth[linking]))) | linking
 
 
-def dead_ends(graph: Graph, seen: np.ndarray) -> np.ndarray:
+def dead_ends(graph: Graph, seen: Array) -> Array:
     """Bool by page: it was looked at (`seen`) and links to no other."""
     dead = seen.copy()
     dead[graph.source[graph.source != graph.target]] = False
     return dead
 
 
-def links_to(graph: Graph, bad: np.ndarray) -> np.ndarray:
+def links_to(graph: Graph, bad: Array) -> Array:
     """Return the rows of links from another page to one of the `bad`."""
     return np.flatnonzero(bad[graph.target] & (graph.source != graph.target))
 
 
-def opportunities(demand: np.ndarray, links: np.ndarray, among: np.ndarray) -> np.ndarray:
+def opportunities(demand: Array, links: Array, among: Array) -> Array:
     """Return pages that searchers want but few link to, most wanted first.
 
     `demand` is impressions (or clicks), NaN where unknown; `among` are the
@@ -334,7 +333,7 @@ def opportunities(demand: np.ndarray, links: np.ndarray, among: np.ndarray) -> n
 # --- structure ---
 
 
-def strong_parts(graph: Graph) -> np.ndarray:
+def strong_parts(graph: Graph) -> Array:
     """Number the strongly connected parts, the largest first.
 
     Within one, every page can be reached from every other.  Tarjan,
@@ -348,7 +347,7 @@ def strong_parts(graph: Graph) -> np.ndarray:
     return by_size(label)
 
 
-def by_size(label: np.ndarray) -> np.ndarray:
+def by_size(label: Array) -> Array:
     """Renumber labels, the most frequent first; ties by first occurrence."""
     _, first, index, count = np.unique(
         label, return_index=True, return_inverse=True, return_counts=True
@@ -356,7 +355,7 @@ def by_size(label: np.ndarray) -> np.ndarray:
     return np.argsort(np.lexsort((first, -count)))[index]
 
 
-def communities(graph: Graph, set_aside: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
+def communities(graph: Graph, set_aside: Array | None = None, seed: int = 0) -> Array:
     """Number the communities: more links among themselves than by chance.
 
     Leiden's method (Traag, Waltman and van Eck, "From Louvain to Leiden:
@@ -379,7 +378,7 @@ def communities(graph: Graph, set_aside: np.ndarray | None = None, seed: int = 0
     return by_size(np.array([label[page] for page in range(graph.n)]))
 
 
-def modularity(graph: Graph, label: np.ndarray) -> float:
+def modularity(graph: Graph, label: Array) -> float:
     """Share of links within communities minus what chance would give.
 
     Newman and Girvan, 2004.  Links have no direction here, so two pages
@@ -394,7 +393,7 @@ def modularity(graph: Graph, label: np.ndarray) -> float:
     return float(within / total - ((ends / total) ** 2).sum())
 
 
-def _undirected(graph: Graph, set_aside: np.ndarray | None = None) -> sparse.csr_matrix:
+def _undirected(graph: Graph, set_aside: Array | None = None) -> sparse.csr_matrix:
     """Return links between different pages; 2 where they go both ways."""
     keep = graph.source != graph.target
     if set_aside is not None:

@@ -21,6 +21,7 @@ import polars as pl
 
 from pipulate.graph import edges, measures
 from pipulate.graph.errors import GraphMissing
+from pipulate.graph.measures import Array
 from pipulate.graph.sources import first_line
 
 BLOCK = 1 << 22  # links
@@ -39,11 +40,11 @@ class Disk:
     folder: Path
     n: int
     m: int
-    starts: np.ndarray
+    starts: Array
     nofollow: bool
 
     @property
-    def outlinks(self) -> np.ndarray:
+    def outlinks(self) -> Array:
         """Number of pages each page links to."""
         return np.diff(self.starts)
 
@@ -53,15 +54,15 @@ class Block:
     """Links of consecutive pages."""
 
     first: int  #: the first of the pages
-    count: np.ndarray  #: how many links of each page are in this block
-    target: np.ndarray
-    follow: np.ndarray | None
+    count: Array  #: how many links of each page are in this block
+    target: Array
+    follow: Array | None
 
-    def spread(self, by_page: np.ndarray) -> np.ndarray:
+    def spread(self, by_page: Array) -> Array:
         """Return a value of each link's source, given one by page."""
         return np.repeat(by_page[self.first : self.first + len(self.count)], self.count)
 
-    def passed(self, each: np.ndarray) -> np.ndarray:
+    def passed(self, each: Array) -> Array:
         """Return what goes along each link, given what each page passes."""
         along = self.spread(each)
         if self.follow is not None:
@@ -131,7 +132,7 @@ def _frames(folder: Path, m: int, columns: list[str]) -> Iterator[pl.DataFrame]:
             yield now
 
 
-def inlinks(disk: Disk) -> tuple[np.ndarray, np.ndarray]:
+def inlinks(disk: Disk) -> tuple[Array, Array]:
     """Return `measures.inlinks` and `measures.inlinks_from_others`."""
     total = np.zeros(disk.n, np.int64)
     others = np.zeros(disk.n, np.int64)
@@ -143,7 +144,7 @@ def inlinks(disk: Disk) -> tuple[np.ndarray, np.ndarray]:
     return total, others
 
 
-def pagerank(disk: Disk, *, tolerance: float = 1e-10, progress: Progress = silent) -> np.ndarray:
+def pagerank(disk: Disk, *, tolerance: float = 1e-10, progress: Progress = silent) -> Array:
     """PageRank as `measures.pagerank`, one pass a round."""
     n = max(1, disk.n)
     rank = np.full(disk.n, 1 / n)
@@ -162,7 +163,7 @@ def pagerank(disk: Disk, *, tolerance: float = 1e-10, progress: Progress = silen
     return rank
 
 
-def depths(disk: Disk, start: int, progress: Progress = silent) -> np.ndarray:
+def depths(disk: Disk, start: int, progress: Progress = silent) -> Array:
     """Clicks from `start`, as `measures.depths`, one pass for each level.
 
     A pass also follows pages found in it, so it often sees several levels
@@ -187,7 +188,7 @@ def depths(disk: Disk, start: int, progress: Progress = silent) -> np.ndarray:
     return np.where(depth == far, measures.UNREACHED, depth).astype(np.int32)
 
 
-def flow(disk: Disk, group: np.ndarray, k: int, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def flow(disk: Disk, group: Array, k: int, rank: Array) -> tuple[Array, Array]:
     """Links and PageRank between groups, as `measures.flow`, in one pass."""
     each = measures.divided(measures.DAMPING * rank, disk.outlinks)
     count = np.zeros(k * k, np.int64)

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipulate.graph import sources
 from pipulate.graph.edges import Graph
-from pipulate.graph.measures import hosts
+from pipulate.graph.measures import Array, hosts
 from pipulate.graph.site_sections import sections
 
 ROLES = {
@@ -31,7 +31,7 @@ ROLES = {
 }
 
 
-Said = np.ndarray | None  # by page, as far as a column says it
+Said = Array | None  # by page, as far as a column says it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +53,14 @@ class Facts:
     canonicalised: Said
     broken: Said
     compliant: Said
-    internal: np.ndarray
+    internal: Array
 
     @property
     def demand(self) -> Said:
         """How much searchers want a page: impressions, or else clicks."""
         return self.clicks if self.impressions is None else self.impressions
 
-    def problems(self) -> dict[str, np.ndarray]:
+    def problems(self) -> dict[str, Array]:
         """Return each reason not to link with its pages, the gravest first."""
         said = {
             "broken": self.broken,
@@ -71,21 +71,21 @@ class Facts:
         return {name: mask for name, mask in said.items() if mask is not None}
 
     @property
-    def bad(self) -> np.ndarray:
+    def bad(self) -> Array:
         """Pages that should not be linked, for whatever reason."""
         return self._any_of(*self.problems())
 
     @property
-    def good(self) -> np.ndarray:
+    def good(self) -> Array:
         """Pages of this site that may be linked."""
         return self.internal & ~self.bad
 
     @property
-    def elsewhere(self) -> np.ndarray:
+    def elsewhere(self) -> Array:
         """Pages that only lead elsewhere: redirected or canonicalised ones."""
         return self._any_of("redirected", "canonicalised")
 
-    def _any_of(self, *reasons: str) -> np.ndarray:
+    def _any_of(self, *reasons: str) -> Array:
         found = [mask for name, mask in self.problems().items() if name in reasons]
         return np.logical_or.reduce([np.zeros(len(self.group), bool), *found])
 
@@ -156,7 +156,7 @@ def _canonicalised(urls: pl.Series, said: pl.Series | None) -> Said:
     return None
 
 
-def _internal(graph: Graph) -> np.ndarray:
+def _internal(graph: Graph) -> Array:
     host = hosts(graph.urls)
     own = np.array(graph.listed)
     own[graph.source] = True
