@@ -132,7 +132,9 @@ def _redirected(status: Said, to: pl.Series | None) -> Said:
     told = [] if status is None else [(status >= 300) & (status < 400)]
     if to is not None and to.dtype == pl.String:
         told.append(to.is_not_null().to_numpy())
-    return np.logical_or.reduce(told) if told else None
+    if not told:
+        return None
+    return np.logical_or.reduce(told)
 
 
 def _compliant(said: pl.Series | None) -> Said:
@@ -141,9 +143,7 @@ def _compliant(said: pl.Series | None) -> Said:
         return None
     if said.dtype == pl.String:
         return ~said.str.to_lowercase().str.starts_with("non").fill_null(False).to_numpy()
-    if said.dtype == pl.Boolean:
-        return said.fill_null(True).to_numpy()
-    return (said.fill_null(1) != 0).to_numpy()
+    return (said.cast(pl.Float64).fill_null(1) != 0).to_numpy()
 
 
 def _canonicalised(urls: pl.Series, said: pl.Series | None) -> Said:

@@ -45,7 +45,7 @@ def compact(value: float) -> str:
 
 @dataclass(frozen=True)
 class _Frame:
-    """The field that two axes enclose; `x` and `y` are places of shares of it."""
+    """The field that two axes enclose; `x` and `y` place shares of it."""
 
     height: float
     top: float
@@ -96,7 +96,8 @@ def _bar(x: float, y: float, width: float, height: float, told: str) -> str:
 
 
 def _line(cls: str, start: tuple[float, float], end: tuple[float, float], told: str) -> str:
-    (x1, y1), (x2, y2) = start, end
+    x1, y1 = start
+    x2, y2 = end
     return (
         f'<line class="{cls}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}">'
         f"<title>{told}</title></line>"

@@ -134,13 +134,15 @@ def body(report: dict[str, Any], where: Where) -> tuple[Any, ...]:
     """Return the page's parts."""
     shown = [finding for finding in report["findings"] if finding["height"] or finding["plot"]]
     clear = [finding["title"] for finding in report["findings"] if finding not in shown]
-    nothing = f"Nothing was found for: {', '.join(clear)}."
+    nothing: Any = ""
+    if clear:
+        nothing = P(f"Nothing was found for: {', '.join(clear)}.", cls="hint")
     return (
         Link(rel="stylesheet", href="/static/graph/report.css"),
         summary(report["summary"], where),
         _contents(shown),
         *[_chapter(finding, where) for finding in shown],
-        P(nothing, cls="hint") if clear else "",
+        nothing,
         P("All measures of all pages: ", *_files(f"{where.files}/pages")),
     )
 
