@@ -11,13 +11,12 @@ FORMAT    One folder holds one graph; only this file reads and writes it:
                          name, size, time and SHA-256 of the inputs
 READING   Polars reads the URLs as categoricals: it numbers each distinct
           text once, for both columns, so a million links cost 8 bytes each.
-          The numbers are in order of arrival (with many threads, of
-          chance), so we renumber by sorted URL: the same input gives the
-          same bytes, sections lie together.
-LINKS     A link counts once from page to page, however often it stands
-          there; a self link stays.  It is nofollow only when every copy is.
-          Where a crawler exports images, scripts and canonicals as "links"
-          too (`Type`), only hyperlinks are taken.
+          The numbers come by arrival (with many threads, by chance), so we
+          renumber by sorted URL: the same input gives the same bytes,
+          sections lie together.
+LINKS     A link counts once from page to page; a self link stays.  It is
+          nofollow only when every copy is.  Where a crawler exports images
+          or scripts as "links" too (`Type`), only hyperlinks are taken.
 URLS      Taken as they are, but for white space around them: two spellings
           are two pages.
 WRITING   The folder appears whole; without `meta.json` it does not exist.
@@ -91,14 +90,11 @@ class Graph:
         return self.pages["listed"].to_numpy()
 
     def csr(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (offsets i64 of length n+1, targets u32).
-
-        Page i links to `targets[offsets[i]:offsets[i + 1]]`.
-        """
+        """(offsets, targets): i links to targets[offsets[i]:offsets[i + 1]]."""
         return self._offsets, self.target
 
     def reverse(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (offsets, sources): who links to each page, ascending."""
+        """(offsets, sources): who links to each page, ascending."""
         return self._reverse
 
     @cached_property
@@ -113,7 +109,7 @@ class Graph:
 
 
 def offsets(ends: np.ndarray, n: int) -> np.ndarray:
-    """Where each page's links begin (i64, n+1) when sorted by these ends."""
+    """Where each page's links begin (i64, n + 1), sorted by these ends."""
     starts = np.zeros(n + 1, np.int64)
     np.cumsum(np.bincount(ends, minlength=n), out=starts[1:])
     return starts
@@ -126,10 +122,7 @@ def of(
     nofollow: np.ndarray | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> Graph:
-    """Make a graph of links, which may be unsorted and repeat.
-
-    `pages` needs a column `url`; without `listed` all are.
-    """
+    """Make a graph of links in any order; without `listed` all pages are."""
     if "listed" not in pages.columns:
         pages = pages.with_columns(listed=pl.lit(True))
     pages = pages.select(pl.col("url").cast(pl.String), "listed", pl.exclude(*_RESERVED))
@@ -325,7 +318,7 @@ def _read_links(path: Path, scratch: Path) -> _Links:
 
 
 def _number(table: Table) -> tuple[pl.DataFrame, pl.Series]:
-    """Read addresses as numbers, beside what is said of each link; and the texts."""
+    """Read links as numbers, with what is said of them; and the texts."""
     kind = pl.Categorical(pl.Categories.random())
     alive = pl.Series([], dtype=kind)  # the numbering lives as long as a series that uses it
     ends = _link_columns(table)
@@ -341,7 +334,6 @@ def _number(table: Table) -> tuple[pl.DataFrame, pl.Series]:
 
 
 def _complete(frame: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
-    """Keep the rows that have a source and a target."""
     ends = pl.col("source", "target")
     blank = ends.is_null()
     empty = np.flatnonzero((names.str.strip_chars() == "").to_numpy())
@@ -353,7 +345,6 @@ def _complete(frame: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
 
 
 def _link_columns(table: Table) -> tuple[str, str]:
-    """The columns of the linking and of the linked page."""
     columns = table.columns
     source = sources.find(columns, sources.SOURCE)
     target = sources.find(columns, sources.TARGET)
@@ -393,7 +384,6 @@ def _said_of_links(table: Table) -> list[pl.Expr]:
 
 
 def _read_pages(path: Path | None, scratch: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The page table (`url`, then its columns, typed; one row a page), and notes."""
     if path is None:
         return pl.DataFrame(schema={"url": pl.String}), {}
     table = sources.open_table(path, scratch, sources.PAGE)
@@ -456,7 +446,7 @@ def _typed(text: pl.Series) -> pl.Series:
 def _fast_or_patient(
     table: Table, scratch: Path, read: Callable[[Table], Read]
 ) -> tuple[Read, int]:
-    """Read a table as it is, or else mended: (it, how many rows were left out)."""
+    """Read a table as it is, or else mended: (it, rows left out)."""
     try:
         if not table.odd:
             try:
@@ -472,10 +462,9 @@ def _fast_or_patient(
 
 
 def _valid(text: pl.Series) -> pl.Series:
-    """Return the texts; raise a PolarsError when one is not UTF-8.
+    """Raise a PolarsError when a text is not UTF-8.
 
-    After a closing quote that is not the end of its cell, Polars takes the
-    cell two bytes short: it may cut a letter.
+    Polars takes a cell two bytes short after a closing quote within it.
     """
     text.cast(pl.Binary).cast(pl.String)
     return text

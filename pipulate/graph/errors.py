@@ -1,23 +1,16 @@
-"""What can be wrong with a link graph's files: its name and the way out.
-
-PipulateError
-└── GraphError        a file or a query cannot be used as it is
-    ├── GraphMissing  there is no whole columnar form: build it again
-    ├── BadFile       a file is cut off, damaged, or not the right table
-    └── TooLarge      a file, packed or unpacked, is more than we take
-"""
+"""What can be wrong with a link graph's files: the text names file and way out."""
 
 from pipulate.engine.errors import PipulateError
 
 
 class GraphError(PipulateError):
-    """A file of links or pages cannot be used as it is."""
+    """A file or a query cannot be used as it is."""
 
     status = 422
 
 
 class GraphMissing(GraphError):
-    """The folder holds no (whole) columnar form."""
+    """There is no whole columnar form: build it again."""
 
     status = 404
 

@@ -1,14 +1,13 @@
 """A folder of HTML files as a Site: as a crawler would find it.
 
 ADDRESSES The folder is the root of a host (or of a path on it).  A file's URL
-          is its path; a link to a folder means its index.html, so `docs/` and
-          `docs/index.html` are one page, as on any web server.  Paths have one
-          percent-encoded form: `a b.html` and `a%20b.html` are one page; `%2F`
-          stays as it is.
-PAGES     Every HTML file, linked or not.  Other files count only if something
-          links to them; what a link names but the folder lacks is a page with
-          http_code 404.  A URL with a query is a page of its own, but only a
-          server knows what it answers: http_code 0, "not fetched".
+          is its path, a folder's its index.html: `docs/` and
+          `docs/index.html` are one page.  Paths have one percent-encoded
+          form: `a b.html` and `a%20b.html` are one page; `%2F` stays.
+PAGES     Every HTML file, linked or not, and other files that are linked.
+          What a link names but the folder lacks is a page with http_code
+          404.  A URL with a query is a page of its own, but only a server
+          knows what it answers: http_code 0, "not fetched".
 LINKS     Every href of <a> and <area>, resolved as a browser does: <base
           href>, fragment dropped, query kept, entities decoded.  A link to
           "#top" is one of the page to itself.  Links to other hosts, or out
@@ -16,8 +15,7 @@ LINKS     Every href of <a> and <area>, resolved as a browser does: <base
 METAS     The title; robots noindex; the canonical link (in a copy of a
           published site it names the original: the page itself); an instant
           refresh, for search engines a redirect: http_code 301.
-SAFETY    Symbolic links out of the folder are not followed: what they name is
-          missing.
+SAFETY    Symbolic links out of the folder are not followed.
 PARSING   By lexbor, which builds the tree that browsers build, without
           scripts: what stands in a comment, a script or a <template> is no
           link, what stands in <noscript> is, and an <a> that is never closed
@@ -55,7 +53,6 @@ _CHARSET = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w-]+)""", re.IGNOR
 _INSTANT_REFRESH = re.compile(
     r"""\s*0*(?:\.0*)?\s*[;,]\s*(?:url\s*=\s*)?["']?\s*([^"']+)""", re.IGNORECASE
 )
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _UNRESERVED = "!$&'()*+,;=:@~"  # in a path segment, beside what `quote` keeps
 _SAYS_NOTHING = ("html", "doc", "docs", "site", "public", "build")  # names of folders
 _PAGES = {
@@ -159,14 +156,14 @@ def _host_name(root: Path) -> str:
 
 
 def _encoded(path: str) -> str:
-    """A path in the one form that we compare: only what needs it is encoded."""
+    """A path in the one form that we compare."""
     return "/".join(quote(unquote_to_bytes(part), safe=_UNRESERVED) for part in path.split("/"))
 
 
 def _files(
     folder: str, root: Path, prefix: str = "", above: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, int]]:
-    """All files: the path below `root`, with "/", and size; in a fixed order."""
+    """All files' paths below `root` and sizes, in a fixed order."""
     above = (*above, os.path.realpath(folder))
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_symlink():
@@ -225,7 +222,6 @@ class _Folder:
             self.canonical[page] = self.canonical_address(url, base, document.canonical)
 
     def target(self, base: str, href: str) -> int | None:
-        """The page that a link leads to, if it stays within the site."""
         href = href.partition("#")[0]
         of_page = href.strip()[:1] in ("", "?")
         key = (base if of_page else base[: base.rfind("/") + 1], href)
@@ -236,12 +232,8 @@ class _Folder:
 
     def address(self, base: str, href: str) -> str | None:
         """A link's URL in our one form, if it stays within the site."""
-        href = _clean(href)
-        scheme = _SCHEME.match(href)
-        if scheme and scheme[0].lower() not in ("http:", "https:"):
-            return None
         try:
-            parts = urlsplit(urljoin(base, href))
+            parts = urlsplit(urljoin(base, _clean(href)))
         except ValueError:  # such as http://[
             return None
         if (parts.scheme, parts.netloc.lower()) != self.origin:

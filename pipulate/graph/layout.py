@@ -4,11 +4,9 @@ INPUT     `n` pages, `source` and `target` arrays (page numbers, one entry a
           link): no URLs, no files, no clock, no global random state.
 OUTPUT    `Layout`: float32 positions in the square [0, SIDE] x [0, SIDE],
           and for *Sections* one disc per section.
-
 TEMPLATE  Menus and footers link every page to the same few targets.  Drawn
           as they are, they turn any site into one star.  `template_targets`
           finds them; both layouts place pages by the other links only.
-
 SECTIONS  One disc per section, none overlapping.
           1. Room: a page gets an area, hubs more; a disc's is their sum.
           2. Discs: largest first, each touching two others, where its links
@@ -16,13 +14,11 @@ SECTIONS  One disc per section, none overlapping.
           3. Pages: phyllotaxis (the sunflower's golden angle), hubs in the
              middle.  Then a few barycentre sweeps: a page keeps its ring,
              within which pages are sorted by where their links lead.
-
 FORCE     Multilevel particle mesh.
-          1. Coarsen by size-capped label propagation to about a thousand
-             nodes.
-          2. Attraction along links (LinLog: grows with the logarithm of
-             distance, which separates clusters: Noack, "Energy Models for
-             Graph Clustering", JGAA 11(2), 2007); repulsion of all pairs by
+          1. Coarsen by size-capped label propagation to a thousand nodes.
+          2. Attraction along links (LinLog: by the logarithm of distance,
+             which separates clusters: Noack, "Energy Models for Graph
+             Clustering", JGAA 11(2), 2007); repulsion of all pairs by
              convolution on a grid (FFT, O(n + g^2 log g)); gravity holds
              parts together; the step size cools.
           3. Expand each node into its members and refine, level by level.
@@ -174,7 +170,6 @@ def _neighbours(n: int, source: Ints, target: Ints) -> csr_array:
 
 
 def _symmetric(n: int, source: Ints, target: Ints) -> csr_array:
-    """The links both ways: 2 where they go both ways already."""
     links = csr_array((np.ones(len(source), np.float32), (source, target)), shape=(n, n))
     return (links + links.T).tocsr()
 
@@ -200,7 +195,7 @@ def _around(points: Floats, key: Ints) -> Ints:
 
 
 def _into_square(centre: Floats, radius: Floats) -> tuple[float, Floats]:
-    """(scale, shift) that bring all discs into the square, centred."""
+    """(scale, shift) that bring all discs into the square."""
     low = (centre - radius[:, None]).min(axis=0)
     high = (centre + radius[:, None]).max(axis=0)
     scale = SIDE / float((high - low).max())
@@ -307,7 +302,6 @@ def _merge(weight: csr_array, member: Ints) -> csr_array:
 
 
 def _expand(x: Floats, member: Ints, random: np.random.Generator) -> Floats:
-    """Scatter the members of each group on a disc around it."""
     size = np.bincount(member)
     grown = x * np.sqrt(len(member) / len(size))
     angle = random.random(len(member)) * 2 * np.pi

@@ -58,7 +58,7 @@ def make_force(tell: Tell, folder: str) -> None:
 
 
 def make_report(tell: Tell, folder: str) -> None:
-    """Write the report."""
+    """Write a graph's report."""
     analysis.make(Path(folder), shelf.report(Path(folder)), progress=_progress(tell))
 
 
@@ -79,10 +79,7 @@ def make_comparison(tell: Tell, folder: str, earlier: str, title: str) -> None:
 
 
 def both(now: Graph, found: compare.Comparison) -> tuple[Graph, Shown]:
-    """The graph of all pages and links of two analyses, and its columns.
-
-    With the links that are gone, so that gone pages hang where they hung.
-    """
+    """The graph of two analyses' pages and links, and its columns."""
     gone = pl.DataFrame({"url": found.urls[now.n :]})
     pages = pl.concat([now.pages, gone], how="diagonal")
     pages = pages.with_columns(pl.col("listed").fill_null(False))

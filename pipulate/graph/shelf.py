@@ -7,14 +7,11 @@ LAYOUT    {downloads}/link-graph/{org}/{project}/   its analyses are `Place`s:
                                                 anew it is replaced whole
                   picture/                      see `picture`
                   report/                       see `report`
-                  with_{earlier}/               picture/ and report/ of the
-                                                comparison with another one
-ANALYSES  are named by their day, 20240301; further ones of that day are
-          20240301-2, 20240301-3, ...: the day is the first eight characters,
-          never "what comes after the sixth".
-NAMES     Botify's names are safe as they are.  Graphs from elsewhere stand
-          below the organisation CSV, and any text becomes a project by
-          `spelled`: two texts never share a folder.
+                  with_{earlier}/               both of the comparison
+ANALYSES  are named by their day, 20240301, further ones 20240301-2, ...: the
+          day is the first eight characters, never "what comes after".
+NAMES     Botify's are safe as they are.  Graphs from elsewhere stand below
+          CSV, their projects `spelled`: two texts never share a folder.
 
 Loads fast: only the question whether a columnar form is fresh brings Polars.
 """
@@ -103,18 +100,9 @@ class Place:
         return self._file(".graph")
 
     @property
-    def picture(self) -> Path:
-        """The folder of the picture."""
-        return picture(self.graph)
-
-    @property
     def report(self) -> Path:
         """The folder of the report."""
         return report(self.graph)
-
-    def comparison(self, earlier: "Place") -> Path:
-        """The folder of the comparison with an earlier analysis."""
-        return comparison(self.graph, earlier.graph)
 
     def exists(self) -> bool:
         """Is there a graph, or links to make it from?"""

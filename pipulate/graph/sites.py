@@ -16,9 +16,6 @@ READING   A page with http_code 0 was never fetched: beyond the crawl's limit,
           or blocked.  One with depth None cannot be reached from home.
 MAKING    `link_site` is the only constructor: it counts links and finds the
           depth, so these columns cannot disagree with the links.
-
-Sites are made by `generated` (a shop of any size), `htmlsite` (a folder of
-HTML) and `projects` (an earlier state of a given site).
 """
 
 from dataclasses import dataclass

@@ -90,7 +90,7 @@ class Shown:
     def folder(self) -> Path:
         """Where its picture and its report are."""
         if self.earlier:
-            return self.place.comparison(self.earlier)
+            return shelf.comparison(self.place.graph, self.earlier.graph)
         return self.place.graph
 
     @property

@@ -84,7 +84,7 @@ def test_a_place_knows_its_files() -> None:
     assert place.links == folder / "my_shop_20261101-2_links.csv"
     assert place.meta == folder / "my_shop_20261101-2_meta.csv"
     assert place.graph == folder / "my_shop_20261101-2.graph"
-    assert place.picture == place.graph / "picture"
+    assert shelf.picture(place.graph) == place.graph / "picture"
     assert place.report == place.graph / "report"
     assert (place.org, place.project) == ("acme", "my_shop")
     assert place.name == "acme/my_shop/my_shop_20261101-2"
@@ -95,7 +95,7 @@ def test_a_comparison_is_named_after_the_earlier_analysis() -> None:
     home = Shelf(Path("downloads"))
     later = home.place("acme", "my_shop", "20261101")
     earlier = home.place("acme", "my_shop", "20261001-2")
-    assert later.comparison(earlier) == later.graph / "with_20261001-2"
+    assert shelf.comparison(later.graph, earlier.graph) == later.graph / "with_20261001-2"
 
 
 def put(place: Place, *kinds: str) -> Place:

@@ -10,6 +10,7 @@ import pytest
 from fasthtml.common import FastHTML
 
 from pipulate.app import lifespan
+from pipulate.graph import shelf
 from pipulate.graph.shelf import Place, Shelf
 from tests.graph.sites import export, site
 
@@ -59,7 +60,7 @@ async def test_the_list_names_all_newest_first(client: httpx2.AsyncClient, place
 async def test_what_is_looked_at_is_made(client: httpx2.AsyncClient, place: Place) -> None:
     """The picture, then report and comparison, and the Force layout when it is asked for."""
     drawn = await until_made(client, ADDRESS)
-    assert f'src="{ADDRESS}/data/"' in drawn.text and place.picture.is_dir()
+    assert f'src="{ADDRESS}/data/"' in drawn.text and shelf.picture(place.graph).is_dir()
     report = await until_made(client, f"{ADDRESS}/report")
     assert "Report on shop 20261101" in report.text
     table = (await client.get(f"{ADDRESS}/report/orphans")).text
@@ -98,8 +99,9 @@ async def test_what_is_not_there_is_a_404(
     client: httpx2.AsyncClient, place: Place, address: str
 ) -> None:
     """Whatever the address names."""
-    place.picture.mkdir(parents=True)
-    (place.picture / ".hidden").write_text("x")
+    picture = shelf.picture(place.graph)
+    picture.mkdir(parents=True)
+    (picture / ".hidden").write_text("x")
     assert (await client.get(address)).status_code == 404
 
 
