@@ -94,6 +94,18 @@ def _wal(connection: apsw.Connection) -> str:
         time.sleep(0.02)
 
 
+def _close(connection: apsw.Connection) -> None:
+    deadline = time.monotonic() + BUSY_TIMEOUT / 1000
+    while True:
+        try:
+            connection.close()
+            return
+        except apsw.ThreadingViolationError:  # another thread is in the midst of a statement
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
+
+
 class Lock:
     """A lock between processes that ends with its holder, however that ends."""
 
@@ -200,9 +212,10 @@ class Store:
             return db.last_insert_rowid()
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        for connection in list(self._connections):
-            connection.close()
+        """Close the connections of all threads, each when its statement has ended."""
+        with self._write:
+            for connection in list(self._connections):
+                _close(connection)
         self._connections.clear()
         self._local = threading.local()
 

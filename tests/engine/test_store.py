@@ -553,3 +553,35 @@ def test_kill_frees_the_lock(tmp_path: Path) -> None:
     child.kill()
     assert lock.acquire() is True
     lock.release()
+
+
+def test_closing_waits_for_what_other_threads_are_doing(store: Store) -> None:
+    """A statement, and a transaction, that are under way when the server ends."""
+    begun = threading.Event()
+    go_on = threading.Event()
+
+    def pause() -> int:
+        begun.set()
+        return int(go_on.wait(10))
+
+    def ask() -> list[dict[str, Any]]:
+        store.connection.create_scalar_function("pause", pause)
+        return store.read("SELECT pause() AS waited")
+
+    def write() -> None:
+        with store.transaction() as db:
+            begun.set()
+            go_on.wait(10)
+            db.execute("INSERT INTO store VALUES ('late', '1')")
+
+    for job in (ask, write):
+        begun.clear()
+        go_on.clear()
+        with ThreadPoolExecutor(2) as threads:
+            doing = threads.submit(job)
+            assert begun.wait(10)
+            closing = threads.submit(store.close)
+            threading.Timer(0.1, go_on.set).start()
+            closing.result(10)
+            assert doing.result(10) in ([{"waited": 1}], None)
+    assert store["late"] == 1
