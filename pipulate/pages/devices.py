@@ -11,8 +11,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from fastcore.xml import FT, Code, Div, Img, Li, P, Ul
-from fasthtml.common import FastHTML
+from fasthtml.common import FT, Code, Div, FastHTML, Img, Li, P, Ul
 from loguru import logger
 from starlette.middleware import Middleware
 from starlette.requests import Request

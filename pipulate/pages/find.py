@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from fastcore.xml import A, Li, Small, Span
-from fasthtml.common import FastHTML
+from fasthtml.common import A, FastHTML, Li, Small, Span
 from starlette.requests import Request
 from starlette.responses import Response
 

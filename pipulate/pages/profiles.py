@@ -5,8 +5,7 @@ Menus show `menu_name` only: no client is to read another's name.
 
 from urllib.parse import urlsplit, urlunsplit
 
-from fastcore.xml import FT, Button, Details, Div, Li, Small, Strong, Summary, Ul
-from fasthtml.common import FastHTML
+from fasthtml.common import FT, Button, Details, Div, FastHTML, Li, Small, Strong, Summary, Ul
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response

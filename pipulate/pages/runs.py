@@ -1,7 +1,6 @@
 """All runs: search, open, delete, export, import."""
 
-from fastcore.xml import FT, A, Button, Details, Div, Input, Label, P, Section, Summary
-from fasthtml.common import FastHTML
+from fasthtml.common import FT, A, Button, Details, Div, FastHTML, Input, Label, P, Section, Summary
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -24,9 +23,7 @@ MOST = 200  #: runs that are shown; the search finds the others
 
 def _found(state: State, search: str, empty: str) -> FT:
     every = profiles.PROFILES.rows(state.store)
-    names = {}
-    if len(every) > 1:
-        names = {row["id"]: profiles.label(row) for row in every}
+    names = {row["id"]: profiles.label(row) for row in every if len(every) > 1}
     rows = []
     for row in Pipulate(state.store).runs(search, limit=MOST):
         flow = state.found.get(row["workflow"])
