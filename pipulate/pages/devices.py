@@ -33,7 +33,9 @@ GUESTS = (
 
 
 def outward(settings: Settings) -> str:
-    """Return the address at which others reach this machine."""
+    """Return our address for other machines; "" without `--lan`."""
+    if not settings.lan:
+        return ""
     if settings.host not in (*LOCAL, "0.0.0.0"):  # noqa: S104 - compared
         return settings.host
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -76,7 +78,7 @@ class Lan:
         # Cookies know no ports, and there may be two of us.
         self.pairing = Pairing(state.store, f"pipulate_{state.settings.port}")
         self.name = local_name()
-        self._address = outward(state.settings) if state.settings.lan else ""
+        self._address = outward(state.settings)
         self._home = f"http://{self._address}:{state.settings.port}"
         self._announced: asyncio.Task[Callable[[], None] | None]
 
@@ -128,7 +130,9 @@ class Lan:
         if offer is None:
             return button("/settings/devices", "Pair a device", cls="")
         left = round((offer.until - self.pairing.clock()) / 60)
-        minutes = f"{left} more minutes" if left > 1 else "1 more minute"
+        minutes = "1 more minute"
+        if left > 1:
+            minutes = f"{left} more minutes"
         picture = self._qr_code(offer).svg_data_uri(scale=5, light="#fff")
         return Div(
             Img(src=picture, alt="QR code of the pairing address", width=185, height=185),

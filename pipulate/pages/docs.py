@@ -8,8 +8,7 @@ import re
 from functools import cache
 from urllib.parse import urljoin
 
-from fasthtml.common import FT, A, FastHTML, Form, Input, Li, NotStr, P, Small, Ul
-from starlette.exceptions import HTTPException
+from fasthtml.common import FT, A, FastHTML, Form, HTTPException, Input, Li, NotStr, P, Small, Ul
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
@@ -22,7 +21,7 @@ EXCERPT = 160  #: characters of a found section
 
 
 @cache
-def _html(shown: Page) -> NotStr:
+def _html(shown: Page) -> FT:
     from markdown_it import MarkdownIt  # not before somebody reads the manual
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -74,7 +73,9 @@ def routes(app: FastHTML) -> None:
     def manual(request: Request) -> Response:
         words = request.query_params.get("q", "").strip()
         index = docs.pages()["index"]
-        content = _results(words) if words else _html(index)
+        content = _html(index)
+        if words:
+            content = _results(words)
         return page(request, index.title, _search_field(words), content, about=index.lead)
 
     @app.get("/docs/{name:path}")

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastcore.xml import FT, Button, Input, Li, P, Script, Span, Ul
-from fasthtml.common import FastHTML
-from starlette.exceptions import HTTPException
+from fasthtml.common import FastHTML, HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -198,7 +197,9 @@ class ListPage:
         return fragment(self._list())
 
     def _move(self, request: Request, id: int) -> Response:
-        by = -1 if request.query_params.get("by") == "-1" else 1
+        by = 1
+        if request.query_params.get("by") == "-1":
+            by = -1
         self.table.move(self._store, id, by)
         return fragment(self._list())
 

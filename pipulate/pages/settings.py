@@ -54,23 +54,20 @@ def _places(app: FastHTML) -> FT:
 
 
 def _folders(settings: Settings) -> FT:
-    items = []
-    for what, path in (
-        ("Data", settings.data),
-        ("Downloads", settings.downloads),
-        ("Workflows of your own", settings.workflows[-1]),
-        ("Log", settings.log),
-    ):
-        items.append(Li(f"{what}: ", Code(str(path.resolve()))))
-    return Ul(*items)
+    paths = {
+        "Data": settings.data,
+        "Downloads": settings.downloads,
+        "Workflows of your own": settings.workflows[-1],
+        "Log": settings.log,
+    }
+    return Ul(*[Li(f"{what}: ", Code(str(path.resolve()))) for what, path in paths.items()])
 
 
 def _backups(store: Store) -> FT:
-    items = []
-    for file in backups(store.folder):
-        size = f" {file.stat().st_size / 1024:,.0f} KB"
-        items.append(Li(Code(file.name), size))
-    return Ul(*items) if items else P("No backup yet.")
+    files = backups(store.folder)
+    if not files:
+        return P("No backup yet.")
+    return Ul(*[Li(Code(it.name), f" {it.stat().st_size / 1024:,.0f} KB") for it in files])
 
 
 def routes(app: FastHTML) -> None:
