@@ -1,8 +1,8 @@
-"""What Botify answers, as values: the wire's JSON in, frozen dataclasses or errors out.  Pure.
+"""What Botify answers, as values: JSON in, dataclasses or errors out.  Pure.
 
-What the documentation leaves open is read leniently: keys may be missing, counts may come as
-strings, `error` may be an object, a text or HTML, Retry-After a number or a date.  What it does not
-mention is not used.
+What the documentation leaves open is read leniently: keys may be missing,
+counts may be strings, `error` an object, a text or HTML, Retry-After a
+number or a date.
 """
 
 import email.utils
@@ -63,7 +63,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Project:
-    """A project; `owner` is the organisation (or user) to name in further calls."""
+    """A project; `owner` is the organisation (or user) for further calls."""
 
     owner: str
     slug: str
@@ -71,7 +71,7 @@ class Project:
 
     @classmethod
     def read(cls, entry: Any, owner: str) -> Self | None:
-        """None for an entry without a slug.  `owner` is whose projects were asked for."""
+        """None for an entry without a slug."""
         slug = text(entry, "slug")
         if not slug:
             return None
@@ -81,7 +81,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A crawl.  `urls` counts the pages it fetched, where that is told."""
+    """A crawl; `urls` counts the pages it fetched, where that is told."""
 
     slug: str
     name: str
@@ -91,7 +91,7 @@ class Analysis:
 
     @classmethod
     def read(cls, entry: Any, status: str) -> Self | None:
-        """None for an entry whose slug is not a day's.  `status` holds unless another is told."""
+        """None for an entry that no day names; `status` if none is told."""
         slug = text(entry, "slug")
         if not ANALYSIS.fullmatch(slug) or not day(slug[:8]):
             return None
@@ -134,7 +134,7 @@ class AnalysisDetail:
 
 @dataclass(frozen=True)
 class Collection:
-    """A set of data of a project; `first` and `last` bound the days of a dated one."""
+    """A set of data; `first` and `last` bound the days of a dated one."""
 
     id: str
     name: str
@@ -158,7 +158,7 @@ class Collection:
 
 
 def read_fields(answer: Any, collection: str) -> frozenset[str]:
-    """The names of a collection's fields, without the collection's own name before them."""
+    """The names of a collection's fields, without its own before them."""
     if not isinstance(answer, dict):
         raise UnexpectedAnswer(f"Botify's answer about the fields of {collection} is no object.")
     groups = [answer, *entries(answer.get("datasets"))]
@@ -174,7 +174,7 @@ class Row(NamedTuple):
 
     @classmethod
     def read(cls, entry: Any) -> Self:
-        """Raises UnexpectedAnswer for anything but two lists, of which one may be missing."""
+        """Of the two lists one may be missing; else UnexpectedAnswer."""
         values = [at(entry, "dimensions"), at(entry, "metrics")]
         if values == [None, None] or not all(isinstance(v, list | None) for v in values):
             raise UnexpectedAnswer(
@@ -185,7 +185,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """An export job.  `url` is there once it is done; `reason` when it failed and said why."""
+    """An export job; `url` when it is done, `reason` if it failed and said."""
 
     id: str
     status: str
@@ -197,10 +197,7 @@ class Job:
 
     @classmethod
     def read(cls, data: Any) -> Self:
-        """Raises UnexpectedAnswer if it has no id.
-
-        That is a number on the wire and a string in the documentation.
-        """
+        """Raises UnexpectedAnswer if it has no id (a number or a string)."""
         id = at(data, "job_id")
         if isinstance(id, bool) or not isinstance(id, int | str) or id == "":
             raise UnexpectedAnswer("Botify's answer about an export job names no job.")
@@ -221,15 +218,11 @@ class Job:
 
     @property
     def failed(self) -> bool:
-        """Whether it ended without a file.  Any other status means that it is still running."""
+        """Whether it ended without a file."""
         return self.status == "FAILED"
 
 
 def _reason(data: Any) -> str:
-    """Why a job failed.
-
-    Where that is said is not documented; these are the places where programs look.
-    """
     for place in (data, at(data, "results"), at(data, "metadata")):
         for said in (at(place, "error"), at(place, "failure_reason")):
             words = text(said).strip() or text(said, "message").strip()
@@ -239,11 +232,9 @@ def _reason(data: Any) -> str:
 
 
 def refusal(status: int, body: bytes, headers: Mapping[str, str], what: str) -> BotifyError:
-    """The error that an answer other than 200 or 201 means.  `what` was asked for."""
+    """The error that an answer means; `what` was asked for."""
     code, words = _error(body)
-    said = ""
-    if words:
-        said = f" Botify says: {words}"
+    said = words and f" Botify says: {words}"
     if words and code:
         said += f" (code {code})"
     if status >= 500:
@@ -299,7 +290,7 @@ def _error(body: bytes) -> tuple[str, str]:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The wait in seconds that Retry-After asks for, if it is there."""
+    """The seconds that Retry-After asks for, if it is there."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
         return float(value)
@@ -313,7 +304,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def at(data: Any, *keys: str) -> Any:
-    """What stands under these keys, one in another; None where there is nothing."""
+    """What stands under these keys, one in another, or None."""
     for key in keys:
         if not isinstance(data, Mapping):
             return None

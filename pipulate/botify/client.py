@@ -3,27 +3,23 @@
     async with Botify(token) as api:
         for project in await api.projects("acme"): ...
 
-PACE      At most 4 requests in any second (Botify's limit is 5), for all tasks that share one
-          Botify.
-SAFE      GET and /query may be repeated: after a dropped connection, a time-out, 429 or 5xx they
-          are, up to `TRIES` times, waiting 1, 2, 4 ... seconds with jitter, or as long as
-          Retry-After asks (a minute at most).
-PAID      POST /jobs starts an export and costs credits each time it is received.  It is sent once
-          and never repeated.  4xx is a refusal: nothing was started.  No connection: nothing was
-          sent.  Everything else (5xx, a time-out, a dropped connection, an answer without a job id)
-          raises AnswerLost: the job may run, look for it by its name.
-TOKEN     goes into one header of requests to `base`, whose host is Botify's or this machine.
-          Redirects are not followed.  `next` links are never followed either: we count pages
-          ourselves, so a false link leads nowhere.
-PAGES     {"results": [...], "next": url or null, "count": n}; `next` and `count` may be
-          missing.  A list ends with a false `next`, an empty page, or 404 past the last one; a
-          page that repeats its predecessor ends it too.
-ERRORS    {"error": {"error_code", "message"}}, {"error": "text"}, {"detail": "text"} or HTML: see
-          `pipulate.botify.errors`.
+PACE    At most 4 requests a second (Botify's limit is 5), for all tasks
+        that share one Botify.
+SAFE    GET and /query are repeated after a dropped connection, a time-out,
+        429 or 5xx: up to `TRIES` times, after 1, 2, 4 ... seconds with
+        jitter, or as long as Retry-After asks (a minute at most).
+PAID    POST /jobs costs credits each time it is received: it is sent once.
+        4xx, or no connection: nothing was started.  All else (5xx, a
+        time-out, an answer without a job id) raises AnswerLost: the job
+        may run, look for it by its name.
+TOKEN   goes into one header of requests to `base`, Botify's or this
+        machine.  Neither redirects nor `next` links are followed.
+PAGES   {"results": [...], "next": url or null, "count": n}; the latter two
+        may be missing.  A list ends with a false `next`, an empty page, one
+        like its predecessor, or 404 past the last.
 
-Facts: Botify's Swagger file and developer documentation, and programs seen to work.  What those
-leave open (keys that may be missing, numbers that come as strings) is read leniently; what they do
-not mention is not used.
+Facts: Botify's Swagger file and developer documentation, and programs seen
+to work.  What those do not mention is not used.
 """
 
 import asyncio
@@ -34,7 +30,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
@@ -98,10 +93,10 @@ _NOT_SENT = (
 
 
 class Botify:
-    """A connection to the API for one token.  Share one; it keeps the pace for all its users.
+    """A connection to the API for one token.  Share one: it keeps the pace.
 
-    `base` is the API's address: Botify's own, or a stand-in's on this machine.  `transport` reaches
-    a stand-in inside this process.  `clock`, `sleep` and `rng` are replaced by tests.
+    `base` is Botify's address or a stand-in's on this machine; `transport`
+    reaches one inside this process.  Tests replace `clock`, `sleep`, `rng`.
     """
 
     def __init__(
@@ -134,12 +129,7 @@ class Botify:
         self._client = await asyncio.to_thread(self._open)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         client = self._http
         self._client = None
         await client.aclose()
@@ -149,7 +139,10 @@ class Botify:
             timeout=httpx2.Timeout(60.0, connect=15.0),
             transport=self._transport,
             trust_env=not self._local,  # a proxy of the environment has no business on this machine
-            headers={"User-Agent": f"pipulate/{_version()}", "X-Botify-Client": "pipulate"},
+            headers={
+                "User-Agent": f"pipulate/{metadata.version('pipulate')}",
+                "X-Botify-Client": "pipulate",
+            },
             follow_redirects=False,
         )
 
@@ -159,29 +152,21 @@ class Botify:
             raise RuntimeError("use Botify as `async with Botify(token) as api:`")
         return self._client
 
-    # --- who and what ---
-
     async def profile(self) -> Profile:
-        """Whose token this is.  Raises BadToken if it is not (any longer) valid."""
+        """Whose token this is; BadToken if it is not (any longer) valid."""
         try:
             return Profile.read(await self._get("authentication/profile", "your profile"))
         except NoRight as e:  # some of Botify's texts call an old token "forbidden"
             raise BadToken(BAD_TOKEN) from e
 
     async def projects(self, owner: str) -> list[Project]:
-        """The projects of an organisation or user.
-
-        Raises NotThere if Botify knows no such owner.
-        """
+        """The projects of an organisation or user, or NotThere."""
         found = await self._list(f"projects/{_part(owner)}", f"the projects of {owner}")
         read = (Project.read(entry, owner) for entry in found)
         return [project for project in read if project]
 
     async def analyses(self, org: str, project: str, only_success: bool = True) -> list[Analysis]:
-        """The crawls of a project, newest first.
-
-        With `only_success=False` also those running or failed.
-        """
+        """The crawls of a project, newest first."""
         path = f"analyses/{_part(org)}/{_part(project)}/light"
         what = f"the analyses of {org}/{project}"
         found = await self._list(path, what, {"only_success": str(only_success).lower()})
@@ -197,52 +182,43 @@ class Botify:
         return AnalysisDetail.read(await self._get(path, what), slug)
 
     async def collections(self, org: str, project: str) -> list[Collection]:
-        """The data that a project has: `crawl.20240301`, `search_console`, ..."""
+        """The data a project has: `crawl.20240301`, ..."""
         path = f"projects/{_part(org)}/{_part(project)}/collections"
         found = await self._list(path, f"the collections of {org}/{project}", paged=False)
         return [collection for collection in map(Collection.read, found) if collection]
 
     async def fields(self, org: str, project: str, collection: str) -> frozenset[str]:
-        """The names of a collection's fields, without the collection's name before them."""
+        """The names of a collection's fields, without its own before them."""
         path = f"projects/{_part(org)}/{_part(project)}/collections/{_part(collection)}"
         what = f"the fields of {collection} in {org}/{project}"
         return read_fields(await self._get(path, what, {"sequenced": "false"}), collection)
 
-    # --- queries ---
-
     async def query(self, org: str, project: str, query: Json, size: int = ROWS) -> list[Row]:
-        """All rows of a BQL query, page after page.  For small answers: large ones are exported.
-
-        Raises BadQuery with the API's own words if it refuses the query.
-        """
-        what = f"a query on {org}/{project}"
-        path = f"projects/{_part(org)}/{_part(project)}/query"
+        """All rows of a BQL query, or BadQuery; large ones are exported."""
 
         def ask(page: int) -> Awaitable[Any]:
-            return self._safe("POST", path, {"page": page, "size": size}, query, what)
+            return self._ask(org, project, query, page, size)
 
-        return [Row.read(entry) for entry in await self._pages(ask, what)]
+        return [Row.read(row) for row in await self._pages(ask, f"a query on {org}/{project}")]
 
-    async def diagnose(self, org: str, project: str, query: Json) -> str | None:
-        """Why an export of this query fails, in the API's words; None if one row of it can be had.
-
-        A failed job does not say why.  The query's own answer does.
-        """
+    def _ask(self, org: str, project: str, query: Json, page: int, size: int) -> Awaitable[Any]:
         path = f"projects/{_part(org)}/{_part(project)}/query"
         what = f"a query on {org}/{project}"
+        return self._safe("POST", path, {"page": page, "size": size}, query, what)
+
+    async def diagnose(self, org: str, project: str, query: Json) -> str | None:
+        """Why an export of this query fails (no job says so), or None."""
         try:
-            await self._safe("POST", path, {"page": 1, "size": 1}, query, what)
+            await self._ask(org, project, query, 1, 1)
         except (BadQuery, LimitReached, NoRight, NotThere) as error:
             return getattr(error, "words", "") or str(error)
         return None
 
-    # --- exports ---
-
     async def create_export(self, body: Json) -> Job:
-        """Start an export (see `queries.export_body`).  **Costs credits; sent once, not again.**
+        """Start an export of `queries.export_body`.  **Costs credits.**
 
-        Raises AnswerLost when the job may have been started all the same: then look for it with
-        `find_export`.  Any other error says by `definite = True` that nothing was started.
+        Raises AnswerLost when the job may have been started all the same: look
+        for it with `find_export`.  Any other error is `definite`.
         """
         try:
             response = await self._send("POST", "jobs", None, body)
@@ -264,8 +240,8 @@ class Botify:
     async def find_export(self, name: str, project: str) -> Job | None:
         """The export job of that unique name, or None.
 
-        Asks for the project's jobs first; as it is not documented what that filter compares, then
-        for all exports.  Of several (there should be none) one that did not fail is returned.
+        What the filter by project compares is not documented: then all are
+        asked for.  Of several, one that did not fail.
         """
         with contextlib.suppress(NotThere, BadQuery):
             if job := await self._named(name, {"job_type": "export", "project": project}):
@@ -278,7 +254,7 @@ class Botify:
         return min(map(Job.read, entries), key=lambda job: job.failed, default=None)
 
     async def job(self, id: str) -> Job:
-        """How an export job stands.  Raises NotThere if Botify no longer knows it."""
+        """How an export job stands; NotThere if Botify forgot it."""
         return Job.read(await self._get(f"jobs/{_part(id)}", f"the export job {id}"))
 
     async def wait(
@@ -288,11 +264,10 @@ class Botify:
         deadline: float = JOB_DEADLINE,
         poll: tuple[float, float] = (2.0, 15.0),
     ) -> Job:
-        """Ask for a job until it is done; it is done already if it was finished last week.
+        """Ask for a job until it is done, every `poll` seconds (first, most).
 
-        Asks after `poll[0]` seconds, then ever more seldom, down to every `poll[1]`.  An
-        unreachable server does not end the waiting, the `deadline` (seconds) does.  Raises
-        JobFailed, JobRunning, NotThere, BadToken or NoRight.
+        An unreachable server does not end the waiting, the `deadline` does.
+        Raises JobFailed, JobRunning, NotThere, BadToken or NoRight.
         """
         end = self._clock() + deadline
         pause, longest = poll
@@ -305,7 +280,9 @@ class Botify:
                 trouble = error
             else:
                 progress(job)
-                _check_state(job)
+                if job.failed:
+                    said = job.reason and f" It says: {job.reason}"
+                    raise JobFailed(f"The export job {id} failed at Botify.{said}", job.reason)
                 if job.url:
                     return job
                 missing += job.done
@@ -328,25 +305,21 @@ class Botify:
         progress: Progress = lambda received, total: None,
         **limits: Any,
     ) -> int:
-        """Fetch the file of a finished job, as it is packed; see `pipulate.botify.download`.
+        """Fetch the file of a finished job, packed; renew its address.
 
-        An expired address is renewed by asking for the job again.  `limits` are download's
-        `most_bytes`.
+        `limits` are `most_bytes`; see `pipulate.botify.download`.
         """
 
         async def fresh() -> str:
-            again = await self.job(job.id)
-            if not again.url:
-                raise LinkExpired(
-                    f"The export job {job.id} no longer has a file. "
-                    "Revert this step to export anew."
-                )
-            return again.url
+            if url := (await self.job(job.id)).url:
+                return url
+            raise LinkExpired(
+                f"The export job {job.id} no longer has a file. Revert this step to export anew."
+            )
 
-        url = job.url or await fresh()
         return await download(
             self._http,
-            url,
+            job.url or await fresh(),
             target,
             fresh=fresh,
             progress=progress,
@@ -355,17 +328,15 @@ class Botify:
             **limits,
         )
 
-    # --- requests ---
-
     async def _send(
         self, method: str, path: str, params: Mapping[str, Any] | None, body: Json | None
     ) -> httpx2.Response:
-        """One request, at our pace."""
         await self._pace.turn()
         begun = self._clock()
         headers = {"Authorization": f"Token {self._token.reveal()}", "Accept": "application/json"}
+        address = f"{self.base}/{path}"
         response = await self._http.request(
-            method, f"{self.base}/{path}", params=params, json=body, headers=headers
+            method, address, params=params, json=body, headers=headers
         )
         took = self._clock() - begun
         logger.debug("Botify {} {}: {} in {:.2f} s", method, path, response.status_code, took)
@@ -405,7 +376,6 @@ class Botify:
     async def _list(
         self, path: str, what: str, params: Mapping[str, Any] | None = None, paged: bool = True
     ) -> list[dict[str, Any]]:
-        """All entries of a list; `paged=False` for one that the API gives whole."""
 
         def ask(page: int) -> Awaitable[Any]:
             asked = dict(params or {})
@@ -416,7 +386,6 @@ class Botify:
         return [entry for entry in await self._pages(ask, what) if isinstance(entry, dict)]
 
     async def _pages(self, ask: Callable[[int], Awaitable[Any]], what: str) -> list[Any]:
-        """Ask for page after page until the list ends; see PAGES above."""
         found: list[Any] = []
         previous: list[Any] | None = None
         for page in range(1, MOST_PAGES + 1):
@@ -452,7 +421,7 @@ class Botify:
 
 
 class Pace:
-    """Lets at most `rate` callers pass in any one second; the others wait in line."""
+    """Lets at most `rate` callers pass in any second; the others queue."""
 
     def __init__(
         self, rate: int, clock: Callable[[], float], sleep: Callable[[float], Awaitable[object]]
@@ -470,17 +439,16 @@ class Pace:
             self._passed.append(self._clock())
 
     def _rest(self) -> float:
-        """Seconds until the next one may pass."""
         if len(self._passed) < (self._passed.maxlen or 0):
             return 0
         return self._passed[0] + 1.0 - self._clock()
 
 
 def check_base(base: str) -> str:
-    """Return the API's address without a final slash.
+    """The API's address without a final slash.
 
-    Allowed are `https://` to a host of botify.com, and http or https to this machine.  Raises
-    ForeignAddress for any other: a token must not be sent there.
+    ForeignAddress unless it is https to a host of botify.com, or http(s) to
+    this machine: a token must not be sent there.
     """
     try:
         parts = urlsplit(base)
@@ -500,7 +468,6 @@ def check_base(base: str) -> str:
 
 
 def _definite(error: BotifyError) -> BotifyError:
-    """An error before which nothing was started."""
     error.definite = True
     return error
 
@@ -510,12 +477,6 @@ def _lost(why: str) -> AnswerLost:
         f"Botify was asked to start an export, but {why}. "
         "It may have been started: look for it before asking again."
     )
-
-
-def _check_state(job: Job) -> None:
-    if job.failed:
-        said = f" It says: {job.reason}" if job.reason else ""
-        raise JobFailed(f"The export job {job.id} failed at Botify.{said}", job.reason)
 
 
 def _json(response: httpx2.Response, what: str) -> Any:
@@ -529,14 +490,6 @@ def _json(response: httpx2.Response, what: str) -> Any:
 
 
 def _part(name: str) -> str:
-    """A name as one segment of a path.  Dots alone would climb."""
     if not name or set(name) == {"."}:
         raise NotThere(f"Botify has nothing named {name!r}.")
     return quote(name, safe="")
-
-
-def _version() -> str:
-    try:
-        return metadata.version("pipulate")
-    except metadata.PackageNotFoundError:
-        return "0"

@@ -1,11 +1,9 @@
-"""Which Botify a run speaks to: the real one with the user's token, or our simulator of it.
+"""Which Botify a run speaks to: the real one, or our simulator of it.
 
-DEMO   The organisation "demo" is the simulator's once the demo was switched on (`--demo`, or "Try
-       it without an account").  It stays on: a demo run can be resumed like any other.  Its
-       export jobs are kept in data/demo, so they survive a restart as the real ones do.  Folders
-       of HTML pages can be added as further demo projects.
-WEIGHT The client (httpx2) and the simulator (Polars) are imported when they are first spoken to:
-       the server starts without them.
+DEMO   The organisation "demo" is the simulator's once that was switched on
+       (`--demo`, or "Try it without an account"); it stays on.  Its jobs are
+       kept in data/demo.  Folders of HTML can be further demo projects.
+WEIGHT Client (httpx2) and simulator (Polars) are imported when first used.
 """
 
 from __future__ import annotations
@@ -53,16 +51,13 @@ def _simulator(folder: Path, html: tuple[Path, ...]) -> Starlette:
 
 
 def simulator(settings: Settings, store: Store) -> Starlette:
-    """The simulator of this data folder; the same one each time.
-
-    Slow at first when folders of HTML are read.
-    """
+    """The simulator of this data folder; slow at first if it has HTML."""
     return _simulator(settings.data / "demo", demo_folders(store))
 
 
 @asynccontextmanager
 async def connected(settings: Settings, store: Store, org: str) -> AsyncIterator[Botify]:
-    """Open the API for an organisation's data.  Raises BadToken, which says where to connect."""
+    """Open the API for an organisation's data; BadToken if it is not ours."""
     async with await asyncio.to_thread(_client, settings, store, org) as api:
         yield api
 

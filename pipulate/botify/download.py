@@ -1,19 +1,15 @@
 """Fetch an exported file from the file host: whole, intact, without our token.
 
-ADDRESS    comes from the API's answer, and names another host (a CDN).  Only `https://` to a
-           public name is followed, or, when the API itself is a stand-in on this machine, an
-           address on this machine.  Redirects are followed by the same rule, three at most.  The
-           token is never sent along.
-STREAMING  Megabyte by megabyte into a temporary file beside the target; writing happens in a
-           thread.  Memory stays constant; the event loop stays free; a cancelled or killed
-           download leaves no file that looks finished.
-CHECKS     The length against Content-Length, if there is one; a gzip or zip file is unpacked to
-           nowhere, which checks its lengths and checksums, since a host may well send a file that
-           was cut off before it got there.
-TROUBLE    A dropped connection, 429, 5xx, or a file that fails its checks is fetched again, from
-           the start, three times more: exports are at most some ten megabytes, so no ranges.
-           403, 404 and 410 mean that the address has expired: the caller is asked for a fresh
-           one, once.
+ADDRESS    Comes from the API and names another host (a CDN).  Only https to
+           a public name is followed, or, when the API is a stand-in here,
+           an address on this machine; redirects likewise, three at most.
+STREAMING  Megabyte by megabyte into a temporary file beside the target,
+           written in a thread.  Nothing cancelled or killed looks finished.
+CHECKS     The length, if there is one; gzip and zip are unpacked to
+           nowhere, since a host may send a file that was cut off earlier.
+TROUBLE    A dropped connection, 429, 5xx or a broken file: from the start,
+           three times more (some ten megabytes, so no ranges).  403, 404,
+           410: the address has expired, a fresh one is asked for, once.
 """
 
 import asyncio
@@ -58,11 +54,12 @@ async def download(
     most_bytes: int = MOST_BYTES,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> int:
-    """Fetch `url` into `target` and return its length in bytes, still packed as the host sent it.
+    """Fetch `url` into `target`, packed as it is; return its bytes' number.
 
-    `http` must not add credentials by itself.  `fresh` gets a new address when this one has
-    expired.  `local` says that the API is a stand-in on this machine.  Raises ForeignAddress,
-    LinkExpired, Unreachable, BadFile, TooLarge or CannotWrite; the target is then as it was.
+    `http` must add no credentials; `fresh` gets a new address for an expired
+    one; `local`: the API is a stand-in here.  Raises ForeignAddress,
+    LinkExpired, Unreachable, BadFile, TooLarge or CannotWrite; the target is
+    then as it was.
     """
     renewed = False
     attempt = 1
@@ -93,10 +90,13 @@ async def download(
 
 
 def check_address(url: str, local: bool = False) -> str:
-    """Return `url` if a file may be fetched from it; `local` as in `download`.
+    """Return `url`, or raise ForeignAddress; `local` as in `download`."""
+    if wrong := _wrong(url, local):
+        raise ForeignAddress(f"The download address {wrong}, so it is not followed.")
+    return url
 
-    Raises ForeignAddress otherwise.
-    """
+
+def _wrong(url: str, local: bool) -> str:
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").lower().rstrip(".")
@@ -104,23 +104,18 @@ def check_address(url: str, local: bool = False) -> str:
     except ValueError:
         host = ""
     if not host or "@" in parts.netloc or not all("!" <= c <= "~" for c in url) or "\\" in url:
-        raise ForeignAddress("The download address is malformed, so it is not followed.")
+        return "is malformed"
     if local:
         if parts.scheme in ("http", "https") and is_loopback(host):
-            return url
-        raise ForeignAddress(
-            f"A local stand-in of Botify gave a download address on {host}, which is not followed."
-        )
+            return ""
+        return f"of a local stand-in of Botify is on {host}"
     if parts.scheme != "https":
-        raise ForeignAddress(
-            f"The download address begins with {parts.scheme}://, not https://, "
-            "so it is not followed."
-        )
-    if _is_ip(host) or "." not in host or host.endswith(_LOCAL_NAMES):
-        raise ForeignAddress(
-            f"The download address names {host}, no public host, so it is not followed."
-        )
-    return url
+        return f"begins with {parts.scheme}://, not https://"
+    # "127.1" and "2130706433" are addresses, too: no public name ends in digits.
+    is_ip = ":" in host or host.rpartition(".")[2].isdigit()
+    if is_ip or "." not in host or host.endswith(_LOCAL_NAMES):
+        return f"names {host}, no public host"
+    return ""
 
 
 def is_loopback(host: str) -> bool:
@@ -133,11 +128,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _is_ip(host: str) -> bool:
-    # "127.1" and "2130706433" are addresses to many resolvers, too: no public name ends in digits.
-    return ":" in host or host.rpartition(".")[2].isdigit()
-
-
 async def _attempt(
     http: httpx2.AsyncClient,
     url: str,
@@ -146,7 +136,6 @@ async def _attempt(
     local: bool,
     most_bytes: int,
 ) -> int:
-    """One try, redirects included."""
     try:
         for _ in range(MOST_REDIRECTS + 1):
             check_address(url, local)
@@ -164,7 +153,6 @@ async def _attempt(
 async def _receive(
     answer: httpx2.Response, target: Path, progress: Progress, most_bytes: int
 ) -> int:
-    """Write the body to a temporary file, check it, give it its name."""
     total = _length(answer, most_bytes)
     with explained(target):
         part, file = await asyncio.to_thread(begin, target)
@@ -193,7 +181,6 @@ async def _receive(
 
 
 def _length(answer: httpx2.Response, most_bytes: int) -> int | None:
-    """How many bytes are to come, if the host tells; raises for an answer that is no file."""
     if answer.status_code in (403, 404, 410):
         raise _Expired
     if answer.status_code != 200:

@@ -1,24 +1,25 @@
-"""Export the link graph of one analysis: found out, paid for once, checked, whole.  No HTML.
+"""Export the link graph of one analysis: paid for once, checked, whole.
 
-PLAN      What an analysis can give, and what that costs: only questions, nothing is spent.  A Plan,
-          and a Wanted, what the user chose of it, are kept in the run's record as plain fields.
-STAGES    For the links, then for the pages, unless that CSV is on disk already:
-            1. create    POST /jobs, once ever (`job.once`): this costs credits
+PLAN      What an analysis can give, and what that costs: only questions.  A
+          Plan, and a Wanted, the choice of it, are kept in the run's record.
+STAGES    For the links, then for the pages, unless that CSV is there:
+            1. create    POST /jobs, once ever (`job.once`): costs credits
             2. wait      until Botify says that the job is done
-            3. download  into .{analysis}_{kind}_{job}.download beside the CSV
+            3. download  into .{analysis}_{kind}_{job}.download
           and then for both together:
-            4. ingest    the downloads become CSVs and the columnar graph (see `ingest`)
+            4. ingest    they become CSVs and the columnar graph
             5. draw      the picture
             6. tidy up   the downloads are removed
 RESUMING  is starting again: a stage whose outcome is there is passed over.
-CRASHES   before 1   nothing was sent; at most an intention, with its nonce, is in the record
-          in 1       the job may run at Botify: it is looked for by its name, which holds the nonce.
-                     If Botify's list does not show it, only the user can have it done again
+CRASHES   before 1   nothing was sent; at most an intention is recorded
+          in 1       the job may run: it is looked for by its name, which
+                     holds the recorded nonce.  If Botify does not list it,
+                     only the user can have it done again
           in 2       the record has the job's id: it is waited for again
-          in 3 to 5  files appear whole or not at all, and Botify keeps the export for some days
-          A job that failed, or whose file is gone, is spoilt: a new one is the user's decision.
-
-Neither httpx2 nor Polars is loaded here: the server does not need them to start.
+          in 3 to 5  files are whole or absent; Botify keeps the export for
+                     some days
+          A job that failed, or whose file is gone, is spoilt: a new one is
+          the user's decision.
 """
 
 from __future__ import annotations
@@ -46,15 +47,13 @@ if TYPE_CHECKING:
 LATEST = "latest"  #: whichever finished analysis is the newest when the plan is made
 FETCHED = 0.7  # the job's progress when the downloads are there
 CHECKED = 0.8  # and when the files are
-POLL = (2.0, 15.0)  # seconds between two looks at a job: at first, at most
-POLL_OFTEN = (0.05, 0.2)
 
 Tell = Callable[[float, str], None]  # share done (0 to 1), words
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user chose: links of pages down to `depth`, and these columns of the page table."""
+    """The choice: links of pages down to `depth`, and these page columns."""
 
     depth: int
     fields: Sequence[str] = ()
@@ -68,6 +67,11 @@ class Wanted:
     def columns(self) -> list[Column]:
         """The columns of the page table."""
         return queries.page_columns(self.fields)
+
+    def summary(self) -> str:
+        """In a line."""
+        labels = ", ".join(column.label for column in self.columns)
+        return f"Depth {self.depth} · {labels or 'links only'}"
 
 
 @dataclass(frozen=True)
@@ -96,20 +100,25 @@ class Plan:
         """How many link tags there are, down to `depth`."""
         return next(at.links for at in self.profile if at.depth == self.depth)
 
+    def summary(self) -> str:
+        """In a line."""
+        within = f"{self.links:,} links, within {self.limit:,}"
+        return f"{self.analysis} · down to depth {self.depth} are {within}"
+
     def groups(self) -> dict[str, list[Column]]:
         """The columns on offer, by the label of their group."""
         return queries.grouped(queries.page_columns(self.columns))
 
     def depths(self) -> dict[int, str]:
         """Each depth that may be chosen, with words on how much that is."""
-        return {at.depth: self._words(at) for at in self.profile}
-
-    def _words(self, at: Depth) -> str:
-        pages = queries.pages_at(self.profile, at.depth)
-        credits = queries.credit_cost(at.links, pages)
-        words = f"Depth {at.depth}: {at.links:,} links, {pages:,} pages, {credits:,} credits"
-        if at.links > self.limit:
-            words += f" (cut off at {self.limit:,})"
+        words = {}
+        for depth, links, _ in self.profile:
+            pages = queries.pages_at(self.profile, depth)
+            credits = queries.credit_cost(links, pages)
+            said = f"Depth {depth}: {links:,} links, {pages:,} pages, {credits:,} credits"
+            if links > self.limit:
+                said += f" (cut off at {self.limit:,})"
+            words[depth] = said
         return words
 
     def asked(self, wanted: Wanted) -> dict[str, Json]:
@@ -118,11 +127,11 @@ class Plan:
 
 
 async def plan(botify: Botify, project: Address, analysis: str) -> Plan:
-    """Find out what an analysis, or the LATEST, can give.  Raises Invalid if it is nothing."""
+    """Find out what an analysis, or the LATEST, can give, or raise Invalid."""
     names = project.org, project.project
     done = [found.slug for found in await botify.analyses(*names)]
-    if analysis == LATEST:
-        analysis = next(iter(done), LATEST)
+    if analysis == LATEST and done:
+        analysis = done[0]
     if analysis not in done:
         raise Invalid(f"{project.project} has no finished analysis {analysis!r}.", "analysis")
     collections = {found.id: found for found in await botify.collections(*names)}
@@ -149,13 +158,12 @@ async def plan(botify: Botify, project: Address, analysis: str) -> Plan:
 
 
 def _period(analysis: str, console: answers.Collection | None) -> list[str] | None:
-    """The days of an analysis's Search Console columns, if there can be any."""
     period = console and queries.search_period(analysis, console.first, console.last)
     return [day.isoformat() for day in period] if period else None
 
 
 def candidates(settings: Settings) -> list[Address]:
-    """The projects listed in candidates.txt of the data folder, if there is one."""
+    """The projects in candidates.txt of the data folder, if it is there."""
     file = settings.data / "candidates.txt"
     return urls.candidates(file.read_text(encoding="utf-8")) if file.is_file() else []
 
@@ -172,7 +180,7 @@ def on_disk(settings: Settings, project: Address) -> dict[str, Place]:
 
 
 async def carry_out(job: Job, project: Address, plan: Plan, wanted: Wanted) -> dict[str, Any]:
-    """Have what is missing exported, checked and drawn; return what the record keeps of it."""
+    """Export, check and draw what is missing; what the record keeps of it."""
     target = place(job.run.settings, project, plan.analysis)
     raw = await _fetched(job, target, plan, wanted)
     made = await _ingested(job, target, plan, wanted, raw)
@@ -197,7 +205,6 @@ async def carry_out(job: Job, project: Address, plan: Plan, wanted: Wanted) -> d
 
 
 async def _fetched(job: Job, place: Place, plan: Plan, wanted: Wanted) -> dict[str, Path]:
-    """Stages 1 to 3: the downloads, by kind, of what is not on disk."""
     there = {"links": place.links.is_file(), "pages": place.meta.is_file()}
     asked = [(kind, query) for kind, query in plan.asked(wanted).items() if not there[kind]]
     share = FETCHED / max(1, len(asked))
@@ -221,24 +228,27 @@ class Errand:
     limit: int
     tell: Tell
 
-    @property
-    def act(self) -> str:
-        """What it is called in the record."""
-        return f"{self.kind} export"
-
-    @property
-    def params(self) -> Json:
-        """What tells it from other exports of the run."""
-        return {"query": self.query, "size": self.limit}
-
     async def fetch(self) -> Path:
-        """Return the downloaded file; whatever an earlier attempt left is taken up."""
+        """The downloaded file; whatever an earlier attempt left is used."""
         self.tell(0.0, f"Asking Botify for the {self.kind}")
-        export = await self.job.once(self.act, self.create, find=self.find, params=self.params)
+        act = f"{self.kind} export"
+        params = {"query": self.query, "size": self.limit}
+        export = await self.job.once(act, self.create, find=self.find, params=params)
         raw = self.place.folder / f".{self.place.analysis}_{self.kind}_{export}.download"
-        if not raw.is_file():
-            await self.receive(export, raw)
-        return raw
+        try:
+            if not raw.is_file():
+                done = await self.botify.wait(export, self.tell_state, poll=self.poll)
+                await self.botify.download(done, raw, self.tell_bytes)
+            return raw
+        except JobFailed as error:
+            place = self.place
+            why = error.reason or await self.botify.diagnose(place.org, place.project, self.query)
+            why = why or "Botify gives no reason."
+            words = f"The export of the {self.kind} failed at Botify. {why}"
+        except (LinkExpired, NotThere) as error:
+            words = str(error)
+        words += " Doing it again is a new export, with its own credits."
+        return await self.job.spoil(act, params, words)
 
     async def create(self) -> str:
         """Start the export: its id."""
@@ -263,38 +273,16 @@ class Errand:
 
     @property
     def poll(self) -> tuple[float, float]:
-        """How often to look; nobody minds if it is our own simulator that is asked."""
-        if self.job.run.settings.fast_jobs or self.place.org == DEMO_ORG:
-            return POLL_OFTEN
-        return POLL
-
-    async def receive(self, export: str, raw: Path) -> None:
-        """Wait for the export and download it."""
-        try:
-            done = await self.botify.wait(export, self.tell_state, poll=self.poll)
-            await self.botify.download(done, raw, self.tell_bytes)
-            return
-        except JobFailed as error:
-            why = error.reason or await self.diagnose() or "Botify gives no reason."
-            words = f"The export of the {self.kind} failed at Botify. {why}"
-        except (LinkExpired, NotThere) as error:
-            words = str(error)
-        await self.job.spoil(
-            self.act,
-            self.params,
-            f"{words} Doing it again is a new export, with its own credits.",
-        )
-
-    async def diagnose(self) -> str | None:
-        """Why it failed, if Botify's answer to the same query tells."""
-        return await self.botify.diagnose(self.place.org, self.place.project, self.query)
+        """How often to look; nobody minds if it is our own simulator."""
+        often = self.job.run.settings.fast_jobs or self.place.org == DEMO_ORG
+        return (0.05, 0.2) if often else (2.0, 15.0)
 
     def tell_state(self, job: answers.Job) -> None:
-        """Progress of the waiting."""
+        """Say how far the waiting is."""
         self.tell(0.2, f"Botify works on the {self.kind}: {job.status.lower()}")
 
     def tell_bytes(self, got: int, total: int | None) -> None:
-        """Progress of the download; its length need not be known."""
+        """Say how far the download is."""
         share = got / total if total else 0.0
         self.tell(0.4 + 0.6 * share, f"Downloading the {self.kind}: {got / 1e6:,.1f} MB")
 
@@ -302,7 +290,6 @@ class Errand:
 async def _ingested(
     job: Job, place: Place, plan: Plan, wanted: Wanted, raw: dict[str, Path]
 ) -> Ingested:
-    """Stage 4: CSVs and columnar graph, of what was downloaded and what was there."""
     links: Raw | Path = place.links
     pages: Raw | Path | None = place.pages
     if "links" in raw:
@@ -316,8 +303,13 @@ async def _ingested(
     )
 
 
+def counted(made: dict[str, Any]) -> str:
+    """Say how large the graph is; `made` is what `carry_out` returns."""
+    return f"{made['graph_links']:,} links between {made['graph_pages']:,} pages"
+
+
 def cut_off(tables: dict[str, Any]) -> str:
-    """Say which tables may be incomplete, if any; `tables` as `carry_out` returns them."""
+    """Say which of `carry_out`'s tables may be incomplete, if any."""
     cut = [kind for kind, table in tables.items() if table["possibly_truncated"]]
     if not cut:
         return ""
@@ -338,5 +330,4 @@ def left_out(tables: dict[str, Any]) -> str:
 
 
 def _within(tell: Tell, begin: float, end: float) -> Tell:
-    """Progress of a stage as progress of the whole."""
     return lambda share, words: tell(begin + share * (end - begin), words)

@@ -1,11 +1,9 @@
-"""Make our files from downloaded ones, in a process of its own, while the server stays responsive.
+"""Make our files from downloaded ones, in a process of its own.
 
-ORDER       says which downloads become which files, Ingested what became of them.  Both cross
-            between the processes as JSON (see `pipulate.engine.child`); the work there is
-            `pipulate.botify.normalise`.
-CANCELLING  kills that process.  Files appear whole, so what was not finished is not there.
-
-This module imports neither Polars nor numpy, which the server need not load to start.
+Order and Ingested cross between the processes as JSON, see
+`pipulate.engine.child`; the work there is `pipulate.botify.normalise`.
+Cancelling kills that process; files appear whole or not at all.  Neither
+Polars nor numpy is imported here: the server need not load them to start.
 """
 
 from __future__ import annotations
@@ -31,8 +29,8 @@ LINKS = ("source", "target")
 class Raw:
     """One downloaded file, what it holds, and where its CSV goes.
 
-    `columns` is the header to write; `booleans` those of them whose True/true/FALSE become true and
-    false; `export_size` the number of rows after which Botify stopped (0: unknown).
+    `columns` is the header to write; `booleans` those written true or false;
+    `export_size` the rows after which Botify stopped (0: unknown).
     """
 
     file: Path
@@ -45,7 +43,7 @@ class Raw:
     def pages(
         cls, file: Path, target: Path, columns: Sequence[Column], export_size: int = 0
     ) -> Self:
-        """The answer to `queries.pages_query`: the page's address, then those columns."""
+        """The answer to `queries.pages_query`: the address, then `columns`."""
         names = ("id", *(column.name for column in columns))
         booleans = tuple(column.name for column in columns if column.boolean)
         return cls(file, target, names, booleans, export_size)
@@ -58,9 +56,9 @@ class Raw:
 
 @dataclass(frozen=True)
 class Order:
-    """What to make.  A Raw is normalised into its `target`; a Path is a CSV of ours that is there.
+    """A Raw becomes its `target`; a Path is a CSV of ours that is there.
 
-    `graph` is the folder for the columnar copy (`pipulate.graph.edges`), which needs `links`.
+    `graph` is the folder for the columnar copy, which needs `links`.
     """
 
     links: Raw | Path | None = None
@@ -93,10 +91,7 @@ class Table:
 
 @dataclass
 class Ingested:
-    """What was made.  A table is None if it was not asked for; without a link there is no graph.
-
-    `graph_links` counts distinct links.
-    """
+    """What was made; None was not asked for.  `graph_links` are distinct."""
 
     links: Table | None = None
     pages: Table | None = None
@@ -110,10 +105,9 @@ class Ingested:
 
 
 async def ingest(order: Order, told: child.Tell = lambda **told: None) -> Ingested:
-    """Carry out an order.  `told` gets `stage` ("links", "pages", "graph"), `share` and `rows`.
+    """Carry out an order; `told` gets `stage`, `share` and `rows`.
 
-    Raises BadFile, TooLarge, CannotWrite, GraphError or IngestStopped.  Every file is then either
-    whole or as it was before.
+    Raises BadFile, TooLarge, CannotWrite, GraphError or IngestStopped.
     """
     try:
         made = await child.work("pipulate.botify.normalise:carry_out", order.as_json(), told)
@@ -135,7 +129,6 @@ def _part(data: dict[str, Any] | str | None) -> Raw | Path | None:
 
 
 def _sweep(order: Order) -> None:
-    """Remove what a killed process left half-written."""
     for part in (order.links, order.pages):
         if isinstance(part, Raw):
             sweep(part.target)

@@ -1,35 +1,33 @@
-"""From the file that Botify exported to our CSV, in one pass and constant memory.
+"""From the file that Botify exported to our CSV, in one pass, constant memory.
 
-IN        gzip, zip or plain, told by their first bytes.  UTF-8 CSV, told by what it says, since
-          what Botify sends depends on settings that its documentation gets wrong:
-            sep=,                  perhaps a first line that names the separator
-            url,crawl.X.depth      perhaps a header: its first cell is filled and not an address
-            https://...,2          rows; their columns are those that were asked for, in that order
-OUT       `source,target` or `id,<columns>`, UTF-8, comma, "\\n", quotes only where needed;
-          true/false in lower case.
-          Links: a row without both ends, and a link from a page to itself, is dropped and counted.
-          Pages: a row without an address (a page that only Search Console knows) likewise.
-THE PASS  Blocks of whole records (2 MB) are parsed by Polars.  Then, for a block
-          1. of links without quotes or carriage returns: the bytes of the kept rows are copied as
-             they are.  The cells' lengths must add up to the block's, else some row has not two
-             cells, and 3 applies.
+IN        gzip, zip or plain, told by their first bytes.  UTF-8 CSV; what it
+          is like, we look, as Botify's documentation gets it wrong:
+            sep=,                perhaps a line that names the separator
+            url,crawl.X.depth    perhaps a header: its first cell is filled
+                                 and not an address
+            https://...,2        rows, with the columns that were asked for
+OUT       `source,target` or `id,<columns>`, UTF-8, comma, "\\n", quotes only
+          where needed, true/false in lower case.  Rows without an end, or
+          without an address (only Search Console knows those pages), and
+          links from a page to itself are dropped and counted.
+THE PASS  Blocks of whole records (2 MB) are parsed by Polars.  Then, a block
+          1. of links without quotes or carriage returns: the bytes of the
+             kept rows are copied.  The cells' lengths must add up to the
+             block's, else some row has not two cells, and 3 applies.
           2. in which every row is complete: Polars writes it anew.
-          3. otherwise: Python's csv module reads it row by row, and names the row that is wrong.
-          Hashing and writing go on in a second thread; both release the interpreter lock.
-CAPS      A record of at most 1 MB, and the limits of `unpack`: a bomb ends as an error, not as a
-          full disk.
-NUMBERS   On the way the links' ends are numbered (Polars categoricals: each distinct text is kept
-          once), which gives `pipulate.graph.edges` its columnar form without reading 200 MB of CSV
-          again.
-
-`pipulate.botify.ingest` has this done in a process of its own; it imports no web and no event loop.
+          3. otherwise: Python's csv reads it, and names the wrong row.
+          A second thread hashes and writes; both release the lock.
+CAPS      A record of 1 MB, and the limits of `unpack`: a bomb ends as an
+          error, not as a full disk.
+NUMBERS   On the way the links' ends become Polars categoricals, which gives
+          `graph.edges` its columnar form without reading the CSV again.
 """
 
 import codecs
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -51,12 +49,12 @@ LONGEST_RECORD = 1 << 20
 
 
 def carry_out(tell: Tell, **order: Any) -> dict[str, Any]:
-    """Do in a child process what `ingest` was asked for; order and outcome as JSON has them."""
+    """Do in a child process what `ingest` was asked for."""
     return asdict(run(Order.read(**order), tell))
 
 
 def run(order: Order, tell: Tell = lambda **told: None) -> Ingested:
-    """Normalise what is raw, then make the columnar copy, all in this process."""
+    """Normalise what is raw, then make the columnar copy, in this process."""
     done = Ingested()
     numbered = Numbered()
     if isinstance(order.links, Raw):
@@ -74,7 +72,7 @@ def run(order: Order, tell: Tell = lambda **told: None) -> Ingested:
 
 @dataclass
 class Numbered:
-    """Links as numbers: what `normalise` collects for the columnar form."""
+    """Links as numbers, for the columnar form."""
 
     kind: pl.Categorical = field(default_factory=lambda: pl.Categorical(pl.Categories.random()))
     ends: list[pl.DataFrame] = field(default_factory=list)
@@ -94,11 +92,11 @@ def normalise(
     tell: Tell = lambda **told: None,
     most_bytes: int | None = None,
 ) -> Table:
-    """Write `raw.target` from `raw.file`; `each` gets every block of kept rows, cells as strings.
+    """Write `raw.target` from `raw.file`; `each` gets the kept rows' blocks.
 
-    `tell` gets `share`, how much of the packed file was read (0 to 1), and `rows` so far.  Raises
-    BadFile, TooLarge (after `most_bytes`, or what the disk has room for) or CannotWrite; the target
-    is then as it was.
+    `tell` gets `share` (read of the packed file) and `rows`.  Raises BadFile,
+    TooLarge (after `most_bytes`, or what the disk has room for) or
+    CannotWrite; the target is then as it was.
     """
     table = Table()
     digest = hashlib.sha256()
@@ -113,7 +111,7 @@ def normalise(
             digest.update(data)
             table.bytes += len(data)
 
-        written = aside.submit(put, _csv_row(raw.columns))
+        written = aside.submit(put, f"{','.join(raw.columns)}\n".encode())
         for block, separator in _blocks(file, raw):
             frame, data = _kept(block, separator, raw, table)
             written.result()  # one block ahead, no more
@@ -127,37 +125,24 @@ def normalise(
     return table
 
 
-def _csv_row(cells: Sequence[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode()
-
-
-# --- the rows of a block ---
-
-
 def _kept(block: bytes, separator: str, raw: Raw, table: Table) -> tuple[pl.DataFrame, bytes]:
-    """Parse a block, count its rows into `table`, return those kept: as a frame, and as CSV."""
+    """Parse a block, count it into `table`; the kept rows, and as CSV."""
     frame, plain = _parse(block, separator, raw, table.rows_received)
     marks = _marks(frame, raw)
-    incomplete = frame.height - int(marks["full"].sum())
-    self_links = int(marks["loop"].sum())
-    dropped = incomplete + self_links
-    table.rows_received += frame.height
-    table.rows += frame.height - dropped
-    table.incomplete += incomplete
-    table.self_links += self_links
-    if not dropped and plain:
-        return frame, block
     kept = marks["full"] & ~marks["loop"]
     rows = frame.filter(kept)
-    if plain:
-        return rows, _sliced(block, frame, kept)
-    return rows, _written(rows, raw)
+    table.rows_received += frame.height
+    table.rows += rows.height
+    table.incomplete += frame.height - int(marks["full"].sum())
+    table.self_links += int(marks["loop"].sum())
+    if not plain:
+        return rows, _written(rows, raw)
+    if rows.height == frame.height:
+        return frame, block
+    return rows, _sliced(block, frame, kept)
 
 
 def _marks(frame: pl.DataFrame, raw: Raw) -> pl.DataFrame:
-    """Say of each row whether it is complete, and whether it is a link from a page to itself."""
     first = pl.col(raw.columns[0])
     last = pl.col(raw.columns[-1])
     if not raw.of_links:
@@ -167,7 +152,7 @@ def _marks(frame: pl.DataFrame, raw: Raw) -> pl.DataFrame:
 
 
 def _parse(block: bytes, separator: str, raw: Raw, rows_before: int) -> tuple[pl.DataFrame, bool]:
-    """A block as strings, "" for an empty cell; and whether its bytes may be copied as they are."""
+    """A block as strings; and whether its bytes may be copied as they are."""
     schema = {column: pl.String() for column in raw.columns}
     try:
         frame = pl.read_csv(
@@ -187,10 +172,7 @@ def _parse(block: bytes, separator: str, raw: Raw, rows_before: int) -> tuple[pl
 
 
 def _patient(block: bytes, separator: str, raw: Raw, rows_before: int) -> pl.DataFrame:
-    """Read a block row by row.
-
-    Odd quotes and bytes that are no UTF-8 are forgiven, a wrong number of cells is not.
-    """
+    """Read row by row: odd quotes and bytes are forgiven, widths are not."""
     rows: list[list[str]] = []
     csv.field_size_limit(LONGEST_RECORD)
     text = io.StringIO(block.decode("utf-8", "replace"), newline="")
@@ -217,8 +199,8 @@ def _wrong_width(row: list[str], raw: Raw, number: int) -> BadFile:
 
 
 def _sliced(block: bytes, frame: pl.DataFrame, kept: pl.Series) -> bytes:
-    """Copy the bytes of the kept rows."""
-    ends = _ends(frame)
+    length = pl.sum_horizontal(pl.all().str.len_bytes().cast(pl.Int64)) + frame.width
+    ends = frame.select(length.cum_sum()).to_series().to_numpy()
     view = memoryview(block)
     parts = []
     start = 0
@@ -228,17 +210,8 @@ def _sliced(block: bytes, frame: pl.DataFrame, kept: pl.Series) -> bytes:
     return b"".join([*parts, view[start:]])
 
 
-def _ends(frame: pl.DataFrame) -> np.ndarray:
-    """Where each row ends in an unquoted CSV, in bytes."""
-    length = pl.sum_horizontal(pl.all().str.len_bytes().cast(pl.Int64)) + frame.width
-    return frame.select(length.cum_sum()).to_series().to_numpy()
-
-
 def _written(rows: pl.DataFrame, raw: Raw) -> bytes:
-    """Write rows anew: booleans in lower case, and nothing for an empty cell of a page.
-
-    (Polars would write "" for the latter; a link has no empty cells.)
-    """
+    # Polars would write "" for an empty cell; a link has none.
     for name in raw.booleans:
         lower = pl.col(name).str.to_lowercase()
         said = pl.when(lower.is_in(["true", "false"])).then(lower).otherwise(name)
@@ -248,14 +221,7 @@ def _written(rows: pl.DataFrame, raw: Raw) -> bytes:
     return text.getvalue()
 
 
-# --- blocks of whole records ---
-
-
 def _blocks(file: IO[bytes], raw: Raw) -> Iterator[tuple[bytes, str]]:
-    """Cut the stream into blocks of whole records: (block, separator).
-
-    The `sep=` line and the header are left out.
-    """
     separator = ""
     while block := _records(file, raw.file.name):
         if not separator:
@@ -266,7 +232,7 @@ def _blocks(file: IO[bytes], raw: Raw) -> Iterator[tuple[bytes, str]]:
 
 
 def _records(file: IO[bytes], name: str) -> bytes:
-    """Read a block, and on to the end of its last record; b"" at the end of the file."""
+    """A block and on to the end of its last record; b"" at the end."""
     block = file.read(BLOCK)
     line = file.readline(LONGEST_RECORD)
     block += line
@@ -288,7 +254,7 @@ def _records(file: IO[bytes], name: str) -> bytes:
 
 
 def _preamble(block: bytes, raw: Raw) -> tuple[int, str]:
-    """The length of what precedes the rows (mark, `sep=` line, header), and the separator."""
+    """How long mark, `sep=` line and header are, and the separator."""
     separator = ","
     start = 0
     if block.startswith(codecs.BOM_UTF8):
@@ -308,20 +274,15 @@ def _preamble(block: bytes, raw: Raw) -> tuple[int, str]:
 
 
 def _record_end(block: bytes, start: int) -> int:
-    """Where the record ends that begins at `start`; it may hold line ends within quotes."""
     end = block.find(b"\n", start) + 1
     while end and block.count(b'"', start, end) % 2:
         end = block.find(b"\n", end) + 1
     return end or start
 
 
-# --- the columnar copy ---
-
-
 def _graph(
     order: Order, table: Table | None, numbered: Numbered, folder: Path
 ) -> edges.Graph | None:
-    """Make the columnar copy; None where there is no link."""
     pages = order.pages
     if isinstance(pages, Raw):
         pages = pages.target
@@ -335,7 +296,7 @@ def _graph(
 def columnar(
     links: Raw, table: Table, numbered: Numbered, pages: Path | None, folder: Path
 ) -> edges.Graph:
-    """Write what `edges.build(links.target, pages, folder)` writes, from the numbers we have."""
+    """Write what `edges.build` writes, from the numbers we have."""
     listed = _page_table(pages)
     rows = listed["id"].cast(numbered.kind).to_physical().to_numpy()
     names = numbered.kind.categories.to_series()
@@ -366,7 +327,6 @@ def columnar(
 
 
 def _page_table(pages: Path | None) -> pl.DataFrame:
-    """Read our CSV of pages: `id`, then its columns, typed by what they hold; one row a page."""
     if not pages:
         return pl.DataFrame(schema={"id": pl.String()})
     frame = pl.read_csv(

@@ -1,27 +1,25 @@
-"""BQL v2, Botify's query language, built and read by pure functions: no clock, no web, no disk.
+"""BQL v2, Botify's query language, built and read.  Pure.
 
 THE QUERY   {"collections": [...], "periods": [[first, last]],
              "query": {"dimensions", "metrics", "filters"}}
-            `dimensions` and `metrics` must both be there, even empty; unknown keys are refused;
-            `periods` is needed as soon as a dated collection (search_console) is used.  The
-            answer's values stand in the order of the request: dimensions, then metrics.  So
-            `Column.name`s, in that order, are the header of the exported table.
-FIELDS      `crawl.20240301.depth`; in a dated collection `search_console.period_0.count_clicks`.
-            Clicks and impressions are metrics: as dimensions they would split the pages instead of
-            counting.
-THREE ASKS  depth_profile  one grouped query: links and pages at each depth.  We add up here, so
-                           that the whole depth search costs one request.  The sum counts every link
-                           tag, with repeats, so it is an upper bound on the rows of an export.
-            links_query    (source, target) of every internal link that stands on a page of at most
-                           that depth
-            pages_query    one row for each page, with the columns the user ticked
-FILTERS     A query over crawl and Search Console is a full outer join: it also returns pages only
-            Google knows.  `http_code > 0` keeps those out, and addresses the crawl only heard
-            of; `crawl.X.url` as the key would leave them without an id, which ingest drops.
-            Neither `in` nor `ne` is used: they are not in Botify's lists.
+            `dimensions` and `metrics` must be there, even empty; unknown
+            keys are refused; a dated collection (search_console) needs
+            `periods`.  Values come in the order asked for: dimensions,
+            then metrics; so `Column.name`s are the table's header.
+FIELDS      `crawl.20240301.depth`, `search_console.period_0.count_clicks`.
+            Clicks and impressions are metrics: as dimensions they would
+            split the pages instead of counting.
+DEPTHS      One grouped query; we add up, so the depth search costs one
+            request.  It counts every link tag, with repeats: an upper
+            bound on the rows of an export.
+FILTERS     Crawl and Search Console together are a full outer join, with
+            pages only Google knows.  `http_code > 0` keeps those out, and
+            addresses the crawl only heard of; without `crawl.X.url` they
+            have no id, so ingest drops them.  Neither `in` nor `ne` is
+            used: they are not in Botify's lists.
 
-Source of each fact: Botify's developer documentation (developers.botify.com: BQL, Formatters,
-Export job reference), its Swagger file, and requests seen to work.
+Facts: developers.botify.com (BQL, Formatters, Export job reference), the
+Swagger file, requests seen to work.
 """
 
 import re
@@ -47,8 +45,7 @@ SEARCH_DAYS = 7
 class Column:
     """A column of the page table that the user may tick.
 
-    `field` is Botify's name without the collection; `boolean` says that the values are to read
-    true, false or nothing.
+    `field` is Botify's name without the collection.
     """
 
     name: str
@@ -59,7 +56,7 @@ class Column:
 
     @property
     def metric(self) -> bool:
-        """Whether Botify computes it over a period, instead of knowing it of the page."""
+        """Whether Botify computes it over a period."""
         return self.group == "search"
 
 
@@ -84,7 +81,7 @@ COLUMNS = (
 
 
 class Depth(NamedTuple):
-    """How much there is down to and including a depth: link tags and pages, both cumulated."""
+    """Link tags and pages down to and including a depth."""
 
     depth: int
     links: int
@@ -92,11 +89,10 @@ class Depth(NamedTuple):
 
 
 def crawl_id(slug: str, collections: Iterable[str] = ()) -> str:
-    """The collection that holds an analysis, `crawl.20240301`; elsewhere here it is called `crawl`.
+    """The collection that holds an analysis, `crawl.20240301`.
 
-    How Botify names the collection of a day's second crawl (20240301-2) is not documented.
-    Given the project's collection ids, the one that differs only in its punctuation is found;
-    failing that, the likely form is returned.
+    What a day's second crawl (20240301-2) is called is not documented: of
+    the project's `collections` the one that differs only in punctuation.
     """
     likely = f"crawl.{check_slug(slug)}"
     crawls = [id for id in collections if id.startswith("crawl.")]
@@ -112,7 +108,7 @@ def _letters(name: str) -> str:
 
 
 def depth_profile(crawl: str) -> Json:
-    """Ask how many internal links and pages there are at each depth; see `read_profile`."""
+    """Ask how much there is at each depth; see `read_profile`."""
     return {
         "collections": [crawl],
         "query": {
@@ -126,9 +122,9 @@ def depth_profile(crawl: str) -> Json:
 
 
 def read_profile(rows: Iterable[tuple[Sequence[Any], Sequence[Any]]]) -> list[Depth]:
-    """Cumulate the answer of `depth_profile`, given as (dimensions, metrics) rows in any order.
+    """Cumulate (dimensions, metrics) rows of `depth_profile`.
 
-    Rows without a depth (pages that were never reached) are left out; a missing count is 0.
+    Rows without a depth are left out; a missing count is 0.
     """
     links_at: Counter[int] = Counter()
     pages_at: Counter[int] = Counter()
@@ -143,21 +139,21 @@ def read_profile(rows: Iterable[tuple[Sequence[Any], Sequence[Any]]]) -> list[De
 
 
 def deepest(profile: Sequence[Depth], limit: int = EXPORT_LIMIT) -> Depth | None:
-    """The deepest depth whose links fit the limit, or None when not even the first does."""
+    """The deepest depth whose links fit the limit, if any does."""
     fitting = [d for d in profile if d.links <= limit]
     return max(fitting, key=lambda d: d.depth, default=None)
 
 
 def pages_at(profile: Sequence[Depth], max_depth: int) -> int:
-    """How many pages `pages_query(..., max_depth)` returns: one click deeper than the links."""
+    """How many pages `pages_query(..., max_depth)` returns."""
     return max((d.pages for d in profile if d.depth <= max_depth + 1), default=0)
 
 
 def links_query(crawl: str, max_depth: int) -> Json:
-    """Ask for every internal link on pages of at most `max_depth` clicks: (source, target) a row.
+    """Ask for (source, target) of every link on pages down to that depth.
 
-    The graph field holds all targets of a page; as a dimension beside `url` it gives one row for
-    each.
+    The graph field holds all targets of a page; beside `url` it gives one
+    row for each.
     """
     return {
         "collections": [crawl],
@@ -179,11 +175,10 @@ def pages_query(
     period: tuple[date, date] | None = None,
     max_depth: int | None = None,
 ) -> Json:
-    """Ask for the page table: the page's URL, then the columns of `page_columns(names)`.
+    """Ask for the page table: the URL, then `page_columns(names)`.
 
-    `period` is needed for the Search Console columns.  `max_depth` is the depth the *links* were
-    taken to: their targets lie at most one click further, so the pages down to that are asked
-    for; None asks for all crawled pages.
+    The links were taken to `max_depth`, so their targets lie one click
+    deeper at most.  Search Console columns need a `period`.
     """
     columns = page_columns(names)
     filters: Json = {"field": f"{crawl}.http_code", "predicate": "gt", "value": 0}
@@ -208,10 +203,7 @@ def pages_query(
 def both(
     crawl: str, max_depth: int, names: Sequence[str], period: Sequence[str] | None
 ) -> dict[str, Json]:
-    """The queries of one export by kind: "links", and "pages" if columns are wanted.
-
-    `period` is two ISO dates.
-    """
+    """The queries of an export: "links", and "pages" if columns are wanted."""
     asked = {"links": links_query(crawl, max_depth)}
     if names:
         days = None
@@ -222,10 +214,7 @@ def both(
 
 
 def page_columns(names: Iterable[str]) -> list[Column]:
-    """The columns of those names, in the order in which the answer has them.
-
-    Raises KeyError for an unknown name.
-    """
+    """The columns of those names, in the answer's order, or KeyError."""
     wanted = set(names)
     if unknown := wanted - {c.name for c in COLUMNS}:
         raise KeyError(f"no such columns: {', '.join(sorted(unknown))}")
@@ -233,16 +222,15 @@ def page_columns(names: Iterable[str]) -> list[Column]:
 
 
 def available(fields: Container[str], search: bool) -> list[Column]:
-    """The columns that a crawl can tell, by the field names of its collection (without prefix).
+    """The columns a crawl can tell; the API refuses any other.
 
-    `search` says whether there is Search Console data for it.  Asking for a field that a crawl does
-    not have is refused by the API, so nothing else may be offered.
+    `fields` without prefix; `search`: whether it has Search Console data.
     """
     return [column for column in COLUMNS if (search if column.metric else column.field in fields)]
 
 
 def grouped(columns: Iterable[Column]) -> dict[str, list[Column]]:
-    """Columns by the labels of their groups; empty groups are left out."""
+    """Columns by the labels of their groups, of which none is empty."""
     groups: dict[str, list[Column]] = {label: [] for label in GROUPS.values()}
     for column in columns:
         groups[GROUPS[column.group]].append(column)
@@ -252,10 +240,9 @@ def grouped(columns: Iterable[Column]) -> dict[str, list[Column]]:
 def search_period(
     slug: str, first: date | None = None, last: date | None = None
 ) -> tuple[date, date] | None:
-    """The seven days up to the crawl's day, as far as Search Console has them (`first` to `last`).
+    """The 7 days up to the crawl's that Search Console has, or None.
 
-    Search Console runs two or three days behind, hence the clamp.  None when its data begins
-    after the crawl.
+    It runs two or three days behind, hence `first` and `last`.
     """
     end = slug_date(slug)
     if last is not None:
@@ -267,11 +254,10 @@ def search_period(
 
 
 def export_body(org: str, project: str, query: Json, name: str, size: int = EXPORT_LIMIT) -> Json:
-    """The body of POST /jobs for a CSV of at most `size` rows; more are cut off without a word.
+    """The body of POST /jobs for a CSV; rows over `size` are cut off.
 
-    `name` must be unique: it is how the job is found again when the answer to the POST is lost.
-    The formatter is spelt out because documentation and server disagree about its defaults;
-    ingest believes neither and looks.
+    By its unique `name` the job is found again when the answer is lost.
+    Documentation and server disagree about the formatter's defaults.
     """
     return {
         "job_type": "export",
@@ -295,13 +281,10 @@ def export_body(org: str, project: str, query: Json, name: str, size: int = EXPO
 
 
 def export_name(kind: str, slug: str, nonce: str) -> str:
-    """A label for a job that only this export has.
-
-    `nonce` is drawn once and recorded before the job is created.
-    """
+    """A label that only this job has: `nonce` is recorded before it."""
     return f"pipulate-{kind}-{check_slug(slug)}-{nonce}"
 
 
 def credit_cost(links: int, pages: int = 0) -> float:
-    """Export credits that so many rows cost (Botify's published rates: 0.1 a link, 1 a page)."""
+    """Export credits that so many rows cost, at Botify's rates."""
     return round(links * LINK_CREDITS + pages * PAGE_CREDITS, 1)

@@ -1,6 +1,6 @@
-"""The API calls of an export as a short program that the user can run, read and change.
+"""The calls of an export as a short program to run, read and change.
 
-Pure; it holds no token.
+It holds no token.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ for name, body in EXPORTS.items():
 
 
 def snippet(address: Address, plan: Plan, wanted: Wanted) -> str:
-    """Return the program that asks for what an export asks for."""
+    """The program that asks for what an export asks for."""
     bodies = {
         kind: queries.export_body(
             address.org,

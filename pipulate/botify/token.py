@@ -1,12 +1,11 @@
 """The API token and the one file that holds it.
 
-FILE      {data}/botify_token: the token and a line end, mode 600 from its first byte on.
-          A file that others may read is mended when it is read; one that belongs to someone
-          else, or is a link, is not believed.  (Windows has no such modes; there the user's profile
-          folder protects it.)
-SECRECY   A Token shows itself only by `reveal()`, which is called where the Authorization header is
-          made, nowhere else.  Its repr, str, format, and therefore logs, tracebacks and f-strings,
-          show `Token(hidden)`; it does not pickle and is no JSON.
+FILE      {data}/botify_token, mode 600 from its first byte on.  Loose modes
+          are mended; a file of someone else's, or a link, is not believed.
+          (On Windows the user's profile folder protects it.)
+SECRECY   Only `reveal()` shows a Token, where the Authorization header is
+          made.  Its repr, str and format say `Token(hidden)`, and thus
+          logs and tracebacks; it does not pickle and is no JSON.
 """
 
 import os
@@ -24,10 +23,7 @@ _PASTED_HEADER = re.compile(r"(authorization:\s*)?token\s+", re.IGNORECASE)
 
 
 class Token:
-    """An API token that does not tell itself to whoever prints it.
-
-    Raises BadToken if the text cannot be one.
-    """
+    """An API token that tells itself to nobody; BadToken if it is none."""
 
     __slots__ = ("_text",)
 
@@ -78,10 +74,7 @@ def save(data: Path, token: Token) -> None:
 
 
 def load(data: Path) -> Token | None:
-    """The kept token, or None.
-
-    Mends loose modes; raises BadToken for a file that cannot be trusted or understood.
-    """
+    """The kept token, or None; BadToken for a file not to be trusted."""
     target = path(data)
     try:
         descriptor = os.open(target, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
@@ -101,7 +94,6 @@ def load(data: Path) -> Token | None:
 
 
 def _check_owner(descriptor: int, name: str) -> None:
-    """Refuse what is not a file of the user's; take other users' rights away."""
     about = os.fstat(descriptor)
     ours = os.name != "posix" or about.st_uid in (os.geteuid(), 0)
     if not (ours and stat.S_ISREG(about.st_mode)):
@@ -113,7 +105,7 @@ def _check_owner(descriptor: int, name: str) -> None:
 
 
 def forget(data: Path) -> None:
-    """Remove the token and what a killed `save` may have left.  Raises CannotWrite."""
+    """Remove the token and what a killed `save` left, or raise CannotWrite."""
     target = path(data)
     with files.explained(target):
         target.unlink(missing_ok=True)

@@ -1,13 +1,11 @@
 """From what a user pastes to (organisation, project, analysis).  Pure.
 
-ADDRESSES   https://app.botify.com/{org}/{project}/                     a project
-            https://app.botify.com/{org}/{project}/{analysis}/...       one of its crawls
-            https://app.botify.com/{org}/{project}/crawl?analysisSlug={analysis}
-                                                                        as the app writes it
-NAMES       become parts of a path, hence the narrow alphabet of `pipulate.graph.shelf`, which also
-            says what an analysis is called and where its files are.
+ADDRESSES   https://app.botify.com/{org}/{project}/                a project
+            https://app.botify.com/{org}/{project}/{analysis}/...  a crawl
+            .../crawl?analysisSlug={analysis}             as the app says it
+NAMES       become parts of a path: `pipulate.graph.shelf` says which may.
 
-A pasted address is only ever taken apart here; no request goes to it.
+An address is only taken apart here; no request goes to it.
 """
 
 import re
@@ -21,7 +19,6 @@ from pipulate.graph.shelf import ANALYSIS, is_name
 
 APP = "https://app.botify.com"
 
-_EXAMPLE = f"A project's address looks like {APP}/your-organisation/your-project/"
 #: Botify's hosts that are not the web application.
 _OTHER_HOSTS = {
     "www.botify.com",
@@ -40,7 +37,7 @@ _PROJECT = re.compile(
 
 
 class Address(NamedTuple):
-    """A project of an organisation, and one of its analyses when the address named one."""
+    """A project of an organisation, and one of its analyses if named."""
 
     org: str
     project: str
@@ -53,15 +50,14 @@ class Address(NamedTuple):
 
 
 def parse(text: str) -> Address:
-    """Take a pasted Botify address apart.
+    """Take a pasted Botify address apart, or raise NotBotifyUrl.
 
-    Accepts a missing `https://`, `http://`, any further path, and an analysis in the path or in
-    `analysisSlug=`.  Raises NotBotifyUrl, with the reason and an example, for anything else.
+    `https://` may be missing, a further path or `analysisSlug=` be there.
     """
     parts = _split(text.strip())
     segments = [segment for segment in parts.path.split("/") if segment]
     if len(segments) < 2 or segments[0] in OTHER_PATHS:
-        raise NotBotifyUrl(f"The address names no project, only {parts.path or '/'}. {_EXAMPLE}")
+        raise _wrong(f"The address names no project, only {parts.path or '/'}.")
     org = check_name(segments[0], "organisation")
     project = check_name(segments[1], "project")
     asked = parse_qs(parts.query).get("analysisSlug", [])
@@ -72,13 +68,11 @@ def parse(text: str) -> Address:
 
 
 def _split(text: str) -> SplitResult:
-    """Split an address of Botify's web application; raise NotBotifyUrl for any other text."""
     if not text:
-        raise NotBotifyUrl(f"No address was given. {_EXAMPLE}")
+        raise _wrong("No address was given.")
     if not all("!" <= c <= "~" for c in text) or "\\" in text:
-        raise NotBotifyUrl(
-            "The address contains a space or a character that Botify addresses never have. "
-            f"{_EXAMPLE}"
+        raise _wrong(
+            "The address contains a space or a character that Botify addresses never have."
         )
     if "://" not in text:
         text = f"https://{text}"
@@ -86,25 +80,28 @@ def _split(text: str) -> SplitResult:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise NotBotifyUrl(f"This is not a valid address ({error}). {_EXAMPLE}") from None
+        raise _wrong(f"This is not a valid address ({error}).") from None
     host = parts.hostname or ""
     if parts.scheme.lower() not in ("http", "https"):
-        raise NotBotifyUrl(
-            f"The address starts with {parts.scheme}:// instead of https://. {_EXAMPLE}"
-        )
+        raise _wrong(f"The address starts with {parts.scheme}:// instead of https://.")
     if "@" in parts.netloc:
-        raise NotBotifyUrl(f"The address contains an @, as forged addresses do. {_EXAMPLE}")
+        raise _wrong("The address contains an @, as forged addresses do.")
     if not host.endswith(".botify.com") or host in _OTHER_HOSTS or port not in (None, 80, 443):
-        raise NotBotifyUrl(f"{parts.netloc or 'This'} is not the Botify application. {_EXAMPLE}")
+        raise _wrong(f"{parts.netloc or 'This'} is not the Botify application.")
     return parts
 
 
-def run_id(text: str) -> str:
-    """Return the run ID that `text` names: a project's address in its one spelling, else as it is.
+def _wrong(why: str) -> NotBotifyUrl:
+    example = f"{APP}/your-organisation/your-project/"
+    return NotBotifyUrl(f"{why} A project's address looks like {example}")
 
-    `https://app.botify.com/acme/shop/20240301/crawl?x=1` and `app.botify.com/acme/shop` are the
-    same run, `https://app.botify.com/acme/shop/`.  Raises Invalid for what cannot be an ID at
-    all; whether there is such a project is not asked.
+
+def run_id(text: str) -> str:
+    """The run ID that `text` names: a project's one address, or itself.
+
+    `app.botify.com/acme/shop/20240301/crawl?x=1` and
+    `https://app.botify.com/acme/shop` are the same run.  Raises Invalid for
+    what cannot be an ID; whether there is such a project is not asked.
     """
     if project := _PROJECT.match(trimmed(text)):
         text = f"{APP}/{project[1]}/{project[2]}/"
@@ -112,10 +109,7 @@ def run_id(text: str) -> str:
 
 
 def check_name(name: str, what: str = "name") -> str:
-    """Return `name` if it can be an organisation's or project's name and a folder.
-
-    Raises NotBotifyUrl otherwise.
-    """
+    """Return `name` if a project can have it, or raise NotBotifyUrl."""
     if not is_name(name):
         raise NotBotifyUrl(
             f"{name!r} cannot be the name of a Botify {what}: letters, digits and . _ - only."
@@ -124,10 +118,7 @@ def check_name(name: str, what: str = "name") -> str:
 
 
 def check_slug(slug: str) -> str:
-    """Return `slug` if it is an analysis name such as 20240301 or 20240301-2.
-
-    Raises NotBotifyUrl otherwise.
-    """
+    """Return `slug` if it is like 20240301-2, or raise NotBotifyUrl."""
     if not ANALYSIS.fullmatch(slug):
         raise NotBotifyUrl(
             f"{slug!r} is not the name of an analysis; those look like 20240301 or 20240301-2."
@@ -136,7 +127,7 @@ def check_slug(slug: str) -> str:
 
 
 def slug_date(slug: str) -> date:
-    """The day of the crawl.  Raises NotBotifyUrl when the digits are no date."""
+    """The day of the crawl.  Raises NotBotifyUrl when there is none."""
     digits = check_slug(slug)[:8]
     try:
         return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
@@ -145,11 +136,10 @@ def slug_date(slug: str) -> date:
 
 
 def candidates(text: str) -> list[Address]:
-    """Read a `candidates.txt`: lines with an organisation, below each its projects, indented.
+    """Read a `candidates.txt`: an organisation, its projects indented.
 
-    Blank lines and `#` comments are skipped, and so are ad-hoc projects (one-off crawls, whose
-    names say "ad-hoc"), and names that could not be a project's.  A line may carry trailing
-    slashes.
+    Blank lines, `#` comments, ad-hoc projects (one-off crawls) and names
+    that could not be a project's are skipped.
     """
     found: list[Address] = []
     org = ""

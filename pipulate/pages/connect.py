@@ -1,4 +1,4 @@
-"""Connect to Botify: the token is checked, kept in a private file, and shown to nobody.
+"""Connect to Botify: the token is checked, kept privately, shown to nobody.
 
 Or try it with demo data.
 """
@@ -43,7 +43,7 @@ def project_link(project: str) -> str:
 
 
 def account(settings: Settings, store: Store, error: str = "") -> FT:
-    """Return the card of the user's own account."""
+    """The card of the user's own account."""
     if not token.path(settings.data).exists():
         return Section(H2("Your account"), _token_form(error), cls="card open")
     return Section(
@@ -64,9 +64,8 @@ def _token_form(error: str) -> FT:
         spellcheck="false",
         aria_invalid="true" if error else None,
     )
-    where = A(
-        "app.botify.com/account", href=token.WHERE, target="_blank", rel="noopener noreferrer"
-    )
+    name = token.WHERE.removeprefix("https://")
+    where = A(name, href=token.WHERE, target="_blank", rel="noopener noreferrer")
     return form(
         "/connect/token",
         Label("API token", secret),
@@ -82,7 +81,7 @@ def _token_form(error: str) -> FT:
 
 
 def demo(settings: Settings, store: Store, error: str = "", typed: str = "") -> FT:
-    """Return the card of the demo data."""
+    """The card of the demo data."""
     is_on = demo_is_on(settings, store)
     folders = demo_folders(store)
     served = None
@@ -127,7 +126,7 @@ def _links(projects: Iterable[str]) -> FT:
 
 
 def add_folder(store: Store, typed: str) -> None:
-    """Serve a folder of HTML pages as a demo site; raises Invalid if there is none."""
+    """Serve a folder of HTML as a demo site, or raise Invalid."""
     from pipulate.graph.htmlsite import read_html_site  # it brings Polars
 
     folder = Path(typed).expanduser()
@@ -141,7 +140,7 @@ def add_folder(store: Store, typed: str) -> None:
 
 
 async def check_token(settings: Settings, given: Token) -> str:
-    """Return the name of the token's user; raises BadToken if Botify does not accept it."""
+    """The name of the token's user; BadToken if Botify knows none."""
     from pipulate.botify.client import Botify  # it brings httpx2
 
     async with Botify(given, settings.botify) as api:

@@ -1,8 +1,8 @@
-"""The exported CSVs, and only those; also for Cosmograph, the one web site that may read them.
+"""The exported CSVs, and only those; also for Cosmograph, which may read them.
 
-GET /download/{org}/{project}/{file}                  the file; every miss is the same 404
-GET /download/{org}/{project}/{file}?spreadsheet=1    a copy in which no cell begins like a formula
-GET /cosmograph/{org}/{project}/{analysis}            opens Cosmograph with both files
+GET /download/{org}/{project}/{file}        the file, or always the same 404
+GET .../{file}?spreadsheet=1                no cell begins like a formula
+GET /cosmograph/{org}/{project}/{analysis}  opens Cosmograph with both files
 """
 
 import csv
@@ -33,7 +33,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsh
 
 
 def find(home: Shelf, org: str, project: str, name: str) -> Path:
-    """Return an exported CSV; raises HTTPException(404) for any other name."""
+    """Return an exported CSV; HTTPException(404) for any other name."""
     try:
         return home.csv(org, project, name)
     except Unknown:
@@ -41,7 +41,7 @@ def find(home: Shelf, org: str, project: str, name: str) -> Path:
 
 
 def harmless(path: Path) -> Iterator[str]:
-    """Yield the CSV with an apostrophe before every cell that would be taken for a formula."""
+    """Yield the CSV with an apostrophe before every formula."""
     with path.open(encoding="utf-8", newline="") as file:
         buffer = io.StringIO()
         writer = csv.writer(buffer)
@@ -75,7 +75,6 @@ def routes(app: FastHTML) -> None:
 
 
 def _answer(request: Request, found: Path) -> Response:
-    """The file, in the form that was asked for; or what a browser asks before (OPTIONS)."""
     headers = {"vary": "Origin"}
     trusted = request.headers.get("origin") == COSMOGRAPH
     if trusted:

@@ -1,7 +1,7 @@
-"""Link graphs in a card or a page: the picture, what leads to it, the files, the lists of them.
+"""Link graphs in a card or a page: picture, files, lists, choices.
 
-Also a workflow may use these.  A graph's picture is at /graph/{org}/{project}/{analysis}, and
-below that address `pages.graphs` serves what is drawn and found.
+Also a workflow may use these.  `pages.graphs` serves what is below a
+graph's address.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,12 +9,16 @@ from typing import Any
 
 from fasthtml.common import (
     FT,
+    H3,
     A,
     Details,
     Div,
+    Fieldset,
     Input,
     Label,
+    Legend,
     Li,
+    P,
     Script,
     Small,
     Summary,
@@ -37,18 +41,18 @@ def address(place: Place) -> str:
 
 
 def picture(address: str, **attributes: Any) -> tuple[FT, ...]:
-    """Return the element that draws the graph at this address, and its script."""
+    """The element that draws the graph at this address, and its script."""
     drawn = ft_hx("link-graph", src=f"{address}/data/", **attributes)
     return Script(src="/static/graph/link-graph.js", type="module"), drawn
 
 
 def whole_picture(address: str) -> tuple[FT, ...]:
-    """Return the picture for a page of its own."""
+    """The picture for a page of its own."""
     return picture(address, force=f"{address}/force")
 
 
 def preview(address: str) -> tuple[FT, ...]:
-    """Return the small picture for a card, and what leads to the whole one and to the report."""
+    """The small picture for a card, and what leads to picture and report."""
     leads = Div(
         A("Open the picture", href=address, role="button"),
         A("Read the report", href=f"{address}/report", role="button", cls="quiet"),
@@ -63,10 +67,8 @@ def contents(place: Place) -> str:
 
 
 def files(place: Place) -> list[FT | str]:
-    """Return the links to a graph's CSVs, and the one that opens them in Cosmograph."""
-    kinds = ["links"]
-    if place.pages:
-        kinds.append("meta")
+    """The links to a graph's CSVs, and the one that opens Cosmograph."""
+    kinds = ("links", "meta") if place.pages else ("links",)
     parts: list[FT | str] = []
     for kind in kinds:
         name = f"{place.project}_{place.analysis}_{kind}.csv"
@@ -76,8 +78,27 @@ def files(place: Place) -> list[FT | str]:
     return [*parts, A("Open in Cosmograph", href=cosmograph, target="_blank", rel="noopener")]
 
 
+def downloads(place: Place, remark: str) -> tuple[FT, ...]:
+    """The files with their heading and what there is to say of them."""
+    cosmograph = (
+        "Cosmograph is a web site that reads both files from this machine; "
+        "if it cannot, press Allow when the browser asks, or drag them in."
+    )
+    return H3("Files"), P(*files(place)), P(f"{remark} {cosmograph}", cls="hint")
+
+
+def ticks(groups: Mapping[str, Iterable[Any]]) -> list[FT]:
+    """A box for each of the columns, by the label of their group."""
+
+    def box(column: Any) -> FT:
+        button = Input(type="checkbox", name="fields", value=column.name, checked=True)
+        return Label(button, column.label)
+
+    return [Fieldset(Legend(label), *map(box, columns)) for label, columns in groups.items()]
+
+
 def on_disk(places: Iterable[Place]) -> FT | None:
-    """Return the list of graphs that are there, each with what leads to it; None for none."""
+    """The list of graphs that are there, if any is."""
     rows = [
         Li(place.analysis, " ", A("View", href=address(place)), " · ", *files(place))
         for place in places
@@ -88,10 +109,10 @@ def on_disk(places: Iterable[Place]) -> FT | None:
 def choice(
     analyses: Iterable[Any], known: Mapping[str, Place], wanted: str, latest: str
 ) -> tuple[FT | None, ...]:
-    """Return the inside of a card that asks for the `analysis`, one of Botify's, newest first.
+    """The inside of a card that asks for the `analysis`, newest first.
 
-    Those that are not finished or `known` to be on disk cannot be chosen; `latest` is the value
-    that stands for the newest finished one, which is chosen unless `wanted` can be.
+    Those not finished or `known` to be on disk cannot be chosen; `latest`
+    stands for the newest finished one, chosen unless `wanted` can be.
     """
     found = list(analyses)
     done = [analysis.slug for analysis in found if analysis.done]

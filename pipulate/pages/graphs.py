@@ -1,21 +1,21 @@
-"""The link graph's pages: picture, report, comparison, and the files behind them.
+"""The link graph's pages: picture, report, comparison, and their files.
 
-GET  /graph                                  the graphs on disk
-GET  /graph/{org}/{project}/{analysis}       the picture; while it is being made, how far that is
-GET  .../report                              the report, likewise
-GET  .../compare?with={earlier}              leads to .../with/{earlier}
-GET  .../with/{earlier}                      what changed since then: picture and tables
-GET  .../progress/{kind}                     a line that asks for its successor; at the end it
-                                             reloads the page
+GET  /graph                             the graphs on disk
+GET  /graph/{org}/{project}/{analysis}  the picture, or how far it is
+GET  .../report                         the report, likewise
+GET  .../compare?with={earlier}         leads to .../with/{earlier}
+GET  .../with/{earlier}                 what changed since then
+GET  .../progress/{kind}                a line that asks for its successor;
+                                        at the end it reloads the page
 and below a graph's address and that of a comparison alike:
-GET  .../data/{file}                         a file of the picture
-GET  .../report/{table}                      a part of a table; with .csv or .parquet: all of it
-GET, POST .../force                          how far the Force layout is; start it
+GET  .../data/{file}                    a file of the picture
+GET  .../report/{table}                 a part of a table; with .csv or
+                                        .parquet: all of it
+GET, POST .../force                     how far Force is; start it
 
-Pictures and reports are made from the CSVs when first looked at, and again when the CSVs have
-changed. All computing is done by `background`, all reading in threads; what brings Polars
-(`graph_report`) is imported there, so that the server starts without it.  `graph.shelf` says
-what an address can name; whatever is not there is a 404.
+All is made from the CSVs when first looked at, and again when they change.
+`background` computes, threads read; what brings Polars (`graph_report`) is
+imported there.  `graph.shelf` says what an address can name: else a 404.
 """
 
 import asyncio
@@ -45,8 +45,6 @@ MAKING = {
     "report": "Writing the report",
     "comparison": "Comparing",
 }
-
-ABOUT_LIST = "All link graphs on this machine, with picture and report."
 ABOUT_PICTURE = (
     "The picture of a site's internal links. Each dot is a page, larger with more inlinks; each "
     "disc is a section of the site, its hubs in the middle; colours are page types. The user can "
@@ -66,25 +64,24 @@ ABOUT_COMPARISON = (
 
 @dataclass(frozen=True)
 class Shown:
-    """What an address names: a graph, or its comparison with an earlier one."""
+    """What an address names: a graph, or its comparison with an earlier."""
 
     place: Place
     earlier: Place | None = None
 
     @classmethod
     def named(cls, home: Shelf, names: dict[str, Any]) -> "Shown":
-        """From a route's parts; HTTPException(404) if there is no such graph."""
-        org = names["org"]
-        project = names["project"]
+        """From a route's parts; HTTPException(404) if there is none."""
+        analyses = [names["analysis"]]
+        if earlier := names.get("earlier"):
+            analyses.append(earlier)
         try:
-            shown = cls(home.place(org, project, names["analysis"]))
-            if earlier := names.get("earlier"):
-                shown = cls(shown.place, home.place(org, project, earlier))
+            places = [home.place(names["org"], names["project"], name) for name in analyses]
         except Unknown:
             raise HTTPException(404) from None
-        if not all(place.exists() for place in (shown.place, shown.earlier) if place):
+        if not all(place.exists() for place in places):
             raise HTTPException(404)
-        return shown
+        return cls(*places)
 
     @property
     def folder(self) -> Path:
@@ -122,7 +119,7 @@ class Pages:
         self.background = background
 
     def add(self, app: FastHTML) -> None:
-        """Add the routes; they come before those that take any first path segment."""
+        """Add the routes, before those that take any first path segment."""
         app.route("/graph", methods=["GET"])(self.index)
         app.route(f"{GRAPH}/report", methods=["GET"])(self.report)
         app.route(f"{GRAPH}/compare", methods=["GET"])(self.compare)
@@ -138,8 +135,6 @@ class Pages:
         """Return what the address names."""
         return await asyncio.to_thread(Shown.named, self.home, dict(request.path_params))
 
-    # ---- pages
-
     async def index(self, request: Request) -> Any:
         """All graphs."""
         places = await asyncio.to_thread(self.home.places)
@@ -147,7 +142,12 @@ class Pages:
         content = [_project(*names, list(found)) for names, found in projects]
         makes = A("Link graph", href="/link_graph")
         nothing = P("There are none yet. The workflow ", makes, " makes them.")
-        return page(request, "Link graphs", *(content or [nothing]), about=ABOUT_LIST)
+        return page(
+            request,
+            "Link graphs",
+            *(content or [nothing]),
+            about="All link graphs on this machine.",
+        )
 
     async def picture(self, request: Request) -> Any:
         """The picture."""
@@ -156,7 +156,9 @@ class Pages:
         content = await self.waiting_for_picture(place) or graph_cards.whole_picture(shown.address)
         known = await asyncio.to_thread(self.home.analyses, place.org, place.project)
         head = [A("Report", href=f"{shown.address}/report")]
-        for earlier in [other for other in known if _is_earlier(other, place)][:MOST_COMPARISONS]:
+        now = shelf.in_time(place.analysis)
+        before = [other for other in known if shelf.in_time(other.analysis) < now]
+        for earlier in before[:MOST_COMPARISONS]:
             head += [" · ", _comparing(place, earlier)]
         about = f"{shown.title}. {ABOUT_PICTURE}"
         return page(request, shown.title, P(*head, cls="hint"), *content, about=about, wide=True)
@@ -166,15 +168,14 @@ class Pages:
         shown = await self.shown(request)
         title = f"Report on {shown.title}"
         about = f"{shown.title}. {ABOUT_REPORT}"
-        waiting = await self.waiting_for_report(shown.place)
-        if waiting:
+        if waiting := await self.waiting_for_report(shown.place):
             return page(request, title, *waiting, about=about, wide=True)
         counts, body = await asyncio.to_thread(read_report, shown)
         head = P(A("Picture", href=shown.address), cls="hint")
         return page(request, title, head, *body, about=f"{about} Found: {counts}.", wide=True)
 
     async def compare(self, request: Request) -> Response:
-        """The earlier analysis in the query leads to the address that has it in its path."""
+        """Lead from the earlier analysis in the query to that in the path."""
         names = {**request.path_params, "earlier": request.query_params.get("with", "")}
         shown = await asyncio.to_thread(Shown.named, self.home, names)
         return RedirectResponse(shown.address, 303)
@@ -199,7 +200,10 @@ class Pages:
         files = (place.links, place.pages, place.graph)
         if await asyncio.to_thread(shelf.picture_is_fresh, *files):
             return None
-        return self.make_picture(place)
+        shown = Shown(place)
+        links, pages, folder = (str(path) if path else None for path in files)
+        order = {"folder": folder, "links": links, "pages": pages, "title": shown.title}
+        return self.make(shown, "picture", **order)
 
     async def waiting_for_columnar(self, place: Place) -> tuple[FT, ...] | None:
         """The columnar form, which comes with the picture."""
@@ -227,20 +231,8 @@ class Pages:
         order = {"folder": str(place.graph), "earlier": str(earlier.graph), "title": shown.title}
         return self.make(shown, "comparison", **order)
 
-    def make_picture(self, place: Place) -> tuple[FT, ...]:
-        """Have it drawn."""
-        shown = Shown(place)
-        return self.make(
-            shown,
-            "picture",
-            folder=str(place.graph),
-            links=str(place.links),
-            pages=str(place.pages) if place.pages else None,
-            title=shown.title,
-        )
-
     def make(self, shown: Shown, kind: str, **order: str | None) -> tuple[FT, ...]:
-        """Start a task unless it failed just now; return the line that shows how far it is."""
+        """Start a task unless it failed just now; its line of progress."""
         task = self.background.task(kind, shown.folder)
         if task is None or task.state == "done":
             task = self.background.start(kind, shown.folder, **order)
@@ -255,8 +247,6 @@ class Pages:
         if task is None or task.state == "done":  # the server may have been restarted meanwhile
             return Response(headers={"HX-Refresh": "true"})
         return fragment(progress_line(shown, kind, task))
-
-    # ---- files
 
     async def data(self, request: Request, file: str) -> Response:
         """A file of the picture."""
@@ -291,7 +281,6 @@ class Pages:
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """Return the file of that name; HTTPException(404) unless it is one of the folder's own."""
     for path in folder.glob("[!.]*"):
         if path.name == name and path.is_file():
             return path
@@ -299,23 +288,19 @@ def _inside(folder: Path, name: str) -> Path:
 
 
 def read_report(shown: Shown) -> tuple[str, tuple[FT, ...]]:
-    """Return what a report counts, in words for the model, and its HTML."""
+    """What a report counts, in words for the model, and its HTML."""
     from pipulate.graph import report
     from pipulate.pages import graph_report
 
     found = report.read(shelf.report(shown.folder))
-    counts = ", ".join(
-        f"{key.replace('_', ' ')} {count:,}" for key, count in found["summary"]["counts"].items()
-    )
+    counts = found["summary"]["counts"].items()
+    words = ", ".join(f"{key.replace('_', ' ')} {count:,}" for key, count in counts)
     where = graph_report.Where(f"{shown.address}/report", shown.address)
-    return counts, graph_report.body(found, where)
+    return words, graph_report.body(found, where)
 
 
 def read_table(shown: Shown, key: str, query: Any) -> FT:
-    """Return the part of a report's table that the query asks for.
-
-    HTTPException(404) when there is no such table.
-    """
+    """The part of a table that the query asks for, or HTTPException(404)."""
     from pipulate.pages import graph_report
 
     view = graph_report.View.read(query)
@@ -326,17 +311,11 @@ def read_table(shown: Shown, key: str, query: Any) -> FT:
     return graph_report.table(part, graph_report.Where(f"{shown.address}/report", shown.address))
 
 
-def _is_earlier(other: Place, place: Place) -> bool:
-    return shelf.in_time(other.analysis) < shelf.in_time(place.analysis)
-
-
 def _comparing(place: Place, earlier: Place) -> FT:
-    address = Shown(place, earlier).address
-    return A(f"Compare with {earlier.analysis}", href=address)
+    return A(f"Compare with {earlier.analysis}", href=Shown(place, earlier).address)
 
 
 def _project(org: str, project: str, places: list[Place]) -> tuple[FT, FT]:
-    """Return a project's graphs, newest first, each with what leads to it."""
     rows = []
     for place, earlier in zip(places, [*places[1:], None], strict=True):
         more: list[Any] = [A("Report", href=f"{graph_cards.address(place)}/report")]
@@ -347,7 +326,7 @@ def _project(org: str, project: str, places: list[Place]) -> tuple[FT, FT]:
 
 
 def progress_line(shown: Shown, kind: str, task: Task) -> FT:
-    """Return how far something is; it asks for its successor every half second until the end."""
+    """How far something is; asks for its successor until the end."""
     if task.state == "failed":
         again = A("Try again", href="", role="button", cls="quiet")
         return Div(failure(task.text), again, cls="waiting")

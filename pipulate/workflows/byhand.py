@@ -1,6 +1,6 @@
-"""By hand: the bare piano. The Bridge of Death as a class, every route and HTMX attribute visible.
+"""By hand: the bare piano, every route and HTMX attribute visible.
 
-Nothing of `Workflow` is used here, only the engine. Read it to see what the framework does for you.
+Only the engine is used here, nothing of `Workflow`: see what that does.
 """
 
 from fasthtml.common import H2, Button, Div, Form, Input, P, Small, Titled
@@ -8,7 +8,7 @@ from fasthtml.pico import Card
 
 
 class ByHand:
-    """The Bridge of Death by hand: three questions, a verdict, and the record in between."""
+    """Three questions, a verdict, and the record in between."""
 
     APP_NAME = "byhand"
     TITLE = "By hand"
@@ -48,7 +48,7 @@ class ByHand:
         return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
 
     def run_id(self):
-        """The current run's, "" while there is none: the engine says then what is missing."""
+        """The current run's, "" while there is none."""
         return self.db.get("pipeline_id", "")
 
     def card(self, index):

@@ -6,24 +6,7 @@ for; what is on disk already is never downloaded again; an export that was inter
 itself. (This docstring is also what the model is told.)
 """
 
-from fasthtml.common import (
-    H3,
-    A,
-    Code,
-    Details,
-    Fieldset,
-    Input,
-    Label,
-    Legend,
-    Li,
-    Option,
-    P,
-    Pre,
-    Select,
-    Small,
-    Summary,
-    Ul,
-)
+from fasthtml.common import A, Details, Input, Label, Li, Option, P, Pre, Select, Small, Summary, Ul
 
 from pipulate import Invalid, Workflow
 from pipulate.botify import export, urls
@@ -46,12 +29,8 @@ def site(run):
     return urls.parse(run["project"])
 
 
-def plan(run):
-    return Plan.read(run.fields("analysis"))
-
-
-def wanted(run):
-    return Wanted.read(run.fields("fields"))
+def chosen(run):
+    return Plan.read(run.fields("analysis")), Wanted.read(run.fields("fields"))
 
 
 def botify(run, site):
@@ -60,9 +39,6 @@ def botify(run, site):
 
 def is_demo(run, address):
     return f"/{DEMO_ORG}/" in address and demo_is_on(run.settings, run.engine.store)
-
-
-# ------------------------------------------------------------------ 1
 
 
 @flow.step("project", "Which project?", button="Check it")
@@ -82,13 +58,13 @@ def project(run):
 async def check_project(run, form):
     found = urls.parse(form["project"])
     async with botify(run, found) as api:
-        if not await api.analyses(found.org, found.project):
-            raise Invalid(
-                f"{found.org}/{found.project} has no finished analysis yet. "
-                "Wait for its first crawl, or check the address.",
-                "project",
-            )
-    return {"project": found.url, "analysis": found.analysis or ""}
+        if await api.analyses(found.org, found.project):
+            return {"project": found.url, "analysis": found.analysis or ""}
+    raise Invalid(
+        f"{found.org}/{found.project} has no finished analysis yet. "
+        "Wait for its first crawl, or check the address.",
+        "project",
+    )
 
 
 @project.show
@@ -97,17 +73,13 @@ def show_project(run):
     return (name, Small(" demo data")) if is_demo(run, run["project"]) else name
 
 
-# ------------------------------------------------------------------ 2
-
-
 @flow.step("analysis", "Which analysis?", button="Choose")
 async def analysis(run):
     here = site(run)
     async with botify(run, here) as api:
         found = await api.analyses(here.org, here.project, only_success=False)
-    known = export.on_disk(run.settings, here)
     named = run.fields("project").get("analysis") or LATEST
-    return graph_cards.choice(found, known, named, latest=LATEST)
+    return graph_cards.choice(found, export.on_disk(run.settings, here), named, latest=LATEST)
 
 
 @analysis.accept
@@ -120,67 +92,44 @@ async def check_analysis(run, form):
 
 @analysis.show
 def show_analysis(run):
-    found = plan(run)
-    within = f"{found.links:,} links, within {found.limit:,}"
-    return f"{found.analysis} · down to depth {found.depth} are {within}"
-
-
-# ------------------------------------------------------------------ 3
+    return Plan.read(run.fields("analysis")).summary()
 
 
 @flow.step("fields", "What shall be known of each page?", button="Export")
 def fields(run):
-    found = plan(run)
+    found = Plan.read(run.fields("analysis"))
     depths = [
         Option(words, value=str(depth), selected=depth == found.depth)
         for depth, words in found.depths().items()
     ]
     return (
-        *[ticks(label, columns) for label, columns in found.groups().items()],
+        *graph_cards.ticks(found.groups()),
         Label("How deep? Rows and export credits are upper bounds", Select(*depths, name="depth")),
         Small(
             "Nothing has been spent so far. The count has every link tag, repeats included; "
-            "the export has each pair of pages once, so it is usually smaller. “Export” asks "
-            "Botify for the files; without a tick, for the links alone."
+            "the export has each pair of pages once. “Export” asks Botify for the files; "
+            "without a tick, for the links alone."
         ),
     )
 
 
-def ticks(label, columns):
-    boxes = [
-        Label(Input(type="checkbox", name="fields", value=column.name, checked=True), column.label)
-        for column in columns
-    ]
-    return Fieldset(Legend(label), *boxes)
-
-
 @fields.show
 def show_fields(run):
-    labels = [column.label for column in wanted(run).columns]
-    return f"Depth {wanted(run).depth} · {', '.join(labels) or 'links only'}"
-
-
-# ------------------------------------------------------------------ 4
+    return Wanted.read(run.fields("fields")).summary()
 
 
 @flow.work("export", "Export, download and check")
 async def export_links(run, job):
     """Each file is asked for, and paid, once: `export` says what happens after a crash."""
-    made = await export.carry_out(job, site(run), plan(run), wanted(run))
-    await run.say(
-        f"The link graph of {site(run).project}, {made['analysis']}, is on disk: "
-        f"{made['graph_links']:,} links between {made['graph_pages']:,} pages."
-    )
+    made = await export.carry_out(job, site(run), *chosen(run))
+    where = f"The link graph of {site(run).project}, {made['analysis']}, is on disk"
+    await run.say(f"{where}: {export.counted(made)}.")
     return made
 
 
 @export_links.show
 def show_export(run):
-    made = run["export"]
-    return f"{made['graph_links']:,} links between {made['graph_pages']:,} pages"
-
-
-# ------------------------------------------------------------------ 5
+    return export.counted(run["export"])
 
 
 @flow.result
@@ -189,23 +138,12 @@ def result(run):
     place = export.place(run.settings, site(run), made["analysis"])
     drawn = graph_cards.preview(graph_cards.address(place))
     if not made["graph_links"]:
-        drawn = P(
-            "The export has no links, so there is nothing to draw. "
-            "Choose another analysis or a greater depth."
-        )
-    left_out = export.left_out(made["tables"])
-    calls = snippet(site(run), plan(run), wanted(run))
+        drawn = P("The export has no links. Choose another analysis or a greater depth.")
+    program = snippet(site(run), *chosen(run))
     return (
-        P(f"{show_export(run)} of {place.project}, down to depth {made['depth']}."),
+        P(f"{export.counted(made)} of {place.project}, down to depth {made['depth']}."),
         failure(export.cut_off(made["tables"])),
         drawn,
-        H3("Files"),
-        P(*graph_cards.files(place)),
-        P(left_out, cls="hint") if left_out else None,
-        P(
-            "Cosmograph is a web site that reads both files from this machine; if it cannot, press "
-            "Allow when the browser asks, or download the files and drag them in.",
-            cls="hint",
-        ),
-        Details(Summary("The API calls, as a program"), Pre(Code(calls))),
+        *graph_cards.downloads(place, export.left_out(made["tables"])),
+        Details(Summary("The API calls, as a program"), Pre(program)),
     )
