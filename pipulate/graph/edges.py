@@ -217,12 +217,14 @@ def _damaged(folder: Path) -> GraphMissing:
 
 def read(links: Path, pages: Path | None, scratch: Path) -> Graph:
     """Read tables into a graph; the folder `scratch` takes unpacked copies."""
-    found = _read_links(links, scratch)
+    found, names, notes = _read_links(links, scratch)
     table, page_notes = _read_pages(pages, scratch)
-    used = np.zeros(len(found.names), bool)
-    used[found.source] = True
-    used[found.target] = True
-    spelled = found.names.str.strip_chars()
+    ends = {name: found[name].to_numpy() for name in found.columns if name != "hyperlink"}
+    del found
+    used = np.zeros(len(names), bool)
+    used[ends["source"]] = True
+    used[ends["target"]] = True
+    spelled = names.str.strip_chars()
     known = spelled.filter(pl.Series(used))
     url = pl.concat([known, table["url"]]).unique().sort().alias("url")
     if len(url) > MOST_PAGES:
@@ -233,15 +235,15 @@ def read(links: Path, pages: Path | None, scratch: Path) -> Graph:
     frame = url.to_frame().join(listed, "url", "left", maintain_order="left")
     frame = frame.with_columns(pl.col("listed").fill_null(False))
     number = _numbers(spelled, url)
-    found.source = number[found.source]  # in its place: of 100 million links
-    found.target = number[found.target]  # each copy takes 400 MB
-    graph = of(found.source, found.target, frame, found.nofollow)
+    for end in ("source", "target"):
+        ends[end] = number[ends[end]]  # in its place: 100 million take 400 MB
+    graph = of(ends["source"], ends["target"], frame, ends.get("nofollow"))
     counts = {
-        "rows": len(found.source),
-        "duplicates": len(found.source) - graph.m,
+        "rows": len(ends["source"]),
+        "duplicates": len(ends["source"]) - graph.m,
         "self_links": int((graph.source == graph.target).sum()),
     }
-    return replace(graph, meta={**graph.meta, **counts, **found.notes, **page_notes})
+    return replace(graph, meta={**graph.meta, **counts, **notes, **page_notes})
 
 
 def _distinct(
@@ -286,24 +288,14 @@ def _numbers(names: pl.Series, url: pl.Series) -> np.ndarray:
 # --- links ---
 
 
-@dataclass
-class _Links:
-    """A file's links as they stand there, numbered by the rows of `names`."""
-
-    source: np.ndarray
-    target: np.ndarray
-    nofollow: np.ndarray | None
-    names: pl.Series
-    notes: dict[str, Any]
-
-
-def _read_links(path: Path, scratch: Path) -> _Links:
+def _read_links(path: Path, scratch: Path) -> tuple[pl.DataFrame, pl.Series, dict[str, int]]:
+    """The links as they stand there, numbered by the texts; the texts; notes."""
     table = sources.open_table(path, scratch, sources.SOURCE, sources.TARGET)
     (frame, names), mended = _fast_or_patient(table, scratch, _number)
     _check_length(names, path)
     links = _complete(frame, names)
     incomplete = frame.height - links.height + mended
-    notes: dict[str, Any] = {"incomplete_rows": incomplete}
+    notes = {"incomplete_rows": incomplete}
     if "hyperlink" in links.columns and links["hyperlink"].any():
         hyperlinks = links.filter("hyperlink")
         notes["other_types"] = links.height - hyperlinks.height
@@ -313,8 +305,7 @@ def _read_links(path: Path, scratch: Path) -> _Links:
             f"{path.name} has no links below its header ({', '.join(table.columns[:8])}); "
             f"rows without a source or a target: {incomplete}."
         )
-    nofollow = links["nofollow"].to_numpy() if "nofollow" in links.columns else None
-    return _Links(links["source"].to_numpy(), links["target"].to_numpy(), nofollow, names, notes)
+    return links, names, notes
 
 
 def _number(table: Table) -> tuple[pl.DataFrame, pl.Series]:

@@ -18,7 +18,6 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +66,7 @@ class Table:
     skip: int = 0  #: lines before the first record
     header: bool = True
     encoding: str = "utf-8"
-    odd: bool = False  #: only `mend` can read it: UTF-16, or bare carriage returns
+    odd: bool = False  #: only `mend` can read it
 
 
 def plain(name: str) -> str:
@@ -164,7 +163,6 @@ def mend(table: Table, scratch: Path) -> tuple[Table, int]:
 
 
 def _rows(table: Table) -> Iterator[tuple[int, list[str]]]:
-    """(line number, cells) after the header."""
     allowed = csv.field_size_limit(_LONGEST_CELL)
     line = 1
     try:
@@ -195,6 +193,9 @@ def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
     return "".join(bytes([b]).decode("cp1252", "replace") for b in raw), error.end
 
 
+codecs.register_error("windows-1252", _as_windows_1252)
+
+
 def _open_parquet(path: Path) -> Table:
     try:
         columns = tuple(pl.read_parquet_schema(path))
@@ -204,12 +205,10 @@ def _open_parquet(path: Path) -> Table:
 
 
 def _sniff(file: Path, name: str, wanted: Sequence[str]) -> Table:
-    """Find out encoding, separator and header from a file's beginning."""
     with file.open("rb") as stream:
         head = stream.read(_HEAD)
     encoding = _encoding(head, name)
-    codecs.register_error("windows-1252", _as_windows_1252)
-    text = head.decode(encoding, "replace" if encoding == "utf-16" else "windows-1252")
+    text = head.decode(encoding, "windows-1252")
     first, _, rest = text.lstrip("\r\n").partition("\n")
     skip = 0
     if declared := _SEP_LINE.fullmatch(first):
@@ -260,13 +259,13 @@ def _nameless(width: int, wanted: Sequence[str]) -> tuple[str, ...]:
 
 
 def _record(text: str, separator: str, name: str) -> list[str]:
-    with closing(io.StringIO(text, newline="")) as lines:
-        try:
-            row = next(csv.reader(lines, delimiter=separator), [])
-        except csv.Error as error:
-            raise GraphError(
-                f"{name}: the first row cannot be read ({error}). Is it a CSV file?"
-            ) from error
+    lines = io.StringIO(text, newline="")
+    try:
+        row = next(csv.reader(lines, delimiter=separator), [])
+    except csv.Error as error:
+        raise GraphError(
+            f"{name}: the first row cannot be read ({error}). Is it a CSV file?"
+        ) from error
     return [cell.strip() for cell in row]
 
 

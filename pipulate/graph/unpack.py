@@ -36,7 +36,7 @@ _DAMAGED = cast(
 
 
 def is_packed(path: Path) -> bool:
-    """Say whether it is gzip or zip."""
+    """Is it gzip or zip?"""
     with path.open("rb") as file:
         return file.read(4).startswith((GZIP, ZIP))
 
