@@ -1,4 +1,4 @@
-"""Backups while serving: one at the start, before anything changes, then one a day."""
+"""Backups while serving: one at the start, then one a day."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ HOUR = 3600  #: seconds between two looks whether a day is over
 
 
 def routes(app: FastHTML) -> None:
-    """Add no page, but the backups."""
+    """Add the backups."""
     store: Store = app.state.store
     tasks: list[asyncio.Task[None]] = []
     over = asyncio.Event()
@@ -26,7 +26,7 @@ def routes(app: FastHTML) -> None:
                 await asyncio.to_thread(backup_daily, store)
 
     async def begin() -> None:
-        await asyncio.to_thread(backup_daily, store)
+        await asyncio.to_thread(backup_daily, store)  # before anything changes
         tasks.append(asyncio.create_task(daily()))
 
     async def end() -> None:

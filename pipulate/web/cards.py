@@ -74,7 +74,6 @@ def undo(run: Run) -> FT:
 
 
 def _posting(run: Run, tail: str, target: str, **more: str) -> dict[str, str]:
-    """The attributes of a form that acts on a run as the page shows it."""
     url = address(run.flow, run.id, tail)
     return {
         "method": "post",
@@ -171,12 +170,13 @@ def asking(
 
 
 def _sending(run: Run, step: Step, upload: bool) -> dict[str, str]:
-    me = f"card{step.number}"
-    more = {"hx_sync": "this:drop", "autocomplete": "off", "enctype": URLENCODED}
-    if not upload:
-        return _posting(run, me, f"#{me}", **more)
-    more |= {"hx_encoding": MULTIPART, "enctype": MULTIPART}
-    return _posting(run, f"{me}/upload", f"#{me}", **more)
+    tail = f"card{step.number}"
+    target = f"#{tail}"
+    more = {"enctype": URLENCODED}
+    if upload:
+        tail += "/upload"
+        more = {"hx_encoding": MULTIPART, "enctype": MULTIPART}
+    return _posting(run, tail, target, hx_sync="this:drop", autocomplete="off", **more)
 
 
 def name_controls(inside: Any, title_id: str) -> None:
@@ -256,7 +256,8 @@ def working(run: Run, jobs: Jobs, step: Step) -> FT:
     key = (run.flow.name, run.id, step.id)
     row = jobs.row(key) or {"state": "ready", "error": ""}
     state = row["state"]
-    number, me = step.number, f"#card{step.number}"
+    number = step.number
+    me = f"#card{number}"
     if jobs.running(key) or state == "running":
         cancel = act(run, f"cancel{number}", "Cancel", me)
         return _step_card(step, "work", progress(run, jobs, step), cancel)

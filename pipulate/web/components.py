@@ -18,7 +18,7 @@ from pipulate.engine.workflow import Workflow
 from pipulate.web.shell import document
 
 MULTIPART = "multipart/form-data"
-_VARY = {"vary": "HX-Request, HX-History-Restore-Request"}  # with or without the shell
+_VARY = {"vary": "HX-Request, HX-History-Restore-Request"}
 
 
 def address(flow: Workflow, id: str, tail: str = "") -> str:

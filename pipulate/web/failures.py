@@ -39,7 +39,7 @@ def _message(request: Request, title: str, text: str, status: int) -> Response:
 
 
 async def _failed(request: Request, error: HTTPException) -> Response:
-    return _message(request, *_WORDS.get(error.status_code, _WORDS[400]), error.status_code)
+    return _message(request, *_WORDS[error.status_code], error.status_code)
 
 
 async def _refused(request: Request, error: PipulateError) -> Response:
@@ -68,7 +68,7 @@ async def _crashed(request: Request, error: Exception) -> Response:
 
 #: For FastHTML: by status or exception.
 HANDLERS: dict[Any, Any] = {
-    **dict.fromkeys((400, 404, 405, 413), _failed),
+    **dict.fromkeys(_WORDS, _failed),
     500: _crashed,
     PipulateError: _refused,
     apsw.Error: _unsaved,

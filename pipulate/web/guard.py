@@ -103,16 +103,30 @@ class Guard:
         self.own_address = own_address  #: the address connected to is a name of ours
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        own = {scope["server"][0]} if self.own_address else set()
+        refused = refusal(scope, self.hosts | own)
         app = self.app
-        if scope["type"] != "lifespan":
-            own = {scope["server"][0]} if self.own_address else set()
-            refused = refusal(scope, self.hosts | own)
-            if scope["type"] == "http":
-                await Limited(scope, receive, send).serve(app, refused)
-                return
+        if scope["type"] == "websocket":
             if refused:
                 app = WebSocketClose(1008)
-        await app(scope, receive, send)
+            await app(scope, receive, send)
+            return
+        if refused:
+            app = _hang_up(*refused)
+        limited = Limited(receive, send, _most(scope))
+        try:
+            await app(scope, limited.receive, limited.send)
+        except TooMuch as error:
+            if not limited.started:
+                why = "The request was too large or too slow, so it was dropped."
+                await _hang_up(error.args[0], why)(scope, receive, limited.send)
+
+
+def _hang_up(status: int, reason: str) -> ASGIApp:
+    return PlainTextResponse(reason, status, {"connection": "close"})
 
 
 class TooMuch(Exception):
@@ -122,24 +136,11 @@ class TooMuch(Exception):
 class Limited:
     """One request: so much body, in time, and an answer with our headers."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope = scope
+    def __init__(self, receive: Receive, send: Send, left: int) -> None:
         self._receive = receive
         self._send = send
-        self.left = _most(scope)
+        self.left = left  #: bytes that may come
         self.started = False  #: the answer is on its way
-
-    async def serve(self, app: ASGIApp, refused: tuple[int, str] | None) -> None:
-        """Have the app answer, or say why it is not asked or was cut short."""
-        if refused:
-            await self._refuse(*refused)
-            return
-        try:
-            await app(self.scope, self.receive, self.send)
-        except TooMuch as error:
-            if not self.started:
-                why = "The request was too large or too slow, so it was dropped."
-                await self._refuse(error.args[0], why)
 
     async def receive(self) -> Message:
         """Pass on what comes, as long as it may; raises TooMuch."""
@@ -162,7 +163,3 @@ class Limited:
             more = [pair for pair in HEADERS if pair[0] not in names]
             message["headers"] = [*message["headers"], *more]
         await self._send(message)
-
-    async def _refuse(self, status: int, reason: str) -> None:
-        answer = PlainTextResponse(reason, status, {"connection": "close"})
-        await answer(self.scope, self.receive, self.send)

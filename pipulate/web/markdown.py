@@ -48,7 +48,6 @@ def _markdown() -> MarkdownIt:
 
 
 def _tame(inline: list[Token]) -> list[Token]:
-    """Links followed by their addresses, images made text."""
     tamed: list[Token] = []
     href = ""
     for token in inline:

@@ -24,7 +24,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fastcore.xml import P, to_xml
 from loguru import logger
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -48,7 +47,7 @@ class Offer:
     """A code that one device may use."""
 
     code: str
-    until: float  #: by the clock of the Pairing
+    until: float  #: by the Pairing's clock
 
     @property
     def spelled(self) -> str:
@@ -60,17 +59,13 @@ class Pairing:
     """The code on offer, if any, and the devices that were paired."""
 
     def __init__(
-        self,
-        store: Store,
-        cookie: str = "pipulate",
-        clock: Callable[[], float] = time.monotonic,
-        delay: float = 1.0,
+        self, store: Store, cookie: str = "pipulate", clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.store = store
         self.cookie = cookie  #: its name
         self.clock = clock
-        self.delay = delay  #: seconds before a wrong try is answered
-        #: By SHA-256 of the cookie: its name, and when it was paired.
+        self.delay = 1.0  #: seconds before a wrong try is answered
+        #: By SHA-256 of the cookie: name, and when it was paired.
         self.devices: dict[str, dict[str, str]] = store.get("devices", {})
         self._offer: Offer | None = None
         self._wrong = 0
@@ -179,20 +174,21 @@ def _at_home(scope: Scope) -> bool:
 
 # --- what a stranger sees
 
-_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
-<title>{title}</title><style>body{{font:1.1rem/1.5 system-ui;max-width:30rem;margin:12vh auto;
-padding:0 1rem}}
+_PAGE = """<!doctype html><html lang="en"><head>
+<meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>{title}</title><style>
+body{{font:1.1rem/1.5 system-ui;max-width:30rem;margin:12vh auto;padding:0 1rem}}
 input,button{{font:inherit;padding:.5rem}}</style></head>
 <body><main><h1>{title}</h1>{inside}</main></body></html>"""
-FORM = """<form action="/pair"><label>Code <input name="token" required autocomplete="off"
-autocapitalize="characters" spellcheck="false" size="12"></label>
-<button>Pair this device</button></form>
-<p>The code is shown when Pipulate is started with --lan, and by Settings, Other devices,
-on the machine on which it runs.</p>"""
+FORM = """<form action="/pair"><label>Code
+<input name="token" required autocomplete="off" autocapitalize="characters"
+spellcheck="false" size="12"></label> <button>Pair this device</button></form>
+<p>The code is shown when Pipulate is started with --lan, and by Settings,
+Other devices, on the machine on which it runs.</p>"""
 WRONG = f"""<p role="alert">This code is wrong, used or too old.
 After {TRIES} wrong tries a new one has to be made.</p>{FORM}"""
-UNSAVED = '<p role="alert">This could not be saved. Make a new code and try again.</p>'
+UNSAVED = """<p role="alert">This could not be saved.
+Make a new code and try again.</p>"""
 REFUSED = (
     "This is for the machine on which Pipulate runs: settings, Botify's token, memory, "
     "and what a model may do. All else works here too."
@@ -200,14 +196,14 @@ REFUSED = (
 
 
 def plain(title: str, inside: str, status: int) -> HTMLResponse:
-    """Return a page that shows nothing of ours; both texts are ours."""
+    """Return a page that shows nothing of ours."""
     page = _PAGE.format(title=title, inside=inside)
     return HTMLResponse(page, status, {"cache-control": "no-store"})
 
 
 def _not_here(scope: Scope) -> HTMLResponse:
     if any(key == b"hx-request" for key, _ in scope["headers"]):
-        return HTMLResponse(to_xml(P(REFUSED, cls="error")), 403)
+        return HTMLResponse(f'<p class="error">{REFUSED}</p>', 403)
     return plain("Not on this device", f'<p>{REFUSED}</p><p><a href="/">Back</a></p>', 403)
 
 
@@ -223,7 +219,7 @@ async def pair(pairing: Pairing, request: Request) -> Response:
         await asyncio.sleep(pairing.delay)
         return plain("Pair this device", WRONG, 403)
     try:
-        value = await asyncio.to_thread(pairing.add, device_name(request))
+        value = await asyncio.to_thread(pairing.add, _name(request))
     except PipulateError:
         logger.exception("a device could not be paired")
         return plain("Pair this device", UNSAVED, 503)
@@ -232,8 +228,7 @@ async def pair(pairing: Pairing, request: Request) -> Response:
     return answer
 
 
-def device_name(request: Request) -> str:
-    """Return how a device is listed: its system, if told, and address."""
+def _name(request: Request) -> str:
     agent = request.headers.get("user-agent", "")
     systems = ("iPhone", "iPad", "Android", "Windows", "Macintosh", "Linux")
     system = next((word for word in systems if word in agent), "Device")

@@ -17,7 +17,7 @@ class Protocol(H11Protocol):
     _reaper: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock with the connection."""
+        """Start the clock."""
         super().connection_made(transport)
         self._start()
 
@@ -31,7 +31,7 @@ class Protocol(H11Protocol):
             self._start()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clock."""
+        """Stop the clock."""
         self._stop()
         super().connection_lost(exc)
 

@@ -105,9 +105,9 @@ class Pages:
 
     def _flow(self, request: Request) -> Workflow:
         found = self.state.found.get(request.path_params["name"])
-        if isinstance(found, Workflow):
-            return found
-        raise HTTPException(404)
+        if not isinstance(found, Workflow):
+            raise HTTPException(404)
+        return found
 
     def _run(self, flow: Workflow, id: str) -> Run:
         # On the event loop: one indexed read, which in WAL no writer delays.
@@ -116,7 +116,7 @@ class Pages:
     # --- looking
 
     async def show(self, request: Request) -> Response:
-        """Answer with the run, else with the ID card and recent runs."""
+        """Show the run, else the ID card and recent runs."""
         found = self.state.found.get(request.path_params["name"])
         if isinstance(found, Broken):
             return broken_page(request, found)
@@ -148,15 +148,15 @@ class Pages:
         return page(request, flow.title, lead, card, runs, about=flow.about)
 
     async def runs(self, request: Request) -> Response:
-        """Answer with the recent runs, searched."""
+        """Show the recent runs, searched."""
         flow = self._flow(request)
         search = flow.engine(self.store).runs
-        rows = await asyncio.to_thread(search, request.query_params.get("q", ""))
-        shown = [run_row(row, flow) for row in rows]
-        return fragment(run_list(shown, empty="No run has that in its ID."))
+        found = await asyncio.to_thread(search, request.query_params.get("q", ""))
+        rows = [run_row(row, flow) for row in found]
+        return fragment(run_list(rows, empty="No run has that in its ID."))
 
     async def progress(self, request: Request) -> Response:
-        """Answer with a job's progress, or the cards after its end."""
+        """Show a job's progress, or the cards after its end."""
         flow = self._flow(request)
         kind, number = split(request.path_params["act"], flow)
         if kind != "card" or not number:
@@ -166,8 +166,8 @@ class Pages:
         if self.jobs.running((flow.name, run.id, step.id)):
             return fragment(cards.progress(run, self.jobs, step))
         if rec.is_done(run.record, step.id) and run.open_index == number:
-            where = {"hx_retarget": f"#card{number}", "hx_reswap": "outerHTML"}
-            return await self._advance(run, step, **where)
+            place = f"#card{number}"
+            return await self._advance(run, step, hx_retarget=place, hx_reswap="outerHTML")
         return await self._chain(run)
 
     # --- acts on a run
@@ -196,22 +196,19 @@ class Pages:
             order = Order(flow, flow.engine(self.store), id, load, kind, form)
             step = flow.steps[number - 1] if number else None
             try:
-                reply = await self._obey(order, step)
+                if step and kind in self.on_step:
+                    reply = await self.on_step[kind](order, step)
+                elif not step and kind in self.on_run:
+                    reply = await self.on_run[kind](order)
+                else:
+                    raise HTTPException(404)
             except Refused as why:
                 reply = await self._refuse(order, step, why)
         if of_htmx(request) or reply.status_code >= 400:
             return reply
         return RedirectResponse(address(flow, id), 303)
 
-    async def _obey(self, order: Order, step: Step | None) -> Response:
-        if step and order.kind in self.on_step:
-            return await self.on_step[order.kind](order, step)
-        if not step and order.kind in self.on_run:
-            return await self.on_run[order.kind](order)
-        raise HTTPException(404)
-
     async def _refuse(self, order: Order, step: Step | None, why: Refused) -> Response:
-        """Show the run as it stands, why, and what was typed in its card."""
         run = order.run()
         typed = None
         if step and not step.work and _is_open(run, step):
@@ -244,7 +241,6 @@ class Pages:
     # --- acts on a step
 
     async def _submit(self, order: Order, step: Step) -> Response:
-        """Show the done card and the next, or the same with what is wrong."""
         if step.work:
             raise OutOfOrder("This step is the machine's work; it takes no answer.")
         run = order.run()
@@ -300,10 +296,10 @@ class Pages:
     # --- answers
 
     async def _advance(self, run: Run, step: Step, **headers: Any) -> Response:
-        """Answer with the card of the step that is done and the next."""
-        shown = [await cards.card(run, self.jobs, at) for at in (step.number - 1, step.number)]
-        tail = f"card{step.number + 1}" if step.number < len(run.flow.steps) else ""
-        headers = {"hx_push_url": address(run.flow, run.id, tail), **headers}
+        number = step.number
+        shown = [await cards.card(run, self.jobs, at) for at in (number - 1, number)]
+        tail = f"card{number + 1}" if number < len(run.flow.steps) else ""
+        headers["hx_push_url"] = address(run.flow, run.id, tail)
         # Only a revert offers to be undone, and this was none.
         undo = Div(id="undo", hx_swap_oob="true")
         return fragment(*shown, cards.revision(run, oob=True), undo, **headers)
@@ -311,10 +307,10 @@ class Pages:
     async def _chain(
         self, run: Run, status: int = 200, tail: str | None = None, **what: Any
     ) -> Response:
-        headers = {"hx_retarget": "#chain", "hx_reswap": "outerHTML"}
+        where = {"hx_retarget": "#chain", "hx_reswap": "outerHTML"}
         if tail is not None:
-            headers["hx_push_url"] = address(run.flow, run.id, tail)
-        return fragment(await cards.chain(run, self.jobs, **what), status=status, **headers)
+            where["hx_push_url"] = address(run.flow, run.id, tail)
+        return fragment(await cards.chain(run, self.jobs, **what), status=status, **where)
 
 
 def split(act: str, flow: Workflow, more: int = 0) -> tuple[str, int]:
@@ -335,7 +331,6 @@ def _values(lists: dict[str, list[Any]]) -> Values:
 
 
 def _why(run: Run, step: Step, error: Exception) -> Invalid:
-    """Say why an answer was not stored; a bug of the author's is logged."""
     if isinstance(error, Invalid):
         return error
     if isinstance(error, PipulateError):

@@ -19,17 +19,16 @@ from starlette.types import Scope
 from pipulate.engine.settings import PACKAGE
 from pipulate.web.state import State
 
-_HTMX = (
-    '{"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true,'
-    '"defaultSettleDelay":0,"historyCacheSize":0,"refreshOnHistoryMiss":true,'
-    '"scrollBehavior":"instant","responseHandling":[{"code":"204","swap":false},'
-    '{"code":"[23]..","swap":true},{"code":"409","swap":true},{"code":"422","swap":true},'
-    '{"code":"[45]..","swap":true,"error":true,"target":"#alert","swapOverride":"innerHTML"}]}'
-)
-HEAD = f"""<meta charset="utf-8">
+HEAD = """<meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="htmx-config" content='{_HTMX}'>
-<link rel="icon" href="/static/icon.svg"><link rel="stylesheet" href="/static/app.css">
+<meta name="htmx-config" content='{"includeIndicatorStyles":false,
+"allowEval":false,"selfRequestsOnly":true,"defaultSettleDelay":0,
+"historyCacheSize":0,"refreshOnHistoryMiss":true,"scrollBehavior":"instant",
+"responseHandling":[{"code":"204","swap":false},{"code":"[23]..","swap":true},
+{"code":"409","swap":true},{"code":"422","swap":true},{"code":"[45]..",
+"swap":true,"error":true,"target":"#alert","swapOverride":"innerHTML"}]}'>
+<link rel="icon" href="/static/icon.svg">
+<link rel="stylesheet" href="/static/app.css">
 <script src="/static/vendor/htmx.min.js" defer></script>
 <script src="/static/vendor/htmx-ws.min.js" defer></script>
 <script src="/static/chat.js" defer></script>
@@ -52,31 +51,27 @@ _BRAND = '<a href="/" class="brand">Pipulate</a>'
 
 
 def _toggle(sign: str, name: str) -> str:
-    """The button that shows a side column where there is no room for it."""
     side = name.lower()
-    return (
-        f'<button class="quiet" data-toggle="{side}" aria-label="{name}" '
-        f'aria-expanded="false" aria-controls="{side}">{sign}</button>'
-    )
+    return f"""<button class="quiet" data-toggle="{side}"
+aria-label="{name}" aria-expanded="false" aria-controls="{side}">{sign}</button>"""
 
 
-_TOP = (
-    '<a href="#main" class="skip">Skip to content</a><header class="topbar">'
-    f"{_toggle('☰', 'Menu')}{_BRAND}{_toggle('Chat', 'Chat')}</header>"
-)
-_FIND = (
-    f'{_BRAND}<button class="quiet find" data-find="1">'
-    "<span>Find anything</span><small>Ctrl K</small></button>"
-)
-_NO_CHAT = '<aside id="chat" aria-label="Chat"><p class="hint">No model yet.</p></aside>'
+_TOP = f"""<a href="#main" class="skip">Skip to content</a>
+<header class="topbar">
+{_toggle("☰", "Menu")}{_BRAND}{_toggle("Chat", "Chat")}</header>"""
+_FIND = f"""{_BRAND}<button class="quiet find" data-find="1"
+><span>Find anything</span><small>Ctrl K</small></button>"""
+_NO_CHAT = """<aside id="chat" aria-label="Chat">
+<p class="hint">No model yet.</p></aside>"""
 _END = """<dialog id="finder" aria-label="Find anything">
-<input type="search" name="q" placeholder="Find a page, run, task, profile…"
- aria-label="Find" autocomplete="off" hx-get="/find" hx-target="#found"
- hx-trigger="input changed delay:100ms, focus once" hx-swap="innerHTML">
+<input type="search" name="q" aria-label="Find" autocomplete="off"
+placeholder="Find a page, run, task, profile…" hx-get="/find"
+hx-trigger="input changed delay:100ms, focus once"
+hx-target="#found" hx-swap="innerHTML">
 <ul id="found" aria-live="polite"></ul></dialog>
-<p id="announce" role="status" class="sr"></p><div id="alert" role="alert"></div>
-<p id="offline" role="status" hidden>The server does not answer. Reconnecting…
-What you typed is kept.</p>"""
+<p id="announce" role="status" class="sr"></p>
+<div id="alert" role="alert"></div><p id="offline" role="status" hidden
+>The server does not answer. Reconnecting… What you typed is kept.</p>"""
 
 
 def _text(*parts: Any) -> str:

@@ -4,7 +4,7 @@ Parts come in any order.  The menu and Settings follow the list below, and no
 part asks another for something while the app is being built: `part` refuses.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -91,20 +91,17 @@ class State:
     @property
     def menu(self) -> dict[str, list[tuple[str, str]]]:
         """(title, address) of each page, by groups."""
-        return {
-            group: [(title, pages[title]) for title in ordered(pages)]
-            for group, pages in self._pages.items()
-        }
+        return {group: ordered(pages) for group, pages in self._pages.items()}
 
     @property
     def workflows(self) -> list[Found]:
         """What workflow files define, in the menu's order."""
-        return [self.found[name] for name in ordered(self.found)]
+        return [flow for _, flow in ordered(self.found)]
 
     @property
     def settings_sections(self) -> list[Section]:
         """The cards of the page Settings."""
-        return [self._sections[title] for title in ordered(self._sections)]
+        return [section for _, section in ordered(self._sections)]
 
     def offer(self, thing: object) -> None:
         """Let the other parts have `thing`; they ask for it by its class."""
@@ -114,8 +111,9 @@ class State:
         """Return what a part offers; LookupError if none does, or can yet."""
         if not self.built:
             raise LookupError(
-                f"A part asked for {kind.__name__} while the app was being built: whether "
-                "it is there would depend on the order of the parts. Ask in the handler."
+                f"A part asked for {kind.__name__} while the app was being built: "
+                "whether it is there would depend on the order of the parts. "
+                "Ask in the handler."
             )
         for thing in self._offered:
             if isinstance(thing, kind):
@@ -123,7 +121,7 @@ class State:
         raise LookupError(f"No part of this app offers {kind.__name__}; see `parts` of create_app.")
 
 
-def ordered(names: Iterable[str]) -> list[str]:
-    """Return the names in ORDER; others follow, sorted."""
+def ordered(things: Mapping[str, Kind]) -> list[tuple[str, Kind]]:
+    """Return the items as ORDER has their names; others follow, sorted."""
     places = {name: place for place, name in enumerate(ORDER)}
-    return sorted(names, key=lambda name: (places.get(name, len(ORDER)), name))
+    return sorted(things.items(), key=lambda item: (places.get(item[0], len(ORDER)), item[0]))

@@ -66,9 +66,8 @@ class Workflows:
     def _load(self, stem: str, stamp: Stamp) -> Loaded:
         before = list(self.app.router.routes)
         known = set(map(id, before))  # they compare by what they say, which takes long
-        normalise = self.state.normalise
-        given = offered(self.app, Pipulate(self.state.store, stem, normalise))
-        found = discovery.load(stamp[0], given, self.reserved, normalise)
+        given = self._given(stem)
+        found = discovery.load(stamp[0], given, self.reserved, self.state.normalise)
         new = [route for route in self.app.router.routes if id(route) not in known]
         self.app.router.routes[:] = [*before[: self._own], *new, *before[self._own :]]
         for item in found:
@@ -77,19 +76,18 @@ class Workflows:
             self.state.found[item.name] = item
         return Loaded(stamp, [item.name for item in found], new)
 
-
-def offered(app: FastHTML, engine: Pipulate) -> dict[str, Any]:
-    """Return what an app has for hand-written workflows, by name."""
-    store = app.state.store
-    return {
-        "app": app,
-        "rt": app.route,
-        "pipulate": engine,
-        "db": store,
-        "pipeline": Table(store, "pipeline"),
-        "chatq": chatq,
-        "chat_with_llm": chat_with_llm,
-    }
+    def _given(self, stem: str) -> dict[str, Any]:
+        """What an app has for a hand-written workflow, by name."""
+        store = self.state.store
+        return {
+            "app": self.app,
+            "rt": self.app.route,
+            "pipulate": Pipulate(store, stem, self.state.normalise),
+            "db": store,
+            "pipeline": Table(store, "pipeline"),
+            "chatq": chatq,
+            "chat_with_llm": chat_with_llm,
+        }
 
 
 def first_segments(routes: Iterable[BaseRoute]) -> frozenset[str]:
