@@ -73,7 +73,7 @@ def undo(run: Run) -> FT:
     return Div(words, act(run, "undo", "Undo"), id="undo", cls="note")
 
 
-def _posting(run: Run, tail: str, target: str, **more: str) -> dict[str, str]:
+def _posting(run: Run, tail: str, target: str) -> dict[str, str]:
     url = address(run.flow, run.id, tail)
     return {
         "method": "post",
@@ -83,7 +83,6 @@ def _posting(run: Run, tail: str, target: str, **more: str) -> dict[str, str]:
         "hx_swap": "outerHTML",
         "hx_include": "#rev",
         "hx_disabled_elt": "find button[type=submit]",
-        **more,
     }
 
 
@@ -151,7 +150,7 @@ def asking(
     typed: forms.Values | None = None,
     error: Invalid | None = None,
 ) -> FT:
-    """Return the card around a step's form, with what was `typed` and refused."""
+    """Return the card around a step's form, with what was `typed`."""
     me = f"card{step.number}"
     controls = forms.fields(inside)
     known = run.was(step.key)
@@ -159,7 +158,12 @@ def asking(
         known = {item.name: typed.get(item.name, []) for item in controls}
     inside = forms.fill(inside, known, getattr(error, "field", None))
     name_controls(inside, f"{me}-title")
-    sending = _sending(run, step, any(item.kind == "file" for item in controls))
+    sending = {"hx_sync": "this:drop", "autocomplete": "off", "enctype": URLENCODED}
+    tail = me
+    if any(item.kind == "file" for item in controls):
+        sending |= {"hx_encoding": MULTIPART, "enctype": MULTIPART}
+        tail = f"{me}/upload"
+    sending |= _posting(run, tail, f"#{me}")
     if getattr(inside, "tag", "") == "article":  # the step made the card itself
         own = next((part for part in forms.walk(inside) if part.tag == "form"), None)
         if own is not None:
@@ -167,16 +171,6 @@ def asking(
         return inside(id=me, data_current="1")
     foot = Footer(Button(step.button, type="submit"))
     return _step_card(step, "", Form(failure(error, id="card-error"), inside, foot, **sending))
-
-
-def _sending(run: Run, step: Step, upload: bool) -> dict[str, str]:
-    tail = f"card{step.number}"
-    target = f"#{tail}"
-    more = {"enctype": URLENCODED}
-    if upload:
-        tail += "/upload"
-        more = {"hx_encoding": MULTIPART, "enctype": MULTIPART}
-    return _posting(run, tail, target, hx_sync="this:drop", autocomplete="off", **more)
 
 
 def name_controls(inside: Any, title_id: str) -> None:
@@ -267,8 +261,8 @@ def working(run: Run, jobs: Jobs, step: Step) -> FT:
     acts = [act(run, f"start{number}", label, me, cls="")]
     if state == "unsure":
         acts.append(act(run, f"repeat{number}", "Do it again", me, cls="quiet danger"))
-    tone = "error" if state in ("unsure", "failed") else "hint"
-    reason = failure(row["error"], cls=tone)
+    tones = {"unsure": "error", "failed": "error"}
+    reason = failure(row["error"], cls=tones.get(state, "hint"))
     return _step_card(step, "work", reason, Div(*acts, cls="row"))
 
 

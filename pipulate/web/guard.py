@@ -83,7 +83,9 @@ def _from_our_page(scope: Scope, headers: Headers, websocket: bool, agent: bool)
 
 
 def _most(scope: Scope) -> int:
-    return MAX_UPLOAD if scope.get("path", "").endswith("/upload") else MAX_BODY
+    if scope.get("path", "").endswith("/upload"):
+        return MAX_UPLOAD
+    return MAX_BODY
 
 
 def _name(host: str) -> str:
@@ -106,8 +108,10 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        own = {scope["server"][0]} if self.own_address else set()
-        refused = refusal(scope, self.hosts | own)
+        hosts = self.hosts
+        if self.own_address:
+            hosts |= {scope["server"][0]}
+        refused = refusal(scope, hosts)
         app = self.app
         if scope["type"] == "websocket":
             if refused:

@@ -69,8 +69,8 @@ def _text(content: str) -> Token:
 
 
 def _code(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-    language = re.match(r"[\w+#.-]*", tokens[index].info.strip())
-    name = f' class="language-{language[0]}"' if language and language[0] else ""
+    language = re.sub(r"[^\w+#.-].*", "", tokens[index].info.strip())
+    name = language and f' class="language-{language}"'
     return (
         f'<div class="code"><button type="button" data-copy>Copy</button>'
         f"<pre><code{name}>{escape(tokens[index].content)}</code></pre></div>\n"

@@ -51,7 +51,7 @@ class Offer:
 
     @property
     def spelled(self) -> str:
-        """The code as it is easily read: 7K3QZ-9M2XA."""
+        """The code as it is read: 7K3QZ-9M2XA."""
         return f"{self.code[:5]}-{self.code[5:]}"
 
 
@@ -97,7 +97,7 @@ class Pairing:
         return right
 
     def add(self, name: str) -> str:
-        """Pair a device; returns what its cookie holds."""
+        """Pair a device; returns its cookie."""
         cookie = secrets.token_urlsafe(32)
         self._keep({**self.devices, _digest(cookie): {"name": name, "paired": now()}})
         return cookie
@@ -123,7 +123,7 @@ def _digest(cookie: str) -> str:
 
 
 class Gate:
-    """ASGI middleware that lets in who is at home, and paired devices as guests."""
+    """ASGI middleware: lets in who is at home, and devices as guests."""
 
     def __init__(self, app: ASGIApp, pairing: Pairing) -> None:
         self.app = app
@@ -232,5 +232,5 @@ def _name(request: Request) -> str:
     agent = request.headers.get("user-agent", "")
     systems = ("iPhone", "iPad", "Android", "Windows", "Macintosh", "Linux")
     system = next((word for word in systems if word in agent), "Device")
-    address = request.client.host if request.client else "an unknown address"
+    address, *_ = request.client or ("an unknown address",)
     return f"{system.replace('Macintosh', 'Mac')} at {address}"

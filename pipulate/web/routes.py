@@ -315,11 +315,11 @@ class Pages:
 
 def split(act: str, flow: Workflow, more: int = 0) -> tuple[str, int]:
     """Return ("card", 2) for "card2"; 404 beyond the last step and `more`."""
-    found = re.fullmatch(r"([a-z]+)([1-9]\d{0,2})?", act, re.ASCII)
-    number = int(found[2] or 0) if found else 0
-    if not found or number > len(flow.steps) + more:
-        raise HTTPException(404)
-    return found[1], number
+    if found := re.fullmatch(r"([a-z]+)([1-9]\d{0,2})?", act, re.ASCII):
+        number = int(found[2] or 0)
+        if number <= len(flow.steps) + more:
+            return found[1], number
+    raise HTTPException(404)
 
 
 def _is_open(run: Run, step: Step) -> bool:

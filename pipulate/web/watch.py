@@ -7,9 +7,8 @@ parts, so that no address is taken from these, and before those of
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fasthtml.common import FastHTML
 from loguru import logger
@@ -25,8 +24,7 @@ from pipulate.web.state import State
 Stamp = tuple[Path, int, int]  #: a file, when it was changed (ns), its size
 
 
-@dataclass
-class Loaded:
+class Loaded(NamedTuple):
     """A file that was read."""
 
     stamp: Stamp
@@ -60,16 +58,17 @@ class Workflows:
     def _forget(self, loaded: Loaded) -> None:
         for name in loaded.names:
             self.state.found.pop(name, None)
-        router = self.app.router
-        router.routes[:] = [route for route in router.routes if route not in loaded.routes]
+        routes = self.app.router.routes
+        routes[:] = [route for route in routes if route not in loaded.routes]
 
     def _load(self, stem: str, stamp: Stamp) -> Loaded:
-        before = list(self.app.router.routes)
+        router = self.app.router  # its list is replaced as routes are added
+        before = list(router.routes)
         known = set(map(id, before))  # they compare by what they say, which takes long
         given = self._given(stem)
         found = discovery.load(stamp[0], given, self.reserved, self.state.normalise)
-        new = [route for route in self.app.router.routes if id(route) not in known]
-        self.app.router.routes[:] = [*before[: self._own], *new, *before[self._own :]]
+        new = [route for route in router.routes if id(route) not in known]
+        router.routes[:] = [*before[: self._own], *new, *before[self._own :]]
         for item in found:
             if isinstance(item, Broken):
                 logger.warning("{} does not load:\n{}", item.path, item.traceback)

@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 import httpx2
 import pytest
+from starlette.datastructures import UploadFile
 from starlette.testclient import TestClient
 
 from pipulate.app import create_app
@@ -416,6 +417,37 @@ def test_a_refused_answer_asks_the_author_once(client):
             assert value == "B" or f"Asked {number} times." in reply.text
         page.app.state.found["mine"].steps[0].accept_function = None
         assert page.app.state.found["mine"].steps[0].function.__globals__["asked"] == [1] * 3
+
+
+TAKES = """
+from pipulate import Workflow
+from fasthtml.common import Input
+flow = Workflow("mine")
+
+@flow.step("file", "Which?")
+def file(run):
+    return Input(name="file", type="file")
+"""
+
+
+def test_an_act_closes_what_was_uploaded(client, monkeypatch):
+    """Each upload is a temporary file; none stays open until somebody collects it."""
+    closed = []
+    close = UploadFile.close
+
+    async def closing(upload: UploadFile) -> None:
+        closed.append(upload.filename)
+        await close(upload)
+
+    monkeypatch.setattr(UploadFile, "close", closing)
+    with client(TAKES) as page:
+        rev = begin(page, "mine", "x")
+        form = {"params": {"id": "x"}, "data": {"rev": rev}}
+        for status, content in ((200, b"1,2"), (409, b"3,4")):
+            files = {"file": ("a.csv", content)}
+            reply = page.post("/mine/card1/upload", files=files, **form)
+            assert reply.status_code == status and closed == ["a.csv"]
+            closed.clear()
 
 
 WORKS = """
