@@ -50,7 +50,7 @@ def progress(label: str) -> Iterator[Callable[[float | None, str], None]]:
 
 
 def bar(share: float | None) -> str:
-    """Return how much is done as a row of blocks and per cent."""
+    """Return a row of blocks and per cent."""
     if share is None:
         return "…"
     return f"{'█' * int(share * WIDTH):{WIDTH}} {share:4.0%}"

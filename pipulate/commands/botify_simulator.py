@@ -24,7 +24,6 @@ and no account is needed.
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
-    """Serve demo data until interrupted."""
     reader = parser(__doc__)
     reader.epilog = f"{FAULTS}\n{describe_faults()}"
     add = reader.add_argument

@@ -15,7 +15,6 @@ from pipulate.engine.settings import PACKAGE, Settings
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
-    """Print the core, or only how long each file is."""
     reader = parser(__doc__)
     reader.add_argument("--counts", action="store_true", help="only the token counts per file")
     counts = reader.parse_args(argv).counts
@@ -34,7 +33,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 
 
 def core() -> dict[str, list[Path]]:
-    """Return the files of the engine, and those that the web adds to them."""
+    """Return the files of each part."""
     homes = ("__init__", *engine.HOMES)
     inner = pulled_in(PACKAGE / "engine" / f"{home}.py" for home in homes)
     outer = pulled_in(PACKAGE.glob("web/*.py"))
@@ -71,5 +70,4 @@ def _file(module: str, name: str) -> Iterator[Path]:
 
 
 def tokens(text: str) -> int:
-    """Return what reading a text costs."""
     return sum(len(line.lstrip(" ")) for line in text.splitlines(keepends=True)) // 4

@@ -17,8 +17,6 @@ LIBRARIES = ("python-fasthtml", "starlette", "uvicorn", "apsw", "numpy", "polars
 
 @dataclass(frozen=True)
 class Health:
-    """What was found in a data folder and in the workflow files."""
-
     database: Path
     verdict: str  #: SQLite's, "ok" if sound; "" if there is no database yet
     runs: int
@@ -27,12 +25,11 @@ class Health:
 
     @property
     def problems(self) -> int:
-        """How many things need mending."""
         return len(self.broken) + (self.verdict not in ("ok", ""))
 
 
 def main(argv: Sequence[str], settings: Settings) -> int:
-    """Print the findings; return 1 if something is wrong."""
+    """Return 1 if something is wrong."""
     parser(__doc__).parse_args(argv)
     print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     for name in LIBRARIES:
@@ -63,7 +60,7 @@ def _data(found: Health) -> str:
 
 
 def examine(settings: Settings) -> Health:
-    """Look at the database and load every workflow file; change nothing."""
+    """Look, and change nothing."""
     verdict = ""
     runs = 0
     if settings.database.exists():

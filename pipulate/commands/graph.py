@@ -27,7 +27,7 @@ ROWS = 20  # of each table, in JSON; the files have them all
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
-    """Run `pipulate graph`.  Raises GraphError for files that are no use."""
+    """Raises GraphError for files that are no use."""
     match argv:
         case ["compare", *rest]:
             _compare(rest, settings)

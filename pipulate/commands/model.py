@@ -15,7 +15,7 @@ from pipulate.engine.settings import Settings
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
-    """Do one act; raises Unknown and ModelError."""
+    """Raises Unknown and ModelError."""
     reader = parser(__doc__)
     reader.add_argument("act", choices=["get", "list", "remove"])
     reader.add_argument("name", nargs="?", default=SMALL, help=", ".join(weights.RECIPES))

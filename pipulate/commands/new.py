@@ -14,7 +14,7 @@ NAME = "[a-z][a-z0-9_]{0,40}"  # it becomes a file, an address and a Python name
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
-    """Copy a template under a new name; raises Invalid, Unknown."""
+    """Raises Invalid, Unknown."""
     reader = parser(__doc__)
     reader.add_argument("name", help="small letters, digits and _; it becomes file and address")
     templates = "bridge (default), petite, poet, work or byhand"
@@ -30,7 +30,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 
 
 def new_file(name: str, folder: Path) -> Path:
-    """Return the path of a new workflow; raises Invalid if the name is taken."""
+    """Return its path; raises Invalid if the name is taken."""
     if not re.fullmatch(NAME, name):
         raise Invalid(
             f"{name!r} cannot be a workflow's name: "

@@ -26,7 +26,6 @@ PACE = 0.1  # seconds between two looks at a job
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
-    """Run a workflow and print its record."""
     reader = parser(__doc__)
     reader.add_argument("workflow", metavar="WORKFLOW")
     reader.add_argument("answers", metavar="NAME=VALUE", nargs="*")
@@ -41,7 +40,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 
 
 def find(name: str, settings: Settings) -> Workflow:
-    """Return a workflow; raises Invalid for a broken file, Unknown for none."""
+    """Raises Invalid for a broken file, Unknown for none."""
     paths = discovery.files(settings.workflows)
     found = discovery.load(paths[name], normalise=run_id) if name in paths else []
     for item in found:
@@ -54,7 +53,7 @@ def find(name: str, settings: Settings) -> Workflow:
 
 
 def read(answers: Sequence[str]) -> Given:
-    """Return the values of each field in NAME=VALUE pairs; raises Invalid."""
+    """Return the values by field; raises Invalid."""
     given: Given = {}
     for pair in answers:
         field, equals, value = pair.partition("=")
@@ -110,10 +109,8 @@ class Terminal:
     """The voice of a run without a browser, on stderr; it has no model."""
 
     async def say(self, text: str) -> None:
-        """Print a remark."""
         print(text, file=sys.stderr)
 
     async def ask(self, prompt: str) -> AsyncIterator[str]:
-        """Refuse, saying what to do instead."""
         raise Unknown("No model answers in the terminal; give the step's answer as NAME=VALUE.")
         yield ""

@@ -23,7 +23,7 @@ ACTS = ("list", "show", "delete", "export", "import")
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
-    """Do one act; raises Invalid, Unknown."""
+    """Raises Invalid, Unknown."""
     reader = parser(__doc__)
     reader.add_argument("act", nargs="?", default="list", choices=ACTS)
     what = "a workflow and a run ID; a file (or -) for import"

@@ -40,7 +40,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 
 
 def configuration(settings: Settings) -> uvicorn.Config:
-    """Return what uvicorn is told: to say little, to trust no proxy."""
+    """Say little, trust no proxy."""
     return uvicorn.Config(
         create_app(settings),
         host=settings.listen,
@@ -58,7 +58,7 @@ def configuration(settings: Settings) -> uvicorn.Config:
 
 
 def check_port(settings: Settings) -> None:
-    """Say now, and in our words, that the port is taken; raises InUse."""
+    """Raise InUse now, in our words, if the port is taken."""
     family = socket.AF_INET6 if ":" in settings.listen else socket.AF_INET
     try:
         with socket.socket(family) as probe:

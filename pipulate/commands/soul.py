@@ -17,7 +17,7 @@ ACTS = {"export": soul.export, "import": soul.import_}
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
-    """Export or import the model's portable memory; raises what `soul` raises."""
+    """Raises what `soul` raises."""
     reader = parser(__doc__)
     reader.add_argument("act", choices=ACTS)
     reader.add_argument("file", type=Path)

@@ -1,8 +1,7 @@
 """The bodies of answers: projects, analyses, collections as the API's JSON.
 
 Key sets are those of the API's own description of itself and of answers seen
-in the wild.  They stand in `shapes.json`, each with a harmless value, so that
-a client meets the real shape; what is known is filled in here.
+in the wild; they stand in `shapes.json`, each with a harmless value.
 """
 
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from pipulate.simulator import constants
-from pipulate.simulator.datamodel import GLOBAL, NUMBERS, UNPREFIXED, Collection, Field, Metric
+from pipulate.simulator.datamodel import GLOBAL, NUMBERS, UNPREFIXED, Collection, Field
 from pipulate.simulator.errors import Json
 from pipulate.simulator.options import User
 from pipulate.simulator.projects import Analysis, Project
@@ -53,7 +52,7 @@ def _number(*names: str) -> int:
 
 
 def profile_json(user: User, *, names: bool) -> Json:
-    """Who one is; without `names` only the username."""
+    """Without `names` only the username."""
     name = user.username
     if not names:
         return {"username": name}
@@ -61,7 +60,6 @@ def profile_json(user: User, *, names: bool) -> Json:
 
 
 def project_json(project: Project) -> Json:
-    """A project as lists show it."""
     org = project.org
     number = _number(org, project.slug)
     email = f"{org}@example.com"
@@ -80,7 +78,7 @@ def project_json(project: Project) -> Json:
 
 
 def light_analysis_json(project: Project, analysis: Analysis) -> Json:
-    """A LightAnalysis.  May make the site: call in a thread."""
+    """May make the site: call in a thread."""
     start = datetime.combine(analysis.day, time(2), UTC)
     start += timedelta(hours=12) * (analysis.number - 1)
     end = instant(start + timedelta(hours=1, minutes=12))
@@ -103,17 +101,18 @@ def light_analysis_json(project: Project, analysis: Analysis) -> Json:
 
 
 def analysis_json(project: Project, analysis: Analysis, export_limit: int) -> Json:
-    """A full Analysis: the light one, and what was crawled and how."""
     light = light_analysis_json(project, analysis)
     owner = {"login": project.org}
-    stopped = [{"message": "The crawl was stopped."}]
     days = project.search_days
+    failures = []
+    if analysis.status == "failed":
+        failures.append({"message": "The crawl was stopped."})
     return light | filled(
         "analysis",
         id=light["pk"],
         user=owner,
         owner=owner,
-        failures=stopped if analysis.status == "failed" else [],
+        failures=failures,
         date_crawl_done=light["date_finished"],
         features={
             "links": {"links_graph": analysis.links_graph},
@@ -125,7 +124,7 @@ def analysis_json(project: Project, analysis: Analysis, export_limit: int) -> Js
 
 
 def collections_json(project: Project, crawls: Mapping[str, Analysis]) -> list[Json]:
-    """The project's collections; `crawls`: finished analyses by their id."""
+    """`crawls`: finished analyses by their id."""
     listed = []
     for name, analysis in crawls.items():
         day = analysis.day.isoformat()
@@ -137,13 +136,14 @@ def collections_json(project: Project, crawls: Mapping[str, Analysis]) -> list[J
 
 
 def datamodel_json(collection: Collection) -> Json:
-    """The data model, as `GET .../collections/{id}` answers."""
     dimensions = collection.fields.values()
     groups = [
         {"id": group, "name": _GROUP_NAMES.get(group, group.capitalize())}
         for group in dict.fromkeys(item.group for item in dimensions)
     ]
-    fields = [*map(_dimension_json, dimensions), *map(_metric_json, collection.metrics.values())]
+    fields = [*map(_dimension_json, dimensions)]
+    for item in collection.metrics.values():
+        fields.append(filled("field", id=item.id, name=item.name, type=item.type, kind="metric"))
     days = collection.days
     return {
         "datasets": [filled("dataset", groups=groups, fields=fields)],
@@ -164,7 +164,3 @@ def _dimension_json(item: Field) -> Json:
         permissions=["select", "filters", "filters_exist", "sort", f"agg:{kind}"],
         global_field=item.id in UNPREFIXED or item.id.startswith("segments."),
     )
-
-
-def _metric_json(item: Metric) -> Json:
-    return filled("field", id=item.id, name=item.name, type=item.type, kind="metric")

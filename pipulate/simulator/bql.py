@@ -1,9 +1,8 @@
 """BQL v2, read strictly: the body of /query becomes an `evaluation.Query`.
 
-NAMES     Every name is resolved to a column of a table (a collection, or a
-          period of it), every function to one of the `expressions`.
-REFUSALS  What is wrong raises Refusal before anything is computed.
-UNKNOWN   What is not known of the real API is a switch of `Dialect`.
+Every name is resolved to a column of a table (a collection, or a period of
+it).  What is wrong raises Refusal before anything is computed; what is not
+known of the real API is a switch of `Dialect`.
 """
 
 import json
@@ -45,7 +44,7 @@ Open = Callable[[str], Collection | None]
 
 
 def compile_query(body: Any, open_collection: Open, dialect: Dialect | None = None) -> Query:
-    """A BQL v2 request, checked.  Raises Refusal as the API would."""
+    """Raises Refusal as the API would."""
     check_keys(body, "request", ("collections", "query"), ("periods",))
     query = body["query"]
     optional = ("filters", "post_filters", "sort")
@@ -119,7 +118,6 @@ def _day(text: str) -> date:
 
 
 def _sort(query: Json, dialect: Dialect) -> dict[str, bool]:
-    """Sort keys: column name -> descending."""
     keys: dict[str, bool] = {}
     for node in as_list(query.get("sort") or [], "sort"):
         key = {"index": node} if is_whole(node) else node
@@ -165,7 +163,6 @@ class _Compiler:
     # names
 
     def resolved(self, name: str) -> tuple[Table, str]:
-        """The table and the field id that a prefixed name means."""
         for prefix, table in self.tables.items():
             if name.startswith(prefix + "."):
                 return table, name.removeprefix(prefix + ".")
@@ -223,7 +220,7 @@ class _Compiler:
     # expressions
 
     def row(self, node: Any) -> Value:
-        """One value per row: a field, a literal, or a function of such."""
+        """One value per row."""
         if not isinstance(node, dict):
             return self.named_dimension(node)
         if "literal" in node:
@@ -238,7 +235,7 @@ class _Compiler:
         return apply(name, [self.row(arg) for arg in args])
 
     def aggregate(self, node: Any, mask: pl.Expr | None = None) -> Value:
-        """One value per group: a metric, an aggregate, a function of such."""
+        """One value per group."""
         if isinstance(node, str):
             return self.named_metric(node, mask)
         if not isinstance(node, dict):
@@ -269,7 +266,7 @@ class _Compiler:
         return aggregated(name, values, mask, self.dialect.empty_sum)
 
     def unnest(self, value: Value) -> None:
-        """Note that there is one row per link if a value stands for links."""
+        """Note that there is one row per link."""
         if value.graph is None:
             return
         if self.graph is not None and self.graph is not value.graph:
@@ -292,7 +289,6 @@ class _Compiler:
         return self.labelled(self.aggregate(node), node)
 
     def labelled(self, value: Value, node: Any) -> Value:
-        """With a name of its own, that of its field, or as it is written."""
         self.unnest(value)
         label = json.dumps(node, sort_keys=True)
         if isinstance(node, dict) and "name" in node:
@@ -306,7 +302,6 @@ class _Compiler:
     # conditions
 
     def filters(self, node: Any) -> tuple[list[pl.Expr], list[pl.Expr]]:
-        """Conditions on rows, and on groups where the dialect allows these."""
         rows: list[pl.Expr] = []
         groups: list[pl.Expr] = []
         parts = [node] if node else []
@@ -339,7 +334,6 @@ class _Compiler:
                 return False
 
     def condition(self, node: Any, value_of: Callable[[Any], Value]) -> pl.Expr:
-        """A filter tree as a boolean; `value_of` compiles its fields."""
         if not isinstance(node, dict) or not node:
             raise Refusal("filters: an object was expected.")
         for word, join in (("and", pl.all_horizontal), ("or", pl.any_horizontal)):
@@ -377,7 +371,6 @@ class _Compiler:
 
 
 def _value(expr: pl.Expr, item: Field | Metric, written: str) -> Value:
-    """What a name stands for, with what a header shows by format."""
     labels = zip(HEADER_FORMATS, (item.name, item.id, written), strict=True)
     return Value(expr, item.type, labels=dict(labels))
 

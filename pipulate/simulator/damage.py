@@ -1,8 +1,7 @@
 """HTTP answers that break off or lie: dropped, cut short, a wrong byte.
 
-An ASGI app cannot close a connection before it has answered; it can promise
-a body and not deliver it.  A server then closes the connection, and the
-client sees a protocol error, never a good answer.
+An ASGI app cannot close a connection before it has answered; but if it does
+not deliver the body it promised, the server closes it.
 """
 
 from pathlib import Path
@@ -12,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 
 class Dropped(Response):
-    """Sends its content, and breaks off before all it has promised."""
+    """Sends its content, and breaks off."""
 
     def __init__(self, content: bytes = b"", *, promised: int = 1) -> None:
         super().__init__(content, headers={"content-length": str(promised)})
@@ -24,10 +23,7 @@ class Dropped(Response):
 
 
 def damaged(path: Path, kind: str, media_type: str) -> Response:
-    """A file sent as the fault "truncated", "cut" or "corrupt" has it.
-
-    Reads it whole: call in a thread.
-    """
+    """A file with a fault of FILE; read whole: call in a thread."""
     content = bytearray(path.read_bytes())
     part = bytes(content[: len(content) * 3 // 5])
     if kind == "truncated":

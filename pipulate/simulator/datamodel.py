@@ -2,8 +2,7 @@
 
 A *collection* is what BQL queries name: `crawl.20240301` (one analysis),
 `search_console` (of the whole project, with dates).  A field exists only if
-the site has its columns: without JavaScript there is no `js.rendering.exec`,
-and to ask for it is an error, as in the real API.
+the site has its columns: to ask for another is an error, as in the real API.
 
 The dimensions stand in `datamodel.json`: {collection: {group: {id: [label,
 type, column]}}}; an empty column means one of `_COMPUTED`.  Ids, types and
@@ -72,31 +71,24 @@ class Table:
     rows: Callable[[Needs], pl.DataFrame]
     site: Site | None = None
 
+    # columns of a joined frame
+
     def alias(self, name: str) -> str:
-        """The column of a joined frame that holds the field."""
         return f"{self.prefix}:{name}"
 
     def part_alias(self, part: str) -> str:
-        """The column of a joined frame that holds a part of the metrics."""
         return f"{self.prefix}:#{part}"
-
-
-def _no_tables(periods: Sequence[Period]) -> list[Table]:
-    return []
 
 
 @dataclass(frozen=True)
 class Collection:
-    """A collection of a project; with `days` it is timestamped.
-
-    `tables`: what a query about some periods sees of it.
-    """
+    """With `days` it is timestamped; `tables` is what a query sees of it."""
 
     id: str
     name: str
     fields: Mapping[str, Field] = field(default_factory=dict)
     metrics: Mapping[str, Metric] = field(default_factory=dict)
-    tables: Callable[[Sequence[Period]], list[Table]] = _no_tables
+    tables: Callable[[Sequence[Period]], list[Table]] = lambda periods: []
     days: Period | None = None
 
 
@@ -117,7 +109,6 @@ _COMPUTED = {
 
 
 def catalogue(collection: str) -> list[Field]:
-    """The dimensions of a kind of collection."""
     fields = []
     for group, members in constants("datamodel")[collection].items():
         for name, (label, kind, column) in members.items():
@@ -162,10 +153,9 @@ def crawl_fields(site: Site, links_graph: bool = True) -> list[Field]:
 
 
 def crawl_collection(id: str, name: str, site: Site, *, links_graph: bool = True) -> Collection:
-    """The collection of an analysis; its rows have their page id in `page`."""
+    """Its rows have their page id in `page`."""
     fields = by_id(crawl_fields(site, links_graph))
-    pages = site.pages.with_row_index("page")
-    pages = pages.filter(_URL != "")  # the "empty target" quirk is no page
-
+    # the "empty target" quirk is no page
+    pages = site.pages.with_row_index("page").filter(_URL != "")
     table = Table(id, fields, CRAWL_METRICS, lambda needs: pages, site)
     return Collection(id, name, fields, CRAWL_METRICS, lambda periods: [table])

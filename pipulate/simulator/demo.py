@@ -2,8 +2,7 @@
 
 Each project has, newest first: a crawl still running, a finished one, a
 failed one, and two finished ones of one day a month earlier, which show the
-site as it was.  A folder of HTML is crawled from its home page and from every
-file that no click reaches, so that an export down to some depth has all links.
+site as it was.
 """
 
 import re
@@ -34,8 +33,8 @@ def demo_simulator(folder: Path | None = None, *, html: Sequence[Path] = ()) -> 
     Its client: `InProcessTransport(app)`, DEMO_BASE and DEMO_TOKEN.  `folder`
     remembers its jobs; `html` are folders to serve as further projects.
     """
-    projects = demo_projects(folders=html)
-    return create_simulator(projects, options=Options(pace=DEMO_PACE), folder=folder)
+    options = Options(pace=DEMO_PACE)
+    return create_simulator(demo_projects(folders=html), options=options, folder=folder)
 
 
 def demo_projects(links: int | None = None, folders: Sequence[Path] = ()) -> list[Project]:
@@ -100,7 +99,7 @@ def _project(
 
 
 def _from_every_file(site: Site) -> Site:
-    """With the files that no click reaches as start pages (depth 0)."""
+    """From those that no click reaches too: an export by depth has all links."""
     missed = site.pages["depth"].is_null() & site.pages["http_code"].is_in([200, 301])
     starts = np.flatnonzero(missed.to_numpy())
     depth = click_depth(len(site.pages), starts, site.sources, site.targets)

@@ -12,11 +12,9 @@ COUNTED = ("depth", "outlinks_total", "outlinks_unique", "inlinks_total", "inlin
 
 
 def earlier_site(site: Site, seed: int) -> Site:
-    """The site as it may have been; the same for the same seed.
+    """Without some pages and links; others were alive, titled otherwise or barred.
 
-    About 3 % of the pages did not exist yet, 2 % of the links neither, 1 %
-    were others; half of the dead pages were alive, and one page in a hundred
-    was titled otherwise or barred by noindex.
+    The same for the same seed.
     """
     rng = np.random.default_rng([seed, len(site.pages), len(site.sources)])
     shallow = (site.pages["depth"].fill_null(0) < 2).to_numpy()
@@ -54,7 +52,6 @@ def _earlier_links(
 
 
 def _earlier_pages(pages: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """Some revived, retitled or barred; without what links tell."""
 
     def some(share: float) -> pl.Series:
         return pl.Series(rng.random(len(pages)) < share)
@@ -76,7 +73,6 @@ def _earlier_pages(pages: pl.DataFrame, rng: np.random.Generator) -> pl.DataFram
 
 
 def _redirects(pages: pl.DataFrame) -> Positions:
-    """The page that each page sends its visitor on to, or -1."""
     ids = pl.DataFrame({"redirect_url": pages["url"], "id": np.arange(len(pages))})
     goals = pages.select("redirect_url").join(ids, "redirect_url", "left", maintain_order="left")
     return goals["id"].fill_null(-1).to_numpy()

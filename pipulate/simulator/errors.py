@@ -13,7 +13,7 @@ CODES = {int(code): tuple(row) for code, row in constants("errors").items()}
 
 
 class Refusal(PipulateError):
-    """The API refuses a request, by one of its `CODES`."""
+    """The API refuses, by one of `CODES`."""
 
     def __init__(self, message: str = "", code: int = 1022) -> None:
         self.code = code
@@ -21,12 +21,8 @@ class Refusal(PipulateError):
         super().__init__(message or usual)
 
     def envelope(self) -> Json:
-        """The body of every refusal.  The code is a text, as in the API."""
-        error = {
-            "error_code": str(self.code),
-            "message": str(self),
-            "error_detail": {},
-        }
+        """The body.  The code is a text, as in the API."""
+        error = {"error_code": str(self.code), "message": str(self), "error_detail": {}}
         return {"error": error}
 
 
@@ -55,12 +51,12 @@ def as_list(node: Any, what: str) -> list[Any]:
 
 
 def is_whole(value: Any) -> bool:
-    """Whether it is a whole number, and no boolean (an int in Python)."""
+    """No boolean, which is an int in Python."""
     return type(value) is int
 
 
 def is_text(value: Any) -> bool:
-    """Whether it is a text, without half a character (lone surrogate)."""
+    """Also without half a character (lone surrogate)."""
     try:
         value.encode()
     except (AttributeError, UnicodeEncodeError):

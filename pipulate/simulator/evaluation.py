@@ -50,8 +50,6 @@ class LinkTest:
 
 @dataclass(frozen=True)
 class Query:
-    """A query that can be answered."""
-
     dimensions: list[Value]
     metrics: list[Value]
     tables: list[tuple[Table, Needs]]
@@ -65,14 +63,11 @@ class Query:
 
     @property
     def columns(self) -> list[Value]:
-        """Dimensions, then metrics; c0, c1, ... in the frames."""
+        """c0, c1, ... in the frames."""
         return [*self.dimensions, *self.metrics]
 
     def frames(self, rows_per_chunk: int = ROWS_PER_CHUNK) -> Iterator[pl.DataFrame]:
-        """The answer in pieces.
-
-        Raises Refusal (1044) if a well-formed query cannot be executed.
-        """
+        """Raises Refusal (1044) if a well-formed query cannot be executed."""
         try:
             yield from self._frames(rows_per_chunk)
         except pl.exceptions.PolarsError as error:
@@ -94,7 +89,7 @@ class Query:
         return bool(rows.select(self.key.is_unique().all()).item())
 
     def results(self, offset: int, limit: int) -> list[Json]:
-        """At most `limit` rows from number `offset` on, as /query has them."""
+        """As /query has them."""
         found: list[Json] = []
         split = len(self.dimensions)
         for frame in self.frames():
@@ -117,7 +112,7 @@ def _cell(column: Value, cell: Any) -> Any:
 
 
 def _rows(query: Query) -> pl.DataFrame:
-    """Pass 1: aliases, `url` and, for links, `page` ids."""
+    """Pass 1."""
     how: Literal["left", "full"] = "left" if query.dialect.left_join else "full"
 
     def join(left: pl.LazyFrame, right: pl.LazyFrame) -> pl.LazyFrame:
@@ -152,7 +147,7 @@ def _table_rows(query: Query, table: Table, needs: Needs) -> pl.DataFrame:
 
 
 def _with_links(query: Query, rows: pl.DataFrame, rows_per_chunk: int) -> Iterator[pl.DataFrame]:
-    """Pass 2, in pieces of about `rows_per_chunk`."""
+    """Pass 2."""
     if query.graph is None:
         yield from rows.iter_slices(rows_per_chunk) if len(rows) else [rows]
         return
@@ -173,10 +168,7 @@ def _with_links(query: Query, rows: pl.DataFrame, rows_per_chunk: int) -> Iterat
 
 
 def _spans(sizes: NDArray[np.int64], about: int) -> Iterator[tuple[int, int]]:
-    """Cut a sequence into pieces (first, end) of at most `about` in sum.
-
-    Larger where one member is; there is always a piece, if need be empty.
-    """
+    """Pieces (first, end) of about that sum; always one, if need be empty."""
     before = np.concatenate([[0], np.cumsum(sizes)])
     first = 0
     while first < len(sizes) or first == 0:

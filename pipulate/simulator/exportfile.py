@@ -1,9 +1,7 @@
 """The file of an export job: the rows of a query as CSV, packed.
 
-UTF-8, quotes where needed, null as an empty cell.  Data rows only, unless
-`print_delimiter` adds a first line "sep=," or `print_header` a row of labels.
-Packed by gzip, or as a zip archive with one member.  Equal query, equal
-bytes: no time stamp goes in.
+UTF-8, quotes where needed, null as an empty cell.  `print_delimiter` adds a
+first line "sep=,".  Equal query, equal bytes: no time stamp goes in.
 """
 
 import contextlib
@@ -94,7 +92,6 @@ def _header(query: Query, form: FileFormat) -> str:
 
 
 def _cells(query: Query, rows: pl.DataFrame, form: FileFormat) -> pl.DataFrame:
-    """Booleans and ranges as texts, constant columns added."""
     cells = [pl.lit(extra["value"]) for extra in form.prepend_columns]
     cells += [_cell(column, pl.col(f"c{n}"), form) for n, column in enumerate(query.columns)]
     cells += [pl.lit(extra["value"]) for extra in form.append_columns]

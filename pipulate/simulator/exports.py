@@ -40,7 +40,6 @@ async def create_job(visit: Visit) -> Response:
 
 
 async def list_jobs(visit: Visit) -> Response:
-    """The jobs of the organisations one may see, newest first."""
     jobs = visit.service.jobs
     found = [
         job
@@ -105,7 +104,6 @@ def _results(visit: Visit, job: Job) -> Json:
 
 
 def _reason(place: str, failure: str) -> Json:
-    """Why a job failed, where the options say that it stands."""
     reason = {"message": failure, "type": "ExportError"}
     match place:
         case "nowhere":

@@ -44,7 +44,6 @@ class Value:
 
 
 def _family(kind: str) -> str:
-    """What a type can be compared with."""
     if kind in NUMBERS:
         return "number"
     return kind if kind == "boolean" else "text"
@@ -93,10 +92,7 @@ def function_of(node: Json) -> tuple[str, list[Any]]:
 
 
 def bucketed(value: Value, ranges: Any) -> Value:
-    """The number of the first range that holds the value, or null.
-
-    "from" is included, "to" excluded.
-    """
+    """The number of the first range that holds it, or null; "to" is excluded."""
     if value.type not in NUMBERS:
         raise Refusal("ranges: only for numbers.")
     bucket = pl.lit(None, pl.Int64)
@@ -119,7 +115,6 @@ Test = Callable[[pl.Expr], pl.Expr]
 
 
 def predicate_test(predicate: str, kind: str, node: Json, allow_in: bool) -> Test:
-    """What a leaf of a filter asks of a value of the type `kind`."""
     if predicate == "exists":
         if "value" in node:
             raise Refusal('The predicate "exists" takes no value.')
@@ -183,27 +178,18 @@ _PREDICATES = {
 
 # --- functions of one row, or of one group ---
 
-#: takes a function's name and its arguments
 Check = Callable[[str, Sequence[Value]], None]
 
 
 @dataclass(frozen=True)
 class _Function:
-    """How many arguments it takes, how they are checked, what they make.
-
-    `result` is a type, or says where it comes from: "first" and "second"
-    (argument), "widest" (of numbers).  An aggregate also has `reduce`, which
-    makes one value of many.
-    """
-
-    count: int | None  # None: any but none
+    count: int | None  # of arguments; None: any but none
     check: Check
-    result: str
+    result: str  # a type, or "first", "second" (argument's), "widest"
     make: Callable[..., pl.Expr]
-    reduce: Callable[[pl.Expr], pl.Expr] = pl.Expr.sum
+    reduce: Callable[[pl.Expr], pl.Expr] = pl.Expr.sum  # an aggregate's
 
     def of(self, name: str, values: Sequence[Value]) -> tuple[pl.Expr, str]:
-        """What it makes, and its type.  Raises Refusal if `values` do not fit."""
         if self.count is None and not values:
             raise Refusal(f'The function "{name}" needs arguments.')
         if self.count not in (None, len(values)):
@@ -226,7 +212,6 @@ class _Function:
 
 
 def apply(name: str, values: Sequence[Value]) -> Value:
-    """A function of values of one row, or of values of one group."""
     if any(value.graph is not None for value in values):
         raise Refusal(f'The multiple field "{GRAPH}" cannot be an argument of "{name}".')
     expr, kind = _FUNCTIONS[name].of(name, values)
@@ -299,7 +284,7 @@ _UNKNOWN_SHAPE = constants("datamodel")["unseen_functions"]
 def aggregated(
     name: str, values: Sequence[Value], mask: pl.Expr | None, empty_sum: int | None
 ) -> Value:
-    """An aggregate over a group's rows, or over those that meet `mask`."""
+    """Over a group's rows, or over those that meet `mask`."""
     function = AGGREGATES[name]
     rows, kind = function.of(name, values)
     if mask is not None:

@@ -38,7 +38,6 @@ class Fault:
     times: int | None = None
 
     def strikes(self, method: str, path: str, token: str | None) -> bool:
-        """Whether this request meets the rule; counts it."""
         fits = self.on in path and self.method in (None, method)
         if not fits or self.token not in (None, token) or self.times == 0:
             return False
@@ -61,7 +60,6 @@ class Faults:
         self.rules = parse_faults(text)
 
     def take(self, moment: str, method: str, path: str, token: str | None) -> list[Fault]:
-        """The faults to commit at this moment; counts them as done."""
         due = (rule for rule in self.rules if KINDS[rule.kind][0] == moment)
         return [rule for rule in due if rule.strikes(method, path, token)]
 
@@ -96,11 +94,10 @@ def _rule(text: str) -> Fault:
 
 
 def _check_value(kind: str, value: str) -> None:
-    if kind != "slow":
-        if not value:
-            return
-        if kind not in ("429", "503"):
-            raise Invalid(f'The fault "{kind}" takes no value.')
+    if kind != "slow" and not value:
+        return
+    if kind not in ("slow", "429", "503"):
+        raise Invalid(f'The fault "{kind}" takes no value.')
     try:
         fits = 0 <= float(value) < 3600
     except ValueError:
@@ -112,5 +109,4 @@ def _check_value(kind: str, value: str) -> None:
 
 
 def describe_faults() -> str:
-    """All kinds, one a line, for the command line's help."""
     return "\n".join(f"  {kind:<20}{text}" for kind, (_, text) in KINDS.items())

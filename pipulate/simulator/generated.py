@@ -43,7 +43,6 @@ def generate_site(name: str, links: int, seed: int = 0) -> Site:
 
 
 def check_size(links: int) -> None:
-    """Raise Invalid if a site of so few links cannot be generated."""
     if links < MIN_LINKS:
         raise Invalid(f"A generated site needs at least {MIN_LINKS} links; {links} were asked for.")
 
@@ -90,7 +89,6 @@ def _described(shop: Shop) -> pl.DataFrame:
 
 
 def _codes(rng: np.random.Generator, usual: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Some become others that mean the like."""
     code = usual.copy()
     for one, other, share in ((404, 410, 0.15), (404, 500, 0.1), (301, 302, 0.2)):
         code[(code == one) & (rng.random(len(code)) < share)] = other
@@ -98,10 +96,7 @@ def _codes(rng: np.random.Generator, usual: NDArray[np.int64]) -> NDArray[np.int
 
 
 def _with_redirects(shop: Shop, pages: pl.DataFrame) -> pl.DataFrame:
-    """Send every moved page to a product.
-
-    That is at most one click deeper, so that redirects change no depth.
-    """
+    """To products at most one click deeper: redirects change no depth."""
     moved = shop.of_kind("moved")
     products = shop.of_kind("product")
     depth = pages["depth"].to_numpy()
@@ -115,7 +110,6 @@ def _with_redirects(shop: Shop, pages: pl.DataFrame) -> pl.DataFrame:
 
 
 def _search_console(shop: Shop, pages: pl.DataFrame) -> pl.DataFrame:
-    """One or more rows a URL: what is searched for where, how it ranks."""
     rng = shop.rng
     urls, fame = _ranked(shop, pages)
     repeats = 1 + rng.binomial(2, 0.3, len(urls))
@@ -136,11 +130,7 @@ def _search_console(shop: Shop, pages: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ranked(shop: Shop, pages: pl.DataFrame) -> tuple[list[str], list[int]]:
-    """URLs in Search Console, and their fame.
-
-    Most compliant pages, half of the orphans, some moved pages, and URLs
-    that no crawl knows.
-    """
+    """URLs, some known to no crawl, and their fame."""
     moved = pl.col("http_code") == 301
     chance = pl.when("compliant").then(0.85).when(moved).then(0.3).otherwise(0.0)
     odds = pages.select(chance).to_series().to_numpy().copy()

@@ -1,12 +1,9 @@
 """An httpx2 transport that calls an ASGI app in the same loop, streaming.
 
-WHY      httpx2's own ASGITransport runs the app to its end before the caller
-         sees a byte: a big download would stand in memory.  Here the answer
-         passes through a queue of a few chunks.  And unlike a server on a
-         port it can be reached by no other program, keeps its address, and
-         needs no start or stop.
-HONESTY  Read time-outs and dropped connections come out as httpx2's own
-         exceptions, as on a wire.  Connecting and writing cannot fail.
+httpx2's own ASGITransport runs the app to its end before the caller sees a
+byte; here the answer passes through a queue of a few chunks.  Unlike a server
+on a port it can be reached by no other program.  Read time-outs and dropped
+connections come out as httpx2's own exceptions, as on a wire.
 """
 
 import asyncio
@@ -19,10 +16,7 @@ QUEUED_CHUNKS = 4
 
 
 class InProcessTransport(httpx2.AsyncBaseTransport):
-    """Serves a client: `AsyncClient(transport=InProcessTransport(app))`.
-
-    The client's `base_url` is what the app sees as its own address.
-    """
+    """The client's `base_url` is what the app sees as its own address."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -62,7 +56,6 @@ class _Exchange(httpx2.AsyncByteStream):
         return message
 
     async def next_message(self) -> Message:
-        """The app's next message; its own exception if it failed."""
         try:
             message = await asyncio.wait_for(self.messages.get(), self.patience)
         except TimeoutError as error:
@@ -84,7 +77,6 @@ class _Exchange(httpx2.AsyncByteStream):
                 yield message["body"]
 
     async def aclose(self) -> None:
-        """Stop the app."""
         if not self.task.done():
             self.task.cancel()
             await asyncio.wait([self.task])

@@ -5,7 +5,7 @@ LIFE   CREATED -> PROCESSING -> DONE or FAILED.  A job is ready once it was
        polled `polls` times, is `seconds` old, and its file is written.  After
        a restart one without a file is run again: same query, same bytes.
 LINKS  A finished job's file has an address that needs no token and cannot be
-       guessed (a hash).  It may expire; the next look gives a fresh one.
+       guessed.  It may expire; the next look gives a fresh one.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class Job:
 
     @property
     def secret(self) -> str:
-        """The unguessable part of the file's present address."""
+        """Of the file's present address."""
         told = f"{self.id}/{self.created}/{self.links}/{self.payload}"
         return hashlib.sha256(told.encode()).hexdigest()
 
@@ -78,10 +78,9 @@ class Job:
 
 
 class Jobs:
-    """All jobs of one simulator; for the event loop.
+    """For the event loop; `write` is called in threads.
 
-    `write(job, path)`, called in threads, writes a job's file, whole, or
-    raises Refusal.  Without a folder the jobs last as long as this object.
+    Without a folder the jobs last as long as this object.
     """
 
     def __init__(
@@ -115,7 +114,6 @@ class Jobs:
 
     @property
     def running(self) -> int:
-        """How many exports are."""
         return sum(not export.done() for export in self._exports.values())
 
     def _save(self) -> None:
@@ -123,7 +121,6 @@ class Jobs:
         files.write(self._state, json.dumps(state, indent=1))
 
     def path(self, job: Job) -> Path:
-        """Where the job's file is, or will be."""
         return self.folder / f"{job.id}{job.suffix}"
 
     # life
@@ -146,10 +143,7 @@ class Jobs:
             job.failure = str(refusal)
 
     async def look(self, job: Job, *, poll: bool) -> str:
-        """The job's status; a poll brings it nearer to its end.
-
-        A finished job has an address afterwards.
-        """
+        """Its status; a finished job has an address afterwards."""
         job.polls += poll
         status = await self._status(job)
         new_link = status == "DONE" and not self._has_link(job)
@@ -179,7 +173,6 @@ class Jobs:
         return "FAILED" if job.failure else "DONE"
 
     async def _exported(self, job: Job) -> bool:
-        """Wait a moment for the job's file, written or impossible."""
         self._begin(job)
         if job.id not in self._exports:
             return True  # it is from before a restart
@@ -195,7 +188,6 @@ class Jobs:
         return bool(job.links) and not job.stale and not aged
 
     def by_secret(self, secret: str) -> Job | None:
-        """The job whose file has this address now."""
         for job in self.all.values():
             if self._has_link(job) and job.secret == secret:
                 return job

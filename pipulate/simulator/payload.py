@@ -13,10 +13,7 @@ _OPTIONAL = ("export_size", "formatter_config", "extra_config", "sort_url_id", "
 
 
 def read_request(body: Any, limit: int, refuse_over_limit: bool) -> tuple[str, str, Json]:
-    """Organisation, project, and the rest of the payload with defaults.
-
-    Raises Refusal with the key that is wrong.
-    """
+    """Organisation, project, the payload.  Raises Refusal with the wrong key."""
     check_keys(body, "body", ("job_type", "payload"), code=1020)
     _only("export", body["job_type"], "job_type")
     payload = body["payload"]

@@ -43,10 +43,7 @@ class Analysis:
 
 @dataclass
 class Project:
-    """`https://app.botify.com/{org}/{slug}/`; newest analysis first.
-
-    Search Console belongs to the project, not to an analysis.
-    """
+    """`analyses`: the newest first."""
 
     org: str
     slug: str
@@ -65,10 +62,7 @@ class Project:
         return [analysis for analysis in self.analyses if analysis.status == "success"]
 
     def site(self, slug: str) -> Site:
-        """The site as the analysis `slug` saw it.
-
-        Slow at first (seconds for a million links): call in a thread.
-        """
+        """Slow at first (seconds for a million links): call in a thread."""
         with self._making:
             if slug not in self._sites:
                 found = next(each for each in self.analyses if each.slug == slug)
@@ -76,24 +70,20 @@ class Project:
             return self._sites[slug]
 
     def fetched(self, analysis: Analysis) -> int:
-        """How many URLs a finished analysis fetched.  Slow at first."""
+        """Slow at first."""
         if analysis.status != "success":
             return 0
         return int((self.site(analysis.slug).pages["http_code"] > 0).sum())
 
     @property
     def search_days(self) -> Period | None:
-        """First and last day of Search Console, or None without it."""
         if not (self.has_search_console and self.finished):
             return None
         last = self.finished[0].day - timedelta(SEARCH_LAG)
         return last - timedelta(SEARCH_DAYS), last
 
     def collection(self, id: str, name_of: Callable[[str], str]) -> Collection | None:
-        """The collection of that id, if there is one.  Slow at first.
-
-        `name_of` turns an analysis slug into its collection's id.
-        """
+        """`name_of` makes it of an analysis slug.  Slow at first."""
         if id == GLOBAL.id:
             return GLOBAL
         if id == "search_console" and self.search_days is not None:

@@ -18,7 +18,6 @@ async def profile(visit: Visit) -> Response:
 
 
 async def list_projects(visit: Visit) -> Response:
-    """The projects of an organisation, or all that a user may see."""
     owner = visit.named["org"]
     known = [each for each in visit.service.projects if owner in (each.org, visit.user.username)]
     if not known:

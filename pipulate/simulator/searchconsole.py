@@ -30,7 +30,6 @@ WEEKDAYS = (1.1, 1.15, 1.1, 1.05, 1.0, 0.75, 0.85)  # Monday first
 
 
 def _ratio(above: pl.Expr, below: pl.Expr) -> pl.Expr:
-    """Sum over sum, null where there is nothing to divide by."""
     return pl.when(below.sum() > 0).then(above.sum() / below.sum())
 
 
@@ -56,7 +55,6 @@ METRICS = by_id(
 
 
 def search_collection(site: Site, first: date, last: date) -> Collection:
-    """Search Console of a site that has it, with daily numbers."""
     search = site.search
     assert search is not None, "only for sites with Search Console data"
 
@@ -78,11 +76,9 @@ def search_collection(site: Site, first: date, last: date) -> Collection:
 
 
 def search_rows(search: pl.DataFrame, days: Iterable[date], needs: Needs) -> pl.DataFrame:
-    """The numbers of some days, one row per URL and dimensions needed.
+    """One row per URL and dimensions needed, with the metrics' parts.
 
-    Columns: url, those dimensions, and the metrics' parts: impressions,
-    clicks, weighted (position times impressions), ranked_url (the URL again)
-    and, if needed, keywords (list).  What was never shown is left out.
+    What was never shown is left out.
     """
     shown = clicked = np.zeros(len(search), np.int64)
     if "date" in needs.fields:

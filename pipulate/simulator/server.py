@@ -1,13 +1,9 @@
 """A local stand-in of the Botify API, as strict as the real one.
 
-ROUTES    `ROUTES` under /v1 and /api/v1, with a token; FILES without one:
-          `reading` and `exports`, whose bodies `answers` makes.
-QUERIES   `bql` of `projects`; exports are `jobs` that write an `exportfile`.
-UNKNOWN   What nobody outside knows of the API is an entry of `Options`.
-FAULTS    `faults`: per app, per request, or by POST /_simulate.
-WATCHING  `app.state.calls` has every request; `app.state.jobs.posts` and
-          `.created` count exports by label: a test can say "at most one".
-SPEED     The event loop only moves bytes: all else is made in threads.
+ROUTES are under /v1 and /api/v1, with a token; FILES needs none.  What nobody
+outside knows of the API is an entry of `Options`.  `app.state.calls` has every
+request; `app.state.jobs.posts` and `.created` count exports by label: a test
+can say "at most one".  The event loop only moves bytes.
 """
 
 import asyncio
@@ -73,7 +69,6 @@ def create_simulator(
 
     `tokens` may come in (default: DEMO_TOKEN, who sees all).  `folder` keeps
     jobs and their files across restarts; else they last as long as the app.
-    `app.state` has `projects`, `calls`, `jobs`, `faults`.
     """
     options = options or Options()
     tokens = tokens or {DEMO_TOKEN: User()}
@@ -178,7 +173,7 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
 
 
 async def _administer(service: Service, request: Request) -> Response:
-    """GET: what happened so far.  POST {"faults": "..."}: those from now on."""
+    """POST {"faults": "..."} sets those from now on."""
     if request.method == "POST":
         try:
             service.faults.set((await request.json())["faults"])
@@ -206,8 +201,7 @@ def running(app: Starlette, port: int = 0) -> Iterator[str]:
     config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     listener = _listen(port)
-    name = "botify-simulator"
-    thread = threading.Thread(target=server.run, args=[[listener]], name=name)
+    thread = threading.Thread(target=server.run, args=[[listener]], name="botify-simulator")
     thread.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"

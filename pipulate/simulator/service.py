@@ -18,8 +18,6 @@ from pipulate.simulator.projects import Project
 
 
 class Call(NamedTuple):
-    """One request as it came in."""
-
     method: str
     path: str
     status: int
@@ -33,7 +31,7 @@ class Calls:
         self.log: deque[Call] = deque(maxlen=100_000)
 
     def count(self, method: str, path: str) -> int:
-        """How many had this method, and a path the pattern matches whole."""
+        """`path` is a pattern of the whole path."""
         found = (call for call in self.log if call.method == method)
         return sum(bool(re.fullmatch(path, call.path)) for call in found)
 
@@ -60,7 +58,7 @@ class Service:
         self.jobs = Jobs(self._write, self.options.pace, self.clock, self.folder)
 
     def project(self, org: str, slug: str, user: User) -> Project:
-        """Raises Refusal; the want of rights is said first."""
+        """The want of rights is said first."""
         known = [project for project in self.projects if project.org == org]
         if known and not user.may_see(org):
             raise Refusal(code=1002)
@@ -70,11 +68,10 @@ class Service:
         raise Refusal(code=1010)
 
     def collection_id(self, slug: str) -> str:
-        """That of an analysis."""
         return f"crawl.{slug.replace('-', self.options.same_day_mark)}"
 
     def compile(self, project: Project, body: Any) -> Query:
-        """A query of the project.  May make its site: call in a thread."""
+        """May make the site: call in a thread."""
         return compile_query(
             body, lambda name: project.collection(name, self.collection_id), self.options.bql
         )

@@ -29,7 +29,6 @@ NOUNS: list[str] = WORDS["nouns"]
 PER_LISTING = 24  # products on one listing page
 PER_INDEX = 12  # articles on one page of the blog's index
 
-
 #: how pages of each kind answer a crawler; `in_sitemap` is the share listed
 KINDS = pl.DataFrame(WORDS["kinds"])
 #: those that may have links of their own
@@ -38,8 +37,6 @@ LINKING = KINDS.filter(http_code=200, content_type="text/html")["kind"].to_list(
 
 @dataclass
 class Shop:
-    """The pages in lists, the links in pairs of arrays."""
-
     name: str
     rng: np.random.Generator
     pages: int  # about how many are wanted
@@ -60,7 +57,7 @@ class Shop:
         return self.urls[page].split(".example", 1)[1]
 
     def add(self, kind: str, paths: list[str], titles: Sequence[str | None] = ()) -> Positions:
-        """Append pages of one kind; returns their ids."""
+        """Append pages; their ids."""
         first = len(self.urls)
         self.urls += map(self.url, paths)
         self.kinds += [kind] * len(paths)
@@ -68,7 +65,7 @@ class Shop:
         return np.arange(first, len(self.urls))
 
     def link(self, sources: Any, targets: Any) -> None:
-        """Append links pair by pair; one side may be a single page."""
+        """Pair by pair; one side may be a single page."""
         froms, tos = np.broadcast_arrays(sources, targets)
         self.links.append((froms, tos))
 
@@ -77,7 +74,7 @@ class Shop:
         self.link(others, ones)
 
     def link_all(self, sources: Positions, targets: Positions) -> None:
-        """Link each source to each target, but no page to itself."""
+        """Each to each, but no page to itself."""
         froms = np.repeat(sources, len(targets))
         tos = np.tile(targets, len(sources))
         self.link(froms[froms != tos], tos[froms != tos])
@@ -104,7 +101,7 @@ class Products:
 
 
 def word_pair(number: int) -> str:
-    """A pair of words for a number, distinct for distinct numbers."""
+    """Distinct for distinct numbers."""
     rest, adjective = divmod(number, len(ADJECTIVES))
     again, noun = divmod(rest, len(NOUNS))
     pair = f"{ADJECTIVES[adjective]}-{NOUNS[noun]}"
@@ -112,7 +109,6 @@ def word_pair(number: int) -> str:
 
 
 def words(number: int) -> str:
-    """The pair as it stands in a text."""
     return word_pair(number).replace("-", " ")
 
 
@@ -120,7 +116,6 @@ def words(number: int) -> str:
 
 
 def lay_out(shop: Shop, links_per_page: float) -> Products:
-    """Create all pages, and the links that hold the site together."""
     home = shop.add("home", ["/"], [f"{shop.name.title()}: things for the house"])
     names = WORDS["main_pages"][: 3 + min(10, shop.pages // 100)]
     main = shop.add("main", [f"/{n}" for n in names], [n.title() for n in names])
@@ -143,7 +138,6 @@ def lay_out(shop: Shop, links_per_page: float) -> Products:
 
 
 def _catalogue(shop: Shop, departments: Positions) -> Products:
-    """Categories of very unequal size, their products, their listings."""
     amount = max(len(departments), shop.share(0.03))
     parents = departments[np.arange(amount) % len(departments)]
     paths = [f"{shop.path(parent)}{word_pair(n)}s/" for n, parent in enumerate(parents)]
@@ -169,7 +163,6 @@ def _catalogue(shop: Shop, departments: Positions) -> Products:
 
 
 def _products(shop: Shop, categories: Positions) -> Positions:
-    """One product for each entry of `categories`, the category it is in."""
     numbers = shop.rng.permutation(len(categories))
     pairs = list(zip(categories, numbers, strict=True))
     paths = [f"{shop.path(page)}{word_pair(n)}-p{10_000 + n}.html" for page, n in pairs]
@@ -179,7 +172,6 @@ def _products(shop: Shop, categories: Positions) -> Positions:
 
 
 def _listing(shop: Shop, category: int, products: Positions) -> None:
-    """Numbered pages, linked to their neighbours, the first and the last."""
     numbers = range(2, 2 + (len(products) - 1) // PER_LISTING)
     paths = [f"{shop.path(category)}?page={n}" for n in numbers]
     titles = [f"{shop.titles[category]}, page {n}" for n in numbers]
@@ -207,7 +199,6 @@ def _reviews(shop: Shop, products: Positions) -> None:
 
 
 def _blog(shop: Shop, home: Positions) -> None:
-    """Articles, newest first; the index begins with every tenth."""
     amount = max(4, shop.share(0.14))
     paths = [f"/blog/{word_pair(7 * n)}-{n}.html" for n in range(amount)]
     titles = [f"How to choose a {words(7 * n)}" for n in range(amount)]
@@ -246,7 +237,7 @@ def _flaws(shop: Shop) -> None:
 
 
 def fill(shop: Shop, products: Products, links: int) -> tuple[Positions, Positions]:
-    """The structural links, filled up with "related" ones to `links` pairs."""
+    """All links, filled up with "related" ones to `links` pairs."""
     count = len(shop.urls)
     pairs = [np.asarray(froms, np.int64) * count + tos for froms, tos in shop.links]
     keys = _distinct(np.concatenate(pairs))
@@ -264,7 +255,6 @@ def fill(shop: Shop, products: Products, links: int) -> tuple[Positions, Positio
 def _related(
     shop: Shop, products: Products, popular: Positions, amount: int, skew: float
 ) -> tuple[Positions, Positions]:
-    """Links within a category, and from any text to what is popular."""
     near = (2 * amount) // 3
     far = amount - near
     seller = shop.rng.integers(len(products.pages), size=near)
@@ -276,5 +266,4 @@ def _related(
 
 
 def _distinct(keys: Positions) -> Positions:
-    """The keys without repeats, each where it first stood."""
     return keys[np.sort(np.unique(keys, return_index=True)[1])]

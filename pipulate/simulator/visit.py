@@ -41,12 +41,12 @@ class Visit:
             raise Refusal(str(error), 1020) from error
 
     def committed(self, moment: str) -> list[Fault]:
-        """The faults to commit now: the request's own, then those in force."""
+        """The request's own faults, then those in force."""
         here = (moment, self.request.method, self.request.url.path, self.token)
         return self.own_faults.take(*here) + self.service.faults.take(*here)
 
     def enter(self) -> None:
-        """Find out who asks.  Raises Refusal: unknown, or too often."""
+        """Raises Refusal: unknown, or too often."""
         if self.token not in self.service.tokens:
             raise Refusal(code=1001)
         self.user = self.service.tokens[self.token]
@@ -61,14 +61,10 @@ class Visit:
             raise Refusal(code=1053)
         recent.append(now)
 
-    # what the handlers look up
-
     def project(self) -> Project:
-        """The one of the address."""
         return self.service.project(self.named["org"], self.named["project"], self.user)
 
     async def json(self) -> Json:
-        """The posted object."""
         try:
             body = json.loads(await self.request.body())
         except (ValueError, RecursionError) as error:
@@ -78,14 +74,13 @@ class Visit:
         return body
 
     def number(self, name: str, default: int) -> int:
-        """A parameter that counts something."""
         text = self.wanted.get(name, str(default))
         if not text.isdecimal() or not 0 < int(text) < 10**9:
             raise Refusal(f"{name}: a whole number above 0 was expected.", 1020)
         return int(text)
 
     def links(self, page: int, *, more: bool) -> dict[str, str | None]:
-        """`next` and `previous`, as the options and faults have them."""
+        """As the options and faults have them."""
         links: dict[str, str | None] = {
             "next": self._address(page + 1) if more else None,
             "previous": self._address(page - 1) if page > 1 else None,
@@ -103,7 +98,6 @@ class Visit:
         return str(url if self.options.next_keeps_size else url.remove_query_params("size"))
 
     async def page(self, items: Sequence[Item], to_json: Callable[[Item], Json]) -> Response:
-        """One page of a list, in the envelope that all lists have."""
         page = self.number("page", 1)
         size = self.number("size", self.options.list_size)
         shown = items[(page - 1) * size : page * size]
