@@ -9,7 +9,7 @@ import email.utils
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, Self
 
@@ -28,8 +28,7 @@ from pipulate.botify.token import WHERE
 from pipulate.botify.urls import slug_date
 from pipulate.graph.shelf import ANALYSIS
 
-# Error codes that mean a quota or size limit: too many fields, a query too big, an export that
-# already runs.
+# A quota or size limit: too many fields, a query too big, an export that runs.
 _LIMITS = {"1027", "1028", "1043", "1052", "1058"}
 _TOO_MANY = "1053"
 
@@ -116,7 +115,6 @@ class AnalysisDetail:
     slug: str
     links_graph: bool | None  #: whether the crawl has the link graph
     export_limit: int | None  #: rows that the account may export at once
-    max_depth: int | None
 
     @classmethod
     def read(cls, answer: Any, slug: str) -> Self:
@@ -128,7 +126,6 @@ class AnalysisDetail:
             slug,
             graph if isinstance(graph, bool) else None,
             whole_number(at(answer, "config", "export_limit")),
-            whole_number(at(answer, "config", "max_depth")),
         )
 
 
@@ -192,8 +189,6 @@ class Job:
     name: str = ""
     url: str = ""
     reason: str = ""
-    created: str = ""
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def read(cls, data: Any) -> Self:
@@ -207,8 +202,6 @@ class Job:
             text(data, "payload", "export_job_name"),
             text(data, "results", "download_url"),
             _reason(data),
-            text(data, "date_created"),
-            data,
         )
 
     @property

@@ -25,6 +25,7 @@ to work.  What those do not mention is not used.
 import asyncio
 import contextlib
 import random
+import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -51,7 +52,7 @@ from pipulate.botify.answers import (
     retry_after,
     whole_number,
 )
-from pipulate.botify.download import Progress, download, is_loopback
+from pipulate.botify.download import Progress, Sleep, download, is_loopback
 from pipulate.botify.errors import (
     AnswerLost,
     BadQuery,
@@ -82,6 +83,8 @@ MOST_PAGES = 1_000
 JOB_DEADLINE = 3_600.0  #: seconds we wait for an export in one go
 PATIENCE = 3  #: times that a job may be done and have no file yet
 
+Params = Mapping[str, Any]
+
 # Nothing of the request has left us when one of these is raised.
 _NOT_SENT = (
     httpx2.ConnectError,
@@ -106,12 +109,10 @@ class Botify:
         *,
         transport: httpx2.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        sleep: Sleep = asyncio.sleep,
         rng: Callable[[], float] = random.random,
     ) -> None:
-        if isinstance(token, str):
-            token = Token(token)
-        self._token = token
+        self._token = Token(token) if isinstance(token, str) else token
         self.base = check_base(base)
         self._local = is_loopback(urlsplit(self.base).hostname or "")
         self._transport = transport
@@ -138,7 +139,7 @@ class Botify:
         return httpx2.AsyncClient(
             timeout=httpx2.Timeout(60.0, connect=15.0),
             transport=self._transport,
-            trust_env=not self._local,  # a proxy of the environment has no business on this machine
+            trust_env=not self._local,  # no proxy between us and this machine
             headers={
                 "User-Agent": f"pipulate/{metadata.version('pipulate')}",
                 "X-Botify-Client": "pipulate",
@@ -161,13 +162,12 @@ class Botify:
 
     async def projects(self, owner: str) -> list[Project]:
         """The projects of an organisation or user, or NotThere."""
-        found = await self._list(f"projects/{_part(owner)}", f"the projects of {owner}")
-        read = (Project.read(entry, owner) for entry in found)
-        return [project for project in read if project]
+        found = await self._list(_path("projects", owner), f"the projects of {owner}")
+        return [read for entry in found if (read := Project.read(entry, owner))]
 
     async def analyses(self, org: str, project: str, only_success: bool = True) -> list[Analysis]:
         """The crawls of a project, newest first."""
-        path = f"analyses/{_part(org)}/{_part(project)}/light"
+        path = _path("analyses", org, project, "light")
         what = f"the analyses of {org}/{project}"
         found = await self._list(path, what, {"only_success": str(only_success).lower()})
         untold = "success" if only_success else "unknown"
@@ -177,19 +177,19 @@ class Botify:
 
     async def analysis(self, org: str, project: str, slug: str) -> AnalysisDetail:
         """What one crawl allows."""
-        path = f"analyses/{_part(org)}/{_part(project)}/{_part(slug)}"
+        path = _path("analyses", org, project, slug)
         what = f"the analysis {slug} of {org}/{project}"
         return AnalysisDetail.read(await self._get(path, what), slug)
 
     async def collections(self, org: str, project: str) -> list[Collection]:
         """The data a project has: `crawl.20240301`, ..."""
-        path = f"projects/{_part(org)}/{_part(project)}/collections"
+        path = _path("projects", org, project, "collections")
         found = await self._list(path, f"the collections of {org}/{project}", paged=False)
-        return [collection for collection in map(Collection.read, found) if collection]
+        return [read for read in map(Collection.read, found) if read]
 
     async def fields(self, org: str, project: str, collection: str) -> frozenset[str]:
         """The names of a collection's fields, without its own before them."""
-        path = f"projects/{_part(org)}/{_part(project)}/collections/{_part(collection)}"
+        path = _path("projects", org, project, "collections", collection)
         what = f"the fields of {collection} in {org}/{project}"
         return read_fields(await self._get(path, what, {"sequenced": "false"}), collection)
 
@@ -202,7 +202,7 @@ class Botify:
         return [Row.read(row) for row in await self._pages(ask, f"a query on {org}/{project}")]
 
     def _ask(self, org: str, project: str, query: Json, page: int, size: int) -> Awaitable[Any]:
-        path = f"projects/{_part(org)}/{_part(project)}/query"
+        path = _path("projects", org, project, "query")
         what = f"a query on {org}/{project}"
         return self._safe("POST", path, {"page": page, "size": size}, query, what)
 
@@ -223,8 +223,8 @@ class Botify:
         try:
             response = await self._send("POST", "jobs", None, body)
         except _NOT_SENT as error:
-            why = f"Botify could not be reached ({type(error).__name__}), so no export was started."
-            raise _definite(Unreachable(why)) from error
+            why = f"Botify could not be reached ({type(error).__name__})"
+            raise _definite(Unreachable(f"{why}, so no export was started.")) from error
         except httpx2.RequestError as error:
             raise _lost(f"its answer did not come ({type(error).__name__})") from error
         status = response.status_code
@@ -248,14 +248,14 @@ class Botify:
                 return job
         return await self._named(name, {"job_type": "export"})
 
-    async def _named(self, name: str, which: Mapping[str, str]) -> Job | None:
+    async def _named(self, name: str, which: Params) -> Job | None:
         found = await self._list("jobs", "your export jobs", which)
         entries = [entry for entry in found if at(entry, "payload", "export_job_name") == name]
         return min(map(Job.read, entries), key=lambda job: job.failed, default=None)
 
     async def job(self, id: str) -> Job:
         """How an export job stands; NotThere if Botify forgot it."""
-        return Job.read(await self._get(f"jobs/{_part(id)}", f"the export job {id}"))
+        return Job.read(await self._get(_path("jobs", id), f"the export job {id}"))
 
     async def wait(
         self,
@@ -329,7 +329,7 @@ class Botify:
         )
 
     async def _send(
-        self, method: str, path: str, params: Mapping[str, Any] | None, body: Json | None
+        self, method: str, path: str, params: Params | None, body: Json | None
     ) -> httpx2.Response:
         await self._pace.turn()
         begun = self._clock()
@@ -343,7 +343,7 @@ class Botify:
         return response
 
     async def _safe(
-        self, method: str, path: str, params: Mapping[str, Any] | None, body: Json | None, what: str
+        self, method: str, path: str, params: Params | None, body: Json | None, what: str
     ) -> Any:
         """A request that may be repeated: its answer's JSON."""
         attempt = 0
@@ -362,19 +362,20 @@ class Botify:
             except httpx2.RequestError as error:
                 if attempt == TRIES:
                     raise Unreachable(
-                        f"Botify could not be reached ({type(error).__name__}) while asking for "
-                        f"{what}. Check the connection and try again; nothing was changed."
+                        f"Botify could not be reached ({type(error).__name__}) "
+                        f"while asking for {what}. Check the connection and try again; "
+                        "nothing was changed."
                     ) from error
             if pause is None:
                 # Equal jitter: waits of many clients spread out, yet none is near zero.
                 pause = 2.0 ** (attempt - 1) * (0.5 + self._rng() / 2)
             await self._sleep(min(pause, LONGEST_WAIT))
 
-    async def _get(self, path: str, what: str, params: Mapping[str, Any] | None = None) -> Any:
+    async def _get(self, path: str, what: str, params: Params | None = None) -> Any:
         return await self._safe("GET", path, params, None, what)
 
     async def _list(
-        self, path: str, what: str, params: Mapping[str, Any] | None = None, paged: bool = True
+        self, path: str, what: str, params: Params | None = None, paged: bool = True
     ) -> list[dict[str, Any]]:
 
         def ask(page: int) -> Awaitable[Any]:
@@ -423,9 +424,7 @@ class Botify:
 class Pace:
     """Lets at most `rate` callers pass in any second; the others queue."""
 
-    def __init__(
-        self, rate: int, clock: Callable[[], float], sleep: Callable[[float], Awaitable[object]]
-    ) -> None:
+    def __init__(self, rate: int, clock: Callable[[], float], sleep: Sleep) -> None:
         self._passed: deque[float] = deque(maxlen=rate)
         self._clock = clock
         self._sleep = sleep
@@ -434,14 +433,10 @@ class Pace:
     async def turn(self) -> None:
         """Wait for one's turn."""
         async with self._line:
-            while (rest := self._rest()) > 0:
-                await self._sleep(rest)
+            if len(self._passed) == self._passed.maxlen:
+                while (rest := self._passed[0] + 1.0 - self._clock()) > 0:
+                    await self._sleep(rest)
             self._passed.append(self._clock())
-
-    def _rest(self) -> float:
-        if len(self._passed) < (self._passed.maxlen or 0):
-            return 0
-        return self._passed[0] + 1.0 - self._clock()
 
 
 def check_base(base: str) -> str:
@@ -456,7 +451,7 @@ def check_base(base: str) -> str:
     except ValueError:
         raise ForeignAddress(f"{base!r} is not a valid address for the API.") from None
     host = (parts.hostname or "").lower()
-    plain = all("!" <= c <= "~" for c in base) and not set(base) & set("@\\?#") and ".." not in base
+    plain = re.fullmatch(r"[!-~]+", base) and not re.search(r"[@\\?#]|\.\.", base)
     botify = parts.scheme == "https" and host.endswith(".botify.com") and port in (None, 443)
     stand_in = parts.scheme in ("http", "https") and is_loopback(host)
     if not plain or not (botify or stand_in):
@@ -489,7 +484,8 @@ def _json(response: httpx2.Response, what: str) -> Any:
         ) from error
 
 
-def _part(name: str) -> str:
-    if not name or set(name) == {"."}:
-        raise NotThere(f"Botify has nothing named {name!r}.")
-    return quote(name, safe="")
+def _path(*names: str) -> str:
+    for name in names:
+        if not name or set(name) == {"."}:  # dots alone would climb
+            raise NotThere(f"Botify has nothing named {name!r}.")
+    return "/".join(quote(name, safe="") for name in names)

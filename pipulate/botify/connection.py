@@ -40,7 +40,7 @@ def is_demo(settings: Settings, store: Store, org: str) -> bool:
 
 def demo_folders(store: Store) -> tuple[Path, ...]:
     """The folders of HTML pages that the simulator serves as sites."""
-    return tuple(Path(folder) for folder in store.get("demo_folders", []) if Path(folder).is_dir())
+    return tuple(filter(Path.is_dir, map(Path, store.get("demo_folders", []))))
 
 
 @lru_cache(maxsize=4)

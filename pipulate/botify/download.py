@@ -32,7 +32,8 @@ _PIECE = 1 << 20
 _HEADERS = {"Accept-Encoding": "identity", "Accept": "*/*"}
 _LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
-Progress = Callable[[int, int | None], object]  # bytes so far, bytes in all if known
+Progress = Callable[[int, int | None], object]  # bytes so far, in all if known
+Sleep = Callable[[float], Awaitable[object]]
 
 
 class _Again(Exception):
@@ -52,7 +53,7 @@ async def download(
     progress: Progress = lambda received, total: None,
     local: bool = False,
     most_bytes: int = MOST_BYTES,
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    sleep: Sleep = asyncio.sleep,
 ) -> int:
     """Fetch `url` into `target`, packed as it is; return its bytes' number.
 

@@ -113,8 +113,9 @@ async def ingest(order: Order, told: child.Tell = lambda **told: None) -> Ingest
         made = await child.work("pipulate.botify.normalise:carry_out", order.as_json(), told)
     except child.Died as error:
         raise IngestStopped(
-            "Reading the downloaded files ended before it was done. The downloads are still there: "
-            f"try again; if it happens again, free some memory first. {error}"
+            "Reading the downloaded files ended before it was done. "
+            "The downloads are still there: try again; "
+            f"if it happens again, free some memory first. {error}"
         ) from error
     finally:
         await asyncio.to_thread(_sweep, order)

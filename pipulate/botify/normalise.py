@@ -161,8 +161,8 @@ def _parse(block: bytes, separator: str, raw: Raw, rows_before: int) -> tuple[pl
     except pl.exceptions.PolarsError:
         return _patient(block, separator, raw, rows_before), False
     if b'"' not in block and b"\r" not in block:
-        # Nothing but cells, separators and line ends: the lengths add up exactly if each row has
-        # all its cells, and are one too many for each that is missing.
+        # The lengths add up exactly if each row has all its cells, and are
+        # one too many for each that is missing.
         cells = frame.select(pl.all().str.len_bytes().cast(pl.Int64).sum()).row(0)
         if sum(cells) + frame.width * frame.height == len(block):
             return frame, raw.of_links and separator == ","
@@ -238,7 +238,7 @@ def _records(file: IO[bytes], name: str) -> bytes:
     block += line
     limit = len(block) + LONGEST_RECORD
     odd = b'"' in block and block.count(b'"') % 2
-    while odd and line and len(block) <= limit:  # the line ended within quotes: the record goes on
+    while odd and line and len(block) <= limit:  # the record goes on
         line = file.readline(LONGEST_RECORD)
         block += line
         odd = (odd + line.count(b'"')) % 2
@@ -300,8 +300,7 @@ def columnar(
     listed = _page_table(pages)
     rows = listed["id"].cast(numbered.kind).to_physical().to_numpy()
     names = numbered.kind.categories.to_series()
-    # Pages are numbered by their sorted addresses.  Joins and copies of a million addresses would
-    # double the memory.
+    # Pages are numbered by their sorted addresses; joins would double the memory.
     order = names.arg_sort().to_numpy()
     number = np.empty(len(order), np.uint32)
     number[order] = np.arange(len(order), dtype=np.uint32)

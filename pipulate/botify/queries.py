@@ -77,7 +77,7 @@ COLUMNS = (
     Column("impressions", "Impressions", "search", "count_impressions"),
     Column("clicks", "Clicks", "search", "count_clicks"),
 )
-"""Every column on offer; dimensions stand before metrics, which is also the order of an export."""
+"""Every column on offer, in the order of an export: dimensions, then metrics."""
 
 
 class Depth(NamedTuple):
@@ -98,8 +98,7 @@ def crawl_id(slug: str, collections: Iterable[str] = ()) -> str:
     crawls = [id for id in collections if id.startswith("crawl.")]
     if likely in crawls:
         return likely
-    # "crawl.20240301" and "crawl.2024-03-01" are one; a number is kept apart from the day by
-    # position alone.
+    # "crawl.20240301" and "crawl.2024-03-01" are one.
     return next((id for id in crawls if _letters(id) == _letters(likely)), likely)
 
 
@@ -160,13 +159,13 @@ def links_query(crawl: str, max_depth: int) -> Json:
         "query": {
             "dimensions": ["url", f"{crawl}.outlinks_internal.graph.url"],
             "metrics": [],
-            "filters": _depth_up_to(crawl, max_depth),
+            "filters": _where(crawl, "depth", "lte", max_depth),
         },
     }
 
 
-def _depth_up_to(crawl: str, depth: int) -> Json:
-    return {"field": f"{crawl}.depth", "predicate": "lte", "value": depth}
+def _where(crawl: str, field: str, predicate: str, value: int) -> Json:
+    return {"field": f"{crawl}.{field}", "predicate": predicate, "value": value}
 
 
 def pages_query(
@@ -181,9 +180,9 @@ def pages_query(
     deeper at most.  Search Console columns need a `period`.
     """
     columns = page_columns(names)
-    filters: Json = {"field": f"{crawl}.http_code", "predicate": "gt", "value": 0}
+    filters = _where(crawl, "http_code", "gt", 0)
     if max_depth is not None:
-        filters = {"and": [filters, _depth_up_to(crawl, max_depth + 1)]}
+        filters = {"and": [filters, _where(crawl, "depth", "lte", max_depth + 1)]}
     query: Json = {
         "dimensions": [f"{crawl}.url", *(f"{crawl}.{c.field}" for c in columns if not c.metric)],
         "metrics": [f"{SEARCH_CONSOLE}.period_0.{c.field}" for c in columns if c.metric],

@@ -47,19 +47,10 @@ for name, body in EXPORTS.items():
 
 def snippet(address: Address, plan: Plan, wanted: Wanted) -> str:
     """The program that asks for what an export asks for."""
-    bodies = {
-        kind: queries.export_body(
-            address.org,
-            address.project,
-            query,
-            f"by-hand-{kind}-{plan.analysis}",
-            plan.limit,
-        )
-        for kind, query in plan.asked(wanted).items()
-    }
-    return TEMPLATE.format(
-        org=address.org,
-        project=address.project,
-        analysis=plan.analysis,
-        exports=json.dumps(bodies, indent=2),
-    )
+    org, project, _ = address
+    bodies = {}
+    for kind, query in plan.asked(wanted).items():
+        name = f"by-hand-{kind}-{plan.analysis}"
+        bodies[kind] = queries.export_body(org, project, query, name, plan.limit)
+    exports = json.dumps(bodies, indent=2)
+    return TEMPLATE.format(org=org, project=project, analysis=plan.analysis, exports=exports)

@@ -34,8 +34,7 @@ class Token:
         text = text.strip()
         if not text:
             raise BadToken(f"No token was given. You find yours at {WHERE}.")
-        # Botify's are 40 hexadecimal digits, but that is not documented: only what no header may
-        # carry is refused.
+        # Botify's are 40 hexadecimal digits, but that is not documented.
         if not re.fullmatch(r"[!-~]{8,256}", text):
             raise BadToken(
                 "This is not a token: it has spaces or odd characters, or a strange length. "

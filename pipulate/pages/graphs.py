@@ -201,9 +201,9 @@ class Pages:
         if await asyncio.to_thread(shelf.picture_is_fresh, *files):
             return None
         shown = Shown(place)
-        links, pages, folder = (str(path) if path else None for path in files)
-        order = {"folder": folder, "links": links, "pages": pages, "title": shown.title}
-        return self.make(shown, "picture", **order)
+        texts = [str(path) if path else None for path in files]
+        order = dict(zip(("links", "pages", "folder"), texts, strict=True))
+        return self.make(shown, "picture", **order, title=shown.title)
 
     async def waiting_for_columnar(self, place: Place) -> tuple[FT, ...] | None:
         """The columnar form, which comes with the picture."""
@@ -228,8 +228,8 @@ class Pages:
         if await asyncio.to_thread(shelf.comparison_is_fresh, place.graph, earlier.graph):
             return None
         shown = Shown(place, earlier)
-        order = {"folder": str(place.graph), "earlier": str(earlier.graph), "title": shown.title}
-        return self.make(shown, "comparison", **order)
+        graphs = {"folder": str(place.graph), "earlier": str(earlier.graph)}
+        return self.make(shown, "comparison", **graphs, title=shown.title)
 
     def make(self, shown: Shown, kind: str, **order: str | None) -> tuple[FT, ...]:
         """Start a task unless it failed just now; its line of progress."""

@@ -43,7 +43,7 @@ class ByHand:
 
     async def init(self, id: str):
         self.pipulate.initialize_if_missing(id)
-        # A hand-written workflow keeps the current run on the server: one tab at a time.
+        # The current run is kept on the server: one tab at a time.
         self.db["pipeline_id"] = id
         return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
 
@@ -85,7 +85,7 @@ class ByHand:
         self.pipulate.set_step_data(self.run_id(), step_id, {key: value.strip()})
         await self.chatq(f"{label} {value}")
         following = self.STEPS[index + 1][1]
-        # The next card loads itself: its placeholder, already on the page, is replaced out of band.
+        # The next card loads itself, in the place that waits for it.
         return self.card(index), Div(
             id=following,
             hx_get=f"{self.prefix}/{following}",
