@@ -1,8 +1,7 @@
 """What Botify answers, as values: JSON in, dataclasses or errors out.  Pure.
 
 What the documentation leaves open is read leniently: keys may be missing,
-counts may be strings, `error` an object, a text or HTML, Retry-After a
-number or a date.
+counts be strings, `error` be an object, a text or HTML.
 """
 
 import email.utils
@@ -47,7 +46,7 @@ class Profile:
 
     @classmethod
     def read(cls, answer: Any) -> Self:
-        """Raises BadToken if the answer says that the token is none."""
+        """Raises BadToken if the token is none."""
         if isinstance(answer, dict) and answer.get("success", True) is not True:
             raise BadToken(BAD_TOKEN)
         data = at(answer, "data")
@@ -110,7 +109,7 @@ class Analysis:
 
 @dataclass(frozen=True)
 class AnalysisDetail:
-    """What matters to an export; None where the API does not say."""
+    """What matters to an export; None where that is not told."""
 
     slug: str
     links_graph: bool | None  #: whether the crawl has the link graph
@@ -155,7 +154,7 @@ class Collection:
 
 
 def read_fields(answer: Any, collection: str) -> frozenset[str]:
-    """The names of a collection's fields, without its own before them."""
+    """A collection's fields, without its own name before them."""
     if not isinstance(answer, dict):
         raise UnexpectedAnswer(f"Botify's answer about the fields of {collection} is no object.")
     groups = [answer, *entries(answer.get("datasets"))]

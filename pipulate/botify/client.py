@@ -3,23 +3,20 @@
     async with Botify(token) as api:
         for project in await api.projects("acme"): ...
 
-PACE    At most 4 requests a second (Botify's limit is 5), for all tasks
-        that share one Botify.
+PACE    At most 4 requests a second (Botify's limit is 5) of one Botify.
 SAFE    GET and /query are repeated after a dropped connection, a time-out,
         429 or 5xx: up to `TRIES` times, after 1, 2, 4 ... seconds with
         jitter, or as long as Retry-After asks (a minute at most).
 PAID    POST /jobs costs credits each time it is received: it is sent once.
-        4xx, or no connection: nothing was started.  All else (5xx, a
-        time-out, an answer without a job id) raises AnswerLost: the job
-        may run, look for it by its name.
+        4xx, or no connection: nothing was started.  All else raises
+        AnswerLost: the job may run, look for it by its name.
 TOKEN   goes into one header of requests to `base`, Botify's or this
         machine.  Neither redirects nor `next` links are followed.
 PAGES   {"results": [...], "next": url or null, "count": n}; the latter two
         may be missing.  A list ends with a false `next`, an empty page, one
         like its predecessor, or 404 past the last.
 
-Facts: Botify's Swagger file and developer documentation, and programs seen
-to work.  What those do not mention is not used.
+Facts: Botify's Swagger file and documentation, programs seen to work.
 """
 
 import asyncio
@@ -305,10 +302,7 @@ class Botify:
         progress: Progress = lambda received, total: None,
         **limits: Any,
     ) -> int:
-        """Fetch the file of a finished job, packed; renew its address.
-
-        `limits` are `most_bytes`; see `pipulate.botify.download`.
-        """
+        """Fetch the file of a finished job; `limits`: `most_bytes`."""
 
         async def fresh() -> str:
             if url := (await self.job(job.id)).url:

@@ -1,15 +1,15 @@
 """Fetch an exported file from the file host: whole, intact, without our token.
 
-ADDRESS    Comes from the API and names another host (a CDN).  Only https to
-           a public name is followed, or, when the API is a stand-in here,
-           an address on this machine; redirects likewise, three at most.
-STREAMING  Megabyte by megabyte into a temporary file beside the target,
-           written in a thread.  Nothing cancelled or killed looks finished.
-CHECKS     The length, if there is one; gzip and zip are unpacked to
-           nowhere, since a host may send a file that was cut off earlier.
+ADDRESS    Comes from the API and names another host (a CDN): https to a
+           public name, or, when the API is a stand-in here, this machine.
+           Redirects likewise, three at most.
+STREAMING  By the megabyte into a temporary file beside the target, written
+           in a thread.  Nothing cancelled or killed looks finished.
+CHECKS     The length, if told; gzip and zip are unpacked to nowhere, since
+           a host may send a file that was cut off earlier.
 TROUBLE    A dropped connection, 429, 5xx or a broken file: from the start,
-           three times more (some ten megabytes, so no ranges).  403, 404,
-           410: the address has expired, a fresh one is asked for, once.
+           three times more.  403, 404, 410: the address has expired, a
+           fresh one is asked for, once.
 """
 
 import asyncio

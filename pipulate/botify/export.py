@@ -1,21 +1,19 @@
 """Export the link graph of one analysis: paid for once, checked, whole.
 
-PLAN      What an analysis can give, and what that costs: only questions.  A
-          Plan, and a Wanted, the choice of it, are kept in the run's record.
+PLAN      What an analysis can give, and its cost: only questions.  A Plan,
+          and a Wanted, the choice of it, are kept in the run's record.
 STAGES    For the links, then for the pages, unless that CSV is there:
             1. create    POST /jobs, once ever (`job.once`): costs credits
             2. wait      until Botify says that the job is done
             3. download  into .{analysis}_{kind}_{job}.download
           and then for both together:
             4. ingest    they become CSVs and the columnar graph
-            5. draw      the picture
-            6. tidy up   the downloads are removed
+            5. draw      the picture, and remove the downloads
 RESUMING  is starting again: a stage whose outcome is there is passed over.
-CRASHES   before 1   nothing was sent; at most an intention is recorded
-          in 1       the job may run: it is looked for by its name, which
+CRASHES   in 1       the job may run: it is looked for by its name, which
                      holds the recorded nonce.  If Botify does not list it,
                      only the user can have it done again
-          in 2       the record has the job's id: it is waited for again
+          in 2       the job's id is recorded: it is waited for again
           in 3 to 5  files are whole or absent; Botify keeps the export for
                      some days
           A job that failed, or whose file is gone, is spoilt: a new one is
@@ -152,14 +150,11 @@ async def plan(botify: Botify, project: Address, analysis: str) -> Plan:
             f"Even the home page's links are more than the {limit:,} rows that may be exported.",
             "analysis",
         )
-    period = _period(analysis, collections.get(queries.SEARCH_CONSOLE))
-    columns = [column.name for column in queries.available(known, search=period is not None)]
+    console = collections.get(queries.SEARCH_CONSOLE)
+    days = console and queries.search_period(analysis, console.first, console.last)
+    columns = [column.name for column in queries.available(known, search=bool(days))]
+    period = [day.isoformat() for day in days] if days else None
     return Plan(analysis, crawl, limit, best.depth, profile, columns, period)
-
-
-def _period(analysis: str, console: answers.Collection | None) -> list[str] | None:
-    period = console and queries.search_period(analysis, console.first, console.last)
-    return [day.isoformat() for day in period] if period else None
 
 
 def candidates(settings: Settings) -> list[Address]:
@@ -257,12 +252,12 @@ class Errand:
         try:
             return (await self.botify.create_export(body)).id
         except AnswerLost:
-            if found := await self.find():  # usually its list knows it at once
+            if found := await self.find():
                 return found
             raise
 
     async def find(self) -> str | None:
-        """The id of the job that an earlier attempt may have started."""
+        """The id of what an earlier attempt may have started."""
         lost = await self.botify.find_export(self.name, self.place.project)
         return lost.id if lost else None
 
@@ -273,7 +268,7 @@ class Errand:
 
     @property
     def poll(self) -> tuple[float, float]:
-        """How often to look; nobody minds if it is our own simulator."""
+        """How often to look: our own simulator does not mind."""
         often = self.job.run.settings.fast_jobs or self.place.org == DEMO_ORG
         return (0.05, 0.2) if often else (2.0, 15.0)
 

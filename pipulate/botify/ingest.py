@@ -1,9 +1,8 @@
 """Make our files from downloaded ones, in a process of its own.
 
-Order and Ingested cross between the processes as JSON, see
-`pipulate.engine.child`; the work there is `pipulate.botify.normalise`.
-Cancelling kills that process; files appear whole or not at all.  Neither
-Polars nor numpy is imported here: the server need not load them to start.
+Order and Ingested cross between the processes as JSON; the work there is
+`pipulate.botify.normalise`.  Cancelling kills that process.  Neither Polars
+nor numpy is imported here: the server starts without them.
 """
 
 from __future__ import annotations

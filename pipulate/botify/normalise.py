@@ -1,25 +1,22 @@
 """From the file that Botify exported to our CSV, in one pass, constant memory.
 
-IN        gzip, zip or plain, told by their first bytes.  UTF-8 CSV; what it
-          is like, we look, as Botify's documentation gets it wrong:
-            sep=,                perhaps a line that names the separator
-            url,crawl.X.depth    perhaps a header: its first cell is filled
-                                 and not an address
-            https://...,2        rows, with the columns that were asked for
+IN        gzip, zip or plain, told by the first bytes.  UTF-8 CSV with, as
+          Botify's documentation gets it wrong, perhaps a `sep=,` line, and
+          perhaps a header: its first cell is filled and not an address.
+          The columns are those that were asked for.
 OUT       `source,target` or `id,<columns>`, UTF-8, comma, "\\n", quotes only
-          where needed, true/false in lower case.  Rows without an end, or
-          without an address (only Search Console knows those pages), and
-          links from a page to itself are dropped and counted.
-THE PASS  Blocks of whole records (2 MB) are parsed by Polars.  Then, a block
-          1. of links without quotes or carriage returns: the bytes of the
-             kept rows are copied.  The cells' lengths must add up to the
+          where needed, true/false in lower case.  Rows without an end or an
+          address (only Search Console knows those pages), and links from a
+          page to itself, are dropped and counted.
+THE PASS  Polars parses blocks of whole records (2 MB).  Then, a block
+          1. of links without quotes or carriage returns: the bytes of kept
+             rows are copied.  The cells' lengths must add up to the
              block's, else some row has not two cells, and 3 applies.
           2. in which every row is complete: Polars writes it anew.
           3. otherwise: Python's csv reads it, and names the wrong row.
-          A second thread hashes and writes; both release the lock.
-CAPS      A record of 1 MB, and the limits of `unpack`: a bomb ends as an
-          error, not as a full disk.
-NUMBERS   On the way the links' ends become Polars categoricals, which gives
+          A second thread hashes and writes.
+CAPS      A record of 1 MB, and the limits of `unpack`, against bombs.
+NUMBERS   The links' ends become Polars categoricals on the way, which gives
           `graph.edges` its columnar form without reading the CSV again.
 """
 
@@ -193,8 +190,8 @@ def _wrong_width(row: list[str], raw: Raw, number: int) -> BadFile:
     return BadFile(
         f"{raw.target.name}: row {number:,} of the export has {len(row)} cells "
         f"({', '.join(row)[:80]}), but {len(raw.columns)} columns were asked for "
-        f"({', '.join(raw.columns)}). The file is probably cut off or not the one that belongs to "
-        "this export: download it again."
+        f"({', '.join(raw.columns)}). The file is probably cut off "
+        "or not the one of this export: download it again."
     )
 
 
@@ -313,13 +310,8 @@ def columnar(
     inputs = [edges.fingerprint(links.target, table.sha256)]
     if pages:
         inputs.append(edges.fingerprint(pages))
-    meta = {
-        "rows": table.rows,
-        "incomplete_rows": table.incomplete,
-        "self_links": 0,
-        "inputs": inputs,
-    }
-    graph = edges.of(source, target, frame, meta=meta)
+    meta = {"rows": table.rows, "incomplete_rows": table.incomplete, "self_links": 0}
+    graph = edges.of(source, target, frame, meta={**meta, "inputs": inputs})
     graph = replace(graph, meta={**graph.meta, "duplicates": table.rows - graph.m})
     edges.save(graph, folder)
     return graph

@@ -1,22 +1,18 @@
 """BQL v2, Botify's query language, built and read.  Pure.
 
-THE QUERY   {"collections": [...], "periods": [[first, last]],
-             "query": {"dimensions", "metrics", "filters"}}
-            `dimensions` and `metrics` must be there, even empty; unknown
-            keys are refused; a dated collection (search_console) needs
-            `periods`.  Values come in the order asked for: dimensions,
-            then metrics; so `Column.name`s are the table's header.
-FIELDS      `crawl.20240301.depth`, `search_console.period_0.count_clicks`.
-            Clicks and impressions are metrics: as dimensions they would
-            split the pages instead of counting.
-DEPTHS      One grouped query; we add up, so the depth search costs one
-            request.  It counts every link tag, with repeats: an upper
-            bound on the rows of an export.
-FILTERS     Crawl and Search Console together are a full outer join, with
-            pages only Google knows.  `http_code > 0` keeps those out, and
-            addresses the crawl only heard of; without `crawl.X.url` they
-            have no id, so ingest drops them.  Neither `in` nor `ne` is
-            used: they are not in Botify's lists.
+QUERY    {"collections": [...], "periods": [[first, last]],
+          "query": {"dimensions", "metrics", "filters"}}
+         `dimensions` and `metrics` must be there, even empty; a dated
+         collection (search_console) needs `periods`; unknown keys are
+         refused.  Values come in the order asked for: so `Column.name`s
+         are the table's header.
+FIELDS   `crawl.20240301.depth`, `search_console.period_0.count_clicks`.
+         Clicks and impressions are metrics: dimensions would split pages.
+DEPTHS   One grouped query; we add up.  It counts every link tag, repeats
+         too: an upper bound on the rows of an export.
+FILTERS  Crawl and Search Console are a full outer join: `http_code > 0`
+         keeps out pages only Google knows, and addresses only heard of.
+         Neither `in` nor `ne` is used: they are not in Botify's lists.
 
 Facts: developers.botify.com (BQL, Formatters, Export job reference), the
 Swagger file, requests seen to work.

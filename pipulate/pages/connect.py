@@ -24,8 +24,8 @@ from pipulate.engine.store import Store
 from pipulate.web.components import button, failure, form, page
 
 ABOUT = (
-    "On this page the user connects to Botify with an API token, which is kept in a private file "
-    "and told to no model, or switches on demo data: made-up sites, or a folder of real HTML pages "
+    "Here the user connects to Botify with an API token, which no model is told, "
+    "or switches on demo data: made-up sites, or a folder of real HTML pages "
     "served as if Botify had crawled them."
 )
 DEMO_PROJECT = "shop"
@@ -38,7 +38,7 @@ def demo_url(project: str) -> str:
 
 
 def project_link(project: str) -> str:
-    """The address of the link graph run of a demo project."""
+    """The address of its link graph."""
     return f"/link_graph?{urlencode({'id': demo_url(project)})}"
 
 

@@ -84,7 +84,6 @@ def _answer(request: Request, found: Path) -> Response:
             headers["access-control-allow-methods"] = "GET"
         return Response(status_code=204, headers=headers)
     if request.query_params.get("spreadsheet"):
-        name = f"{found.stem}_spreadsheet.csv"
-        headers["content-disposition"] = f'attachment; filename="{name}"'
+        headers["content-disposition"] = f'attachment; filename="{found.stem}_spreadsheet.csv"'
         return StreamingResponse(harmless(found), media_type="text/csv", headers=headers)
     return FileResponse(found, media_type="text/csv", headers=headers, filename=found.name)

@@ -46,20 +46,24 @@ MAKING = {
     "comparison": "Comparing",
 }
 ABOUT_PICTURE = (
-    "The picture of a site's internal links. Each dot is a page, larger with more inlinks; each "
-    "disc is a section of the site, its hubs in the middle; colours are page types. The user can "
-    "colour and size by any column, hide classes, limit click depth, search, click a page for its "
-    "links and its click path from home, and switch to the Force layout."
+    "The picture of a site's internal links. Each dot is a page, larger with "
+    "more inlinks; each disc is a section, its hubs in the middle; colours are "
+    "page types. The user can colour and size by any column, hide classes, limit "
+    "click depth, search, click a page for its links and its click path from "
+    "home, and switch to the Force layout."
 )
 ABOUT_REPORT = (
-    "The report on a site's internal links: click depth, inlinks, PageRank, flow between page "
-    "types, wanted pages with few links, orphans, dead ends, links to bad pages, islands. Each "
-    "chapter says what it means and what to do."
+    "The report on a site's internal links: click depth, inlinks, PageRank, flow "
+    "between page types, wanted pages with few links, orphans, dead ends, links "
+    "to bad pages, islands. Each chapter says what it means and what to do."
 )
 ABOUT_COMPARISON = (
-    "What changed in a site's internal links between two analyses: new, gone and changed pages "
-    "and links. Colours: new, gone, changed, same."
+    "What changed in a site's internal links between two analyses: pages and "
+    "links. Colours: new, gone, changed, same."
 )
+
+
+Waiting = tuple[FT, ...] | None
 
 
 @dataclass(frozen=True)
@@ -190,12 +194,12 @@ class Pages:
         if not content:
             counts, body = await asyncio.to_thread(read_report, shown)
             content = (*graph_cards.whole_picture(shown.address), *body)
-            about = f"{about} {counts}."
+            about += f" {counts}."
         return page(request, title, *content, about=about, wide=True)
 
     # ---- what they wait for: None if it is there, else what is shown while it is being made
 
-    async def waiting_for_picture(self, place: Place) -> tuple[FT, ...] | None:
+    async def waiting_for_picture(self, place: Place) -> Waiting:
         """A picture of the CSVs as they are."""
         files = (place.links, place.pages, place.graph)
         if await asyncio.to_thread(shelf.picture_is_fresh, *files):
@@ -205,14 +209,14 @@ class Pages:
         order = dict(zip(("links", "pages", "folder"), texts, strict=True))
         return self.make(shown, "picture", **order, title=shown.title)
 
-    async def waiting_for_columnar(self, place: Place) -> tuple[FT, ...] | None:
+    async def waiting_for_columnar(self, place: Place) -> Waiting:
         """The columnar form, which comes with the picture."""
         files = (place.links, place.pages, place.graph)
         if await asyncio.to_thread(shelf.columnar_is_fresh, *files):
             return None
         return await self.waiting_for_picture(place)
 
-    async def waiting_for_report(self, place: Place) -> tuple[FT, ...] | None:
+    async def waiting_for_report(self, place: Place) -> Waiting:
         """The report."""
         if waiting := await self.waiting_for_columnar(place):
             return waiting
@@ -220,7 +224,7 @@ class Pages:
             return None
         return self.make(Shown(place), "report", folder=str(place.graph))
 
-    async def waiting_for_comparison(self, place: Place, earlier: Place) -> tuple[FT, ...] | None:
+    async def waiting_for_comparison(self, place: Place, earlier: Place) -> Waiting:
         """The comparison, which needs both columnar forms."""
         for needed in (earlier, place):
             if waiting := await self.waiting_for_columnar(needed):

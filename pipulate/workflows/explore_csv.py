@@ -2,7 +2,7 @@
 
 That is a crawler's export, or anything with a source and a target column. The first card takes the
 files, uploaded or by their paths on this machine; the machine reads and draws them; the last card
-shows the picture and leads to the report. (This docstring is also what the model is told.)
+shows the picture and leads to the report.
 """
 
 from datetime import UTC, datetime

@@ -3,7 +3,7 @@
 The run ID is the project's address. Five cards: the project, one of its analyses (crawls), the
 columns of the page table, the export, the result. What an export costs is shown before it is asked
 for; what is on disk already is never downloaded again; an export that was interrupted goes on by
-itself. (This docstring is also what the model is told.)
+itself.
 """
 
 from fasthtml.common import A, Details, Input, Label, Li, Option, P, Pre, Select, Small, Summary, Ul

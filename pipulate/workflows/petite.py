@@ -1,7 +1,7 @@
 """Petite: a client briefing in three cards, with the widgets that an author needs most.
 
 The first card shows the text fields, the second the choices, the third files and numbers. Copy the
-lines you need. (This docstring is also what the model is told.)
+lines you need.
 """
 
 import csv

@@ -2,7 +2,7 @@
 
 Ask the poet for a subject, a form and a mood. The model writes the poem once; what you approve is
 what is kept, since nothing is written anew when the page is opened again. While no model answers,
-you write the lines. (This docstring is also what the model is told.)
+you write the lines.
 """
 
 from fasthtml.common import Blockquote, Input, Label, Option, P, Select, Textarea

@@ -1,7 +1,7 @@
 """Work: a background job with a progress bar, the template for anything that takes long.
 
 It counts the words of a folder's text files. Close the tab, kill the server, come back: the job
-goes on. (This docstring is also what the model is told.)
+goes on.
 """
 
 import asyncio
