@@ -1,13 +1,12 @@
 """What other programs' agents read and ask for, by MCP.
 
-WIRE       JSON-RPC 2.0, of dictionaries; to a notification, None:
-           https://modelcontextprotocol.io/specification/2025-11-25
-           without sessions and streams.  A client of a later version is
-           told which ones there are, and shakes hands the older way.
-KEY        256 bits in a file of mode 600, made when the user asks for it.
-TOOLS      Those of the chat, and three that only outsiders need.  Changing
-           puts a card into the chat: nothing here can say Yes.
-RESOURCES  Workflows, runs and tables as Markdown; a run's record as JSON.
+WIRE   JSON-RPC 2.0, without sessions and streams:
+       https://modelcontextprotocol.io/specification/2025-11-25
+       A client of a later version is told which ones there are, and shakes
+       hands the older way.
+KEY    256 bits in a file of mode 600, made when the user asks for it.
+TOOLS  Those of the chat, and three that only outsiders need.  Changing puts
+       a card into the chat: nothing here can say Yes.
 """
 
 import asyncio
@@ -293,7 +292,6 @@ class Server:
         return None
 
     def _fit_to_tell(self, text: str) -> str:
-        """Return the text without secrets, its links with our address."""
         settings = self.talk.settings
         hidden = [*self.talk.secrets(), read_key(settings.data)]
         (struck,) = prompts.strike([{"role": "tool", "content": text}], hidden)
@@ -321,7 +319,7 @@ def read_key(data: Path) -> str:
 
 
 def make_key(data: Path) -> str:
-    """Return the key; makes it, for the user alone, if there is none."""
+    """Return the key; makes it if there is none."""
     if not read_key(data):
         files.write(key_file(data), secrets.token_urlsafe(32) + "\n", files.OWNER_ONLY)
     return read_key(data)
@@ -339,7 +337,7 @@ def origin(settings: Settings) -> str:
 
 
 def configuration(settings: Settings, path: str) -> str:
-    """Return what clients want in their configuration, with the key."""
+    """Return what clients want in their configuration."""
     headers = {"Authorization": f"Bearer {make_key(settings.data)}"}
     server = {"type": "http", "url": origin(settings) + path, "headers": headers}
     return json.dumps({"mcpServers": {"pipulate": server}}, indent=2)

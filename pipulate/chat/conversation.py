@@ -1,11 +1,9 @@
 """Conversations, and what of them a model gets to read.
 
 ROLES      "user", "assistant", and "note": what the app added.
-WINDOW     When the oldest turns no longer fit a model's window, it
-           condenses them into the conversation's `summary`; `summarised` is
-           the id of the last message in it.  The messages themselves stay.
+WINDOW     Turns that no longer fit a model's window, it condenses into the
+           `summary`; `summarised` is the id of the last message in it.
 TEMPORARY  conversations have negative ids, and are never written.
-TRASH      A deleted conversation goes there whole, and can be restored.
 """
 
 import asyncio
@@ -152,10 +150,7 @@ class Conversations:
         recalled: Sequence[str] = (),
         secrets: Iterable[str] = (),
     ) -> list[Message]:
-        """Return what fits the model's window: see `prompts.assemble`.
-
-        Older turns are summarised, and that is kept.  Raises ModelError.
-        """
+        """Return what fits the model's window; raises ModelError."""
         secrets = list(secrets)
         while True:
             row = await asyncio.to_thread(self.get, id)

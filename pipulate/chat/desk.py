@@ -1,10 +1,9 @@
 """What tools act upon, and how they change a row so that it can be undone.
 
-DESK   Made for each request, with the profile of the page: no model can
-       choose to work for another client.
-ROWS   Tools write by `put` and `drop` alone, which return how to undo it:
-       [table, key, row before, row after].
-NAMES  People and models name a thing by its number or by words of its name.
+DESK  Made for each request, with the profile of the page: no model can
+      choose to work for another client.
+ROWS  Tools write by `put` and `drop` alone, which return how to undo it:
+      [table, key, row before, row after].
 """
 
 import re
@@ -26,13 +25,7 @@ Row = dict[str, Any]
 #: The tables that tools change, and their keys.
 KEYS = {"task": "id", "profile": "id", "memory": "id", "prompt": "version"}
 #: Words that tell no name from another.
-FILLERS = set(
-    re.findall(
-        r"\w+",
-        """a about all an as for i in is it my of on one s that the this to with
-        task client memory""",
-    )
-)
+FILLERS = set(Path(__file__).with_name("fillers.txt").read_text().split())
 STEM = 5  # letters by which words are compared
 LISTED = 10  # names told when it is not clear which is meant
 
@@ -51,7 +44,7 @@ class Desk:
 
 
 def row_of(store: Store, table: str, key: Any) -> Row | None:
-    """Return the row of one of the tables in KEYS as it is now."""
+    """Return the row as it is now; `table` is one of KEYS."""
     return store.one(f"SELECT * FROM {table} WHERE {KEYS[table]} = ?", key)  # noqa: S608
 
 
@@ -77,10 +70,7 @@ def drop(desk: Desk, table: str, key: Any) -> list[Any]:
 
 
 def find(rows: list[Row], wanted: str, what: str) -> Row:
-    """Return the row meant by its number, name, or best by its rare words.
-
-    Raises Unknown, which lists the names.
-    """
+    """Return the row of that number or name, or rare words; raises Unknown."""
     exact = [row for row in rows if wanted.casefold() in (str(row["id"]), row["name"].casefold())]
     meant = exact or _likeliest(rows, wanted)
     if len(meant) == 1:
@@ -93,7 +83,7 @@ def find(rows: list[Row], wanted: str, what: str) -> Row:
 
 
 def _likeliest(rows: list[Row], wanted: str) -> list[Row]:
-    """A word that many names have counts less."""
+    # a word that many names have counts less
     stems = [_stems(row["name"]) for row in rows]
     count = Counter(stem for each in stems for stem in each)
     asked = _stems(wanted)

@@ -1,13 +1,11 @@
 """The embedded model: llama.cpp in a child, whose crash never ends the app.
 
-DESIGN    The first `stream` starts the child (`llama_child.py`).  It speaks
-          the OpenAI protocol on 127.0.0.1, at a free port, with a random
-          key, no CORS and no web page; `Remote` talks to it.
-LIFE      The child leaves when its standard input closes: by `stop`, by our
-          exit, even by a kill -9.  If it crashes, the answer at hand ends
-          in a `ModelError`, and the next question starts it anew.
-SPEED     One slot, since slots divide the window.  llama.cpp keeps what it
-          has read, so what changes in a prompt belongs at its end.
+DESIGN  The first `stream` starts `llama_child.py`, which speaks the OpenAI
+        protocol on 127.0.0.1, at a free port, with a random key.
+LIFE    The child leaves when its standard input closes, even by a kill -9.
+        If it crashes, the answer at hand ends in a `ModelError`, and the
+        next question starts it anew.
+SPEED   It keeps what it has read: what changes in a prompt belongs at its end.
 """
 
 import asyncio
@@ -59,7 +57,7 @@ class Embedded:
         return None
 
     async def stream(self, messages: Sequence[Message], **ask: Unpack[Ask]) -> Stream:
-        """See `Model.stream`; starts the child if need be."""
+        """See `Model.stream`."""
         remote = await self.start()
         try:
             async with aclosing(remote.stream(messages, **ask)) as answer:
@@ -109,7 +107,7 @@ class Embedded:
         return f"The embedded model did not start. {end} Is {self.weights} whole?\n{said}".strip()
 
     async def stop(self) -> None:
-        """End the child.  Another `stream` would start a new one."""
+        """End the child."""
         if self._child and self._child.stdin:
             self._child.stdin.close()
             if not await _ended(self._child, STOP):
@@ -118,10 +116,7 @@ class Embedded:
 
 
 async def _address(child: Process, asked: dict[str, Any]) -> str:
-    """Return the child's address, "" if it does not come.
-
-    It is told what to load by the pipe: all can see arguments.
-    """
+    # It is told what to load by the pipe: all can see arguments.
     assert child.stdin and child.stdout
     try:
         child.stdin.write(json.dumps(asked).encode() + b"\n")
@@ -135,7 +130,6 @@ async def _address(child: Process, asked: dict[str, Any]) -> str:
 
 
 async def _ended(child: Process, patience: float) -> str:
-    """How the child ended; "" if it still runs after `patience` seconds."""
     try:
         code = await asyncio.wait_for(child.wait(), patience)
     except TimeoutError:

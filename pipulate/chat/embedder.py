@@ -1,14 +1,13 @@
 """Sentences as vectors, near in direction if near in meaning: for memories.
 
-MODEL    all-MiniLM-L6-v2 (English, Apache-2.0, int8) in onnxruntime.  The
-         mean of the tokens' 384 numbers, made unit length: the dot product
-         of two is their cosine.
-TOKENS   BERT's uncased WordPiece: lower case, no accents, words and signs,
-         each word in the longest pieces of vocab.txt.xz (Apache-2.0).
-WITHOUT  weights, memories are found by their words alone.
+MODEL   all-MiniLM-L6-v2 (English, Apache-2.0, int8).  The mean of the tokens'
+        384 numbers, of unit length: a dot product is a cosine.
+TOKENS  Lower case, no accents, words and signs, each word in the longest
+        pieces of vocab.txt.xz (Apache-2.0).
 """
 
 import lzma
+import re
 import unicodedata
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +25,9 @@ LONGEST = 256  # tokens the model was trained to read: the rest of a text is ign
 LONGEST_WORD = 100  # letters; a longer one is no word
 CHARACTERS = 20  # of a token at most: what is cut off then would be ignored anyway
 BATCH = 32
+CHINESE = re.compile(
+    "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ceaf\U0002f800-\U0002fa1f]"
+)
 
 
 class Embedder:
@@ -58,7 +60,6 @@ class Embedder:
         return vectors
 
     def _means(self, batch: list[list[int]]) -> "NDArray[np.float32]":
-        """Of texts as tokens, the longest last."""
         import numpy as np
 
         ids = np.zeros((len(batch), len(batch[-1])), np.int64)  # 0 is [PAD]
@@ -133,17 +134,4 @@ def _spaced(char: str) -> str:
     if kind in ("Mn", "Cc", "Cf", "Co", "Cs") or char == "\ufffd":
         return ""
     is_sign = kind[0] == "P" or (char.isascii() and not char.isalnum())
-    return f" {char} " if is_sign or _is_chinese(ord(char)) else char
-
-
-CHINESE = (
-    range(0x3400, 0x4DC0),
-    range(0x4E00, 0xA000),
-    range(0xF900, 0xFB00),
-    range(0x20000, 0x2CEB0),
-    range(0x2F800, 0x2FA20),
-)
-
-
-def _is_chinese(code: int) -> bool:
-    return any(code in block for block in CHINESE)
+    return f" {char} " if is_sign or CHINESE.match(char) else char

@@ -7,44 +7,16 @@ schema that allows nothing but comparisons of this graph's own columns.
 
 import json
 import re
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 from pipulate.chat.providers import Message
 
 LINKING = "url IN (SELECT source FROM links WHERE target = '{}')"
 
 
-class Example(NamedTuple):
-    """A question and its answer; it is given if the graph has the columns."""
-
-    question: str
-    where: str
-    order: str = ""
-    show: str = "pages"
-
-
-EXAMPLES = (
-    Example(
-        "blog pages with clicks but few outlinks",
-        "pagetype = 'blog' AND clicks > 0 AND outlinks < 5",
-        "clicks",
-    ),
-    Example("which pages are orphans?", "orphan = 1"),
-    Example("the twenty most linked pages", "", "inlinks"),
-    Example("how many pages are deeper than four?", "depth > 4", show="count"),
-    Example(
-        "which pages have one inlink but many impressions?",
-        "inlinks = 1 AND impressions > 100",
-        "impressions",
-    ),
-    Example("which pages link to https://a.example/b?", LINKING.format("https://a.example/b")),
-    Example("listing pages without traffic", "pagetype = 'listing' AND clicks = 0", "inlinks"),
-    Example("pages to which no other page links", "inlinks = 0"),
-    Example(
-        "help pages more than five clicks from home", "pagetype = 'help' AND depth > 5", "depth"
-    ),
-    Example("top pages by PageRank", "", "pagerank"),
-)
+#: {question: answer}; one is given if the graph has its columns.
+EXAMPLES = json.loads(Path(__file__).with_name("filters.json").read_text("utf-8"))
 
 
 def columns(tables: str) -> dict[str, str]:
@@ -85,12 +57,11 @@ def lesson(known: dict[str, str]) -> list[Message]:
         ]
     )
     messages = [{"role": "system", "content": told}]
-    for question, where, order, show in EXAMPLES:
-        own = where.partition("url IN")[0]
-        if {*re.findall(r"(\w+) [=<>]", own), order or "url"} <= set(known):
-            answer = json.dumps({"show": show, "where": where, "order": order})
+    for question, answer in EXAMPLES.items():
+        own = answer["where"].partition("url IN")[0]
+        if {*re.findall(r"(\w+) [=<>]", own), answer["order"] or "url"} <= set(known):
             messages.append({"role": "user", "content": question})
-            messages.append({"role": "assistant", "content": answer})
+            messages.append({"role": "assistant", "content": json.dumps(answer)})
     return messages
 
 

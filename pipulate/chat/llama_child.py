@@ -1,8 +1,7 @@
 """The process of the embedded model: llama.cpp's server for its parent.
 
-Run by its path, so that none of Pipulate need be imported.  It reads a line
-of JSON (model, window, key) from standard input, prints its address, and
-leaves when that input ends or its parent is gone: see `embedded.py`.
+Run by its path: it imports none of Pipulate.  It reads a line of JSON
+(model, window, key), prints its address, and leaves when its input ends.
 """
 
 import json

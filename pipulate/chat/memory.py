@@ -1,15 +1,13 @@
 """What the app knows about its user, whichever model answers.
 
 A MEMORY  is a fact if it has a `key` ("city": "Graz"), else a sentence.
-          Its `id` is made from the key, or the sentence, and so is the same
-          on every machine: adding it twice changes nothing, and a fact's
-          new value takes the old one's place.
+          Its `id` is the hash of either: adding it twice changes nothing, a
+          fact's new value takes the old one's place.
 PINNED    memories stand in every prompt (facts are, unless unpinned);
           others come back when they fit the question.
 STATE     "active", or "off": kept, but told to no model.
 RECALL    By cosine (brute force: 10,000 take milliseconds), and the best
-          keyword hit; by keywords alone without an embedder.  Vectors are a
-          cache.
+          keyword hit; without weights by keywords alone.
 FORGET    removes it from every table, its words from conversations,
           proposals and the trash, and the bytes from the file (VACUUM, log
           truncated).  It cannot be undone; "off" can.
@@ -21,14 +19,13 @@ import hashlib
 import json
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pipulate.engine.errors import Invalid, Unknown
 from pipulate.engine.store import Store, now
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from pipulate.chat.embedder import Embedder
 
 Row = dict[str, Any]
 
@@ -39,21 +36,6 @@ LONGEST = 2000  # characters
 LONGEST_KEY = 100
 MOST_WORDS = 64  # of a question that are looked up
 FORGOTTEN = "[forgotten]"
-
-
-class Embedder(Protocol):
-    """Turns texts into unit vectors; `name` changes whenever its vectors do."""
-
-    name: str
-
-    @property
-    def present(self) -> bool:
-        """Whether it can be used now."""
-        ...
-
-    def embed(self, texts: list[str]) -> "npt.NDArray[np.float32]":
-        """Return a row of length 1 for each text, shape (n, d)."""
-        ...
 
 
 def identity(content: str, key: str | None = None) -> str:
@@ -84,7 +66,7 @@ def clean(content: str, field: str = "content", most: int = LONGEST) -> str:
 class Memory:
     """The memories in a store."""
 
-    def __init__(self, store: Store, embedder: Embedder | None = None) -> None:
+    def __init__(self, store: Store, embedder: "Embedder | None" = None) -> None:
         self.store = store
         self.embedder = embedder
 
@@ -105,12 +87,12 @@ class Memory:
         return row
 
     def all(self, search: str = "") -> list[Row]:
-        """Return those that contain `search`: pinned first, then newest."""
+        """Return those that contain `search`: pinned, then newest."""
         rows = self.store.read("SELECT * FROM memory ORDER BY pinned DESC, at DESC, id")
         return [row for row in rows if search.casefold() in text(row).casefold()]
 
     def active(self) -> list[Row]:
-        """Return all that a model may be told, in the same order."""
+        """Return what a model may be told."""
         return [row for row in self.all() if self.enabled and row["state"] == "active"]
 
     def pinned(self) -> list[Row]:
@@ -121,10 +103,7 @@ class Memory:
     # --- recall
 
     def recall(self, query: str, limit: int = LIMIT, floor: float = FLOOR) -> list[Row]:
-        """Return the active memories that fit `query`, best first.
-
-        They are at most `limit`, and one keyword hit more.
-        """
+        """Return the active memories that fit, and one keyword hit more."""
         if not self.enabled:
             return []
         if not self.embedder or not self.embedder.present:
@@ -132,7 +111,7 @@ class Memory:
         found = self._by_meaning(self.embedder, query, limit, floor)
         return found + [row for row in self._by_keyword(query, 1) if row not in found]
 
-    def _by_meaning(self, embedder: Embedder, query: str, limit: int, floor: float) -> list[Row]:
+    def _by_meaning(self, embedder: "Embedder", query: str, limit: int, floor: float) -> list[Row]:
         import numpy as np  # here: 0.3 s at start, and few have an embedder
 
         self._embed_missing(embedder)
@@ -147,7 +126,7 @@ class Memory:
         best = np.argsort(-cosines, kind="stable")[:limit]
         return [rows[place] for place in best if cosines[place] >= floor]
 
-    def _embed_missing(self, embedder: Embedder) -> None:
+    def _embed_missing(self, embedder: "Embedder") -> None:
         query = """SELECT * FROM memory
             WHERE id NOT IN (SELECT id FROM memory_vector WHERE embedder = ?)"""
         # FROM memory: one forgotten or edited meanwhile gets no vector.
@@ -177,10 +156,7 @@ class Memory:
     def add(
         self, content: str, *, key: str = "", source: str = "", pinned: bool | None = None
     ) -> Row:
-        """Remember a sentence, or a fact under `key`.  Raises Invalid.
-
-        What is already remembered stays as it is.
-        """
+        """Remember a sentence, or a fact under `key`, once.  Raises Invalid."""
         content = clean(content)
         kind = "memory"
         name = None

@@ -1,9 +1,8 @@
 """Which models answer now: the user's server, Ollama, or the embedded one.
 
-CHOICE    `store` keeps what the user set: model_url, model_name, model_key,
-          and `model`, the one chosen in the panel.
-LOOKING   asks all of them, so what was found is believed for FRESH seconds.
-GETTING   says what is being fetched, and how much of it is here.
+`store` keeps what the user set: model_url, model_name, model_key, and
+`model`, the one chosen in the panel.  What was found is believed for FRESH
+seconds; `getting` is what is being fetched, and the share that is here.
 """
 
 import asyncio

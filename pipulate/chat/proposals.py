@@ -1,14 +1,13 @@
 """Nothing is changed without a Yes: calling tools, and what they propose.
 
-CALL       A reading tool acts and returns its text.  A changing one goes as
-           far as the words of what exactly will happen, stored as a row of
-           `proposal`: open -> done -> undone, or open -> refused.
-YES        Only `confirm` goes on, and only the user's own click calls it.
-           It starts the tool anew: if something else would happen by now
-           than the words said, nothing does.  The change, how to undo it
-           and the state are one transaction: it happens exactly once.
-COMMANDS   `/add task Call Bob` is add_task with name "Call Bob"; `/tasks`
-           is list_tasks.
+CALL      A reading tool returns its text.  A changing one goes as far as
+          the words of what exactly will happen, a row of `proposal`:
+          open -> done -> undone, or open -> refused.
+YES       Only `confirm` goes on, and only the user's own click calls it.
+          It starts the tool anew: if something else would happen by now
+          than the words said, nothing does.  The change, how to undo it
+          and the state are one transaction: it happens exactly once.
+COMMANDS  `/add task Call Bob` is add_task, `/tasks` is list_tasks.
 """
 
 import inspect
@@ -92,7 +91,6 @@ def confirm(desk: Desk, id: int, arguments: Mapping[str, Any] | None = None) -> 
 
 
 def _finish(change: Change) -> Undo:
-    """Go past the yield: do it, and return how to undo it."""
     try:
         next(change)
     except StopIteration as end:
@@ -187,7 +185,7 @@ def _named(names: list[str], given: str) -> tuple[dict[str, str], str]:
 
 
 def _next(given: str, last: bool) -> tuple[str, str]:
-    """Return a word, or "some in quotes", and the rest; the last takes all."""
+    # a word, or "some in quotes", and the rest; the last takes all
     one = re.match(r"\"([^\"]+)\"\s*|(\S+)\s*", given)
     if one and (not last or one.end() == len(given)):
         return one[1] or one[2], given[one.end() :]

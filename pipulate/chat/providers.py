@@ -1,20 +1,17 @@
 """Any language model behind one small interface, `Model`.
 
-DESIGN    One HTTP client, `Remote`, speaks two protocols: `OPENAI` (cloud
-          services, vLLM, LM Studio, our embedded runtime) and `OLLAMA` (its
-          /v1 ignores `num_ctx` and silently cuts long chats).  Every way to
-          fail becomes a `ModelError` that says what to do.
-MESSAGES  and tools are OpenAI's dictionaries: {"role": "system" | "user" |
-          "assistant" | "tool", "content": text}, an assistant's
-          "tool_calls", a result's "tool_call_id" and "name".
+DESIGN    `Remote` speaks two protocols: `OPENAI` (cloud services, vLLM, LM
+          Studio, our embedded runtime) and `OLLAMA` (its /v1 ignores
+          `num_ctx` and silently cuts long chats).  Every way to fail becomes
+          a `ModelError` that says what to do.
+MESSAGES  and tools are OpenAI's dictionaries.
 CANCEL    Close the generator (`aclosing`): that closes its connection,
           which serves one request, and stops the generation.
 WINDOW    Tokens of prompt and answer together; an answer that hits the wall
-          ends in an error.  Nothing is cut in silence.
+          ends in an error.
 PRIVACY   Only addresses of the user's or on this machine are contacted: no
           proxy from the environment, no redirects, none of Ollama's cloud
           models, which only look local.
-WEIGHT    The HTTP library is loaded when there is a server to ask.
 """
 
 import asyncio
@@ -83,11 +80,14 @@ class Model(Protocol):
     tools: bool
 
     def stream(self, messages: Sequence[Message], **ask: Unpack[Ask]) -> Stream:
-        """Yield text as it comes; tool calls only after a complete answer.
-
-        Raises `ModelError`, perhaps after part of the answer.
-        """
+        """Yield text, after all of it tool calls; raises ModelError at any time."""
         ...
+
+
+async def whole(model: Model, messages: Sequence[Message], **ask: Unpack[Ask]) -> str:
+    """Return the text of an answer; raises ModelError."""
+    async with aclosing(model.stream(messages, **ask)) as stream:
+        return "".join([piece async for piece in stream if isinstance(piece, str)])
 
 
 class Speech(NamedTuple):
@@ -251,7 +251,7 @@ class Remote:
         return ModelError(f"{self.place} sent something unexpected: {said} Is its address right?")
 
     def _quote(self, data: bytes) -> str:
-        """In one line, short, and without our key should they echo that."""
+        # without our key, should they echo that
         text = " ".join(data[:2000].decode("utf-8", "replace").split())
         if self.key:
             text = text.replace(self.key, "…")
@@ -308,7 +308,6 @@ def _ask_ollama(model: Remote, messages: Sequence[Message], ask: Ask) -> dict[st
 
 
 def _for_ollama(message: Message) -> Message:
-    """It wants arguments as an object, and a result by its tool's name."""
     if message["role"] == "tool":
         return {**message, "tool_name": message.get("name", "")}
     called = message.get("tool_calls")
@@ -334,7 +333,6 @@ def _read_ollama(line: bytes, calls: Calls) -> tuple[str, str]:
 
 
 def _event(data: bytes) -> dict[str, Any]:
-    """Both report a late failure as an "error" in the stream."""
     event = dict(json.loads(data))
     if error := event.get("error"):
         said = error["message"] if isinstance(error, dict) else error
@@ -355,11 +353,7 @@ async def detect(
     ollama: str = "",
     embedded: Model | None = None,
 ) -> list[Model]:
-    """Return the models that answer now, the one to use first.
-
-    The user's own server (OpenAI protocol at `url`), Ollama (last changed
-    model first), the `embedded` one.  All are asked at once.
-    """
+    """Return the models that answer now: at `url`, Ollama's, `embedded`."""
     local = Remote(OLLAMA, ollama or OLLAMA_URL, window=window, place="Ollama")
     asked = [_ollama_models(local)]
     if url:

@@ -1,6 +1,6 @@
 """Tools that answer from the user's tables, link graphs and the manual.
 
-What a model writes as SQL can only read: see `sql`, and `graph.sql`.
+A model's SQL can only read: see `sql`, and `graph.sql`.
 """
 
 import inspect
@@ -14,7 +14,7 @@ from pipulate.chat.desk import Desk
 from pipulate.engine.errors import Unknown
 from pipulate.graph.shelf import Shelf
 
-KINDS = 12  # different values up to which those of a column are told to a model that writes SQL
+KINDS = 12  # most values of a column that are told
 LONGEST_SECTION = 1500  # characters of the manual's sections that are told
 _LINKS = "links: one row a link"  # begins the second table in the description of a graph
 
@@ -56,23 +56,16 @@ def _describe_graph(folder: Path) -> str:
 
     lines = graph_sql.schema(folder).splitlines()
     for place, line in enumerate(lines[: lines.index(_LINKS)]):
-        column = re.match(r"  (\w+) (?:TEXT|INTEGER)", line)
-        if column:
-            lines[place] += _values(folder, column[1])
+        if column := re.match(r"  (\w+) (?:TEXT|INTEGER)", line):
+            statement = f"SELECT DISTINCT {column[1]} FROM pages"  # noqa: S608 - our columns
+            found = graph_sql.query(folder, statement, KINDS)
+            values = sorted(str(value) for (value,) in found.rows if value is not None)
+            if values and not found.more:
+                lines[place] += f"  -- one of: {', '.join(values)}"
     return "\n".join(lines)
 
 
-def _values(folder: Path, column: str) -> str:
-    from pipulate.graph import sql as graph_sql
-
-    statement = f"SELECT DISTINCT {column} FROM pages"  # noqa: S608 - our columns
-    found = graph_sql.query(folder, statement, KINDS)
-    values = sorted(str(value) for (value,) in found.rows if value is not None)
-    return f"  -- one of: {', '.join(values)}" if values and not found.more else ""
-
-
 def _graph(desk: Desk, wanted: str) -> Path:
-    """The folder of the latest graph with `wanted` in its name."""
     places = Shelf(desk.settings.downloads).built()
     for place in places:
         if wanted.casefold() in place.name.casefold():

@@ -1,11 +1,10 @@
 """Which tool a request asks for: a small model picks well among few.
 
 EXAMPLES   of requests and the right call, "talk" for none: examples.txt.
-           The three tools whose examples share most (and the rarest) words
-           with the request are the choice; the model makes it and fills in
-           the arguments, forced to obey a JSON schema of these three.
-SHORT CUT  If one tool is far ahead, only its arguments are asked for; if
-           "talk" is ahead, nothing is: small talk begins at once.
+           Of the three tools whose examples share most, and the rarest,
+           words with the request, the model chooses by a JSON schema.
+SHORT CUT  If a tool is far ahead, only its arguments are asked for; if
+           "talk" is ahead, nothing is.
 PROMPT     The same but for its last line: the rest is not read again.
 
 Measured by bench/bench_tools.py with Qwen2.5-Coder-0.5B.
@@ -17,7 +16,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +23,7 @@ from typing import Any
 
 from pipulate.chat import filters
 from pipulate.chat.desk import Desk
-from pipulate.chat.providers import Message, Model, ToolCall
+from pipulate.chat.providers import Message, Model, ToolCall, whole
 from pipulate.chat.questions import describe_data, query_links
 from pipulate.chat.tools import TOOLS, schema
 from pipulate.engine.errors import Unknown
@@ -52,7 +50,6 @@ class Example:
 
 
 def _marks(text: str) -> frozenset[str]:
-    """Return the beginnings of words, and which is first."""
     words = [word[:4] for word in re.findall(r"\w+", text.casefold())]
     return frozenset(words + [f"^{word}" for word in words[:1]])
 
@@ -114,7 +111,7 @@ async def choose(model: Model, text: str, desk: Desk | None = None) -> ToolCall 
 
 
 def _taught(tool: str) -> list[str]:
-    """Return the arguments that the examples have: no others are asked for."""
+    # the arguments that the examples have: no others are asked for
     found, _ = examples()
     return list(dict.fromkeys(key for one in found if one.tool == tool for key in one.arguments))
 
@@ -126,7 +123,6 @@ def _shape(tool: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _lesson() -> tuple[Message, ...]:
-    """The beginning of every choice: a line on each tool, then examples."""
     lines = ["Choose the tool for the user's request. Answer in JSON."]
     about = {name: (tool.__doc__ or "").split(".")[0] for name, tool in TOOLS.items()}
     about[TALK] = TALK_MEANS
@@ -142,7 +138,6 @@ def _lesson() -> tuple[Message, ...]:
 
 
 def _shown() -> Iterator[Example]:
-    """The first example of each tool, then the second ones."""
     of_tool: dict[str, list[Example]] = {}
     for one in examples()[0]:
         of_tool.setdefault(one.tool, []).append(one)
@@ -168,10 +163,8 @@ async def _select(model: Model, text: str, desk: Desk, tool: str) -> str:
 
 
 async def _ask(model: Model, messages: Sequence[Message], wanted: dict[str, Any]) -> dict[str, Any]:
-    """Return the object answered; {} if it went on and on, or disobeyed."""
-    async with aclosing(model.stream(messages, schema=wanted, max_tokens=LONGEST)) as stream:
-        said = "".join([piece async for piece in stream if isinstance(piece, str)])
+    said = await whole(model, messages, schema=wanted, max_tokens=LONGEST)
     try:
         return dict(json.loads(said))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError):  # it went on and on, or disobeyed
         return {}

@@ -1,9 +1,8 @@
 """The soul: all that makes a model the user's friend, in one readable file.
 
-FORMAT    docs/soul.md.  Lines of JSON: a header; then prompt versions,
-          memories, whole conversations; last, the SHA-256 of all before.
-IMPORT    believes only a whole file, is one transaction, and merges: what
-          is there stays; of a fact with two values the newer one wins.
+FORMAT  Lines of JSON: see docs/soul.md.
+IMPORT  believes only a whole file, is one transaction, and merges: what is
+        there stays; of a fact with two values the newer one wins.
 """
 
 import hashlib
@@ -63,10 +62,9 @@ def _conversations(store: Store) -> Iterator[Row]:
 
 
 def import_(store: Store, path: Path) -> dict[str, int]:
-    """Take up the soul at `path`; returns how many of what were new.
+    """Return how many of what were new.
 
-    Raises Unknown (no such file), Corrupt or Incompatible (written by a
-    newer version); then nothing was imported.
+    Raises Unknown, Corrupt or Incompatible; then nothing was imported.
     """
     rows = _read(path)
     taken: set[int] = set()
@@ -103,7 +101,6 @@ def _read(path: Path) -> list[Row]:
 
 
 def _checked(path: Path, lines: list[bytes]) -> list[Row]:
-    """Raises whatever reading nonsense does."""
     header, *body, end = [json.loads(line) for line in lines]
     if header["format"] != FORMAT:
         raise ValueError("it is no soul")
@@ -119,7 +116,6 @@ def _checked(path: Path, lines: list[bytes]) -> list[Row]:
 
 
 def _texts(row: Row, *keys: str) -> list[str]:
-    """Raises KeyError or TypeError if one is missing or no text."""
     if not all(isinstance(row[key], str) for key in keys):
         raise TypeError(f"texts expected in {', '.join(keys)}")
     return [row[key] for key in keys]
@@ -147,10 +143,8 @@ def _memory(store: Store, row: Row) -> bool:
 
 
 def _conversation(taken: set[int], store: Store, row: Row) -> bool:
-    """Add the missing messages; what began alike is the same conversation.
-
-    `taken` were found for earlier lines: two may begin in one second.
-    """
+    # What began alike is the same conversation, unless `taken` by an earlier
+    # line: two may begin in one second.
     title, created = _texts(row, "title", "created")
     parts = ("role", "content", "at", "about")
     said = [tuple(_texts(message, *parts)) for message in row["messages"]]

@@ -1,12 +1,10 @@
 """Read-only SQL over the user's own tables, safe to hand to a model.
 
-Four fences, each enough against writing: a connection opened read-only;
-SQLite's authorizer, which allows SELECT on TABLES with FUNCTIONS and
-nothing else (no PRAGMA, ATTACH, schema, `store`); a time limit; limits on
-rows, characters of a cell and bytes of a value.
+The connection is read-only; SQLite's authorizer allows SELECT on TABLES
+with FUNCTIONS and nothing else (no PRAGMA, ATTACH, schema, `store`); time,
+rows, cells and values have limits.
 """
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -21,17 +19,7 @@ from pipulate.engine.errors import Invalid
 TABLES = {"pipeline", "history", "job", "profile", "client", "task", "conversation", "message"}
 VIRTUAL = {"json_each", "json_tree"}
 SCHEMA = {"sqlite_master", "sqlite_schema"}
-FUNCTIONS = set(
-    re.findall(
-        r"\S+",
-        """abs avg cast ceil ceiling coalesce count cume_dist date datetime dense_rank
-    first_value floor glob group_concat ifnull iif instr json json_array_length json_each
-    json_extract json_tree json_type -> ->> julianday lag last_value lead length like ln
-    log lower ltrim max min nth_value ntile nullif percent_rank pow power rank replace
-    round row_number rtrim sign sqrt strftime string_agg substr substring sum time total
-    trim typeof unixepoch upper""",
-    )
-)
+FUNCTIONS = set(Path(__file__).with_name("sql_functions.txt").read_text().split())
 ROWS = 50
 SECONDS = 2.0
 CELL = 300  # characters

@@ -1,13 +1,11 @@
 """One conversation, whichever model answers: what is said, and who is told.
 
-TURNS      What the user sends is a command, or words for the model;
-           `answering` is the reaction.  One model call at a time.
-STREAM     The answer at hand is `live`; whole, stopped or cut, it becomes a
-           stored message.  It goes on whoever listens.
-LISTENER   is told what changes; this module knows no HTML and no socket.
-KNOWING    `visit` says which page is open.  What it is about becomes a
-           note, stored with what is said next: looking writes nothing.
-TOOLS      Reading acts at once, changing asks by a card (`proposals`).
+TURNS    What the user sends is a command, or words for the model;
+         `answering` is the reaction.  One model call at a time.
+STREAM   The answer at hand is `live`; whole, stopped or cut, it becomes a
+         stored message.  It goes on whoever listens.
+KNOWING  What the open page is about becomes a note, stored with what is said
+         next: looking writes nothing.
 """
 
 import asyncio
@@ -33,7 +31,7 @@ from pipulate.engine.store import Store
 from pipulate.engine.workflow import Run, Workflow
 
 ROUNDS = 4  #: of native tool calls in one answer
-LONGEST = 700  #: tokens of a small model's answer, which may ramble until its window is full
+LONGEST = 700  #: tokens of a small model's answer, which may ramble
 LONGEST_MESSAGE = 20_000  #: characters of what the user says at once
 PAGE = 0  #: id of the note on the page that is open, until it is stored
 NO_MODEL = (
@@ -44,7 +42,7 @@ FAILED = "Something in the chat failed; the log has the details. Try again."
 
 
 class Listener:
-    """Is told what changes: override what you show."""
+    """Is told what changes."""
 
     async def said(self, row: Row) -> None:
         """A message was added."""
@@ -53,7 +51,7 @@ class Listener:
         """A message was taken back."""
 
     async def decided(self, row: Row) -> None:
-        """What the message proposed stands otherwise now."""
+        """What the message proposed was decided."""
 
     async def thinking(self) -> None:
         """An answer begins."""
@@ -62,13 +60,13 @@ class Listener:
         """The answer has got so far."""
 
     async def over(self) -> None:
-        """The answer ends; what there is of it is `said` next."""
+        """The answer ends; it is `said` next."""
 
     async def turned(self) -> None:
-        """Another conversation is shown, or an earlier point of it."""
+        """Other messages are shown."""
 
     async def state(self) -> None:
-        """Another model answers, or one begins or ends."""
+        """Another model answers, or begins or ends."""
 
     async def getting(self) -> None:
         """More of a model's weights is here."""
@@ -186,7 +184,7 @@ class Talk:
                     yield piece
 
     def explain(self, run: Run) -> None:
-        """Let the model say a sentence about the card that has opened."""
+        """Let the model say a sentence about the open card."""
         if self.models.none or not self.store.get("explain", True):
             return
         ahead = run.flow.steps[run.open_index :]
@@ -210,7 +208,7 @@ class Talk:
             await self._stream(found[0], struck, f"step {label}", max_tokens=120)
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start what must not be lost; a failure is told to the user."""
+        """Start work; a failure is told to the user."""
         task = asyncio.get_running_loop().create_task(self._watched(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -258,7 +256,6 @@ class Talk:
             await self.listener.state()
 
     async def _use(self, name: str, arguments: dict[str, Any]) -> str:
-        """Show what a tool says or proposes; returns it for the model."""
         made = await asyncio.to_thread(proposals.call, self.desk(), name, arguments)
         if isinstance(made, Proposal):
             await self.propose(made)
@@ -286,7 +283,6 @@ class Talk:
                 await self._speak(model, said)
 
     async def _choose(self, model: Model, said: str) -> ToolCall | None:
-        """For a model that cannot call tools by itself."""
         self.live = ""
         await self.listener.thinking()
         try:
@@ -328,7 +324,6 @@ class Talk:
     async def _stream(
         self, model: Model, messages: Sequence[Message], about: str = "", **ask: Any
     ) -> list[ToolCall]:
-        """Tell and store one answer; returns the tools it called."""
         calls: list[ToolCall] = []
         problem = ""
         self.live = ""
@@ -434,7 +429,6 @@ class Talk:
         await self._turn_to(await asyncio.to_thread(self.conversations.restore, seq))
 
     async def _turn_to(self, conversation: int) -> None:
-        """0 is one to begin, a negative one is temporary."""
         await self.stop()
         self._page = None
         self._temporary = min(conversation, 0)

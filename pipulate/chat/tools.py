@@ -1,14 +1,13 @@
 """What a model, a slash command or an MCP client can do here: TOOLS.
 
-A TOOL     is a function of the desk and of described texts: its signature
-           is its JSON schema, its docstring what a model is told.  There is
-           no shell, no file and no network among them.
-READING    A function that returns text (Markdown) acts at once.
-CHANGING   A generator: it checks, yields in plain words what exactly will
-           happen, then does it and returns how to undo it.  `proposals`
-           alone goes past the yield, when the user says Yes.
-UNDO       [table, key, row before, row after] for each row, or ["run",
-           workflow, id, revision].
+A TOOL    is a function of the desk and of described texts: its signature
+          is its JSON schema, its docstring what a model is told.  None is a
+          shell, reads files or asks the network.
+READING   A function that returns Markdown acts at once.
+CHANGING  A generator yields in plain words what exactly will happen, does
+          it and returns how to undo it.  Only `proposals` goes past the
+          yield, when the user says Yes.
+UNDO      See `desk`, or ["run", workflow, id, revision].
 """
 
 import asyncio
@@ -208,7 +207,7 @@ def _link(desk: Desk, row: Row) -> str:
 
 
 def _split(given: str, names: list[str]) -> dict[str, list[Any]]:
-    """Read a bare value for one field, `a=1 b="two words"` for several."""
+    # a bare value for one field, `a=1 b="two words"` for several
     if len(names) == 1:
         return {names[0]: [given.removeprefix(f"{names[0]}=")]}
     try:
@@ -268,13 +267,15 @@ def change_prompt(desk: Desk, prompt: Annotated[str, "the whole new system promp
 
 # --- the list, and what each takes
 
-TASKS = (list_tasks, add_task, complete_task, rename_task, delete_task)
-PROFILES = (list_profiles, add_profile, rename_profile, delete_profile)
-RUNS = (list_runs, open_run, explain_run, fill_run)
-QUESTIONS = (query_data, query_links, search_docs)
-MEMORY = (remember, recall, forget, change_prompt)
 TOOLS: dict[str, Callable[..., Any]] = {
-    tool.__name__: tool for tool in (*TASKS, *PROFILES, *RUNS, *QUESTIONS, *MEMORY)
+    tool.__name__: tool
+    for tool in (
+        *(list_tasks, add_task, complete_task, rename_task, delete_task),
+        *(list_profiles, add_profile, rename_profile, delete_profile),
+        *(list_runs, open_run, explain_run, fill_run),
+        *(query_data, query_links, search_docs),
+        *(remember, recall, forget, change_prompt),
+    )
 }
 
 

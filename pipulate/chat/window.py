@@ -1,8 +1,7 @@
 """What fits a model's window: tokens of prompt and answer together.
 
 Each model has its own vocabulary, so `tokens` counts rather too many.
-Nothing is cut in silence: what `fit` leaves out, the model condenses first
-(`summarise`), and the summary goes along.
+What `fit` leaves out, `summarise` condenses: nothing is cut in silence.
 """
 
 import itertools
@@ -10,21 +9,16 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from contextlib import aclosing
 
 from pipulate.chat.prompts import LIMITER
-from pipulate.chat.providers import Message, Model, ModelError
+from pipulate.chat.providers import Message, Model, ModelError, whole
 
 MARKS = 8  # tokens of the template around a message
 NO_SUMMARY = "(An earlier part of the conversation could not be summarised.)"
 
 
 def tokens(text: str) -> int:
-    """Estimate the tokens of `text`.
-
-    0.8 to 1.7 times Qwen's own count for prose, code, JSON and CSV, up to
-    2.2 times for Cyrillic and CJK.
-    """
+    """Estimate: 0.8 to 1.7 times Qwen's own count, 2.2 for CJK and Cyrillic."""
     prose = len(re.findall(r"[a-z\s]", text, re.ASCII))
     digits = len(re.findall(r"[0-9]", text))
     plain = sum(map(str.isascii, text))
@@ -37,11 +31,9 @@ def fit(
 ) -> tuple[list[Message], list[Message]]:
     """Split a conversation into (what to send, what had to be left out).
 
-    The leading system messages and the newest turns are kept, a quarter of
-    the window stays free for the answer.  Turns are left out whole: a
-    tool's result keeps its question.  If any are, call `fit` again with
-    their `summary`, which goes after the system prompt.  Raises
-    `ModelError` if the last turn alone is too long.
+    Sent are the leading system messages and the newest whole turns, in three
+    quarters of the window.  If any are left out, call `fit` again with their
+    `summary`.  Raises ModelError if the last turn alone is too long.
     """
     leading = itertools.takewhile(lambda message: message["role"] == "system", messages)
     system = list(leading)
@@ -78,16 +70,11 @@ async def summarise(model: Model, messages: Sequence[Message], summary: str = ""
     half_a_window = max(1, len(text) * (model.window // 2) // tokens(text))  # in characters
     for start in range(0, len(text), half_a_window):
         part = text[start : start + half_a_window]
-        summary = await _condensed(model, part, summary) or summary or NO_SUMMARY
+        ask = (
+            f"Summary so far: {summary or '(nothing)'}\n\nThe conversation goes on:\n{part}\n\n"
+            f"Write the new summary: who wants what, what was found and decided. {LIMITER}"
+        )
+        question = [{"role": "user", "content": ask}]
+        said = await whole(model, question, max_tokens=model.window // 10)
+        summary = said.strip() or summary or NO_SUMMARY
     return summary
-
-
-async def _condensed(model: Model, text: str, summary: str) -> str:
-    ask = (
-        f"Summary so far: {summary or '(nothing)'}\n\nThe conversation goes on:\n{text}\n\n"
-        f"Write the new summary: who wants what, what was found and decided. {LIMITER}"
-    )
-    question = [{"role": "user", "content": ask}]
-    async with aclosing(model.stream(question, max_tokens=model.window // 10)) as stream:
-        pieces = [piece async for piece in stream if isinstance(piece, str)]
-    return "".join(pieces).strip()
