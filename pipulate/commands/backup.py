@@ -10,6 +10,7 @@ from pipulate.engine.store import Store
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
+    """Print where it is."""
     reader = parser(__doc__)
     place = "where to write it (default: among the backups of the data folder)"
     reader.add_argument("file", nargs="?", type=Path, help=place)

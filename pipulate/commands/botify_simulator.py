@@ -24,6 +24,7 @@ and no account is needed.
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
+    """Serve until interrupted."""
     reader = parser(__doc__)
     reader.epilog = f"{FAULTS}\n{describe_faults()}"
     add = reader.add_argument

@@ -15,6 +15,7 @@ from pipulate.engine.settings import PACKAGE, Settings
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
+    """Print the core."""
     reader = parser(__doc__)
     reader.add_argument("--counts", action="store_true", help="only the token counts per file")
     counts = reader.parse_args(argv).counts
@@ -70,4 +71,5 @@ def _file(module: str, name: str) -> Iterator[Path]:
 
 
 def tokens(text: str) -> int:
+    """Return the cost of reading."""
     return sum(len(line.lstrip(" ")) for line in text.splitlines(keepends=True)) // 4

@@ -17,6 +17,8 @@ LIBRARIES = ("python-fasthtml", "starlette", "uvicorn", "apsw", "numpy", "polars
 
 @dataclass(frozen=True)
 class Health:
+    """What was found."""
+
     database: Path
     verdict: str  #: SQLite's, "ok" if sound; "" if there is no database yet
     runs: int
@@ -25,6 +27,7 @@ class Health:
 
     @property
     def problems(self) -> int:
+        """How many there are."""
         return len(self.broken) + (self.verdict not in ("ok", ""))
 
 

@@ -12,6 +12,7 @@ from pipulate.web.guard import AGENTS
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
+    """Print the configuration."""
     reader = parser(__doc__)
     forget = "throw the key away: agents are shut out at once"
     reader.add_argument("--forget", action="store_true", help=forget)

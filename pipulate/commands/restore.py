@@ -12,6 +12,7 @@ from pipulate.engine.settings import Settings
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
+    """Say what replaced what."""
     reader = parser(__doc__)
     reader.add_argument("file", nargs="?", type=Path, help="the backup (default: the newest)")
     args = reader.parse_args(argv)

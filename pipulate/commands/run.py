@@ -26,6 +26,7 @@ PACE = 0.1  # seconds between two looks at a job
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
+    """Print the record."""
     reader = parser(__doc__)
     reader.add_argument("workflow", metavar="WORKFLOW")
     reader.add_argument("answers", metavar="NAME=VALUE", nargs="*")
@@ -109,8 +110,10 @@ class Terminal:
     """The voice of a run without a browser, on stderr; it has no model."""
 
     async def say(self, text: str) -> None:
+        """Print it."""
         print(text, file=sys.stderr)
 
     async def ask(self, prompt: str) -> AsyncIterator[str]:
+        """Refuse."""
         raise Unknown("No model answers in the terminal; give the step's answer as NAME=VALUE.")
         yield ""

@@ -15,11 +15,7 @@ from pipulate.simulator.options import User
 from pipulate.simulator.projects import Analysis, Project
 
 _SHAPES = constants("shapes")
-_GROUP_NAMES = {
-    "url": "URL",
-    "js": "JavaScript",
-    "search_console": "Search Console",
-}
+_GROUP_NAMES = constants("datamodel")["group_names"]
 
 
 def filled(shape: str, **values: Any) -> Json:
@@ -60,6 +56,7 @@ def profile_json(user: User, *, names: bool) -> Json:
 
 
 def project_json(project: Project) -> Json:
+    """As lists show it."""
     org = project.org
     number = _number(org, project.slug)
     email = f"{org}@example.com"
@@ -101,6 +98,7 @@ def light_analysis_json(project: Project, analysis: Analysis) -> Json:
 
 
 def analysis_json(project: Project, analysis: Analysis, export_limit: int) -> Json:
+    """The light one, and more."""
     light = light_analysis_json(project, analysis)
     owner = {"login": project.org}
     days = project.search_days
@@ -136,6 +134,7 @@ def collections_json(project: Project, crawls: Mapping[str, Analysis]) -> list[J
 
 
 def datamodel_json(collection: Collection) -> Json:
+    """As .../collections/{id} answers."""
     dimensions = collection.fields.values()
     groups = [
         {"id": group, "name": _GROUP_NAMES.get(group, group.capitalize())}

@@ -151,8 +151,6 @@ def _position(query: Json, kind: str, key: Json) -> int:
 
 @dataclass
 class _Compiler:
-    """Makes expressions of one query's nodes, and notes what they need."""
-
     tables: dict[str, Table]
     dialect: Dialect
     needs: dict[str, Needs] = field(default_factory=lambda: defaultdict(Needs))

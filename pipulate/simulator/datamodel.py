@@ -71,12 +71,12 @@ class Table:
     rows: Callable[[Needs], pl.DataFrame]
     site: Site | None = None
 
-    # columns of a joined frame
-
     def alias(self, name: str) -> str:
+        """A field's column in a join."""
         return f"{self.prefix}:{name}"
 
     def part_alias(self, part: str) -> str:
+        """A part's column in a join."""
         return f"{self.prefix}:#{part}"
 
 
@@ -109,6 +109,7 @@ _COMPUTED = {
 
 
 def catalogue(collection: str) -> list[Field]:
+    """Its dimensions."""
     fields = []
     for group, members in constants("datamodel")[collection].items():
         for name, (label, kind, column) in members.items():

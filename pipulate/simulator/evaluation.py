@@ -50,6 +50,8 @@ class LinkTest:
 
 @dataclass(frozen=True)
 class Query:
+    """It can be answered."""
+
     dimensions: list[Value]
     metrics: list[Value]
     tables: list[tuple[Table, Needs]]

@@ -40,6 +40,7 @@ async def create_job(visit: Visit) -> Response:
 
 
 async def list_jobs(visit: Visit) -> Response:
+    """Newest first."""
     jobs = visit.service.jobs
     found = [
         job

@@ -115,6 +115,7 @@ Test = Callable[[pl.Expr], pl.Expr]
 
 
 def predicate_test(predicate: str, kind: str, node: Json, allow_in: bool) -> Test:
+    """Of values of the type `kind`."""
     if predicate == "exists":
         if "value" in node:
             raise Refusal('The predicate "exists" takes no value.')
@@ -212,6 +213,7 @@ class _Function:
 
 
 def apply(name: str, values: Sequence[Value]) -> Value:
+    """Of values of one row, or one group."""
     if any(value.graph is not None for value in values):
         raise Refusal(f'The multiple field "{GRAPH}" cannot be an argument of "{name}".')
     expr, kind = _FUNCTIONS[name].of(name, values)

@@ -38,6 +38,7 @@ class Fault:
     times: int | None = None
 
     def strikes(self, method: str, path: str, token: str | None) -> bool:
+        """If so, counts it."""
         fits = self.on in path and self.method in (None, method)
         if not fits or self.token not in (None, token) or self.times == 0:
             return False
@@ -60,6 +61,7 @@ class Faults:
         self.rules = parse_faults(text)
 
     def take(self, moment: str, method: str, path: str, token: str | None) -> list[Fault]:
+        """Those to commit; counts them."""
         due = (rule for rule in self.rules if KINDS[rule.kind][0] == moment)
         return [rule for rule in due if rule.strikes(method, path, token)]
 
@@ -109,4 +111,5 @@ def _check_value(kind: str, value: str) -> None:
 
 
 def describe_faults() -> str:
+    """All kinds, one a line."""
     return "\n".join(f"  {kind:<20}{text}" for kind, (_, text) in KINDS.items())

@@ -43,6 +43,7 @@ def generate_site(name: str, links: int, seed: int = 0) -> Site:
 
 
 def check_size(links: int) -> None:
+    """Raises Invalid if too small."""
     if links < MIN_LINKS:
         raise Invalid(f"A generated site needs at least {MIN_LINKS} links; {links} were asked for.")
 

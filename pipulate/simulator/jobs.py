@@ -114,6 +114,7 @@ class Jobs:
 
     @property
     def running(self) -> int:
+        """How many exports."""
         return sum(not export.done() for export in self._exports.values())
 
     def _save(self) -> None:
@@ -121,6 +122,7 @@ class Jobs:
         files.write(self._state, json.dumps(state, indent=1))
 
     def path(self, job: Job) -> Path:
+        """Of its file."""
         return self.folder / f"{job.id}{job.suffix}"
 
     # life
@@ -188,6 +190,7 @@ class Jobs:
         return bool(job.links) and not job.stale and not aged
 
     def by_secret(self, secret: str) -> Job | None:
+        """By its file's address now."""
         for job in self.all.values():
             if self._has_link(job) and job.secret == secret:
                 return job

@@ -77,6 +77,7 @@ class Project:
 
     @property
     def search_days(self) -> Period | None:
+        """None without Search Console."""
         if not (self.has_search_console and self.finished):
             return None
         last = self.finished[0].day - timedelta(SEARCH_LAG)

@@ -18,6 +18,7 @@ async def profile(visit: Visit) -> Response:
 
 
 async def list_projects(visit: Visit) -> Response:
+    """Of an organisation, or a user."""
     owner = visit.named["org"]
     known = [each for each in visit.service.projects if owner in (each.org, visit.user.username)]
     if not known:

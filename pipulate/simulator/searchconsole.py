@@ -55,6 +55,7 @@ METRICS = by_id(
 
 
 def search_collection(site: Site, first: date, last: date) -> Collection:
+    """Only of a site that has it."""
     search = site.search
     assert search is not None, "only for sites with Search Console data"
 

@@ -18,6 +18,8 @@ from pipulate.simulator.projects import Project
 
 
 class Call(NamedTuple):
+    """One request."""
+
     method: str
     path: str
     status: int
@@ -68,6 +70,7 @@ class Service:
         raise Refusal(code=1010)
 
     def collection_id(self, slug: str) -> str:
+        """An analysis's."""
         return f"crawl.{slug.replace('-', self.options.same_day_mark)}"
 
     def compile(self, project: Project, body: Any) -> Query:

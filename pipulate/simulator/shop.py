@@ -37,6 +37,8 @@ LINKING = KINDS.filter(http_code=200, content_type="text/html")["kind"].to_list(
 
 @dataclass
 class Shop:
+    """Pages in lists, links in arrays."""
+
     name: str
     rng: np.random.Generator
     pages: int  # about how many are wanted
@@ -109,6 +111,7 @@ def word_pair(number: int) -> str:
 
 
 def words(number: int) -> str:
+    """As in a text."""
     return word_pair(number).replace("-", " ")
 
 
@@ -116,6 +119,7 @@ def words(number: int) -> str:
 
 
 def lay_out(shop: Shop, links_per_page: float) -> Products:
+    """All pages, structural links."""
     home = shop.add("home", ["/"], [f"{shop.name.title()}: things for the house"])
     names = WORDS["main_pages"][: 3 + min(10, shop.pages // 100)]
     main = shop.add("main", [f"/{n}" for n in names], [n.title() for n in names])

@@ -62,9 +62,11 @@ class Visit:
         recent.append(now)
 
     def project(self) -> Project:
+        """Of the address."""
         return self.service.project(self.named["org"], self.named["project"], self.user)
 
     async def json(self) -> Json:
+        """The posted object."""
         try:
             body = json.loads(await self.request.body())
         except (ValueError, RecursionError) as error:
@@ -74,6 +76,7 @@ class Visit:
         return body
 
     def number(self, name: str, default: int) -> int:
+        """A count."""
         text = self.wanted.get(name, str(default))
         if not text.isdecimal() or not 0 < int(text) < 10**9:
             raise Refusal(f"{name}: a whole number above 0 was expected.", 1020)
@@ -98,6 +101,7 @@ class Visit:
         return str(url if self.options.next_keeps_size else url.remove_query_params("size"))
 
     async def page(self, items: Sequence[Item], to_json: Callable[[Item], Json]) -> Response:
+        """In the lists' envelope."""
         page = self.number("page", 1)
         size = self.number("size", self.options.list_size)
         shown = items[(page - 1) * size : page * size]
