@@ -11,6 +11,7 @@ from fasthtml.common import (
     FT,
     H3,
     A,
+    Code,
     Details,
     Div,
     Fieldset,
@@ -19,6 +20,7 @@ from fasthtml.common import (
     Legend,
     Li,
     P,
+    Pre,
     Script,
     Small,
     Summary,
@@ -85,6 +87,11 @@ def downloads(place: Place, remark: str) -> tuple[FT, ...]:
         "if it cannot, press Allow when the browser asks, or drag them in."
     )
     return H3("Files"), P(*files(place)), P(f"{remark} {cosmograph}", cls="hint")
+
+
+def program(label: str, text: str) -> FT:
+    """A program that is folded away."""
+    return Details(Summary(label), Pre(Code(text)))
 
 
 def ticks(groups: Mapping[str, Iterable[Any]]) -> list[FT]:

@@ -6,7 +6,7 @@ for; what is on disk already is never downloaded again; an export that was inter
 itself.
 """
 
-from fasthtml.common import A, Details, Input, Label, Li, Option, P, Pre, Select, Small, Summary, Ul
+from fasthtml.common import A, Details, Input, Label, Li, Option, P, Select, Small, Summary, Ul
 
 from pipulate import Invalid, Workflow
 from pipulate.botify import export, urls
@@ -145,5 +145,5 @@ def result(run):
         failure(export.cut_off(made["tables"])),
         drawn,
         *graph_cards.downloads(place, export.left_out(made["tables"])),
-        Details(Summary("The API calls, as a program"), Pre(program)),
+        graph_cards.program("The API calls, as a program", program),
     )
