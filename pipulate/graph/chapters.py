@@ -1,8 +1,8 @@
 """The chapters of a report, in the order in which to read them.
 
 Each is a function from a site as it was measured to what was found there;
-None when the data has nothing to say about it.  What counts as far, few or
-many is a constant here, with its reason.
+None when the data has nothing to say about it.  Its text is in `words.json`.
+What counts as far, few or many is a constant here, with its reason.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ import polars as pl
 from pipulate.graph import measures
 from pipulate.graph.edges import Graph
 from pipulate.graph.measures import Array
-from pipulate.graph.report import Finding, counts
+from pipulate.graph.report import Finding, counts, found
 from pipulate.graph.roles import Facts
 
 FAR = 3  # clicks: beyond them crawlers come seldom and visitors hardly
@@ -65,7 +65,7 @@ class Measured:
         return chosen[np.argsort(-self.rank[chosen], kind="stable")]
 
     def share(self, pages: Array) -> Array:
-        """Return numbers of pages as shares of all."""
+        """Return shares of all pages."""
         return pages / max(1, self.graph.n)
 
     def known(self, *wanted: str) -> list[str]:
@@ -73,7 +73,8 @@ class Measured:
         return [self.facts.columns[role] for role in wanted if role in self.facts.columns]
 
     def rows(self, pages: Array, *columns: str) -> pl.DataFrame:
-        """Return pages with these columns and what helps to judge any page."""
+        """Return these columns, and what helps to judge any page."""
+
         shown = ["url", self.group, *columns, *self.known("title", "impressions", "clicks")]
         return self.pages.select(shown)[pages]
 
@@ -107,14 +108,9 @@ def _clicks_from_home(site: Measured) -> Finding:
     reached = site.depth >= 0
     depth = site.depth[reached]
     pages = np.bincount(depth)
-    return Finding(
-        key="depth",
-        title=f"Pages more than {FAR} clicks from home",
+    return found(
+        "depth",
         counted=int((depth > FAR).sum()),
-        meaning="Click depth: the least number of clicks from home. "
-        "Deep pages are visited and crawled less.",
-        todo="Link the important ones from a page near home: "
-        "a category, a list of best sellers, a hub article.",
         table=pl.DataFrame(
             {
                 "depth": np.arange(len(pages)),
@@ -124,6 +120,7 @@ def _clicks_from_home(site: Measured) -> Finding:
             }
         ),
         plot=_bars(range(len(pages)), pages, "clicks from home"),
+        far=FAR,
     )
 
 
@@ -135,18 +132,14 @@ def _links_received(site: Measured) -> Finding:
     upper = np.append(lower[1:] - 1, max(most, lower[-1]))
     step = np.searchsorted(lower, site.inlinks, side="right") - 1
     pages = np.bincount(step, minlength=len(lower))
-    return Finding(
-        key="inlinks",
-        title=f"Pages with at most {FEW} inlinks",
+    return found(
+        "inlinks",
         counted=int((site.inlinks <= FEW).sum()),
-        meaning="How many pages link to each page. "
-        "The doubling steps show the long tail that every site has.",
-        todo="Look at who is in the first bars: "
-        "pages that should be found need more links from related pages.",
         table=pl.DataFrame(
             {"from": lower, "to": upper, "pages": pages, "share": site.share(pages)}
         ),
         plot=_bars(map(_span, lower, upper), pages, "inlinks"),
+        few=FEW,
     )
 
 
@@ -159,14 +152,9 @@ def _strongest_pages(site: Measured) -> Finding:
     order = site.strongest(np.ones(n, bool))
     running = np.cumsum(site.rank[order])
     spots = np.linspace(0, n - 1, min(n, SPOTS)).astype(np.int64)
-    return Finding(
-        key="pagerank",
-        title="Pages that hold half of all PageRank",
+    return found(
+        "pagerank",
         counted=min(n, int(np.searchsorted(running, 0.5)) + 1),
-        meaning="Internal PageRank: where a surfer who follows links at random would be. "
-        "It tells what the links say is important.",
-        todo="Compare with what is important to you: "
-        "cut links to strong pages nobody needs, add links to weak ones.",
         table=site.rows(order[:TOP], "pagerank", "link_score", "inlinks", "outlinks", "depth"),
         plot={
             "kind": "curve",
@@ -191,14 +179,9 @@ def _between_groups(site: Measured) -> Finding | None:
     number = {name: min(place, k - 1) for place, name in enumerate(names)}
     code = site.facts.group.replace_strict(number, return_dtype=pl.UInt32).to_numpy()
     links, flow = site.flow(code, k)
-    return Finding(
-        key="matrix",
-        title=f"Links between {what}s",
+    return found(
+        "matrix",
         counted=len(names),
-        meaning=f"How many links lead from each {what} to each, "
-        "and how much PageRank flows along them.",
-        todo="Find the empty and the too strong fields: "
-        "does each list link its products, does each article link what it sells?",
         table=_fields(shown, links, flow),
         plot={
             "kind": "heat",
@@ -208,6 +191,7 @@ def _between_groups(site: Measured) -> Finding | None:
             "pages": np.bincount(code, minlength=k).tolist(),
             "pagerank": np.bincount(code, weights=site.rank, minlength=k).round(6).tolist(),
         },
+        what=what,
     )
 
 
@@ -236,12 +220,8 @@ def _wanted_pages(site: Measured) -> Finding | None:
     among = site.facts.good
     chosen = measures.opportunities(demand, site.inlinks, among)
     dots = np.union1d(_some(np.flatnonzero(among & (demand > 0))), chosen[:DOTS])
-    return Finding(
-        key="opportunities",
-        title="Wanted pages with few inlinks",
-        meaning=f"Pages in the top quarter by {what}, with no more inlinks than the median page: "
-        "searchers want them, the site hides them.",
-        todo="Link each from two or three related strong pages. This is where new links pay first.",
+    return found(
+        "opportunities",
         table=site.rows(chosen, "inlinks", "depth", "pagerank", "link_score"),
         plot={
             "kind": "scatter",
@@ -252,36 +232,26 @@ def _wanted_pages(site: Measured) -> Finding | None:
             "x_label": "inlinks",
             "y_label": what,
         },
+        what=what,
     )
 
 
 def _some(pages: Array) -> Array:
-    """Return at most DOTS of these pages, evenly chosen."""
+    """Return DOTS of these pages at most, evenly chosen."""
     spots = np.linspace(0, len(pages) - 1, min(DOTS, len(pages)))
     return pages[spots.astype(np.int64)]
 
 
 def _orphans(site: Measured) -> Finding:
     chosen = site.marked("orphan")
-    return Finding(
-        key="orphans",
-        title="Orphans",
-        meaning="Known from the page table, a sitemap or Search Console, "
-        "but no other page links to them.",
-        todo="Wanted? Link them from their section. "
-        "Not wanted? Take them out of the sitemap, redirect or remove them.",
-        table=site.rows(chosen, "outlinks", *site.known("sitemap")),
-    )
+    return found("orphans", table=site.rows(chosen, "outlinks", *site.known("sitemap")))
 
 
 def _near_orphans(site: Measured) -> Finding:
     chosen = site.marked("near_orphan")
     friend = site.graph.urls.gather(pl.Series(_friends(site, chosen)))
-    return Finding(
-        key="near_orphans",
-        title="Near-orphans",
-        meaning="Just one other page links to them: one edit away from being lost.",
-        todo="Add a second way in: from a related page, a list or a breadcrumb.",
+    return found(
+        "near_orphans",
         table=site.rows(chosen, "depth", "pagerank").insert_column(1, friend.alias("linked_from")),
     )
 
@@ -300,29 +270,15 @@ def _friends(site: Measured, pages: Array) -> Array:
 def _unreachable(site: Measured) -> Finding:
     away = ~(site.pages["reachable"] | site.pages["orphan"]).to_numpy()
     chosen = site.strongest(away & site.facts.internal)
-    return Finding(
-        key="unreachable",
-        title="Linked, but out of reach",
-        meaning="Other pages link to them, but no chain of clicks leads there from home: "
-        "islands, or children of orphans.",
-        todo="Link one page of each island from the main site; the rest follows.",
-        table=site.rows(chosen, "inlinks", "outlinks", "part"),
-    )
+    return found("unreachable", table=site.rows(chosen, "inlinks", "outlinks", "part"))
 
 
 def _dead_ends(site: Measured) -> Finding:
     chosen = site.marked("dead_end")
-    meaning = "Pages that link to no other page: visitors and PageRank stop there."
+    more = ""
     if not site.graph.listed.any():
-        meaning += " (Without a page table this includes pages nobody crawled.)"
-    return Finding(
-        key="dead_ends",
-        title="Dead ends",
-        meaning=meaning,
-        todo="Give each a way on: menu, breadcrumb, related pages. "
-        "Files (PDF, images) may stay as they are.",
-        table=site.rows(chosen, "inlinks", "depth", "pagerank"),
-    )
+        more = " (Without a page table this includes pages nobody crawled.)"
+    return found("dead_ends", table=site.rows(chosen, "inlinks", "depth", "pagerank"), more=more)
 
 
 def _bad_targets(site: Measured) -> Finding | None:
@@ -342,13 +298,8 @@ def _bad_targets(site: Measured) -> Finding | None:
             "example": site.graph.urls.gather(linked["source"]),
         }
     )
-    return Finding(
-        key="bad_targets",
-        title="Linked pages that should not be linked",
-        meaning="Broken, redirected, canonicalised or otherwise non-compliant pages "
-        "which other pages link to: rank and visits leak there.",
-        todo="Repair the page, or change the links to where they should lead. "
-        "Start at the top: most linking pages first.",
+    return found(
+        "bad_targets",
         table=table.hstack(site.pages.select(more)[linked["target"]]),
         plot=_bars(reasons["problem"], reasons["count"], "problem"),
     )
@@ -358,12 +309,8 @@ def _bad_links(site: Measured) -> Finding | None:
     if not site.facts.problems():
         return None
     links = _links_to_bad(site)
-    return Finding(
-        key="bad_links",
-        title="Links that lead to those pages",
-        meaning="Every single link to a page that should not be linked, "
-        "from the strongest page down.",
-        todo="Hand this list to whoever edits the pages; template links vanish with one change.",
+    return found(
+        "bad_links",
         table=links.select(
             source=site.graph.urls.gather(links["source"]),
             target=site.graph.urls.gather(links["target"]),
@@ -373,7 +320,6 @@ def _bad_links(site: Measured) -> Finding | None:
 
 
 def _links_to_bad(site: Measured) -> pl.DataFrame:
-    """Return links to pages that should not be linked, the strongest first."""
     rows = measures.links_to(site.graph, site.facts.bad)
     source = site.graph.source[rows]
     links = pl.DataFrame({"source": source, "target": site.graph.target[rows]})
@@ -395,15 +341,7 @@ def _site_wide_links(site: Measured) -> Finding:
     chosen = site.marked("template")
     linking = max(1, int((site.pages["outlinks"] > 0).sum()))
     table = site.rows(chosen, "inlinks", "pagerank").with_columns(share=pl.col("inlinks") / linking)
-    return Finding(
-        key="template",
-        title="Site-wide links",
-        meaning="Pages linked from more than a quarter of all linking pages: "
-        "menu, footer, breadcrumbs.",
-        todo="Each such link costs every page a share of its rank. "
-        "Keep those that visitors need; drop imprint-like ones to one hub.",
-        table=table.sort("share", descending=True, maintain_order=True),
-    )
+    return found("template", table=table.sort("share", descending=True, maintain_order=True))
 
 
 def _hubs(site: Measured) -> Finding:
@@ -412,15 +350,7 @@ def _hubs(site: Measured) -> Finding:
     best = np.union1d(_highest(hub), _highest(authority))
     either = np.maximum(hub[best], authority[best])
     best = best[np.argsort(-either, kind="stable")]
-    return Finding(
-        key="hubs",
-        title="Hubs and authorities",
-        meaning="Hubs link to what is well linked; authorities are linked by good hubs "
-        "(Kleinberg's HITS). They show the densest block of the site.",
-        todo="A hub nobody meant is a template link list; an authority nobody meant is its target. "
-        "Check that your guides are among them.",
-        table=site.rows(best, "hub", "authority", "inlinks", "outlinks"),
-    )
+    return found("hubs", table=site.rows(best, "hub", "authority", "inlinks", "outlinks"))
 
 
 def _highest(value: Array) -> Array:
@@ -434,15 +364,7 @@ def _strong_parts(site: Measured) -> Finding:
     )
     table = parts.filter(pl.col("pages") > 1).sort("part")
     largest = parts["pages"].to_numpy().max(initial=0)
-    return Finding(
-        key="parts",
-        title="Strongly connected parts of two pages or more",
-        meaning="Within a part every page can be reached from every other. "
-        f"The largest holds {largest:,} of {site.graph.n:,} pages.",
-        todo="Small parts of their own are islands: "
-        "link them with the main part in both directions.",
-        table=table,
-    )
+    return found("parts", table=table, largest=largest, pages=site.graph.n)
 
 
 def _communities(site: Measured) -> Finding | None:
@@ -463,13 +385,8 @@ def _communities(site: Measured) -> Finding | None:
         .collect()
     )
     shown = table.head(BARS)
-    return Finding(
-        key="communities",
-        title="Communities",
-        meaning="Groups of pages that link among themselves more than chance would give, "
-        "site-wide links set aside: the structure that the links really have.",
-        todo="Compare with the structure you meant: "
-        "a group torn in several communities lacks cross links; a mixed one has too many.",
+    return found(
+        "communities",
         table=table,
         plot=_bars(shown["example"], shown["pages"], "community (its strongest page)"),
     )

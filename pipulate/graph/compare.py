@@ -19,12 +19,13 @@ import polars as pl
 from pipulate.graph import measures, roles
 from pipulate.graph.edges import Graph
 from pipulate.graph.measures import Array
-from pipulate.graph.report import Finding, Report, counts
+from pipulate.graph.report import Finding, Report, counts, found
 from pipulate.graph.roles import Facts
 from pipulate.graph.site_sections import sections
 
-SAME, CHANGED, NEW, GONE = range(4)  # a page's state
-STATES = ("same", "changed", "new", "gone")  # by name
+SAME, CHANGED, NEW, GONE = range(4)
+STATES = ("same", "changed", "new", "gone")  # of a page
+
 NOTABLE = 0.1  # a change by a tenth is worth a line: less is the weather
 
 
@@ -68,8 +69,8 @@ def compare(earlier: Graph, later: Graph) -> Comparison:
         _lost_inlinks(stayed),
         _strength_changes(stayed),
         _changed_values(values),
-        _links("new_links", "New links", "Linked now, not before.", urls, new_links),
-        _links("gone_links", "Links that are gone", "Linked before.", urls, gone_links),
+        _links("new_links", urls, new_links),
+        _links("gone_links", urls, gone_links),
         _by_section(pages),
     ]
     deepest = [before["depth"].max(), after["depth"].max()]
@@ -177,12 +178,11 @@ def _change(column: str) -> pl.Expr:
 
 
 def _known(pages: pl.DataFrame, *columns: str) -> pl.DataFrame:
-    """Return the columns that are there: not every site has demand."""
+    """Not every site has demand."""
     return pages.select(name for name in dict.fromkeys(columns) if name in pages.columns)
 
 
 def _moved(stayed: pl.DataFrame, column: str, moved: pl.Expr) -> pl.DataFrame:
-    """Return the pages that moved in this column, and by how much."""
     rows = stayed.filter(moved).with_columns(change=_change(column))
     shown = (f"{column} before", column, "inlinks before", "inlinks", "demand", "change")
     return _known(rows, "url", "section", *shown)
@@ -194,12 +194,8 @@ def _moved(stayed: pl.DataFrame, column: str, moved: pl.Expr) -> pl.DataFrame:
 def _new_pages(pages: pl.DataFrame) -> Finding:
     new = pages.filter(pl.col("state") == "new")
     new = new.sort("pagerank", descending=True, maintain_order=True)
-    return Finding(
-        key="new_pages",
-        title="New pages",
-        meaning="Not there in the earlier analysis. Strongest first.",
-        todo="Check that those you meant to add are linked well, and that nothing came by mistake.",
-        table=_known(new, "url", "section", "depth", "inlinks", "pagerank", "demand"),
+    return found(
+        "new_pages", table=_known(new, "url", "section", "depth", "inlinks", "pagerank", "demand")
     )
 
 
@@ -207,13 +203,7 @@ def _gone_pages(pages: pl.DataFrame) -> Finding:
     gone = pages.filter(pl.col("state") == "gone")
     gone = gone.sort("pagerank before", descending=True, maintain_order=True)
     earlier = ("section", "depth", "inlinks", "pagerank", "demand")
-    return Finding(
-        key="gone_pages",
-        title="Pages that are gone",
-        meaning="There in the earlier analysis, no longer. The figures are the earlier ones.",
-        todo="Redirect those that had links or visitors.",
-        table=_known(gone, "url", *(f"{name} before" for name in earlier)),
-    )
+    return found("gone_pages", table=_known(gone, "url", *(f"{name} before" for name in earlier)))
 
 
 def _depth_changes(stayed: pl.DataFrame) -> Finding:
@@ -221,58 +211,33 @@ def _depth_changes(stayed: pl.DataFrame) -> Finding:
     before = pl.col("depth before")
     moved = _moved(stayed, "depth", now.ne_missing(before))
     worst_first = (now.is_null(), before.is_not_null(), "change")
-    return Finding(
-        key="depth_changes",
-        title="Pages nearer to or farther from home",
-        meaning="Click depth changed; empty means out of reach. "
-        "Those that went farthest away come first.",
-        todo="See which link on the way was lost: usually one on a page near home.",
-        table=moved.sort(worst_first, descending=True, maintain_order=True),
+    return found(
+        "depth_changes", table=moved.sort(worst_first, descending=True, maintain_order=True)
     )
 
 
 def _lost_inlinks(stayed: pl.DataFrame) -> Finding:
     much = pl.col("inlinks") < pl.col("inlinks before") * (1 - NOTABLE)
-    return Finding(
-        key="lost_inlinks",
-        title="Pages that lost a tenth of their inlinks or more",
-        meaning="Fewer pages link to them than before. Largest losses first.",
-        todo="If they matter, put the links back: look at the list of gone links.",
-        table=_moved(stayed, "inlinks", much).sort("change", maintain_order=True),
+    return found(
+        "lost_inlinks", table=_moved(stayed, "inlinks", much).sort("change", maintain_order=True)
     )
 
 
 def _strength_changes(stayed: pl.DataFrame) -> Finding:
     moved = _moved(stayed, "strength", _notable("strength"))
-    return Finding(
-        key="pagerank_changes",
-        title="Pages whose strength changed by a tenth or more",
-        meaning="Strength: PageRank times the number of pages, "
-        "so 1 is the average page of its time.",
-        todo="Losses of pages that earn money are worth a look at who stopped linking to them.",
+    return found(
+        "pagerank_changes",
         table=moved.sort(pl.col("change").abs(), descending=True, maintain_order=True),
     )
 
 
 def _changed_values(values: pl.DataFrame) -> Finding:
-    return Finding(
-        key="changed_values",
-        title="Changed values in the page table",
-        meaning="Page type, title, compliance, canonical, status, ... "
-        "of pages that are in both tables.",
-        todo="Non-compliant or redirected all of a sudden: find out why before search engines do.",
-        table=values,
-    )
+    return found("changed_values", table=values)
 
 
-def _links(key: str, title: str, meaning: str, urls: pl.Series, pairs: Array) -> Finding:
+def _links(key: str, urls: pl.Series, pairs: Array) -> Finding:
     source, target = (urls.gather(pl.Series(ends)) for ends in pairs.T)
-    return Finding(
-        key=key,
-        title=title,
-        meaning=meaning,
-        table=pl.DataFrame({"source": source, "target": target}),
-    )
+    return found(key, table=pl.DataFrame({"source": source, "target": target}))
 
 
 def _by_section(pages: pl.DataFrame) -> Finding:
@@ -294,11 +259,4 @@ def _by_section(pages: pl.DataFrame) -> Finding:
         .with_columns(change=_change("pagerank"))
         .sort(pl.col("change").abs(), "section", descending=[True, False])
     )
-    return Finding(
-        key="sections",
-        title="Sections and page types",
-        meaning="How each part of the site grew or shrank, and how much PageRank moved there.",
-        todo="PageRank follows links: "
-        "a part that gained without your meaning it took it from another.",
-        table=table,
-    )
+    return found("sections", table=table)

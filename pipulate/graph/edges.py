@@ -48,9 +48,9 @@ Read = TypeVar("Read")
 _RESERVED = ("url", "listed")
 _UNKNOWN = ("", "null", "none", "nan", "n/a", "-")
 _NOFOLLOW = (  # columns that may say so, and how
-    (sources.FOLLOW, "^(false|no|0|nofollow)$"),
-    (sources.NOFOLLOW, "^(true|yes|1|nofollow)$"),
-    (sources.REL, "nofollow"),
+    ("follow", "^(false|no|0|nofollow)$"),
+    ("nofollow", "^(true|yes|1|nofollow)$"),
+    ("rel", "nofollow"),
 )
 
 
@@ -290,7 +290,7 @@ def _numbers(names: pl.Series, url: pl.Series) -> np.ndarray:
 
 def _read_links(path: Path, scratch: Path) -> tuple[pl.DataFrame, pl.Series, dict[str, int]]:
     """The links as they stand there, numbered by the texts; the texts; notes."""
-    table = sources.open_table(path, scratch, sources.SOURCE, sources.TARGET)
+    table = sources.open_table(path, scratch, "source", "target")
     (frame, names), mended = _fast_or_patient(table, scratch, _number)
     _check_length(names, path)
     links = _complete(frame, names)
@@ -337,8 +337,8 @@ def _complete(frame: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
 
 def _link_columns(table: Table) -> tuple[str, str]:
     columns = table.columns
-    source = sources.find(columns, sources.SOURCE)
-    target = sources.find(columns, sources.TARGET)
+    source = sources.find(columns, "source")
+    target = sources.find(columns, "target")
     others = [column for column in columns if column not in (source, target)]
     if len(columns) == 2 and len(others) == 1:  # of two, one name tells both
         source = source or others[0]
@@ -359,12 +359,12 @@ def _link_columns(table: Table) -> tuple[str, str]:
 def _said_of_links(table: Table) -> list[pl.Expr]:
     """What the file says of each link: `hyperlink`, `nofollow` (bool)."""
     said = []
-    if kind := sources.find(table.columns, sources.LINK_TYPE):
+    if kind := sources.find(table.columns, "link type"):
         said.append(pl.col(kind).eq_missing("Hyperlink").alias("hyperlink"))
     against = [
         pl.col(column).str.contains(f"(?i){words}")
-        for names, words in _NOFOLLOW
-        if (column := sources.find(table.columns, names))
+        for role, words in _NOFOLLOW
+        if (column := sources.find(table.columns, role))
     ]
     if against:
         said.append(pl.any_horizontal(against).fill_null(False).alias("nofollow"))
@@ -377,8 +377,8 @@ def _said_of_links(table: Table) -> list[pl.Expr]:
 def _read_pages(path: Path | None, scratch: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
     if path is None:
         return pl.DataFrame(schema={"url": pl.String}), {}
-    table = sources.open_table(path, scratch, sources.PAGE)
-    column = sources.find(table.columns, sources.PAGE)
+    table = sources.open_table(path, scratch, "page")
+    column = sources.find(table.columns, "page")
     if column is None:
         raise GraphError(
             f"{table.name} has no column with the page's address; its columns are: "

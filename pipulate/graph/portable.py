@@ -175,7 +175,7 @@ def pagerank(engine: Engine, links: Any, pages: Any) -> Any:
 
 
 def _weights(links: Any) -> Any:
-    """Return links, each with the part of its source's rank that it passes."""
+    """Return links with the part of its source's rank that each passes."""
     out = links.group_by("source").agg(out=links.count())
     return links.join(out, "source").select("source", "target", weight=DAMPING / out.out)
 
@@ -271,9 +271,7 @@ def _value(expression: Any) -> Any:
 
 def frame(table: Any) -> pl.DataFrame:
     """Fetch a table."""
-    frame = pl.from_arrow(table.to_pyarrow())
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+    return pl.DataFrame(table.to_pyarrow())
 
 
 def write(tables: dict[str, pl.DataFrame], folder: Path) -> None:

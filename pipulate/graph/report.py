@@ -18,33 +18,8 @@ from pipulate.engine.files import whole_folder
 
 ROWS = 1000  # in report.json: enough for a page, and quick to read
 
-COLUMNS = {
-    "url": "address of the page",
-    "section": "part of the site, by the folders of the address",
-    "depth": "clicks from home by the shortest way; empty: cannot be reached",
-    "inlinks": "pages that link here",
-    "outlinks": "pages it links to",
-    "pagerank": "share of the time a random surfer of this site spends here; "
-    "all pages together have 1",
-    "link_score": "PageRank on a logarithmic scale from 0 to 100",
-    "hub": "how much it links to authorities; all pages together have 1",
-    "authority": "how much hubs link to it; all pages together have 1",
-    "part": "number of its strongly connected part; 0 is the largest",
-    "community": "number of its community; 0 is the largest",
-    "orphan": "no other page links here",
-    "near_orphan": "just one other page links here",
-    "reachable": "can be reached from home by clicks",
-    "dead_end": "it was crawled and links to no other page",
-    "template": "linked from more than a quarter of all pages: part of menu or footer",
-    "problem": "why a link should not lead there",
-    "linking_pages": "how many other pages link there",
-    "example": "one of them, the strongest by PageRank",
-    "linked_from": "the one page that links here",
-    "links": "links from the one to the other",
-    "flow": "share of the whole site's PageRank that goes this way",
-    "share": "share of all pages",
-    "pages": "number of pages",
-}
+_WORDS = json.loads(Path(__file__).with_name("words.json").read_text("utf-8"))
+COLUMNS: dict[str, str] = _WORDS["columns"]  #: what they mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +53,27 @@ class Report:
         return {finding.key: finding for finding in self.findings}[key]
 
 
+def found(
+    key: str,
+    *,
+    table: pl.DataFrame,
+    plot: dict[str, Any] | None = None,
+    counted: int | None = None,
+    **said: Any,
+) -> Finding:
+    """Make a finding with the texts of `words.json`, in which {name} is `said`."""
+    texts = {part: text.format(**said) for part, text in _WORDS["findings"][key].items()}
+    return Finding(key=key, table=table, plot=plot, counted=counted, **texts)
+
+
 def counts(findings: list[Finding]) -> dict[str, int]:
     """Return what each finding counts, for a summary."""
     return {finding.key: finding.count for finding in findings}
 
 
 def as_json(report: Report, rows: int = ROWS) -> dict[str, Any]:
-    """Return the report as plain JSON values, tables cut to `rows` rows."""
+    """Return the report as JSON values, of each table `rows` rows."""
+
     told = ("key", "title", "count", "meaning", "todo", "plot")
     findings = [
         {name: getattr(finding, name) for name in told}

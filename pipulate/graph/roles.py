@@ -1,9 +1,9 @@
 """What the columns of a page table mean: every crawler names them differently.
 
-Each role is known by names of Botify (as our exports write them),
-Screaming Frog ("Internal: All"), Sitebulb and Search Console, compared by
-letters and digits only.  A page is only called redirected, broken, ... when
-a column says so.
+`names.json` has the names of Botify (as our exports write them), Screaming
+Frog ("Internal: All"), Sitebulb and Search Console.  A page is only called
+redirected, broken, ... when a column says so.
+
 """
 
 from dataclasses import dataclass
@@ -15,21 +15,6 @@ from pipulate.graph import sources
 from pipulate.graph.edges import Graph
 from pipulate.graph.measures import Array, hosts
 from pipulate.graph.site_sections import sections
-
-ROLES = {
-    "title": "title title1 pagetitle metadatatitlecontent titre titel",
-    "type": "pagetype segmentspagetypevalue segment segments template contentgroup category",
-    "depth": "depth crawldepth clickdepth level",
-    "impressions": "impressions countimpressions gscimpressions "
-    "searchconsoleperiod0countimpressions",
-    "clicks": "clicks countclicks gscclicks searchconsoleperiod0countclicks",
-    "status": "statuscode httpcode httpstatus httpstatuscode responsecode code",
-    "compliant": "compliant compliantiscompliant indexable indexableisindexable indexability",
-    "canonical": "canonical canonicallinkelement1 canonicalurl canonicaltoequal canonicaltourl",
-    "redirect": "redirecturl redirecturi redirecttourl redirectto redirectsto",
-    "sitemap": "sitemap insitemap sitemapspresent insitemaps",
-}
-
 
 Said = Array | None  # by page, as far as a column says it
 
@@ -92,7 +77,7 @@ class Facts:
 
 def roles(columns: list[str]) -> dict[str, str]:
     """Return which column plays which role, for the roles that are filled."""
-    found = {role: sources.find(columns, names) for role, names in ROLES.items()}
+    found = {role: sources.find(columns, role) for role in sources.ROLES}
     return {role: column for role, column in found.items() if column is not None}
 
 

@@ -5,7 +5,7 @@ TAKEN     CSV of any usual separator (`,` `;` tab `|`), with a header, a
           Windows-1252, also mixed within one file; or Parquet.
 COLUMNS   Found by name, never by position alone: `source,target`, Screaming
           Frog's and Sitebulb's "all inlinks", Search Console's "Top pages",
-          and the like (SOURCE, TARGET, PAGE below).
+          and the like (`names.json`).
 TWO WAYS  Polars reads a well-formed file at a gigabyte a second, but says
           little when it is not.  Then `mend` reads it row by row, forgives
           what has one clear meaning (a stray encoding, short rows, spare
@@ -16,6 +16,7 @@ TWO WAYS  Polars reads a well-formed file at a gigabyte a second, but says
 import codecs
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,26 +27,11 @@ import polars as pl
 from pipulate.graph.errors import GraphError
 from pipulate.graph.unpack import is_packed, unpack
 
-# Names are compared by their letters and digits, lower case, in this order:
+# By role, compared by their letters and digits, lower case, in this order:
 # Screaming Frog's own `Target` holds `_blank`, the page is in `Destination`.
-SOURCE = (
-    "source sourceurl sourcepage from fromurl urlfrom frompage referringurl "
-    "referringpage referringpageurl referrer referrerurl linkingpage linkingurl "
-    "parent parenturl foundat foundon quelle origen origine src"
-)
-TARGET = (
-    "destination destinationurl destinationpage target targeturl targetpage to "
-    "tourl urlto topage linkedurl linkedpage linkurl outlink outlinkurl href ziel "
-    "destino destinazione dst dest"
-)
-PAGE = (
-    "id url address fullurl pageurl toppages toppage page landingpage loc link "
-    "adresse direccion indirizzo uri"
-)
-LINK_TYPE = "type linktype"
-FOLLOW = "follow followed dofollow"
-NOFOLLOW = "nofollow isnofollow"
-REL = "rel relattribute"
+_TOLD = json.loads(Path(__file__).with_name("names.json").read_text("utf-8"))
+_NAMES: dict[str, list[str]] = _TOLD["reading"] | _TOLD["roles"]
+ROLES = list(_TOLD["roles"])  #: what columns of a page table may mean
 
 LONGEST_URL = 16_384  # bytes; browsers and servers stop far below
 _LONGEST_CELL = 1 << 20
@@ -74,19 +60,19 @@ def plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def find(columns: Iterable[str], wanted: str) -> str | None:
-    """The column whose plain name comes first in the text `wanted`."""
+def find(columns: Iterable[str], role: str) -> str | None:
+    """The column whose plain name comes first among those of a role."""
     by_name: dict[str, str] = {}
     for column in columns:
         by_name.setdefault(plain(column), column)
-    return next((by_name[name] for name in wanted.split() if name in by_name), None)
+    return next((by_name[name] for name in _NAMES[role] if name in by_name), None)
 
 
 def open_table(path: Path, scratch: Path, *wanted: str) -> Table:
     """Find out how to read a file, unpacked into `scratch` if need be.
 
-    `wanted` are names of the columns to be asked for: they tell the separator.
-    Raises GraphError for one that is missing, empty, binary or damaged.
+    The roles `wanted` of it tell the separator.  Raises GraphError for one
+    that is missing, empty, binary or damaged.
     """
     try:
         with path.open("rb") as file:
@@ -186,7 +172,7 @@ def _rows(table: Table) -> Iterator[tuple[int, list[str]]]:
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
-    """Decode what is not UTF-8 as what it is in practice."""
+    """Decode what is not UTF-8."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     raw = error.object[error.start : error.end]
@@ -251,10 +237,11 @@ def _columns(cells: list[str]) -> tuple[str, ...]:
 
 
 def _nameless(width: int, wanted: Sequence[str]) -> tuple[str, ...]:
-    """Name columns without a header: only their number tells what they are."""
+    """Without a header only their number tells what columns are."""
+
     names = [f"column {i + 1}" for i in range(width)]
     if len(wanted) in (1, width):
-        names[: len(wanted)] = [known.split()[0] for known in wanted]
+        names[: len(wanted)] = [_NAMES[role][0] for role in wanted]
     return tuple(names)
 
 
@@ -270,7 +257,7 @@ def _record(text: str, separator: str, name: str) -> list[str]:
 
 
 def _rank(cells: list[str], wanted: Sequence[str]) -> tuple[int, int]:
-    return sum(find(cells, names) is not None for names in wanted), len(cells)
+    return sum(find(cells, role) is not None for role in wanted), len(cells)
 
 
 def shown(columns: Sequence[str]) -> str:

@@ -176,9 +176,9 @@ def test_page_table_without_address(tmp_path: Path) -> None:
 def test_columns_are_found_by_their_letters() -> None:
     """Case, spaces and signs do not matter; the earlier name of the list wins, the first column."""
     columns = ("Target", "Destination URL", "URL-to", "url_to")
-    assert sources.find(columns, sources.TARGET) == "Destination URL"
-    assert sources.find(("URL-to", "url_to"), sources.TARGET) == "URL-to"
-    assert sources.find(("anchor",), sources.TARGET) is None
+    assert sources.find(columns, "target") == "Destination URL"
+    assert sources.find(("URL-to", "url_to"), "target") == "URL-to"
+    assert sources.find(("anchor",), "target") is None
     assert sources.shown([f"c{i}" for i in range(13)]).endswith("c10, c11, …")
 
 
