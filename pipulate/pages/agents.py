@@ -10,14 +10,25 @@ import asyncio
 import secrets
 from typing import Any
 
-from fasthtml.common import FT, H2, A, Code, Div, FastHTML, P, Pre, Section
-from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Route
+from fasthtml.common import (
+    FT,
+    A,
+    Code,
+    Div,
+    FastHTML,
+    P,
+    Pre,
+    RedirectResponse,
+    Request,
+    Response,
+    Route,
+)
+from starlette.responses import JSONResponse
 
 from pipulate.chat import agents
 from pipulate.chat.agents import RpcError, Server
 from pipulate.chat.talk import Talk
+from pipulate.pages.settings import card
 from pipulate.web.components import button, page
 from pipulate.web.guard import AGENTS
 
@@ -75,7 +86,7 @@ def section(app: FastHTML) -> FT:
     else:
         state = P("None gets in at present.", cls="hint")
         acts = Div(button("/settings/mcp", "Let agents in", cls=""), cls="row")
-    return Section(H2(TITLE), P(ABOUT), state, acts, cls="card open")
+    return card(TITLE, P(ABOUT), state, acts)
 
 
 def routes(app: FastHTML) -> None:
@@ -88,14 +99,14 @@ def routes(app: FastHTML) -> None:
 
     app.router.routes.append(Route(AGENTS, door, methods=["GET", "POST", "DELETE"]))
 
-    @app.route("/settings/mcp", methods=["POST"])
+    @app.post("/settings/mcp")
     async def show(request: Request) -> Any:
         ready = await asyncio.to_thread(agents.configuration, settings, AGENTS)
         lead = P(PUT, Code("pipulate mcp"), " prints it as well.")
         back = P(A("Back to Settings", href="/settings"))
         return page(request, "How agents connect", lead, Pre(Code(ready), tabindex="0"), back)
 
-    @app.route("/settings/mcp/forget", methods=["POST"])
+    @app.post("/settings/mcp/forget")
     async def forget() -> Any:
         await asyncio.to_thread(agents.forget_key, settings.data)
         return RedirectResponse("/settings", 303)

@@ -20,6 +20,7 @@ from fasthtml.common import (
     Div,
     FastHTML,
     Header,
+    HTTPException,
     Input,
     Label,
     Li,
@@ -28,6 +29,8 @@ from fasthtml.common import (
     P,
     Pre,
     Progress,
+    Request,
+    Response,
     Select,
     Small,
     Span,
@@ -35,13 +38,11 @@ from fasthtml.common import (
     Summary,
     Textarea,
     Ul,
+    WebSocket,
+    WebSocketDisconnect,
+    WebSocketRoute,
     to_xml,
 )
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pipulate.botify import token
 from pipulate.chat import proposals
@@ -63,7 +64,7 @@ NO_MODEL = (
 
 
 class Panel(Listener):
-    """Shows a talk on every open page."""
+    """Shows a talk, and what its Listener is told, on every open page."""
 
     def __init__(self, talk: Talk) -> None:
         self.talk = talk
@@ -82,49 +83,40 @@ class Panel(Listener):
                 self._sockets.discard(socket)
 
     async def said(self, row: Row) -> None:
-        """Append the message."""
         await self.push(_appended(self.message(row)))
 
     async def unsaid(self, id: int) -> None:
-        """Take the message away."""
         await self.push(Li(id=f"m{id}", **GONE))
 
     async def decided(self, row: Row) -> None:
-        """Show what became of the proposal."""
         await self.push(self.message(row)(**OVER))
 
     async def thinking(self) -> None:
-        """Append the place where the answer will stream."""
         self._due = 0.0
         await self.push(_appended(live("")))
 
     async def live(self, text: str) -> None:
-        """Show how far the answer is, if it is time to."""
         begun = time.monotonic()
         if begun > self._due:
-            await self.push(await asyncio.to_thread(live, text, **OVER))
+            shown = await asyncio.to_thread(live, text)
+            await self.push(shown(**OVER))
             now = time.monotonic()
             self._due = now + max(PAINT, (SHARE - 1) * (now - begun))
 
     async def over(self) -> None:
-        """Take the streaming answer away."""
         await self.push(Li(id="m-live", **GONE))
 
     async def turned(self) -> None:
-        """Show the whole conversation anew."""
         alert = Div(id="alert", hx_swap_oob="innerHTML")
-        await self.push(self.messages(**OVER), await self.state_line(), alert)
+        await self.push(self.messages()(**OVER), await self.state_line(), alert)
 
     async def state(self) -> None:
-        """Show which model answers."""
         await self.push(await self.state_line())
 
     async def getting(self) -> None:
-        """Show how far the download is."""
-        await self.push(self.getting_line(**OVER))
+        await self.push(self.getting_line()(**OVER))
 
     async def deleted(self, seq: int) -> None:
-        """Offer to take it back."""
         undo = act(f"/chat/restore/{seq}", "Undo")
         await self.push(Div(P("Conversation deleted."), undo, id="alert", hx_swap_oob="innerHTML"))
 
@@ -137,7 +129,7 @@ class Panel(Listener):
         try:
             path = socket.query_params.get("page", "").split("?")[0]
             await self.talk.visit(*socket.app.state.about.get(path, ("", "")))
-            news = (self.messages(**OVER), await self.state_line())
+            news = (self.messages()(**OVER), await self.state_line())
             await socket.send_text(to_xml(news, indent=False))
             while True:
                 await socket.receive_text()  # pages send nothing: their acts are posts
@@ -157,13 +149,12 @@ class Panel(Listener):
         parts = (head, self.messages(), state, _form(), socket)
         return Aside(*parts, id="chat", aria_label="Chat")
 
-    def messages(self, **swap: str) -> FT:
+    def messages(self) -> FT:
         """Return the list of messages."""
         rows = [self.message(row) for row in self.talk.messages()]
         if self.talk.live is not None:
             rows.append(live(self.talk.live))
-        shown = Ol(*rows, id="messages", aria_live="polite", aria_label="Messages", tabindex="0")
-        return shown(**swap)
+        return Ol(*rows, id="messages", aria_live="polite", aria_label="Messages", tabindex="0")
 
     def message(self, row: Row) -> FT:
         """Return one message."""
@@ -206,16 +197,16 @@ class Panel(Listener):
         found = [(model.name, model.place) for model in await self.talk.models.found()]
         models = _choice(found) if found else self._none()
         stop = act("/chat/stop", "Stop") if self.talk.busy else None
-        line = Div(models, self.getting_line(), stop, id="chat-state", cls="chat-state")
-        return line(**OVER)
+        parts = (models, self.getting_line(), stop)
+        return Div(*parts, id="chat-state", cls="chat-state", **OVER)
 
     def _none(self) -> FT:
         get = act(f"/chat/get/{SMALL}", "Get a small model, 491 MB", cls="")
         return Div(P(NO_MODEL, cls="hint"), None if self.talk.models.getting else get)
 
-    def getting_line(self, **swap: str) -> FT:
+    def getting_line(self) -> FT:
         """Return the progress of a download."""
-        line = Div(id="chat-getting", **swap)
+        line = Div(id="chat-getting")
         if self.talk.models.getting:
             what, share = self.talk.models.getting
             bar = Progress(value=f"{share:.3f}", max="1", aria_label=what)
@@ -247,10 +238,10 @@ def act(url: str, text: str, *inside: Any, cls: str = "quiet", label: str | None
     return form(url, *inside, send, hx_post=url, hx_swap="none")
 
 
-def live(text: str, **swap: str) -> FT:
+def live(text: str) -> FT:
     """Return the answer that is coming."""
     body = markdown(text) if text else Div(Span("…", cls="thinking"), cls="markdown")
-    return Li(body, id="m-live", cls="assistant live", aria_busy="true", **swap)
+    return Li(body, id="m-live", cls="assistant live", aria_busy="true")
 
 
 def _appended(item: FT) -> FT:
@@ -259,9 +250,10 @@ def _appended(item: FT) -> FT:
 
 def _conversations() -> FT:
     when = "toggle from:closest details, chat-changed from:body"
-    rows = Div(hx_get="/chat/conversations", hx_trigger=when, hx_swap="innerHTML")
+    get = {"hx_get": "/chat/conversations", "hx_trigger": when, "hx_swap": "innerHTML"}
+    rows = Div(id="conversations", **get)
     summary = Summary("Conversations", aria_label="Conversations")
-    return Details(summary, rows(id="conversations"), cls="conversations")
+    return Details(summary, rows, cls="conversations")
 
 
 def _conversation(row: Row, current: int) -> FT:
@@ -272,9 +264,15 @@ def _conversation(row: Row, current: int) -> FT:
 
 
 def _form() -> FT:
-    hint = "Ask, or type / for a command"
-    words = Textarea(name="text", rows="2", placeholder=hint, required=True, id="chat-text")
-    words = words(aria_label="Message", maxlength=str(LONGEST_MESSAGE))
+    words = Textarea(
+        name="text",
+        rows="2",
+        placeholder="Ask, or type / for a command",
+        required=True,
+        id="chat-text",
+        aria_label="Message",
+        maxlength=str(LONGEST_MESSAGE),
+    )
     return act("/chat/send", "Send", words, cls="")(id="chat-form")
 
 
@@ -364,7 +362,7 @@ def routes(app: FastHTML) -> None:
     for path, act in acts(talk).items():
         app.route(f"/chat/{path}", methods=["POST"], name=f"/chat/{path}")(_handler(act))
 
-    @app.route("/chat/conversations", methods=["GET"], name="chat_conversations")
+    @app.get("/chat/conversations")
     def conversations(request: Request) -> Any:
         return fragment(*panel.conversations(request.query_params.get("q", "")))
 

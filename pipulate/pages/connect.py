@@ -6,12 +6,25 @@ Or try it with demo data.
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
-from fasthtml.common import FT, H2, A, Button, Code, Div, FastHTML, Input, Label, Li, P, Section, Ul
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from fasthtml.common import (
+    FT,
+    H2,
+    A,
+    Button,
+    Code,
+    Div,
+    FastHTML,
+    Input,
+    Label,
+    Li,
+    P,
+    RedirectResponse,
+    Request,
+    Response,
+    Ul,
+)
 
 from pipulate.botify import token
 from pipulate.botify.connection import DEMO_ORG, demo_folders, demo_is_on, simulator
@@ -21,6 +34,7 @@ from pipulate.engine.errors import Invalid, PipulateError
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
+from pipulate.pages.settings import card
 from pipulate.web.components import button, failure, form, page
 
 ABOUT = (
@@ -45,13 +59,12 @@ def project_link(project: str) -> str:
 def account(settings: Settings, store: Store, error: str = "") -> FT:
     """The card of the user's own account."""
     if not token.path(settings.data).exists():
-        return Section(H2("Your account"), _token_form(error), cls="card open")
-    return Section(
-        H2("Your account"),
+        return card("Your account", _token_form(error))
+    return card(
+        "Your account",
         P(f"Welcome, {store.get('botify_name', 'you are connected')}."),
         P("Open ", A("Link graph", href="/link_graph"), " and paste a project's address."),
         button("/connect/forget", "Disconnect", "quiet danger"),
-        cls="card open",
     )
 
 
@@ -90,8 +103,8 @@ def demo(settings: Settings, store: Store, error: str = "", typed: str = "") -> 
         projects = [project.slug for project in simulator(settings, store).state.projects]
         own = [name for name in projects if name not in MADE_UP]
         served = P("Served: ", *paths, "Draw its links:"), _links(own)
-    return Section(
-        H2("Demo data"),
+    return card(
+        "Demo data",
         P(
             "Made-up sites, served by a simulator of Botify's API inside this app. "
             "Nothing leaves this machine, nothing costs anything."
@@ -101,7 +114,6 @@ def demo(settings: Settings, store: Store, error: str = "", typed: str = "") -> 
         H2("A folder of real HTML pages"),
         _folder_form(error, typed),
         served,
-        cls="card open",
     )
 
 
@@ -150,66 +162,59 @@ async def check_token(settings: Settings, given: Token) -> str:
 def routes(app: FastHTML) -> None:
     """Add the page."""
     app.state.add_page("Connect to Botify", "/connect")
-    handlers = Handlers(app.state.settings, app.state.store)
-    app.route("/connect", methods=["GET"])(handlers.show)
-    app.route("/connect/token", methods=["POST"])(handlers.connect)
-    app.route("/connect/forget", methods=["POST"])(handlers.forget)
-    app.route("/connect/demo", methods=["POST"])(handlers.switch_on)
-    app.route("/connect/folder", methods=["POST"])(handlers.serve_folder)
+    _account_routes(app.state.settings, app.state.store, app)
+    _demo_routes(app.state.store, app)
+
+    @app.get("/connect")
+    async def show(request: Request) -> Response:
+        return await _page(request)
 
 
-class Handlers:
-    """The page and its acts."""
-
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self.settings = settings
-        self.store = store
-
-    async def show(self, request: Request) -> Any:
-        """The page."""
-        return await self._page(request)
-
-    async def _page(
-        self, request: Request, error: str = "", folder_error: str = "", typed: str = ""
-    ) -> Any:
-        here = (self.settings, self.store)
-        own = await asyncio.to_thread(account, *here, error)
-        made_up = await asyncio.to_thread(demo, *here, folder_error, typed)
-        return page(request, "Connect to Botify", Div(own, made_up), about=ABOUT)
-
-    async def connect(self, request: Request) -> Any:
-        """Keep a token that Botify accepts."""
-        try:
-            given = Token(str((await request.form()).get("token", "")))
-            name = await check_token(self.settings, given)
-            await asyncio.to_thread(token.save, self.settings.data, given)
-        except PipulateError as error:
-            return await self._page(request, str(error))
-        self.store["botify_name"] = name
-        return _back()
-
-    async def forget(self) -> Response:
-        """Remove the token."""
-        await asyncio.to_thread(token.forget, self.settings.data)
-        self.store["botify_name"] = ""
-        return _back()
-
-    async def switch_on(self) -> Response:
-        """Switch the demo on, and lead to a run of it."""
-        self.store["demo"] = True
-        engine = Pipulate(self.store, "link_graph")
-        await asyncio.to_thread(engine.initialize_if_missing, demo_url(DEMO_PROJECT))
-        return RedirectResponse(project_link(DEMO_PROJECT), 303)
-
-    async def serve_folder(self, request: Request) -> Any:
-        """Serve a folder as a demo site."""
-        typed = str((await request.form()).get("folder", "")).strip()
-        try:
-            await asyncio.to_thread(add_folder, self.store, typed)
-        except (PipulateError, OSError, ValueError) as error:
-            return await self._page(request, folder_error=str(error), typed=typed[:300])
-        return _back()
+async def _page(
+    request: Request, error: str = "", folder_error: str = "", typed: str = ""
+) -> Response:
+    here = (request.app.state.settings, request.app.state.store)
+    own = await asyncio.to_thread(account, *here, error)
+    made_up = await asyncio.to_thread(demo, *here, folder_error, typed)
+    return page(request, "Connect to Botify", Div(own, made_up), about=ABOUT)
 
 
 def _back() -> Response:
     return RedirectResponse("/connect", 303)
+
+
+def _account_routes(settings: Settings, store: Store, app: FastHTML) -> None:
+    @app.post("/connect/token")
+    async def connect(request: Request) -> Response:
+        try:
+            given = Token(str((await request.form()).get("token", "")))
+            name = await check_token(settings, given)
+            await asyncio.to_thread(token.save, settings.data, given)
+        except PipulateError as error:
+            return await _page(request, str(error))
+        store["botify_name"] = name
+        return _back()
+
+    @app.post("/connect/forget")
+    async def forget() -> Response:
+        await asyncio.to_thread(token.forget, settings.data)
+        store["botify_name"] = ""
+        return _back()
+
+
+def _demo_routes(store: Store, app: FastHTML) -> None:
+    @app.post("/connect/demo")
+    async def switch_on() -> Response:
+        store["demo"] = True
+        engine = Pipulate(store, "link_graph")
+        await asyncio.to_thread(engine.initialize_if_missing, demo_url(DEMO_PROJECT))
+        return RedirectResponse(project_link(DEMO_PROJECT), 303)
+
+    @app.post("/connect/folder")
+    async def serve_folder(request: Request) -> Response:
+        typed = str((await request.form()).get("folder", "")).strip()
+        try:
+            await asyncio.to_thread(add_folder, store, typed)
+        except (PipulateError, OSError, ValueError) as error:
+            return await _page(request, folder_error=str(error), typed=typed[:300])
+        return _back()

@@ -11,11 +11,21 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from fasthtml.common import FT, Code, Div, FastHTML, Img, Li, P, Ul
+from fasthtml.common import (
+    FT,
+    Code,
+    Div,
+    FastHTML,
+    Img,
+    Li,
+    Middleware,
+    P,
+    RedirectResponse,
+    Request,
+    Response,
+    Ul,
+)
 from loguru import logger
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
 
 from pipulate.engine.settings import LOCAL, Settings
 from pipulate.pages.settings import card

@@ -8,9 +8,22 @@ import re
 from functools import cache
 from urllib.parse import urljoin
 
-from fasthtml.common import FT, A, FastHTML, Form, HTTPException, Input, Li, NotStr, P, Small, Ul
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from fasthtml.common import (
+    FT,
+    A,
+    FastHTML,
+    FileResponse,
+    Form,
+    HTTPException,
+    Input,
+    Li,
+    NotStr,
+    P,
+    Request,
+    Response,
+    Small,
+    Ul,
+)
 
 from pipulate import docs
 from pipulate.docs import Page, Section

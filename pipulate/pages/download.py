@@ -12,11 +12,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from fasthtml.common import FastHTML
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
-from starlette.routing import Route
+from fasthtml.common import (
+    FastHTML,
+    FileResponse,
+    HTTPException,
+    RedirectResponse,
+    Request,
+    Response,
+    Route,
+    StreamingResponse,
+)
 
 from pipulate.engine.errors import Unknown
 from pipulate.graph.shelf import Shelf
@@ -64,7 +69,7 @@ def routes(app: FastHTML) -> None:
     methods = ["GET", "HEAD", "OPTIONS"]
     app.router.routes.append(Route("/download/{org}/{project}/{name}", download, methods=methods))
 
-    @app.route("/cosmograph/{org}/{project}/{analysis}", methods=["GET"])
+    @app.get("/cosmograph/{org}/{project}/{analysis}")
     async def cosmograph(request: Request, org: str, project: str, analysis: str) -> Any:
         links = find(home, org, project, f"{project}_{analysis}_links.csv")
         base = f"{request.url.scheme}://{request.headers['host']}/download/{org}/{project}"

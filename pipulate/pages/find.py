@@ -4,9 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from fasthtml.common import A, FastHTML, Li, Small, Span
-from starlette.requests import Request
-from starlette.responses import Response
+from fasthtml.common import A, FastHTML, Li, Request, Response, Small, Span
 
 from pipulate import docs
 from pipulate.engine.pipeline import Pipulate

@@ -44,6 +44,7 @@ from fastcore.xml import (
 from pipulate.engine.errors import Unknown
 from pipulate.graph.report import COLUMNS
 from pipulate.pages.graph_plots import draw
+from pipulate.web.components import search_field
 
 ROWS = 20
 TITLES = {"url": "URL", "pagetype": "Page type", "http_code": "HTTP code"}
@@ -221,21 +222,9 @@ def _filter(part: Part, where: Where) -> FT:
     # It renews the rows alone, so that it keeps the focus.
     address = part.address(where)
     rows = f"#table-{part.key}-rows"
-    field = Input(
-        type="search",
-        name="q",
-        value=part.view.q,
-        placeholder="Filter",
-        aria_label=f"Filter the table {part.key}",
-        hx_get=address,
-        hx_trigger="input changed delay:200ms, search",
-        hx_target=rows,
-        hx_select=rows,
-        hx_swap="outerHTML",
-        hx_include="closest form",
-    )
+    field = search_field(address, rows, f"Filter the table {part.key}", part.view.q)
     return Form(
-        field,
+        field(placeholder="Filter", hx_select=rows, hx_include="closest form"),
         Input(type="hidden", name="sort", value=part.view.sort),
         Input(type="hidden", name="desc", value="1" if part.view.desc else ""),
         Span(*_files(address)),

@@ -1,33 +1,37 @@
 """The link graph's pages: picture, report, comparison, and their files.
 
-GET  /graph                             the graphs on disk
-GET  /graph/{org}/{project}/{analysis}  the picture, or how far it is
-GET  .../report                         the report, likewise
-GET  .../compare?with={earlier}         leads to .../with/{earlier}
-GET  .../with/{earlier}                 what changed since then
-GET  .../progress/{kind}                a line that asks for its successor;
-                                        at the end it reloads the page
-and below a graph's address and that of a comparison alike:
-GET  .../data/{file}                    a file of the picture
-GET  .../report/{table}                 a part of a table; with .csv or
-                                        .parquet: all of it
-GET, POST .../force                     how far Force is; start it
-
 All is made from the CSVs when first looked at, and again when they change.
 `background` computes, threads read; what brings Polars (`graph_report`) is
 imported there.  `graph.shelf` says what an address can name: else a 404.
+A graph and a comparison have the same addresses below their own.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from fasthtml.common import FT, H2, A, Div, FastHTML, Li, Link, P, Progress, Small, Ul
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from fasthtml.common import (
+    FT,
+    H2,
+    A,
+    Div,
+    FastHTML,
+    FileResponse,
+    HTTPException,
+    Li,
+    Link,
+    P,
+    Progress,
+    RedirectResponse,
+    Request,
+    Response,
+    Small,
+    Ul,
+)
+from starlette.responses import JSONResponse
 
 from pipulate.engine.errors import Unknown
 from pipulate.graph import shelf
@@ -61,10 +65,6 @@ ABOUT_COMPARISON = (
     "What changed in a site's internal links between two analyses: pages and "
     "links. Colours: new, gone, changed, same."
 )
-
-
-Waiting = tuple[FT, ...] | None
-
 
 @dataclass(frozen=True)
 class Shown:
@@ -107,6 +107,47 @@ class Shown:
         return f"{title} and {self.earlier.analysis}" if self.earlier else title
 
 
+#: What has to be made, of which kind, and what its maker is given.
+Order = tuple[Shown, str, dict[str, str | None]]
+
+
+def _missing_picture(place: Place) -> Order | None:
+    files = (place.links, place.pages, place.graph)
+    if shelf.picture_is_fresh(*files):
+        return None
+    shown = Shown(place)
+    links, pages, folder = (str(path) if path else None for path in files)
+    given = {"folder": folder, "links": links, "pages": pages, "title": shown.title}
+    return shown, "picture", given
+
+
+def _missing_columnar(place: Place) -> Order | None:
+    if shelf.columnar_is_fresh(place.links, place.pages, place.graph):
+        return None
+    return _missing_picture(place)  # it comes with the picture
+
+
+def _missing_report(place: Place) -> Order | None:
+    if order := _missing_columnar(place):
+        return order
+    if shelf.report_file(place.graph).is_file():
+        return None
+    return Shown(place), "report", {"folder": str(place.graph)}
+
+
+def _missing_comparison(place: Place, earlier: Place) -> Order | None:
+    if order := _missing_columnar(earlier) or _missing_columnar(place):
+        return order
+    if shelf.comparison_is_fresh(place.graph, earlier.graph):
+        return None
+    shown = Shown(place, earlier)
+    return (
+        shown,
+        "comparison",
+        {"folder": str(place.graph), "earlier": str(earlier.graph), "title": shown.title},
+    )
+
+
 def routes(app: FastHTML) -> None:
     """Add the pages and their menu entry."""
     app.state.add_page("Link graphs", "/graph")
@@ -124,16 +165,16 @@ class Pages:
 
     def add(self, app: FastHTML) -> None:
         """Add the routes, before those that take any first path segment."""
-        app.route("/graph", methods=["GET"])(self.index)
-        app.route(f"{GRAPH}/report", methods=["GET"])(self.report)
-        app.route(f"{GRAPH}/compare", methods=["GET"])(self.compare)
+        app.get("/graph")(self.index)
+        app.get(f"{GRAPH}/report")(self.report)
+        app.get(f"{GRAPH}/compare")(self.compare)
         for base in (COMPARISON, GRAPH):
-            app.route(f"{base}/progress/{{kind}}", methods=["GET"])(self.progress)
-            app.route(f"{base}/data/{{file}}", methods=["GET"])(self.data)
+            app.get(f"{base}/progress/{{kind}}")(self.progress)
+            app.get(f"{base}/data/{{file}}")(self.data)
             app.route(f"{base}/force", methods=["GET", "POST"])(self.force)
-            app.route(f"{base}/report/{{table}}", methods=["GET"])(self.table)
-        app.route(COMPARISON, methods=["GET"])(self.comparison)
-        app.route(GRAPH, methods=["GET"])(self.picture)
+            app.get(f"{base}/report/{{table}}")(self.table)
+        app.get(COMPARISON)(self.comparison)
+        app.get(GRAPH)(self.picture)
 
     async def shown(self, request: Request) -> Shown:
         """Return what the address names."""
@@ -157,7 +198,8 @@ class Pages:
         """The picture."""
         shown = await self.shown(request)
         place = shown.place
-        content = await self.waiting_for_picture(place) or graph_cards.whole_picture(shown.address)
+        waiting = await self.waiting(_missing_picture, place)
+        content = waiting or graph_cards.whole_picture(shown.address)
         known = await asyncio.to_thread(self.home.analyses, place.org, place.project)
         head = [A("Report", href=f"{shown.address}/report")]
         now = shelf.in_time(place.analysis)
@@ -172,7 +214,7 @@ class Pages:
         shown = await self.shown(request)
         title = f"Report on {shown.title}"
         about = f"{shown.title}. {ABOUT_REPORT}"
-        if waiting := await self.waiting_for_report(shown.place):
+        if waiting := await self.waiting(_missing_report, shown.place):
             return page(request, title, *waiting, about=about, wide=True)
         counts, body = await asyncio.to_thread(read_report, shown)
         head = P(A("Picture", href=shown.address), cls="hint")
@@ -190,56 +232,22 @@ class Pages:
         assert shown.earlier
         title = f"{shown.place.project}: {shown.earlier.analysis} → {shown.place.analysis}"
         about = ABOUT_COMPARISON
-        content = await self.waiting_for_comparison(shown.place, shown.earlier)
+        content = await self.waiting(_missing_comparison, shown.place, shown.earlier)
         if not content:
             counts, body = await asyncio.to_thread(read_report, shown)
             content = (*graph_cards.whole_picture(shown.address), *body)
             about += f" {counts}."
         return page(request, title, *content, about=about, wide=True)
 
-    # ---- what they wait for: None if it is there, else what is shown while it is being made
-
-    async def waiting_for_picture(self, place: Place) -> Waiting:
-        """A picture of the CSVs as they are."""
-        files = (place.links, place.pages, place.graph)
-        if await asyncio.to_thread(shelf.picture_is_fresh, *files):
+    async def waiting(self, missing: Callable[..., Order | None], *places: Place) -> Any:
+        """Start what is missing, unless it failed just now; its progress."""
+        order = await asyncio.to_thread(missing, *places)
+        if order is None:
             return None
-        shown = Shown(place)
-        texts = [str(path) if path else None for path in files]
-        order = dict(zip(("links", "pages", "folder"), texts, strict=True))
-        return self.make(shown, "picture", **order, title=shown.title)
-
-    async def waiting_for_columnar(self, place: Place) -> Waiting:
-        """The columnar form, which comes with the picture."""
-        files = (place.links, place.pages, place.graph)
-        if await asyncio.to_thread(shelf.columnar_is_fresh, *files):
-            return None
-        return await self.waiting_for_picture(place)
-
-    async def waiting_for_report(self, place: Place) -> Waiting:
-        """The report."""
-        if waiting := await self.waiting_for_columnar(place):
-            return waiting
-        if await asyncio.to_thread(shelf.report_file(place.graph).is_file):
-            return None
-        return self.make(Shown(place), "report", folder=str(place.graph))
-
-    async def waiting_for_comparison(self, place: Place, earlier: Place) -> Waiting:
-        """The comparison, which needs both columnar forms."""
-        for needed in (earlier, place):
-            if waiting := await self.waiting_for_columnar(needed):
-                return waiting
-        if await asyncio.to_thread(shelf.comparison_is_fresh, place.graph, earlier.graph):
-            return None
-        shown = Shown(place, earlier)
-        graphs = {"folder": str(place.graph), "earlier": str(earlier.graph)}
-        return self.make(shown, "comparison", **graphs, title=shown.title)
-
-    def make(self, shown: Shown, kind: str, **order: str | None) -> tuple[FT, ...]:
-        """Start a task unless it failed just now; its line of progress."""
+        shown, kind, given = order
         task = self.background.task(kind, shown.folder)
         if task is None or task.state == "done":
-            task = self.background.start(kind, shown.folder, **order)
+            task = self.background.start(kind, shown.folder, **given)
         return (progress_line(shown, kind, task),)
 
     async def progress(self, request: Request, kind: str) -> Response:

@@ -2,9 +2,24 @@
 
 from collections.abc import Iterator
 
-from fasthtml.common import FT, H2, A, Article, Button, Div, FastHTML, Header, Input, Kbd, Li, Ol, P
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from fasthtml.common import (
+    FT,
+    H2,
+    A,
+    Article,
+    Button,
+    Div,
+    FastHTML,
+    Header,
+    Input,
+    Kbd,
+    Li,
+    Ol,
+    P,
+    RedirectResponse,
+    Request,
+    Response,
+)
 
 from pipulate.web.components import button, form, page
 

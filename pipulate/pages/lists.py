@@ -1,11 +1,7 @@
 """Lists in which one adds, edits in place, toggles, sorts, deletes.
 
-GET  /tasks              the page       POST /tasks           add
-POST /tasks/3            change fields  POST /tasks/3/delete  to the trash
-POST /tasks/3/move?by=-1 up or down     POST /tasks/undo/7    and back
-POST /tasks/sort         the order of a drag: ids=3&ids=1…
-
-A `Table` is the rows, a `ListPage` shows and serves them.
+A `Table` is the rows, a `ListPage` shows and serves them.  A drag sends the
+new order: ids=3&ids=1…
 """
 
 import json
@@ -14,9 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastcore.xml import FT, Button, Input, Li, P, Script, Span, Ul
-from fasthtml.common import FastHTML, HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
+from fasthtml.common import FastHTML, HTTPException, Request, Response
 
 from pipulate.engine.errors import Invalid
 from pipulate.engine.store import Store, now
@@ -141,16 +135,17 @@ class ListPage:
     def add_routes(self) -> None:
         """Add the page to the app and to its menu."""
         self.app.state.add_page(self.title, self.path, group="Apps")
-        for handler, method, tail in (
-            (self._show, "GET", ""),
-            (self._add, "POST", ""),
-            (self._sort, "POST", "/sort"),
-            (self._undo, "POST", "/undo/{seq:int}"),
-            (self._change, "POST", "/{id:int}"),
-            (self._move, "POST", "/{id:int}/move"),
-            (self._delete, "POST", "/{id:int}/delete"),
-        ):
-            self.app.route(self.path + tail, methods=[method])(handler)
+        self.app.get(self.path)(self._show)
+        acts: dict[str, Callable[..., Any]] = {
+            "": self._add,
+            "/sort": self._sort,
+            "/undo/{seq:int}": self._undo,
+            "/{id:int}": self._change,
+            "/{id:int}/move": self._move,
+            "/{id:int}/delete": self._delete,
+        }
+        for tail, act in acts.items():
+            self.app.post(self.path + tail)(act)
 
     @property
     def _store(self) -> Store:

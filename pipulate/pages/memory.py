@@ -8,7 +8,6 @@ from typing import Any
 
 from fastcore.xml import (
     FT,
-    H2,
     A,
     Button,
     Details,
@@ -18,24 +17,28 @@ from fastcore.xml import (
     Li,
     P,
     Pre,
-    Section,
     Small,
     Summary,
     Textarea,
     Ul,
 )
-from fasthtml.common import FastHTML
-from starlette.background import BackgroundTask
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from fasthtml.common import (
+    BackgroundTask,
+    FastHTML,
+    FileResponse,
+    HTTPException,
+    RedirectResponse,
+    Request,
+    Response,
+)
 
 from pipulate.chat import prompts, soul
 from pipulate.chat.memory import Memory
 from pipulate.engine.errors import PipulateError
 from pipulate.engine.store import Store
 from pipulate.pages.lists import Row, sent
+from pipulate.pages.settings import card
+from pipulate.web import uploads
 from pipulate.web.components import ago, button, failure, form, fragment, page, search_field
 
 ABOUT = """The memory page lists what is remembered about the user. Each memory can be edited,
@@ -84,9 +87,16 @@ def item(row: Row) -> FT:
 
 def _text(row: Row) -> FT:
     label = f"Text of {row['key'] or THIS}"
-    send = {"hx_trigger": "change", **sent(f"/memory/{row['id']}")}
-    text = Input(name="content", value=row["content"], aria_label=label, cls="inline", **send)
-    return text(maxlength=LONGEST, autocomplete="off")
+    return Input(
+        name="content",
+        value=row["content"],
+        aria_label=label,
+        maxlength=LONGEST,
+        autocomplete="off",
+        cls="inline",
+        hx_trigger="change",
+        **sent(f"/memory/{row['id']}"),
+    )
 
 
 def _act(row: Row, word: str, tail: str) -> FT:
@@ -109,8 +119,8 @@ def content(store: Store, error: str = "") -> FT:
 def enabling(on: bool) -> FT:
     """Return the switch for memories."""
     url = "/memory/enabled"
-    switch = Input(type="checkbox", role="switch", name="on", checked=on)
-    switch = switch(hx_post=url, hx_trigger="change", hx_swap="none")
+    send = {"hx_post": url, "hx_trigger": "change", "hx_swap": "none"}
+    switch = Input(type="checkbox", role="switch", name="on", checked=on, **send)
     return form(url, Label(switch, "Use memories in conversations"))
 
 
@@ -119,8 +129,9 @@ def adding() -> FT:
     hint = "Key (optional), such as city"
     key = Input(name="key", placeholder=hint, aria_label="Key of a fact, optional", maxlength="100")
     what = "Something to remember"
-    text = Input(name="content", placeholder=what, aria_label=what, required=True)
-    text = text(maxlength=LONGEST)
+    text = Input(
+        name="content", placeholder=what, aria_label=what, required=True, maxlength=LONGEST
+    )
     return form("/memory", key, text, Button("Remember", type="submit"), cls="joined")
 
 
@@ -136,7 +147,7 @@ def prompt_card(store: Store) -> FT:
     count = f"{len(versions)} version{'s' * bool(older)}"
     change = form("/memory/prompt", text, save)
     kept = Details(Summary(count), *versions)
-    return Section(H2("System prompt"), change, kept, cls="card open")
+    return card("System prompt", change, kept)
 
 
 def _version(row: Row) -> FT:
@@ -151,7 +162,7 @@ def soul_card() -> FT:
     file = Input(type="file", name="file", accept=".jsonl", required=True)
     send = Button("Import", type="submit", cls="quiet")
     import_ = form("/memory/soul/upload", Label("Import a soul file", file), send, files=True)
-    return Section(H2("Soul"), P(SOUL), Div(export, cls="row"), import_, cls="card open")
+    return card("Soul", P(SOUL), Div(export, cls="row"), import_)
 
 
 # --- addresses
@@ -175,7 +186,6 @@ def _back() -> Response:
 
 
 def _do(request: Request, act: Callable[[], Any]) -> Any:
-    """Go back to the page when it is done; show it with the problem if not."""
     try:
         act()
     except PipulateError as error:
@@ -186,21 +196,21 @@ def _do(request: Request, act: Callable[[], Any]) -> Any:
 def _page_routes(app: FastHTML) -> None:
     memory = Memory(app.state.store)
 
-    @app.route("/memory", methods=["GET"], name="memory_page")
+    @app.get("/memory")
     def memory_page(request: Request) -> Any:
         return _show(request)
 
-    @app.route("/memory", methods=["POST"], name="memory_add")
+    @app.post("/memory")
     async def add(request: Request) -> Any:
         given = await request.form()
         text, key = (str(given.get(name, "")) for name in ("content", "key"))
         return _do(request, partial(memory.add, text, key=key, source="you"))
 
-    @app.route("/memory/list", methods=["GET"], name="memory_list")
+    @app.get("/memory/list")
     def listed(request: Request) -> Response:
         return fragment(memories(memory, request.query_params.get("q", "")))
 
-    @app.route("/memory/enabled", methods=["POST"], name="memory_enabled")
+    @app.post("/memory/enabled")
     async def enabled(request: Request) -> Response:
         memory.enabled = bool((await request.form()).get("on"))
         return _back()
@@ -209,17 +219,17 @@ def _page_routes(app: FastHTML) -> None:
 def _prompt_and_soul_routes(app: FastHTML) -> None:
     store = app.state.store
 
-    @app.route("/memory/prompt", methods=["POST"], name="memory_prompt")
+    @app.post("/memory/prompt")
     async def prompt(request: Request) -> Any:
         text = str((await request.form()).get("text", ""))
         return _do(request, partial(prompts.accept, store, text))
 
-    @app.route("/memory/prompt/{version:int}", methods=["POST"], name="memory_roll_back")
+    @app.post("/memory/prompt/{version:int}")
     def roll_back(version: int) -> Response:
         prompts.roll_back(store, version)
         return _back()
 
-    @app.route("/memory/soul.jsonl", methods=["GET"], name="memory_export")
+    @app.get("/memory/soul.jsonl")
     def export() -> Response:
         folder = tempfile.TemporaryDirectory()
         path = Path(folder.name) / "soul.jsonl"
@@ -227,11 +237,9 @@ def _prompt_and_soul_routes(app: FastHTML) -> None:
         gone = BackgroundTask(folder.cleanup)
         return FileResponse(path, 200, None, "application/jsonl", gone, path.name)
 
-    @app.route("/memory/soul/upload", methods=["POST"], name="memory_import")
+    @app.post("/memory/soul/upload")
     async def import_(request: Request) -> Any:
-        async with request.form() as posted:  # which closes the file
-            upload = posted.get("file")
-            given = await upload.read() if isinstance(upload, UploadFile) else b""
+        given = await uploads.content(request)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "soul.jsonl"
             path.write_bytes(given)
@@ -241,7 +249,7 @@ def _prompt_and_soul_routes(app: FastHTML) -> None:
 def _memory_routes(app: FastHTML) -> None:
     memory = Memory(app.state.store)
 
-    @app.route("/memory/{id}", methods=["POST"], name="memory_edit")
+    @app.post("/memory/{id}")
     async def edit(request: Request, id: str) -> Response:
         text = str((await request.form()).get("content", ""))
         kept = memory.get(id)
@@ -250,12 +258,12 @@ def _memory_routes(app: FastHTML) -> None:
         except PipulateError as error:
             return fragment(item(kept)(failure(error)), status=422)
 
-    @app.route("/memory/{id}/forget", methods=["POST"], name="memory_forget")
+    @app.post("/memory/{id}/forget")
     def forget(id: str) -> Response:
         memory.forget(id)
         return fragment(Li("Forgotten.", cls="note"))
 
-    @app.route("/memory/{id}/{act}", methods=["POST"], name="memory_act")
+    @app.post("/memory/{id}/{act}")
     def act(request: Request, id: str, act: str) -> Response:
         acts = {"pin": memory.pin, "switch": memory.switch}
         if act not in acts:

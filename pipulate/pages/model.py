@@ -1,12 +1,11 @@
 """The settings of the model: the user's own server, remarks on cards."""
 
-from fastcore.xml import FT, H2, Button, Input, Label, P, Section
-from fasthtml.common import FastHTML
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from fastcore.xml import FT, Button, Input, Label, P
+from fasthtml.common import FastHTML, RedirectResponse, Request, Response
 
 from pipulate.chat.talk import Talk
 from pipulate.engine.store import Store
+from pipulate.pages.settings import card
 from pipulate.web.components import form
 
 LIKE = "http://127.0.0.1:8080/v1"
@@ -19,22 +18,22 @@ WHERE = (
 def section(app: FastHTML) -> FT:
     """Return the card."""
     store = app.state.store
-    address = Input(name="url", value=store.get("model_url", ""), type="url")
+    address = Input(name="url", value=store.get("model_url", ""), type="url", placeholder=LIKE)
     model = Input(name="name", value=store.get("model_name", ""), placeholder="any it has")
-    key = Input(name="key", value="", type="password", autocomplete="off")
     kept = "only if the server wants one"
     if store.get("model_key"):
         kept = "kept; leave empty to keep it"
+    key = Input(name="key", value="", type="password", autocomplete="off", placeholder=kept)
     explain = store.get("explain", True)
     explains = Input(type="checkbox", role="switch", name="explain", checked=explain)
     fields = (
-        Label("A server that speaks OpenAI's protocol", address(placeholder=LIKE)),
+        Label("A server that speaks OpenAI's protocol", address),
         Label("Its model", model),
-        Label("Its key", key(placeholder=kept)),
+        Label("Its key", key),
         Label(explains, "Explain each card in a sentence or two"),
     )
     save = form("/settings/model", *fields, Button("Save", type="submit"))
-    return Section(H2("Model"), save, P(WHERE, cls="hint"), cls="card open")
+    return card("Model", save, P(WHERE, cls="hint"))
 
 
 def keep(store: Store, url: str, name: str, key: str, explain: bool) -> None:
@@ -52,7 +51,7 @@ def routes(app: FastHTML) -> None:
     """Add the card to the settings page."""
     app.state.add_settings("Model", section)
 
-    @app.route("/settings/model", methods=["POST"], name="settings_model")
+    @app.post("/settings/model")
     async def save(request: Request) -> Response:
         sent = await request.form()
         url, name, key = (str(sent.get(field, "")).strip() for field in ("url", "name", "key"))

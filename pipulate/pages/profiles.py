@@ -5,10 +5,22 @@ Menus show `menu_name` only: no client is to read another's name.
 
 from urllib.parse import urlsplit, urlunsplit
 
-from fasthtml.common import FT, Button, Details, Div, FastHTML, Li, Small, Strong, Summary, Ul
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from fasthtml.common import (
+    FT,
+    Button,
+    Details,
+    Div,
+    FastHTML,
+    HTTPException,
+    Li,
+    RedirectResponse,
+    Request,
+    Response,
+    Small,
+    Strong,
+    Summary,
+    Ul,
+)
 
 from pipulate.engine.errors import Refused
 from pipulate.engine.store import Store

@@ -1,15 +1,28 @@
 """All runs: search, open, delete, export, import."""
 
-from fasthtml.common import FT, A, Button, Details, Div, FastHTML, Input, Label, P, Section, Summary
-from starlette.datastructures import UploadFile
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from fasthtml.common import (
+    FT,
+    A,
+    Button,
+    Details,
+    Div,
+    FastHTML,
+    Input,
+    Label,
+    P,
+    RedirectResponse,
+    Request,
+    Response,
+    Section,
+    Summary,
+)
 
 from pipulate.engine.errors import Invalid
 from pipulate.engine.exchange import export_lines, import_lines
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.workflow import Workflow
 from pipulate.pages import profiles
+from pipulate.web import uploads
 from pipulate.web.components import failure, form, fragment, page
 from pipulate.web.runs import run_list, run_row, run_search
 from pipulate.web.state import State
@@ -91,13 +104,10 @@ def routes(app: FastHTML) -> None:
 
     @app.post("/runs/import/upload")
     async def runs_import(request: Request) -> Response:
-        async with request.form() as sent:  # which closes the file
-            file = sent.get("file")
-            given = await file.read() if isinstance(file, UploadFile) else b""
+        given = await uploads.content(request)
         try:
             engine = Pipulate(state.store, normalise=state.normalise)
             count = len(import_lines(engine, given.decode("utf-8", "replace")))
         except Invalid as error:
-            body = _content(state, error=str(error))
-            return page(request, "Runs", body, about=ABOUT)
+            return page(request, "Runs", _content(state, error=str(error)), about=ABOUT)
         return RedirectResponse(f"/runs?imported={count}", 303)

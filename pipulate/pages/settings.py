@@ -3,9 +3,7 @@
 from typing import Any
 
 from fastcore.xml import FT, H2, Button, Code, Fieldset, Input, Label, Legend, Li, P, Section, Ul
-from fasthtml.common import FastHTML
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from fasthtml.common import FastHTML, RedirectResponse, Request, Response
 
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store, backups

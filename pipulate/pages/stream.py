@@ -10,9 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from fastcore.xml import FT, Button, Code, Div, P, Script, Span
-from fasthtml.common import EventStream, FastHTML, Hidden, Progress, sse_message
-from starlette.requests import Request
-from starlette.responses import Response
+from fasthtml.common import EventStream, FastHTML, Hidden, Progress, Request, Response, sse_message
 
 from pipulate.web.components import page
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
 
 from pipulate.engine import files
 
@@ -23,6 +24,13 @@ async def received(form: FormData, folder: Path) -> dict[str, list[Any]]:
         return None
 
     return {key: [await value(item) for item in form.getlist(key)] for key in form if key != "rev"}
+
+
+async def content(request: Request) -> bytes:
+    """Return the whole of a form's `file`; b"" for none."""
+    async with request.form() as sent:  # which closes it
+        file = sent.get("file")
+        return await file.read() if isinstance(file, UploadFile) else b""
 
 
 def save(upload: UploadFile, folder: Path) -> dict[str, Any]:
