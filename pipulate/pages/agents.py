@@ -45,15 +45,19 @@ ABOUT = (
 )
 
 
-async def handle(server: Server, request: Request) -> Response:
+async def door(request: Request) -> Response:
     """Answer one HTTP request."""
+    server = Server(request.app.state.part(Talk))
     key = await asyncio.to_thread(agents.read_key, server.talk.settings.data)
     if not _opens(request.headers.get("authorization", ""), key):
         return JSONResponse({"error": WRONG_KEY}, 401, {"www-authenticate": "Bearer"})
     if request.method != "POST":  # we have no stream to listen to, and no session to end
         return Response(status_code=405, headers={"allow": "POST"})
     try:
-        _check_version(request.headers.get("mcp-protocol-version", agents.VERSIONS[0]))
+        version = request.headers.get("mcp-protocol-version", agents.VERSIONS[0])
+        if version not in agents.VERSIONS:
+            spoken = {"supported": list(agents.VERSIONS), "requested": version[:40]}
+            raise RpcError(agents.VERSION, "This version of MCP is not spoken here.", spoken)
         message = agents.parse(await request.body())
     except RpcError as error:
         return JSONResponse(agents.failure(error), 400)
@@ -67,12 +71,6 @@ def _opens(authorization: str, key: str) -> bool:
     scheme, _, given = authorization.partition(" ")
     same = secrets.compare_digest(given.strip().encode(), key.encode())
     return bool(key) and scheme.lower() == "bearer" and same
-
-
-def _check_version(version: str) -> None:
-    if version not in agents.VERSIONS:
-        spoken = {"supported": list(agents.VERSIONS), "requested": version[:40]}
-        raise RpcError(agents.VERSION, "This version of MCP is not spoken here.", spoken)
 
 
 def section(app: FastHTML) -> FT:
@@ -93,10 +91,6 @@ def routes(app: FastHTML) -> None:
     """Add the door, and its card in Settings."""
     settings = app.state.settings
     app.state.add_settings(TITLE, section)
-
-    async def door(request: Request) -> Response:
-        return await handle(Server(app.state.part(Talk)), request)
-
     app.router.routes.append(Route(AGENTS, door, methods=["GET", "POST", "DELETE"]))
 
     @app.post("/settings/mcp")

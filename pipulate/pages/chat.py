@@ -83,22 +83,22 @@ class Panel(Listener):
                 self._sockets.discard(socket)
 
     async def said(self, row: Row) -> None:
-        await self.push(_appended(self.message(row)))
+        await self.push(_appended(self._message(row)))
 
     async def unsaid(self, id: int) -> None:
         await self.push(Li(id=f"m{id}", **GONE))
 
     async def decided(self, row: Row) -> None:
-        await self.push(self.message(row)(**OVER))
+        await self.push(self._message(row)(**OVER))
 
     async def thinking(self) -> None:
         self._due = 0.0
-        await self.push(_appended(live("")))
+        await self.push(_appended(_live("")))
 
     async def live(self, text: str) -> None:
         begun = time.monotonic()
         if begun > self._due:
-            shown = await asyncio.to_thread(live, text)
+            shown = await asyncio.to_thread(_live, text)
             await self.push(shown(**OVER))
             now = time.monotonic()
             self._due = now + max(PAINT, (SHARE - 1) * (now - begun))
@@ -108,13 +108,13 @@ class Panel(Listener):
 
     async def turned(self) -> None:
         alert = Div(id="alert", hx_swap_oob="innerHTML")
-        await self.push(self.messages()(**OVER), await self.state_line(), alert)
+        await self.push(self._messages()(**OVER), await self._state_line(), alert)
 
     async def state(self) -> None:
-        await self.push(await self.state_line())
+        await self.push(await self._state_line())
 
     async def getting(self) -> None:
-        await self.push(self.getting_line()(**OVER))
+        await self.push(self._getting_line()(**OVER))
 
     async def deleted(self, seq: int) -> None:
         undo = act(f"/chat/restore/{seq}", "Undo")
@@ -129,7 +129,7 @@ class Panel(Listener):
         try:
             path = socket.query_params.get("page", "").split("?")[0]
             await self.talk.visit(*socket.app.state.about.get(path, ("", "")))
-            news = (self.messages()(**OVER), await self.state_line())
+            news = (self._messages()(**OVER), await self._state_line())
             await socket.send_text(to_xml(news, indent=False))
             while True:
                 await socket.receive_text()  # pages send nothing: their acts are posts
@@ -146,18 +146,16 @@ class Panel(Listener):
         head = Header(Strong("Chat"), _conversations())
         state = Div(id="chat-state", cls="chat-state")
         socket = Div(hx_ext="ws", ws_connect=f"/chat/ws?page={here}", hidden=True)
-        parts = (head, self.messages(), state, _form(), socket)
+        parts = (head, self._messages(), state, _form(), socket)
         return Aside(*parts, id="chat", aria_label="Chat")
 
-    def messages(self) -> FT:
-        """Return the list of messages."""
-        rows = [self.message(row) for row in self.talk.messages()]
+    def _messages(self) -> FT:
+        rows = [self._message(row) for row in self.talk.messages()]
         if self.talk.live is not None:
-            rows.append(live(self.talk.live))
+            rows.append(_live(self.talk.live))
         return Ol(*rows, id="messages", aria_live="polite", aria_label="Messages", tabindex="0")
 
-    def message(self, row: Row) -> FT:
-        """Return one message."""
+    def _message(self, row: Row) -> FT:
         kind, _, what = row["about"].partition(" ")
         id = f"m{row['id']}"
         match row["role"], kind:
@@ -172,12 +170,12 @@ class Panel(Listener):
                 about = Details(Summary(f"You opened “{what}”"), P(row["content"]))
                 return Li(about, cls="note page", id=id)
             case _, "proposal":
-                return Li(self.proposal(int(what), row["content"]), cls="note proposal", id=id)
+                return Li(self._proposal(int(what), row["content"]), cls="note proposal", id=id)
             case _, "problem":
                 return Li(markdown(row["content"]), cls="note problem", id=id)
         return Li(markdown(row["content"]), cls="note said", id=id)
 
-    def proposal(self, number: int, words: str) -> FT:
+    def _proposal(self, number: int, words: str) -> FT:
         """Return a change with Yes, No and its arguments; later Undo."""
         try:
             found = proposals.get(self.talk.store, number)
@@ -192,20 +190,19 @@ class Panel(Listener):
         told = {"done": "Done.", "refused": "Not done.", "undone": "Undone."}[found.state]
         return Div(said, Div(Small(told), undo, cls="row"))
 
-    async def state_line(self) -> FT:
+    async def _state_line(self) -> FT:
         """Return which model answers, and what can be done about it."""
         found = [(model.name, model.place) for model in await self.talk.models.found()]
         models = _choice(found) if found else self._none()
         stop = act("/chat/stop", "Stop") if self.talk.busy else None
-        parts = (models, self.getting_line(), stop)
+        parts = (models, self._getting_line(), stop)
         return Div(*parts, id="chat-state", cls="chat-state", **OVER)
 
     def _none(self) -> FT:
         get = act(f"/chat/get/{SMALL}", "Get a small model, 491 MB", cls="")
         return Div(P(NO_MODEL, cls="hint"), None if self.talk.models.getting else get)
 
-    def getting_line(self) -> FT:
-        """Return the progress of a download."""
+    def _getting_line(self) -> FT:
         line = Div(id="chat-getting")
         if self.talk.models.getting:
             what, share = self.talk.models.getting
@@ -238,8 +235,7 @@ def act(url: str, text: str, *inside: Any, cls: str = "quiet", label: str | None
     return form(url, *inside, send, hx_post=url, hx_swap="none")
 
 
-def live(text: str) -> FT:
-    """Return the answer that is coming."""
+def _live(text: str) -> FT:
     body = markdown(text) if text else Div(Span("…", cls="thinking"), cls="markdown")
     return Li(body, id="m-live", cls="assistant live", aria_busy="true")
 
@@ -306,8 +302,7 @@ def _choice(models: list[tuple[str, str]]) -> FT:
 Act = Callable[[Any, dict[str, str]], Awaitable[None]]
 
 
-def acts(talk: Talk) -> dict[str, Act]:
-    """Return what each address below /chat does."""
+def _acts(talk: Talk) -> dict[str, Act]:
     return {
         "send": lambda _, form: talk.send(form.get("text", "")),
         "stop": lambda _, form: talk.stop(),
@@ -359,8 +354,8 @@ def routes(app: FastHTML) -> None:
     state.chat_panel = panel.aside
     state.end.append(talk.close)
 
-    for path, act in acts(talk).items():
-        app.route(f"/chat/{path}", methods=["POST"], name=f"/chat/{path}")(_handler(act))
+    for path, act in _acts(talk).items():
+        app.post(f"/chat/{path}")(_handler(act))
 
     @app.get("/chat/conversations")
     def conversations(request: Request) -> Any:

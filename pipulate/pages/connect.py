@@ -56,8 +56,7 @@ def project_link(project: str) -> str:
     return f"/link_graph?{urlencode({'id': demo_url(project)})}"
 
 
-def account(settings: Settings, store: Store, error: str = "") -> FT:
-    """The card of the user's own account."""
+def _account(settings: Settings, store: Store, error: str = "") -> FT:
     if not token.path(settings.data).exists():
         return card("Your account", _token_form(error))
     return card(
@@ -93,8 +92,7 @@ def _token_form(error: str) -> FT:
     )
 
 
-def demo(settings: Settings, store: Store, error: str = "", typed: str = "") -> FT:
-    """The card of the demo data."""
+def _demo(settings: Settings, store: Store, error: str = "", typed: str = "") -> FT:
     is_on = demo_is_on(settings, store)
     folders = demo_folders(store)
     served = None
@@ -137,8 +135,7 @@ def _links(projects: Iterable[str]) -> FT:
     return Ul(*[Li(A(demo_url(name), href=project_link(name))) for name in projects])
 
 
-def add_folder(store: Store, typed: str) -> None:
-    """Serve a folder of HTML as a demo site, or raise Invalid."""
+def _add_folder(store: Store, typed: str) -> None:
     from pipulate.graph.htmlsite import read_html_site  # it brings Polars
 
     folder = Path(typed).expanduser()
@@ -174,8 +171,8 @@ async def _page(
     request: Request, error: str = "", folder_error: str = "", typed: str = ""
 ) -> Response:
     here = (request.app.state.settings, request.app.state.store)
-    own = await asyncio.to_thread(account, *here, error)
-    made_up = await asyncio.to_thread(demo, *here, folder_error, typed)
+    own = await asyncio.to_thread(_account, *here, error)
+    made_up = await asyncio.to_thread(_demo, *here, folder_error, typed)
     return page(request, "Connect to Botify", Div(own, made_up), about=ABOUT)
 
 
@@ -214,7 +211,7 @@ def _demo_routes(store: Store, app: FastHTML) -> None:
     async def serve_folder(request: Request) -> Response:
         typed = str((await request.form()).get("folder", "")).strip()
         try:
-            await asyncio.to_thread(add_folder, store, typed)
+            await asyncio.to_thread(_add_folder, store, typed)
         except (PipulateError, OSError, ValueError) as error:
             return await _page(request, folder_error=str(error), typed=typed[:300])
         return _back()

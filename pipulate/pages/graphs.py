@@ -66,6 +66,7 @@ ABOUT_COMPARISON = (
     "links. Colours: new, gone, changed, same."
 )
 
+
 @dataclass(frozen=True)
 class Shown:
     """What an address names: a graph, or its comparison with an earlier."""
@@ -165,23 +166,21 @@ class Pages:
 
     def add(self, app: FastHTML) -> None:
         """Add the routes, before those that take any first path segment."""
-        app.get("/graph")(self.index)
-        app.get(f"{GRAPH}/report")(self.report)
-        app.get(f"{GRAPH}/compare")(self.compare)
+        app.get("/graph")(self._index)
+        app.get(f"{GRAPH}/report")(self._report)
+        app.get(f"{GRAPH}/compare")(self._compare)
         for base in (COMPARISON, GRAPH):
-            app.get(f"{base}/progress/{{kind}}")(self.progress)
-            app.get(f"{base}/data/{{file}}")(self.data)
-            app.route(f"{base}/force", methods=["GET", "POST"])(self.force)
-            app.get(f"{base}/report/{{table}}")(self.table)
-        app.get(COMPARISON)(self.comparison)
-        app.get(GRAPH)(self.picture)
+            app.get(f"{base}/progress/{{kind}}")(self._progress)
+            app.get(f"{base}/data/{{file}}")(self._data)
+            app.route(f"{base}/force", methods=["GET", "POST"])(self._force)
+            app.get(f"{base}/report/{{table}}")(self._table)
+        app.get(COMPARISON)(self._comparison)
+        app.get(GRAPH)(self._picture)
 
-    async def shown(self, request: Request) -> Shown:
-        """Return what the address names."""
+    async def _shown(self, request: Request) -> Shown:
         return await asyncio.to_thread(Shown.named, self.home, dict(request.path_params))
 
-    async def index(self, request: Request) -> Any:
-        """All graphs."""
+    async def _index(self, request: Request) -> Any:
         places = await asyncio.to_thread(self.home.places)
         projects = groupby(places, key=lambda place: (place.org, place.project))
         content = [_project(*names, list(found)) for names, found in projects]
@@ -194,11 +193,10 @@ class Pages:
             about="All link graphs on this machine.",
         )
 
-    async def picture(self, request: Request) -> Any:
-        """The picture."""
-        shown = await self.shown(request)
+    async def _picture(self, request: Request) -> Any:
+        shown = await self._shown(request)
         place = shown.place
-        waiting = await self.waiting(_missing_picture, place)
+        waiting = await self._waiting(_missing_picture, place)
         content = waiting or graph_cards.whole_picture(shown.address)
         known = await asyncio.to_thread(self.home.analyses, place.org, place.project)
         head = [A("Report", href=f"{shown.address}/report")]
@@ -209,37 +207,34 @@ class Pages:
         about = f"{shown.title}. {ABOUT_PICTURE}"
         return page(request, shown.title, P(*head, cls="hint"), *content, about=about, wide=True)
 
-    async def report(self, request: Request) -> Any:
-        """The report."""
-        shown = await self.shown(request)
+    async def _report(self, request: Request) -> Any:
+        shown = await self._shown(request)
         title = f"Report on {shown.title}"
         about = f"{shown.title}. {ABOUT_REPORT}"
-        if waiting := await self.waiting(_missing_report, shown.place):
+        if waiting := await self._waiting(_missing_report, shown.place):
             return page(request, title, *waiting, about=about, wide=True)
-        counts, body = await asyncio.to_thread(read_report, shown)
+        counts, body = await asyncio.to_thread(_read_report, shown)
         head = P(A("Picture", href=shown.address), cls="hint")
         return page(request, title, head, *body, about=f"{about} Found: {counts}.", wide=True)
 
-    async def compare(self, request: Request) -> Response:
-        """Lead from the earlier analysis in the query to that in the path."""
+    async def _compare(self, request: Request) -> Response:
         names = {**request.path_params, "earlier": request.query_params.get("with", "")}
         shown = await asyncio.to_thread(Shown.named, self.home, names)
         return RedirectResponse(shown.address, 303)
 
-    async def comparison(self, request: Request) -> Any:
-        """What changed."""
-        shown = await self.shown(request)
+    async def _comparison(self, request: Request) -> Any:
+        shown = await self._shown(request)
         assert shown.earlier
         title = f"{shown.place.project}: {shown.earlier.analysis} → {shown.place.analysis}"
         about = ABOUT_COMPARISON
-        content = await self.waiting(_missing_comparison, shown.place, shown.earlier)
+        content = await self._waiting(_missing_comparison, shown.place, shown.earlier)
         if not content:
-            counts, body = await asyncio.to_thread(read_report, shown)
+            counts, body = await asyncio.to_thread(_read_report, shown)
             content = (*graph_cards.whole_picture(shown.address), *body)
             about += f" {counts}."
         return page(request, title, *content, about=about, wide=True)
 
-    async def waiting(self, missing: Callable[..., Order | None], *places: Place) -> Any:
+    async def _waiting(self, missing: Callable[..., Order | None], *places: Place) -> Any:
         """Start what is missing, unless it failed just now; its progress."""
         order = await asyncio.to_thread(missing, *places)
         if order is None:
@@ -248,28 +243,25 @@ class Pages:
         task = self.background.task(kind, shown.folder)
         if task is None or task.state == "done":
             task = self.background.start(kind, shown.folder, **given)
-        return (progress_line(shown, kind, task),)
+        return (_progress_line(shown, kind, task),)
 
-    async def progress(self, request: Request, kind: str) -> Response:
-        """The line anew; when the task is done, HTMX reloads the page."""
-        shown = await self.shown(request)
+    async def _progress(self, request: Request, kind: str) -> Response:
+        shown = await self._shown(request)
         if kind not in MAKING:
             raise HTTPException(404)
         task = self.background.task(kind, shown.folder)
         if task is None or task.state == "done":  # the server may have been restarted meanwhile
             return Response(headers={"HX-Refresh": "true"})
-        return fragment(progress_line(shown, kind, task))
+        return fragment(_progress_line(shown, kind, task))
 
-    async def data(self, request: Request, file: str) -> Response:
-        """A file of the picture."""
-        shown = await self.shown(request)
+    async def _data(self, request: Request, file: str) -> Response:
+        shown = await self._shown(request)
         path = await asyncio.to_thread(_inside, shelf.picture(shown.folder), file)
         headers = {"cache-control": "no-cache"}
         return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
-    async def force(self, request: Request) -> Response:
-        """Start the Force layout (POST), or say how far it is."""
-        folder = (await self.shown(request)).folder
+    async def _force(self, request: Request) -> Response:
+        folder = (await self._shown(request)).folder
         if await asyncio.to_thread(shelf.force_file(folder).is_file):
             return JSONResponse({"state": "done"})
         if request.method == "POST":
@@ -279,12 +271,13 @@ class Pages:
             task = self.background.task("force", folder) or nothing
         return JSONResponse({"state": task.state, "share": task.share, "text": task.text})
 
-    async def table(self, request: Request, table: str) -> Response:
-        """A part of a report's table, or the whole as a file."""
-        shown = await self.shown(request)
+    async def _table(self, request: Request, table: str) -> Response:
+        shown = await self._shown(request)
         kind = Path(table).suffix
         if not kind:
-            return fragment(await asyncio.to_thread(read_table, shown, table, request.query_params))
+            return fragment(
+                await asyncio.to_thread(_read_table, shown, table, request.query_params)
+            )
         if kind not in FILE_KINDS:
             raise HTTPException(404)
         path = await asyncio.to_thread(_inside, shelf.report(shown.folder), table)
@@ -299,7 +292,7 @@ def _inside(folder: Path, name: str) -> Path:
     raise HTTPException(404)
 
 
-def read_report(shown: Shown) -> tuple[str, tuple[FT, ...]]:
+def _read_report(shown: Shown) -> tuple[str, tuple[FT, ...]]:
     """What a report counts, in words for the model, and its HTML."""
     from pipulate.graph import report
     from pipulate.pages import graph_report
@@ -311,8 +304,7 @@ def read_report(shown: Shown) -> tuple[str, tuple[FT, ...]]:
     return words, graph_report.body(found, where)
 
 
-def read_table(shown: Shown, key: str, query: Any) -> FT:
-    """The part of a table that the query asks for, or HTTPException(404)."""
+def _read_table(shown: Shown, key: str, query: Any) -> FT:
     from pipulate.pages import graph_report
 
     view = graph_report.View.read(query)
@@ -337,7 +329,7 @@ def _project(org: str, project: str, places: list[Place]) -> tuple[FT, FT]:
     return H2(f"{org} / {project}"), Ul(*rows)
 
 
-def progress_line(shown: Shown, kind: str, task: Task) -> FT:
+def _progress_line(shown: Shown, kind: str, task: Task) -> FT:
     """How far something is; asks for its successor until the end."""
     if task.state == "failed":
         again = A("Try again", href="", role="button", cls="quiet")

@@ -58,15 +58,13 @@ THIS = "this memory"
 # --- the list
 
 
-def memories(memory: Memory, search: str = "") -> FT:
-    """Return the list."""
-    items = [item(row) for row in memory.all(search)]
+def _memories(memory: Memory, search: str = "") -> FT:
+    items = [_item(row) for row in memory.all(search)]
     nothing = Li("Nothing is remembered.", cls="empty")
     return Ul(*items or [nothing], id="memory-list", cls="editable")
 
 
-def item(row: Row) -> FT:
-    """Return one memory as an editable list item."""
+def _item(row: Row) -> FT:
     notes = [row["source"], ago(row["at"])]
     pin = _act(row, "Pin", "pin?on=1")
     switch = _act(row, "Switch off", "switch?on=0")
@@ -108,24 +106,21 @@ def _act(row: Row, word: str, tail: str) -> FT:
 # --- the page
 
 
-def content(store: Store, error: str = "") -> FT:
-    """Return the page's body."""
+def _content(store: Store, error: str = "") -> FT:
     memory = Memory(store)
     search = search_field("/memory/list", "#memory-list", "Search memories")
-    head = (P(LEAD, cls="lead"), failure(error), enabling(memory.enabled), adding(), search)
-    return Div(*head, memories(memory), prompt_card(store), soul_card())
+    head = (P(LEAD, cls="lead"), failure(error), _enabling(memory.enabled), _adding(), search)
+    return Div(*head, _memories(memory), _prompt_card(store), _soul_card())
 
 
-def enabling(on: bool) -> FT:
-    """Return the switch for memories."""
+def _enabling(on: bool) -> FT:
     url = "/memory/enabled"
     send = {"hx_post": url, "hx_trigger": "change", "hx_swap": "none"}
     switch = Input(type="checkbox", role="switch", name="on", checked=on, **send)
     return form(url, Label(switch, "Use memories in conversations"))
 
 
-def adding() -> FT:
-    """Return the form that adds a memory."""
+def _adding() -> FT:
     hint = "Key (optional), such as city"
     key = Input(name="key", placeholder=hint, aria_label="Key of a fact, optional", maxlength="100")
     what = "Something to remember"
@@ -135,8 +130,7 @@ def adding() -> FT:
     return form("/memory", key, text, Button("Remember", type="submit"), cls="joined")
 
 
-def prompt_card(store: Store) -> FT:
-    """Return the system prompt, to be changed, and its versions."""
+def _prompt_card(store: Store) -> FT:
     newest, *older = prompts.versions(store)
     text = Textarea(newest["text"], name="text", rows="8", aria_label="System prompt")
     save = Button("Save as a new version", type="submit")
@@ -155,8 +149,7 @@ def _version(row: Row) -> FT:
     return Div(P(made), Pre(row["text"]))
 
 
-def soul_card() -> FT:
-    """Return what takes a soul file out and in."""
+def _soul_card() -> FT:
     name = "soul.jsonl"
     export = A("Export", href=f"/memory/{name}", role="button", cls="quiet", download=name)
     file = Input(type="file", name="file", accept=".jsonl", required=True)
@@ -177,7 +170,7 @@ def routes(app: FastHTML) -> None:
 
 
 def _show(request: Request, error: PipulateError | None = None) -> Any:
-    body = content(request.app.state.store, str(error or ""))
+    body = _content(request.app.state.store, str(error or ""))
     return page(request, "Memory", body, about=ABOUT)
 
 
@@ -208,7 +201,7 @@ def _page_routes(app: FastHTML) -> None:
 
     @app.get("/memory/list")
     def listed(request: Request) -> Response:
-        return fragment(memories(memory, request.query_params.get("q", "")))
+        return fragment(_memories(memory, request.query_params.get("q", "")))
 
     @app.post("/memory/enabled")
     async def enabled(request: Request) -> Response:
@@ -254,9 +247,9 @@ def _memory_routes(app: FastHTML) -> None:
         text = str((await request.form()).get("content", ""))
         kept = memory.get(id)
         try:
-            return fragment(item(memory.edit(id, text)))
+            return fragment(_item(memory.edit(id, text)))
         except PipulateError as error:
-            return fragment(item(kept)(failure(error)), status=422)
+            return fragment(_item(kept)(failure(error)), status=422)
 
     @app.post("/memory/{id}/forget")
     def forget(id: str) -> Response:
@@ -269,4 +262,4 @@ def _memory_routes(app: FastHTML) -> None:
         if act not in acts:
             raise HTTPException(404)
         acts[act](id, request.query_params.get("on") == "1")
-        return fragment(item(memory.get(id)))
+        return fragment(_item(memory.get(id)))
