@@ -26,6 +26,6 @@ PAGES = (
 
 
 def parts() -> list[Callable[[FastHTML], None]]:
-    """Return the `routes` of every part; imports them, only now."""
+    """The `routes` of every part; imports them, only now."""
     names = ["web.backups", *(f"pages.{page}" for page in PAGES)]
     return [import_module(f"pipulate.{name}").routes for name in names]

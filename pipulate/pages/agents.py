@@ -74,7 +74,7 @@ def _opens(authorization: str, key: str) -> bool:
 
 
 def section(app: FastHTML) -> FT:
-    """Return the card of the settings page."""
+    """The card of the settings page."""
     data = app.state.settings.data
     if agents.read_key(data):
         state = P("The key is in ", Code(str(agents.key_file(data))), ".")

@@ -141,7 +141,7 @@ class Panel(Listener):
     # --- the panel's parts
 
     def aside(self, request: Request) -> FT:
-        """Return the panel as it stands beside a page."""
+        """The panel as it stands beside a page."""
         here = quote(request.url.path, safe="/")
         head = Header(Strong("Chat"), _conversations())
         state = Div(id="chat-state", cls="chat-state")
@@ -176,7 +176,6 @@ class Panel(Listener):
         return Li(markdown(row["content"]), cls="note said", id=id)
 
     def _proposal(self, number: int, words: str) -> FT:
-        """Return a change with Yes, No and its arguments; later Undo."""
         try:
             found = proposals.get(self.talk.store, number)
         except Unknown:
@@ -191,7 +190,6 @@ class Panel(Listener):
         return Div(said, Div(Small(told), undo, cls="row"))
 
     async def _state_line(self) -> FT:
-        """Return which model answers, and what can be done about it."""
         found = [(model.name, model.place) for model in await self.talk.models.found()]
         models = _choice(found) if found else self._none()
         stop = act("/chat/stop", "Stop") if self.talk.busy else None
@@ -211,7 +209,7 @@ class Panel(Listener):
         return line
 
     def conversations(self, search: str = "") -> tuple[FT, ...]:
-        """Return all conversations, or the messages that contain `search`."""
+        """All conversations, or the messages that contain `search`."""
         looking = search_field("/chat/conversations", "#conversations", "Search messages", search)
         looking = looking(hx_swap="innerHTML")
         if search:
@@ -230,7 +228,7 @@ class Panel(Listener):
 
 
 def act(url: str, text: str, *inside: Any, cls: str = "quiet", label: str | None = None) -> FT:
-    """Return a form of one button and fields, whose answer is no HTML."""
+    """A form of one button and fields, whose answer is no HTML."""
     send = Button(text, type="submit", cls=cls or None, aria_label=label)
     return form(url, *inside, send, hx_post=url, hx_swap="none")
 
@@ -298,34 +296,38 @@ def _choice(models: list[tuple[str, str]]) -> FT:
 
 # --- addresses
 
-#: What a post does, given what its address names and what its form holds.
-Act = Callable[[Any, dict[str, str]], Awaitable[None]]
+Take = Callable[[dict[str, str]], Any]  #: from a form
+Act = Callable[..., Awaitable[None]]
 
 
-def _acts(talk: Talk) -> dict[str, Act]:
+def _field(name: str) -> Take:
+    return lambda form: form.get(name, "")
+
+
+def _acts(talk: Talk) -> dict[str, tuple[Act, *tuple[Take, ...]]]:
     return {
-        "send": lambda _, form: talk.send(form.get("text", "")),
-        "stop": lambda _, form: talk.stop(),
-        "again/{what:int}": lambda message, form: talk.again(message),
-        "edit/{what:int}": lambda message, form: talk.edit(message, form.get("text", "")),
-        "yes/{what:int}": talk.confirm,
-        "no/{what:int}": lambda proposal, form: talk.refuse(proposal),
-        "undo/{what:int}": lambda proposal, form: talk.undo(proposal),
-        "new": lambda _, form: talk.begin(),
-        "temporary": lambda _, form: talk.begin_temporary(),
-        "open/{what:int}": lambda conversation, form: talk.open(conversation),
-        "delete/{what:int}": lambda conversation, form: talk.delete(conversation),
-        "restore/{what:int}": lambda seq, form: talk.restore(seq),
-        "model": lambda _, form: talk.choose(form.get("name", "")),
-        "get/{what}": lambda name, form: talk.get(name),
+        "send": (talk.send, _field("text")),
+        "stop": (talk.stop,),
+        "again/{message:int}": (talk.again,),
+        "edit/{message:int}": (talk.edit, _field("text")),
+        "yes/{proposal:int}": (talk.confirm, dict),
+        "no/{proposal:int}": (talk.refuse,),
+        "undo/{proposal:int}": (talk.undo,),
+        "new": (talk.begin,),
+        "temporary": (talk.begin_temporary,),
+        "open/{conversation:int}": (talk.open,),
+        "delete/{conversation:int}": (talk.delete,),
+        "restore/{seq:int}": (talk.restore,),
+        "model": (talk.choose, _field("name")),
+        "get/{name}": (talk.get,),
     }
 
 
-def _handler(act: Act) -> Callable[[Request], Awaitable[Response]]:
+def _handler(act: Act, *takes: Take) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
-        given = {key: str(value) for key, value in (await request.form()).items()}
+        form = {key: str(value) for key, value in (await request.form()).items()}
         try:
-            await act(request.path_params.get("what"), given)
+            await act(*request.path_params.values(), *(take(form) for take in takes))
         except PipulateError as error:
             refusal = P(str(error), cls="error")
             return fragment(refusal, status=409, hx_retarget="#alert", hx_reswap="innerHTML")
@@ -355,7 +357,7 @@ def routes(app: FastHTML) -> None:
     state.end.append(talk.close)
 
     for path, act in _acts(talk).items():
-        app.post(f"/chat/{path}")(_handler(act))
+        app.post(f"/chat/{path}")(_handler(*act))
 
     @app.get("/chat/conversations")
     def conversations(request: Request) -> Any:

@@ -148,14 +148,6 @@ def _add_folder(store: Store, typed: str) -> None:
     store["demo"] = True
 
 
-async def check_token(settings: Settings, given: Token) -> str:
-    """The name of the token's user; BadToken if Botify knows none."""
-    from pipulate.botify.client import Botify  # it brings httpx2
-
-    async with Botify(given, settings.botify) as api:
-        return (await api.profile()).name
-
-
 def routes(app: FastHTML) -> None:
     """Add the page."""
     app.state.add_page("Connect to Botify", "/connect")
@@ -183,9 +175,12 @@ def _back() -> Response:
 def _account_routes(settings: Settings, store: Store, app: FastHTML) -> None:
     @app.post("/connect/token")
     async def connect(request: Request) -> Response:
+        from pipulate.botify.client import Botify  # it brings httpx2
+
         try:
             given = Token(str((await request.form()).get("token", "")))
-            name = await check_token(settings, given)
+            async with Botify(given, settings.botify) as api:
+                name = (await api.profile()).name
             await asyncio.to_thread(token.save, settings.data, given)
         except PipulateError as error:
             return await _page(request, str(error))

@@ -43,7 +43,7 @@ GUESTS = (
 
 
 def outward(settings: Settings) -> str:
-    """Return our address for other machines; "" without `--lan`."""
+    """Our address for other machines; "" without `--lan`."""
     if not settings.lan:
         return ""
     if settings.host not in (*LOCAL, "0.0.0.0"):  # noqa: S104 - compared
@@ -57,7 +57,7 @@ def outward(settings: Settings) -> str:
 
 
 def local_name() -> str:
-    """Return this server's name on the network: pipulate-HOSTNAME.local."""
+    """This server's name on the network: pipulate-HOSTNAME.local."""
     host = socket.gethostname().lower().partition(".")[0]
     plain = re.sub(r"[^a-z0-9]+", "-", host).strip("-")[:40]
     return f"pipulate-{plain or 'here'}.local"
@@ -128,7 +128,7 @@ class Lan:
             await asyncio.to_thread(withdraw)
 
     def section(self, _: FastHTML) -> FT:
-        """Return the card in Settings."""
+        """The card in Settings."""
         if self.settings.lan:
             return card("Other devices", P(GUESTS), self._code(), self._devices())
         use = "To use Pipulate from a phone or another computer of your network"

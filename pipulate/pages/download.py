@@ -1,8 +1,7 @@
 """The exported CSVs, and only those; also for Cosmograph, which may read them.
 
-GET /download/{org}/{project}/{file}        the file, or always the same 404
-GET .../{file}?spreadsheet=1                no cell begins like a formula
-GET /cosmograph/{org}/{project}/{analysis}  opens Cosmograph with both files
+Whatever else is asked for, the 404 is the same.  With ?spreadsheet=1 no cell
+begins like a formula.
 """
 
 import csv
@@ -38,7 +37,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsh
 
 
 def find(home: Shelf, org: str, project: str, name: str) -> Path:
-    """Return an exported CSV; HTTPException(404) for any other name."""
+    """An exported CSV; HTTPException(404) for any other name."""
     try:
         return home.csv(org, project, name)
     except Unknown:

@@ -26,13 +26,14 @@ class Hit(NamedTuple):
 
 
 def hits(state: State, search: str) -> list[Hit]:
-    """Return what has `search` in its name, places first."""
+    """What has `search` in its name, places first."""
     found = _fitting(_places(state), search)
     found += _runs(state.store, search)
     if search:
         found += _rows(state.store, search, "task", "/tasks")
         found += _rows(state.store, search, "profile", "/profiles")
-        found += _fitting(_manual(), search)[:MOST_RUNS]
+        manual = (Hit(it.title, "Manual", it.address) for it in docs.sections())
+        found += _fitting(manual, search)[:MOST_RUNS]
     return found[:MOST]
 
 
@@ -59,11 +60,6 @@ def _rows(store: Store, search: str, table: str, address: str) -> Iterator[Hit]:
               ORDER BY id DESC LIMIT {MOST_ROWS}"""  # noqa: S608 - our names
     for row in store.read(sql, search):
         yield Hit(row["name"], table.capitalize(), address)
-
-
-def _manual() -> Iterator[Hit]:
-    for section in docs.sections():
-        yield Hit(section.title, "Manual", section.address)
 
 
 def routes(app: FastHTML) -> None:

@@ -68,7 +68,7 @@ class Where:
     picture: str
 
     def page(self, url: str) -> str:
-        """Return the address of a page of the site in the picture."""
+        """The address of a page of the site in the picture."""
         return f"{self.picture}#page={quote(url, safe='')}"
 
 
@@ -91,7 +91,7 @@ class View:
         return cls(query.get("sort", ""), query.get("desc") == "1", q, int(start))
 
     def query(self) -> str:
-        """Return it as an address's query."""
+        """As an address's query."""
         state = {"sort": self.sort, "desc": int(self.desc), "q": self.q, "from": self.start}
         return urlencode({key: value for key, value in state.items() if value})
 
@@ -106,7 +106,7 @@ class Part:
     view: View = View()
 
     def address(self, where: Where, view: View | None = None) -> str:
-        """Return the address of another part of the same table."""
+        """The address of another part of the same table."""
         query = (view or View()).query()
         return f"{where.files}/{self.key}?{query}".removesuffix("?")
 
@@ -132,7 +132,7 @@ def read_table(folder: Path, key: str, view: View) -> Part:
 
 
 def body(report: dict[str, Any], where: Where) -> tuple[Any, ...]:
-    """Return the page's parts."""
+    """The page's parts."""
     shown = [finding for finding in report["findings"] if finding["height"] or finding["plot"]]
     clear = [finding["title"] for finding in report["findings"] if finding not in shown]
     nothing: Any = ""
@@ -154,7 +154,7 @@ def _contents(findings: list[dict[str, Any]]) -> FT:
 
 
 def summary(found: dict[str, Any], where: Where) -> FT:
-    """Return the figures at the head; [earlier, later] is shown as a change."""
+    """The figures at the head; [earlier, later] is shown as a change."""
     figures = [
         Div(Dt(name), Dd(_figure(found[key]))) for key, name in FIGURES.items() if key in found
     ]
@@ -204,7 +204,7 @@ def _files(address: str) -> tuple[FT, str, FT]:
 
 
 def table(part: Part, where: Where) -> FT:
-    """Return the fragment (see TABLE)."""
+    """The fragment (see TABLE)."""
     names = part.rows.columns
     head = Tr(*[_heading(part, name, where) for name in names])
     rows = [

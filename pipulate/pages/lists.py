@@ -33,14 +33,14 @@ class Table:
     check_delete: Callable[[Store, Row], None] = lambda store, row: None
 
     def rows(self, store: Store, **more: Any) -> list[Row]:
-        """Return the rows in their order; `more` narrows the choice."""
+        """The rows in their order; `more` narrows the choice."""
         wanted = {**self.scope(store), **more}
         where = " AND ".join(f"{column} = ?" for column in wanted) or "1"
         rows = f"SELECT * FROM {self.name} WHERE {where}"  # noqa: S608 - ours
         return store.read(f"{rows} ORDER BY priority, id", *wanted.values())
 
     def one(self, store: Store, id: int) -> Row:
-        """Return a row; 404 if it is not in this list."""
+        """A row; 404 if it is not in this list."""
         for row in self.rows(store, id=id):
             return row
         raise HTTPException(404)
@@ -116,7 +116,7 @@ class Table:
 
 
 def sent(url: str, target: str = "closest li") -> Row:
-    """Return what posts by HTMX and puts the answer in `target`'s place."""
+    """What posts by HTMX and puts the answer in `target`'s place."""
     return {"hx_post": url, "hx_target": target, "hx_swap": "outerHTML"}
 
 

@@ -16,7 +16,7 @@ WHERE = (
 
 
 def section(app: FastHTML) -> FT:
-    """Return the card."""
+    """The card."""
     store = app.state.store
     address = Input(name="url", value=store.get("model_url", ""), type="url", placeholder=LIKE)
     model = Input(name="name", value=store.get("model_name", ""), placeholder="any it has")

@@ -35,7 +35,7 @@ ABOUT = (
 
 
 def chosen(store: Store) -> int:
-    """Return the profile that is chosen in the menu."""
+    """The profile that is chosen in the menu."""
     return int(store.get("profile_id", 1))
 
 
@@ -61,12 +61,12 @@ PROFILES = Table(
 
 
 def label(row: Row) -> str:
-    """Return what menus may show of a profile."""
+    """What menus may show of a profile."""
     return str(row["menu_name"] or f"Profile {row['id']}")
 
 
 def switcher(app: FastHTML) -> FT | None:
-    """Return the menu's choice of a profile; None if there is no other."""
+    """The menu's choice of a profile; None if there is no other."""
     here = chosen(app.state.store)
     rows = PROFILES.rows(app.state.store)
     shown = [row for row in rows if row["active"] or row["id"] == here]

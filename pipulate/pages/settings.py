@@ -15,7 +15,7 @@ THEMES = {"": "As the system has it", "light": "Light", "dark": "Dark"}
 
 
 def card(title: str, *inside: Any) -> FT:
-    """Return a card of this page."""
+    """A card of this page."""
     return Section(H2(title), *inside, cls="card open")
 
 

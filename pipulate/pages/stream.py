@@ -25,7 +25,7 @@ PAUSE = 0.12  #: seconds between two words
 
 
 def bar(at: int) -> FT:
-    """Return the progress bar with the position that the buttons send."""
+    """The progress bar with the position that the buttons send."""
     return Div(
         Progress(value=str(at), max=str(len(TEXT)), aria_label="Progress of the stream"),
         P(f"{at} of {len(TEXT)} words", cls="hint"),
@@ -34,7 +34,7 @@ def bar(at: int) -> FT:
 
 
 def box(at: int, running: bool) -> FT:
-    """Return the stream's box, running or stopped at word `at`."""
+    """The stream's box, running or stopped at word `at`."""
     listening = {}
     button = switch("Resume" if at else "Start", "/stream/running")
     if running:
@@ -60,7 +60,7 @@ def box(at: int, running: bool) -> FT:
 
 
 def switch(sign: str, address: str) -> FT:
-    """Return the button that stops the stream, or lets it go on."""
+    """The button that stops the stream, or lets it go on."""
     return Button(
         sign,
         hx_get=address,
@@ -81,7 +81,7 @@ async def events(at: int) -> AsyncIterator[str]:
 
 
 def position(request: Request) -> int:
-    """Return the word to go on at: 0 if finished, or odd."""
+    """The word to go on at: 0 if finished, or odd."""
     text = request.query_params.get("at", "")
     if text.isdecimal() and len(text) < 6 and int(text) < len(TEXT):
         return int(text)
