@@ -32,7 +32,8 @@ from pipulate.web.watch import Workflows
 
 
 def create_app(
-    settings: Settings | None = None, parts: Sequence[Callable[[FastHTML], None]] | None = None
+    settings: Settings | None = None,
+    parts: Sequence[Callable[[FastHTML], None]] | None = None,
 ) -> FastHTML:
     """Return the app; `parts` add routes and pages (ours by default)."""
     settings = settings or Settings()

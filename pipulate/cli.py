@@ -41,21 +41,47 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_options(top: argparse.ArgumentParser) -> None:
     add = top.add_argument
-    add("--data", type=Path, default=Path("data"), help="data folder (default: data)")
+    add(
+        "--data",
+        type=Path,
+        default=Path("data"),
+        help="data folder (default: data)",
+    )
     files = "folder of exported files (default: downloads)"
     add("--downloads", type=Path, default=Path("downloads"), help=files)
     workflows = "folder of workflow files, instead of ./workflows"
     add("--workflows", type=Path, action="append", help=workflows)
-    add("--host", default="127.0.0.1", help="address to serve on (default: 127.0.0.1)")
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="address to serve on (default: 127.0.0.1)",
+    )
     add("--port", type=int, default=5001, help="port to serve on (default: 5001)")
-    add("--lan", action="store_true", help="let other devices here pair, by a code shown here")
-    add("--dev", action="store_true", help="read workflow files again when they change")
-    add("--demo", action="store_true", help="Botify is a simulator with made-up sites")
+    add(
+        "--lan",
+        action="store_true",
+        help="let other devices here pair, by a code shown here",
+    )
+    add(
+        "--dev",
+        action="store_true",
+        help="read workflow files again when they change",
+    )
+    add(
+        "--demo",
+        action="store_true",
+        help="Botify is a simulator with made-up sites",
+    )
     model = "a model server that speaks OpenAI's protocol, ending in /v1"
     add("--model", dest="model_url", default="", metavar="URL", help=model)
     botify = "base of Botify's API, to use a stand-in on this machine"
     add("--botify", default=Settings.botify, metavar="URL", help=botify)
-    add("--no-browser", dest="browser", action="store_false", help="do not open the browser")
+    add(
+        "--no-browser",
+        dest="browser",
+        action="store_false",
+        help="do not open the browser",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,6 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _settings(args: argparse.Namespace) -> Settings:
     chosen = {**vars(args)}  # named like the fields
     del chosen["command"]
-    chosen["workflows"] = (PACKAGE / "workflows", *(args.workflows or [Path("workflows")]))
+    chosen["workflows"] = (
+        PACKAGE / "workflows",
+        *(args.workflows or [Path("workflows")]),
+    )
     chosen["lan"] |= args.host not in LOCAL
     return Settings(**chosen)

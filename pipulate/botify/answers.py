@@ -231,8 +231,8 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str], what: str) -> 
         said += f" (code {code})"
     if status >= 500:
         return Unreachable(
-            f"Botify answered {status} to {what}: it is out of order or overloaded. "
-            "Try again later."
+            f"Botify answered {status} to {what}: it is out of order or "
+            "overloaded. Try again later."
         )
     if status == 429 or code == _TOO_MANY:
         return RateLimited(
@@ -248,8 +248,8 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str], what: str) -> 
         )
     if status == 403:
         return NoRight(
-            f"This token has no right to {what}. Ask the organisation's owner for access, "
-            f"or connect with another token.{said}"
+            f"This token has no right to {what}. Ask the organisation's owner for "
+            f"access, or connect with another token.{said}"
         )
     if status == 404:
         return NotThere(

@@ -289,8 +289,9 @@ class Botify:
                     )
             if self._clock() + pause > end:
                 raise trouble or JobRunning(
-                    f"The export job {id} still runs at Botify after {deadline / 60:.0f} minutes. "
-                    "It goes on there: retry later to take it up again; nothing is paid twice."
+                    f"The export job {id} still runs at Botify after "
+                    f"{deadline / 60:.0f} minutes. It goes on there: retry later "
+                    "to take it up again; nothing is paid twice."
                 )
             await self._sleep(pause)
             pause = min(pause * 1.5, longest)
@@ -327,17 +328,31 @@ class Botify:
     ) -> httpx2.Response:
         await self._pace.turn()
         begun = self._clock()
-        headers = {"Authorization": f"Token {self._token.reveal()}", "Accept": "application/json"}
+        headers = {
+            "Authorization": f"Token {self._token.reveal()}",
+            "Accept": "application/json",
+        }
         address = f"{self.base}/{path}"
         response = await self._http.request(
             method, address, params=params, json=body, headers=headers
         )
         took = self._clock() - begun
-        logger.debug("Botify {} {}: {} in {:.2f} s", method, path, response.status_code, took)
+        logger.debug(
+            "Botify {} {}: {} in {:.2f} s",
+            method,
+            path,
+            response.status_code,
+            took,
+        )
         return response
 
     async def _safe(
-        self, method: str, path: str, params: Params | None, body: Json | None, what: str
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        body: Json | None,
+        what: str,
     ) -> Any:
         """A request that may be repeated: its answer's JSON."""
         attempt = 0
@@ -357,8 +372,8 @@ class Botify:
                 if attempt == TRIES:
                     raise Unreachable(
                         f"Botify could not be reached ({type(error).__name__}) "
-                        f"while asking for {what}. Check the connection and try again; "
-                        "nothing was changed."
+                        f"while asking for {what}. Check the connection and try "
+                        "again; nothing was changed."
                     ) from error
             if pause is None:
                 # Equal jitter: waits of many clients spread out, yet none is near zero.
@@ -369,7 +384,11 @@ class Botify:
         return await self._safe("GET", path, params, None, what)
 
     async def _list(
-        self, path: str, what: str, params: Params | None = None, paged: bool = True
+        self,
+        path: str,
+        what: str,
+        params: Params | None = None,
+        paged: bool = True,
     ) -> list[dict[str, Any]]:
 
         def ask(page: int) -> Awaitable[Any]:

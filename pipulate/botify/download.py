@@ -70,9 +70,9 @@ async def download(
         except _Expired:
             if renewed or fresh is None:
                 raise LinkExpired(
-                    "The download address of this export has expired. The rows were paid for; open "
-                    "the export in Botify to fetch them there, or revert this step to export them "
-                    "anew."
+                    "The download address of this export has expired. The rows "
+                    "were paid for; open the export in Botify to fetch them there, "
+                    "or revert this step to export them anew."
                 ) from None
             renewed = True
             url = await fresh()

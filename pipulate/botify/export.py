@@ -131,7 +131,10 @@ async def plan(botify: Botify, project: Address, analysis: str) -> Plan:
     if analysis == LATEST and done:
         analysis = done[0]
     if analysis not in done:
-        raise Invalid(f"{project.project} has no finished analysis {analysis!r}.", "analysis")
+        raise Invalid(
+            f"{project.project} has no finished analysis {analysis!r}.",
+            "analysis",
+        )
     collections = {found.id: found for found in await botify.collections(*names)}
     crawl = queries.crawl_id(analysis, collections)
     detail = await botify.analysis(*names, analysis)
@@ -309,8 +312,8 @@ def cut_off(tables: dict[str, Any]) -> str:
     if not cut:
         return ""
     return (
-        f"Possibly truncated: the {' and '.join(cut)} have exactly as many rows as may be "
-        "exported. Choose a smaller depth for a whole graph."
+        f"Possibly truncated: the {' and '.join(cut)} have exactly as many rows as "
+        "may be exported. Choose a smaller depth for a whole graph."
     )
 
 

@@ -40,7 +40,11 @@ class Raw:
 
     @classmethod
     def pages(
-        cls, file: Path, target: Path, columns: Sequence[Column], export_size: int = 0
+        cls,
+        file: Path,
+        target: Path,
+        columns: Sequence[Column],
+        export_size: int = 0,
     ) -> Self:
         """The answer to `queries.pages_query`: the address, then `columns`."""
         names = ("id", *(column.name for column in columns))

@@ -100,7 +100,10 @@ def normalise(
     with (
         whole(raw.target) as out,
         ThreadPoolExecutor(1) as aside,
-        unpacked(raw.file, most_bytes=most_bytes or room(raw.target.parent)) as (file, share),
+        unpacked(raw.file, most_bytes=most_bytes or room(raw.target.parent)) as (
+            file,
+            share,
+        ),
     ):
 
         def put(data: bytes) -> None:
@@ -153,7 +156,11 @@ def _parse(block: bytes, separator: str, raw: Raw, rows_before: int) -> tuple[pl
     schema = {column: pl.String() for column in raw.columns}
     try:
         frame = pl.read_csv(
-            block, has_header=False, schema=schema, separator=separator, empty_string_is_null=False
+            block,
+            has_header=False,
+            schema=schema,
+            separator=separator,
+            empty_string_is_null=False,
         )
     except pl.exceptions.PolarsError:
         return _patient(block, separator, raw, rows_before), False
@@ -310,7 +317,11 @@ def columnar(
     inputs = [edges.fingerprint(links.target, table.sha256)]
     if pages:
         inputs.append(edges.fingerprint(pages))
-    meta = {"rows": table.rows, "incomplete_rows": table.incomplete, "self_links": 0}
+    meta = {
+        "rows": table.rows,
+        "incomplete_rows": table.incomplete,
+        "self_links": 0,
+    }
     graph = edges.of(source, target, frame, meta={**meta, "inputs": inputs})
     graph = replace(graph, meta={**graph.meta, "duplicates": table.rows - graph.m})
     edges.save(graph, folder)
@@ -321,6 +332,9 @@ def _page_table(pages: Path | None) -> pl.DataFrame:
     if not pages:
         return pl.DataFrame(schema={"id": pl.String()})
     frame = pl.read_csv(
-        pages, schema_overrides={"id": pl.String()}, infer_schema_length=None, glob=False
+        pages,
+        schema_overrides={"id": pl.String()},
+        infer_schema_length=None,
+        glob=False,
     )
     return frame.unique("id", keep="first", maintain_order=True)

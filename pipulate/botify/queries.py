@@ -65,11 +65,35 @@ GROUPS = {
 
 COLUMNS = (
     Column("pagetype", "Page type", "pagetype", "segments.pagetype.value"),
-    Column("compliant", "Compliant", "technical", "compliant.is_compliant", boolean=True),
-    Column("canonical", "Canonical to itself", "technical", "canonical.to.equal", boolean=True),
+    Column(
+        "compliant",
+        "Compliant",
+        "technical",
+        "compliant.is_compliant",
+        boolean=True,
+    ),
+    Column(
+        "canonical",
+        "Canonical to itself",
+        "technical",
+        "canonical.to.equal",
+        boolean=True,
+    ),
     Column("sitemap", "In a sitemap", "technical", "sitemaps.present", boolean=True),
-    Column("js_executed", "JavaScript executed", "javascript", "js.rendering.exec", boolean=True),
-    Column("js_succeeded", "JavaScript succeeded", "javascript", "js.rendering.ok", boolean=True),
+    Column(
+        "js_executed",
+        "JavaScript executed",
+        "javascript",
+        "js.rendering.exec",
+        boolean=True,
+    ),
+    Column(
+        "js_succeeded",
+        "JavaScript succeeded",
+        "javascript",
+        "js.rendering.ok",
+        boolean=True,
+    ),
     Column("impressions", "Impressions", "search", "count_impressions"),
     Column("clicks", "Clicks", "search", "count_clicks"),
 )
@@ -109,14 +133,19 @@ def depth_profile(crawl: str) -> Json:
         "query": {
             "dimensions": [f"{crawl}.depth"],
             "metrics": [
-                {"function": "sum", "args": [f"{crawl}.outlinks_internal.nb.total"]},
+                {
+                    "function": "sum",
+                    "args": [f"{crawl}.outlinks_internal.nb.total"],
+                },
                 f"{crawl}.count_urls_crawl",
             ],
         },
     }
 
 
-def read_profile(rows: Iterable[tuple[Sequence[Any], Sequence[Any]]]) -> list[Depth]:
+def read_profile(
+    rows: Iterable[tuple[Sequence[Any], Sequence[Any]]],
+) -> list[Depth]:
     """Cumulate (dimensions, metrics) rows of `depth_profile`.
 
     Rows without a depth are left out; a missing count is 0.
@@ -180,7 +209,10 @@ def pages_query(
     if max_depth is not None:
         filters = {"and": [filters, _where(crawl, "depth", "lte", max_depth + 1)]}
     query: Json = {
-        "dimensions": [f"{crawl}.url", *(f"{crawl}.{c.field}" for c in columns if not c.metric)],
+        "dimensions": [
+            f"{crawl}.url",
+            *(f"{crawl}.{c.field}" for c in columns if not c.metric),
+        ],
         "metrics": [f"{SEARCH_CONSOLE}.period_0.{c.field}" for c in columns if c.metric],
         "filters": filters,
     }

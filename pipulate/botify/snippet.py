@@ -6,6 +6,7 @@ It holds no token.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipulate.botify import queries
@@ -14,35 +15,7 @@ if TYPE_CHECKING:
     from pipulate.botify.export import Plan, Wanted
     from pipulate.botify.urls import Address
 
-TEMPLATE = '''"""Export the internal links of {org}/{project}, analysis {analysis}, from Botify."""
-import json, os, time, urllib.request
-
-API = "https://api.botify.com/v1"
-HEADERS = {{
-    "Authorization": f"Token {{os.environ['BOTIFY_TOKEN']}}",
-    "Content-Type": "application/json",
-}}
-EXPORTS = json.loads(r"""{exports}""")
-
-
-def call(method, path, body=None):
-    data = json.dumps(body).encode() if body else None
-    request = urllib.request.Request(f"{{API}}/{{path}}", data, HEADERS, method=method)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
-
-
-for name, body in EXPORTS.items():
-    job = call("POST", "jobs", body)  # this costs export credits, each time it is run
-    while job["job_status"] not in ("DONE", "FAILED"):
-        time.sleep(5)
-        job = call("GET", f"jobs/{{job['job_id']}}")
-    if job["job_status"] == "FAILED":
-        raise SystemExit(f"{{name}}: the export failed")
-    # No token goes to the file host.
-    urllib.request.urlretrieve(job["results"]["download_url"], f"{{name}}.csv.gz")
-    print(f"{{name}}.csv.gz")
-'''
+TEMPLATE = Path(__file__).with_name("snippet.txt")
 
 
 def snippet(address: Address, plan: Plan, wanted: Wanted) -> str:
@@ -53,4 +26,5 @@ def snippet(address: Address, plan: Plan, wanted: Wanted) -> str:
         name = f"by-hand-{kind}-{plan.analysis}"
         bodies[kind] = queries.export_body(org, project, query, name, plan.limit)
     exports = json.dumps(bodies, indent=2)
-    return TEMPLATE.format(org=org, project=project, analysis=plan.analysis, exports=exports)
+    template = TEMPLATE.read_text(encoding="utf-8")
+    return template.format(org=org, project=project, analysis=plan.analysis, exports=exports)

@@ -37,8 +37,8 @@ class Token:
         # Botify's are 40 hexadecimal digits, but that is not documented.
         if not re.fullmatch(r"[!-~]{8,256}", text):
             raise BadToken(
-                "This is not a token: it has spaces or odd characters, or a strange length. "
-                f"Copy it from {WHERE}."
+                "This is not a token: it has spaces or odd characters, or a "
+                f"strange length. Copy it from {WHERE}."
             )
         self._text = text
 

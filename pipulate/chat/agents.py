@@ -34,7 +34,11 @@ from pipulate.engine.errors import Invalid, PipulateError, Unknown
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 
-VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")  #: of the protocol, the newest first
+VERSIONS = (
+    "2025-11-25",
+    "2025-06-18",
+    "2025-03-26",
+)  #: of the protocol, the newest first
 
 # Codes of errors: JSON-RPC's own, then MCP's.
 PARSE = -32700
@@ -74,7 +78,11 @@ def list_workflows(desk: Desk) -> str:
     told = []
     for flow in desk.flows.values():
         steps = "; ".join(f"{step.key} ({step.label})" for step in flow.steps) or "none"
-        told += [f"## {flow.title} (`{flow.name}`)", flow.about, f"Steps: {steps}"]
+        told += [
+            f"## {flow.title} (`{flow.name}`)",
+            flow.about,
+            f"Steps: {steps}",
+        ]
     return "\n\n".join(told) or "There are no workflows."
 
 
@@ -103,7 +111,8 @@ DECIDED = {
 
 
 def check_change(
-    desk: Desk, number: Annotated[str, "the number of the change, as told when it was asked for"]
+    desk: Desk,
+    number: Annotated[str, "the number of the change, as told when it was asked for"],
 ) -> str:
     """Tell what the user decided about a change that was asked for."""
     if not number.isdecimal() or len(number) > 15:
@@ -132,7 +141,11 @@ def described() -> list[Json]:
     listed = []
     for name, tool in {**TOOLS, **OWN}.items():
         asks = inspect.isgeneratorfunction(tool)
-        hints = {"readOnlyHint": not asks, "destructiveHint": False, "openWorldHint": False}
+        hints = {
+            "readOnlyHint": not asks,
+            "destructiveHint": False,
+            "openWorldHint": False,
+        }
         listed.append(
             {
                 "name": name,
@@ -171,7 +184,11 @@ def parse(body: bytes) -> Any:
 
 def failure(error: RpcError, id: Any = None) -> Json:
     """Return an error's message; its id is null if the request had none."""
-    return {"jsonrpc": "2.0", "id": id if _is_id(id) else None, "error": error.body}
+    return {
+        "jsonrpc": "2.0",
+        "id": id if _is_id(id) else None,
+        "error": error.body,
+    }
 
 
 def _is_id(id: Any) -> bool:
@@ -191,7 +208,11 @@ def _handshake(given: Json) -> Json:
     return {
         "protocolVersion": wanted if wanted in VERSIONS else VERSIONS[0],
         "capabilities": {"tools": {}, "resources": {}},
-        "serverInfo": {"name": "pipulate", "title": "Pipulate", "version": version},
+        "serverInfo": {
+            "name": "pipulate",
+            "title": "Pipulate",
+            "version": version,
+        },
         "instructions": INSTRUCTIONS,
     }
 
@@ -263,8 +284,8 @@ class Server:
         await self.talk.say("Another program's agent asks for this:")
         await self.talk.propose(made)
         return (
-            f"A card now asks the user in Pipulate (change {made.id}): {made.words} "
-            "Nothing has been done yet."
+            f"A card now asks the user in Pipulate (change {made.id}): "
+            f"{made.words} Nothing has been done yet."
         )
 
     async def _read(self, given: Json) -> Json:

@@ -38,7 +38,13 @@ class Conversations:
             insert = "INSERT INTO conversation (title, created) VALUES (?, ?)"
             return self.store.write(insert, title.strip(), now())
         id = -next(self._numbers)
-        row = {"id": id, "title": title, "created": now(), "summary": "", "summarised": 0}
+        row = {
+            "id": id,
+            "title": title,
+            "created": now(),
+            "summary": "",
+            "summarised": 0,
+        }
         self._temporary[id] = row
         self._unstored[id] = []
         return id

@@ -77,8 +77,8 @@ def find(rows: list[Row], wanted: str, what: str) -> Row:
         return meant[0]
     names = [f"{row['id']}. {row['name']}" for row in (meant or rows)[:LISTED]]
     raise Unknown(
-        f"Which {what} is meant by “{wanted}”? There are: {'; '.join(names) or 'none yet'}. "
-        "Name one by its number."
+        f"Which {what} is meant by “{wanted}”? There are: "
+        f"{'; '.join(names) or 'none yet'}. Name one by its number."
     )
 
 

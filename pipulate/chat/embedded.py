@@ -23,7 +23,15 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import IO, Any, Unpack
 
-from pipulate.chat.providers import OPENAI, WINDOW, Ask, Message, ModelError, Remote, Stream
+from pipulate.chat.providers import (
+    OPENAI,
+    WINDOW,
+    Ask,
+    Message,
+    ModelError,
+    Remote,
+    Stream,
+)
 
 CHILD = Path(__file__).with_name("llama_child.py")
 START = 120  # seconds the child may take to load the weights

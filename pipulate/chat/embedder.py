@@ -67,7 +67,11 @@ class Embedder:
             row[: len(tokens)] = tokens
         mask = (ids > 0).astype(np.int64)
         kinds = np.zeros_like(ids)
-        asked = {"input_ids": ids, "attention_mask": mask, "token_type_ids": kinds}
+        asked = {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "token_type_ids": kinds,
+        }
         (states,) = self.session.run(None, asked)
         sums = (states * mask[:, :, None]).sum(1)
         means: NDArray[np.float32] = sums / np.linalg.norm(sums, axis=1, keepdims=True)

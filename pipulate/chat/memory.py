@@ -59,7 +59,8 @@ def clean(content: str, field: str = "content", most: int = LONGEST) -> str:
     if 1 <= len(content) <= most:
         return content
     raise Invalid(
-        f"Between 1 and {most:,} characters are expected here, not {len(content):,}.", field
+        f"Between 1 and {most:,} characters are expected here, not {len(content):,}.",
+        field,
     )
 
 
@@ -137,9 +138,17 @@ class Memory:
             batch = rows[start : start + BATCH]
             vectors = embedder.embed([text(row) for row in batch])
             with self.store.transaction() as db:
-                db.execute("DELETE FROM memory_vector WHERE embedder != ?", (embedder.name,))
+                db.execute(
+                    "DELETE FROM memory_vector WHERE embedder != ?",
+                    (embedder.name,),
+                )
                 for row, vector in zip(batch, vectors, strict=True):
-                    values = (row["id"], row["content"], embedder.name, vector.tobytes())
+                    values = (
+                        row["id"],
+                        row["content"],
+                        embedder.name,
+                        vector.tobytes(),
+                    )
                     db.execute(insert, values)
 
     def _by_keyword(self, query: str, limit: int) -> list[Row]:
@@ -154,7 +163,12 @@ class Memory:
     # --- changing
 
     def add(
-        self, content: str, *, key: str = "", source: str = "", pinned: bool | None = None
+        self,
+        content: str,
+        *,
+        key: str = "",
+        source: str = "",
+        pinned: bool | None = None,
     ) -> Row:
         """Remember a sentence, or a fact under `key`, once.  Raises Invalid."""
         content = clean(content)
@@ -215,7 +229,11 @@ def _scrub(store: Store, said: str) -> None:
     for row in store.read("SELECT id, title, summary FROM conversation"):
         if row["id"] in touched or plain.search(row["title"] + row["summary"]):
             store.write(update, plain.sub(FORGOTTEN, row["title"]), row["id"])
-    spellings = (said, json.dumps(said)[1:-1], json.dumps(said, ensure_ascii=False)[1:-1])
+    spellings = (
+        said,
+        json.dumps(said)[1:-1],
+        json.dumps(said, ensure_ascii=False)[1:-1],
+    )
     any_spelling = re.compile("|".join(map(re.escape, spellings)), re.IGNORECASE)
     _drop_held(store, "proposal", "id", "words || arguments || undo", any_spelling)
     _drop_held(store, "trash", "seq", "data", any_spelling)

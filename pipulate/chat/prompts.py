@@ -30,7 +30,10 @@ STRUCK = "[secret]"
 def versions(store: Store) -> list[Row]:
     """Return rows (version, text, at, author), newest first."""
     default = {"version": 0, "text": DEFAULT, "at": "", "author": "Pipulate"}
-    return [*store.read("SELECT * FROM prompt ORDER BY at DESC, version DESC"), default]
+    return [
+        *store.read("SELECT * FROM prompt ORDER BY at DESC, version DESC"),
+        default,
+    ]
 
 
 def current(store: Store) -> str:
@@ -81,10 +84,16 @@ def system(prompt: str, pinned: Sequence[str]) -> str:
 
 
 def assemble(
-    beginning: str, rows: Sequence[Row], recalled: Sequence[str] = (), secrets: Iterable[str] = ()
+    beginning: str,
+    rows: Sequence[Row],
+    recalled: Sequence[str] = (),
+    secrets: Iterable[str] = (),
 ) -> tuple[list[Message], list[int]]:
     """Return the messages for a model, and each's last row but the first's."""
-    last = max((place for place, row in enumerate(rows) if row["role"] == "user"), default=-1)
+    last = max(
+        (place for place, row in enumerate(rows) if row["role"] == "user"),
+        default=-1,
+    )
     messages: list[Message] = [{"role": "system", "content": beginning}]
     ends: list[int] = []
     for place, row in enumerate(rows):

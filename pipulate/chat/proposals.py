@@ -131,7 +131,10 @@ def _put_back(store: Store, table: str, key: Any, before: Any, after: Any) -> No
 
 def _step(store: Store, id: int, old: str, new: str) -> None:
     with store.transaction() as db:
-        db.execute("UPDATE proposal SET state = ? WHERE id = ? AND state = ?", (new, id, old))
+        db.execute(
+            "UPDATE proposal SET state = ? WHERE id = ? AND state = ?",
+            (new, id, old),
+        )
         if not db.changes():
             raise Refused(f"This is {get(store, id).state} already.")
 

@@ -41,8 +41,8 @@ SILENCE = 300.0  # seconds: a large model may need minutes to load and to read a
 LONGEST_LINE = 8_000_000  # bytes of one event
 LONGEST_WORDS = 300  # characters of a server's words in an error
 ABSENT = (
-    "{} is not running: start it, choose another model, or get the small embedded one: "
-    "pipulate model get"
+    "{} is not running: start it, choose another model, or get the small embedded "
+    "one: pipulate model get"
 )
 # What reading a wrong answer as the right one raises; JSON may be nested too deep.
 GARBAGE = (ValueError, TypeError, AttributeError, KeyError, RecursionError)
@@ -271,7 +271,12 @@ def _ask_openai(model: Remote, messages: Sequence[Message], ask: Ask) -> dict[st
 
 def _read_openai(line: bytes, calls: Calls) -> tuple[str, str]:
     field, _, data = line.partition(b":")
-    if field in (b"", b"event", b"id", b"retry"):  # "" is a comment that keeps the connection alive
+    if field in (
+        b"",
+        b"event",
+        b"id",
+        b"retry",
+    ):  # "" is a comment that keeps the connection alive
         return "", ""
     if field != b"data":
         raise ValueError(field)
@@ -298,7 +303,10 @@ def _collect(part: dict[str, Any], calls: Calls) -> None:
 
 def _ask_ollama(model: Remote, messages: Sequence[Message], ask: Ask) -> dict[str, Any]:
     options: dict[str, Any] = {"num_ctx": model.window}
-    body: dict[str, Any] = {"messages": [*map(_for_ollama, messages)], "options": options}
+    body: dict[str, Any] = {
+        "messages": [*map(_for_ollama, messages)],
+        "options": options,
+    }
     if most := ask.get("max_tokens"):
         options["num_predict"] = most
     if schema := ask.get("schema"):
@@ -316,7 +324,10 @@ def _for_ollama(message: Message) -> Message:
     functions = [dict(call["function"]) for call in called]
     for function in functions:
         function["arguments"] = json.loads(function["arguments"])
-    return {**message, "tool_calls": [{"function": function} for function in functions]}
+    return {
+        **message,
+        "tool_calls": [{"function": function} for function in functions],
+    }
 
 
 def _read_ollama(line: bytes, calls: Calls) -> tuple[str, str]:

@@ -37,7 +37,9 @@ def query_links(desk: Desk, statement: Select, graph: GraphName = "") -> str:
     inlinks, outlinks, pagerank, orphan, dead_end, ..., and the crawl's
     columns, such as pagetype, impressions, clicks), links (source, target).
     """
-    from pipulate.graph import sql as graph_sql  # here: it brings polars, which few commands need
+    from pipulate.graph import (
+        sql as graph_sql,
+    )  # here: it brings polars, which few commands need
 
     answer = graph_sql.query(_graph(desk, graph), statement, sql.ROWS)
     more = sql.MORE.format(sql.ROWS) * answer.more

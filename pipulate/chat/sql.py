@@ -16,7 +16,16 @@ import apsw
 
 from pipulate.engine.errors import Invalid
 
-TABLES = {"pipeline", "history", "job", "profile", "client", "task", "conversation", "message"}
+TABLES = {
+    "pipeline",
+    "history",
+    "job",
+    "profile",
+    "client",
+    "task",
+    "conversation",
+    "message",
+}
 VIRTUAL = {"json_each", "json_tree"}
 SCHEMA = {"sqlite_master", "sqlite_schema"}
 FUNCTIONS = set(Path(__file__).with_name("sql_functions.txt").read_text().split())
@@ -69,7 +78,11 @@ def _explained(seconds: float) -> Iterator[None]:
 
 
 def _allow(
-    others: set[str], action: int, first: str | None, second: str | None, *_: str | None
+    others: set[str],
+    action: int,
+    first: str | None,
+    second: str | None,
+    *_: str | None,
 ) -> int:
     name = str(first).lower()
     match action:
@@ -88,7 +101,11 @@ def table(names: list[str], rows: list[tuple[object, ...]]) -> str:
     """Return rows as a Markdown table; long cells end in an ellipsis."""
     if not rows:
         return "No rows."
-    lines = [names, ["---"] * len(names), *([_cell(value) for value in row] for row in rows)]
+    lines = [
+        names,
+        ["---"] * len(names),
+        *([_cell(value) for value in row] for row in rows),
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -10,7 +10,14 @@ KNOWING  What the open page is about becomes a note, stored with what is said
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -35,8 +42,8 @@ LONGEST = 700  #: tokens of a small model's answer, which may ramble
 LONGEST_MESSAGE = 20_000  #: characters of what the user says at once
 PAGE = 0  #: id of the note on the page that is open, until it is stored
 NO_MODEL = (
-    "No model answers yet. Get a small one below, start Ollama, or name a server in Settings. "
-    "Commands work all the same: /help"
+    "No model answers yet. Get a small one below, start Ollama, or name a server "
+    "in Settings. Commands work all the same: /help"
 )
 FAILED = "Something in the chat failed; the log has the details. Try again."
 
@@ -156,7 +163,12 @@ class Talk:
             return
         await self._take_page_back()
         if await asyncio.to_thread(self._last_page) != label:
-            self._page = {"id": PAGE, "role": "note", "content": about, "about": label}
+            self._page = {
+                "id": PAGE,
+                "role": "note",
+                "content": about,
+                "about": label,
+            }
             await self.listener.said(self._page)
 
     def _last_page(self) -> str:
@@ -202,7 +214,10 @@ class Talk:
             f"The next card asks: “{label}”\n"
             f"Tell the user what this card is for. {prompts.LIMITER}"
         )
-        messages = [{"role": "system", "content": system}, {"role": "user", "content": prompt}]
+        messages = [
+            {"role": "system", "content": system},
+            {"role": "user", "content": prompt},
+        ]
         async with self._turn:
             struck = prompts.strike(messages, self.secrets())
             await self._stream(found[0], struck, f"step {label}", max_tokens=120)
@@ -302,7 +317,11 @@ class Talk:
             if not calls:
                 return
             results = [await self._result(call) for call in calls]
-            messages = [*messages, _called(calls), *prompts.strike(results, self.secrets())]
+            messages = [
+                *messages,
+                _called(calls),
+                *prompts.strike(results, self.secrets()),
+            ]
 
     async def _prompt(self, model: Model, said: str) -> list[Message]:
         pinned = [text(row) for row in self.memory.pinned()]
@@ -319,10 +338,19 @@ class Talk:
             result = f"Error: {error}"
         content = prompts.note(result, call.name)
         id = call.id or call.name
-        return {"role": "tool", "tool_call_id": id, "name": call.name, "content": content}
+        return {
+            "role": "tool",
+            "tool_call_id": id,
+            "name": call.name,
+            "content": content,
+        }
 
     async def _stream(
-        self, model: Model, messages: Sequence[Message], about: str = "", **ask: Any
+        self,
+        model: Model,
+        messages: Sequence[Message],
+        about: str = "",
+        **ask: Any,
     ) -> list[ToolCall]:
         calls: list[ToolCall] = []
         problem = ""

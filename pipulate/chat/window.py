@@ -52,8 +52,9 @@ def fit(
         if begins and sum(costs[turn:]) <= room - reserve:
             return [*system, *rest[turn:]], rest[:turn]
     raise ModelError(
-        f"This is too long for the model: its window is {window} tokens, prompt and answer "
-        "together. Shorten the message, or choose a model with a larger window."
+        f"This is too long for the model: its window is {window} tokens, prompt "
+        "and answer together. Shorten the message, or choose a model with a larger "
+        "window."
     )
 
 
@@ -71,8 +72,9 @@ async def summarise(model: Model, messages: Sequence[Message], summary: str = ""
     for start in range(0, len(text), half_a_window):
         part = text[start : start + half_a_window]
         ask = (
-            f"Summary so far: {summary or '(nothing)'}\n\nThe conversation goes on:\n{part}\n\n"
-            f"Write the new summary: who wants what, what was found and decided. {LIMITER}"
+            f"Summary so far: {summary or '(nothing)'}\n\nThe conversation goes "
+            f"on:\n{part}\n\nWrite the new summary: who wants what, what was found "
+            f"and decided. {LIMITER}"
         )
         question = [{"role": "user", "content": ask}]
         said = await whole(model, question, max_tokens=model.window // 10)

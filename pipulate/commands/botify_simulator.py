@@ -38,7 +38,11 @@ def main(argv: Sequence[str], settings: Settings) -> None:
         help="add a folder of HTML (repeatable)",
     )
     add("--token", default=DEMO_TOKEN, help="the token to accept")
-    add("--faults", default="", help="what to do wrong, for example: 500 times=2; truncated")
+    add(
+        "--faults",
+        default="",
+        help="what to do wrong, for example: 500 times=2; truncated",
+    )
     add("--folder", type=Path, help="remember jobs and their files here")
     args = reader.parse_args(argv)
     projects = demo_projects(args.links, args.html)

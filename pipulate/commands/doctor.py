@@ -12,7 +12,15 @@ from pipulate.engine import discovery
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store, backups
 
-LIBRARIES = ("python-fasthtml", "starlette", "uvicorn", "apsw", "numpy", "polars", "xllamacpp")
+LIBRARIES = (
+    "python-fasthtml",
+    "starlette",
+    "uvicorn",
+    "apsw",
+    "numpy",
+    "polars",
+    "xllamacpp",
+)
 
 
 @dataclass(frozen=True)

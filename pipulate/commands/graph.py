@@ -19,7 +19,15 @@ from pathlib import Path
 
 from pipulate.commands import parser, progress
 from pipulate.engine.settings import Settings
-from pipulate.graph import analysis, compare, edges, intake, portable, report, shelf
+from pipulate.graph import (
+    analysis,
+    compare,
+    edges,
+    intake,
+    portable,
+    report,
+    shelf,
+)
 from pipulate.graph.report import Report
 from pipulate.graph.shelf import Shelf
 
@@ -68,7 +76,8 @@ def _elsewhere(folder: Path, backend: str, out: Path) -> None:
 
 def _compare(argv: Sequence[str], settings: Settings) -> None:
     reader = argparse.ArgumentParser(
-        prog="pipulate graph compare", description="What changed between two analyses."
+        prog="pipulate graph compare",
+        description="What changed between two analyses.",
     )
     reader.add_argument("earlier", type=Path)
     reader.add_argument("later", type=Path)
@@ -89,8 +98,17 @@ def _compare(argv: Sequence[str], settings: Settings) -> None:
 def _parser() -> argparse.ArgumentParser:
     reader = parser(__doc__)
     add = reader.add_argument
-    add("links", type=Path, help="links: a file, a folder of HTML, or a .graph folder")
-    add("pages", type=Path, nargs="?", help="pages: a table with a column of addresses")
+    add(
+        "links",
+        type=Path,
+        help="links: a file, a folder of HTML, or a .graph folder",
+    )
+    add(
+        "pages",
+        type=Path,
+        nargs="?",
+        help="pages: a table with a column of addresses",
+    )
     add("--out", type=Path, help="folder for the report's tables")
     engines = "duckdb, polars, spark, spark://host:port, or an Ibis address"
     add("--backend", help=f"compute elsewhere: {engines}")
@@ -113,10 +131,10 @@ def _print_json(found: Report) -> None:
 def _text(found: Report) -> str:
     about = found.summary
     return (
-        f"{about['pages']:,} pages, {about['links']:,} links ({about['links_per_page']} a page). "
-        f"Home: {about['home']}\n"
-        f"Average click depth {about['average_depth']}, deepest page {about['deepest']}.\n"
-        f"{_findings(found)}"
+        f"{about['pages']:,} pages, {about['links']:,} links "
+        f"({about['links_per_page']} a page). Home: {about['home']}\nAverage click "
+        f"depth {about['average_depth']}, deepest page "
+        f"{about['deepest']}.\n{_findings(found)}"
     )
 
 

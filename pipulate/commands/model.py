@@ -43,6 +43,9 @@ def _list(folder: Path) -> None:
 def _get(recipe: weights.Recipe, folder: Path, file: Path | None) -> None:
     with progress(recipe.title) as tell:
         path = weights.get(
-            recipe, folder, lambda share, source: tell(share, f"from {source}"), file
+            recipe,
+            folder,
+            lambda share, source: tell(share, f"from {source}"),
+            file,
         )
     print(path)

@@ -22,7 +22,10 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     args = reader.parse_args(argv)
     target = new_file(args.name, settings.workflows[-1])
     original = template(args.template)
-    files.write(target, renamed(original.read_text(encoding="utf-8"), args.template, args.name))
+    files.write(
+        target,
+        renamed(original.read_text(encoding="utf-8"), args.template, args.name),
+    )
     print(
         f"{target}: a copy of {args.template}. "
         f"Change its steps; `pipulate --dev` shows it at /{args.name} as you save."

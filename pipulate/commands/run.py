@@ -36,7 +36,12 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     given = read(args.answers)
     with closing(Store(settings.database)) as store:
         run = asyncio.run(finish(flow, args.id, given, store, settings))
-    made = {"workflow": flow.name, "id": run.id, "answers": run.answers(), "record": run.record}
+    made = {
+        "workflow": flow.name,
+        "id": run.id,
+        "answers": run.answers(),
+        "record": run.record,
+    }
     print(json.dumps(made, ensure_ascii=False))
 
 
@@ -101,7 +106,10 @@ async def _work(jobs: Jobs, run: Run, step: Step) -> None:
             now = jobs.progress(key)
             tell(now.fraction, now.message)
             await asyncio.sleep(PACE)
-    row = jobs.row(key) or {"state": "gone", "error": "It ended without a result."}
+    row = jobs.row(key) or {
+        "state": "gone",
+        "error": "It ended without a result.",
+    }
     if row["state"] != "done":
         raise PipulateError(f"{step.label}: {row['error']}")
 

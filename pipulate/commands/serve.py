@@ -31,7 +31,11 @@ def main(argv: Sequence[str], settings: Settings) -> None:
         check_port(settings)
         server = uvicorn.Server(configuration(settings))
         where = settings.data.resolve()
-        logger.info("Pipulate serves {} (data in {}). Ctrl+C stops it.", settings.url, where)
+        logger.info(
+            "Pipulate serves {} (data in {}). Ctrl+C stops it.",
+            settings.url,
+            where,
+        )
         if settings.browser:
             threading.Timer(MOMENT, webbrowser.open, [settings.url]).start()
         server.run()

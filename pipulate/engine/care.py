@@ -9,7 +9,14 @@ import apsw
 
 from pipulate.engine import files
 from pipulate.engine.errors import Corrupt, InUse, Unknown
-from pipulate.engine.store import Lock, backups, connect, copy_database, plainly, stamp
+from pipulate.engine.store import (
+    Lock,
+    backups,
+    connect,
+    copy_database,
+    plainly,
+    stamp,
+)
 
 
 def put_back(folder: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
@@ -22,7 +29,10 @@ def put_back(folder: Path, backup: Path | None = None) -> tuple[Path, Path | Non
         raise Unknown(f"There is no backup at {chosen or folder / 'backups'}.")
     lock = serving(folder)
     try:
-        with _sound(chosen) as source, files.whole(folder / "pipulate.db") as file:
+        with (
+            _sound(chosen) as source,
+            files.whole(folder / "pipulate.db") as file,
+        ):
             copy_database(source, Path(file.name))
             replaced = _step_aside(folder)
         return chosen, replaced
@@ -32,7 +42,10 @@ def put_back(folder: Path, backup: Path | None = None) -> tuple[Path, Path | Non
 
 @contextmanager
 def _sound(backup: Path) -> Iterator[apsw.Connection]:
-    with plainly(backup), closing(connect(backup, apsw.SQLITE_OPEN_READONLY)) as source:
+    with (
+        plainly(backup),
+        closing(connect(backup, apsw.SQLITE_OPEN_READONLY)) as source,
+    ):
         if not source.pragma("user_version") or source.pragma("integrity_check") != "ok":
             raise Corrupt(f"{backup} is damaged, or no backup of Pipulate; choose another one.")
         yield source

@@ -51,7 +51,12 @@ async def work(function: str, order: dict[str, Any], told: Tell = lambda **told:
     command = [sys.executable, "-P", "-m", __name__, function]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(), limit=LONGEST_LINE
+        *command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        env=_environment(),
+        limit=LONGEST_LINE,
     )
     assert process.stdin and process.stdout and process.stderr
     trouble = asyncio.create_task(process.stderr.read())
@@ -118,7 +123,10 @@ def main() -> NoReturn:
     try:
         say(done=_named(sys.argv[1])(_paced(say), **order))
     except PipulateError as error:
-        say(error=f"{type(error).__module__}:{type(error).__qualname__}", message=str(error))
+        say(
+            error=f"{type(error).__module__}:{type(error).__qualname__}",
+            message=str(error),
+        )
     os._exit(0)  # all is on the disk: taking a million numbers apart costs time
 
 

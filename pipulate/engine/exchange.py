@@ -21,7 +21,13 @@ def export(engine: Pipulate, id: str) -> dict[str, Any]:
     """Return the run as one JSON object for `import_run`."""
     record, rev = engine.load(id)
     id = engine.normalise(id)
-    return {"pipulate": 1, "workflow": engine.workflow, "id": id, "rev": rev, "record": record}
+    return {
+        "pipulate": 1,
+        "workflow": engine.workflow,
+        "id": id,
+        "rev": rev,
+        "record": record,
+    }
 
 
 def export_lines(engine: Pipulate, rows: list[Row]) -> str:

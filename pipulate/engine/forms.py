@@ -25,13 +25,19 @@ _CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?"
 #: What a control of a kind lets through, and what is said of anything else.
 _KINDS = {
     "date": (r"\d{4}-\d\d-\d\d", "A date is expected, as year-month-day."),
-    "datetime-local": (r"\d{4}-\d\d-\d\dT" + _CLOCK, "A date and time are expected."),
+    "datetime-local": (
+        r"\d{4}-\d\d-\d\dT" + _CLOCK,
+        "A date and time are expected.",
+    ),
     "month": (r"\d{4}-(0[1-9]|1[0-2])", "A month is expected, as year-month."),
     "week": (r"\d{4}-W([0-4]\d|5[0-3])", "A week is expected, as in 2026-W07."),
     "time": (_CLOCK, "A time is expected, as hour:minute."),
     "color": (r"#[0-9a-fA-F]{6}", "A color is expected, as in #1a2b3c."),
     "email": (r"[^@\s]+@[^@\s]+", "This is not an e-mail address."),
-    "url": (r"https?://\S+", "A web address is expected, beginning with https://."),
+    "url": (
+        r"https?://\S+",
+        "A web address is expected, beginning with https://.",
+    ),
 }
 _TEXTS = ("text", "search", "tel", "email", "url", "password", "textarea")
 
@@ -288,7 +294,10 @@ def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None) -> An
         if part.tag not in CONTROLS or not name:
             continue
         if name == invalid:
-            part.attrs |= {"aria-invalid": "true", "aria-describedby": "card-error"}
+            part.attrs |= {
+                "aria-invalid": "true",
+                "aria-describedby": "card-error",
+            }
             invalid = None  # of a group, the first is marked
         if values.get(name) is not None:
             _put(part, values[name])

@@ -17,7 +17,17 @@ from typing import Any
 from pipulate.engine.store import Store
 
 #: What a constructor may ask for.
-NAMES = {"app", "rt", "pipulate", "db", "pipeline", "chatq", "chat_with_llm", "app_name", "prefix"}
+NAMES = {
+    "app",
+    "rt",
+    "pipulate",
+    "db",
+    "pipeline",
+    "chatq",
+    "chat_with_llm",
+    "app_name",
+    "prefix",
+}
 
 
 @dataclass

@@ -110,7 +110,10 @@ class Jobs:
             await self._result(flow, key, step)
             end = ("done", "")
         except asyncio.CancelledError:
-            end = ("cancelled", "Cancelled. What was done so far is kept; start again to go on.")
+            end = (
+                "cancelled",
+                "Cancelled. What was done so far is kept; start again to go on.",
+            )
         except Unsure as problem:
             end = ("unsure", str(problem))
         except PipulateError as problem:

@@ -20,7 +20,14 @@ from typing import Any, NamedTuple, Self
 from fastcore.xml import FT, Div
 
 from pipulate.engine import record as rec
-from pipulate.engine.errors import Corrupt, Finalized, Invalid, OutOfOrder, Stale, Unknown
+from pipulate.engine.errors import (
+    Corrupt,
+    Finalized,
+    Invalid,
+    OutOfOrder,
+    Stale,
+    Unknown,
+)
 from pipulate.engine.record import Change, Normalise, Record, Steps, normalise_id
 from pipulate.engine.store import Row, Store, now, plainly
 
@@ -77,7 +84,10 @@ class Pipulate:
 
     @classmethod
     def open(
-        cls, folder: Path | str = "data", workflow: str = "", normalise: Normalise = normalise_id
+        cls,
+        folder: Path | str = "data",
+        workflow: str = "",
+        normalise: Normalise = normalise_id,
     ) -> Self:
         """Open the engine on a data folder, as notebooks and scripts do."""
         return cls(Store(Path(folder) / "pipulate.db"), workflow, normalise)
@@ -194,7 +204,13 @@ class Pipulate:
             return new, self._write(id, new, present + count, kind, act, undoes)
 
     def _write(
-        self, id: str, record: Record, rev: int, kind: Kind, act: str, undoes: int | None = None
+        self,
+        id: str,
+        record: Record,
+        rev: int,
+        kind: Kind,
+        act: str,
+        undoes: int | None = None,
     ) -> int:
         at = now()
         record["updated"] = at
@@ -210,7 +226,10 @@ class Pipulate:
         self.store.connection.execute(insert, (self.workflow, id, *columns))
 
     def initialize_if_missing(
-        self, id: str, initial: Record | None = None, profile_id: int | None = None
+        self,
+        id: str,
+        initial: Record | None = None,
+        profile_id: int | None = None,
     ) -> Record:
         """Return the run's record, begun with `initial` if there is none."""
         id = self.normalise(id)
@@ -306,7 +325,10 @@ class Pipulate:
             row = self.row(id)
             if row is None:
                 raise Unknown(f"There is no run {id!r} in {self.workflow!r}.")
-            db.execute("DELETE FROM pipeline WHERE workflow = ? AND id = ?", (self.workflow, id))
+            db.execute(
+                "DELETE FROM pipeline WHERE workflow = ? AND id = ?",
+                (self.workflow, id),
+            )
             kept = (row["data"], row["profile_id"], Kind.DELETE)
             self._log(id, row["rev"] + 1, now(), Kind.DELETE, None, *kept)
 

@@ -117,7 +117,15 @@ class Workflow:
         explain: bool = True,
     ) -> Callable[[Function], Step]:
         """Decorate `(run, job) -> result`; `auto=False` awaits its button."""
-        return partial(self._add, key, label, work=True, button=button, auto=auto, explain=explain)
+        return partial(
+            self._add,
+            key,
+            label,
+            work=True,
+            button=button,
+            auto=auto,
+            explain=explain,
+        )
 
     def _add(self, key: str, label: str, function: Function, **options: Any) -> Step:
         if self._step(key):
@@ -171,8 +179,9 @@ class Workflow:
         if wrote > self.version or self.upgrade_function is None:
             raise Incompatible(
                 f"This run was written by version {wrote} of {self.title!r}; "
-                f"installed is version {self.version}, which has no way to convert it. "
-                "Its answers are safe: export the run, or begin a new one under another ID."
+                f"installed is version {self.version}, which has no way to convert "
+                "it. Its answers are safe: export the run, or begin a new one "
+                "under another ID."
             )
         new = self.upgrade_function(record, wrote)
         return {**rec.restore(new, record), "version": self.version}
@@ -255,7 +264,11 @@ async def accepted(run: Run, step: Step, values: forms.Values) -> Record:
 
 
 async def answer(
-    run: Run, step: Step, inside: Any, submitted: Mapping[str, list[Any]], rev: int | None = None
+    run: Run,
+    step: Step,
+    inside: Any,
+    submitted: Mapping[str, list[Any]],
+    rev: int | None = None,
 ) -> bool:
     """Answer the open step with what was submitted to the form `inside`.
 
@@ -268,8 +281,8 @@ async def answer(
             return False
         where = "already answered" if run.open_index >= step.number else "not reached yet"
         raise Stale(
-            f"“{step.label}” is {where}; nothing was changed. "
-            "This page was probably open in another tab. Below is how the run stands now."
+            f"“{step.label}” is {where}; nothing was changed. This page was "
+            "probably open in another tab. Below is how the run stands now."
         )
     new = {step.id: await accepted(run, step, values)}
     change = partial(run.engine.change, run.id, f"set {step.id}", rev=rev)
@@ -303,7 +316,11 @@ class Job:
         self._report(fraction, message)
 
     async def once(
-        self, name: str, function: Deed, find: Deed | None = None, params: Any = None
+        self,
+        name: str,
+        function: Deed,
+        find: Deed | None = None,
+        params: Any = None,
     ) -> Any:
         """Do an outward act at most once ever for this (run, step, `params`).
 

@@ -27,7 +27,11 @@ DEEP = 3_000_000  # links up to which communities are worth waiting for
 
 
 def make(
-    graph_folder: Path, folder: Path, *, deep: bool | None = None, progress: Progress = silent
+    graph_folder: Path,
+    folder: Path,
+    *,
+    deep: bool | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write the report on a folder's graph to `folder`; return its summary."""
     found = of_folder(graph_folder, deep=deep, progress=progress)
@@ -52,7 +56,11 @@ def of_folder(
 
 
 def in_memory(
-    graph: Graph, *, deep: bool = False, only_good: bool = False, progress: Progress = silent
+    graph: Graph,
+    *,
+    deep: bool = False,
+    only_good: bool = False,
+    progress: Progress = silent,
 ) -> Report:
     """Compute all measures and findings; `deep` adds communities.
 
@@ -74,7 +82,15 @@ def in_memory(
     progress(0.85, "Findings")
     self_links = int((graph.source == graph.target).sum())
     flow = partial(measures.flow, graph, rank=rank)
-    site = _site(graph, facts, columns, home=home, links=graph.m, self_links=self_links, flow=flow)
+    site = _site(
+        graph,
+        facts,
+        columns,
+        home=home,
+        links=graph.m,
+        self_links=self_links,
+        flow=flow,
+    )
     return _told(site, chapters.ALL, progress)
 
 
@@ -102,7 +118,15 @@ def on_disk(folder: Path, progress: Progress = silent) -> Report:
     columns["orphan"] = (from_others == 0) & (np.arange(disk.n) != home)
     self_links = int((inlinks - from_others).sum())
     flow = partial(outofcore.flow, disk, rank=rank)
-    site = _site(graph, facts, columns, home=home, links=disk.m, self_links=self_links, flow=flow)
+    site = _site(
+        graph,
+        facts,
+        columns,
+        home=home,
+        links=disk.m,
+        self_links=self_links,
+        flow=flow,
+    )
     return _told(site, chapters.LIGHT, progress)
 
 
@@ -149,7 +173,14 @@ def _site(graph: Graph, facts: Facts, measured: dict[str, Any], **counted: Any) 
     facts = replace(facts, columns={role: names[old] for role, old in facts.columns.items()})
     inlinks = measured["inlinks"]
     rank = measured["pagerank"]
-    return Measured(graph=graph, facts=facts, pages=pages, inlinks=inlinks, rank=rank, **counted)
+    return Measured(
+        graph=graph,
+        facts=facts,
+        pages=pages,
+        inlinks=inlinks,
+        rank=rank,
+        **counted,
+    )
 
 
 def _told(site: Measured, contents: tuple[Chapter, ...], progress: Progress) -> Report:

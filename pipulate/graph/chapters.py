@@ -75,7 +75,12 @@ class Measured:
     def rows(self, pages: Array, *columns: str) -> pl.DataFrame:
         """Return these columns, and what helps to judge any page."""
 
-        shown = ["url", self.group, *columns, *self.known("title", "impressions", "clicks")]
+        shown = [
+            "url",
+            self.group,
+            *columns,
+            *self.known("title", "impressions", "clicks"),
+        ]
         return self.pages.select(shown)[pages]
 
 
@@ -136,7 +141,12 @@ def _links_received(site: Measured) -> Finding:
         "inlinks",
         counted=int((site.inlinks <= FEW).sum()),
         table=pl.DataFrame(
-            {"from": lower, "to": upper, "pages": pages, "share": site.share(pages)}
+            {
+                "from": lower,
+                "to": upper,
+                "pages": pages,
+                "share": site.share(pages),
+            }
         ),
         plot=_bars(map(_span, lower, upper), pages, "inlinks"),
         few=FEW,
@@ -278,7 +288,11 @@ def _dead_ends(site: Measured) -> Finding:
     more = ""
     if not site.graph.listed.any():
         more = " (Without a page table this includes pages nobody crawled.)"
-    return found("dead_ends", table=site.rows(chosen, "inlinks", "depth", "pagerank"), more=more)
+    return found(
+        "dead_ends",
+        table=site.rows(chosen, "inlinks", "depth", "pagerank"),
+        more=more,
+    )
 
 
 def _bad_targets(site: Measured) -> Finding | None:
@@ -289,7 +303,11 @@ def _bad_targets(site: Measured) -> Finding | None:
     linked = linked.sort("len", "target", descending=[True, False])
     problem = _problem(site.facts).gather(linked["target"])
     reasons = problem.value_counts().sort("problem")
-    more = [site.group, "pagerank", *site.known("status", "redirect", "canonical")]
+    more = [
+        site.group,
+        "pagerank",
+        *site.known("status", "redirect", "canonical"),
+    ]
     table = pl.DataFrame(
         {
             "url": site.graph.urls.gather(linked["target"]),
@@ -341,7 +359,10 @@ def _site_wide_links(site: Measured) -> Finding:
     chosen = site.marked("template")
     linking = max(1, int((site.pages["outlinks"] > 0).sum()))
     table = site.rows(chosen, "inlinks", "pagerank").with_columns(share=pl.col("inlinks") / linking)
-    return found("template", table=table.sort("share", descending=True, maintain_order=True))
+    return found(
+        "template",
+        table=table.sort("share", descending=True, maintain_order=True),
+    )
 
 
 def _hubs(site: Measured) -> Finding:
@@ -381,7 +402,14 @@ def _communities(site: Measured) -> Finding | None:
         whole.filter(pl.col("pages") > 1)
         .join(main, on="community")
         .sort("community")
-        .select("community", "pages", site.group, share.alias("share"), "pagerank", "example")
+        .select(
+            "community",
+            "pages",
+            site.group,
+            share.alias("share"),
+            "pagerank",
+            "example",
+        )
         .collect()
     )
     shown = table.head(BARS)
@@ -394,7 +422,13 @@ def _communities(site: Measured) -> Finding | None:
 
 def _bars(names: Iterable[Any], pages: Iterable[int], what: str) -> dict[str, Any]:
     y = [int(number) for number in pages]
-    return {"kind": "bars", "x": list(names), "y": y, "x_label": what, "y_label": "pages"}
+    return {
+        "kind": "bars",
+        "x": list(names),
+        "y": y,
+        "x_label": what,
+        "y_label": "pages",
+    }
 
 
 #: What needs no link in memory: also for graphs measured on disk.

@@ -52,7 +52,12 @@ def compare(earlier: Graph, later: Graph) -> Comparison:
     before = _measured(earlier, facts_before)
     after = _measured(later, facts_after)
     pages = after.join(
-        before, on="url", how="full", coalesce=True, suffix=" before", maintain_order="left_right"
+        before,
+        on="url",
+        how="full",
+        coalesce=True,
+        suffix=" before",
+        maintain_order="left_right",
     )
     old = _keys(number[earlier.source], number[earlier.target])
     new = _keys(later.source, later.target)
@@ -145,7 +150,10 @@ def _comparable(earlier: pl.DataFrame, later: pl.DataFrame) -> list[str]:
     """Return columns of both tables but for numbers, which always change."""
     status = roles.roles(later.columns).get("status")
     numeric = pl.selectors.numeric()
-    numbers = {*earlier.select(numeric).columns, *later.select(numeric).columns} - {status}
+    numbers = {
+        *earlier.select(numeric).columns,
+        *later.select(numeric).columns,
+    } - {status}
     left_out = {"url", "listed", *numbers}
     return [name for name in later.columns if name in earlier.columns and name not in left_out]
 
@@ -184,7 +192,14 @@ def _known(pages: pl.DataFrame, *columns: str) -> pl.DataFrame:
 
 def _moved(stayed: pl.DataFrame, column: str, moved: pl.Expr) -> pl.DataFrame:
     rows = stayed.filter(moved).with_columns(change=_change(column))
-    shown = (f"{column} before", column, "inlinks before", "inlinks", "demand", "change")
+    shown = (
+        f"{column} before",
+        column,
+        "inlinks before",
+        "inlinks",
+        "demand",
+        "change",
+    )
     return _known(rows, "url", "section", *shown)
 
 
@@ -195,7 +210,8 @@ def _new_pages(pages: pl.DataFrame) -> Finding:
     new = pages.filter(pl.col("state") == "new")
     new = new.sort("pagerank", descending=True, maintain_order=True)
     return found(
-        "new_pages", table=_known(new, "url", "section", "depth", "inlinks", "pagerank", "demand")
+        "new_pages",
+        table=_known(new, "url", "section", "depth", "inlinks", "pagerank", "demand"),
     )
 
 
@@ -203,7 +219,10 @@ def _gone_pages(pages: pl.DataFrame) -> Finding:
     gone = pages.filter(pl.col("state") == "gone")
     gone = gone.sort("pagerank before", descending=True, maintain_order=True)
     earlier = ("section", "depth", "inlinks", "pagerank", "demand")
-    return found("gone_pages", table=_known(gone, "url", *(f"{name} before" for name in earlier)))
+    return found(
+        "gone_pages",
+        table=_known(gone, "url", *(f"{name} before" for name in earlier)),
+    )
 
 
 def _depth_changes(stayed: pl.DataFrame) -> Finding:
@@ -212,14 +231,16 @@ def _depth_changes(stayed: pl.DataFrame) -> Finding:
     moved = _moved(stayed, "depth", now.ne_missing(before))
     worst_first = (now.is_null(), before.is_not_null(), "change")
     return found(
-        "depth_changes", table=moved.sort(worst_first, descending=True, maintain_order=True)
+        "depth_changes",
+        table=moved.sort(worst_first, descending=True, maintain_order=True),
     )
 
 
 def _lost_inlinks(stayed: pl.DataFrame) -> Finding:
     much = pl.col("inlinks") < pl.col("inlinks before") * (1 - NOTABLE)
     return found(
-        "lost_inlinks", table=_moved(stayed, "inlinks", much).sort("change", maintain_order=True)
+        "lost_inlinks",
+        table=_moved(stayed, "inlinks", much).sort("change", maintain_order=True),
     )
 
 
@@ -251,7 +272,14 @@ def _by_section(pages: pl.DataFrame) -> Finding:
         pl.col("inlinks before").count().alias("pages before"),
         gone=(pl.col("state") == "gone").sum(),
     )
-    columns = ("pages before", "pages", "new", "gone", "pagerank before", "pagerank")
+    columns = (
+        "pages before",
+        "pages",
+        "new",
+        "gone",
+        "pagerank before",
+        "pagerank",
+    )
     table = (
         now.join(then, on="section", how="full", coalesce=True)
         .filter(pl.col("section").is_not_null())

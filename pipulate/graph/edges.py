@@ -302,8 +302,9 @@ def _read_links(path: Path, scratch: Path) -> tuple[pl.DataFrame, pl.Series, dic
         links = hyperlinks
     if not links.height:
         raise GraphError(
-            f"{path.name} has no links below its header ({', '.join(table.columns[:8])}); "
-            f"rows without a source or a target: {incomplete}."
+            f"{path.name} has no links below its header "
+            f"({', '.join(table.columns[:8])}); rows without a source or a target: "
+            f"{incomplete}."
         )
     return links, names, notes
 
@@ -352,7 +353,8 @@ def _link_columns(table: Table) -> tuple[str, str]:
         lacks = "a source column"
     raise GraphError(
         f"{table.name} lacks {lacks}; its columns are: {sources.shown(columns)}. "
-        "Name the column of the linking page `source` and that of the linked page `target`."
+        "Name the column of the linking page `source` and that of the linked page "
+        "`target`."
     )
 
 
@@ -480,7 +482,12 @@ def fingerprint(path: Path, sha256: str = "") -> dict[str, Any]:
     with path.open("rb") as file:
         sha256 = sha256 or hashlib.file_digest(file, "sha256").hexdigest()
         stat = os.fstat(file.fileno())
-    return {"name": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256}
+    return {
+        "name": path.name,
+        "size": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
+        "sha256": sha256,
+    }
 
 
 def _same(path: Path, old: Mapping[str, Any]) -> bool:

@@ -45,8 +45,7 @@ MANY_TAGS = 40_000  # fewer cannot be so deep that it takes more than seconds
 DEEPEST = 1000  # open elements of a text with more; browsers stop at 512
 
 _CLOSED_BY_OTHERS = (  # start tags that do not tell how deep it is: they need no end
-    "a|area|base|body|br|caption|col|colgroup|dd|dt|embed|head|hr|html|img|input|li|link|meta|"
-    "optgroup|option|p|param|rp|rt|source|tbody|td|tfoot|th|thead|tr|track|wbr"
+    "a|area|base|body|br|caption|col|colgroup|dd|dt|embed|head|hr|html|img|input|li|link|meta|optgroup|option|p|param|rp|rt|source|tbody|td|tfoot|th|thead|tr|track|wbr"
 )
 _NESTING = re.compile(rf"<(?!/?(?:{_CLOSED_BY_OTHERS})\b)(/?)[a-z]", re.IGNORECASE)
 _CHARSET = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)
@@ -54,7 +53,14 @@ _INSTANT_REFRESH = re.compile(
     r"""\s*0*(?:\.0*)?\s*[;,]\s*(?:url\s*=\s*)?["']?\s*([^"']+)""", re.IGNORECASE
 )
 _UNRESERVED = "!$&'()*+,;=:@~"  # in a path segment, beside what `quote` keeps
-_SAYS_NOTHING = ("html", "doc", "docs", "site", "public", "build")  # names of folders
+_SAYS_NOTHING = (
+    "html",
+    "doc",
+    "docs",
+    "site",
+    "public",
+    "build",
+)  # names of folders
 _PAGES = {
     "url": pl.String,
     "title": pl.String,
@@ -144,7 +150,10 @@ def read_html_site(folder: Path, *, base: str | None = None) -> Site:
         reader.page(url)
     start = reader.ids.get(f"{base}index.html", 0)
     for url in texts:
-        reader.read(url, _text(root / os.fsdecode(unquote_to_bytes(url.removeprefix(base)))))
+        reader.read(
+            url,
+            _text(root / os.fsdecode(unquote_to_bytes(url.removeprefix(base)))),
+        )
     return reader.site(name, start)
 
 

@@ -206,7 +206,10 @@ def _into_square(centre: Floats, radius: Floats) -> tuple[float, Floats]:
 
 
 def force(
-    n: int, source: Ints, target: Ints, progress: Progress = lambda share, text: None
+    n: int,
+    source: Ints,
+    target: Ints,
+    progress: Progress = lambda share, text: None,
 ) -> Layout:
     """Place pages by forces; `progress(share, text)` may raise to cancel."""
     random = np.random.default_rng(0)

@@ -12,7 +12,17 @@ import polars as pl
 
 from pipulate.engine.child import Tell
 from pipulate.engine.files import whole_folder
-from pipulate.graph import analysis, compare, edges, layout, measures, picture, report, roles, shelf
+from pipulate.graph import (
+    analysis,
+    compare,
+    edges,
+    layout,
+    measures,
+    picture,
+    report,
+    roles,
+    shelf,
+)
 from pipulate.graph.edges import Graph
 
 Shown = dict[str, np.ndarray | pl.Series]

@@ -131,7 +131,10 @@ def _categories(series: pl.Series) -> tuple[list[str], NDArray[np.uint8]] | None
     """(categories, most frequent first; codes), or None for other columns."""
     if series.dtype == pl.Boolean:
         series = series.replace_strict({True: "yes", False: "no"}, return_dtype=pl.String)
-    elif series.name.lower() not in _CODES and series.dtype not in (pl.String, pl.Categorical):
+    elif series.name.lower() not in _CODES and series.dtype not in (
+        pl.String,
+        pl.Categorical,
+    ):
         return None
     series = series.cast(pl.String)
     counts = series.drop_nulls().value_counts()

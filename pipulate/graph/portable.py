@@ -77,8 +77,8 @@ def engine(backend: str) -> Iterator[Engine]:
         except ImportError as error:
             more = " pyspark" if backend.startswith("spark") else ""
             raise GraphError(
-                f"--backend {backend} needs a library that is not installed ({first_line(error)}): "
-                f"pip install 'pipulate[portable]'{more}"
+                f"--backend {backend} needs a library that is not installed "
+                f"({first_line(error)}): pip install 'pipulate[portable]'{more}"
             ) from error
         except Exception as error:  # each engine has its own kinds of failure
             raise GraphError(f"Cannot connect to {backend}: {first_line(error)}") from error

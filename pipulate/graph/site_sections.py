@@ -116,7 +116,8 @@ def _numbered(label: pl.Series, one_host: bool) -> Sections:
     names = counts["section"]
     codes = label.replace_strict(names, range(len(names)), return_dtype=pl.Int64)
     return Sections(
-        codes.to_numpy().astype(np.int64), [_readable(name, one_host) for name in names]
+        codes.to_numpy().astype(np.int64),
+        [_readable(name, one_host) for name in names],
     )
 
 

@@ -75,14 +75,24 @@ def link_site(
     hops = [froms, tos]
     if redirects is not None:
         moved = np.flatnonzero(redirects >= 0)
-        hops = [np.concatenate([froms, moved]), np.concatenate([tos, redirects[moved]])]
+        hops = [
+            np.concatenate([froms, moved]),
+            np.concatenate([tos, redirects[moved]]),
+        ]
     depth = pl.Series("depth", click_depth(count, [home], *hops), dtype=pl.Int32)
     counts = {}
     for what, ends in (("outlinks", froms), ("inlinks", tos)):
         counts[f"{what}_total"] = np.bincount(ends, repeats, count).astype(np.int64)
         counts[f"{what}_unique"] = np.bincount(ends, minlength=count)
     counted = pages.with_columns(depth.replace(-1, None), **counts)
-    return Site(name, str(pages["url"][home]), counted, froms, tos, repeats.astype(np.uint32))
+    return Site(
+        name,
+        str(pages["url"][home]),
+        counted,
+        froms,
+        tos,
+        repeats.astype(np.uint32),
+    )
 
 
 def reason() -> pl.Expr:

@@ -142,8 +142,9 @@ def mend(table: Table, scratch: Path) -> tuple[Table, int]:
     if bad * 100 > rows:
         separator = _SEPARATORS.get(table.separator, repr(table.separator))
         raise GraphError(
-            f"{table.name}: {bad:,} of {rows:,} rows do not fit the header; {first_bad}. A cell "
-            f"with a {separator} in it must stand in quotes: export the file again."
+            f"{table.name}: {bad:,} of {rows:,} rows do not fit the header; "
+            f"{first_bad}. A cell with a {separator} in it must stand in quotes: "
+            "export the file again."
         )
     return Table(target, table.name, table.columns), bad
 

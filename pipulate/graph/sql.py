@@ -84,8 +84,9 @@ def query(folder: Path, sql: str, limit: int = 200, seconds: float = 5) -> Answe
             raise GraphError("Only SELECT over the tables pages and links is allowed.") from error
         except apsw.Error as error:
             raise GraphError(
-                f"The query cannot be run: {error}. Columns of pages: {', '.join(known)}; "
-                "of links: source_id, target_id, source, target."
+                f"The query cannot be run: {error}. Columns of pages: "
+                f"{', '.join(known)}; of links: source_id, target_id, source, "
+                "target."
             ) from error
 
 
@@ -113,7 +114,11 @@ def _run(connection: apsw.Connection, sql: str, limit: int) -> Answer:
 
 
 def _allow(
-    action: int, first: str | None, second: str | None, database: str | None, view: str | None
+    action: int,
+    first: str | None,
+    second: str | None,
+    database: str | None,
+    view: str | None,
 ) -> int:
     match action:
         case apsw.SQLITE_SELECT | apsw.SQLITE_RECURSIVE:
@@ -166,8 +171,8 @@ def _ready(folder: Path) -> None:
     links = edges.about(folder)["links"]
     if links > analysis.LARGE:
         raise GraphError(
-            f"With {links:,} links this graph is too large for questions here; its report has "
-            "Parquet files."
+            f"With {links:,} links this graph is too large for questions here; its "
+            "report has Parquet files."
         )
     if links <= SMALL:
         prepare(folder)

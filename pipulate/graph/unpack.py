@@ -31,7 +31,13 @@ _LAYERS = 2
 _TABLES = (".csv", ".tsv", ".txt")
 _DAMAGED = cast(
     tuple[type[Exception], ...],  # the stubs of isal say that its errors are variables
-    (isal_zlib.error, zlib.error, zipfile.BadZipFile, igzip.BadGzipFile, EOFError),
+    (
+        isal_zlib.error,
+        zlib.error,
+        zipfile.BadZipFile,
+        igzip.BadGzipFile,
+        EOFError,
+    ),
 )
 
 
@@ -111,12 +117,15 @@ def _table(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     if len(tables) != 1:
         what = ", ".join((tables or files)[:5])
         raise BadFile(
-            f"{name} must hold exactly one CSV file; it is a zip archive of {len(files)} files: "
-            f"{what}. Unpack it first."
+            f"{name} must hold exactly one CSV file; it is a zip archive of "
+            f"{len(files)} files: {what}. Unpack it first."
         )
     try:
         return archive.open(tables[0])
-    except (NotImplementedError, RuntimeError) as error:  # an unknown method; encrypted
+    except (
+        NotImplementedError,
+        RuntimeError,
+    ) as error:  # an unknown method; encrypted
         raise BadFile(f"{name} is a zip archive that cannot be unpacked: {error}.") from error
 
 
@@ -137,8 +146,8 @@ class _Capped(io.RawIOBase):
         self._left -= got
         if self._left < 0:
             raise TooLarge(
-                f"{self._name} unpacks to more than {max(self._most, 0) >> 20:,} MB: more than we "
-                "take, or than the disk has room for."
+                f"{self._name} unpacks to more than {max(self._most, 0) >> 20:,} "
+                "MB: more than we take, or than the disk has room for."
             )
         return got
 

@@ -34,14 +34,14 @@ from pipulate.web.guard import AGENTS
 
 TITLE = "Agents of other programs"
 WRONG_KEY = (
-    "The key is missing or wrong. `pipulate mcp` on the machine on which Pipulate runs "
-    "tells how to connect."
+    "The key is missing or wrong. `pipulate mcp` on the machine on which Pipulate "
+    "runs tells how to connect."
 )
 PUT = "Put this into the client's configuration. It holds the key, which is like a password: "
 ABOUT = (
-    "A program that speaks MCP can read workflows, runs and tables here. What it wants to change, "
-    "it must ask you for, by a card in the chat panel. Only programs on this machine that have the "
-    "key get in."
+    "A program that speaks MCP can read workflows, runs and tables here. What it "
+    "wants to change, it must ask you for, by a card in the chat panel. Only "
+    "programs on this machine that have the key get in."
 )
 
 
@@ -56,7 +56,10 @@ async def door(request: Request) -> Response:
     try:
         version = request.headers.get("mcp-protocol-version", agents.VERSIONS[0])
         if version not in agents.VERSIONS:
-            spoken = {"supported": list(agents.VERSIONS), "requested": version[:40]}
+            spoken = {
+                "supported": list(agents.VERSIONS),
+                "requested": version[:40],
+            }
             raise RpcError(agents.VERSION, "This version of MCP is not spoken here.", spoken)
         message = agents.parse(await request.body())
     except RpcError as error:
@@ -98,7 +101,13 @@ def routes(app: FastHTML) -> None:
         ready = await asyncio.to_thread(agents.configuration, settings, AGENTS)
         lead = P(PUT, Code("pipulate mcp"), " prints it as well.")
         back = P(A("Back to Settings", href="/settings"))
-        return page(request, "How agents connect", lead, Pre(Code(ready), tabindex="0"), back)
+        return page(
+            request,
+            "How agents connect",
+            lead,
+            Pre(Code(ready), tabindex="0"),
+            back,
+        )
 
     @app.post("/settings/mcp/forget")
     async def forget() -> Any:

@@ -118,7 +118,14 @@ class Panel(Listener):
 
     async def deleted(self, seq: int) -> None:
         undo = act(f"/chat/restore/{seq}", "Undo")
-        await self.push(Div(P("Conversation deleted."), undo, id="alert", hx_swap_oob="innerHTML"))
+        await self.push(
+            Div(
+                P("Conversation deleted."),
+                undo,
+                id="alert",
+                hx_swap_oob="innerHTML",
+            )
+        )
 
     async def listen(self, socket: WebSocket) -> None:
         """Serve an open page until it closes."""
@@ -153,7 +160,13 @@ class Panel(Listener):
         rows = [self._message(row) for row in self.talk.messages()]
         if self.talk.live is not None:
             rows.append(_live(self.talk.live))
-        return Ol(*rows, id="messages", aria_live="polite", aria_label="Messages", tabindex="0")
+        return Ol(
+            *rows,
+            id="messages",
+            aria_live="polite",
+            aria_label="Messages",
+            tabindex="0",
+        )
 
     def _message(self, row: Row) -> FT:
         kind, _, what = row["about"].partition(" ")
@@ -170,7 +183,11 @@ class Panel(Listener):
                 about = Details(Summary(f"You opened “{what}”"), P(row["content"]))
                 return Li(about, cls="note page", id=id)
             case _, "proposal":
-                return Li(self._proposal(int(what), row["content"]), cls="note proposal", id=id)
+                return Li(
+                    self._proposal(int(what), row["content"]),
+                    cls="note proposal",
+                    id=id,
+                )
             case _, "problem":
                 return Li(markdown(row["content"]), cls="note problem", id=id)
         return Li(markdown(row["content"]), cls="note said", id=id)
@@ -215,10 +232,20 @@ class Panel(Listener):
         if search:
             hits = self.talk.conversations.search(search, 20)
             items = [
-                Li(act(f"/chat/open/{row['conversation_id']}", row["content"][:80])) for row in hits
+                Li(
+                    act(
+                        f"/chat/open/{row['conversation_id']}",
+                        row["content"][:80],
+                    )
+                )
+                for row in hits
             ]
             return looking, Ul(*items or [Li("No message has that.", cls="empty")])
-        begin = Div(act("/chat/new", "New"), act("/chat/temporary", "Temporary"), cls="row")
+        begin = Div(
+            act("/chat/new", "New"),
+            act("/chat/temporary", "Temporary"),
+            cls="row",
+        )
         current = self.talk.conversation
         rows = self.talk.conversations.all()[:30]
         return looking, begin, Ul(*[_conversation(row, current) for row in rows])
@@ -227,7 +254,13 @@ class Panel(Listener):
 # --- pieces
 
 
-def act(url: str, text: str, *inside: Any, cls: str = "quiet", label: str | None = None) -> FT:
+def act(
+    url: str,
+    text: str,
+    *inside: Any,
+    cls: str = "quiet",
+    label: str | None = None,
+) -> FT:
     """A form of one button and fields, whose answer is no HTML."""
     send = Button(text, type="submit", cls=cls or None, aria_label=label)
     return form(url, *inside, send, hx_post=url, hx_swap="none")
@@ -244,7 +277,11 @@ def _appended(item: FT) -> FT:
 
 def _conversations() -> FT:
     when = "toggle from:closest details, chat-changed from:body"
-    get = {"hx_get": "/chat/conversations", "hx_trigger": when, "hx_swap": "innerHTML"}
+    get = {
+        "hx_get": "/chat/conversations",
+        "hx_trigger": when,
+        "hx_swap": "innerHTML",
+    }
     rows = Div(id="conversations", **get)
     summary = Summary("Conversations", aria_label="Conversations")
     return Details(summary, rows, cls="conversations")
@@ -271,13 +308,23 @@ def _form() -> FT:
 
 
 def _edit(row: Row) -> FT:
-    words = Textarea(row["content"], name="text", rows="2", aria_label="Edited message", id=None)
+    words = Textarea(
+        row["content"],
+        name="text",
+        rows="2",
+        aria_label="Edited message",
+        id=None,
+    )
     return act(f"/chat/edit/{row['id']}", "Send again", words)
 
 
 def _choices(proposal: proposals.Proposal) -> list[FT]:
     yes = f"/chat/yes/{proposal.id}"
-    plain = Div(act(yes, "Yes, do it", cls=""), act(f"/chat/no/{proposal.id}", "No"), cls="row")
+    plain = Div(
+        act(yes, "Yes, do it", cls=""),
+        act(f"/chat/no/{proposal.id}", "No"),
+        cls="row",
+    )
     if not proposal.arguments:
         return [plain]
     given = proposal.arguments.items()
@@ -291,7 +338,13 @@ def _choice(models: list[tuple[str, str]]) -> FT:
         for name, place in models
     ]
     select = Select(*options, name="name", aria_label="Model", id=None)
-    return form("/chat/model", select, hx_post="/chat/model", hx_trigger="change", hx_swap="none")
+    return form(
+        "/chat/model",
+        select,
+        hx_post="/chat/model",
+        hx_trigger="change",
+        hx_swap="none",
+    )
 
 
 # --- addresses

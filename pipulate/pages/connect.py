@@ -27,7 +27,12 @@ from fasthtml.common import (
 )
 
 from pipulate.botify import token
-from pipulate.botify.connection import DEMO_ORG, demo_folders, demo_is_on, simulator
+from pipulate.botify.connection import (
+    DEMO_ORG,
+    demo_folders,
+    demo_is_on,
+    simulator,
+)
 from pipulate.botify.token import Token
 from pipulate.botify.urls import Address
 from pipulate.engine.errors import Invalid, PipulateError
@@ -43,7 +48,11 @@ ABOUT = (
     "served as if Botify had crawled them."
 )
 DEMO_PROJECT = "shop"
-MADE_UP = (DEMO_PROJECT, "tiny", "portal")  #: the demo projects that are no folders
+MADE_UP = (
+    DEMO_PROJECT,
+    "tiny",
+    "portal",
+)  #: the demo projects that are no folders
 
 
 def demo_url(project: str) -> str:
@@ -62,7 +71,11 @@ def _account(settings: Settings, store: Store, error: str = "") -> FT:
     return card(
         "Your account",
         P(f"Welcome, {store.get('botify_name', 'you are connected')}."),
-        P("Open ", A("Link graph", href="/link_graph"), " and paste a project's address."),
+        P(
+            "Open ",
+            A("Link graph", href="/link_graph"),
+            " and paste a project's address.",
+        ),
         button("/connect/forget", "Disconnect", "quiet danger"),
     )
 

@@ -36,9 +36,9 @@ from pipulate.web.pairing import LIFETIME, Gate, Offer, Pairing
 from pipulate.web.state import State
 
 GUESTS = (
-    "Paired devices use workflows, tasks, runs and graphs. Settings, the connection "
-    "to Botify, memory, and what a model may do stay here. "
-    "What passes is not encrypted: pair in networks that you trust."
+    "Paired devices use workflows, tasks, runs and graphs. Settings, the "
+    "connection to Botify, memory, and what a model may do stay here. What passes "
+    "is not encrypted: pair in networks that you trust."
 )
 
 
@@ -145,7 +145,12 @@ class Lan:
             minutes = f"{left} more minutes"
         picture = self._qr_code(offer).svg_data_uri(scale=5, light="#fff")
         return Div(
-            Img(src=picture, alt="QR code of the pairing address", width=185, height=185),
+            Img(
+                src=picture,
+                alt="QR code of the pairing address",
+                width=185,
+                height=185,
+            ),
             P(
                 "Scan this with the device, or open ",
                 Code(self._home),

@@ -33,7 +33,14 @@ _FOR_COSMOGRAPH = {
     "access-control-allow-private-network": "true",
     "access-control-allow-local-network": "true",
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would compute
+_FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+)  # how a cell begins that a spreadsheet would compute
 
 
 def find(home: Shelf, org: str, project: str, name: str) -> Path:

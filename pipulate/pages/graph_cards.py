@@ -57,7 +57,12 @@ def preview(address: str) -> tuple[FT, ...]:
     """The small picture for a card, and what leads to picture and report."""
     leads = Div(
         A("Open the picture", href=address, role="button"),
-        A("Read the report", href=f"{address}/report", role="button", cls="quiet"),
+        A(
+            "Read the report",
+            href=f"{address}/report",
+            role="button",
+            cls="quiet",
+        ),
         cls="row",
     )
     return *picture(address, small=True, href=address), leads
@@ -77,7 +82,10 @@ def files(place: Place) -> list[FT | str]:
         href = f"/download/{place.org}/{place.project}/{name}"
         parts += [A(name, href=href, download=name), " · "]
     cosmograph = f"/cosmograph/{place.org}/{place.project}/{place.analysis}"
-    return [*parts, A("Open in Cosmograph", href=cosmograph, target="_blank", rel="noopener")]
+    return [
+        *parts,
+        A("Open in Cosmograph", href=cosmograph, target="_blank", rel="noopener"),
+    ]
 
 
 def downloads(place: Place, remark: str) -> tuple[FT, ...]:
@@ -107,7 +115,13 @@ def ticks(groups: Mapping[str, Iterable[Any]]) -> list[FT]:
 def on_disk(places: Iterable[Place]) -> FT | None:
     """The list of graphs that are there, if any is."""
     rows = [
-        Li(place.analysis, " ", A("View", href=address(place)), " · ", *files(place))
+        Li(
+            place.analysis,
+            " ",
+            A("View", href=address(place)),
+            " · ",
+            *files(place),
+        )
         for place in places
     ]
     return Details(Summary(f"{len(rows)} on disk already"), Ul(*rows)) if rows else None
@@ -130,7 +144,11 @@ def choice(
     def radio(value: str, text: str, *more: Any, disabled: bool = False) -> FT:
         chosen = value == wanted
         button = Input(
-            type="radio", name="analysis", value=value, checked=chosen, disabled=disabled
+            type="radio",
+            name="analysis",
+            value=value,
+            checked=chosen,
+            disabled=disabled,
         )
         return Label(button, text, *more)
 

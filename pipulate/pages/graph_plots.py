@@ -166,7 +166,12 @@ def _curve(plot: dict[str, Any], title: str) -> NotStr:
     parts = [
         f'<polygon class="area" points="{line} {end:.1f},{floor} {frame.left},{floor}"/>',
         f'<polyline class="line" points="{line}"/>',
-        _line("even", (frame.left, floor), (frame.right, frame.top), "If all were equal"),
+        _line(
+            "even",
+            (frame.left, floor),
+            (frame.right, frame.top),
+            "If all were equal",
+        ),
         _line("mark", (mark, floor), (mark, middle), told),
         _text(mark + 6, middle + 4, told, "start", "value"),
         *[frame.across(share, f"{share:.0%}") for share in SHARES],

@@ -92,7 +92,12 @@ class View:
 
     def query(self) -> str:
         """As an address's query."""
-        state = {"sort": self.sort, "desc": int(self.desc), "q": self.q, "from": self.start}
+        state = {
+            "sort": self.sort,
+            "desc": int(self.desc),
+            "q": self.q,
+            "from": self.start,
+        }
         return urlencode({key: value for key, value in state.items() if value})
 
 
@@ -160,7 +165,14 @@ def summary(found: dict[str, Any], where: Where) -> FT:
     ]
     parts = [Dl(*figures, cls="figures")]
     if home := found.get("home"):
-        parts.append(P("Clicks are counted from ", A(home, href=where.page(home)), ".", cls="hint"))
+        parts.append(
+            P(
+                "Clicks are counted from ",
+                A(home, href=where.page(home)),
+                ".",
+                cls="hint",
+            )
+        )
     if found.get("same_depth") is False:
         warning = "The two exports end at different depths: "
         warning += "pages beyond the shallower one only seem new or gone."
@@ -182,7 +194,10 @@ def _chapter(finding: dict[str, Any], where: Where) -> FT:
     if plot:
         parts.append(draw(plot, f"{finding['title']}: {finding['meaning']}"))
     rows = pl.DataFrame(
-        finding["rows"][:ROWS], schema=finding["columns"], orient="row", strict=False
+        finding["rows"][:ROWS],
+        schema=finding["columns"],
+        orient="row",
+        strict=False,
     )
     height = finding["height"]
     name = f"Table of {height:,} rows" if height != 1 else "Table of 1 row"

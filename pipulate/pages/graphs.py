@@ -118,7 +118,12 @@ def _missing_picture(place: Place) -> Order | None:
         return None
     shown = Shown(place)
     links, pages, folder = (str(path) if path else None for path in files)
-    given = {"folder": folder, "links": links, "pages": pages, "title": shown.title}
+    given = {
+        "folder": folder,
+        "links": links,
+        "pages": pages,
+        "title": shown.title,
+    }
     return shown, "picture", given
 
 
@@ -145,7 +150,11 @@ def _missing_comparison(place: Place, earlier: Place) -> Order | None:
     return (
         shown,
         "comparison",
-        {"folder": str(place.graph), "earlier": str(earlier.graph), "title": shown.title},
+        {
+            "folder": str(place.graph),
+            "earlier": str(earlier.graph),
+            "title": shown.title,
+        },
     )
 
 
@@ -205,7 +214,14 @@ class Pages:
         for earlier in before[:MOST_COMPARISONS]:
             head += [" · ", _comparing(place, earlier)]
         about = f"{shown.title}. {ABOUT_PICTURE}"
-        return page(request, shown.title, P(*head, cls="hint"), *content, about=about, wide=True)
+        return page(
+            request,
+            shown.title,
+            P(*head, cls="hint"),
+            *content,
+            about=about,
+            wide=True,
+        )
 
     async def _report(self, request: Request) -> Any:
         shown = await self._shown(request)
@@ -215,10 +231,20 @@ class Pages:
             return page(request, title, *waiting, about=about, wide=True)
         counts, body = await asyncio.to_thread(_read_report, shown)
         head = P(A("Picture", href=shown.address), cls="hint")
-        return page(request, title, head, *body, about=f"{about} Found: {counts}.", wide=True)
+        return page(
+            request,
+            title,
+            head,
+            *body,
+            about=f"{about} Found: {counts}.",
+            wide=True,
+        )
 
     async def _compare(self, request: Request) -> Response:
-        names = {**request.path_params, "earlier": request.query_params.get("with", "")}
+        names = {
+            **request.path_params,
+            "earlier": request.query_params.get("with", ""),
+        }
         shown = await asyncio.to_thread(Shown.named, self.home, names)
         return RedirectResponse(shown.address, 303)
 
@@ -325,7 +351,13 @@ def _project(org: str, project: str, places: list[Place]) -> tuple[FT, FT]:
         more: list[Any] = [A("Report", href=f"{graph_cards.address(place)}/report")]
         if earlier:
             more += [" · ", _comparing(place, earlier)]
-        rows.append(Li(A(place.analysis, href=graph_cards.address(place)), " ", Small(*more)))
+        rows.append(
+            Li(
+                A(place.analysis, href=graph_cards.address(place)),
+                " ",
+                Small(*more),
+            )
+        )
     return H2(f"{org} / {project}"), Ul(*rows)
 
 

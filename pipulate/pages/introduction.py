@@ -52,8 +52,8 @@ def _ways(has_link_graph: bool) -> Iterator[FT]:
         yield _way(
             2,
             "A link graph, in three",
-            "The flagship: export a site's internal links, check them, see them drawn. "
-            "With demo data, no account is needed.",
+            "The flagship: export a site's internal links, check them, see them "
+            "drawn. With demo data, no account is needed.",
             button("/connect/demo", "Try it without an account", cls=""),
         )
 
@@ -70,7 +70,11 @@ def routes(app: FastHTML) -> None:
     @app.get("/introduction")
     async def introduction(request: Request) -> Response:
         workflow = A("workflow", href="/bridge")
-        cards = Li("A ", workflow, " is a row of cards. Answer one, and the next appears.")
+        cards = Li(
+            "A ",
+            workflow,
+            " is a row of cards. Answer one, and the next appears.",
+        )
         return page(
             request,
             "Welcome to Pipulate",

@@ -39,7 +39,15 @@ from pipulate.engine.store import Store
 from pipulate.pages.lists import Row, sent
 from pipulate.pages.settings import card
 from pipulate.web import uploads
-from pipulate.web.components import ago, button, failure, form, fragment, page, search_field
+from pipulate.web.components import (
+    ago,
+    button,
+    failure,
+    form,
+    fragment,
+    page,
+    search_field,
+)
 
 ABOUT = """The memory page lists what is remembered about the user. Each memory can be edited,
 pinned, switched off or forgotten for good."""
@@ -47,8 +55,8 @@ LEAD = (
     "Everything a model may be told about you, whichever model answers. It stays on this machine."
 )
 SOUL = (
-    "Facts, memories, conversations and prompts in one readable file, for another machine or "
-    "another model. A secret never is in it."
+    "Facts, memories, conversations and prompts in one readable file, for another "
+    "machine or another model. A secret never is in it."
 )
 FORGET = "Forget this for good? It is removed everywhere and cannot be undone."
 LONGEST = "2000"  # characters of a memory
@@ -109,7 +117,13 @@ def _act(row: Row, word: str, tail: str) -> FT:
 def _content(store: Store, error: str = "") -> FT:
     memory = Memory(store)
     search = search_field("/memory/list", "#memory-list", "Search memories")
-    head = (P(LEAD, cls="lead"), failure(error), _enabling(memory.enabled), _adding(), search)
+    head = (
+        P(LEAD, cls="lead"),
+        failure(error),
+        _enabling(memory.enabled),
+        _adding(),
+        search,
+    )
     return Div(*head, _memories(memory), _prompt_card(store), _soul_card())
 
 
@@ -122,10 +136,19 @@ def _enabling(on: bool) -> FT:
 
 def _adding() -> FT:
     hint = "Key (optional), such as city"
-    key = Input(name="key", placeholder=hint, aria_label="Key of a fact, optional", maxlength="100")
+    key = Input(
+        name="key",
+        placeholder=hint,
+        aria_label="Key of a fact, optional",
+        maxlength="100",
+    )
     what = "Something to remember"
     text = Input(
-        name="content", placeholder=what, aria_label=what, required=True, maxlength=LONGEST
+        name="content",
+        placeholder=what,
+        aria_label=what,
+        required=True,
+        maxlength=LONGEST,
     )
     return form("/memory", key, text, Button("Remember", type="submit"), cls="joined")
 
@@ -151,7 +174,13 @@ def _version(row: Row) -> FT:
 
 def _soul_card() -> FT:
     name = "soul.jsonl"
-    export = A("Export", href=f"/memory/{name}", role="button", cls="quiet", download=name)
+    export = A(
+        "Export",
+        href=f"/memory/{name}",
+        role="button",
+        cls="quiet",
+        download=name,
+    )
     file = Input(type="file", name="file", accept=".jsonl", required=True)
     send = Button("Import", type="submit", cls="quiet")
     import_ = form("/memory/soul/upload", Label("Import a soul file", file), send, files=True)

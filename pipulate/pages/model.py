@@ -23,7 +23,13 @@ def section(app: FastHTML) -> FT:
     kept = "only if the server wants one"
     if store.get("model_key"):
         kept = "kept; leave empty to keep it"
-    key = Input(name="key", value="", type="password", autocomplete="off", placeholder=kept)
+    key = Input(
+        name="key",
+        value="",
+        type="password",
+        autocomplete="off",
+        placeholder=kept,
+    )
     explain = store.get("explain", True)
     explains = Input(type="checkbox", role="switch", name="explain", checked=explain)
     fields = (

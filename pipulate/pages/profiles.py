@@ -28,9 +28,9 @@ from pipulate.pages.lists import ListPage, Row, Table
 from pipulate.web.components import form
 
 ABOUT = (
-    "Profiles are the clients or sites you work for; the menu shows their menu names "
-    "only, so that no client reads another's name. "
-    "Tasks and runs belong to the profile chosen in the menu."
+    "Profiles are the clients or sites you work for; the menu shows their menu "
+    "names only, so that no client reads another's name. Tasks and runs belong to "
+    "the profile chosen in the menu."
 )
 
 

@@ -52,7 +52,13 @@ def _content(state: State, note: FT | None = None, error: str = "") -> FT:
         run_search("/runs/list"),
         _found(state, "", "No runs yet. Begin one in a workflow."),
         Div(
-            A("Export all", href="/runs/export", role="button", cls="quiet", download=True),
+            A(
+                "Export all",
+                href="/runs/export",
+                role="button",
+                cls="quiet",
+                download=True,
+            ),
             _import_form(error),
             failure(error),
             cls="row",

@@ -2,7 +2,20 @@
 
 from typing import Any
 
-from fastcore.xml import FT, H2, Button, Code, Fieldset, Input, Label, Legend, Li, P, Section, Ul
+from fastcore.xml import (
+    FT,
+    H2,
+    Button,
+    Code,
+    Fieldset,
+    Input,
+    Label,
+    Legend,
+    Li,
+    P,
+    Section,
+    Ul,
+)
 from fasthtml.common import FastHTML, RedirectResponse, Request, Response
 
 from pipulate.engine.settings import Settings
@@ -22,7 +35,10 @@ def card(title: str, *inside: Any) -> FT:
 def _appearance(app: FastHTML) -> FT:
     chosen = app.state.store.get("theme", "")
     radios = [
-        Label(Input(type="radio", name="theme", value=key, checked=key == chosen), label)
+        Label(
+            Input(type="radio", name="theme", value=key, checked=key == chosen),
+            label,
+        )
         for key, label in THEMES.items()
     ]
     theme = Fieldset(Legend("Theme"), *radios)

@@ -10,7 +10,15 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from fastcore.xml import FT, Button, Code, Div, P, Script, Span
-from fasthtml.common import EventStream, FastHTML, Hidden, Progress, Request, Response, sse_message
+from fasthtml.common import (
+    EventStream,
+    FastHTML,
+    Hidden,
+    Progress,
+    Request,
+    Response,
+    sse_message,
+)
 
 from pipulate.web.components import page
 

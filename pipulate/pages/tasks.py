@@ -13,8 +13,8 @@ TASKS = Table(
     scope=lambda store: {"profile_id": chosen(store)},
 )
 ABOUT = (
-    "Tasks of the chosen profile. Add one, tick it when it is done, rename it in place, "
-    "drag it to its place, delete it (Undo brings it back)."
+    "Tasks of the chosen profile. Add one, tick it when it is done, rename it in "
+    "place, drag it to its place, delete it (Undo brings it back)."
 )
 
 

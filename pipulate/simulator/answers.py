@@ -9,7 +9,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from pipulate.simulator import constants
-from pipulate.simulator.datamodel import GLOBAL, NUMBERS, UNPREFIXED, Collection, Field
+from pipulate.simulator.datamodel import (
+    GLOBAL,
+    NUMBERS,
+    UNPREFIXED,
+    Collection,
+    Field,
+)
 from pipulate.simulator.errors import Json
 from pipulate.simulator.options import User
 from pipulate.simulator.projects import Analysis, Project
@@ -128,7 +134,11 @@ def collections_json(project: Project, crawls: Mapping[str, Analysis]) -> list[J
         day = analysis.day.isoformat()
         listed.append(filled("collection", id=name, name=analysis.name, date=day))
     if project.search_days is not None:
-        search = {"id": "search_console", "name": "Search Console", "timestamped": True}
+        search = {
+            "id": "search_console",
+            "name": "Search Console",
+            "timestamped": True,
+        }
         listed.append(filled("collection", **search, **_period(*project.search_days)))
     return [*listed, filled("collection", id=GLOBAL.id, name=GLOBAL.name)]
 

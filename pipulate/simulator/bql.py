@@ -25,7 +25,14 @@ from pipulate.simulator.datamodel import (
     Period,
     Table,
 )
-from pipulate.simulator.errors import Json, Refusal, as_list, check_keys, is_text, is_whole
+from pipulate.simulator.errors import (
+    Json,
+    Refusal,
+    as_list,
+    check_keys,
+    is_text,
+    is_whole,
+)
 from pipulate.simulator.evaluation import LinkTest, Query
 from pipulate.simulator.expressions import (
     AGGREGATES,

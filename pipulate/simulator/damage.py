@@ -17,9 +17,21 @@ class Dropped(Response):
         super().__init__(content, headers={"content-length": str(promised)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": self.raw_headers,
+            }
+        )
         if self.body:
-            await send({"type": "http.response.body", "body": self.body, "more_body": True})
+            await send(
+                {
+                    "type": "http.response.body",
+                    "body": self.body,
+                    "more_body": True,
+                }
+            )
 
 
 def damaged(path: Path, kind: str, media_type: str) -> Response:

@@ -77,7 +77,10 @@ def _same(site: Site) -> Site:
 
 
 def _project(
-    slug: str, name: str, make: Callable[[], Site], again: Callable[[Site], Site] = _same
+    slug: str,
+    name: str,
+    make: Callable[[], Site],
+    again: Callable[[Site], Site] = _same,
 ) -> Project:
     """`again` does to earlier sites what `make` did to the latest one."""
 

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from pipulate.graph.sites import Positions, Site, link_site, reason
 
-COUNTED = ("depth", "outlinks_total", "outlinks_unique", "inlinks_total", "inlinks_unique")
+COUNTED = (
+    "depth",
+    "outlinks_total",
+    "outlinks_unique",
+    "inlinks_total",
+    "inlinks_unique",
+)
 
 
 def earlier_site(site: Site, seed: int) -> Site:

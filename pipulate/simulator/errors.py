@@ -22,7 +22,11 @@ class Refusal(PipulateError):
 
     def envelope(self) -> Json:
         """The body.  The code is a text, as in the API."""
-        error = {"error_code": str(self.code), "message": str(self), "error_detail": {}}
+        error = {
+            "error_code": str(self.code),
+            "message": str(self),
+            "error_detail": {},
+        }
         return {"error": error}
 
 

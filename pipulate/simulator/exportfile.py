@@ -55,7 +55,10 @@ def _packed(file: IO[bytes], name: str, packing: Packing) -> Iterator[Any]:
     if packing == "zip":
         member = zipfile.ZipInfo(name.removesuffix(".zip"))
         member.compress_type = zipfile.ZIP_DEFLATED
-        with zipfile.ZipFile(file, "w") as archive, archive.open(member, "w") as out:
+        with (
+            zipfile.ZipFile(file, "w") as archive,
+            archive.open(member, "w") as out,
+        ):
             yield out
     elif packing == "gzip":
         with igzip.IGzipFile("", "wb", compresslevel=2, fileobj=file, mtime=0) as out:

@@ -167,11 +167,19 @@ _PREDICATES = {
     **{name: (_ORDERED, _single, compare) for name, compare in _ORDER.items()},
     "between": (_ORDERED, _pair, lambda value, ends: value.is_between(*ends)),
     "in": (_ANY, _members, pl.Expr.is_in),
-    "contains": (_TEXT, _single, lambda text, part: text.str.contains(part, literal=True)),
+    "contains": (
+        _TEXT,
+        _single,
+        lambda text, part: text.str.contains(part, literal=True),
+    ),
     "starts": (_TEXT, _single, lambda text, part: text.str.starts_with(part)),
     "ends": (_TEXT, _single, lambda text, part: text.str.ends_with(part)),
     "re": (_TEXT, _pattern, lambda text, pattern: text.str.contains(pattern)),
-    "with_children": (("tree",), _single, lambda tree, node: (tree == node) | _below(tree, node)),
+    "with_children": (
+        ("tree",),
+        _single,
+        lambda tree, node: (tree == node) | _below(tree, node),
+    ),
     "without_children": (("tree",), _single, pl.Expr.eq),
     "only_children": (("tree",), _single, _below),
 }
@@ -284,7 +292,10 @@ _UNKNOWN_SHAPE = constants("datamodel")["unseen_functions"]
 
 
 def aggregated(
-    name: str, values: Sequence[Value], mask: pl.Expr | None, empty_sum: int | None
+    name: str,
+    values: Sequence[Value],
+    mask: pl.Expr | None,
+    empty_sum: int | None,
 ) -> Value:
     """Over a group's rows, or over those that meet `mask`."""
     function = AGGREGATES[name]

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from pipulate.engine.errors import Invalid
 from pipulate.graph.sites import Site, link_site, reason
-from pipulate.simulator.shop import ADJECTIVES, KINDS, NOUNS, Shop, fill, lay_out, word_pair, words
+from pipulate.simulator.shop import (
+    ADJECTIVES,
+    KINDS,
+    NOUNS,
+    Shop,
+    fill,
+    lay_out,
+    word_pair,
+    words,
+)
 
 MIN_LINKS = 500
 COUNTRIES = ("usa", "gbr", "fra", "deu")

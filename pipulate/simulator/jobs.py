@@ -118,7 +118,10 @@ class Jobs:
         return sum(not export.done() for export in self._exports.values())
 
     def _save(self) -> None:
-        state = {"jobs": [asdict(job) for job in self.all.values()], "posts": self.posts}
+        state = {
+            "jobs": [asdict(job) for job in self.all.values()],
+            "posts": self.posts,
+        }
         files.write(self._state, json.dumps(state, indent=1))
 
     def path(self, job: Job) -> Path:
@@ -128,7 +131,15 @@ class Jobs:
     # life
 
     def create(self, user: str, org: str, project: str, payload: Json, faults: list[str]) -> Job:
-        job = Job(FIRST_ID + len(self.all), user, org, project, payload, self.clock(), faults)
+        job = Job(
+            FIRST_ID + len(self.all),
+            user,
+            org,
+            project,
+            payload,
+            self.clock(),
+            faults,
+        )
         self.all[job.id] = job
         self._save()
         self._begin(job)

@@ -9,7 +9,13 @@ from pipulate.simulator.datamodel import HEADER_FORMATS
 from pipulate.simulator.errors import Json, Refusal, check_keys, is_whole
 
 _NEEDED = ("username", "project", "connector", "formatter", "query")
-_OPTIONAL = ("export_size", "formatter_config", "extra_config", "sort_url_id", "export_job_name")
+_OPTIONAL = (
+    "export_size",
+    "formatter_config",
+    "extra_config",
+    "sort_url_id",
+    "export_job_name",
+)
 
 
 def read_request(body: Any, limit: int, refuse_over_limit: bool) -> tuple[str, str, Json]:
@@ -64,7 +70,10 @@ def _settings(payload: Json, name: str) -> Json:
     check_keys(given, f"payload.{name}", (), tuple(_POSSIBLE[name]), 1020)
     for key, value in given.items():
         if not _POSSIBLE[name][key](value):
-            raise Refusal(f"payload.{name}.{key}: {json.dumps(value)} is not possible.", 1020)
+            raise Refusal(
+                f"payload.{name}.{key}: {json.dumps(value)} is not possible.",
+                1020,
+            )
     return given
 
 
@@ -99,5 +108,8 @@ _POSSIBLE: dict[str, dict[str, Callable[[Any], bool]]] = {
         "prepend_columns": _is_columns,
         "append_columns": _is_columns,
     },
-    "extra_config": {"compression": _one_of("gzip", "zip"), "filetype": _one_of("csv", "zip")},
+    "extra_config": {
+        "compression": _one_of("gzip", "zip"),
+        "filetype": _one_of("csv", "zip"),
+    },
 }

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from pipulate.graph.sites import Site
-from pipulate.simulator.datamodel import GLOBAL, Collection, Period, crawl_collection
+from pipulate.simulator.datamodel import (
+    GLOBAL,
+    Collection,
+    Period,
+    crawl_collection,
+)
 from pipulate.simulator.searchconsole import search_collection
 
 SEARCH_DAYS = 480  # Search Console keeps 16 months

@@ -44,11 +44,29 @@ def _distinct_in_lists(column: pl.Expr) -> pl.Expr:
 FIELDS = by_id(catalogue("search_console"))
 METRICS = by_id(
     [
-        Metric("count_impressions", "Impressions", "integer", ("impressions",), pl.Expr.sum),
+        Metric(
+            "count_impressions",
+            "Impressions",
+            "integer",
+            ("impressions",),
+            pl.Expr.sum,
+        ),
         Metric("count_clicks", "Clicks", "integer", ("clicks",), pl.Expr.sum),
         Metric("ctr", "CTR", "float", ("clicks", "impressions"), _percent),
-        Metric("avg_position", "Avg. Position", "float", ("weighted", "impressions"), _ratio),
-        Metric("count_keywords", "No. of Keywords", "integer", ("keywords",), _distinct_in_lists),
+        Metric(
+            "avg_position",
+            "Avg. Position",
+            "float",
+            ("weighted", "impressions"),
+            _ratio,
+        ),
+        Metric(
+            "count_keywords",
+            "No. of Keywords",
+            "integer",
+            ("keywords",),
+            _distinct_in_lists,
+        ),
         Metric("count_urls", "No. of URLs", "integer", ("ranked_url",), distinct),
     ]
 )
@@ -106,7 +124,10 @@ def search_rows(search: pl.DataFrame, days: Iterable[date], needs: Needs) -> pl.
 
 
 def _numbers(
-    search: pl.DataFrame, impressions: Numbers, clicks: Numbers, day: str | None = None
+    search: pl.DataFrame,
+    impressions: Numbers,
+    clicks: Numbers,
+    day: str | None = None,
 ) -> pl.DataFrame:
     return search.drop("impressions", "click_rate").with_columns(
         pl.Series("impressions", impressions),

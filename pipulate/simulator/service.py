@@ -76,7 +76,9 @@ class Service:
     def compile(self, project: Project, body: Any) -> Query:
         """May make the site: call in a thread."""
         return compile_query(
-            body, lambda name: project.collection(name, self.collection_id), self.options.bql
+            body,
+            lambda name: project.collection(name, self.collection_id),
+            self.options.bql,
         )
 
     def _write(self, job: Job, path: Path) -> None:

@@ -110,5 +110,11 @@ class Visit:
         results = await run_in_threadpool(lambda: [to_json(item) for item in shown])
         links = self.links(page, more=page * size < len(items))
         return JSONResponse(
-            {**links, "count": len(items), "results": results, "page": page, "size": size}
+            {
+                **links,
+                "count": len(items),
+                "results": results,
+                "page": page,
+                "size": size,
+            }
         )

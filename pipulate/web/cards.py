@@ -47,7 +47,11 @@ URLENCODED = "application/x-www-form-urlencoded"  # FastHTML's Form is multipart
 
 
 async def chain(
-    run: Run, jobs: Jobs, message: str = "", typed: forms.Values | None = None, at: int = 0
+    run: Run,
+    jobs: Jobs,
+    message: str = "",
+    typed: forms.Values | None = None,
+    at: int = 0,
 ) -> FT:
     """Return the cards; `message`: why `typed` was refused; `at`: the focus."""
     last = run.open_index
@@ -55,7 +59,13 @@ async def chain(
     cards.append(await card(run, jobs, last, typed=typed))
     if 0 < at <= last:
         cards[at - 1](data_focus="1")
-    return Section(revision(run), undo(run), failure(message, id="refused"), *cards, id="chain")
+    return Section(
+        revision(run),
+        undo(run),
+        failure(message, id="refused"),
+        *cards,
+        id="chain",
+    )
 
 
 def revision(run: Run, oob: bool = False) -> FT:
@@ -87,10 +97,18 @@ def _posting(run: Run, tail: str, target: str) -> dict[str, str]:
 
 
 def act(
-    run: Run, tail: str, label: str, target: str = "#chain", cls: str = "quiet", **more: Any
+    run: Run,
+    tail: str,
+    label: str,
+    target: str = "#chain",
+    cls: str = "quiet",
+    **more: Any,
 ) -> FT:
     """Return a form of one button that does something to a run."""
-    return Form(Button(label, type="submit", cls=cls, **more), **_posting(run, tail, target))
+    return Form(
+        Button(label, type="submit", cls=cls, **more),
+        **_posting(run, tail, target),
+    )
 
 
 # --- a card
@@ -158,7 +176,11 @@ def asking(
         known = {item.name: typed.get(item.name, []) for item in controls}
     inside = forms.fill(inside, known, getattr(error, "field", None))
     name_controls(inside, f"{me}-title")
-    sending = {"hx_sync": "this:drop", "autocomplete": "off", "enctype": URLENCODED}
+    sending = {
+        "hx_sync": "this:drop",
+        "autocomplete": "off",
+        "enctype": URLENCODED,
+    }
     tail = me
     if any(item.kind == "file" for item in controls):
         sending |= {"hx_encoding": MULTIPART, "enctype": MULTIPART}
@@ -273,9 +295,17 @@ def progress(run: Run, jobs: Jobs, step: Step) -> FT:
     place = {}
     if now.fraction is not None:
         # htmx first carries the style over to the new bar, so that it moves.
-        place = {"value": f"{now.fraction:.4f}", "style": f"--done: {now.fraction:.2%}"}
+        place = {
+            "value": f"{now.fraction:.4f}",
+            "style": f"--done: {now.fraction:.2%}",
+        }
     return Div(
-        Progress(max="1", id=f"progress{step.number}", aria_labelledby=f"{me}-title", **place),
+        Progress(
+            max="1",
+            id=f"progress{step.number}",
+            aria_labelledby=f"{me}-title",
+            **place,
+        ),
         P(now.message or "Working…", cls="hint"),
         hx_get=address(run.flow, run.id, f"{me}/progress"),
         hx_trigger="every 500ms",

@@ -10,7 +10,19 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 # FastHTML's own add checks, which cost half of a card's time.
-from fastcore.xml import FT, H1, A, Button, Div, Form, Input, NotStr, P, Title, to_xml
+from fastcore.xml import (
+    FT,
+    H1,
+    A,
+    Button,
+    Div,
+    Form,
+    Input,
+    NotStr,
+    P,
+    Title,
+    to_xml,
+)
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -64,7 +76,11 @@ def form(action: str, *inside: Any, files: bool = False, **attributes: Any) -> F
 
 
 def button(
-    action: str, text: str, cls: str = "quiet", label: str | None = None, **attributes: Any
+    action: str,
+    text: str,
+    cls: str = "quiet",
+    label: str | None = None,
+    **attributes: Any,
 ) -> FT:
     """Return a form of one button, with the accessible name `label`."""
     act = Button(text, type="submit", cls=cls or None, aria_label=label)

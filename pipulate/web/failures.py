@@ -13,16 +13,29 @@ from pipulate.engine.discovery import Broken
 from pipulate.engine.errors import Corrupt, PipulateError, Unknown
 from pipulate.engine.store import plainly
 from pipulate.engine.workflow import Workflow
-from pipulate.web.components import address, button, failure, fragment, of_htmx, page
+from pipulate.web.components import (
+    address,
+    button,
+    failure,
+    fragment,
+    of_htmx,
+    page,
+)
 
 _WORDS = {
-    404: ("Not found", "There is nothing at this address. The menu leads to everything there is."),
+    404: (
+        "Not found",
+        "There is nothing at this address. The menu leads to everything there is.",
+    ),
     405: (
         "Not possible",
         "This address cannot be used that way. Go back and use the page's own buttons.",
     ),
     413: ("Too large", "That was more than this page takes."),
-    400: ("Not understood", "The request was not understood, so nothing was changed."),
+    400: (
+        "Not understood",
+        "The request was not understood, so nothing was changed.",
+    ),
     500: (
         "Something failed",
         "Something in Pipulate failed; what you sent was not stored. "

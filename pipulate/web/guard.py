@@ -58,7 +58,10 @@ def refusal(scope: Scope, hosts: frozenset[str] = LOCAL) -> tuple[int, str] | No
         return None
     agent = not websocket and scope.get("path") == AGENTS
     if not _from_our_page(scope, headers, websocket, agent):
-        return 403, "Only this app's own pages may change something. Open the app and use it there."
+        return (
+            403,
+            "Only this app's own pages may change something. Open the app and use it there.",
+        )
     kind = headers.get("content-type", "").split(";")[0].strip().lower()
     if agent and kind != "application/json":
         return 415, "Only JSON is accepted here."
@@ -98,7 +101,10 @@ class Guard:
     """ASGI middleware: `refusal`, the body's limits, security headers."""
 
     def __init__(
-        self, app: ASGIApp, hosts: frozenset[str] = frozenset(), own_address: bool = False
+        self,
+        app: ASGIApp,
+        hosts: frozenset[str] = frozenset(),
+        own_address: bool = False,
     ) -> None:
         self.app = app
         self.hosts = LOCAL | hosts

@@ -58,7 +58,10 @@ def _tame(inline: list[Token]) -> list[Token]:
             href = str(token.attrs["href"])
             token.attrs = {"href": href}
             if not href.startswith(("/", "#")):
-                token.attrs |= {"target": "_blank", "rel": "noopener noreferrer nofollow"}
+                token.attrs |= {
+                    "target": "_blank",
+                    "rel": "noopener noreferrer nofollow",
+                }
         elif token.type == "link_close" and tamed[-2].content != href:
             tamed.append(_text(f" ({href})"))
     return tamed

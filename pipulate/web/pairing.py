@@ -31,6 +31,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from pipulate.engine.errors import PipulateError, Unknown
+from pipulate.engine.settings import PACKAGE
 from pipulate.engine.store import Store, now
 from pipulate.web.guard import SAFE
 
@@ -59,7 +60,10 @@ class Pairing:
     """The code on offer, if any, and the devices that were paired."""
 
     def __init__(
-        self, store: Store, cookie: str = "pipulate", clock: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        cookie: str = "pipulate",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = store
         self.cookie = cookie  #: its name
@@ -174,12 +178,7 @@ def _at_home(scope: Scope) -> bool:
 
 # --- what a stranger sees
 
-_PAGE = """<!doctype html><html lang="en"><head>
-<meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark"><title>{title}</title><style>
-body{{font:1.1rem/1.5 system-ui;max-width:30rem;margin:12vh auto;padding:0 1rem}}
-input,button{{font:inherit;padding:.5rem}}</style></head>
-<body><main><h1>{title}</h1>{inside}</main></body></html>"""
+_PAGE = PACKAGE / "web" / "stranger.html"
 FORM = """<form action="/pair"><label>Code
 <input name="token" required autocomplete="off" autocapitalize="characters"
 spellcheck="false" size="12"></label> <button>Pair this device</button></form>
@@ -190,14 +189,14 @@ After {TRIES} wrong tries a new one has to be made.</p>{FORM}"""
 UNSAVED = """<p role="alert">This could not be saved.
 Make a new code and try again.</p>"""
 REFUSED = (
-    "This is for the machine on which Pipulate runs: settings, Botify's token, memory, "
-    "and what a model may do. All else works here too."
+    "This is for the machine on which Pipulate runs: settings, Botify's token, "
+    "memory, and what a model may do. All else works here too."
 )
 
 
 def plain(title: str, inside: str, status: int) -> HTMLResponse:
     """Return a page that shows nothing of ours."""
-    page = _PAGE.format(title=title, inside=inside)
+    page = _PAGE.read_text(encoding="utf-8").format(title=title, inside=inside)
     return HTMLResponse(page, status, {"cache-control": "no-store"})
 
 

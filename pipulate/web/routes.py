@@ -252,7 +252,10 @@ class Pages:
             raise
         except Exception as error:
             why = _why(run, step, error)
-            return fragment(cards.asking(run, step, inside, _values(submitted), why), status=422)
+            return fragment(
+                cards.asking(run, step, inside, _values(submitted), why),
+                status=422,
+            )
         if stored:
             await self._proceed(run)
         return await self._advance(run, step)
@@ -268,8 +271,8 @@ class Pages:
         run = order.run()
         if run.record.get("finalized") or not step.work or not _is_open(run, step):
             raise OutOfOrder(
-                f"“{step.label}” is not the step that comes next, so nothing was started. "
-                "Below is how the run stands now."
+                f"“{step.label}” is not the step that comes next, so nothing was "
+                "started. Below is how the run stands now."
             )
         await getattr(self.jobs, order.kind)(order.flow, order.id, step)
         return fragment(cards.working(run, self.jobs, step))

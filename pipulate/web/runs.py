@@ -4,7 +4,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from fastcore.xml import FT, H2, A, Button, Div, Input, Label, Li, P, Section, Small, Strong, Ul
+from fastcore.xml import (
+    FT,
+    H2,
+    A,
+    Button,
+    Div,
+    Input,
+    Label,
+    Li,
+    P,
+    Section,
+    Small,
+    Strong,
+    Ul,
+)
 
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Corrupt
@@ -68,7 +82,13 @@ def run_row(row: Row, flow: Workflow | None, *, workflow: str = "", profile: str
 
 def deleted_row(undo: str, id: str) -> FT:
     """Return what replaces a deleted run, with the way back."""
-    back = Button("Undo", cls="quiet", hx_post=undo, hx_target="closest li", hx_swap="outerHTML")
+    back = Button(
+        "Undo",
+        cls="quiet",
+        hx_post=undo,
+        hx_target="closest li",
+        hx_swap="outerHTML",
+    )
     return Li(P(f"Deleted “{id}”."), back, cls="note")
 
 

@@ -19,20 +19,8 @@ from starlette.types import Scope
 from pipulate.engine.settings import PACKAGE
 from pipulate.web.state import State
 
-HEAD = """<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="htmx-config" content='{"includeIndicatorStyles":false,
-"allowEval":false,"selfRequestsOnly":true,"defaultSettleDelay":0,
-"historyCacheSize":0,"refreshOnHistoryMiss":true,"scrollBehavior":"instant",
-"responseHandling":[{"code":"204","swap":false},{"code":"[23]..","swap":true},
-{"code":"409","swap":true},{"code":"422","swap":true},{"code":"[45]..",
-"swap":true,"error":true,"target":"#alert","swapOverride":"innerHTML"}]}'>
-<link rel="icon" href="/static/icon.svg">
-<link rel="stylesheet" href="/static/app.css">
-<script src="/static/vendor/htmx.min.js" defer></script>
-<script src="/static/vendor/htmx-ws.min.js" defer></script>
-<script src="/static/chat.js" defer></script>
-<script src="/static/app.js" defer blocking="render"></script>"""
+HTML = PACKAGE / "web"
+HEAD = (HTML / "head.html").read_text(encoding="utf-8").strip()
 
 
 class _Files(StaticFiles):
@@ -63,15 +51,7 @@ _FIND = f"""{_BRAND}<button class="quiet find" data-find="1"
 ><span>Find anything</span><small>Ctrl K</small></button>"""
 _NO_CHAT = """<aside id="chat" aria-label="Chat">
 <p class="hint">No model yet.</p></aside>"""
-_END = """<dialog id="finder" aria-label="Find anything">
-<input type="search" name="q" aria-label="Find" autocomplete="off"
-placeholder="Find a page, run, task, profile…" hx-get="/find"
-hx-trigger="input changed delay:100ms, focus once"
-hx-target="#found" hx-swap="innerHTML">
-<ul id="found" aria-live="polite"></ul></dialog>
-<p id="announce" role="status" class="sr"></p>
-<div id="alert" role="alert"></div><p id="offline" role="status" hidden
->The server does not answer. Reconnecting… What you typed is kept.</p>"""
+_END = (HTML / "end.html").read_text(encoding="utf-8").strip()
 
 
 def _text(*parts: Any) -> str:
@@ -83,8 +63,8 @@ def document(request: Any, title: str, content: Any) -> str:
     theme = "".join(f' {name}="{escape(value)}"' for name, value in request.app.state.theme.items())
     before, after = around(request)
     return (
-        f"<!doctype html><html{theme}><head><title>{escape(title)} · Pipulate</title>{HEAD}</head>"
-        f"<body>{before}{_text(content)}{after}</body></html>"
+        f"<!doctype html><html{theme}><head><title>{escape(title)} · "
+        f"Pipulate</title>{HEAD}</head><body>{before}{_text(content)}{after}</body></html>"
     )
 
 

@@ -124,4 +124,7 @@ class State:
 def ordered(things: Mapping[str, Kind]) -> list[tuple[str, Kind]]:
     """Return the items as ORDER has their names; others follow, sorted."""
     places = {name: place for place, name in enumerate(ORDER)}
-    return sorted(things.items(), key=lambda item: (places.get(item[0], len(ORDER)), item[0]))
+    return sorted(
+        things.items(),
+        key=lambda item: (places.get(item[0], len(ORDER)), item[0]),
+    )

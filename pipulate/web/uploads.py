@@ -42,7 +42,12 @@ def save(upload: UploadFile, folder: Path) -> dict[str, Any]:
         with files.whole(target) as out:
             shutil.copyfileobj(upload.file, out)
     size = target.stat().st_size
-    return {"file": target.name, "path": str(target), "size": size, "sha256": sha256}
+    return {
+        "file": target.name,
+        "path": str(target),
+        "size": size,
+        "sha256": sha256,
+    }
 
 
 def plain_name(sent: str) -> str:

@@ -22,7 +22,10 @@ def quest(run):
 
 @flow.step("color", "What... is your favorite color?")
 def color(run):
-    return Select(*[Option(c, value=c.lower()) for c in ("Red", "Blue", "Green")], name="color")
+    return Select(
+        *[Option(c, value=c.lower()) for c in ("Red", "Blue", "Green")],
+        name="color",
+    )
 
 
 @flow.result

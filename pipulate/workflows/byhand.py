@@ -36,9 +36,18 @@ class ByHand:
     async def landing(self):
         latest = self.run_id()
         key = Input(
-            name="id", value=latest, placeholder="arthur", required=True, aria_label="Run ID"
+            name="id",
+            value=latest,
+            placeholder="arthur",
+            required=True,
+            aria_label="Run ID",
         )
-        begin = Form(key, Button("Open"), hx_post=f"{self.prefix}/init", hx_target="#byhand-cards")
+        begin = Form(
+            key,
+            Button("Open"),
+            hx_post=f"{self.prefix}/init",
+            hx_target="#byhand-cards",
+        )
         return Titled(self.TITLE, Card(begin), Div(id="byhand-cards"))
 
     async def init(self, id: str):
@@ -64,7 +73,13 @@ class ByHand:
 
     def question(self, step_id, label):
         ask = Form(
-            Input(name="value", required=True, autofocus=True, aria_label=label, id=None),
+            Input(
+                name="value",
+                required=True,
+                autofocus=True,
+                aria_label=label,
+                id=None,
+            ),
             Button("Next"),
             hx_post=f"{self.prefix}/{step_id}_submit",
             hx_target=f"#{step_id}",

@@ -38,7 +38,10 @@ def files(run):
         ),
         Details(
             Summary("Or name files on this machine, which are not copied"),
-            Label("Links", Input(name="links_path", placeholder="/home/me/all_inlinks.csv")),
+            Label(
+                "Links",
+                Input(name="links_path", placeholder="/home/me/all_inlinks.csv"),
+            ),
             Label(
                 "Pages (optional)",
                 Input(name="pages_path", placeholder="/home/me/internal_all.csv"),

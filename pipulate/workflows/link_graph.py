@@ -6,7 +6,19 @@ for; what is on disk already is never downloaded again; an export that was inter
 itself.
 """
 
-from fasthtml.common import A, Details, Input, Label, Li, Option, P, Select, Small, Summary, Ul
+from fasthtml.common import (
+    A,
+    Details,
+    Input,
+    Label,
+    Li,
+    Option,
+    P,
+    Select,
+    Small,
+    Summary,
+    Ul,
+)
 
 from pipulate import Invalid, Workflow
 from pipulate.botify import export, urls
@@ -104,11 +116,14 @@ def fields(run):
     ]
     return (
         *graph_cards.ticks(found.groups()),
-        Label("How deep? Rows and export credits are upper bounds", Select(*depths, name="depth")),
+        Label(
+            "How deep? Rows and export credits are upper bounds",
+            Select(*depths, name="depth"),
+        ),
         Small(
-            "Nothing has been spent so far. The count has every link tag, repeats included; "
-            "the export has each pair of pages once. “Export” asks Botify for the files; "
-            "without a tick, for the links alone."
+            "Nothing has been spent so far. The count has every link tag, repeats "
+            "included; the export has each pair of pages once. “Export” asks "
+            "Botify for the files; without a tick, for the links alone."
         ),
     )
 

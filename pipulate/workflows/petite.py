@@ -43,9 +43,18 @@ GOALS = ("More visits", "More sales", "Fewer errors")
 def brief(run):
     return (
         Label(
-            "Site", Input(name="site", type="url", placeholder="https://example.com", required=True)
+            "Site",
+            Input(
+                name="site",
+                type="url",
+                placeholder="https://example.com",
+                required=True,
+            ),
         ),
-        Label("Contact", Input(name="contact", type="email", placeholder="name@example.com")),
+        Label(
+            "Contact",
+            Input(name="contact", type="email", placeholder="name@example.com"),
+        ),
         Label(
             "The brief, in Markdown",
             Textarea(name="text", rows=5, placeholder="**Goal:** …", maxlength=5000),
@@ -69,7 +78,10 @@ def show_brief(run):
 @flow.step("choices", "What matters?")
 def choices(run):
     return (
-        Label("Market", Select(*[Option(m) for m in ("Europe", "America", "Asia")], name="market")),
+        Label(
+            "Market",
+            Select(*[Option(m) for m in ("Europe", "America", "Asia")], name="market"),
+        ),
         Fieldset(
             Legend("Goals"),
             *[Label(Input(type="checkbox", name="goals", value=g), g) for g in GOALS],
@@ -81,8 +93,14 @@ def choices(run):
                 for p in ("Calm", "Quick")
             ],
         ),
-        Label("Effort, from 1 to 10", Input(name="effort", type="range", min=1, max=10, value=5)),
-        Label(Input(type="checkbox", name="report", role="switch"), "Send a weekly report"),
+        Label(
+            "Effort, from 1 to 10",
+            Input(name="effort", type="range", min=1, max=10, value=5),
+        ),
+        Label(
+            Input(type="checkbox", name="report", role="switch"),
+            "Send a weekly report",
+        ),
     )
 
 
@@ -94,7 +112,8 @@ def data(run):
             Input(name="table", type="file", accept=".csv"),
         ),
         Label(
-            "Budget, in hours", Input(name="hours", type="number", min=0, max=1000, step=1, value=8)
+            "Budget, in hours",
+            Input(name="hours", type="number", min=0, max=1000, step=1, value=8),
         ),
     )
 
@@ -103,7 +122,8 @@ def data(run):
 def check_data(run, form):
     if form["table"] and not rows(form["table"]["path"]):
         raise Invalid(
-            "The file has no rows. Choose a CSV with a name and a number in each line.", "table"
+            "The file has no rows. Choose a CSV with a name and a number in each line.",
+            "table",
         )
     return form
 
@@ -129,7 +149,11 @@ def briefing(run):
 
 Market: {wishes["market"]}. Goals: {goals}.
 """
-    return markdown(text), numbers(run), download("Download the briefing", f"{run.id}.md", text)
+    return (
+        markdown(text),
+        numbers(run),
+        download("Download the briefing", f"{run.id}.md", text),
+    )
 
 
 def numbers(run):

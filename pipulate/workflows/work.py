@@ -50,7 +50,11 @@ async def count(run, job):
         total.update(counted)
         await asyncio.sleep(float(answers["pause"] or 0))
     await run.say(f"Counted {total.total():,} words in {len(files)} files.")
-    return {"files": len(files), "words": total.total(), "most": total.most_common(5)}
+    return {
+        "files": len(files),
+        "words": total.total(),
+        "most": total.most_common(5),
+    }
 
 
 def text_files(folder):
