@@ -3,13 +3,16 @@
 FLOORS   What each folder may import of ours, by `import` statements anywhere in its files: lazy
          ones and those for type checkers count.  `graph` takes three modules of the engine.
 READING  `commands.context` says what a token is, and what the engine and the web pull in.
+LOOK     Limits over all of the package; the models we learn from are well below them.
 """
 
 import ast
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,7 @@ FLOORS = {
     "__main__": {"cli"},
 }
 ENGINE_TOKENS = 20_000
+ENGINE_AND_WEB_TOKENS = 40_000
 
 
 def module_name(path: Path, root: Path) -> str:
@@ -168,6 +172,11 @@ def test_the_engine_is_read_in_an_hour():
     assert 10_000 < cost(core()["the engine"]) <= ENGINE_TOKENS
 
 
+def test_engine_and_web_are_read_in_an_afternoon():
+    """And fit into a model's window."""
+    assert 20_000 < cost(chain(*core().values())) <= ENGINE_AND_WEB_TOKENS
+
+
 def test_what_is_counted_is_what_is_pulled_in():
     """The names of the engine, really imported, load the files that are counted, and no other."""
     ask = (
@@ -177,3 +186,64 @@ def test_what_is_counted_is_what_is_pulled_in():
     command = [sys.executable, "-P", "-c", ask]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert {Path(name) for name in ast.literal_eval(said)} == set(core()["the engine"])
+
+
+# --- the look
+
+
+def functions() -> Iterator[tuple[str, int]]:
+    """Yield each function with its lines, its docstring left out."""
+    for module, tree in trees().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield f"{module}.{node.name}", length(node)
+
+
+def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return a function's lines without its docstring."""
+    lines = (node.end_lineno or node.lineno) - node.lineno + 1
+    if ast.get_docstring(node) is None:
+        return lines
+    docstring = node.body[0]
+    return lines - ((docstring.end_lineno or docstring.lineno) - docstring.lineno + 1)
+
+
+def test_functions_are_short():
+    """Half are six lines or less; a long one tells one story."""
+    found = dict(functions())
+    lengths = sorted(found.values())
+    assert [name for name, lines in found.items() if lines > 60] == []
+    assert statistics.median(lengths) <= 6
+    assert lengths[len(lengths) * 9 // 10] <= 20
+
+
+def per_thousand(kind: type[ast.AST]) -> float:
+    """Return how many nodes of a kind there are in a thousand lines of the package."""
+    count = sum(isinstance(node, kind) for tree in trees().values() for node in ast.walk(tree))
+    return 1000 * count / len(lines())
+
+
+@cache
+def lines() -> list[str]:
+    """Return all lines of the package that hold something."""
+    texts = (path.read_text() for path in PACKAGE.rglob("*.py"))
+    return [line.strip() for text in texts for line in text.splitlines() if line.strip()]
+
+
+def test_lines_are_read_once():
+    """38 characters on average; the linter holds the 100."""
+    assert sum(map(len, lines())) / len(lines()) <= 38
+
+
+def test_one_statement_is_one_thought():
+    """Few conditional expressions, none in another; few assignments of several things at once."""
+    nested = several = 0
+    for tree in trees().values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.IfExp):
+                nested += any(isinstance(child, ast.IfExp) for child in ast.iter_child_nodes(node))
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+                several += any(isinstance(target, ast.Tuple) for target in node.targets)
+    assert nested == 0
+    assert 1000 * several / len(lines()) <= 2
+    assert per_thousand(ast.IfExp) <= 15
