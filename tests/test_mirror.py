@@ -10,6 +10,7 @@ PACKAGE, TESTS = Path("pipulate"), Path("tests")
 ELSEWHERE = {
     "docs/__init__.py": "tests/test_docs.py",  # with the manual itself
     "chat/llama_child.py": "tests/chat/test_embedded.py",  # as the process that it is
+    "engine/__init__.py": "tests/test_layers.py",  # with what its names pull in
 }
 
 #: Names with an underscore that are public all the same.

@@ -8,7 +8,7 @@ from fasthtml.pico import Card
 
 
 class ByHand:
-    """Three questions, a verdict, and the record in between."""
+    """The Bridge of Death by hand: three questions, a verdict, and the record."""
 
     APP_NAME = "byhand"
     TITLE = "By hand"
