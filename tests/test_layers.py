@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from pipulate.commands.context import core, tokens
+from pipulate.commands.context import core, parsed, tokens
 from pipulate.engine.settings import PACKAGE
 
 LIBRARIES = {"docs", "engine", "graph", "simulator", "botify", "chat"}
@@ -51,7 +51,7 @@ def module_name(path: Path, root: Path) -> str:
 def trees() -> Mapping[str, ast.Module]:
     """Return every module of the package, parsed."""
     files = sorted(PACKAGE.rglob("*.py"))
-    return {module_name(path, PACKAGE): ast.parse(path.read_text()) for path in files}
+    return {module_name(path, PACKAGE): parsed(path) for path in files}
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
@@ -114,7 +114,7 @@ def reachable(start: str, direct: Mapping[str, set[str]]) -> set[str]:
     return found
 
 
-def parsed(**sources: str) -> dict[str, ast.Module]:
+def made_up(**sources: str) -> dict[str, ast.Module]:
     """Return made-up modules; "__" stands for the dot of their names."""
     known = {name.replace("__", "."): ast.parse(text) for name, text in sources.items()}
     return {"": ast.parse(""), **known}
@@ -144,13 +144,13 @@ def test_no_module_imports_itself_by_way_of_others():
 )
 def test_a_planted_import_is_found(line: str, breach: list[str]):
     """Whatever its form."""
-    modules = parsed(engine__store=line, engine__record="", web__guard="")
+    modules = made_up(engine__store=line, engine__record="", web__guard="")
     assert breaches(modules) == breach
 
 
 def test_a_planted_circle_is_found():
     """Over any number of modules."""
-    modules = parsed(
+    modules = made_up(
         engine__a="from pipulate.engine import b",
         engine__b="from pipulate.engine import c",
         engine__c="from pipulate.engine.a import x",

@@ -214,8 +214,8 @@ class Botify:
     async def create_export(self, body: Json) -> Job:
         """Start an export of `queries.export_body`.  **Costs credits.**
 
-        Raises AnswerLost when the job may have been started all the same: look
-        for it with `find_export`.  Any other error is `definite`.
+        Raises AnswerLost when the job may have been started all the same:
+        look for it with `find_export`.  Any other error is `definite`.
         """
         try:
             response = await self._send("POST", "jobs", None, body)

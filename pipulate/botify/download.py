@@ -1,4 +1,5 @@
-"""Fetch an exported file from the file host: whole, intact, without our token.
+"""Fetch an exported file from the file host: whole, intact, without our
+token.
 
 ADDRESS    Comes from the API and names another host (a CDN): https to a
            public name, or, when the API is a stand-in here, this machine.

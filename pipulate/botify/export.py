@@ -160,6 +160,17 @@ async def plan(botify: Botify, project: Address, analysis: str) -> Plan:
     return Plan(analysis, crawl, limit, best.depth, profile, columns, period)
 
 
+async def check(api: Botify, project: Address) -> dict[str, str]:
+    """The fields of a project to export; raises Invalid."""
+    if await api.analyses(project.org, project.project):
+        return {"project": project.url, "analysis": project.analysis or ""}
+    raise Invalid(
+        f"{project.org}/{project.project} has no finished analysis yet. "
+        "Wait for its first crawl, or check the address.",
+        "project",
+    )
+
+
 def candidates(settings: Settings) -> list[Address]:
     """The projects in candidates.txt of the data folder, if it is there."""
     file = settings.data / "candidates.txt"

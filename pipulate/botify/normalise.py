@@ -1,4 +1,5 @@
-"""From the file that Botify exported to our CSV, in one pass, constant memory.
+"""From the file that Botify exported to our CSV, in one pass, constant
+memory.
 
 IN        gzip, zip or plain, told by the first bytes.  UTF-8 CSV with, as
           Botify's documentation gets it wrong, perhaps a `sep=,` line, and

@@ -173,7 +173,7 @@ def _resources() -> list[Json]:
 
 
 def parse(body: bytes) -> Any:
-    """Return the message in a body; raises RpcError."""
+    """The message in a body; raises RpcError."""
     try:
         message = json.loads(body)
         json.dumps(message, ensure_ascii=False).encode()  # a lone surrogate is no text
@@ -183,7 +183,7 @@ def parse(body: bytes) -> Any:
 
 
 def failure(error: RpcError, id: Any = None) -> Json:
-    """Return an error's message; its id is null if the request had none."""
+    """An error's message; its id is null if the request had none."""
     return {
         "jsonrpc": "2.0",
         "id": id if _is_id(id) else None,
@@ -224,7 +224,7 @@ class Server:
         self.talk = talk
 
     async def answer(self, message: Any) -> Json | None:
-        """Return the answer, None to a notification; never raises."""
+        """The answer, None to a notification; never raises."""
         message = message if isinstance(message, dict) else {}
         id = message.get("id")
         try:
@@ -328,7 +328,7 @@ def key_file(data: Path) -> Path:
 
 
 def read_key(data: Path) -> str:
-    """Return the key, "" if there is none.  Loose modes are mended."""
+    """The key, "" if there is none.  Loose modes are mended."""
     file = key_file(data)
     try:
         key = file.read_text("ascii").strip()
@@ -340,7 +340,7 @@ def read_key(data: Path) -> str:
 
 
 def make_key(data: Path) -> str:
-    """Return the key; makes it if there is none."""
+    """The key; makes it if there is none."""
     if not read_key(data):
         files.write(key_file(data), secrets.token_urlsafe(32) + "\n", files.OWNER_ONLY)
     return read_key(data)
@@ -352,13 +352,13 @@ def forget_key(data: Path) -> None:
 
 
 def origin(settings: Settings) -> str:
-    """Return the address at which this machine reaches the app."""
+    """The address at which this machine reaches the app."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
 
 
 def configuration(settings: Settings, path: str) -> str:
-    """Return what clients want in their configuration."""
+    """What clients want in their configuration."""
     headers = {"Authorization": f"Bearer {make_key(settings.data)}"}
     server = {"type": "http", "url": origin(settings) + path, "headers": headers}
     return json.dumps({"mcpServers": {"pipulate": server}}, indent=2)

@@ -50,7 +50,7 @@ class Conversations:
         return id
 
     def get(self, id: int) -> Row:
-        """Return the row; raises Unknown."""
+        """The row; raises Unknown."""
         row = self._temporary.get(id)
         row = row or self.store.one("SELECT * FROM conversation WHERE id = ?", id)
         if row is None:
@@ -58,7 +58,7 @@ class Conversations:
         return row
 
     def all(self) -> list[Row]:
-        """Return the stored ones, last spoken in first."""
+        """The stored ones, last spoken in first."""
         return self.store.read(
             """SELECT id, created, coalesce(
                 nullif(title, ''),
@@ -74,7 +74,7 @@ class Conversations:
         self._update(id, title=title.strip())
 
     def delete(self, id: int) -> int:
-        """Return the number for `restore`, 0 of a temporary one."""
+        """The number for `restore`, 0 of a temporary one."""
         held = {"conversation": self.get(id), "messages": self.messages(id)}
         if self._temporary.pop(id, None):
             return 0
@@ -86,7 +86,7 @@ class Conversations:
         return seq
 
     def restore(self, seq: int) -> int:
-        """Return the id of one brought back from the trash; raises Unknown."""
+        """The id of one brought back from the trash; raises Unknown."""
         with self.store.transaction() as db:
             query = "SELECT data FROM trash WHERE seq = ? AND kind = 'conversation'"
             row = self.store.one(query, seq)
@@ -108,7 +108,7 @@ class Conversations:
     # --- messages
 
     def messages(self, id: int) -> list[Row]:
-        """Return the messages, oldest first."""
+        """The messages, oldest first."""
         if id in self._temporary:
             return list(self._unstored[id])
         return self.store.read("SELECT * FROM message WHERE conversation_id = ? ORDER BY id", id)
@@ -140,7 +140,7 @@ class Conversations:
         return gone
 
     def search(self, text: str, limit: int = 50) -> list[Row]:
-        """Return the newest messages, but notes, with `text` in them."""
+        """The newest messages, but notes, with `text` in them."""
         pattern = "".join("\\" + char if char in "\\%_" else char for char in text.strip())
         query = """SELECT * FROM message WHERE content LIKE ? ESCAPE '\\' AND role != 'note'
             ORDER BY id DESC LIMIT ?"""
@@ -156,7 +156,7 @@ class Conversations:
         recalled: Sequence[str] = (),
         secrets: Iterable[str] = (),
     ) -> list[Message]:
-        """Return what fits the model's window; raises ModelError."""
+        """What fits the model's window; raises ModelError."""
         secrets = list(secrets)
         while True:
             row = await asyncio.to_thread(self.get, id)

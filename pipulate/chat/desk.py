@@ -44,7 +44,7 @@ class Desk:
 
 
 def row_of(store: Store, table: str, key: Any) -> Row | None:
-    """Return the row as it is now; `table` is one of KEYS."""
+    """The row as it is now; `table` is one of KEYS."""
     return store.one(f"SELECT * FROM {table} WHERE {KEYS[table]} = ?", key)  # noqa: S608
 
 
@@ -70,7 +70,7 @@ def drop(desk: Desk, table: str, key: Any) -> list[Any]:
 
 
 def find(rows: list[Row], wanted: str, what: str) -> Row:
-    """Return the row of that number or name, or rare words; raises Unknown."""
+    """The row of that number or name, or rare words; raises Unknown."""
     exact = [row for row in rows if wanted.casefold() in (str(row["id"]), row["name"].casefold())]
     meant = exact or _likeliest(rows, wanted)
     if len(meant) == 1:

@@ -5,7 +5,8 @@ DESIGN  The first `stream` starts `llama_child.py`, which speaks the OpenAI
 LIFE    The child leaves when its standard input closes, even by a kill -9.
         If it crashes, the answer at hand ends in a `ModelError`, and the
         next question starts it anew.
-SPEED   It keeps what it has read: what changes in a prompt belongs at its end.
+SPEED   It keeps what it has read: what changes in a prompt belongs at its
+        end.
 """
 
 import asyncio
@@ -77,7 +78,7 @@ class Embedded:
             raise
 
     async def start(self) -> Remote:
-        """Return the child's client; starts it if need be.  Raises ModelError."""
+        """The child's client; starts it if need be.  Raises ModelError."""
         async with self._starting:
             if self.process is None:
                 self._remote = await self._load()

@@ -25,7 +25,7 @@ def columns(tables: str) -> dict[str, str]:
 
 
 def shape(known: dict[str, str]) -> dict[str, Any]:
-    """Return the JSON schema of an answer."""
+    """The JSON schema of an answer."""
     texts = "|".join(name for name, said in known.items() if said.startswith("TEXT"))
     numbers = [name for name, said in known.items() if not said.startswith("TEXT")]
     one = rf"({texts}) = '[^'\"]{{1,60}}'|({'|'.join(numbers)}) (=|<|>|<=|>=) [0-9]{{1,7}}"
@@ -41,14 +41,14 @@ def shape(known: dict[str, str]) -> dict[str, Any]:
 
 
 def whole(properties: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an object with all of these, and no others."""
+    """The schema of an object with all of these, and no others."""
     required = list(properties)
     of_object = {"type": "object", "properties": properties, "required": required}
     return {**of_object, "additionalProperties": False}
 
 
 def lesson(known: dict[str, str]) -> list[Message]:
-    """Return the columns, and the examples that use them."""
+    """The columns, and the examples that use them."""
     told = "\n".join(
         [
             "Write WHERE and ORDER BY of an SQLite query over this table:",
@@ -66,7 +66,7 @@ def lesson(known: dict[str, str]) -> list[Message]:
 
 
 def to_sql(answer: dict[str, Any], known: dict[str, str]) -> str:
-    """Return the query that is meant, "?" if the schema is disobeyed."""
+    """The query that is meant, "?" if the schema is disobeyed."""
     allowed = shape(known)["properties"]
     where = str(answer.get("where", "?"))
     order = str(answer.get("order", "?"))

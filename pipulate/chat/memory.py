@@ -39,13 +39,13 @@ FORGOTTEN = "[forgotten]"
 
 
 def identity(content: str, key: str | None = None) -> str:
-    """Return a memory's id."""
+    """A memory's id."""
     named = f"fact {key.casefold()}" if key else content
     return hashlib.sha256(named.encode()).hexdigest()[:16]
 
 
 def text(row: Row) -> str:
-    """Return a memory as one line: "city: Graz", or the sentence."""
+    """A memory as one line: "city: Graz", or the sentence."""
     return f"{row['key']}: {row['content']}" if row["key"] else str(row["content"])
 
 
@@ -81,7 +81,7 @@ class Memory:
         self.store["memory_enabled"] = on
 
     def get(self, id: str) -> Row:
-        """Return a memory; raises Unknown."""
+        """A memory; raises Unknown."""
         row = self.store.one("SELECT * FROM memory WHERE id = ?", id)
         if row is None:
             raise Unknown("There is no such memory (any more).")
@@ -93,18 +93,18 @@ class Memory:
         return [row for row in rows if search.casefold() in text(row).casefold()]
 
     def active(self) -> list[Row]:
-        """Return what a model may be told."""
+        """What a model may be told."""
         return [row for row in self.all() if self.enabled and row["state"] == "active"]
 
     def pinned(self) -> list[Row]:
-        """Return what stands in every prompt; what is new comes last."""
+        """What stands in every prompt; what is new comes last."""
         query = "SELECT * FROM memory WHERE pinned AND state = 'active' ORDER BY at, id"
         return self.store.read(query) if self.enabled else []
 
     # --- recall
 
     def recall(self, query: str, limit: int = LIMIT, floor: float = FLOOR) -> list[Row]:
-        """Return the active memories that fit, and one keyword hit more."""
+        """The active memories that fit, and one keyword hit more."""
         if not self.enabled:
             return []
         if not self.embedder or not self.embedder.present:

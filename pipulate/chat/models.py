@@ -39,7 +39,7 @@ class Models:
         self._looked = -math.inf
 
     async def found(self, fresh: bool = False) -> list[Model]:
-        """Return the models that answer now, the preferred one first."""
+        """The models that answer now, the preferred one first."""
         if fresh or time.monotonic() - self._looked > FRESH:
             self._found = await detect(
                 url=self.store.get("model_url") or self.settings.model_url,

@@ -37,12 +37,12 @@ def versions(store: Store) -> list[Row]:
 
 
 def current(store: Store) -> str:
-    """Return the system prompt in force."""
+    """The system prompt in force."""
     return str(versions(store)[0]["text"])
 
 
 def check(text: str) -> str:
-    """Return the trimmed text; raises Invalid if it is no system prompt."""
+    """The trimmed text; raises Invalid if it is no system prompt."""
     text = text.strip()
     if 1 <= len(text) <= LONGEST:
         return text
@@ -65,7 +65,7 @@ def roll_back(store: Store, version: int) -> int:
 
 
 def diff(old: str, new: str) -> str:
-    """Return the lines: "- " gone, "+ " new, "  " as before."""
+    """The lines: "- " gone, "+ " new, "  " as before."""
     lines = difflib.ndiff(old.splitlines(), new.splitlines())
     return "\n".join(line for line in lines if not line.startswith("?"))
 
@@ -77,7 +77,7 @@ def note(content: str, about: str = "") -> str:
 
 
 def system(prompt: str, pinned: Sequence[str]) -> str:
-    """Return the stable beginning of every prompt."""
+    """The stable beginning of every prompt."""
     if not pinned:
         return prompt
     return "\n- ".join([f"{prompt}\n\nWhat you know about the user:", *pinned])
@@ -89,7 +89,7 @@ def assemble(
     recalled: Sequence[str] = (),
     secrets: Iterable[str] = (),
 ) -> tuple[list[Message], list[int]]:
-    """Return the messages for a model, and each's last row but the first's."""
+    """The messages for a model, and each's last row but the first's."""
     last = max(
         (place for place, row in enumerate(rows) if row["role"] == "user"),
         default=-1,
@@ -117,7 +117,7 @@ def _told(row: Row) -> tuple[str, str]:
 
 
 def strike(messages: list[Message], secrets: Iterable[str]) -> list[Message]:
-    """Return the messages without any of the secrets."""
+    """The messages without any of the secrets."""
     struck = [dict(message) for message in messages]
     for secret in filter(None, secrets):
         for message in struck:

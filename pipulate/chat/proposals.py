@@ -41,7 +41,7 @@ class Proposal:
 
 
 def call(desk: Desk, name: str, arguments: Mapping[str, Any]) -> str | Proposal:
-    """Return what a reading tool says, or what a changing one would do."""
+    """What a reading tool says, or what a changing one would do."""
     given = check(name, arguments)
     made = TOOLS[name](desk, **given)
     if inspect.isgenerator(made):
@@ -59,7 +59,7 @@ def _json(value: Any) -> str:
 
 
 def get(store: Store, id: int) -> Proposal:
-    """Return a proposal as it stands; raises Unknown."""
+    """A proposal as it stands; raises Unknown."""
     query = """SELECT id, tool, arguments, words, profile_id AS profile, state,
         undo != '' AS undoable FROM proposal WHERE id = ?"""
     row = store.one(query, id)
@@ -196,7 +196,7 @@ def _next(given: str, last: bool) -> tuple[str, str]:
 
 
 def usage(name: str) -> str:
-    """Return how a tool's command is written: /add task NAME."""
+    """How a tool's command is written: /add task NAME."""
     wanted = schema(TOOLS[name])
     words = [f"/{spelled}" for spelled, tool in commands().items() if tool == name]
     for key in wanted["properties"]:
@@ -205,7 +205,7 @@ def usage(name: str) -> str:
 
 
 def help_text() -> str:
-    """Return the commands in Markdown."""
+    """The commands in Markdown."""
     lines = []
     for name, tool in TOOLS.items():
         first = (inspect.getdoc(tool) or "").split(". ")[0].rstrip(".")

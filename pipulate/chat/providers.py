@@ -85,7 +85,7 @@ class Model(Protocol):
 
 
 async def whole(model: Model, messages: Sequence[Message], **ask: Unpack[Ask]) -> str:
-    """Return the text of an answer; raises ModelError."""
+    """The text of an answer; raises ModelError."""
     async with aclosing(model.stream(messages, **ask)) as stream:
         return "".join([piece async for piece in stream if isinstance(piece, str)])
 
@@ -174,7 +174,7 @@ class Remote:
             raise ModelError(f"{wrong}: {arguments[:100]}") from error
 
     async def document(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return a JSON object about the server; by POST if with a body."""
+        """A JSON object about the server; by POST if with a body."""
         data = b"\n".join([line async for line in self._lines(path, body, PROBE)])
         try:
             return dict(json.loads(data))
@@ -364,7 +364,7 @@ async def detect(
     ollama: str = "",
     embedded: Model | None = None,
 ) -> list[Model]:
-    """Return the models that answer now: at `url`, Ollama's, `embedded`."""
+    """The models that answer now: at `url`, Ollama's, `embedded`."""
     local = Remote(OLLAMA, ollama or OLLAMA_URL, window=window, place="Ollama")
     asked = [_ollama_models(local)]
     if url:

@@ -66,7 +66,7 @@ def _example(line: str) -> Example:
 
 @lru_cache(maxsize=1)
 def examples() -> tuple[list[Example], dict[str, float]]:
-    """Return the examples, and of each mark the weight: of rare ones more."""
+    """The examples, and of each mark the weight: of rare ones more."""
     lines = Path(__file__).with_name("examples.txt").read_text(encoding="utf-8").splitlines()
     found = [_example(line) for line in lines]
     counts = Counter(mark for example in found for mark in example.marks)
@@ -88,7 +88,7 @@ def rank(text: str) -> list[tuple[str, float]]:
 
 
 async def choose(model: Model, text: str, desk: Desk | None = None) -> ToolCall | None:
-    """Return the call that the request asks for, or None if it is just talk.
+    """The call that the request asks for, or None if it is just talk.
 
     With a `desk`, the model writes the SQL of queries.  Raises ModelError.
     """

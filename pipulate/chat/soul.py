@@ -62,7 +62,7 @@ def _conversations(store: Store) -> Iterator[Row]:
 
 
 def import_(store: Store, path: Path) -> dict[str, int]:
-    """Return how many of what were new.
+    """How many of what were new.
 
     Raises Unknown, Corrupt or Incompatible; then nothing was imported.
     """

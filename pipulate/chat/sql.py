@@ -38,7 +38,7 @@ MORE = "\n\nThese are the first {} rows; there are more."
 
 
 def query(database: Path, statement: str, rows: int = ROWS, seconds: float = SECONDS) -> str:
-    """Return a Markdown table, which says if it is cut.  Raises Invalid."""
+    """A Markdown table, which says if it is cut.  Raises Invalid."""
     readable = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     with closing(readable) as connection, _explained(seconds):
         _fence(connection, seconds)

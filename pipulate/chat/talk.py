@@ -117,7 +117,7 @@ class Talk:
         return 0
 
     def messages(self) -> list[Row]:
-        """Return what is shown, oldest first."""
+        """What is shown, oldest first."""
         rows = self.conversations.messages(self.conversation)
         return [*rows, self._page] if self._page else rows
 
@@ -127,12 +127,12 @@ class Talk:
         return self.answering is not None and not self.answering.done()
 
     def desk(self) -> Desk:
-        """Return what the tools work on."""
+        """What the tools work on."""
         profile = self.store.get("profile_id", 1)
         return Desk(self.store, self.memory, self.flows(), self.settings, profile)
 
     def secrets(self) -> list[str]:
-        """Return what no model may read."""
+        """What no model may read."""
         return [*self._given_secrets(), self.store.get("model_key", "")]
 
     # --- what is said
@@ -283,7 +283,7 @@ class Talk:
         await self.add("note", proposal.words, f"proposal {proposal.id}")
 
     async def _model(self) -> Model:
-        """Return the model that answers; raises ModelError if none does."""
+        """The model that answers; raises ModelError if none does."""
         for model in await self.models.found():
             return model
         raise ModelError(NO_MODEL)

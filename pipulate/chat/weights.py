@@ -68,14 +68,14 @@ RECIPES = {name: Recipe(name, **facts) for name, facts in json.loads(_LISTED).it
 
 
 def named(name: str) -> Recipe:
-    """Return the recipe of that name.  Raises `Unknown`."""
+    """The recipe of that name.  Raises `Unknown`."""
     if name not in RECIPES:
         raise Unknown(f"There is no model {name!r} to get. There are: {', '.join(RECIPES)}.")
     return RECIPES[name]
 
 
 def find(recipe: Recipe, folder: Path) -> Path | None:
-    """Return the complete file in `folder`, or None."""
+    """The complete file in `folder`, or None."""
     path = folder / recipe.file
     return path if path.is_file() and path.stat().st_size == recipe.size else None
 
@@ -92,7 +92,7 @@ def get(
     progress: Progress = lambda share, source: None,
     given: Path | None = None,
 ) -> Path:
-    """Return the weights' path; fetches them unless they are there.
+    """The weights' path; fetches them unless they are there.
 
     Takes minutes.  `given`, a file the user has, is the only source then.
     `progress` may raise to cancel: what came is kept.  Raises `ModelError`.

@@ -66,7 +66,7 @@ def _cost(message: Message) -> int:
 
 
 async def summarise(model: Model, messages: Sequence[Message], summary: str = "") -> str:
-    """Return a summary of both, in a tenth of the model's window."""
+    """A summary of both, in a tenth of the model's window."""
     text = "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
     half_a_window = max(1, len(text) * (model.window // 2) // tokens(text))  # in characters
     for start in range(0, len(text), half_a_window):

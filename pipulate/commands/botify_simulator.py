@@ -1,4 +1,5 @@
-"""`pipulate botify-simulator`: a local stand-in of the Botify API with demo data.
+"""`pipulate botify-simulator`: a local stand-in of the Botify API with demo
+data.
 
 No account, no network.  It serves until Ctrl+C.
 """

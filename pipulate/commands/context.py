@@ -5,6 +5,7 @@ modules pull in further.  A token is four characters, without indentation.
 """
 
 import ast
+import gc
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -55,10 +56,19 @@ def pulled_in(start: Iterable[Path]) -> set[Path]:
 
 def imported(path: Path) -> Iterator[Path]:
     """Yield the files of ours that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.module:
             for name in node.names:
                 yield from _file(node.module, name.name)
+
+
+def parsed(path: Path) -> ast.Module:
+    """Return a file's syntax tree."""
+    gc.disable()  # CPython 3.11 may fail when a collection comes in between
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    finally:
+        gc.enable()
 
 
 def _file(module: str, name: str) -> Iterator[Path]:

@@ -1,4 +1,5 @@
-"""`pipulate mcp`: let other programs' agents in, by what their configuration needs.
+"""`pipulate mcp`: let other programs' agents in, by what their configuration
+needs.
 
 The key is in it, and is made if there is none.
 """

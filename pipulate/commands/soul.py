@@ -1,4 +1,5 @@
-"""`pipulate soul`: facts, memories, conversations and prompts in one readable file.
+"""`pipulate soul`: facts, memories, conversations and prompts in one readable
+file.
 
 pipulate soul export FILE
 pipulate soul import FILE         merges: what is here already, by content, stays

@@ -42,7 +42,8 @@ class Died(PipulateError):
 
 
 async def work(function: str, order: dict[str, Any], told: Tell = lambda **told: None) -> Any:
-    """Call `function`, named "module:function", in a child; return its result.
+    """Call `function`, named "module:function", in a child; return its
+    result.
 
     `order` and the result are what JSON can hold; `told(**line)` gets the
     progress.  Raises Died, and what PipulateError the function raises.

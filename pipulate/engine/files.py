@@ -26,7 +26,8 @@ ANYONE = 0o666  #: less what the user's umask takes away
 
 @contextlib.contextmanager
 def whole(target: Path, mode: int = ANYONE) -> Iterator[BinaryIO]:
-    """Give a file that becomes `target` if the block ends well, else vanishes.
+    """Give a file that becomes `target` if the block ends well, else
+    vanishes.
 
     Raises CannotWrite for any OSError on the way.
     """

@@ -159,8 +159,8 @@ def initial(form: Any) -> dict[str, list[str]]:
 def read(wanted: Iterable[Field], submitted: Mapping[str, list[Any]]) -> Values:
     """Return the answers by field name; raises Invalid at the first bad one.
 
-    `submitted` holds lists, as forms may repeat a name.  A group of checkboxes
-    gives a list, a single one True or False.
+    `submitted` holds lists, as forms may repeat a name.  A group of
+    checkboxes gives a list, a single one True or False.
     """
     return {item.name: _read_one(item, submitted.get(item.name, [])) for item in wanted}
 
@@ -285,8 +285,8 @@ def _number(text: Any) -> float | None:
 def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None) -> Any:
     """Return a copy with `values` put in and the field `invalid` marked.
 
-    A copy, as an author may keep components at the top of a file: what one run
-    answered must not show in another.
+    A copy, as an author may keep components at the top of a file: what one
+    run answered must not show in another.
     """
     form = _copy(form)
     for part in walk(form):

@@ -365,8 +365,8 @@ class Pipulate:
     ) -> list[FT]:
         """Return an empty Div a step; up to index `start_from` they load.
 
-        A later one waits for the event `{step_id before it}-done` on the body,
-        or for the handler of the step before it to return it filled.
+        A later one waits for the event `{step_id before it}-done` on the
+        body, or for the handler of the step before it to return it filled.
         """
         base = "/" + prefix.strip("/")
         ids = [step[1] for step in steps]

@@ -325,11 +325,11 @@ class Job:
         """Do an outward act at most once ever for this (run, step, `params`).
 
         The intention is on disk before `function` is awaited, the result
-        before it is returned.  If an earlier attempt left no result, `find` is
-        asked whether it happened after all; if it finds nothing (or there is no
-        `find`), Unsure is raised, and only the user can decide to do it again.
-        A PipulateError with `definite = True` says that nothing was done: the
-        intention is taken back.
+        before it is returned.  If an earlier attempt left no result, `find`
+        is asked whether it happened after all; if it finds nothing (or there
+        is no `find`), Unsure is raised, and only the user can decide to do it
+        again. A PipulateError with `definite = True` says that nothing was
+        done: the intention is taken back.
         """
         key = self._key(name, params)
         intention = {"begun": now(), "nonce": secrets.token_hex(4)}

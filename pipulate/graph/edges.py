@@ -1,4 +1,5 @@
-"""A link graph in columns: pages are numbers, links are two columns of numbers.
+"""A link graph in columns: pages are numbers, links are two columns of
+numbers.
 
 FORMAT    One folder holds one graph; only this file reads and writes it:
           links.parquet  source u32, target u32: one row per distinct link,

@@ -99,7 +99,8 @@ def depths(graph: Graph, start: int) -> Array:
 
 
 def click_path(graph: Graph, start: int, goal: int) -> list[int]:
-    """Return a shortest chain of pages from `start` to `goal`; empty for none.
+    """Return a shortest chain of pages from `start` to `goal`; empty for
+    none.
 
     Of several, the one with the lowest page numbers, seen from the goal.
     """

@@ -1,4 +1,5 @@
-"""What the columns of a page table mean: every crawler names them differently.
+"""What the columns of a page table mean: every crawler names them
+differently.
 
 `names.json` has the names of Botify (as our exports write them), Screaming
 Frog ("Internal: All"), Sitebulb and Search Console.  A page is only called

@@ -114,7 +114,8 @@ def scan(table: Table, types: dict[str, pl.DataType]) -> pl.LazyFrame:
 
 
 def mend(table: Table, scratch: Path) -> tuple[Table, int]:
-    """Rewrite a CSV row by row as clean UTF-8: (it, how many rows were left out).
+    """Rewrite a CSV row by row as clean UTF-8: (it, how many rows were left
+    out).
 
     Left out are rows with more filled cells than the header; GraphError names
     the first line when it is one in a hundred, or a cell is over a megabyte.

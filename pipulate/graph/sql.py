@@ -63,7 +63,8 @@ class Answer:
 
 
 def query(folder: Path, sql: str, limit: int = 200, seconds: float = 5) -> Answer:
-    """Run one SELECT over `pages` and `links`.  Blocking: call it in a thread.
+    """Run one SELECT over `pages` and `links`.  Blocking: call it in a
+    thread.
 
     Raises GraphError when it is not a single SELECT, is wrong, or takes
     longer than `seconds`.

@@ -56,7 +56,8 @@ def room(folder: Path) -> int:
 def unpacked(
     path: Path, name: str = "", most_bytes: int = MOST_BYTES
 ) -> Iterator[tuple[IO[bytes], Callable[[], float]]]:
-    """Open gzip, zip or plain alike: (the stream, a getter of the share read).
+    """Open gzip, zip or plain alike: (the stream, a getter of the share
+    read).
 
     `name` is for messages.  Raises BadFile when the file is missing, cut off
     or damaged, and TooLarge, also while the stream is read.

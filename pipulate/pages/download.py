@@ -1,4 +1,5 @@
-"""The exported CSVs, and only those; also for Cosmograph, which may read them.
+"""The exported CSVs, and only those; also for Cosmograph, which may read
+them.
 
 Whatever else is asked for, the 404 is the same.  With ?spreadsheet=1 no cell
 begins like a formula.

@@ -19,9 +19,11 @@ from fasthtml.common import (
     Label,
     Legend,
     Li,
+    Option,
     P,
     Pre,
     Script,
+    Select,
     Small,
     Summary,
     Table,
@@ -102,14 +104,39 @@ def program(label: str, text: str) -> FT:
     return Details(Summary(label), Pre(Code(text)))
 
 
-def ticks(groups: Mapping[str, Iterable[Any]]) -> list[FT]:
-    """A box for each of the columns, by the label of their group."""
+def project(address: str, known: Iterable[Any], demo: bool) -> list[FT]:
+    """The inside of a card that asks for a `project`."""
+    asked = Input(name="project", value=address, required=True, maxlength=500)
+    card = [Label("Any address of the project in Botify", asked)]
+    links = [A(f"{p.org} / {p.project}", href=f"/link_graph?id={p.url}") for p in known]
+    if links:
+        card.append(Details(Summary("Or pick one of yours"), Ul(*map(Li, links))))
+    if demo:
+        card.append(Small("This is demo data: made-up sites, nothing is spent."))
+    return card
+
+
+def columns(
+    groups: Mapping[str, Iterable[Any]], depths: Mapping[int, str], depth: int
+) -> tuple[FT, ...]:
+    """The inside of a card that asks for `fields` and a `depth`."""
 
     def box(column: Any) -> FT:
         button = Input(type="checkbox", name="fields", value=column.name, checked=True)
         return Label(button, column.label)
 
-    return [Fieldset(Legend(label), *map(box, columns)) for label, columns in groups.items()]
+    ticks = [Fieldset(Legend(label), *map(box, group)) for label, group in groups.items()]
+    choices = [Option(text, value=str(n), selected=n == depth) for n, text in depths.items()]
+    asked = Select(*choices, name="depth")
+    return (
+        *ticks,
+        Label("How deep? Rows and export credits are upper bounds", asked),
+        Small(
+            "Nothing has been spent so far. The count has every link tag, repeats "
+            "included; the export has each pair of pages once. “Export” asks "
+            "for the files; without a tick, for the links alone."
+        ),
+    )
 
 
 def on_disk(places: Iterable[Place]) -> FT | None:

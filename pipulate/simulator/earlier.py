@@ -18,7 +18,8 @@ COUNTED = (
 
 
 def earlier_site(site: Site, seed: int) -> Site:
-    """Without some pages and links; others were alive, titled otherwise or barred.
+    """Without some pages and links; others were alive, titled otherwise or
+    barred.
 
     The same for the same seed.
     """

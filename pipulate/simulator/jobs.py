@@ -1,6 +1,7 @@
 """Export jobs: made, run in a thread, polled, remembered across a restart.
 
-STATE  jobs.json, beside the jobs' files: {"jobs": [...], "posts": {label: n}}.
+STATE  jobs.json, beside the jobs' files: {"jobs": [...], "posts": {label:
+       n}}.
 LIFE   CREATED -> PROCESSING -> DONE or FAILED.  A job is ready once it was
        polled `polls` times, is `seconds` old, and its file is written.  After
        a restart one without a file is run again: same query, same bytes.

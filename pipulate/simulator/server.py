@@ -1,9 +1,9 @@
 """A local stand-in of the Botify API, as strict as the real one.
 
 ROUTES are under /v1 and /api/v1, with a token; FILES needs none.  What nobody
-outside knows of the API is an entry of `Options`.  `app.state.calls` has every
-request; `app.state.jobs.posts` and `.created` count exports by label: a test
-can say "at most one".  The event loop only moves bytes.
+outside knows of the API is an entry of `Options`.  `app.state.calls` has
+every request; `app.state.jobs.posts` and `.created` count exports by label: a
+test can say "at most one".  The event loop only moves bytes.
 """
 
 import asyncio

@@ -2,7 +2,8 @@
 
 PAGE    `page` is a page in its shell, `fragment` what HTMX puts into one.
 FORM    `form` is every form that posts, `button` one of a single button.
-WORDS   `failure` is read out at once; `markdown` renders anybody's text safely.
+WORDS   `failure` is read out at once; `markdown` renders anybody's text
+        safely.
 """
 
 from datetime import UTC, datetime

@@ -8,7 +8,8 @@ LINKS   lead to http, https and addresses of this app ("/runs"); other schemes
 IMAGES  are never loaded, as that alone could tell a stranger something: their
         text and address are shown.
 CODE    comes with a button for the page's script: <button data-copy>.
-HALF    an answer renders: an open fence runs to the end, an open link is text.
+HALF    an answer renders: an open fence runs to the end, an open link is
+        text.
 """
 
 import re

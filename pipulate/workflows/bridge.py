@@ -1,6 +1,8 @@
-"""The Bridge of Death: the smallest complete workflow. Copy this file to start your own.
+"""The Bridge of Death: the smallest complete workflow. Copy this file to
+start your own.
 
-The bridgekeeper asks three questions. (This docstring is also what the model is told.)
+The bridgekeeper asks three questions. (This docstring is also what the model
+is told.)
 """
 
 from fasthtml.common import Input, Option, P, Select

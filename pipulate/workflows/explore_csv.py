@@ -1,8 +1,9 @@
 """Explore CSV: draw and measure the links in any CSV.
 
-That is a crawler's export, or anything with a source and a target column. The first card takes the
-files, uploaded or by their paths on this machine; the machine reads and draws them; the last card
-shows the picture and leads to the report.
+That is a crawler's export, or anything with a source and a target column. The
+first card takes the files, uploaded or by their paths on this machine; the
+machine reads and draws them; the last card shows the picture and leads to the
+report.
 """
 
 from datetime import UTC, datetime

@@ -1,26 +1,15 @@
-"""Link graph: export a site's internal links from Botify, checked and whole, and see them drawn.
+"""Link graph: export a site's internal links from Botify, checked and whole,
+and see them drawn.
 
-The run ID is the project's address. Five cards: the project, one of its analyses (crawls), the
-columns of the page table, the export, the result. What an export costs is shown before it is asked
-for; what is on disk already is never downloaded again; an export that was interrupted goes on by
-itself.
+The run ID is the project's address. Five cards: the project, one of its
+analyses (crawls), the columns of the page table, the export, the result. What
+an export costs is shown before it is asked for; what is on disk already is
+never downloaded again; an export that was interrupted goes on by itself.
 """
 
-from fasthtml.common import (
-    A,
-    Details,
-    Input,
-    Label,
-    Li,
-    Option,
-    P,
-    Select,
-    Small,
-    Summary,
-    Ul,
-)
+from fasthtml.common import P, Small
 
-from pipulate import Invalid, Workflow
+from pipulate import Workflow
 from pipulate.botify import export, urls
 from pipulate.botify.connection import DEMO_ORG, connected, demo_is_on
 from pipulate.botify.export import LATEST, Plan, Wanted
@@ -56,27 +45,15 @@ def is_demo(run, address):
 @flow.step("project", "Which project?", button="Check it")
 def project(run):
     address = run.id if "botify.com" in run.id else ""
-    asked = Input(name="project", value=address, required=True, maxlength=500)
-    card = [Label("Any address of the project in Botify", asked)]
-    if known := export.candidates(run.settings):
-        links = [A(f"{p.org} / {p.project}", href=f"/link_graph?id={p.url}") for p in known]
-        card.append(Details(Summary("Or pick one of yours"), Ul(*map(Li, links))))
-    if is_demo(run, run.id):
-        card.append(Small("This is demo data: made-up sites, nothing is spent."))
-    return card
+    known = export.candidates(run.settings)
+    return graph_cards.project(address, known, is_demo(run, run.id))
 
 
 @project.accept
 async def check_project(run, form):
     found = urls.parse(form["project"])
     async with botify(run, found) as api:
-        if await api.analyses(found.org, found.project):
-            return {"project": found.url, "analysis": found.analysis or ""}
-    raise Invalid(
-        f"{found.org}/{found.project} has no finished analysis yet. "
-        "Wait for its first crawl, or check the address.",
-        "project",
-    )
+        return await export.check(api, found)
 
 
 @project.show
@@ -110,22 +87,7 @@ def show_analysis(run):
 @flow.step("fields", "What shall be known of each page?", button="Export")
 def fields(run):
     found = Plan.read(run.fields("analysis"))
-    depths = [
-        Option(words, value=str(depth), selected=depth == found.depth)
-        for depth, words in found.depths().items()
-    ]
-    return (
-        *graph_cards.ticks(found.groups()),
-        Label(
-            "How deep? Rows and export credits are upper bounds",
-            Select(*depths, name="depth"),
-        ),
-        Small(
-            "Nothing has been spent so far. The count has every link tag, repeats "
-            "included; the export has each pair of pages once. “Export” asks "
-            "Botify for the files; without a tick, for the links alone."
-        ),
-    )
+    return graph_cards.columns(found.groups(), found.depths(), found.depth)
 
 
 @fields.show

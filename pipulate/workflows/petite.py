@@ -1,7 +1,8 @@
-"""Petite: a client briefing in three cards, with the widgets that an author needs most.
+"""Petite: a client briefing in three cards, with the widgets that an author
+needs most.
 
-The first card shows the text fields, the second the choices, the third files and numbers. Copy the
-lines you need.
+The first card shows the text fields, the second the choices, the third files
+and numbers. Copy the lines you need.
 """
 
 import csv

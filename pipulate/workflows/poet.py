@@ -1,8 +1,9 @@
-"""Poet: the full tour. Five steps lead to a poem by a model, of which you may change every line.
+"""Poet: the full tour. Five steps lead to a poem by a model, of which you may
+change every line.
 
-Ask the poet for a subject, a form and a mood. The model writes the poem once; what you approve is
-what is kept, since nothing is written anew when the page is opened again. While no model answers,
-you write the lines.
+Ask the poet for a subject, a form and a mood. The model writes the poem once;
+what you approve is what is kept, since nothing is written anew when the page
+is opened again. While no model answers, you write the lines.
 """
 
 from fasthtml.common import Blockquote, Input, Label, Option, P, Select, Textarea

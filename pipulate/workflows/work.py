@@ -1,7 +1,8 @@
-"""Work: a background job with a progress bar, the template for anything that takes long.
+"""Work: a background job with a progress bar, the template for anything that
+takes long.
 
-It counts the words of a folder's text files. Close the tab, kill the server, come back: the job
-goes on.
+It counts the words of a folder's text files. Close the tab, kill the server,
+come back: the job goes on.
 """
 
 import asyncio

@@ -143,6 +143,7 @@ def test_every_state_of_a_run_is_without_fault(
     page.locator("#card2 input[name=quest]").fill("I seek the Grail")
     page.get_by_role("button", name="Next").click()
     page.get_by_role("button", name="Next").click()
+    expect(page.locator("#result")).to_be_visible()  # else what is shown is older than the run
     page.get_by_role("button", name="Change: What... is your quest?").click()
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
     look("an undo offered")
