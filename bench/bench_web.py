@@ -22,7 +22,7 @@ from tests.chromium import LAUNCH_ARGS, find_chromium
 from tests.server import Server, answer, begin, revision
 
 ROUNDS = 60
-STARTS = 5
+STARTS = 13
 BRIDGE = (("name", "Arthur"), ("quest", "The Grail"), ("color", "blue"))
 PAGES = ("/introduction", "/tasks", "/bridge?id=x")
 

@@ -5,7 +5,6 @@ One server for a data folder, on a port that is free.
 
 import socket
 import threading
-import webbrowser
 from collections.abc import Sequence
 
 import uvicorn
@@ -37,6 +36,8 @@ def main(argv: Sequence[str], settings: Settings) -> None:
             where,
         )
         if settings.browser:
+            import webbrowser
+
             threading.Timer(MOMENT, webbrowser.open, [settings.url]).start()
         server.run()
     finally:
