@@ -1,6 +1,7 @@
-"""The command `pipulate`: the options of all commands, and their table."""
+"""The command `pipulate`: common options, and the table of commands."""
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -91,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser().error(f"unrecognized arguments: {' '.join(rest)}")
     name = (args.command or "serve").replace("-", "_")
     log_to_terminal("WARNING")
+    gc.set_threshold(50_000)  # loading makes no garbage
     try:
         return import_module(f"pipulate.commands.{name}").main(rest, _settings(args)) or 0
     except PipulateError as error:
