@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pipulate.botify import answers, queries, urls
+from pipulate.botify import queries, urls
 from pipulate.botify.connection import DEMO_ORG, connected
 from pipulate.botify.errors import AnswerLost, JobFailed, LinkExpired, NotThere
 from pipulate.botify.ingest import Ingested, Order, Raw, ingest
@@ -38,11 +38,12 @@ from pipulate.graph.shelf import Place, Shelf
 from pipulate.graph.tasks import make
 
 if TYPE_CHECKING:
+    from pipulate.botify import answers
     from pipulate.botify.client import Botify
     from pipulate.engine.settings import Settings
     from pipulate.engine.workflow import Job
 
-LATEST = "latest"  #: whichever finished analysis is the newest when the plan is made
+LATEST = "latest"  #: the newest finished analysis when the plan is made
 FETCHED = 0.7  # the job's progress when the downloads are there
 CHECKED = 0.8  # and when the files are
 
@@ -172,7 +173,7 @@ async def check(api: Botify, project: Address) -> dict[str, str]:
 
 
 def candidates(settings: Settings) -> list[Address]:
-    """The projects in candidates.txt of the data folder, if it is there."""
+    """The projects in the data folder's candidates.txt."""
     file = settings.data / "candidates.txt"
     return urls.candidates(file.read_text(encoding="utf-8")) if file.is_file() else []
 
