@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if rest and not args.command:
         parser().error(f"unrecognized arguments: {' '.join(rest)}")
     name = (args.command or "serve").replace("-", "_")
-    log_to_terminal("WARNING")
+    log_to_terminal("WARNING" if args.command else "INFO")
     gc.set_threshold(50_000)  # loading makes no garbage
     try:
         return import_module(f"pipulate.commands.{name}").main(rest, _settings(args)) or 0

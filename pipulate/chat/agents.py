@@ -16,7 +16,6 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -203,6 +202,8 @@ def _check(message: Json) -> None:
 
 
 def _handshake(given: Json) -> Json:
+    from importlib import metadata
+
     wanted = given.get("protocolVersion")
     version = metadata.version("pipulate")
     return {

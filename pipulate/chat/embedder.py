@@ -25,7 +25,7 @@ LONGEST = 256  # tokens the model was trained to read: the rest of a text is ign
 LONGEST_WORD = 100  # letters; a longer one is no word
 CHARACTERS = 20  # of a token at most: what is cut off then would be ignored anyway
 BATCH = 32
-CHINESE = re.compile(
+CHINESE = (  # compiled at first use
     "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ceaf\U0002f800-\U0002fa1f]"
 )
 
@@ -138,4 +138,4 @@ def _spaced(char: str) -> str:
     if kind in ("Mn", "Cc", "Cf", "Co", "Cs") or char == "\ufffd":
         return ""
     is_sign = kind[0] == "P" or (char.isascii() and not char.isalnum())
-    return f" {char} " if is_sign or CHINESE.match(char) else char
+    return f" {char} " if is_sign or re.match(CHINESE, char) else char

@@ -13,7 +13,7 @@ from loguru import logger
 from pipulate.app import create_app
 from pipulate.engine.care import serving
 from pipulate.engine.errors import InUse
-from pipulate.engine.log import log_to_file, log_to_terminal
+from pipulate.engine.log import log_to_file
 from pipulate.engine.settings import Settings
 from pipulate.web.protocol import Protocol
 
@@ -25,7 +25,6 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     settings.data.mkdir(parents=True, exist_ok=True)
     lock = serving(settings.data, settings.url)
     try:
-        log_to_terminal("INFO")
         log_to_file(settings.log)
         check_port(settings)
         server = uvicorn.Server(configuration(settings))

@@ -3,8 +3,7 @@
 Only the engine is used here, nothing of `Workflow`: see what that does.
 """
 
-from fasthtml.common import H2, Button, Div, Form, Input, P, Small, Titled
-from fasthtml.pico import Card
+from fasthtml.common import H2, Article, Button, Div, Form, Input, P, Small, Titled
 
 
 class ByHand:
@@ -48,7 +47,7 @@ class ByHand:
             hx_post=f"{self.prefix}/init",
             hx_target="#byhand-cards",
         )
-        return Titled(self.TITLE, Card(begin), Div(id="byhand-cards"))
+        return Titled(self.TITLE, Article(begin), Div(id="byhand-cards"))
 
     async def init(self, id: str):
         self.pipulate.initialize_if_missing(id)
@@ -68,8 +67,8 @@ class ByHand:
         if not value:
             return self.question(step_id, label)
         if self.pipulate.get_state(id).get("finalized"):
-            return Card(Small(label), P(value), id=step_id)
-        return Card(Small(label), P(value), self.change(step_id, label), id=step_id)
+            return Article(Small(label), P(value), id=step_id)
+        return Article(Small(label), P(value), self.change(step_id, label), id=step_id)
 
     def question(self, step_id, label):
         ask = Form(
@@ -85,7 +84,7 @@ class ByHand:
             hx_target=f"#{step_id}",
             hx_swap="outerHTML",
         )
-        return Card(H2(label), ask, id=step_id)
+        return Article(H2(label), ask, id=step_id)
 
     def change(self, step_id, label):
         return Form(
@@ -139,7 +138,7 @@ class ByHand:
             hx_post=f"{self.prefix}/step_04_submit",
             hx_target="#byhand-cards",
         )
-        return Card(H2("Result"), P(verdict), lock, id="step_04")
+        return Article(H2("Result"), P(verdict), lock, id="step_04")
 
     async def step_04_submit(self):
         id = self.run_id()
