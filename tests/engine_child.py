@@ -18,9 +18,10 @@ from typing import Any
 from pipulate.engine import store as stores
 from pipulate.engine.care import serving
 from pipulate.engine.errors import Unsure
+from pipulate.engine.job import Job
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
-from pipulate.engine.workflow import Job, Run, Workflow
+from pipulate.engine.workflow import Run, Workflow
 
 
 class Child:

@@ -40,8 +40,8 @@ from pipulate.graph.tasks import make
 if TYPE_CHECKING:
     from pipulate.botify import answers
     from pipulate.botify.client import Botify
+    from pipulate.engine.job import Job
     from pipulate.engine.settings import Settings
-    from pipulate.engine.workflow import Job
 
 LATEST = "latest"  #: the newest finished analysis when the plan is made
 FETCHED = 0.7  # the job's progress when the downloads are there

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipulate.engine.errors import Invalid, PipulateError
+    from pipulate.engine.job import Job
     from pipulate.engine.jobs import Jobs
     from pipulate.engine.pipeline import Pipulate
     from pipulate.engine.settings import Settings
     from pipulate.engine.store import Store
     from pipulate.engine.voice import chat_with_llm, chatq
-    from pipulate.engine.workflow import Job, Run, Workflow
+    from pipulate.engine.workflow import Run, Workflow
 
 __all__ = [
     "Invalid",
@@ -31,7 +32,7 @@ __all__ = [
     "chatq",
 ]
 #: Where they live, each module after those that it is built on.
-HOMES = ("errors", "settings", "store", "pipeline", "voice", "workflow", "jobs")
+HOMES = ("errors", "settings", "store", "pipeline", "voice", "workflow", "job", "jobs")
 
 
 def __getattr__(name: str) -> Any:

@@ -19,12 +19,13 @@ from loguru import logger
 
 from pipulate.engine import record as rec
 from pipulate.engine.errors import PipulateError, Refused, Unsure
+from pipulate.engine.job import Job
 from pipulate.engine.pipeline import Kind
 from pipulate.engine.record import Record
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Lock, Row, Store, now
 from pipulate.engine.voice import Silent, Voice, voice
-from pipulate.engine.workflow import Job, Run, Step, Workflow, call
+from pipulate.engine.workflow import Run, Step, Workflow, call
 
 Key = tuple[str, str, str]  #: workflow, run ID, step id
 

@@ -12,11 +12,12 @@ import pytest
 from pipulate.botify import client, export, token
 from pipulate.botify.token import Token
 from pipulate.engine import discovery
+from pipulate.engine.job import Job
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.store import Store
-from pipulate.engine.workflow import Job, Run, call
+from pipulate.engine.workflow import Run, call
 from pipulate.graph.htmlsite import read_html_site
 from pipulate.simulator.demo import demo_projects
 from pipulate.simulator.options import DEMO_TOKEN, Options, Pace

@@ -1,0 +1,350 @@
+"""What a step's work is given: `job.once` does an outward act at most once ever."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fasthtml.common import Input
+
+from pipulate.engine.errors import Invalid, PipulateError, Unsure
+from pipulate.engine.exchange import import_run
+from pipulate.engine.job import Job
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import Settings
+from pipulate.engine.store import Store
+from pipulate.engine.workflow import Run, Workflow
+
+
+class Definite(PipulateError):
+    """A refusal after which nothing was done."""
+
+    definite = True
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def bridge() -> Workflow:
+    """A workflow of two cards and a piece of work between them."""
+    flow = Workflow("bridge")
+    flow.step("name", "Name")(lambda run: Input(name="name"))
+    flow.work("export", "Export links", auto=False)(lambda run, job: {"rows": 12})
+    flow.step("color", "Color")(lambda run: Input(name="color"))
+    return flow
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Pipulate]:
+    """An engine with the run `arthur` begun."""
+    engine = Pipulate.open(tmp_path / "data", "bridge")
+    engine.initialize_if_missing("arthur")
+    yield engine
+    engine.store.close()
+
+
+def opened(engine: Pipulate) -> Run:
+    """Return `arthur` as it is stored now."""
+    flow = bridge()
+    return Run(flow, engine, "arthur", *flow.open(engine, "arthur"), Settings())
+
+
+def job(engine: Pipulate, key: str = "export") -> Job:
+    """Return a job of `arthur`, as after a restart."""
+    run = opened(engine)
+    step = next(step for step in run.flow.steps if step.key == key)
+    return Job(run, step, lambda fraction, message: None)
+
+
+class World:
+    """The outside: it counts what is done to it, and can break a caller at any point."""
+
+    def __init__(
+        self, before: BaseException | None = None, after: BaseException | None = None
+    ) -> None:
+        self.done, self.before, self.after = 0, before, after
+
+    async def act(self) -> dict[str, int]:
+        """Do the act, unless broken before it; break after it if so told."""
+        if self.before:
+            raise self.before
+        self.done += 1
+        if self.after:
+            raise self.after
+        return {"job": self.done}
+
+    async def find(self) -> dict[str, int] | None:
+        """Say what the world's own list has of the act."""
+        return {"job": self.done} if self.done else None
+
+
+async def test_an_act_is_done_once(engine: Pipulate) -> None:
+    """The first call acts, every later one (another job, another process) gives the recorded
+    result."""
+    world = World()
+    for _ in range(3):
+        assert await job(engine).once("post", world.act) == {"job": 1}
+    assert world.done == 1
+
+
+@pytest.mark.parametrize("result", [None, 0, "", [], {}, {"a": [1, None]}, "text"], ids=repr)
+async def test_any_result_is_kept(engine: Pipulate, result: Any) -> None:
+    """An empty result is a result: the act is not repeated because of it."""
+    calls = 0
+
+    async def act() -> Any:
+        nonlocal calls
+        calls += 1
+        return result
+
+    assert [await job(engine).once("post", act) for _ in range(2)] == [
+        result,
+        result,
+    ] and calls == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "acts"),
+    [
+        ({"name": "post"}, {"name": "post"}, 1),
+        (
+            {"name": "post", "params": {"a": 1, "b": 2}},
+            {"name": "post", "params": {"b": 2, "a": 1}},
+            1,
+        ),
+        ({"name": "post", "params": {"size": 1}}, {"name": "post", "params": {"size": 2}}, 2),
+        ({"name": "post"}, {"name": "post", "params": {"size": 1}}, 2),
+        ({"name": "post"}, {"name": "patch"}, 2),
+    ],
+)
+async def test_what_is_the_same_act(engine: Pipulate, first: Any, second: Any, acts: int) -> None:
+    """An act is named by step, name and parameters, in whatever order these stand."""
+    world = World()
+    for named in (first, second):
+        await job(engine).once(function=world.act, **named)
+    assert world.done == acts
+
+
+async def test_the_same_name_in_two_steps(engine: Pipulate) -> None:
+    """Two steps may name their acts alike."""
+    world = World()
+    await job(engine, "export").once("post", world.act)
+    await job(engine, "color").once("post", world.act)
+    assert world.done == 2
+
+
+async def test_an_act_is_known_after_its_step_has_moved(engine: Pipulate) -> None:
+    """A later version with a step put before it finds the act again, for it goes by the step's
+    key."""
+    world = World()
+    await job(engine).once("post", world.act)
+    moved = job(engine)
+    moved.step.number = 7
+    assert await moved.once("post", world.act) == {"job": 1} and world.done == 1
+
+
+async def test_parameters_that_are_no_json(engine: Pipulate) -> None:
+    """Parameters that would not look the same after a restart are refused before anything is
+    done."""
+    world = World()
+    with pytest.raises(TypeError, match="JSON"):
+        await job(engine).once("post", world.act, params={1, 2})
+    assert world.done == 0
+
+
+BREAKS: list[Callable[[], BaseException]] = [
+    lambda: Killed(),
+    lambda: asyncio.CancelledError(),
+    lambda: ConnectionError("reset"),
+    lambda: PipulateError("no answer within 30 s"),
+]
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=["killed", "cancelled", "dropped", "timeout"])
+@pytest.mark.parametrize("reached", [False, True], ids=["before", "after"])
+async def test_a_crash_in_the_act_is_never_just_repeated(
+    engine: Pipulate, broken: Callable[[], BaseException], reached: bool
+) -> None:
+    """Interrupted between intention and result: the list is asked; what it has is taken; else
+    only the user decides."""
+    world = World(after=broken()) if reached else World(before=broken())
+    with pytest.raises(BaseException) as caught:
+        await job(engine).once("post", world.act, world.find)
+    assert caught.value is (world.after or world.before)
+    world.before = world.after = None
+    if reached:
+        with pytest.raises(Unsure, match="may have been done"):  # without a list to ask
+            await job(engine).once("post", world.act)
+        assert await job(engine).once("post", world.act, world.find) == {"job": 1}
+        assert await job(engine).once("post", world.act) == {"job": 1}  # what was found is recorded
+        assert world.done == 1
+    else:
+        for find in (None, world.find, None):
+            with pytest.raises(Unsure, match=r"begun at 20.*Do it again only if you are sure"):
+                await job(engine).once("post", world.act, find)
+        assert world.done == 0
+
+
+async def test_the_intention_is_on_disk_before_the_act(engine: Pipulate) -> None:
+    """While the act is under way, another process already reads that it was begun, and under
+    which name to find it."""
+    seen: dict[str, Any] = {}
+    first = job(engine)
+
+    async def act() -> None:
+        other = Store(engine.store.path)
+        seen.update(Pipulate(other, "bridge").get_state("arthur")["once"], nonce=first.nonce)
+        other.close()
+
+    await first.once("post", act)
+    (key,) = seen.keys() - {"nonce"}
+    assert key.startswith("export:post:") and seen[key].keys() == {"begun", "nonce"}
+    assert seen[key]["nonce"] == seen["nonce"] != ""
+    again = job(engine)
+    await again.once("post", act)
+    assert again.nonce == seen["nonce"]
+
+
+@pytest.mark.parametrize("error", [Definite("400: no such project"), Definite("402: no credits")])
+async def test_a_definite_refusal_may_be_tried_again(
+    engine: Pipulate, error: PipulateError
+) -> None:
+    """When it is certain that nothing was done, the intention is taken back, and the next try
+    acts."""
+    world = World(before=error)
+    with pytest.raises(Definite):
+        await job(engine).once("post", world.act)
+    world.before = None
+    assert await job(engine).once("post", world.act) == {"job": 1}
+
+
+async def test_two_at_once(engine: Pipulate) -> None:
+    """Of two callers in the same moment, in whatever process, one acts and the other is Unsure:
+    never do both act."""
+    world, at_work, go_on = World(), asyncio.Event(), asyncio.Event()
+
+    async def slow() -> dict[str, int]:
+        at_work.set()
+        await go_on.wait()
+        return await world.act()
+
+    first = asyncio.create_task(job(engine).once("post", slow))
+    await at_work.wait()
+    other = Store(engine.store.path)
+    with pytest.raises(Unsure):
+        await job(Pipulate(other, "bridge")).once("post", world.act)
+    other.close()
+    go_on.set()
+    assert await first == {"job": 1} and world.done == 1
+
+
+async def test_a_race_for_the_intention(engine: Pipulate) -> None:
+    """Eight tasks that begin the same act at once do it once."""
+    world = World()
+    results = await asyncio.gather(
+        *(job(engine).once("post", world.act) for _ in range(8)), return_exceptions=True
+    )
+    assert world.done == 1
+    assert {type(result) for result in results} <= {dict, Unsure} and {"job": 1} in results
+
+
+async def test_a_result_that_cannot_be_kept(engine: Pipulate) -> None:
+    """A result that is no JSON is an error in words; the act is known to have been begun, and
+    not repeated."""
+
+    async def act() -> object:
+        return object()
+
+    with pytest.raises(Invalid, match="not plain JSON"):
+        await job(engine).once("post", act)
+    with pytest.raises(Unsure):
+        await job(engine).once("post", act)
+
+
+async def test_a_spoilt_result_is_the_users_to_replace(engine: Pipulate) -> None:
+    """When a result became worthless, the act is neither repeated nor taken for done: the
+    reason is shown instead."""
+    world = World()
+    await job(engine).once("post", world.act, params=1)
+    for _ in range(2):
+        with pytest.raises(Unsure, match="The link expired"):
+            await job(engine).spoil("post", 1, "The link expired.")
+        with pytest.raises(Unsure, match="The link expired"):
+            await job(engine).once("post", world.act, params=1)
+    assert world.done == 1
+
+
+STEPS = bridge().tuples
+
+GOINGS_ON: dict[str, list[Callable[[Pipulate], Any]]] = {
+    "revert": [lambda e: e.clear_steps_from("arthur", "step_01", STEPS)],
+    "undo": [lambda e: e.undo("arthur")],
+    "revert and undo": [
+        lambda e: e.clear_steps_from("arthur", "step_01", STEPS),
+        lambda e: e.undo("arthur"),
+    ],
+    "finalize": [lambda e: e.finalize("arthur"), lambda e: e.unfinalize("arthur")],
+    "delete": [lambda e: e.delete("arthur"), lambda e: e.undelete("arthur")],
+    "begin anew": [lambda e: e.delete("arthur"), lambda e: e.initialize_if_missing("arthur")],
+    "import": [
+        lambda e: e.delete("arthur"),
+        lambda e: import_run(
+            e, {"id": "arthur", "workflow": "bridge", "record": {"step_01": {"name": "x"}}}
+        ),
+    ],
+    "damage": [
+        lambda e: e.store.write("UPDATE pipeline SET data = '{'"),
+        lambda e: e.repair("arthur"),
+    ],
+    "damage and deletion": [
+        lambda e: e.store.write("UPDATE pipeline SET data = '{'"),
+        lambda e: e.delete("arthur"),
+        lambda e: e.initialize_if_missing("arthur"),
+    ],
+}
+
+
+@pytest.mark.parametrize("acts", GOINGS_ON.values(), ids=GOINGS_ON.keys())
+async def test_nothing_makes_an_act_forgotten(
+    engine: Pipulate, acts: list[Callable[[Pipulate], Any]]
+) -> None:
+    """Neither revert, undo, lock, deletion, import nor damage lets an outward act be done a
+    second time."""
+    engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
+    world = World()
+    await job(engine).once("post", world.act)
+    engine.set_step_data("arthur", "step_02", {"rows": 12})
+    for act in acts:
+        act(engine)
+    assert await job(engine).once("post", world.act) == {"job": 1} and world.done == 1
+
+
+async def test_progress_is_reported(engine: Pipulate) -> None:
+    """`job.progress` hands fraction and message on."""
+    told: list[tuple[float | None, str]] = []
+    work = Job(
+        opened(engine),
+        bridge().steps[1],
+        lambda fraction, message: told.append((fraction, message)),
+    )
+    work.progress(0.4, "12,000 of 30,000 rows")
+    work.progress(None)
+    assert told == [(0.4, "12,000 of 30,000 rows"), (None, "")]
+
+
+async def test_two_acts_at_once_keep_their_own_names(engine: Pipulate) -> None:
+    """Each of two acts under way in one job reads the nonce under which it can be found, not
+    the other's."""
+    acting, both = job(engine), asyncio.Barrier(2)
+
+    async def act() -> str:
+        await both.wait()
+        return acting.nonce
+
+    nonces = await asyncio.gather(acting.once("links", act), acting.once("pages", act))
+    stored = {
+        key.split(":")[1]: act["nonce"] for key, act in engine.get_state("arthur")["once"].items()
+    }
+    assert nonces == [stored["links"], stored["pages"]] and len(set(nonces)) == 2
