@@ -1,6 +1,7 @@
 """Finds workflow files and says what is wrong with one.
 
-A file holds `Workflow` values, or hand-written classes (see `handwritten`).
+A file holds `Workflow` values; one that holds none, hand-written classes (see
+`handwritten`).
 One that cannot be loaded becomes a `Broken`, shown as a card with its
 traceback; nothing else suffers.
 """
@@ -59,7 +60,8 @@ def load(
     try:
         module = _execute(path, given)
         found = _workflows(module, normalise)
-        found += [make(cls, path, given) for cls in classes(module)]
+        if not found:  # else its classes are helpers
+            found = [make(cls, path, given) for cls in classes(module)]
         if not found:
             raise ImportError(
                 "It defines no workflow: expected `flow = Workflow(...)`, or a class with STEPS."

@@ -1,15 +1,15 @@
 """Hand-written workflows: plain classes that register their own routes.
 
-WHICH     A class of the file that declares its steps (a list `STEPS` or
-          `steps`) or its name (`APP_NAME`, `app_name`), or whose constructor
-          takes `app` and no more than NAMES.
+WHICH     A class of the file, no dataclass, that declares its steps (a list
+          `STEPS` or `steps`) or its name (`APP_NAME`, `app_name`), or whose
+          constructor takes `app` and no more than NAMES.
 MAKING    Its constructor gets what it asks for by name, of NAMES.
 """
 
 import inspect
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,6 +50,8 @@ def classes(module: ModuleType) -> list[type]:
 
 
 def _is_workflow(cls: type) -> bool:
+    if is_dataclass(cls):
+        return False
     steps = getattr(cls, "STEPS", getattr(cls, "steps", None))
     if isinstance(steps, (list, tuple)) or _declared(cls, "APP_NAME", "app_name"):
         return True

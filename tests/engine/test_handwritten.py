@@ -7,6 +7,7 @@ from pipulate.engine.discovery import Broken, HandWritten
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import PACKAGE
 from pipulate.engine.store import Store
+from pipulate.engine.workflow import Workflow
 
 
 def load(tmp_path, text, **given):
@@ -16,6 +17,7 @@ def load(tmp_path, text, **given):
     return discovery.load(path, given)
 
 
+DATACLASS = "from dataclasses import dataclass\n@dataclass\n"
 FLOW = "class Flow:\n    STEPS = ()\n"
 
 
@@ -57,13 +59,32 @@ def test_a_class_that_declares_itself(tmp_path, text):
         "class Helper:\n    def __init__(self, app, title):\n        1 / 0\n",
         "class Helper(dict):\n    'Its steps.'\n    def home(self): ...\n",
         "from pipulate.engine.handwritten import HandWritten\n",
+        f"{DATACLASS}class Plan:\n    rows: int\n    steps: tuple = ()\n",
     ],
-    ids=["local", "parameter", "property", "number", "needs more", "builtin", "imported"],
+    ids=["local", "parameter", "property", "number", "needs more", "builtin", "imported", "data"],
 )
 def test_a_helper_is_no_workflow(tmp_path, helper):
     """Whatever words stand in it: what it does not declare, it is not, and it is never made."""
     (found,) = load(tmp_path, helper + FLOW, app="the app")
     assert isinstance(found, HandWritten) and type(found.instance).__name__ == "Flow"
+
+
+@pytest.mark.parametrize(
+    "helper",
+    [
+        FLOW,
+        "class Sidebar:\n    def __init__(self, app):\n        1 / 0\n",
+        "class Export:\n    APP_NAME = 'mine'\n    def __init__(self, rows): ...\n",
+        f"{DATACLASS}class Export:\n    rows: int\n    steps: tuple = ()\n",
+    ],
+    ids=["steps", "app", "name", "data"],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_beside_a_workflow_every_class_is_a_helper(tmp_path, helper, first):
+    """Whatever it declares, and wherever it stands: the author's workflow is what is served."""
+    flow = "from pipulate import Workflow\nflow = Workflow('mine')\n"
+    (found,) = load(tmp_path, helper + flow if first else flow + helper, app="the app")
+    assert isinstance(found, Workflow) and found.name == "mine"
 
 
 def test_a_class_gets_what_its_constructor_names(tmp_path):
