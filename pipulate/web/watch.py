@@ -91,7 +91,7 @@ class Workflows:
 
 def first_segments(routes: Iterable[BaseRoute]) -> frozenset[str]:
     """Return how these routes begin: names that no workflow can have."""
-    firsts = {getattr(route, "path", "").split("/")[1:2][0] for route in routes}
+    firsts = {getattr(route, "path", "").lstrip("/").partition("/")[0] for route in routes}
     return frozenset(first for first in firsts if first and "{" not in first)
 
 

@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from pipulate import create_app
@@ -91,3 +93,15 @@ def test_no_workflow_takes_the_address_of_a_page(tmp_path):
     app.state.store.close()
     broken = {name for name, found in app.state.found.items() if isinstance(found, Broken)}
     assert broken == set(names) - {"byhand"} and len(names) > 12
+
+
+def test_how_routes_begin():
+    """One segment is one name; what begins with none, or with any, takes no name."""
+    routes = [
+        Mount("/", PlainTextResponse("all")),
+        Mount("/static", PlainTextResponse("files")),
+        Route("/", PlainTextResponse("home")),
+        Route("/tasks/{id}", PlainTextResponse("a task")),
+        Route("/{name}", PlainTextResponse("any")),
+    ]
+    assert first_segments(routes) == {"static", "tasks"}
