@@ -30,6 +30,7 @@ from pipulate.chat.talk import Talk
 from pipulate.chat.tools import TOOLS, checked, list_runs, schema
 from pipulate.engine import files
 from pipulate.engine.errors import Invalid, PipulateError, Unknown
+from pipulate.engine.exchange import export, stored
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 
@@ -306,12 +307,17 @@ class Server:
         _, ours, run = uri.partition("pipulate://runs/")
         workflow, _, id = run.partition("/")
         try:
-            record = ours and Pipulate(self.talk.store, workflow).get_state(unquote(id))
+            record = ours and export(stored(self._engine(workflow), unquote(id)))["record"]
         except PipulateError as error:
             raise RpcError(NOT_FOUND, str(error)) from None
         if record:
             return "application/json", json.dumps(record, ensure_ascii=False)
         return None
+
+    def _engine(self, workflow: str) -> Pipulate:
+        if flow := self.talk.flows().get(workflow):
+            return flow.engine(self.talk.store)
+        return Pipulate(self.talk.store, workflow)
 
     def _fit_to_tell(self, text: str) -> str:
         settings = self.talk.settings

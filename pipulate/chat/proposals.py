@@ -119,7 +119,7 @@ def undo(store: Store, id: int) -> Proposal:
 
 def _put_back(store: Store, table: str, key: Any, before: Any, after: Any) -> None:
     if table == "run":  # whose ID is `before`, and its revision `after`
-        Pipulate(store, key).undo(before, rev=after)
+        Pipulate(store, key, str).undo(before, rev=after)
         return
     if row_of(store, table, key) != after:
         raise Refused("It has been changed again since, so it cannot be undone by itself.")

@@ -10,12 +10,15 @@ pipulate runs delete WORKFLOW ID
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from pipulate.botify.urls import run_id
 from pipulate.commands import parser
-from pipulate.engine.errors import Invalid, Unknown
-from pipulate.engine.exchange import export, export_lines, import_lines
+from pipulate.commands.run import find
+from pipulate.engine.errors import Invalid, PipulateError, Unknown
+from pipulate.engine.exchange import exact, export, export_lines, import_lines, stored
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 
@@ -30,7 +33,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     reader.add_argument("what", nargs="*", metavar="WORKFLOW ID", help=what)
     reader.add_argument("--json", action="store_true", help="JSON lines")
     args = reader.parse_args(argv)
-    engine = Pipulate.open(settings.data, normalise=run_id)
+    engine = Pipulate.open(settings.data)
     try:
         if args.act == "import":
             print("\n".join(import_lines(engine, _read(args.what))))
@@ -39,11 +42,18 @@ def main(argv: Sequence[str], settings: Settings) -> None:
             print(_all(engine, as_json), end="")
         elif len(args.what) == 2:
             workflow, id = args.what
-            print(_one(engine.for_workflow(workflow), args.act, id, args.json))
+            reading = partial(_normalise, settings, workflow)
+            print(_one(Pipulate(engine.store, workflow, reading), args.act, id, args.json))
         else:
             raise Invalid(f"`pipulate runs {args.act}` needs a workflow and a run ID.")
     finally:
         engine.store.close()
+
+
+def _normalise(settings: Settings, workflow: str, text: str) -> str:
+    with suppress(PipulateError):  # it does not load, or is written by hand
+        return find(workflow, settings).normalise(text)
+    return run_id(text)
 
 
 def _read(what: Sequence[str]) -> str:
@@ -58,13 +68,17 @@ def _read(what: Sequence[str]) -> str:
 def _all(engine: Pipulate, as_json: bool) -> str:
     rows = engine.runs(limit=100_000)
     if as_json:
-        return export_lines(engine, rows)
+        lines, damaged = export_lines(rows)
+        for row in damaged:
+            print(f"Damaged: {row['workflow']} {row['id']}", file=sys.stderr)
+        return lines
     return "".join(f"{row['updated']}  {row['workflow']:<14} {row['id']}\n" for row in rows)
 
 
 def _one(engine: Pipulate, act: str, id: str, as_json: bool) -> str:
+    row = stored(engine, id)
     if act == "delete":
-        engine.delete(id)
+        exact(engine).delete(row["id"])
         return "Deleted. Its history is kept, so the run can be brought back."
     indent = 2 if act == "show" and not as_json else None
-    return json.dumps(export(engine, id), ensure_ascii=False, indent=indent)
+    return json.dumps(export(row), ensure_ascii=False, indent=indent)

@@ -99,21 +99,22 @@ def routes(app: FastHTML) -> None:
 
     @app.get("/runs/export")
     def runs_export(request: Request) -> Response:
-        engine = Pipulate(state.store)
-        rows = engine.runs(limit=100_000)
+        rows = Pipulate(state.store).runs(limit=100_000)
         wanted = request.query_params
         if "workflow" in wanted:
             one = (wanted["workflow"], wanted.get("id"))
             rows = [row for row in rows if (row["workflow"], row["id"]) == one]
-        saved = {"content-disposition": "attachment; filename=runs.jsonl"}
-        return Response(export_lines(engine, rows), 200, saved, "application/jsonl")
+        lines, damaged = export_lines(rows)
+        name = f"runs-without-{len(damaged)}-damaged.jsonl" if damaged else "runs.jsonl"
+        saved = {"content-disposition": f"attachment; filename={name}"}
+        return Response(lines, 200, saved, "application/jsonl")
 
     @app.post("/runs/import/upload")
     async def runs_import(request: Request) -> Response:
         given = await uploads.content(request)
         try:
-            engine = Pipulate(state.store, normalise=state.normalise)
-            count = len(import_lines(engine, given.decode("utf-8", "replace")))
+            text = given.decode("utf-8", "replace")
+            count = len(import_lines(Pipulate(state.store), text))
         except Invalid as error:
             return page(request, "Runs", _content(state, error=str(error)), about=ABOUT)
         return RedirectResponse(f"/runs?imported={count}", 303)

@@ -1,6 +1,9 @@
 """`pipulate runs`: what is here, in lines that another machine can read."""
 
 import json
+from contextlib import closing
+
+from pipulate.engine.store import Store
 
 
 def test_runs_are_listed_shown_exported_deleted_and_imported(cli, tmp_path):
@@ -21,3 +24,41 @@ def test_an_act_on_one_run_needs_its_name(cli):
     """Half an address deletes nothing."""
     status, _, err = cli("runs", "delete", "bridge")
     assert status == 1 and "needs a workflow and a run ID" in err
+
+
+PADDED = """
+from pipulate import Workflow
+flow = Workflow("mine", normalise=lambda text: f" {text.strip()} ")
+@flow.step("name", "Name")
+def name(run):
+    return Input(name="name", value="x")
+"""
+
+
+def test_a_run_is_what_its_workflow_calls_it(cli, tmp_path):
+    """Its ID is found as it stands, and as typed, and it travels as it stands."""
+    folder = tmp_path / "workflows"
+    folder.mkdir()
+    (folder / "mine.py").write_text(f"from fasthtml.common import Input\n{PADDED}")
+    assert cli("run", "mine", "--id", "padded")[0] == 0
+    for typed in ("padded", " padded "):
+        assert json.loads(cli("runs", "show", "mine", typed)[1])["id"] == " padded "
+    (folder / "mine.py").write_text("oops")
+    status, lines, _ = cli("runs", "export")
+    assert status == 0 and json.loads(lines)["id"] == " padded "
+    assert cli("runs", "delete", "mine", " padded ")[0] == 0 and cli("runs")[1] == ""
+    (tmp_path / "all").write_text(lines)
+    assert cli("runs", "import", str(tmp_path / "all"))[0] == 0
+    shown = json.loads(cli("runs", "show", "mine", " padded ")[1])
+    assert shown["record"] == json.loads(lines)["record"]
+
+
+def test_all_are_exported_but_the_damaged_which_are_named(cli, tmp_path):
+    """One run that cannot be read is no reason to keep the others here."""
+    for id in ("arthur", "robin"):
+        cli("run", "bridge", "--id", id, "name=x", "quest=Grail", "color=blue")
+    with closing(Store(tmp_path / "data" / "pipulate.db")) as store:
+        store.write("UPDATE pipeline SET data = '{' WHERE id = 'robin'")
+    status, lines, err = cli("runs", "export")
+    assert status == 0 and "Damaged: bridge robin" in err
+    assert "record" in json.loads(lines.splitlines()[1])

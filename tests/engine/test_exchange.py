@@ -2,14 +2,21 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipulate.engine.errors import Corrupt, Invalid, OutOfOrder
-from pipulate.engine.exchange import export, export_lines, import_lines, import_run
+from pipulate.botify.urls import run_id
+from pipulate.engine.errors import Corrupt, Invalid, OutOfOrder, Unknown
+from pipulate.engine.exchange import exact, export, export_lines, import_lines, import_run, stored
 from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.record import Normalise, normalise_id
+from pipulate.engine.store import Store
 
 ACT = {"export:job:1": {"begun": "2026-11-23T19:10:00+00:00", "result": {"url": "/jobs/1"}}}
 
@@ -35,7 +42,7 @@ def elsewhere(tmp_path: Path) -> Iterator[Pipulate]:
 def test_export_and_import(engine: Pipulate, elsewhere: Pipulate) -> None:
     """An exported run, through a JSON file, is the same run in another data folder."""
     engine.checkpoint("arthur", lambda record: {**record, "once": ACT})
-    file = json.dumps(export(engine, "arthur"))
+    file = json.dumps(export(stored(engine, "arthur")))
     assert import_run(elsewhere, json.loads(file)) == "arthur"
     there = elsewhere.for_workflow("bridge")
     assert there.get_state("arthur") == engine.get_state("arthur")
@@ -49,7 +56,7 @@ def test_export_and_import(engine: Pipulate, elsewhere: Pipulate) -> None:
 
 def test_an_old_export_forgets_no_outward_act(engine: Pipulate) -> None:
     """An import over a deleted run keeps both sides' outward acts, the local result first."""
-    old = export(engine, "arthur")
+    old = export(stored(engine, "arthur"))
     old["record"]["once"] = {
         "export:job:1": {"begun": "?"},
         "export:job:2": {"begun": "?", "result": 2},
@@ -112,7 +119,8 @@ def test_all_runs_travel_as_lines(engine: Pipulate, elsewhere: Pipulate) -> None
     engine.initialize_if_missing("lancelot", {"step_01": {"name": words}})
     engine.for_workflow("petite").initialize_if_missing("arthur")
     every = engine.for_workflow("")
-    lines = export_lines(every, every.runs())
+    lines, damaged = export_lines(every.runs())
+    assert not damaged
     assert lines.count("\n") == 3 and sorted(import_lines(elsewhere, lines)) == [
         "arthur",
         "arthur",
@@ -141,8 +149,46 @@ def test_all_or_none(engine: Pipulate) -> None:
     assert engine.row("lancelot") is None
 
 
-def test_an_id_is_read_as_the_engine_reads_it(engine: Pipulate) -> None:
-    """An ID that was changed in the file by hand names the run that it would name elsewhere."""
+def test_a_damaged_run_keeps_no_other_from_travelling(
+    engine: Pipulate, elsewhere: Pipulate
+) -> None:
+    """It is named, its text goes along, and looking changes nothing."""
+    engine.initialize_if_missing("robin")
+    engine.store.write("UPDATE pipeline SET data = '{' WHERE id = 'robin'")
+    lines, damaged = export_lines(engine.runs())
+    assert [row["id"] for row in damaged] == ["robin"]
+    told = [json.loads(line) for line in lines.splitlines()]
+    assert {run["id"]: run.get("damaged") for run in told} == {"robin": "{", "arthur": None}
+    assert import_lines(elsewhere, lines) == ["arthur"]
+    assert engine.store.read("SELECT * FROM quarantine") == []
+
+
+@given(text=st.text(max_size=12), read=st.sampled_from([normalise_id, str, str.swapcase, run_id]))
+def test_an_id_is_what_it_is(text: str, read: Normalise) -> None:
+    """However a workflow reads IDs: its runs travel, and are found as they stand, first."""
+    with TemporaryDirectory() as folder, closing(Store(Path(folder) / "here.db")) as store:
+        engine = Pipulate(store, "mine", read)
+        try:
+            normalise_id(text)
+            id = read(text)
+        except Invalid:
+            return
+        exact(engine).initialize_if_missing(id, {"step_01": id})
+        exact(engine).initialize_if_missing("other")
+        assert stored(engine, id)["id"] == id
+        lines, _ = export_lines(engine.runs())
+        before = engine.runs()
+        exact(engine).delete(id)
+        import_lines(engine, lines)
+        assert {row["id"] for row in engine.runs()} == {row["id"] for row in before}
+        assert stored(engine, id)["data"] == next(r["data"] for r in before if r["id"] == id)
+
+
+def test_a_run_is_found_by_what_its_workflow_makes_of_an_id(engine: Pipulate) -> None:
+    """As it stands, or else as typed."""
     engine.normalise = str.lower
-    assert import_run(engine, {"id": "Lancelot", "record": {}}) == "lancelot"
-    assert export(engine, "LANCELOT")["id"] == "lancelot"
+    assert stored(engine, "ARTHUR")["id"] == "arthur"
+    exact(engine).initialize_if_missing("ARTHUR")
+    assert stored(engine, "ARTHUR")["id"] == "ARTHUR"
+    with pytest.raises(Unknown, match="no run 'Robin'"):
+        stored(engine, "Robin")

@@ -347,6 +347,11 @@ async def test_resources_are_workflows_runs_and_tables(app: Any, agent: httpx2.A
     )
     (content,) = (await ask(agent, "resources/read", uri=uri))["contents"]
     assert json.loads(content["text"])["step_01"] == {"name": "Ärthur"}
+    app.state.found["bridge"].normalise = lambda text: f" {text.strip()} "
+    Pipulate(app.state.store, "bridge", str).initialize_if_missing(" padded ")
+    for typed in ("padded", "%20padded%20"):
+        found = await ask(agent, "resources/read", uri=f"pipulate://runs/bridge/{typed}")
+        assert "created" in found["contents"][0]["text"]
 
 
 async def test_changing_changes_nothing_until_the_user_says_yes(

@@ -54,6 +54,19 @@ async def test_one_run_or_all_are_exported(client: httpx2.AsyncClient, bridge: P
     assert json.loads(one)["record"]["step_01"] == {"name": "arthur"}
 
 
+async def test_a_damaged_run_is_left_out_and_counted(
+    app: Any, client: httpx2.AsyncClient, bridge: Pipulate
+) -> None:
+    """In the file's name; the others are there, and an export is no act."""
+    app.state.store.write("UPDATE pipeline SET data = '{' WHERE id = 'arthur'")
+    reply = await client.get("/runs/export")
+    assert reply.status_code == 200
+    assert "runs-without-1-damaged.jsonl" in reply.headers["content-disposition"]
+    lines = [json.loads(line) for line in reply.text.splitlines()]
+    assert {run["id"] for run in lines if "record" in run} == {"Robin & co"}
+    assert not app.state.store.read("SELECT * FROM quarantine")
+
+
 async def test_what_was_exported_is_imported(client: httpx2.AsyncClient, bridge: Pipulate) -> None:
     """And the page says how many came."""
     whole = (await client.get("/runs/export")).content

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipulate import __version__
 from pipulate.botify.urls import run_id
-from pipulate.engine.exchange import export, import_run
+from pipulate.engine.exchange import export, import_run, stored
 from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.store import SCHEMA, Store
 
@@ -79,7 +79,7 @@ def happen(store: Store) -> None:
     run("damaged and repaired", 2)
     store.write("UPDATE pipeline SET data = '{\"step_01\"' WHERE id = 'damaged and repaired'")
     bridge.repair("damaged and repaired")
-    import_run(bridge, {**export(bridge, "done"), "id": "imported"})
+    import_run(bridge, {**export(stored(bridge, "done")), "id": "imported"})
     Pipulate(store, "petite").initialize_if_missing("done", {"step_01": {"other": "workflow"}})
     store["pipeline_id"], store["profile_id"] = "done", 2
     store.write(
