@@ -50,7 +50,7 @@ def page(
 ) -> Response:
     """Return a page, to HTMX without its shell; `about` is for the model."""
     if about:  # else somebody may have typed the address
-        request.app.state.about[request.url.path] = (title, about)
+        request.app.state.remember(request.url.path, title, about)
     column = Div(H1(title), *content, cls="wide" if wide else "page")
     if of_htmx(request) and "hx-history-restore-request" not in request.headers:
         return fragment(Title(f"{title} · Pipulate"), column, status=status)

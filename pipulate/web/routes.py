@@ -118,7 +118,8 @@ class Pages:
     async def show(self, request: Request) -> Response:
         """Show the run, else the ID card and recent runs."""
         found = self.state.found.get(request.path_params["name"])
-        if isinstance(found, Broken):
+        act = request.path_params.get("act", "card1")
+        if isinstance(found, Broken) and re.fullmatch(r"card\d{1,3}", act, re.ASCII):
             return broken_page(request, found)
         flow = self._flow(request)
         id = request.query_params.get("id", "")

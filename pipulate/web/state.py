@@ -44,6 +44,8 @@ ORDER = (
     "Agents of other programs",
 )
 
+MOST_ABOUT = 200  #: pages shown whose meaning is kept
+
 Hook = Callable[[], Awaitable[None]]
 Section = Callable[[FastHTML], FT]
 Kind = TypeVar("Kind")
@@ -64,7 +66,7 @@ class State:
 
     begin: list[Hook] = field(default_factory=list)  #: awaited before the first request
     end: list[Hook] = field(default_factory=list)  #: awaited after the last one
-    #: (title, what the model is told) of pages that were shown, by path
+    #: (title, what the model is told) of pages that were shown last, by path
     about: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     explain: Callable[[Run], None] | None = None  #: the step that comes next
@@ -87,6 +89,13 @@ class State:
     def add_settings(self, title: str, section: Section) -> None:
         """Show a card on the page Settings."""
         self._sections[title] = section
+
+    def remember(self, path: str, title: str, about: str) -> None:
+        """Keep what a shown page is about; readers cannot fill the memory."""
+        self.about.pop(path, None)
+        self.about[path] = title, about
+        for oldest in list(self.about)[:-MOST_ABOUT]:
+            self.about.pop(oldest, None)
 
     @property
     def menu(self) -> dict[str, list[tuple[str, str]]]:

@@ -57,17 +57,18 @@ def test_a_fragment_says_where_it_goes():
 
 def test_a_page_is_remembered_only_if_it_has_something_to_tell():
     """Any address can be typed; what is not found must not be kept."""
-    state = SimpleNamespace(about={})
+    told = []
+    state = SimpleNamespace(remember=lambda *page: told.append(page))
     request = SimpleNamespace(
         app=SimpleNamespace(state=state),
         url=SimpleNamespace(path="/made/up"),
         headers={"hx-request": "true"},
     )
     reply = page(request, "Not found", P("Nothing here."), status=404)
-    assert reply.status_code == 404 and not state.about
+    assert reply.status_code == 404 and not told
     assert reply.body.startswith("<title>Not found · Pipulate</title>".encode())
     page(request, "Tasks", about="Tasks of a profile.")
-    assert state.about == {"/made/up": ("Tasks", "Tasks of a profile.")}
+    assert told == [("/made/up", "Tasks", "Tasks of a profile.")]
 
 
 def test_texts_of_strangers_are_tamed():

@@ -294,6 +294,8 @@ def test_workflow_files_come_and_go_without_a_restart(server):
         assert (
             broken.status_code == 200 and "SyntaxError" in broken.text and "mine.py" in broken.text
         )
+        assert "SyntaxError" in client.get("/mine/card2?id=x").text  # as a page is reloaded
+        assert client.get("/mine/x").status_code == 404
         assert client.get("/bridge").status_code == 200
         file.write_text(good)
         assert "Run ID" in client.get("/mine").text

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from pipulate import create_app
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.pages import parts
-from pipulate.web.state import State
+from pipulate.web.state import MOST_ABOUT, State
 
 
 def settings(folder: Path) -> Settings:
@@ -139,8 +139,20 @@ def made_up(app, word: str) -> list[str]:
         "/work",
         "/x/y/z",
     ]
+    for name in app.state.found:
+        below += [f"/{name}/{act}" for act in (word, f"{word}1", f"{word}/progress", "card1")]
     query = f"?id={word}&q={word}&page={word}&with={word}&token={word}&at=9999&{word}={word}"
     return [f"{path}{query}" for path in [*paths, *below]]
+
+
+def test_of_pages_shown_the_newest_are_remembered(tmp_path):
+    """However many addresses a part shows something at."""
+    app = create_app(settings(tmp_path), parts=())
+    for number in [*range(MOST_ABOUT + 5), 5]:
+        app.state.remember(f"/{number}", "Page", "It tells.")
+    assert len(app.state.about) == MOST_ABOUT
+    assert list(app.state.about)[-1] == "/5" and "/4" not in app.state.about
+    app.state.store.close()
 
 
 def test_looking_leaves_nothing_behind(tmp_path, monkeypatch):
@@ -148,6 +160,7 @@ def test_looking_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("pipulate.pages.stream.PAUSE", 0)
     for name in ("bridge", "work"):  # without the class by hand, whose routes are its author's
         shutil.copy(PACKAGE / "workflows" / f"{name}.py", tmp_path)
+    (tmp_path / "oops.py").write_text("this is no Python")
     lan = Settings(data=tmp_path / "data", workflows=(tmp_path,), lan=True, host="127.0.0.2")
     app = create_app(lan)
     known = set()
