@@ -29,11 +29,11 @@ Shown = dict[str, np.ndarray | pl.Series]
 COMPARED = ("depth", "inlinks", "pagerank")
 
 
-def make_picture(tell: Tell, links: str, pages: str | None, folder: str, title: str) -> None:
+def make_picture(tell: Tell, links: str | None, pages: str | None, folder: str, title: str) -> None:
     """Make the picture, and the columnar form if that is not fresh."""
     table = Path(pages) if pages else None
     place = Path(folder)
-    if not shelf.columnar_is_fresh(Path(links), table, place):
+    if links and not shelf.columnar_is_fresh(Path(links), table, place):
         tell(share=0.0, text="Reading the links")
         edges.build(Path(links), table, place)
     tell(share=0.5, text="Measuring")

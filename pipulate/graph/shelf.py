@@ -19,6 +19,7 @@ Loads fast: only the question whether a columnar form is fresh brings Polars.
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,8 +82,13 @@ class Place:
 
     @property
     def links(self) -> Path:
-        """The exported CSV of links."""
+        """The exported CSV of links, whether there is one or not."""
         return self._file("_links.csv")
+
+    @property
+    def exported(self) -> Path | None:
+        """The exported CSV of links, if there is one."""
+        return self.links if self.links.is_file() else None
 
     @property
     def meta(self) -> Path:
@@ -165,10 +171,18 @@ class Shelf:
         """The first place of that day, 20240301, where nothing is yet."""
         number = 1
         place = self.place(org, project, day)
-        while place.exists():
+        while place.graph.exists() or place.links.exists():
             number += 1
             place = self.place(org, project, f"{day}-{number}")
         return place
+
+    def reserve(self, org: str, project: str, day: str) -> Place:
+        """The same, for a graph that comes later: its folder is made."""
+        while True:
+            place = self.new(org, project, day)
+            with suppress(FileExistsError):
+                place.graph.mkdir(parents=True)
+                return place
 
     def places(self) -> list[Place]:
         """All of them, by organisation and project."""
@@ -225,16 +239,16 @@ def pages_beside(links: Path) -> Path | None:
     return next((table for table in tables if found and table.is_file()), None)
 
 
-def columnar_is_fresh(links: Path, pages: Path | None, folder: Path) -> bool:
-    """Is it of these files?  Without links, whatever is there counts."""
-    if not links.is_file():
+def columnar_is_fresh(links: Path | None, pages: Path | None, folder: Path) -> bool:
+    """Is it of these files?  If no links are named, whatever is there counts."""
+    if links is None:
         return is_graph(folder)
     from pipulate.graph import edges
 
     return edges.fresh(folder, links, pages)
 
 
-def picture_is_fresh(links: Path, pages: Path | None, folder: Path) -> bool:
+def picture_is_fresh(links: Path | None, pages: Path | None, folder: Path) -> bool:
     """Is there a picture, and has nothing changed since?"""
     return picture_is_readable(folder) and columnar_is_fresh(links, pages, folder)
 

@@ -113,7 +113,7 @@ Order = tuple[Shown, str, dict[str, str | None]]
 
 
 def _missing_picture(place: Place) -> Order | None:
-    files = (place.links, place.pages, place.graph)
+    files = (place.exported, place.pages, place.graph)
     if shelf.picture_is_fresh(*files):
         return None
     shown = Shown(place)
@@ -128,7 +128,7 @@ def _missing_picture(place: Place) -> Order | None:
 
 
 def _missing_columnar(place: Place) -> Order | None:
-    if shelf.columnar_is_fresh(place.links, place.pages, place.graph):
+    if shelf.columnar_is_fresh(place.exported, place.pages, place.graph):
         return None
     return _missing_picture(place)  # it comes with the picture
 

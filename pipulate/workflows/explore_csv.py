@@ -60,8 +60,16 @@ def check_files(run, form):
     found = {kind: chosen(form, kind) for kind in ("links", "pages")}
     if not found["links"]:
         raise Invalid("Choose a file of links, or name one on this machine.", "links")
-    # The graph is called by this day, also if the machine's work is taken up on another.
-    return {**found, "day": f"{datetime.now(UTC):%Y%m%d}"}
+    return {**found, "day": place_for(run, found)}
+
+
+def place_for(run, found):
+    """Return the name of the graph's analysis: other files, another graph."""
+    before = run.was("files")
+    if "day" in before and all(before.get(kind) == path for kind, path in found.items()):
+        return before["day"]
+    today = f"{datetime.now(UTC):%Y%m%d}"
+    return Shelf(run.settings.downloads).reserve(CSV, spelled(run.id), today).analysis
 
 
 def chosen(form, kind):
@@ -74,7 +82,7 @@ def chosen(form, kind):
     path = Path(named).expanduser()
     if not path.is_file():
         raise Invalid(f"There is no file {named} on this machine.", f"{kind}_path")
-    return str(path)
+    return str(path.resolve())
 
 
 @files.show

@@ -56,6 +56,17 @@ def test_changed_csvs_make_everything_stale(tmp_path: Path) -> None:
     assert not (folder / "report").exists()
 
 
+def test_of_a_file_that_is_gone_no_picture_is_made(tmp_path: Path) -> None:
+    """Not even the one of what was there before; only who names no file gets that."""
+    order = export(site("1k"), tmp_path, "20261101")
+    making.make_picture(quiet, **order)
+    for kind in ("pages", "links"):
+        Path(order[kind]).unlink()
+        with pytest.raises(GraphError, match=f"{Path(order[kind]).name} cannot be read"):
+            making.make_picture(quiet, **order)
+    making.make_picture(quiet, **{**order, "links": None, "pages": None})
+
+
 def test_a_comparison_has_new_gone_and_changed_pages(tmp_path: Path) -> None:
     """The comparison's picture holds the pages of both analyses, each with what became of it."""
     now = site("1k")

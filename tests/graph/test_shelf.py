@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,17 @@ def test_a_new_place_has_nothing_yet(tmp_path: Path) -> None:
     assert names == ["20240301", "20240301-2", "20240301-3"]
 
 
+def test_a_reserved_place_is_nobody_elses(tmp_path: Path) -> None:
+    """Before there is anything in it, too; on the shelf it is not seen yet."""
+    home = Shelf(tmp_path)
+    first = home.reserve(CSV, "blog", "20240301")
+    assert home.new(CSV, "blog", "20240301").analysis == "20240301-2"
+    with ThreadPoolExecutor(8) as pool:
+        others = list(pool.map(lambda _: home.reserve(CSV, "blog", "20240301"), range(40)))
+    assert len({place.analysis for place in [first, *others]}) == 41
+    assert not home.places()
+
+
 def test_only_exported_files_are_given_away(tmp_path: Path) -> None:
     """No other file of the folder, none that is not there, and no link to one elsewhere."""
     home = Shelf(tmp_path)
@@ -161,12 +173,13 @@ def test_only_exported_files_are_given_away(tmp_path: Path) -> None:
 
 
 def test_without_csvs_what_is_there_counts(tmp_path: Path) -> None:
-    """A graph whose CSVs were removed can be looked at; one that never was there is not fresh."""
-    links, folder = tmp_path / "shop_20261101_links.csv", tmp_path / "shop_20261101.graph"
-    assert not shelf.columnar_is_fresh(links, None, folder)
-    folder.mkdir()
-    (folder / "meta.json").write_text("{}")
-    assert shelf.columnar_is_fresh(links, None, folder)
+    """A graph whose CSVs were removed can be looked at, as that of no file; of one that is not
+    there, nothing is made."""
+    place = Shelf(tmp_path).place("acme", "shop", "20261101")
+    assert not shelf.columnar_is_fresh(place.exported, None, place.graph)
+    put(place, "graph")
+    assert shelf.columnar_is_fresh(place.exported, None, place.graph)
+    assert not shelf.columnar_is_fresh(place.links, None, place.graph)
 
 
 def test_a_picture_of_another_version_is_not_readable(tmp_path: Path) -> None:

@@ -52,6 +52,81 @@ def test_runs_whose_ids_look_alike_keep_their_own_graphs(
     assert addresses == {first["address"], second["address"]}
 
 
+def sizes(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return how large the graph of each name is."""
+    return {place.name: place.size() for place in Shelf(folder / "downloads").places()}
+
+
+async def test_no_graph_ever_takes_the_place_of_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever makes it: a run, another run of that name, a changed answer, the command line."""
+    session = Session(tmp_path)
+    files = (links(tmp_path, count) for count in range(3, 20))
+    made: dict[str, tuple[int, int]] = {}
+
+    def check(count: int) -> None:
+        now = sizes(tmp_path)
+        assert made.items() <= now.items() and len(now) == count
+        made.update(now)
+
+    async def explore(id: str) -> None:
+        await session.answer(id, next(files))
+        await session.draw(id)
+
+    def command(name: str) -> None:
+        named = next(files).rename(tmp_path / f"{name}_links.csv")
+        where = ["--data", str(tmp_path / "data"), "--downloads", str(tmp_path / "downloads")]
+        assert main([*where, "graph", str(named)]) == 0
+        capsys.readouterr()
+
+    command("shop")
+    check(1)
+    await explore("shop")
+    check(2)
+    session.engine.clear_steps_from("shop", "step_01", session.flow.tuples)
+    await explore("shop")
+    check(3)
+    session.engine.delete("shop")
+    await explore("shop")
+    check(4)
+    await explore("blog")
+    check(5)
+    command("blog")
+    check(6)
+    await session.close()
+
+
+async def test_the_same_files_have_the_same_place(tmp_path: Path) -> None:
+    """A card that was opened and sent again makes no second graph."""
+    session = Session(tmp_path)
+    file = links(tmp_path, 3)
+    for _ in range(2):
+        await session.answer("site", file)
+        await session.draw("site")
+        session.engine.clear_steps_from("site", "step_01", session.flow.tuples)
+    assert session.graphs == [TODAY]
+    await session.close()
+
+
+async def test_a_file_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path is kept as it was meant; what was drawn of it before is not shown in its stead."""
+    session = Session(tmp_path)
+    file = links(tmp_path, 3)
+    monkeypatch.chdir(tmp_path)
+    await session.answer("site", Path(file.name))
+    monkeypatch.chdir("/")
+    await session.draw("site")
+    assert session.engine.get_step_data("site", "step_02")["links"] == 3
+    file.unlink()
+    session.engine.clear_steps_from("site", "step_02", session.flow.tuples)
+    await session.draw("site")
+    row = session.jobs.row(("explore_csv", "site", "step_02"))
+    assert row and row["state"] == "failed" and "no such file" in row["error"]
+    assert not session.engine.get_step_data("site", "step_02")
+    await session.close()
+
+
 class Clock(datetime):
     """A clock that the test moves."""
 
