@@ -19,6 +19,7 @@ from loguru import logger
 
 from pipulate.engine import record as rec
 from pipulate.engine.errors import PipulateError, Refused, Unsure
+from pipulate.engine.fault import fault
 from pipulate.engine.job import Job
 from pipulate.engine.pipeline import Kind
 from pipulate.engine.record import Record
@@ -121,7 +122,7 @@ class Jobs:
             end = ("failed", str(problem))
         except Exception as problem:  # an author's bug must show in its card
             logger.exception("{} of {} failed", step.key, flow.name)
-            end = ("failed", f"{type(problem).__name__}: {problem}")
+            end = ("failed", f"{fault(problem)}. Mend it, then try again.")
         finally:
             voice.reset(token)
         await asyncio.shield(asyncio.to_thread(self._settle, key, *end))

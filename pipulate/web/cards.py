@@ -7,7 +7,6 @@ CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then
 ERRORS  An author's bug shows in its own card; the other cards live on.
 """
 
-import traceback
 from typing import Any
 
 from fastcore.xml import (
@@ -16,29 +15,28 @@ from fastcore.xml import (
     A,
     Article,
     Button,
-    Code,
-    Details,
     Div,
     Footer,
     Form,
     Header,
     Input,
     P,
-    Pre,
     Progress,
     Section,
     Small,
     Span,
-    Summary,
 )
+from loguru import logger
 
 from pipulate.engine import forms
 from pipulate.engine import record as rec
-from pipulate.engine.errors import Invalid
+from pipulate.engine.errors import Invalid, PipulateError
+from pipulate.engine.fault import fault
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Kind
 from pipulate.engine.workflow import Run, Step, call
 from pipulate.web.components import MULTIPART, address, failure
+from pipulate.web.failures import faulty
 
 URLENCODED = "application/x-www-form-urlencoded"  # FastHTML's Form is multipart
 
@@ -126,6 +124,7 @@ async def card(run: Run, jobs: Jobs, index: int, typed: forms.Values | None = No
             return working(run, jobs, step)
         return asking(run, step, await call(step.function, run), typed)
     except Exception as problem:
+        logger.opt(exception=problem).error("{} of {} failed", step.key, run.flow.name)
         return broken(step, problem)
 
 
@@ -145,17 +144,15 @@ def _step_card(step: Step, kind: str, *content: Any, remark: str = "") -> FT:
     return _card(f"card{step.number}", step.number, step.label + remark, kind, *content)
 
 
-def broken(step: Step, problem: BaseException) -> FT:
-    """Return the card of a step whose own code failed."""
-    where = "".join(traceback.format_exception(problem)[-6:])
-    return _step_card(
-        step,
-        "broken",
-        failure(f"{type(problem).__name__}: {problem}"),
-        P("Your earlier answers are safe. Mend the workflow file and reload this page."),
-        Details(Summary("Where it failed"), Pre(Code(where))),
-        remark=" – this card's code failed",
-    )
+def broken(step: Step, problem: Exception) -> FT:
+    """Return the card of a step that cannot be shown."""
+    remark = " – this card's code failed"
+    shown = faulty(fault(problem))
+    if isinstance(problem, PipulateError):  # no fault of the code's
+        remark = " – not ready"
+        shown = (failure(problem),)
+    safe = P("Your earlier answers are safe.")
+    return _step_card(step, "broken", *shown, safe, remark=remark)
 
 
 # --- asking
@@ -337,4 +334,5 @@ async def _verdict(run: Run) -> Any:
     try:
         return await call(run.flow.result_function, run)
     except Exception as problem:
-        return failure(f"The result's code failed: {type(problem).__name__}: {problem}")
+        logger.opt(exception=problem).error("the result of {} failed", run.flow.name)
+        return P("The result's code failed; all answers are safe."), *faulty(fault(problem))

@@ -3,7 +3,7 @@
 from typing import Any
 
 import apsw
-from fastcore.xml import FT, A, Details, Div, P, Pre, Summary
+from fastcore.xml import FT, A, Code, Details, Div, P, Pre, Summary
 from loguru import logger
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from pipulate.engine.discovery import Broken
 from pipulate.engine.errors import Corrupt, PipulateError, Unknown
+from pipulate.engine.fault import Fault, fault
 from pipulate.engine.store import plainly
 from pipulate.engine.workflow import Workflow
 from pipulate.web.components import (
@@ -21,6 +22,9 @@ from pipulate.web.components import (
     of_htmx,
     page,
 )
+
+#: The way on where an author's code failed.
+MEND = "Mend it: with --dev a saved file is read at once, without it at the next start."
 
 _WORDS = {
     404: (
@@ -76,6 +80,9 @@ async def _too_big(request: Request, error: OverflowError) -> Response:
 
 async def _crashed(request: Request, error: Exception) -> Response:
     logger.opt(exception=error).error("{} {} failed", request.method, request.url.path)
+    told = fault(error)
+    if told.line:
+        return _message(request, "This page's code failed", f"{told}. {MEND}", 500)
     return _message(request, *_WORDS[500], 500)
 
 
@@ -87,6 +94,18 @@ HANDLERS: dict[Any, Any] = {
     apsw.Error: _unsaved,
     OverflowError: _too_big,
 }
+
+
+def faulty(told: Fault) -> tuple[FT | None, ...]:
+    """Return what failed in an author's code, where, and the way on."""
+    if not told.line:
+        return (failure(told.what),)
+    return (
+        failure(told.what),
+        P(f"{told.file}, line {told.line}: ", Code(told.code)),
+        P(MEND),
+        Details(Summary("Where it failed"), Pre(told.traceback)),
+    )
 
 
 def broken_page(request: Request, broken: Broken) -> Response:

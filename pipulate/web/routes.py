@@ -34,12 +34,13 @@ from pipulate.engine import errors
 from pipulate.engine import record as rec
 from pipulate.engine.discovery import Broken
 from pipulate.engine.errors import Invalid, OutOfOrder, PipulateError, Refused
+from pipulate.engine.fault import fault
 from pipulate.engine.forms import Values
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.workflow import Run, Step, Workflow, answer, call
 from pipulate.web import cards
 from pipulate.web.components import address, fragment, of_htmx, page
-from pipulate.web.failures import broken_page, damaged
+from pipulate.web.failures import MEND, broken_page, damaged
 from pipulate.web.runs import deleted_row, id_card, recent, run_list, run_row
 from pipulate.web.state import State
 from pipulate.web.uploads import received
@@ -340,5 +341,5 @@ def _why(run: Run, step: Step, error: Exception) -> Invalid:
     if isinstance(error, PipulateError):
         return Invalid(str(error))
     logger.opt(exception=error).error("accept of {} in {} failed", step.key, run.flow.name)
-    kind = type(error).__name__
-    return Invalid(f"This step's check failed, so nothing was stored. {kind}: {error}")
+    told = fault(error)
+    return Invalid(f"This step's check failed, so nothing was stored. {told}. {MEND}")

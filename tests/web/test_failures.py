@@ -1,9 +1,12 @@
 """What fails is told in words: a page for a browser, a line for HTMX, never a traceback."""
 
+import html
+
 import apsw
 import pytest
 
 from pipulate.engine.errors import Invalid, PipulateError, Refused, Unknown
+from pipulate.engine.settings import PACKAGE
 
 
 class Elsewhere(PipulateError):
@@ -12,15 +15,32 @@ class Elsewhere(PipulateError):
     status = 502
 
 
-def raising(error):
-    """Return a part whose page raises."""
+OURS = """
+def part(app):
+    @app.route("/broken", methods=["GET"])
+    def broken():
+        raise error
+"""
 
-    def part(app):
-        @app.route("/broken", methods=["GET"])
-        def broken():
-            raise error
 
-    return part
+def raising(error, where=PACKAGE / "pages" / "tasks.py"):
+    """Return a part whose page raises, as if it stood in a file of ours."""
+    names = {"error": error}
+    exec(compile(OURS, str(where), "exec"), names)
+    return names["part"]
+
+
+async def test_an_authors_page_is_told_by_its_line(visit, tmp_path):
+    """On the page and in HTMX's line, with the way on."""
+    path = tmp_path / "mine.py"
+    path.write_text(OURS)
+    async with visit(raising(NameError("name 'Card' is not defined"), path)) as client:
+        for headers in ({}, {"HX-Request": "true"}):
+            reply = await client.get("/broken", headers=headers)
+            text = html.unescape(reply.text)
+            assert reply.status_code == 500 and "Traceback" not in text
+            assert "NameError: name 'Card' is not defined (mine.py, line 5: “raise error”)" in text
+            assert "--dev" in text
 
 
 @pytest.mark.parametrize(
