@@ -127,6 +127,8 @@ class Pipulate:
             return self.load(id)[0]
         return {}
 
+    _get_state = get_state
+
     def get_step_data(self, id: str, step_id: str, default: Any = None) -> Any:
         """Return what is stored under the step; `default` is {} unless given."""
         return self.get_state(id).get(step_id, {} if default is None else default)
@@ -134,32 +136,44 @@ class Pipulate:
     def get_all_step_data(
         self, id: str, steps: Steps, exclude_final: bool = True
     ) -> dict[str, Any]:
-        """Return {key: answer} of the done steps, without the last (finalize)."""
+        """Return {key: answer}, "???" where a step is not done.
+
+        Without the last step, which finalizes.
+        """
         wanted = steps[:-1] if exclude_final else steps
         done = rec.answered(self.get_state(id), wanted)
-        return {key: value for key, _, _, value in done}
+        unknown = {key: "???" for key, *_ in wanted}
+        return unknown | {key: value for key, _, _, value in done}
 
     def get_last_completed_step_number(self, id: str, steps: Steps) -> int:
         """Return the 1-based number of the highest done step, or 0."""
         return rec.last_done(self.get_state(id), steps)
 
     def should_advance(self, id: str, step_id: str, condition: dict[str, Any]) -> bool:
-        """Say whether the step is done and has all values of `condition`."""
+        """Say whether the step is done and has all values of `condition`.
+
+        The value "*" stands for any that is there.
+        """
         state = self.get_state(id)
         data = state.get(step_id)
         held = data if isinstance(data, dict) else {}
-        fits = all(held.get(key) == value for key, value in condition.items())
-        return fits and rec.is_done(state, step_id)
+        for key, wanted in condition.items():
+            found = held.get(key)
+            if wanted == "*" and found not in (None, ""):
+                continue
+            if found != wanted:
+                return False
+        return rec.is_done(state, step_id)
 
     def get_step_summary(
         self, id: str, step_id: str, steps: Steps
     ) -> tuple[dict[str, Any], list[str]]:
-        """Return {key: answer} of the step, a line for each done one up to it."""
+        """Return {key: answer} up to the step, and lines of those before it."""
         ids = [step[1] for step in steps]
         count = ids.index(step_id) + 1 if step_id in ids else len(ids)
         done = rec.answered(self.get_state(id), steps[:count])
-        current = {key: value for key, other, _, value in done if other == step_id}
-        return current, [f"- {label}: {value}" for _, _, label, value in done]
+        lines = [f"- {label}: {value}" for _, other, label, value in done if other != step_id]
+        return {key: value for key, _, _, value in done}, lines
 
     def history(self, id: str) -> list[Row]:
         """Return every act on the run as a row of `history`, oldest first."""
@@ -268,6 +282,22 @@ class Pipulate:
                 f"{step_id!r} is kept by the engine; a step needs another id, such as 'step_01'."
             )
         return self.change(id, f"set {step_id}", lambda old: {**old, step_id: data}, rev=rev)[0]
+
+    def _save_state(self, id: str, state: Record) -> Record:
+        """Replace the record, or begin one; its outward acts stay.
+
+        A state without `finalized` unlocks a run that is finalized.
+        """
+
+        def put(record: Record) -> Record:
+            times = {key: record[key] for key in ("created", "updated")}
+            new = rec.restore({**state, **times}, record)
+            return record if new == record else new
+
+        with self.store.transaction():
+            self.initialize_if_missing(id, state)
+            locked = not state.get("finalized")
+            return self.change(id, "save", put, locked=locked)[0]
 
     def clear_steps_from(
         self, id: str, step_id: str, steps: Steps, rev: int | None = None

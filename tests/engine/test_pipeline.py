@@ -74,7 +74,9 @@ def test_a_run_that_does_not_exist(engine: Pipulate) -> None:
         engine.get_step_data("lancelot", "step_01") == {}
         and engine.get_step_data("lancelot", "step_01", 7) == 7
     )
-    assert engine.get_all_step_data("lancelot", STEPS) == {}
+    assert engine.get_all_step_data("lancelot", STEPS) == dict.fromkeys(
+        ("name", "quest", "color"), "???"
+    )
     assert engine.get_last_completed_step_number("lancelot", STEPS) == 0
     assert engine.get_step_summary("lancelot", "step_02", STEPS) == ({}, [])
     assert engine.history("lancelot") == [] and engine.undoable("lancelot") is None
@@ -121,10 +123,11 @@ def test_any_answer_may_be_kept(engine: Pipulate) -> None:
     assert engine.get_all_step_data("arthur", STEPS) == {
         "name": {"rows": 12, "url": "/a"},
         "quest": ["a", "b"],
+        "color": "???",
     }
     assert engine.get_step_summary("arthur", "step_02", STEPS) == (
-        {"quest": ["a", "b"]},
-        ["- Name: {'rows': 12, 'url': '/a'}", "- Quest: ['a', 'b']"],
+        {"name": {"rows": 12, "url": "/a"}, "quest": ["a", "b"]},
+        ["- Name: {'rows': 12, 'url': '/a'}"],
     )
 
 
@@ -139,6 +142,11 @@ def test_any_answer_may_be_kept(engine: Pipulate) -> None:
         ("step_03", {}, True),  # done, though no dictionary
         ("step_03", {"color": "blue"}, False),
         ("step_04", {}, False),  # unknown
+        ("step_01", {"name": "*"}, True),  # any
+        ("step_01", {"age": "*"}, False),
+        ("step_02", {"quest": "*"}, False),
+        ("step_05", {"finalized": "*"}, True),
+        ("step_05", {"finalized": False}, False),
     ],
 )
 def test_should_advance(
@@ -148,20 +156,49 @@ def test_should_advance(
     engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
     engine.set_step_data("arthur", "step_02", {"quest": ""})
     engine.set_step_data("arthur", "step_03", "blue")
+    engine.set_step_data("arthur", "step_05", {"finalized": True})
     assert engine.should_advance("arthur", step_id, condition) is advance
 
 
 def test_summary(engine: Pipulate) -> None:
-    """A summary tells the done steps up to the given one, and this one's own answer."""
+    """A summary has the answers up to the given step, and tells those before it."""
     answered(engine)
-    lines = ["- Name: Arthur", "- Quest: I seek the Grail"]
     assert engine.get_step_summary("arthur", "step_02", STEPS) == (
-        {"quest": "I seek the Grail"},
-        lines,
+        {"name": "Arthur", "quest": "I seek the Grail"},
+        ["- Name: Arthur"],
     )
-    assert engine.get_step_summary("arthur", "step_01", STEPS) == ({"name": "Arthur"}, lines[:1])
+    assert engine.get_step_summary("arthur", "step_01", STEPS) == ({"name": "Arthur"}, [])
     engine.clear_steps_from("arthur", "step_02", STEPS)
-    assert engine.get_step_summary("arthur", "step_02", STEPS) == ({}, lines[:1])
+    assert engine.get_step_summary("arthur", "step_03", STEPS) == (
+        {"name": "Arthur"},
+        ["- Name: Arthur"],
+    )
+
+
+def test_a_whole_record_is_saved(engine: Pipulate) -> None:
+    """As classes by hand do: an act that can be undone, which forgets no outward act."""
+    answered(engine)
+    engine.checkpoint("arthur", lambda record: {**record, "once": ACT})
+    state = engine._get_state("arthur")
+    del state["step_03"], state["once"], state["created"]
+    engine._save_state("arthur", {**state, "step_05": {"finalized": True}})
+    saved = engine.get_state("arthur")
+    assert "step_03" not in saved and saved["step_05"] == {"finalized": True}
+    assert saved["once"] == ACT and saved["created"]
+    engine._save_state("arthur", saved)
+    assert [act["act"] for act in engine.history("arthur")][-2:] == ["job checkpoint", "save"]
+    assert engine.undo("arthur")["step_03"] == {"color": "blue"}
+    assert engine._save_state("new", {"step_01": {"name": "Bors"}})["step_01"] == {"name": "Bors"}
+
+
+def test_what_is_saved_may_unlock_but_not_change_what_is_locked(engine: Pipulate) -> None:
+    """A class by hand takes the mark out of the record, or is refused."""
+    engine.finalize("arthur")
+    state = engine.get_state("arthur")
+    with pytest.raises(Finalized):
+        engine._save_state("arthur", {**state, "step_01": {"name": "Mordred"}})
+    del state["finalized"]
+    assert "finalized" not in engine._save_state("arthur", state)
 
 
 def test_runs(engine: Pipulate) -> None:

@@ -108,7 +108,7 @@ def expected(store: Store) -> dict[str, Any]:
     ids = [row["id"] for row in bridge.runs(limit=99)]
     return {
         "states": {id: bridge.get_state(id) for id in ids},
-        "summaries": {id: bridge.get_step_summary(id, "step_03", STEPS)[1] for id in ids},
+        "summaries": {id: bridge.get_step_summary(id, "result", STEPS)[1] for id in ids},
         "undoable": {id: _undoable(bridge, id) for id in ids},
     }
 
