@@ -45,6 +45,7 @@ NO_MODEL = (
     "No model answers yet. Get a small one below, start Ollama, or name a server "
     "in Settings. Commands work all the same: /help"
 )
+GO_ON = "Say it now."
 FAILED = "Something in the chat failed; the log has the details. Try again."
 
 
@@ -186,14 +187,39 @@ class Talk:
         """A workflow's remark."""
         await self.add("note", text, "said")
 
-    async def ask(self, prompt: str) -> AsyncIterator[str]:
+    def ask(self, prompt: str) -> AsyncIterator[str]:
         """Stream an answer to a workflow; raises ModelError."""
-        model = await self._model()
-        messages = prompts.strike([{"role": "user", "content": prompt}], self.secrets())
-        async with self._turn, aclosing(model.stream(messages)) as stream:
+        return self.answer([{"role": "user", "content": prompt}])
+
+    async def answer(self, messages: Sequence[Message], model: str = "") -> AsyncIterator[str]:
+        """Stream the answer of the model so named; raises ModelError."""
+        asked = await self._model(model)
+        struck = prompts.strike([*messages], self.secrets())
+        async with self._turn, aclosing(asked.stream(struck)) as stream:
             async for piece in stream:
                 if isinstance(piece, str):
                     yield piece
+
+    async def remark(self, prompt: str, role: str = "user") -> None:
+        """Let the model say something about `prompt`, if one answers."""
+        if not self.models.none:
+            self.background(self._remark(prompt, role))
+
+    async def _remark(self, prompt: str, role: str) -> None:
+        found = await self.models.found()
+        if not found:
+            return
+        system = prompts.current(self.store)
+        if role != "user":  # some templates take one such message, and want a user's
+            system = f"{system}\n\n{prompt}"
+            role, prompt = "user", GO_ON
+        messages = [
+            {"role": "system", "content": system},
+            {"role": role, "content": prompt},
+        ]
+        async with self._turn:
+            struck = prompts.strike(messages, self.secrets())
+            await self._stream(found[0], struck, max_tokens=LONGEST)
 
     def explain(self, run: Run) -> None:
         """Let the model say a sentence about the open card."""
@@ -282,11 +308,19 @@ class Talk:
         """Ask the user for a Yes."""
         await self.add("note", proposal.words, f"proposal {proposal.id}")
 
-    async def _model(self) -> Model:
-        """The model that answers; raises ModelError if none does."""
-        for model in await self.models.found():
-            return model
-        raise ModelError(NO_MODEL)
+    async def _model(self, name: str = "") -> Model:
+        """The model that answers, or the one so named; raises ModelError."""
+        found = await self.models.found()
+        for model in found:
+            if name in ("", model.name):
+                return model
+        if not found:
+            raise ModelError(NO_MODEL)
+        known = ", ".join(model.name for model in found)
+        raise ModelError(
+            f"There is no model {name!r} here, so it was not asked. "
+            f"Name one of these, or none for whichever answers: {known}."
+        )
 
     async def _answer(self, said: str) -> None:
         model = await self._model()

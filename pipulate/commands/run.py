@@ -8,7 +8,7 @@ on where it was.  The record goes to stdout as JSON.
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 
 from pipulate.botify.urls import run_id
@@ -18,7 +18,7 @@ from pipulate.engine.errors import Invalid, PipulateError, Unknown
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
-from pipulate.engine.voice import voice
+from pipulate.engine.voice import Silent, voice
 from pipulate.engine.workflow import Run, Step, Workflow, answer, call
 
 Given = dict[str, list[str]]  #: the values of each field, as a form would send them
@@ -114,14 +114,11 @@ async def _work(jobs: Jobs, run: Run, step: Step) -> None:
         raise PipulateError(f"{step.label}: {row['error']}")
 
 
-class Terminal:
+class Terminal(Silent):
     """The voice of a run without a browser, on stderr; it has no model."""
+
+    why = "No model answers in the terminal; give the step's answer as NAME=VALUE."
 
     async def say(self, text: str) -> None:
         """Print it."""
         print(text, file=sys.stderr)
-
-    async def ask(self, prompt: str) -> AsyncIterator[str]:
-        """Refuse."""
-        raise Unknown("No model answers in the terminal; give the step's answer as NAME=VALUE.")
-        yield ""

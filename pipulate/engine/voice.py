@@ -4,11 +4,13 @@
 `chat_with_llm`, speak with the voice of the present request or job.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextvars import ContextVar
 from typing import Protocol
 
 from pipulate.engine.errors import Unknown
+
+Message = dict[str, str]  #: "role" and "content"
 
 
 class Voice(Protocol):
@@ -16,20 +18,32 @@ class Voice(Protocol):
 
     async def say(self, text: str) -> None: ...
 
+    async def remark(self, prompt: str, role: str) -> None: ...
+
     def ask(self, prompt: str) -> AsyncIterator[str]: ...
+
+    def answer(self, messages: Sequence[Message], model: str) -> AsyncIterator[str]: ...
 
 
 class Silent:
     """The voice where nobody listens and no model answers."""
 
+    why = "No model answers yet. Get one in the chat panel, or write the text yourself."
+
     async def say(self, text: str) -> None:
+        """Say nothing."""
+
+    async def remark(self, prompt: str, role: str) -> None:
         """Say nothing."""
 
     async def ask(self, prompt: str) -> AsyncIterator[str]:
         """Refuse kindly."""
-        raise Unknown(
-            "No model answers yet. Get one in the chat panel, or write the text yourself."
-        )
+        raise Unknown(self.why)
+        yield ""
+
+    async def answer(self, messages: Sequence[Message], model: str) -> AsyncIterator[str]:
+        """Refuse kindly."""
+        raise Unknown(self.why)
         yield ""
 
 
@@ -37,16 +51,27 @@ class Silent:
 voice: ContextVar[Voice] = ContextVar("voice", default=Silent())  # noqa: B039
 
 
-async def chatq(text: str) -> None:
-    """Say `text` in the chat panel."""
-    await voice.get().say(text)
+class Whichever(str):
+    """The name of the model that answers, standing for whichever will."""
 
 
-async def chat_with_llm(model: str, messages: list[dict[str, str]]) -> AsyncIterator[str]:
-    """Stream an answer to `messages` of whichever model answers."""
-    prompt = messages[0]["content"]
-    if len(messages) > 1:
-        turns = (f"{turn.get('role', 'user')}: {turn.get('content', '')}" for turn in messages)
-        prompt = "\n\n".join(turns)
-    async for text in voice.get().ask(prompt):
-        yield text
+async def chatq(prompt: str, role: str = "user") -> None:
+    """Have the model say something about `prompt` in the chat panel.
+
+    Returns at once; while no model answers, nothing is said.  The prompt
+    itself is not shown; with the role "system" it is an instruction.
+    """
+    await voice.get().remark(prompt, role)
+
+
+async def chat_with_llm(model: str, messages: Sequence[Message]) -> AsyncIterator[str]:
+    """Stream the answer of the model of that name to `messages`.
+
+    "" is whichever model answers, and so is the `model` that the app gives.
+    Raises PipulateError if that model is not there.
+    """
+    turns = [{"role": "user", "content": "", **message} for message in messages]
+    wanted = "" if isinstance(model, Whichever) else model
+    if turns:
+        async for text in voice.get().answer(turns, wanted):
+            yield text

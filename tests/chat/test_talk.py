@@ -203,3 +203,43 @@ async def test_closing_ends_what_runs(talk: Talk) -> None:
     await asyncio.sleep(0)
     await talk.close()
     assert task.cancelled()
+
+
+async def test_a_workflows_remark_is_the_models_and_comes_in_the_background(
+    talk: Talk, monkeypatch
+) -> None:
+    """The prompt is not shown; an instruction goes before the user's turn; secrets stay here."""
+    model = FakeModel("Well met.", "Indeed.")
+    answers(talk, model, monkeypatch)
+    await talk.remark(f"Arthur came with {SECRET}.")
+    assert kept(talk) == []
+    await talk.settled()
+    await talk.remark("Praise him.", "system")
+    await talk.settled()
+    assert kept(talk) == ["Well met.", "Indeed."]
+    first, second = model.asked
+    assert first[-1] == {"role": "user", "content": "Arthur came with [secret]."}
+    assert [message["role"] for message in second] == ["system", "user"]
+    assert second[0]["content"].endswith("Praise him.")
+
+
+async def test_without_a_model_there_is_no_remark(talk: Talk, monkeypatch) -> None:
+    """Not even that there is none."""
+    answers(talk, None, monkeypatch)
+    await talk.remark("Arthur came.")
+    await talk.settled()
+    assert kept(talk) == []
+
+
+async def test_a_workflow_asks_the_model_that_it_names(talk: Talk, monkeypatch) -> None:
+    """Another is not asked in its place; the refusal says which there are."""
+    model = FakeModel("Yes.")
+    answers(talk, model, monkeypatch)
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Well?"}]
+    assert [piece async for piece in talk.answer(turns, "fake")] == ["Yes."]
+    assert model.asked == [turns]
+    with pytest.raises(ModelError, match=r"no model 'gemma3'.*: fake\."):
+        [piece async for piece in talk.answer(turns, "gemma3")]
+    answers(talk, None, monkeypatch)
+    with pytest.raises(ModelError, match="No model answers yet"):
+        [piece async for piece in talk.answer(turns, "gemma3")]

@@ -1,28 +1,35 @@
 """The voice: what a workflow says and asks reaches whoever serves it, and nobody else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 
 from pipulate.engine.errors import Unknown
-from pipulate.engine.voice import Silent, chat_with_llm, chatq, voice
+from pipulate.engine.voice import Message, Silent, Whichever, chat_with_llm, chatq, voice
 
 
-class Parrot:
-    """A voice that remembers what was said, and answers with what it was asked."""
+class Parrot(Silent):
+    """A voice that remembers what it heard, and answers with what it was asked."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.remarked: list[tuple[str, str]] = []
+        self.wanted: list[str] = []
 
     async def say(self, text: str) -> None:
         """Remember it."""
         self.said.append(text)
 
-    async def ask(self, prompt: str) -> AsyncIterator[str]:
-        """Answer in two pieces."""
-        yield prompt[:3]
-        yield prompt[3:]
+    async def remark(self, prompt: str, role: str) -> None:
+        """Remember it."""
+        self.remarked.append((prompt, role))
+
+    async def answer(self, messages: Sequence[Message], model: str) -> AsyncIterator[str]:
+        """Answer with each message."""
+        self.wanted.append(model)
+        for message in messages:
+            yield f"{message['role']}: {message['content']}\n"
 
 
 @pytest.fixture
@@ -34,30 +41,42 @@ def parrot() -> Iterator[Parrot]:
     voice.reset(token)
 
 
-async def answered(messages: list[dict[str, str]]) -> str:
+async def answered(messages: list[dict[str, str]], model: str = "") -> str:
     """Return what a hand-written workflow gets for its messages."""
-    return "".join([text async for text in chat_with_llm("", messages)])
+    return "".join([text async for text in chat_with_llm(model, messages)])
 
 
-async def test_hand_written_workflows_speak_with_it(parrot: Parrot) -> None:
-    """`chatq` says, `chat_with_llm` asks and streams what comes back."""
+async def test_a_remark_is_asked_of_the_model(parrot: Parrot) -> None:
+    """`chatq` says nothing itself; it has the model say something about the prompt."""
     await chatq("The bridge is open.")
-    assert parrot.said == ["The bridge is open."]
-    assert await answered([{"role": "user", "content": "Who goes there?"}]) == "Who goes there?"
+    await chatq("Be brief.", role="system")
+    assert parrot.said == []
+    assert parrot.remarked == [("The bridge is open.", "user"), ("Be brief.", "system")]
 
 
-async def test_several_messages_are_asked_as_turns(parrot: Parrot) -> None:
-    """Each with who said it; a message without a role is the user's."""
+async def test_messages_are_asked_as_they_are(parrot: Parrot) -> None:
+    """Each with who said it; a message without a role is the user's; of none, nothing comes."""
     turns = [{"role": "system", "content": "Be brief."}, {"content": "Who?"}]
-    assert await answered(turns) == "system: Be brief.\n\nuser: Who?"
+    assert await answered(turns) == "system: Be brief.\nuser: Who?\n"
+    assert await answered([]) == "" and parrot.wanted == [""]
+
+
+async def test_the_model_that_is_asked(parrot: Parrot) -> None:
+    """The one of that name; the name that the app gives stands for whichever answers."""
+    for model in ("gemma3", "", Whichever("gemma3")):
+        await answered([{"content": "Who?"}], model)
+    assert parrot.wanted == ["gemma3", "", ""]
 
 
 async def test_where_nobody_listens() -> None:
     """What is said is lost without harm; what is asked is refused with the way out."""
     voice.set(Silent())
     await chatq("Hello?")
+    await voice.get().say("Hello?")
     with pytest.raises(Unknown, match="No model answers yet"):
         await answered([{"content": "Hello?"}])
+    with pytest.raises(Unknown, match="No model answers yet"):
+        [text async for text in voice.get().ask("Hello?")]
 
 
 async def test_each_task_has_its_own(parrot: Parrot) -> None:
@@ -69,4 +88,4 @@ async def test_each_task_has_its_own(parrot: Parrot) -> None:
         await chatq("there")
 
     await asyncio.gather(elsewhere(), chatq("here"))
-    assert (parrot.said, other.said) == (["here"], ["there"])
+    assert (parrot.remarked, other.remarked) == ([("here", "user")], [("there", "user")])
