@@ -23,7 +23,7 @@ from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.voice import voice
 from pipulate.engine.workflow import Workflow
-from pipulate.web import failures
+from pipulate.web import failures, offers
 from pipulate.web.guard import Guard
 from pipulate.web.routes import Pages
 from pipulate.web.shell import HEAD, STATIC, shell
@@ -57,6 +57,7 @@ def create_app(
     app.add_middleware(Voiced, state=state)
     app.add_middleware(Guard, hosts=settings.hosts)
     app.mount("/static", STATIC)
+    offers.routes(app)
     if parts is None:
         parts = pages.parts()
     for part in parts:
@@ -91,6 +92,7 @@ class Voiced:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         voice.set(self.state.jobs.speaker)
+        offers.folder.set(self.state.settings.data)
         if self.state.settings.dev and scope["type"] == "http":
             await asyncio.to_thread(self.state.reload)
         await self.app(scope, receive, send)

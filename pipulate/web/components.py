@@ -8,7 +8,7 @@ WORDS   `failure` is read out at once; `markdown` renders anybody's text
 
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 # FastHTML's own add checks, which cost half of a card's time.
 from fastcore.xml import (
@@ -28,6 +28,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pipulate.engine.workflow import Workflow
+from pipulate.web import offers
 from pipulate.web.shell import document
 
 MULTIPART = "multipart/form-data"
@@ -130,5 +131,5 @@ def markdown(text: str) -> NotStr:
 
 def download(label: str, name: str, text: str) -> FT:
     """Return a link that saves `text` as a file called `name`."""
-    href = "data:text/plain;charset=utf-8," + quote(text)
+    href = offers.address(name, text)
     return A(label, href=href, download=name, role="button", cls="quiet")
