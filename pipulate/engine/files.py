@@ -77,10 +77,18 @@ def _swap(part: Path, target: Path) -> None:
 
 def begin(target: Path, mode: int = ANYONE) -> tuple[Path, BinaryIO]:
     """Sweep leftovers and open a new temporary file: (its path, the file)."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    folder(target.parent)
     sweep(target)
     part = _part(target)
     return part, open(part, "xb", opener=functools.partial(os.open, mode=mode))
+
+
+def folder(path: Path) -> None:
+    """Make a folder that is not there, and those above it, for good."""
+    missing = [above for above in (path, *path.parents) if not above.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        sync(made.parent)
 
 
 def finish(part: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ FILES  A `File` is {"file": name, "path": …, "size": …, "sha256": …}; its 
 KINDS  say which values of a step, or items of its lists, to turn back.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,8 +18,11 @@ from typing import IO, Any
 
 from pipulate.engine.errors import Invalid, Unknown
 
-ROOMS = ("uploads", "files")  #: folders of the data folder where files lie
+ROOMS = ("uploads", "files")  #: of the data folder, where files lie
+LARGE = "pipulate-large"  #: the one key of data that lie in a file of JSON
 _PARTS = {"file", "path", "size", "sha256"}
+#: Of name, sha256 and path.
+_FORMS = (r"[^./\\\0][^/\\\0]*", "[0-9a-f]{64}", "(?s:.*)")
 #: The most special first: a datetime is a date.
 _TIMES: dict[str, type[datetime] | type[date] | type[time]] = {
     "datetime": datetime,
@@ -47,7 +51,7 @@ class File:
             return self.path.open(mode, encoding=encoding, **options)
         except FileNotFoundError as error:
             raise Unknown(
-                f"The file {self.name} is not in the data folder any more. Choose it again."
+                f"The file {self.name} is not in the data folder any more. Give that answer again."
             ) from error
 
     def read_text(self, encoding: str | None = None) -> str:
@@ -89,6 +93,8 @@ def decode(data: Mapping[str, Any], kinds: Mapping[str, str], folder: Path) -> d
     what looks like a file is one, as older records have no kinds.
     """
     back = {}
+    if data.keys() == {LARGE} and is_file(data[LARGE]):
+        data = json.loads(file_of(data[LARGE], folder).read_text())
     for key, value in data.items():
         typed = partial(_typed, kinds.get(key), folder=folder)
         back[key] = _each(value, typed)
@@ -99,7 +105,7 @@ def _typed(kind: str | None, item: Any, folder: Path) -> Any:
     if kind in _TIMES:
         with suppress(TypeError, ValueError):
             return _TIMES[kind].fromisoformat(item)
-    return _file(item, folder) if _is_file(item) else item
+    return file_of(item, folder) if is_file(item) else item
 
 
 def _each(value: Any, function: Callable[[Any], Any]) -> Any:
@@ -121,45 +127,42 @@ def _kind_of(item: Any) -> str:
 
 
 def _plain(item: Any, folder: Path) -> Any:
-    if item is None:
-        return None
-    if not isinstance(item, File):
-        return item.isoformat()
-    return {
-        "file": item.name,
-        "path": inside(item.path, folder),
-        "size": item.size,
-        "sha256": item.sha256,
-    }
+    if isinstance(item, File):
+        return plain(item, folder)
+    return None if item is None else item.isoformat()
 
 
-def inside(path: Path, folder: Path) -> str:
-    """Return a file's path as the record has it; raises Invalid for others."""
-    here = folder.absolute()
-    if path.is_relative_to(here):
-        within = path.relative_to(here).as_posix()
-        if _ours(within):
-            return within
-    raise Invalid(
-        f"{path} does not lie with the files of runs, where nobody else changes it. "
-        "Write it to run.file(name), or keep its path as text."
+def plain(file: File, folder: Path) -> dict[str, Any]:
+    """Return what the record holds of a file; raises Invalid."""
+    room = file.path.parent.parent.name
+    if room not in ROOMS or file.path != place(folder, room, file.sha256, file.name):
+        raise Invalid(
+            f"{file.name} is not of this data folder. Return what run.file() "
+            "gave you to write to, or a path as text."
+        )
+    path = f"{room}/{file.sha256[:16]}/{file.name}"
+    return {"file": file.name, "path": path, "size": file.size, "sha256": file.sha256}
+
+
+def place(folder: Path, room: str, sha256: str, name: str) -> Path:
+    """Return where a file of this content lies."""
+    return folder.absolute() / room / sha256[:16] / name
+
+
+def is_file(item: Any) -> bool:
+    """Say whether this is what a record holds of a file."""
+    if not isinstance(item, dict) or item.keys() != _PARTS:
+        return False
+    texts = (item["file"], item["sha256"], item["path"])
+    return all(
+        isinstance(text, str) and re.fullmatch(form, text)
+        for text, form in zip(texts, _FORMS, strict=True)
     )
 
 
-def _ours(path: str) -> bool:
-    room, *rest = path.split("/")
-    return room in ROOMS and bool(rest) and ".." not in rest and "\\" not in path
-
-
-def _is_file(item: Any) -> bool:
-    if not isinstance(item, dict) or item.keys() != _PARTS or not isinstance(item["path"], str):
-        return False
-    named = re.fullmatch(r"[^./\\\0][^/\\\0]*", str(item["file"]))
-    return bool(named and re.fullmatch("[0-9a-f]{64}", str(item["sha256"])))
-
-
-def _file(item: Mapping[str, Any], folder: Path) -> File:
-    path = item["path"]
-    if not _ours(path):  # of a record of before, or from elsewhere
-        path = f"uploads/{item['sha256'][:16]}/{item['file']}"
-    return File(item["file"], item["size"], item["sha256"], folder.absolute() / path)
+def file_of(item: Mapping[str, Any], folder: Path) -> File:
+    """Return the file; of its path only the room counts, and older ones tell none."""
+    room = item["path"].partition("/")[0]
+    room = room if room in ROOMS else ROOMS[0]
+    path = place(folder, room, item["sha256"], item["file"])
+    return File(item["file"], item["size"], item["sha256"], path)

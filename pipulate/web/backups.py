@@ -1,11 +1,16 @@
-"""Backups while serving: one at the start, then one a day."""
+"""Daily care while serving: a backup, then the files that nothing needs.
+
+The first at the start, before anything changes.
+"""
 
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fasthtml.common import FastHTML
+from loguru import logger
 
+from pipulate.engine.collecting import collect
 from pipulate.engine.store import Store, now
 
 HOUR = 3600  #: seconds between two looks whether a day is over
@@ -44,4 +49,6 @@ def backup_daily(store: Store) -> Path | None:
         return None
     made = store.backup("daily")
     store["backed_up"] = now()
+    with logger.catch(OSError, message="unneeded files could not be put aside"):
+        collect(store)
     return made

@@ -1,6 +1,7 @@
 """Backups while serving: one before anything changes, then by the clock."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -68,3 +69,13 @@ def test_daily(store: Store, hours: int, again: bool) -> None:
     assert backups.backup_daily(store)
     store["backed_up"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
     assert (backups.backup_daily(store) is not None) is again
+
+
+def test_with_it_go_the_files_that_nothing_needs(store: Store) -> None:
+    """Once a day is enough."""
+    lost = store.folder / "uploads" / "0123456789abcdef" / "a.csv"
+    lost.parent.mkdir(parents=True)
+    lost.write_text("a")
+    os.utime(lost, (0, 0))
+    assert backups.backup_daily(store) and not lost.exists()
+    assert (store.folder / "trash" / lost.relative_to(store.folder)).exists()

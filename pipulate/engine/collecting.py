@@ -1,0 +1,111 @@
+"""Files that no answer needs are put aside, and after a month thrown away.
+
+NEEDED  A file is needed while the 16 digits of its folder stand anywhere in
+        the database: in a record, in its history, in what is remembered of
+        a form; whoever wrote them there, and however.
+AGE     Only what nobody touched for a day is put aside: an upload comes
+        before its answer.
+TRASH   They go to `trash` of the data folder, and what is needed again, as
+        another database was put back, comes back.
+DESKS   of steps that ended long ago are thrown away, and none while a job
+        runs.
+"""
+
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from pipulate.engine import values
+from pipulate.engine.kept import DESKS
+from pipulate.engine.store import Store
+
+DAY = 86_400  #: seconds
+MONTH = 30 * DAY
+TRASH = "trash"
+_MASK = bytes(chr(code) in "0123456789abcdef" for code in range(256))
+_RUN = b"\1" * 16
+
+
+def collect(store: Store) -> list[Path]:
+    """Put aside the folders of files that nothing needs; return them."""
+    here = [store.folder / room for room in values.ROOMS]
+    aside = [store.folder / TRASH / room for room in values.ROOMS]
+    old = [folder for folder in _folders(here) if _idle(folder) > DAY]
+    gone = list(_folders(aside))
+    unneeded = _unneeded(store, {folder.name for folder in (*old, *gone)})
+    for folder in gone:
+        if folder.name not in unneeded:
+            _move(folder, store.folder / folder.parent.name / folder.name)
+        elif _age(folder) > MONTH:
+            shutil.rmtree(folder, ignore_errors=True)
+    moved = [folder for folder in old if folder.name in unneeded and _put_aside(store, folder)]
+    if not store.one("SELECT 1 FROM job WHERE state = 'running'"):
+        for desk in _folders([store.folder / DESKS]):
+            if _idle(desk) > DAY:
+                shutil.rmtree(desk, ignore_errors=True)
+    return moved
+
+
+def _folders(rooms: Iterable[Path]) -> Iterator[Path]:
+    for room in rooms:
+        for path in list(room.glob("*")):
+            if re.fullmatch("[0-9a-f]{16}", path.name):
+                yield path
+
+
+def _idle(folder: Path) -> float:
+    """Return for how many seconds no file in the folder was touched."""
+    return min(map(_age, [path for path in folder.rglob("*") if path.is_file()] or [folder]))
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _unneeded(store: Store, names: set[str]) -> set[str]:
+    for text in _texts(store):
+        if not names:
+            break
+        names.difference_update(_digits(text))
+    return names
+
+
+def _digits(text: str) -> Iterator[str]:
+    """Yield the first 16 of each 16 or more digits; ten times as fast as `re`."""
+    content = text.encode(errors="replace")
+    mask = content.translate(_MASK)
+    at = mask.find(_RUN)
+    while at >= 0:
+        yield content[at : at + 16].decode()
+        end = mask.find(0, at)
+        at = mask.find(_RUN, end) if end > 0 else -1
+
+
+def _texts(store: Store) -> Iterator[str]:
+    """Yield every text in the database, one at a time."""
+    for table in store.read("SELECT name FROM sqlite_schema WHERE type = 'table'"):
+        for row in store.connection.execute(f'SELECT * FROM "{table["name"]}"'):  # noqa: S608
+            yield from (value for value in row if isinstance(value, str))
+
+
+def _put_aside(store: Store, folder: Path) -> bool:
+    aside = store.folder / TRASH / folder.parent.name / folder.name
+    _move(folder, aside)
+    if _idle(aside) > DAY:
+        return True
+    _move(aside, folder)  # somebody chose it again, just now
+    return False
+
+
+def _move(folder: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        path.replace(target / path.name)
+    with suppress(OSError):  # something new came in
+        folder.rmdir()
