@@ -16,10 +16,6 @@
     arrive($("[data-focus]") || $("#chain [data-current]"));
     connectFinder();
   });
-  // A change of pages that the browser gives up (a quick second click) is no error.
-  for (const name of ["pageswap", "pagereveal"]) addEventListener(name, ({ viewTransition: shown }) => {
-    if (shown) for (const part of [shown.ready, shown.finished, shown.updateCallbackDone]) part.catch(() => {});
-  });
   let before = "";
   document.addEventListener("htmx:beforeSwap", (event) => {
     // After a card was answered, its successor is the place to be; progress lines must not take the focus away.
@@ -69,12 +65,26 @@
     });
     for (const button of document.querySelectorAll("[data-find]")) button.addEventListener("click", open);
     finder.addEventListener("click", (event) => { if (event.target === finder) finder.close(); });
-    finder.addEventListener("keydown", (event) => {
+    // A key means the answer to what is typed: it waits until that is the one on show.
+    let answered = null, pressed = [];
+    const press = (key) => {
       const links = [...finder.querySelectorAll("#found a")];
       const at = links.indexOf(document.activeElement);
-      if (event.key === "ArrowDown") { event.preventDefault(); (links[at + 1] || links[0] || input).focus(); }
-      if (event.key === "ArrowUp") { event.preventDefault(); (at > 0 ? links[at - 1] : input).focus(); }
-      if (event.key === "Enter" && document.activeElement === input && links[0]) { event.preventDefault(); links[0].click(); }
+      if (key === "ArrowDown") (links[at + 1] || links[0] || input).focus();
+      if (key === "ArrowUp") (at > 0 ? links[at - 1] : input).focus();
+      if (key === "Enter") links[Math.max(at, 0)]?.click();
+    };
+    finder.addEventListener("keydown", (event) => {
+      const onLink = event.key === "Enter" && document.activeElement !== input;
+      if (!["ArrowDown", "ArrowUp", "Enter"].includes(event.key) || onLink || event.isComposing) return;
+      event.preventDefault();
+      if (answered === input.value) press(event.key); else pressed.push(event.key);
+    });
+    input.addEventListener("input", () => { pressed = []; });
+    finder.addEventListener("close", () => { pressed = []; });
+    finder.addEventListener("htmx:afterSwap", (event) => {
+      answered = event.detail.requestConfig.parameters.q;
+      if (answered === input.value) pressed.splice(0).forEach(press);
     });
   }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.server import Server
 
@@ -218,6 +218,44 @@ def test_the_finder_finds_by_keyboard(page: Page, server: Server):
     page.keyboard.press("Control+k")
     page.locator("#finder input").fill("call the")
     expect(page.locator("#found")).to_contain_text("Task")
+
+
+def test_the_finders_keys_wait_for_the_answer_to_what_was_typed(page: Page, server: Server):
+    """Who types quickly gets what was typed, however late the list of it comes; what is typed
+    after the key takes the key back.
+    """
+    held: list[Route] = []
+    page.route(re.compile(r"/find\?q=poet$"), lambda route: held.append(route))
+    for keys in (["Enter"], ["ArrowDown", "Enter"]):
+        page.goto(f"{server.url}/docs")
+        page.keyboard.press("Control+k")
+        page.locator("#found a").first.wait_for()
+        with page.expect_request(re.compile("q=poet")):
+            page.keyboard.type("poet")
+            for key in keys:
+                page.keyboard.press(key)
+        expect(page).to_have_url(f"{server.url}/docs")
+        held.pop().continue_()
+        expect(page).to_have_url(f"{server.url}/poet")
+    page.wait_for_load_state()
+    page.keyboard.press("Control+k")
+    page.locator("#found a").first.wait_for()
+    page.keyboard.type("bridg")
+    page.keyboard.press("Enter")
+    page.keyboard.type("x")
+    expect(page.locator("#found .empty")).to_be_visible()
+    expect(page).to_have_url(f"{server.url}/poet")
+
+
+def test_between_pages_no_key_is_lost_to_a_transition(page: Page, server: Server):
+    """The browser holds keys back, and throws, while it shows one page turn into another."""
+    swap = 'addEventListener("pageswap", (e) => sessionStorage.swap = String(e.viewTransition));'
+    page.emulate_media(reduced_motion="no-preference")
+    page.add_init_script(swap)
+    page.goto(f"{server.url}/docs")
+    page.locator("#menu a[href='/bridge']").click()
+    page.wait_for_url("**/bridge")
+    assert page.evaluate("sessionStorage.swap") == "null"
 
 
 def test_what_the_chat_does_is_seen_at_once(page: Page, server: Server):
