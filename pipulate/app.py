@@ -1,7 +1,7 @@
 """Builds the app from settings; nothing happens on import.
 
 ORDER     the state · the middleware: guard, with --lan the gate of
-          `pages.devices`, voice · the parts, in any order: each adds its
+          `pages.devices`, windows, voice · the parts, in any order: each adds its
           routes, pages in the menu, cards in Settings · the workflow files,
           which cannot take the first segment of any of these routes · the
           routes of every workflow, which take any first segment.
@@ -29,6 +29,7 @@ from pipulate.web.routes import Pages
 from pipulate.web.shell import HEAD, STATIC, shell
 from pipulate.web.state import State
 from pipulate.web.watch import Workflows
+from pipulate.web.windows import Windows
 
 
 def create_app(
@@ -55,6 +56,7 @@ def create_app(
     )
     app.state = state
     app.add_middleware(Voiced, state=state)
+    app.add_middleware(Windows, store=store, refuse=failures.refused)
     app.add_middleware(Guard, hosts=settings.hosts)
     app.mount("/static", STATIC)
     offers.routes(app)

@@ -32,6 +32,7 @@ from pipulate.chat.models import Models
 from pipulate.chat.proposals import Proposal
 from pipulate.chat.providers import Message, Model, ModelError, ToolCall
 from pipulate.chat.tools import offered
+from pipulate.engine import profiles
 from pipulate.engine.errors import PipulateError, Refused, Unknown
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
@@ -129,7 +130,7 @@ class Talk:
 
     def desk(self) -> Desk:
         """What the tools work on."""
-        profile = self.store.get("profile_id", 1)
+        profile = profiles.shown(self.store)
         return Desk(self.store, self.memory, self.flows(), self.settings, profile)
 
     def secrets(self) -> list[str]:

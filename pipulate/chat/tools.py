@@ -22,7 +22,7 @@ from pipulate.chat import prompts
 from pipulate.chat.desk import Desk, Row, drop, find, put, row_of
 from pipulate.chat.memory import clean, identity, text
 from pipulate.chat.questions import query_data, query_links, search_docs
-from pipulate.engine import forms
+from pipulate.engine import forms, profiles
 from pipulate.engine.errors import Invalid, OutOfOrder, Refused, Unknown
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.workflow import Run, Step, accepted, call
@@ -105,7 +105,7 @@ def delete_profile(desk: Desk, profile: Which) -> Change:
     """Remove a profile."""
     row = find(_profiles(desk), profile, "profile")
     name = row["name"]
-    if row["id"] == desk.profile:
+    if row["id"] in (desk.profile, profiles.chosen(desk.store)):
         cure = "Choose another one first, then delete it."
         raise Refused(f"“{name}” is the profile you are in. {cure}")
     kept = "Its tasks and runs are kept, for when it is brought back."

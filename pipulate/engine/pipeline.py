@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Self
 
 from fastcore.xml import FT, Div
 
+from pipulate.engine import profiles
 from pipulate.engine import record as rec
 from pipulate.engine.errors import (
     Corrupt,
@@ -266,7 +267,7 @@ class Pipulate:
         text = rec.dumps(record)
         rev = 1 + max((act["rev"] for act in acts), default=0)
         if profile is None:
-            profile = self.store.get("profile_id", 1)
+            profile = profiles.shown(self.store)
         at = now()
         created = str(record.get("created") or at)
         with self.store.transaction() as db:

@@ -1,6 +1,7 @@
 """Ctrl+K: finds pages, runs, tasks, profiles, sections of the manual."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -9,6 +10,9 @@ from fasthtml.common import A, FastHTML, Li, Request, Response, Small, Span
 from pipulate import docs
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Store
+from pipulate.pages.lists import Table
+from pipulate.pages.profiles import PROFILES
+from pipulate.pages.tasks import TASKS
 from pipulate.web.components import fragment
 from pipulate.web.state import State
 
@@ -30,8 +34,8 @@ def hits(state: State, search: str) -> list[Hit]:
     found = _fitting(_places(state), search)
     found += _runs(state.store, search)
     if search:
-        found += _rows(state.store, search, "task", "/tasks")
-        found += _rows(state.store, search, "profile", "/profiles")
+        found += _rows(state.store, search, TASKS, "/tasks")
+        found += _rows(state.store, search, PROFILES, "/profiles")
         manual = (Hit(it.title, "Manual", it.address) for it in docs.sections())
         found += _fitting(manual, search)[:MOST_RUNS]
     return found[:MOST]
@@ -55,11 +59,11 @@ def _runs(store: Store, search: str) -> Iterator[Hit]:
         yield Hit(row["id"], f"Run of {row['workflow']}", address)
 
 
-def _rows(store: Store, search: str, table: str, address: str) -> Iterator[Hit]:
-    sql = f"""SELECT name FROM {table} WHERE instr(lower(name), lower(?))
-              ORDER BY id DESC LIMIT {MOST_ROWS}"""  # noqa: S608 - our names
-    for row in store.read(sql, search):
-        yield Hit(row["name"], table.capitalize(), address)
+def _rows(store: Store, search: str, table: Table, address: str) -> Iterator[Hit]:
+    names = (row["name"] for row in table.rows(store))
+    fitting = (name for name in names if search.lower() in name.lower())
+    for name in islice(fitting, MOST_ROWS):
+        yield Hit(name, table.noun.capitalize(), address)
 
 
 def routes(app: FastHTML) -> None:

@@ -3,15 +3,12 @@
 Menus show `menu_name` only: no client is to read another's name.
 """
 
-from urllib.parse import urlsplit, urlunsplit
-
 from fasthtml.common import (
     FT,
     Button,
     Details,
     Div,
     FastHTML,
-    HTTPException,
     Li,
     RedirectResponse,
     Request,
@@ -22,25 +19,23 @@ from fasthtml.common import (
     Ul,
 )
 
+from pipulate.engine import profiles
 from pipulate.engine.errors import Refused
 from pipulate.engine.store import Store
 from pipulate.pages.lists import ListPage, Row, Table
 from pipulate.web.components import form
+from pipulate.web.windows import back, carried
 
 ABOUT = (
     "Profiles are the clients or sites you work for; the menu shows their menu "
     "names only, so that no client reads another's name. Tasks and runs belong to "
-    "the profile chosen in the menu."
+    "the profile that the menu shows. Each window keeps its own, whatever is chosen "
+    "in another one."
 )
 
 
-def chosen(store: Store) -> int:
-    """The profile that is chosen in the menu."""
-    return int(store.get("profile_id", 1))
-
-
 def _check_delete(store: Store, row: Row) -> None:
-    if row["id"] == chosen(store):
+    if row["id"] in (profiles.shown(store), profiles.chosen(store)):
         raise Refused(
             "This profile is the chosen one. Choose another in the menu first, then delete it."
         )
@@ -60,30 +55,26 @@ PROFILES = Table(
 )
 
 
-def label(row: Row) -> str:
-    """What menus may show of a profile."""
-    return str(row["menu_name"] or f"Profile {row['id']}")
-
-
 def switcher(app: FastHTML) -> FT | None:
     """The menu's choice of a profile; None if there is no other."""
-    here = chosen(app.state.store)
-    rows = PROFILES.rows(app.state.store)
-    shown = [row for row in rows if row["active"] or row["id"] == here]
-    current = [label(row) for row in shown if row["id"] == here]
-    if current and len(shown) == 1:
+    store = app.state.store
+    here = profiles.shown(store)
+    names = profiles.names(store)
+    rows = PROFILES.rows(store)
+    offered = [row["id"] for row in rows if row["active"] or row["id"] == here]
+    if offered == [here]:
         return None
     return Details(
-        Summary(Small("Profile"), Strong(*current or ["Choose one"])),
-        Ul(*[_choice(row, row["id"] == here) for row in shown]),
+        Summary(Small("Profile"), Strong(names.get(here, "Choose one"))),
+        Ul(*[_choice(id, names[id], id == here) for id in offered]),
         cls="profile",
     )
 
 
-def _choice(row: Row, is_current: bool) -> FT:
+def _choice(id: int, name: str, is_current: bool) -> FT:
     current = "true" if is_current else None
-    act = Button(label(row), type="submit", cls="quiet", aria_current=current)
-    return Li(form(f"/profiles/{row['id']}/choose", act))
+    act = Button(name, type="submit", cls="quiet", aria_current=current)
+    return Li(form(f"/profiles/{id}/choose", act))
 
 
 def _menu(app: FastHTML) -> FT:
@@ -97,15 +88,5 @@ def routes(app: FastHTML) -> None:
 
     @app.post("/profiles/{id:int}/choose")
     def choose(request: Request, id: int) -> Response:
-        store = app.state.store
-        if not store.one("SELECT 1 FROM profile WHERE id = ?", id):
-            raise HTTPException(404)
-        store["profile_id"] = id
-        return RedirectResponse(where(request.headers.get("referer", "")), 303)
-
-
-def where(referer: str) -> str:
-    """Return, on this server, the address that a request came from."""
-    came = urlsplit(referer)
-    path = "/" + came.path.lstrip("/")  # two slashes lead to another server
-    return urlunsplit(("", "", path, came.query, ""))
+        profiles.choose(app.state.store, id)
+        return RedirectResponse(carried(back(request), id), 303)

@@ -17,11 +17,11 @@ from fasthtml.common import (
     Summary,
 )
 
+from pipulate.engine import profiles
 from pipulate.engine.errors import Invalid
 from pipulate.engine.exchange import export_lines, import_lines
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.workflow import Workflow
-from pipulate.pages import profiles
 from pipulate.web import uploads
 from pipulate.web.components import failure, form, fragment, page
 from pipulate.web.runs import run_list, run_row, run_search
@@ -35,8 +35,9 @@ MOST = 200  #: runs that are shown; the search finds the others
 
 
 def _found(state: State, search: str, empty: str) -> FT:
-    every = profiles.PROFILES.rows(state.store)
-    names = {row["id"]: profiles.label(row) for row in every if len(every) > 1}
+    names = profiles.names(state.store)
+    if len(names) == 1:
+        names = {}
     rows = []
     for row in Pipulate(state.store).runs(search, limit=MOST):
         flow = state.found.get(row["workflow"])

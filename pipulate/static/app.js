@@ -3,6 +3,30 @@
   const $ = (selector, root = document) => root.querySelector(selector);
   const announce = (text) => { const line = $("#announce"); if (line && line.textContent !== text) line.textContent = text; };
 
+  // The window's profile (web/windows.py): each request names it, and each page that the tab comes to shows it.
+  const CARRIER = "pipulate-profile", shown = $("#menu")?.dataset.profile, here = new URL(location), kept = sessionStorage.getItem(CARRIER);
+  if (shown && kept && kept !== shown && !here.searchParams.has(CARRIER)) {
+    here.searchParams.set(CARRIER, kept);
+    location.replace(here);
+  } else if (shown) {
+    sessionStorage.setItem(CARRIER, shown);
+    if (here.searchParams.has(CARRIER)) {
+      here.searchParams.delete(CARRIER);
+      history.replaceState(history.state, "", here);
+    }
+  }
+  document.addEventListener("htmx:configRequest", ({ detail }) => { if (shown) detail.headers[CARRIER] = shown; });
+  document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
+    const note = $("#whose"), text = decodeURIComponent(xhr.getResponseHeader("pipulate-note") || "");
+    if (note && xhr.status && note.textContent !== text) note.textContent = text;
+  });
+  document.addEventListener("submit", ({ target }) => {  // a form that came in a fragment, or that names no address
+    const url = new URL(target.getAttribute("action") || location, location);
+    if (!shown || url.origin !== location.origin || target.method !== "post") return;
+    url.searchParams.set(CARRIER, shown);
+    target.setAttribute("action", url);
+  }, true);
+
   // Focus moves to the first control of the new card (or its title), and the card is announced.
   function arrive(card) {
     if (!card) return;

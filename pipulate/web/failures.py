@@ -59,7 +59,8 @@ async def _failed(request: Request, error: HTTPException) -> Response:
     return _message(request, *_WORDS[error.status_code], error.status_code)
 
 
-async def _refused(request: Request, error: PipulateError) -> Response:
+async def refused(request: Request, error: PipulateError) -> Response:
+    """Say why nothing was done."""
     status = error.status
     if status >= 500:
         status = 424  # another service failed, not this server
@@ -71,11 +72,11 @@ async def _unsaved(request: Request, error: apsw.Error) -> Response:
         with plainly(request.app.state.store.path):
             raise error
     except PipulateError as told:
-        return await _refused(request, told)
+        return await refused(request, told)
 
 
 async def _too_big(request: Request, error: OverflowError) -> Response:
-    return await _refused(request, Unknown(_WORDS[404][1]))
+    return await refused(request, Unknown(_WORDS[404][1]))
 
 
 async def _crashed(request: Request, error: Exception) -> Response:
@@ -90,7 +91,7 @@ async def _crashed(request: Request, error: Exception) -> Response:
 HANDLERS: dict[Any, Any] = {
     **dict.fromkeys(_WORDS, _failed),
     500: _crashed,
-    PipulateError: _refused,
+    PipulateError: refused,
     apsw.Error: _unsaved,
     OverflowError: _too_big,
 }

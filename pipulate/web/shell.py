@@ -16,8 +16,10 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from pipulate.engine import profiles
 from pipulate.engine.settings import PACKAGE
 from pipulate.web.state import State
+from pipulate.web.windows import carrying, note
 
 HTML = PACKAGE / "web"
 HEAD = (HTML / "head.html").read_text(encoding="utf-8").strip()
@@ -61,10 +63,9 @@ def _text(*parts: Any) -> str:
 def document(request: Any, title: str, content: Any) -> str:
     """Return a whole page as text."""
     theme = "".join(f' {name}="{escape(value)}"' for name, value in request.app.state.theme.items())
-    before, after = around(request)
     return (
         f"<!doctype html><html{theme}><head><title>{escape(title)} · "
-        f"Pipulate</title>{HEAD}</head><body>{before}{_text(content)}{after}</body></html>"
+        f"Pipulate</title>{HEAD}</head><body>{_body(request, content)}</body></html>"
     )
 
 
@@ -74,21 +75,22 @@ def shell(content: Any, request: Any) -> tuple[Any, ...]:
         if getattr(part, "tag", "") == "main":  # FastHTML's Titled brings one of its own
             part.tag = "div"
             part.attrs["class"] = "page"
-    before, after = around(request)
-    return NotStr(before), *content, NotStr(after)
+    return (NotStr(_body(request, content)),)
 
 
-def around(request: Any) -> tuple[str, str]:
-    """Return what stands before and after the main column's content."""
+def _body(request: Any, content: Any) -> str:
     app = request.app
     state: State = app.state
+    profile = profiles.shown(state.store)
     switcher = _text(state.profile_switcher(app)) if state.profile_switcher else ""
     panel = _text(state.chat_panel(request)) if state.chat_panel else _NO_CHAT
-    before = (
-        f'{_TOP}<nav id="menu" aria-label="Main">{_FIND}<div id="switcher">{switcher}</div>'
-        f'{menu(state, request.url.path)}</nav><main id="main" tabindex="-1">'
+    html = (
+        f'{_TOP}<nav id="menu" aria-label="Main" data-profile="{profile}">{_FIND}'
+        f'<div id="switcher">{switcher}</div>{menu(state, request.url.path)}</nav>'
+        f'<main id="main" tabindex="-1"><p id="whose" role="status">{escape(note(state.store))}</p>'
+        f"{_text(content)}</main>{panel}{_END}"
     )
-    return before, f"</main>{panel}{_END}"
+    return carrying(html, profile)
 
 
 Links = tuple[tuple[str, str], ...]  #: titles and addresses
