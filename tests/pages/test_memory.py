@@ -71,7 +71,7 @@ async def test_the_prompt_has_versions(app: Any, client: httpx2.AsyncClient) -> 
     await client.post("/memory/prompt", data={"text": "Speak like a pirate."})
     shown = (await client.get("/memory")).text
     assert "2 versions" in shown and "Speak like a pirate." in shown
-    assert re.findall(r'action="/memory/prompt/(\d+)"', shown) == ["0"]
+    assert re.findall(r'action="/memory/prompt/(\d+)\b', shown) == ["0"]
     await client.post("/memory/prompt/0")
     assert prompts.current(app.state.store) == prompts.DEFAULT
     assert 'role="alert"' in (await client.post("/memory/prompt", data={"text": ""})).text
