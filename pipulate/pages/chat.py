@@ -49,10 +49,10 @@ from pipulate.chat import proposals
 from pipulate.chat.conversation import Row
 from pipulate.chat.models import SMALL
 from pipulate.chat.talk import LONGEST_MESSAGE, Listener, Talk
-from pipulate.engine import profiles
 from pipulate.engine.errors import PipulateError, Unknown
 from pipulate.engine.workflow import Workflow
 from pipulate.web.components import form, fragment, markdown, search_field
+from pipulate.web.windows import names
 
 PAINT = 0.06  #: seconds between two renderings of an answer that streams
 SHARE = 5  #: rendering may take one part in so many of the time: long Markdown takes long
@@ -199,9 +199,9 @@ class Panel(Listener):
         except Unknown:
             return Div(P(words), Small("No longer there."))
         said = Pre(found.words) if "\n" in found.words else P(Strong(found.words))
-        names = profiles.names(self.talk.store)
-        if len(names) > 1:  # every window shows this card
-            said = Div(said, Small("For “", names.get(found.profile, "a deleted profile"), "”"))
+        known = names(self.talk.store)
+        if len(known) > 1:  # every window shows this card
+            said = Div(said, Small("For “", known.get(found.profile, "a deleted profile"), "”"))
         if found.state == "open":
             return Div(said, *_choices(found))
         undo = None

@@ -9,6 +9,7 @@ from fasthtml.common import (
     Details,
     Div,
     FastHTML,
+    HTTPException,
     Li,
     RedirectResponse,
     Request,
@@ -24,7 +25,7 @@ from pipulate.engine.errors import Refused
 from pipulate.engine.store import Store
 from pipulate.pages.lists import ListPage, Row, Table
 from pipulate.web.components import form
-from pipulate.web.windows import back, carried
+from pipulate.web.windows import carried, names
 
 ABOUT = (
     "Profiles are the clients or sites you work for; the menu shows their menu "
@@ -59,14 +60,14 @@ def switcher(app: FastHTML) -> FT | None:
     """The menu's choice of a profile; None if there is no other."""
     store = app.state.store
     here = profiles.shown(store)
-    names = profiles.names(store)
+    known = names(store)
     rows = PROFILES.rows(store)
     offered = [row["id"] for row in rows if row["active"] or row["id"] == here]
     if offered == [here]:
         return None
     return Details(
-        Summary(Small("Profile"), Strong(names.get(here, "Choose one"))),
-        Ul(*[_choice(id, names[id], id == here) for id in offered]),
+        Summary(Small("Profile"), Strong(known.get(here, "Choose one"))),
+        Ul(*[_choice(id, known[id], id == here) for id in offered]),
         cls="profile",
     )
 
@@ -88,5 +89,8 @@ def routes(app: FastHTML) -> None:
 
     @app.post("/profiles/{id:int}/choose")
     def choose(request: Request, id: int) -> Response:
+        if id not in names(app.state.store):
+            raise HTTPException(404)
         profiles.choose(app.state.store, id)
-        return RedirectResponse(carried(back(request), id), 303)
+        came = request.headers.get("referer", "")
+        return RedirectResponse(carried(came, id), 303)

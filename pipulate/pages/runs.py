@@ -17,7 +17,6 @@ from fasthtml.common import (
     Summary,
 )
 
-from pipulate.engine import profiles
 from pipulate.engine.errors import Invalid
 from pipulate.engine.exchange import export_lines, import_lines
 from pipulate.engine.pipeline import Pipulate
@@ -26,6 +25,7 @@ from pipulate.web import uploads
 from pipulate.web.components import failure, form, fragment, page
 from pipulate.web.runs import run_list, run_row, run_search
 from pipulate.web.state import State
+from pipulate.web.windows import names
 
 ABOUT = (
     "All runs of all workflows, newest first, of all profiles. "
@@ -35,14 +35,14 @@ MOST = 200  #: runs that are shown; the search finds the others
 
 
 def _found(state: State, search: str, empty: str) -> FT:
-    names = profiles.names(state.store)
-    if len(names) == 1:
-        names = {}
+    whose = names(state.store)
+    if len(whose) == 1:
+        whose = {}
     rows = []
     for row in Pipulate(state.store).runs(search, limit=MOST):
         flow = state.found.get(row["workflow"])
         known = flow if isinstance(flow, Workflow) else None
-        profile = names.get(row["profile_id"], "")
+        profile = whose.get(row["profile_id"], "")
         rows.append(run_row(row, known, workflow=row["workflow"], profile=profile))
     return run_list(rows, empty)
 

@@ -84,12 +84,11 @@ def _body(request: Any, content: Any) -> str:
     profile = profiles.shown(state.store)
     switcher = _text(state.profile_switcher(app)) if state.profile_switcher else ""
     panel = _text(state.chat_panel(request)) if state.chat_panel else _NO_CHAT
-    html = (
-        f'{_TOP}<nav id="menu" aria-label="Main" data-profile="{profile}">{_FIND}'
-        f'<div id="switcher">{switcher}</div>{menu(state, request.url.path)}</nav>'
-        f'<main id="main" tabindex="-1"><p id="whose" role="status">{escape(note(state.store))}</p>'
-        f"{_text(content)}</main>{panel}{_END}"
-    )
+    html = f"""{_TOP}<nav id="menu" aria-label="Main" data-profile="{profile}">
+{_FIND}<div id="switcher">{switcher}</div>{menu(state, request.url.path)}</nav>
+<main id="main" tabindex="-1">
+<p id="whose" role="status">{escape(note(state.store))}</p>
+{_text(content)}</main>{panel}{_END}"""
     return carrying(html, profile)
 
 

@@ -70,6 +70,7 @@ def test_two_windows_two_profiles(page: Page, site: tuple[str, Any]):
     expect(page.get_by_label("Task of Call the king")).to_be_visible()
     expect(page.locator("#whose")).to_have_text(NOTE)
     page.locator("#menu").get_by_role("link", name="The Bridge of Death").click()
+    expect(page.locator("#whose")).to_have_text(NOTE)  # before that, nothing is painted
     page.locator("#run-id").fill("arthur")
     page.get_by_role("button", name="Begin").click()
     expect(page.locator("#card1[data-current]")).to_be_visible()

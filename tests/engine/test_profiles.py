@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from pipulate.engine import profiles
-from pipulate.engine.errors import Refused, Unknown
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import PACKAGE
 from pipulate.engine.store import Store
@@ -40,21 +39,6 @@ def test_a_run_belongs_to_what_the_window_shows(store: Store) -> None:
     assert profiles.shown(store) == 2
 
 
-def test_a_profile_that_is_gone_is_refused(store: Store) -> None:
-    """To be named by a window, or to be chosen; a new window names none."""
-    assert profiles.named(store, 2) == 2 and profiles.named(store, 0) == 1
-    with pytest.raises(Refused, match="deleted meanwhile, so nothing was done"):
-        profiles.named(store, 9)
-    with pytest.raises(Unknown, match="no such profile"):
-        profiles.choose(store, 9)
-    assert profiles.chosen(store) == 1
-
-
-def test_menus_name_no_client(store: Store) -> None:
-    """Only by its menu name, or its number."""
-    assert profiles.names(store) == {1: "Default", 2: "Profile 2"}
-
-
 def readers(tree: ast.Module) -> Iterator[int]:
     """Yield the lines that take the choice from a store, or put it there."""
     for node in ast.walk(tree):
@@ -65,7 +49,7 @@ def readers(tree: ast.Module) -> Iterator[int]:
                 pass
             case _:
                 continue
-        if ast.unparse(holder).rpartition(".")[2] in ("store", "_store", "db"):
+        if ast.unparse(holder).rpartition(".")[2] in ("store", "db"):
             yield node.lineno
 
 

@@ -6,11 +6,10 @@ from urllib.parse import unquote
 
 import pytest
 from fasthtml.common import Button, Form, Input, Titled
-from starlette.requests import Request
 
 from pipulate.engine import profiles
 from pipulate.pages import parts
-from pipulate.web.windows import CARRIER, NOTE, back, carried, carrying
+from pipulate.web.windows import CARRIER, NOTE, carried, carrying, names
 
 FORM = re.compile(r"<form\b[^>]*>")
 
@@ -126,25 +125,26 @@ def test_only_forms_to_this_server_carry_it() -> None:
     assert carrying(text, 3) == text
 
 
-def test_an_address_names_one_profile() -> None:
-    """What it names already stays."""
-    assert carried("/bridge?id=a+b&id=c#d", 2) == "/bridge?id=a+b&id=c&pipulate-profile=2#d"
-    assert carried("/x?pipulate-profile=3", 2) == "/x?pipulate-profile=3"
+async def test_menus_name_no_client(visit: Any) -> None:
+    """Only by its menu name, or its number."""
+    async with visit(*parts()) as client:
+        await client.post("/profiles", data={"name": "Camelot plc"})
+        assert names(client.app.state.store) == {1: "Default", 2: "Profile 2"}
 
 
 @pytest.mark.parametrize(
-    ("referer", "path"),
+    ("address", "path"),
     [
-        ("", "/"),
-        ("http://127.0.0.1:5001", "/"),
-        ("http://127.0.0.1:5001/runs?q=a+b#x", "/runs?q=a+b"),
-        ("http://127.0.0.1:5001/runs?q=a&pipulate-profile=3", "/runs?q=a"),
-        ("http://127.0.0.1:5001//evil.example/x", "/evil.example/x"),
-        ("//evil.example", "/"),
-        ("javascript:alert(1)", "/alert(1)"),
+        ("", "/?"),
+        ("/bridge?id=a+b&id=c#d", "/bridge?id=a+b&id=c&"),
+        ("http://127.0.0.1:5001", "/?"),
+        ("http://127.0.0.1:5001/runs?q=a&pipulate-profile=3", "/runs?q=a&"),
+        ("http://127.0.0.1:5001//evil.example/x", "/evil.example/x?"),
+        ("//evil.example", "/?"),
+        ("javascript:alert(1)", "/alert(1)?"),
     ],
 )
-def test_the_way_back_stays_on_this_server(referer: str, path: str) -> None:
+def test_an_address_is_on_this_server_and_names_one_profile(address: str, path: str) -> None:
     """Whatever a request says where it came from; whose window it was is said anew."""
-    headers = [(b"referer", referer.encode())]
-    assert back(Request({"type": "http", "headers": headers})) == path
+    plain, _, fragment = carried(address, 2).partition("#")
+    assert plain == f"{path}{CARRIER}=2" and fragment in ("", "d")
