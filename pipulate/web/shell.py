@@ -7,6 +7,7 @@ chat panel.
 
 from functools import lru_cache
 from html import escape
+from string import Template
 from typing import Any
 from urllib.parse import quote
 
@@ -37,23 +38,9 @@ class _Files(StaticFiles):
 STATIC = GZipMiddleware(_Files(directory=PACKAGE / "static"), minimum_size=1000)
 
 
-_BRAND = '<a href="/" class="brand">Pipulate</a>'
-
-
-def _toggle(sign: str, name: str) -> str:
-    side = name.lower()
-    return f"""<button class="quiet" data-toggle="{side}"
-aria-label="{name}" aria-expanded="false" aria-controls="{side}">{sign}</button>"""
-
-
-_TOP = f"""<a href="#main" class="skip">Skip to content</a>
-<header class="topbar">
-{_toggle("☰", "Menu")}{_BRAND}{_toggle("Chat", "Chat")}</header>"""
-_FIND = f"""{_BRAND}<button class="quiet find" data-find="1"
-><span>Find anything</span><small>Ctrl K</small></button>"""
+_BODY = Template((HTML / "body.html").read_text(encoding="utf-8").strip())
 _NO_CHAT = """<aside id="chat" aria-label="Chat">
 <p class="hint">No model yet.</p></aside>"""
-_END = (HTML / "end.html").read_text(encoding="utf-8").strip()
 
 
 def _text(*parts: Any) -> str:
@@ -82,14 +69,19 @@ def _body(request: Any, content: Any) -> str:
     app = request.app
     state: State = app.state
     profile = profiles.shown(state.store)
-    switcher = _text(state.profile_switcher(app)) if state.profile_switcher else ""
-    panel = _text(state.chat_panel(request)) if state.chat_panel else _NO_CHAT
-    html = f"""{_TOP}<nav id="menu" aria-label="Main" data-profile="{profile}">
-{_FIND}<div id="switcher">{switcher}</div>{menu(state, request.url.path)}</nav>
-<main id="main" tabindex="-1">
-<p id="whose" role="status">{escape(note(state.store))}</p>
-{_text(content)}</main>{panel}{_END}"""
-    return carrying(html, profile)
+    parts = {
+        "profile": profile,
+        "note": escape(note(state.store)),
+        "switcher": "",
+        "menu": menu(state, request.url.path),
+        "content": _text(content),
+        "chat": _NO_CHAT,
+    }
+    if state.profile_switcher:
+        parts["switcher"] = _text(state.profile_switcher(app))
+    if state.chat_panel:
+        parts["chat"] = _text(state.chat_panel(request))
+    return carrying(_BODY.substitute(parts), profile)
 
 
 Links = tuple[tuple[str, str], ...]  #: titles and addresses
