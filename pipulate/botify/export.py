@@ -9,6 +9,9 @@ STAGES    For the links, then for the pages, unless that CSV is there:
           and then for both together:
             4. ingest    they become CSVs and the columnar graph
             5. draw      the picture, and remove the downloads
+PLACES    One for each choice, which stands beside its files: another depth,
+          other columns are another graph.  Links of the same depth are
+          copied; nothing that was paid for is replaced.
 RESUMING  is starting again: a stage whose outcome is there is passed over.
 CRASHES   in 1       the job may run: it is looked for by its name, which
                      holds the recorded nonce.  If Botify does not list it,
@@ -22,6 +25,9 @@ CRASHES   in 1       the job may run: it is looked for by its name, which
 
 from __future__ import annotations
 
+import asyncio
+import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +39,7 @@ from pipulate.botify.errors import AnswerLost, JobFailed, LinkExpired, NotThere
 from pipulate.botify.ingest import Ingested, Order, Raw, ingest
 from pipulate.botify.queries import Column, Depth, Json
 from pipulate.botify.urls import Address
+from pipulate.engine import files
 from pipulate.engine.errors import Invalid
 from pipulate.graph.shelf import Place, Shelf
 from pipulate.graph.tasks import make
@@ -66,6 +73,10 @@ class Wanted:
     def columns(self) -> list[Column]:
         """The columns of the page table."""
         return queries.page_columns(self.fields)
+
+    def choice(self) -> Json:
+        """What tells it from others."""
+        return {"depth": self.depth, "columns": [column.name for column in self.columns]}
 
     def summary(self) -> str:
         """In a line."""
@@ -191,7 +202,7 @@ def on_disk(settings: Settings, project: Address) -> dict[str, Place]:
 
 async def carry_out(job: Job, project: Address, plan: Plan, wanted: Wanted) -> dict[str, Any]:
     """Export, check and draw what is missing; what the record keeps of it."""
-    target = place(job.run.settings, project, plan.analysis)
+    target = await asyncio.to_thread(_choose_place, job, project, plan, wanted)
     raw = await _fetched(job, target, plan, wanted)
     made = await _ingested(job, target, plan, wanted, raw)
     if made.graph_links:
@@ -206,12 +217,57 @@ async def carry_out(job: Job, project: Address, plan: Plan, wanted: Wanted) -> d
     for file in target.folder.glob(f".{target.analysis}_*.download"):
         file.unlink(missing_ok=True)  # also what an earlier attempt left
     return {
-        "analysis": plan.analysis,
+        "analysis": target.analysis,
         "graph_pages": made.graph_pages,
         "graph_links": made.graph_links,
         "tables": {kind: asdict(table) for kind, table in made.tables.items()},
         "depth": wanted.depth,
     }
+
+
+def _choose_place(job: Job, project: Address, plan: Plan, wanted: Wanted) -> Place:
+    """This choice's place; the links may come from another."""
+    choice = wanted.choice()
+    links = None
+    places = Shelf(job.run.settings.downloads).choices(*project[:2], plan.analysis)
+    for place in places:
+        there = _choice_at(place, job, plan, wanted)
+        if there in (None, choice):
+            break
+        if there["depth"] == wanted.depth:
+            links = place.exported or links
+    if there is None:
+        files.write(place.asked, json.dumps(choice))
+    if links and not place.exported:
+        with links.open("rb") as source, files.whole(place.links) as copy:
+            shutil.copyfileobj(source, copy)
+    return place
+
+
+def _choice_at(place: Place, job: Job, plan: Plan, wanted: Wanted) -> Json | None:
+    if place.asked.is_file() or not place.exists():
+        return place.choice()
+    # Version 0.1.0 did not note it; but the record has what was asked of Botify.
+    depth = wanted.depth
+    for at in plan.profile:
+        query = plan.asked(Wanted(at.depth))["links"]
+        if job.did(*_act("links", query, plan.limit)):
+            depth = at.depth
+    choice = {"depth": depth, "columns": _columns(place.pages)}
+    files.write(place.asked, json.dumps(choice))
+    return choice
+
+
+def _columns(pages: Path | None) -> list[str]:
+    if pages is None:
+        return []
+    with pages.open(encoding="utf-8") as file:
+        return file.readline().strip().split(",")[1:]
+
+
+def _act(kind: str, query: Json, limit: int) -> tuple[str, Json]:
+    """The name and the params of asking for a file, for `job.once`."""
+    return f"{kind} export", {"query": query, "size": limit}
 
 
 async def _fetched(job: Job, place: Place, plan: Plan, wanted: Wanted) -> dict[str, Path]:
@@ -241,8 +297,7 @@ class Errand:
     async def fetch(self) -> Path:
         """The downloaded file; whatever an earlier attempt left is used."""
         self.tell(0.0, f"Asking Botify for the {self.kind}")
-        act = f"{self.kind} export"
-        params = {"query": self.query, "size": self.limit}
+        act, params = _act(self.kind, self.query, self.limit)
         export = await self.job.once(act, self.create, find=self.find, params=params)
         raw = self.place.folder / f".{self.place.analysis}_{self.kind}_{export}.download"
         try:
@@ -279,7 +334,7 @@ class Errand:
     @property
     def name(self) -> str:
         """The job's name at Botify, which no other job has."""
-        return queries.export_name(self.kind, self.place.analysis, self.job.nonce)
+        return queries.export_name(self.kind, self.place.slug, self.job.nonce)
 
     @property
     def poll(self) -> tuple[float, float]:

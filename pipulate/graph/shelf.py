@@ -1,6 +1,7 @@
 """The shelf of link graphs: where each one is, and whether it is up to date.
 
 LAYOUT    {downloads}/link-graph/{org}/{project}/   its analyses are `Place`s:
+              {project}_{analysis}_asked.json   `asked`: what was exported
               {project}_{analysis}_links.csv    `links`, as exported
               {project}_{analysis}_meta.csv     `meta`, the page table, if any
               {project}_{analysis}.graph/       `graph` (see `edges`); built
@@ -10,6 +11,7 @@ LAYOUT    {downloads}/link-graph/{org}/{project}/   its analyses are `Place`s:
                   with_{earlier}/               both of the comparison
 ANALYSES  are named by their day, 20240301, further ones 20240301-2, ...: the
           day is the first eight characters, never "what comes after".
+          Another choice of one (a depth, columns) is 20240301.2, ...
 NAMES     Botify's are safe as they are.  Graphs from elsewhere stand below
           CSV, their projects `spelled`: two texts never share a folder.
 
@@ -19,15 +21,18 @@ Loads fast: only the question whether a columnar form is fresh brings Polars.
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipulate.engine.errors import Unknown
 
 CSV = "csv"  #: stands where Botify's organisation stands
 PICTURE_FORMAT = 1  #: of the files in picture/; the viewer reads this one
-ANALYSIS = re.compile(r"\d{8}(?:-[1-9]\d{0,3})?")
+ANALYSIS = re.compile(r"\d{8}(?:-[1-9]\d{0,3})?")  #: as Botify names it
+CHOICE = re.compile(rf"({ANALYSIS.pattern})(?:\.([1-9]\d{{0,3}}))?")
 NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 
 _LONGEST = 60  # letters of a spelled name that come from its text
@@ -52,10 +57,11 @@ def is_name(text: str) -> bool:
     return bool(NAME.fullmatch(text)) and ".." not in text
 
 
-def in_time(analysis: str) -> tuple[str, int]:
-    """Sort key: 20240301, 20240301-2, 20240301-10, 20240302."""
+def in_time(analysis: str) -> tuple[str, int, int]:
+    """Sort key: 20240301, 20240301.2, 20240301-2, 20240301-10, 20240302."""
+    analysis, _, choice = analysis.partition(".")
     day, _, number = analysis.partition("-")
-    return day, int(number or 1)
+    return day, int(number or 1), int(choice or 1)
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,16 @@ class Place:
     def name(self) -> str:
         """Its name beside others: "acme/shop/shop_20240301"."""
         return f"{self.org}/{self.project}/{self._file('').name}"
+
+    @property
+    def slug(self) -> str:
+        """The analysis as Botify names it, whichever choice of it this is."""
+        return self.analysis.partition(".")[0]
+
+    @property
+    def asked(self) -> Path:
+        """What was exported, as JSON."""
+        return self._file("_asked.json")
 
     @property
     def links(self) -> Path:
@@ -109,6 +125,13 @@ class Place:
     def report(self) -> Path:
         """The folder of the report."""
         return report(self.graph)
+
+    def choice(self) -> dict[str, Any] | None:
+        """What `asked` says, {"depth": 3, "columns": [...]}, if it is there."""
+        if not self.asked.is_file():
+            return None
+        held: dict[str, Any] = json.loads(self.asked.read_text("utf-8"))
+        return held
 
     def exists(self) -> bool:
         """Is there a graph, or links to make it from?"""
@@ -142,7 +165,7 @@ class Shelf:
 
     def place(self, org: str, project: str, analysis: str) -> Place:
         """An analysis's place.  Raises Unknown for impossible names."""
-        if not ANALYSIS.fullmatch(analysis):
+        if not CHOICE.fullmatch(analysis):
             raise Unknown(
                 f"{analysis!r} names no analysis; they are called 20240301 or 20240301-2."
             )
@@ -151,7 +174,7 @@ class Shelf:
     def csv(self, org: str, project: str, name: str) -> Path:
         """The exported CSV of that name.  Raises Unknown for any other."""
         path = self.project(org, project) / name
-        exported = re.fullmatch(rf"{re.escape(project)}_{ANALYSIS.pattern}_(links|meta)\.csv", name)
+        exported = re.fullmatch(rf"{re.escape(project)}_{CHOICE.pattern}_(links|meta)\.csv", name)
         real = self.home.resolve() / org / project / name  # no link leads away
         if exported and path.is_file() and path.resolve() == real:
             return path
@@ -163,7 +186,7 @@ class Shelf:
         found = set()
         for path in folder.glob(f"{project}_*"):
             analysis = re.sub(r"_links\.csv$|\.graph$", "", path.name).removeprefix(f"{project}_")
-            if ANALYSIS.fullmatch(analysis) and Place(folder, analysis).exists():
+            if CHOICE.fullmatch(analysis) and Place(folder, analysis).exists():
                 found.add(analysis)
         return [Place(folder, analysis) for analysis in sorted(found, key=in_time, reverse=True)]
 
@@ -183,6 +206,12 @@ class Shelf:
             with suppress(FileExistsError):
                 place.graph.mkdir(parents=True)
                 return place
+
+    def choices(self, org: str, project: str, analysis: str) -> Iterator[Place]:
+        """The places of an analysis, whatever is there, one for each choice."""
+        yield self.place(org, project, analysis)
+        for number in range(2, 10_000):
+            yield self.place(org, project, f"{analysis}.{number}")
 
     def places(self) -> list[Place]:
         """All of them, by organisation and project."""

@@ -70,6 +70,14 @@ def preview(address: str) -> tuple[FT, ...]:
     return *picture(address, small=True, href=address), leads
 
 
+def chosen(place: Place) -> str:
+    """Say what was chosen of the analysis, if that is known."""
+    choice = place.choice()
+    if choice is None:
+        return ""
+    return f"depth {choice['depth']}, {', '.join(choice['columns']) or 'links only'}"
+
+
 def contents(place: Place) -> str:
     """Say which files there are."""
     return "links & meta" if place.pages else "links only"
@@ -148,6 +156,8 @@ def on_disk(places: Iterable[Place]) -> FT | None:
             A("View", href=address(place)),
             " · ",
             *files(place),
+            " ",
+            Small(chosen(place)),
         )
         for place in places
     ]

@@ -351,6 +351,8 @@ def _project(org: str, project: str, places: list[Place]) -> tuple[FT, FT]:
         more: list[Any] = [A("Report", href=f"{graph_cards.address(place)}/report")]
         if earlier:
             more += [" · ", _comparing(place, earlier)]
+        if chosen := graph_cards.chosen(place):
+            more += [" · ", chosen]
         rows.append(
             Li(
                 A(place.analysis, href=graph_cards.address(place)),

@@ -263,6 +263,20 @@ async def test_a_result_that_cannot_be_kept(engine: Pipulate) -> None:
         await job(engine).once("post", act)
 
 
+async def test_what_was_done_is_known(engine: Pipulate) -> None:
+    """By name and params; begun or spoilt is not done."""
+
+    async def work() -> str:
+        return "id"
+
+    assert not job(engine).did("post", 1)
+    await job(engine).once("post", work, params=1)
+    assert job(engine).did("post", 1) and not job(engine).did("post", 2)
+    with pytest.raises(Unsure):
+        await job(engine).spoil("post", 1, "The link expired.")
+    assert not job(engine).did("post", 1)
+
+
 async def test_a_spoilt_result_is_the_users_to_replace(engine: Pipulate) -> None:
     """When a result became worthless, the act is neither repeated nor taken for done: the
     reason is shown instead."""

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,26 @@ def test_a_reserved_place_is_nobody_elses(tmp_path: Path) -> None:
         others = list(pool.map(lambda _: home.reserve(CSV, "blog", "20240301"), range(40)))
     assert len({place.analysis for place in [first, *others]}) == 41
     assert not home.places()
+
+
+def test_each_choice_of_an_analysis_has_a_place(tmp_path: Path) -> None:
+    """It is named after the analysis, never like Botify's next one of that day."""
+    home = Shelf(tmp_path)
+    places = list(islice(home.choices("acme", "shop", "20240301-2"), 3))
+    names = ["20240301-2", "20240301-2.2", "20240301-2.3"]
+    assert [place.analysis for place in places] == names
+    assert {place.slug for place in places} == {"20240301-2"}
+    assert all(shelf.ANALYSIS.fullmatch(name) is None for name in names[1:])
+    for place in places:
+        assert place.choice() is None
+        put(place, "links")
+        assert home.csv("acme", "shop", place.links.name) == place.links
+    put(home.place("acme", "shop", "20240301-3"), "links")
+    put(home.place("acme", "shop", "20240301.10"), "links")
+    found = [place.analysis for place in home.analyses("acme", "shop")]
+    assert found == ["20240301-3", *reversed(names), "20240301.10"]
+    places[1].asked.write_text('{"depth": 3, "columns": []}')
+    assert places[1].choice() == {"depth": 3, "columns": []}
 
 
 def test_only_exported_files_are_given_away(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Link graphs in cards: what may be chosen, what leads to what."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from fasthtml.common import to_xml
 
@@ -18,6 +19,10 @@ class Place:
     project: str
     analysis: str
     pages: Path | None = None
+    asked: dict[str, Any] | None = None
+
+    def choice(self) -> dict[str, Any] | None:
+        return self.asked
 
 
 @dataclass
@@ -69,6 +74,10 @@ def test_what_is_there_is_told_and_leads_to_its_picture() -> None:
     assert 'href="/graph/acme/shop/20240201">(links &amp; meta)' in shown
     assert "1 on disk already" in shown
     latest = {"20240301": Place("acme", "shop", "20240301")}
+    asked = {"depth": 3, "columns": ["pagetype", "sitemap"]}
+    kept = {"20240201": replace(KEPT["20240201"], asked=asked)}
+    shown = to_xml(graph_cards.choice(FOUND, kept, "latest", "latest"))
+    assert "depth 3, pagetype, sitemap" in shown
     assert "(links only, on disk)" in to_xml(graph_cards.choice(FOUND, latest, "latest", "latest"))
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from pipulate.botify import client, export, token
+from pipulate.botify.export import Wanted
 from pipulate.botify.token import Token
+from pipulate.botify.urls import parse
 from pipulate.engine import discovery
 from pipulate.engine.job import Job
 from pipulate.engine.jobs import Jobs
@@ -18,7 +20,9 @@ from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Run, call
+from pipulate.graph import edges, measures
 from pipulate.graph.htmlsite import read_html_site
+from pipulate.graph.shelf import Shelf
 from pipulate.simulator.demo import demo_projects
 from pipulate.simulator.options import DEMO_TOKEN, Options, Pace
 from pipulate.simulator.server import create_simulator, running
@@ -258,6 +262,77 @@ async def test_what_is_on_disk_is_not_downloaded_again(tmp_path):
         await session.prepare()
         assert (await session.export())["state"] == "done"
         assert app.state.calls.count("POST", "/v1/jobs") == posts == 2
+        await session.end()
+
+
+def depths(session: Session) -> dict[str, int]:
+    """Return how deep the pages lie that have links, in each of the files of links."""
+    found = {}
+    for place in Shelf(session.settings.downloads).places():
+        graph = edges.load(place.graph)
+        clicks = measures.depths(graph, measures.home(graph))
+        found[place.analysis] = int(clicks[graph.source].max())
+    return found
+
+
+async def chosen(session: Session, depth: int, fields: list[str]) -> dict[str, Any]:
+    """Choose anew and export; return the result."""
+    session.engine.clear_steps_from(ID, "step_03", session.flow.tuples)
+    await session.answer("fields", fields=fields, depth=str(depth))
+    row = await session.export()
+    assert row["state"] == "done", row
+    return session.engine.get_step_data(ID, "step_04")
+
+
+async def test_each_choice_has_files_of_its_own_and_is_paid_once(tmp_path):
+    """What the result says is what is on disk; going back to a choice finds its files."""
+    with simulator(folder=tmp_path / "botify") as (base, app):
+        session = Session(tmp_path, base)
+        await session.prepare(fields=[])
+        slug = session.run().fields("analysis")["analysis"]
+        posts = []
+        made = {}
+        for name, depth, fields in (
+            ("", 1, []),
+            (".2", 3, []),
+            (".3", 3, ["pagetype"]),
+            (".4", 3, ["pagetype", "sitemap"]),
+            ("", 1, []),
+            (".3", 3, ["pagetype"]),
+        ):
+            result = await chosen(session, depth, fields)
+            assert (result["analysis"], result["depth"]) == (f"{slug}{name}", depth)
+            place = export.place(session.settings, parse(ID), result["analysis"])
+            assert place.choice() == Wanted(depth, fields).choice()
+            header = place.pages.read_text().partition("\n")[0] if place.pages else "id"
+            assert set(header.split(",")[1:]) == set(fields)
+            now = session.files()
+            assert made.items() <= now.items()
+            made = now
+            posts.append(app.state.calls.count("POST", "/v1/jobs"))
+        assert posts == [1, 2, 3, 4, 4, 4]
+        assert {name: depths(session)[f"{slug}{name}"] for name in ("", ".2", ".3")} == {
+            "": 1,
+            ".2": 3,
+            ".3": 3,
+        }
+        await session.end()
+
+
+async def test_what_an_earlier_version_exported_is_what_its_record_says(tmp_path):
+    """It did not note the choice beside the files; nothing of it is paid again."""
+    with simulator(folder=tmp_path / "botify") as (base, app):
+        session = Session(tmp_path, base)
+        await session.prepare(fields=["pagetype"])
+        slug = session.run().fields("analysis")["analysis"]
+        await chosen(session, 1, ["pagetype"])
+        place = export.place(session.settings, parse(ID), slug)
+        place.asked.unlink()
+        for deep, name, posts in ((3, ".2", 4), (1, "", 4)):
+            result = await chosen(session, deep, ["pagetype"])
+            assert result["analysis"] == f"{slug}{name}"
+            assert place.choice() == {"depth": 1, "columns": ["pagetype"]}
+            assert app.state.calls.count("POST", "/v1/jobs") == posts
         await session.end()
 
 
