@@ -2,13 +2,16 @@
 
 pipulate runs                         the newest first; --json: as for `import`
 pipulate runs show WORKFLOW ID        one, to read
-pipulate runs export [WORKFLOW ID]    one, or all, as lines for `import`
+pipulate runs export [WORKFLOW ID]    one, or all, for `import`: lines, or
+                                      with files a zip; --to FILE
 pipulate runs import [FILE]           from a file, or from stdin
 pipulate runs delete WORKFLOW ID
 """
 
+import io
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -17,10 +20,20 @@ from pathlib import Path
 from pipulate.botify.urls import run_id
 from pipulate.commands import parser
 from pipulate.commands.run import find
+from pipulate.engine import files
 from pipulate.engine.errors import Invalid, PipulateError, Unknown
-from pipulate.engine.exchange import exact, export, export_lines, import_lines, stored
+from pipulate.engine.exchange import (
+    exact,
+    export,
+    export_file,
+    export_lines,
+    import_file,
+    readable,
+    stored,
+)
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
+from pipulate.engine.store import Row
 
 ACTS = ("list", "show", "delete", "export", "import")
 
@@ -32,18 +45,20 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     what = "a workflow and a run ID; a file (or -) for import"
     reader.add_argument("what", nargs="*", metavar="WORKFLOW ID", help=what)
     reader.add_argument("--json", action="store_true", help="JSON lines")
+    reader.add_argument("--to", metavar="FILE", type=Path, help="where to export to, not stdout")
     args = reader.parse_args(argv)
     engine = Pipulate.open(settings.data)
     try:
         if args.act == "import":
-            print("\n".join(import_lines(engine, _read(args.what))))
-        elif args.act == "list" or (args.act == "export" and not args.what):
-            as_json = args.json or args.act == "export"
-            print(_all(engine, as_json), end="")
+            _import(engine, args.what)
+        elif args.act == "list":
+            print(_list(engine, args.json), end="")
+        elif args.act == "export" and not args.what:
+            _export(engine, engine.runs(limit=100_000), args.to)
         elif len(args.what) == 2:
             workflow, id = args.what
             reading = partial(_normalise, settings, workflow)
-            print(_one(Pipulate(engine.store, workflow, reading), args.act, id, args.json))
+            _one(Pipulate(engine.store, workflow, reading), args.act, id, args)
         else:
             raise Invalid(f"`pipulate runs {args.act}` needs a workflow and a run ID.")
     finally:
@@ -56,29 +71,61 @@ def _normalise(settings: Settings, workflow: str, text: str) -> str:
     return run_id(text)
 
 
-def _read(what: Sequence[str]) -> str:
+def _import(engine: Pipulate, what: Sequence[str]) -> None:
     if not what or what[0] == "-":
-        return sys.stdin.read()
-    try:
-        return Path(what[0]).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise Unknown(f"There is no file {error.filename}.") from error
+        done = import_file(engine, io.BytesIO(sys.stdin.buffer.read()))
+    else:
+        try:
+            with Path(what[0]).open("rb") as file:
+                done = import_file(engine, file)
+        except FileNotFoundError as error:
+            raise Unknown(f"There is no file {error.filename}.") from error
+    print("\n".join(done.ids))
+    _tell("Not among the files", done.missing)
 
 
-def _all(engine: Pipulate, as_json: bool) -> str:
+def _list(engine: Pipulate, as_json: bool) -> str:
     rows = engine.runs(limit=100_000)
     if as_json:
         lines, damaged = export_lines(rows)
-        for row in damaged:
-            print(f"Damaged: {row['workflow']} {row['id']}", file=sys.stderr)
+        _tell("Damaged", _names(damaged))
         return lines
     return "".join(f"{row['updated']}  {row['workflow']:<14} {row['id']}\n" for row in rows)
 
 
-def _one(engine: Pipulate, act: str, id: str, as_json: bool) -> str:
+def _export(engine: Pipulate, rows: list[Row], to: Path | None) -> None:
+    folder = engine.store.folder
+    if to:
+        with files.whole(to) as file:
+            done = export_file(rows, folder, file)
+    elif sys.stdout.isatty():
+        done = export_file(rows, folder, out := io.BytesIO())
+        if done.zipped:
+            raise Invalid("The runs have files, so this is a zip. Add --to FILE.")
+        print(out.getvalue().decode(), end="")
+    else:
+        done = export_file(rows, folder, sys.stdout.buffer)
+    _tell("Damaged", _names(done.damaged))
+    _tell("Gone, so not exported", done.missing)
+
+
+def _names(rows: list[Row]) -> list[str]:
+    return [f"{row['workflow']} {row['id']}" for row in rows]
+
+
+def _tell(what: str, names: Sequence[str]) -> None:
+    for name in names:
+        print(f"{what}: {name}", file=sys.stderr)
+
+
+def _one(engine: Pipulate, act: str, id: str, args: Namespace) -> None:
     row = stored(engine, id)
     if act == "delete":
         exact(engine).delete(row["id"])
-        return "Deleted. Its history is kept, so the run can be brought back."
-    indent = 2 if act == "show" and not as_json else None
-    return json.dumps(export(row), ensure_ascii=False, indent=indent)
+        print("Deleted. Its history is kept, so the run can be brought back.")
+    elif act == "export":
+        _export(engine, [row], args.to)
+    else:
+        run = export(row)
+        run["record"] = readable(run["record"], engine.store.folder)
+        print(json.dumps(run, ensure_ascii=False, indent=None if args.json else 2))

@@ -3,19 +3,33 @@
 FORMAT   {"pipulate": 1, "workflow": "bridge", "id": "arthur", "rev": 7,
           "record": {…}}, or "damaged": its text, which import passes over
 IDS      are read by nobody: here and there they are what they are.
-IMPORT   never overwrites a different run; the same one changes nothing.
+FILES    go along in a zip: the lines in `runs.jsonl`, beside them each file
+         under the path that it has in the record.
+IMPORT   never overwrites a different run; the same one changes nothing.  Of a
+         zip nothing is taken but what its records name, with size and sha256.
 """
 
+import hashlib
 import json
-from collections.abc import Iterable
-from contextlib import suppress
-from typing import Any
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, BinaryIO, NamedTuple
 
+from pipulate.engine import files, values
 from pipulate.engine import record as rec
-from pipulate.engine.errors import Corrupt, Invalid, Unknown
+from pipulate.engine.errors import CannotWrite, Corrupt, Invalid, Unknown
+from pipulate.engine.kept import files_in
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Row
+from pipulate.engine.values import File
 
+LINES = "runs.jsonl"
+MOST = 512 * 1024 * 1024  #: bytes of lines in a zip
+CHUNK = 1024 * 1024
 EXPECTED = 'expected {"workflow": ..., "id": ..., "record": {...}}.'
 
 
@@ -32,9 +46,39 @@ def stored(engine: Pipulate, id: str) -> Row:
     return row
 
 
+class Exported(NamedTuple):
+    """What an export is, and what it does not hold."""
+
+    damaged: list[Row]  #: runs
+    missing: list[str]  #: files that were not there any more
+    zipped: bool
+
+
+class Imported(NamedTuple):
+    """What an import brought."""
+
+    ids: list[str]
+    missing: list[str]  #: files that neither came along nor were here
+
+
 def export(row: Row) -> dict[str, Any]:
     """Return the run as one JSON object for `import_run`; raises Corrupt."""
-    return {**_name(row), "record": rec.loads(row["data"])}
+    return {**_name(row), "record": _portable(rec.loads(row["data"]))}
+
+
+def _portable(record: rec.Record) -> rec.Record:
+    # Older records have paths of their time's working directory.
+    for item in files_in(record):
+        item["path"] = "/".join(values.file_of(item, Path()).path.parts[-3:])
+    return record
+
+
+def readable(record: rec.Record, folder: Path) -> rec.Record:
+    """Return a record with all large results in it."""
+    return {
+        key: values.whole(value, folder) if isinstance(value, dict) else value
+        for key, value in record.items()
+    }
 
 
 def _name(row: Row) -> dict[str, Any]:
@@ -43,6 +87,11 @@ def _name(row: Row) -> dict[str, Any]:
 
 def export_lines(rows: Iterable[Row]) -> tuple[str, list[Row]]:
     """Return runs of any workflow for `import_lines`, and the damaged ones."""
+    runs, damaged = _exported(rows)
+    return _joined(runs), damaged
+
+
+def _exported(rows: Iterable[Row]) -> tuple[list[dict[str, Any]], list[Row]]:
     runs = []
     damaged = []
     for row in rows:
@@ -51,8 +100,39 @@ def export_lines(rows: Iterable[Row]) -> tuple[str, list[Row]]:
         except Corrupt:
             runs.append({**_name(row), "damaged": row["data"]})
             damaged.append(row)
-    lines = "".join(json.dumps(run, ensure_ascii=False) + "\n" for run in runs)
-    return lines, damaged
+    return runs, damaged
+
+
+def _joined(runs: Iterable[dict[str, Any]]) -> str:
+    return "".join(json.dumps(run, ensure_ascii=False) + "\n" for run in runs)
+
+
+def export_file(rows: Iterable[Row], folder: Path, out: BinaryIO) -> Exported:
+    """Write runs to `out`: lines, or a zip if any has a file."""
+    runs, damaged = _exported(rows)
+    named = _files(runs, folder)
+    if not named:
+        out.write(_joined(runs).encode(errors="replace"))
+        return Exported(damaged, [], zipped=False)
+    missing = []
+    how = zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(out, "w", how, strict_timestamps=False) as packed:
+        packed.writestr(LINES, _joined(runs).encode(errors="replace"))
+        for path, file in named.items():
+            try:
+                packed.write(file, path)
+            except FileNotFoundError:
+                missing.append(file.name)
+    return Exported(damaged, missing, zipped=True)
+
+
+def _files(runs: Iterable[Any], folder: Path) -> dict[str, File]:
+    """Return the files of exported runs by their paths in a zip."""
+    found = {}
+    for item in files_in([run.get("record") for run in runs if isinstance(run, dict)]):
+        file = values.file_of(item, folder)
+        found["/".join(file.path.parts[-3:])] = file
+    return found
 
 
 def import_run(engine: Pipulate, data: Any) -> str:
@@ -66,12 +146,12 @@ def import_run(engine: Pipulate, data: Any) -> str:
         raise Invalid(f"This run does not say of which workflow it is: {EXPECTED}")
     rec.normalise_id(id)  # raises for what is none
     engine = exact(engine, workflow)
-    record = rec.loads(rec.dumps(record))
+    record = _portable(rec.loads(rec.dumps(record)))
     with engine.store.transaction():
         row = engine.row(id)
         if row is None:
             engine.add(id, record)
-        elif rec.loads(row["data"]) != record:
+        elif _portable(rec.loads(row["data"])) != record:
             raise Invalid(
                 f"A different run {id!r} exists already. "
                 "Delete it first, or change the ID in the file."
@@ -81,11 +161,79 @@ def import_run(engine: Pipulate, data: Any) -> str:
 
 def import_lines(engine: Pipulate, text: str) -> list[str]:
     """Import all runs or none, one JSON object a line; return their IDs."""
-    runs = [run for run in _read(text) if not (isinstance(run, dict) and "damaged" in run)]
+    return _import(engine, _read(text))
+
+
+def _import(engine: Pipulate, found: list[Any]) -> list[str]:
+    runs = [run for run in found if not (isinstance(run, dict) and "damaged" in run)]
     if not runs:
         raise Invalid("The file is empty. Choose a file that was exported here.")
     with engine.store.transaction():
         return [import_run(engine, run) for run in runs]
+
+
+def import_file(engine: Pipulate, source: BinaryIO) -> Imported:
+    """Import what `export_file` wrote; raises Invalid, Corrupt, CannotWrite."""
+    folder = engine.store.folder
+    if not zipfile.is_zipfile(source):
+        source.seek(0)
+        runs = _read(source.read().decode("utf-8", "replace"))
+    else:
+        with _explained(), zipfile.ZipFile(source) as packed:
+            runs = _read(_lines(packed))
+            _unpack(packed, _files(runs, folder), folder)
+    ids = _import(engine, runs)
+    wanted = _files(runs, folder).values()
+    return Imported(ids, [file.name for file in wanted if not file.path.is_file()])
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, KeyError) as error:
+        raise Invalid(
+            f"The zip is damaged, or was not exported here ({error}). Nothing was imported."
+        ) from error
+
+
+def _lines(packed: zipfile.ZipFile) -> str:
+    names = packed.namelist()
+    for name in names:
+        if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
+            raise Invalid(f"{name!r} in the zip leads elsewhere. Nothing was imported.")
+    if packed.getinfo(LINES).file_size > MOST:
+        raise Invalid(f"{LINES} in the zip is too large. Nothing was imported.")
+    with packed.open(LINES) as source:
+        return b"".join(_pieces(source)).decode("utf-8", "replace")
+
+
+def _unpack(packed: zipfile.ZipFile, named: dict[str, File], folder: Path) -> None:
+    there = set(packed.namelist())
+    coming = {path: file for path, file in named.items() if path in there}
+    room = shutil.disk_usage(folder).free
+    if sum(file.size for file in coming.values()) > room / 2:
+        raise CannotWrite("The files would fill the disk, so nothing was imported. Make room.")
+    for path, file in coming.items():
+        if packed.getinfo(path).file_size != file.size:
+            raise Invalid(f"{file.name} in the zip is not what its run names.")
+        with packed.open(path) as source, files.whole(file.path) as out:
+            _copy(source, out, file)
+
+
+def _copy(source: IO[bytes], out: BinaryIO, file: File) -> None:
+    digest = hashlib.sha256()
+    for piece in _pieces(source):
+        digest.update(piece)
+        out.write(piece)
+    if digest.hexdigest() != file.sha256:
+        raise Invalid(f"{file.name} in the zip is not what its run names.")
+
+
+def _pieces(source: IO[bytes]) -> Iterator[bytes]:
+    # Read whole, a lying zip would be unpacked into memory whole.
+    while piece := source.read(CHUNK):
+        yield piece
 
 
 def _read(text: str) -> list[Any]:

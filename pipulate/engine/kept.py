@@ -5,7 +5,8 @@ ROOMS  `uploads`, and `files` for what steps make, in the data folder.  A file
        it is there once, and an answer that comes back finds its own.
 DESK   where a step writes: each try has a desk of its own.  What lies there
        when the answer is stored is kept; the rest is thrown away.
-LARGE  A result of more text than that lies in a file, too.
+LARGE  A result of more text than that lies in a file, too; but the files that
+       it names are named in the record, as others look for them there.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -114,10 +115,25 @@ class Desk:
         return held
 
 
-def small(data: dict[str, Any], name: str, folder: Path) -> dict[str, Any]:
-    """Return a step's data as the record holds it: large ones lie in a file."""
-    text = rec.dumps(data)
+def small(data: Mapping[str, Any], name: str, folder: Path) -> dict[str, Any]:
+    """Return a step's data as the record holds it: the large ones in a file."""
+    named = {key: value for key, value in data.items() if any(files_in(value))}
+    rest = {key: value for key, value in data.items() if key not in named}
+    text = rec.dumps(rest)
     if len(text) <= LARGE:
-        return data
+        return dict(data)
     file = keep(io.BytesIO(text.encode()), plain_name(f"{name}.json"), folder, FILES)
-    return {values.LARGE: values.plain(file, folder)}
+    return {**named, values.LARGE: values.plain(file, folder)}
+
+
+def files_in(data: Any) -> Iterator[dict[str, Any]]:
+    """Yield what stands for a file anywhere in data of the record."""
+    waiting = [data]
+    while waiting:
+        value = waiting.pop()
+        if values.is_file(value):
+            yield value
+        elif isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value

@@ -19,7 +19,7 @@ from typing import IO, Any
 from pipulate.engine.errors import Invalid, Unknown
 
 ROOMS = ("uploads", "files")  #: of the data folder, where files lie
-LARGE = "pipulate-large"  #: the one key of data that lie in a file of JSON
+LARGE = "pipulate-large"  #: the key of a JSON file with the rest of the data
 _PARTS = {"file", "path", "size", "sha256"}
 #: Of name, sha256 and path.
 _FORMS = (r"[^./\\\0][^/\\\0]*", "[0-9a-f]{64}", "(?s:.*)")
@@ -93,12 +93,18 @@ def decode(data: Mapping[str, Any], kinds: Mapping[str, str], folder: Path) -> d
     what looks like a file is one, as older records have no kinds.
     """
     back = {}
-    if data.keys() == {LARGE} and is_file(data[LARGE]):
-        data = json.loads(file_of(data[LARGE], folder).read_text())
-    for key, value in data.items():
+    for key, value in whole(data, folder).items():
         typed = partial(_typed, kinds.get(key), folder=folder)
         back[key] = _each(value, typed)
     return back
+
+
+def whole(data: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """Return data as they would be had they all stood in the record."""
+    if not is_file(data.get(LARGE)):
+        return data
+    inside = json.loads(file_of(data[LARGE], folder).read_text())
+    return {**inside, **{key: value for key, value in data.items() if key != LARGE}}
 
 
 def _typed(kind: str | None, item: Any, folder: Path) -> Any:
@@ -151,7 +157,7 @@ def place(folder: Path, room: str, sha256: str, name: str) -> Path:
 
 def is_file(item: Any) -> bool:
     """Say whether this is what a record holds of a file."""
-    if not isinstance(item, dict) or item.keys() != _PARTS:
+    if not isinstance(item, dict) or item.keys() != _PARTS or not isinstance(item["size"], int):
         return False
     texts = (item["file"], item["sha256"], item["path"])
     return all(
@@ -161,8 +167,9 @@ def is_file(item: Any) -> bool:
 
 
 def file_of(item: Mapping[str, Any], folder: Path) -> File:
-    """Return the file; of its path only the room counts, and older ones tell none."""
+    """Return the file; of its path only the room counts."""
     room = item["path"].partition("/")[0]
-    room = room if room in ROOMS else ROOMS[0]
+    if room not in ROOMS:  # as in older records
+        room = ROOMS[0]
     path = place(folder, room, item["sha256"], item["file"])
     return File(item["file"], item["size"], item["sha256"], path)

@@ -1,5 +1,12 @@
 """All runs: search, open, delete, export, import."""
 
+import asyncio
+import io
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import urlencode
+
 from fasthtml.common import (
     FT,
     A,
@@ -7,6 +14,7 @@ from fasthtml.common import (
     Details,
     Div,
     FastHTML,
+    FileResponse,
     Input,
     Label,
     P,
@@ -16,12 +24,15 @@ from fasthtml.common import (
     Section,
     Summary,
 )
+from starlette.background import BackgroundTask
+from starlette.datastructures import UploadFile
 
-from pipulate.engine.errors import Invalid
-from pipulate.engine.exchange import export_lines, import_lines
+from pipulate.engine.errors import PipulateError
+from pipulate.engine.exchange import export_file, import_file
+from pipulate.engine.kept import Desk
 from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.store import Row
 from pipulate.engine.workflow import Workflow
-from pipulate.web import uploads
 from pipulate.web.components import failure, form, fragment, page
 from pipulate.web.runs import run_list, run_row, run_search
 from pipulate.web.state import State
@@ -29,7 +40,7 @@ from pipulate.web.windows import names
 
 ABOUT = (
     "All runs of all workflows, newest first, of all profiles. "
-    "A run is opened by its ID, exported as JSON and imported again."
+    "A run is opened by its ID, exported as JSON, with its files as a zip, and imported again."
 )
 MOST = 200  #: runs that are shown; the search finds the others
 
@@ -69,7 +80,7 @@ def _content(state: State, note: FT | None = None, error: str = "") -> FT:
 
 
 def _import_form(error: str) -> FT:
-    file = Input(type="file", name="file", accept=".json,.jsonl", required=True)
+    file = Input(type="file", name="file", accept=".json,.jsonl,.zip", required=True)
     upload = form(
         "/runs/import/upload",
         Label("A file that was exported here", file),
@@ -79,6 +90,11 @@ def _import_form(error: str) -> FT:
     return Details(Summary("Import runs"), upload, open=bool(error))
 
 
+def _count(request: Request, name: str) -> int:
+    text = request.query_params.get(name, "")
+    return int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else 0
+
+
 def routes(app: FastHTML) -> None:
     """Add the page."""
     state: State = app.state
@@ -86,11 +102,13 @@ def routes(app: FastHTML) -> None:
 
     @app.get("/runs")
     def runs(request: Request) -> Response:
-        count = request.query_params.get("imported", "")
+        runs, missing = (_count(request, name) for name in ("imported", "missing"))
         note = None
-        if count.isdecimal():
-            runs = {"1": "1 run"}.get(count, f"{count} runs")
-            note = P(f"Imported: {runs}.", role="status", cls="note")
+        if runs:
+            words = f"Imported: {runs} run{'s' * (runs > 1)}."
+            if missing:
+                words += f" {missing} of their files neither came along nor were here."
+            note = P(words, role="status", cls="note")
         return page(request, "Runs", _content(state, note), about=ABOUT)
 
     @app.get("/runs/list")
@@ -105,17 +123,30 @@ def routes(app: FastHTML) -> None:
         if "workflow" in wanted:
             one = (wanted["workflow"], wanted.get("id"))
             rows = [row for row in rows if (row["workflow"], row["id"]) == one]
-        lines, damaged = export_lines(rows)
-        name = f"runs-without-{len(damaged)}-damaged.jsonl" if damaged else "runs.jsonl"
-        saved = {"content-disposition": f"attachment; filename={name}"}
-        return Response(lines, 200, saved, "application/jsonl")
+        return _export(rows, state.store.folder)
 
     @app.post("/runs/import/upload")
     async def runs_import(request: Request) -> Response:
-        given = await uploads.content(request)
-        try:
-            text = given.decode("utf-8", "replace")
-            count = len(import_lines(Pipulate(state.store), text))
-        except Invalid as error:
-            return page(request, "Runs", _content(state, error=str(error)), about=ABOUT)
-        return RedirectResponse(f"/runs?imported={count}", 303)
+        async with request.form() as sent:
+            file = sent.get("file")
+            source = file.file if isinstance(file, UploadFile) else io.BytesIO()
+            try:
+                done = await asyncio.to_thread(import_file, Pipulate(state.store), source)
+            except PipulateError as error:
+                return page(request, "Runs", _content(state, error=str(error)), about=ABOUT)
+        counts = {"imported": len(done.ids), "missing": len(done.missing)}
+        return RedirectResponse(f"/runs?{urlencode(counts)}", 303)
+
+
+def _export(rows: list[Row], folder: Path) -> Response:
+    desk = Desk(folder)  # cleared by daily care, if not here
+    written = desk.file("runs")
+    with written.open("wb") as out:
+        done = export_file(rows, folder, out)
+    ending = "zip" if done.zipped else "jsonl"
+    lacks = {"damaged": len(done.damaged), "missing": len(done.missing)}
+    words = [f"-without-{count}-{what}" for what, count in lacks.items() if count]
+    kind = f"application/{ending}"
+    after = BackgroundTask(shutil.rmtree, desk.path, ignore_errors=True)
+    name = f"runs{''.join(words)}.{ending}"
+    return FileResponse(written, media_type=kind, filename=name, background=after)

@@ -1,9 +1,15 @@
 """`pipulate runs`: what is here, in lines that another machine can read."""
 
+import io
 import json
+import shutil
+import sys
 from contextlib import closing
 
+from pipulate.engine.kept import keep, small
+from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Store
+from pipulate.engine.values import encode
 
 
 def test_runs_are_listed_shown_exported_deleted_and_imported(cli, tmp_path):
@@ -62,3 +68,29 @@ def test_all_are_exported_but_the_damaged_which_are_named(cli, tmp_path):
     status, lines, err = cli("runs", "export")
     assert status == 0 and "Damaged: bridge robin" in err
     assert "record" in json.loads(lines.splitlines()[1])
+
+
+def test_files_travel_in_a_zip(cli, tmp_path, monkeypatch):
+    """To a file, or to stdout where that is no terminal."""
+    data = tmp_path / "data"
+    with closing(Store(data / "pipulate.db")) as store:
+        engine = Pipulate(store, "bridge")
+        file = keep(io.BytesIO(b"a"), "links.csv", data)
+        large = small({"rows": ["x" * 100] * 4000}, "check", data)
+        record = {"step_01": encode({"table": file}, data)[0], "step_02": large}
+        engine.initialize_if_missing("arthur", record)
+    target = tmp_path / "runs.zip"
+    assert cli("runs", "export", "--to", str(target))[0] == 0
+    assert cli("runs", "export", "bridge", "arthur", "--to", str(tmp_path / "one.zip"))[0] == 0
+    assert target.read_bytes()[:2] == (tmp_path / "one.zip").read_bytes()[:2] == b"PK"
+    shown = json.loads(cli("runs", "show", "bridge", "arthur")[1])["record"]
+    assert len(shown["step_02"]["rows"]) == 4000  # to read, wherever it lies
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    status, _, err = cli("runs", "export")
+    assert status == 1 and "Add --to FILE" in err
+    shutil.rmtree(data)
+    assert cli("runs", "import", str(target))[1:] == ("arthur\n", "")
+    assert (data / file.path.relative_to(data)).read_bytes() == b"a"
+    file.path.unlink()
+    assert "Gone, so not exported: links.csv" in cli("runs", "export", "--to", str(target))[2]
+    assert "Not among the files: links.csv" in cli("runs", "import", str(target))[2]

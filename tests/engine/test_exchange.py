@@ -1,10 +1,14 @@
 """Runs as JSON: what an exported run becomes elsewhere, and what is refused."""
 
+import io
 import json
+import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,11 +16,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipulate.botify.urls import run_id
-from pipulate.engine.errors import Corrupt, Invalid, OutOfOrder, Unknown
-from pipulate.engine.exchange import exact, export, export_lines, import_lines, import_run, stored
+from pipulate.engine import exchange
+from pipulate.engine.errors import CannotWrite, Corrupt, Invalid, OutOfOrder, Unknown
+from pipulate.engine.exchange import (
+    exact,
+    export,
+    export_file,
+    export_lines,
+    import_file,
+    import_lines,
+    import_run,
+    readable,
+    stored,
+)
+from pipulate.engine.kept import keep, small
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.record import Normalise, normalise_id
 from pipulate.engine.store import Store
+from pipulate.engine.values import File, decode, encode
 
 ACT = {"export:job:1": {"begun": "2026-11-23T19:10:00+00:00", "result": {"url": "/jobs/1"}}}
 
@@ -192,3 +209,160 @@ def test_a_run_is_found_by_what_its_workflow_makes_of_an_id(engine: Pipulate) ->
     assert stored(engine, "ARTHUR")["id"] == "ARTHUR"
     with pytest.raises(Unknown, match="no run 'Robin'"):
         stored(engine, "Robin")
+
+
+# --- files
+
+
+def kept(engine: Pipulate, text: str, name: str = "links.csv", room: str = "uploads") -> File:
+    """Return a file in the engine's data folder."""
+    return keep(io.BytesIO(text.encode()), name, engine.store.folder, room)
+
+
+def answered(engine: Pipulate, **files: File) -> None:
+    """Answer a step with files."""
+    data, _ = encode({**files, "n": 1}, engine.store.folder)
+    engine.set_step_data("arthur", "step_02", data)
+
+
+def packed(engine: Pipulate) -> io.BytesIO:
+    """Return all runs as `export_file` writes them."""
+    out = io.BytesIO()
+    export_file(engine.for_workflow("").runs(), engine.store.folder, out)
+    out.seek(0)
+    return out
+
+
+def test_files_travel_with_their_runs(engine: Pipulate, elsewhere: Pipulate) -> None:
+    """What was uploaded, what steps made, what was large: all of it is there."""
+    rows = {"rows": ["x" * 100] * 4000}
+    large = small(rows, "check", engine.store.folder)
+    engine.set_step_data("arthur", "step_03", large)
+    answered(engine, table=kept(engine, "a"), made=kept(engine, "b", "broken.csv", "files"))
+    done = import_file(elsewhere, packed(engine))
+    assert done == (["arthur"], [])
+    there = elsewhere.for_workflow("bridge").get_state("arthur")
+    assert there == engine.get_state("arthur")
+    folder = elsewhere.store.folder
+    files = decode(there["step_02"], {}, folder)
+    assert (files["table"].read_text(), files["made"].read_text()) == ("a", "b")
+    assert readable(there, folder)["step_03"] == rows
+    assert import_file(elsewhere, packed(engine)).ids == ["arthur"]  # the same one
+
+
+def test_without_files_an_export_is_plain_lines(engine: Pipulate, elsewhere: Pipulate) -> None:
+    """That other programs can read."""
+    out = packed(engine)
+    assert out.getvalue().decode() == export_lines(engine.runs())[0]
+    assert import_file(elsewhere, out) == (["arthur"], [])
+
+
+def test_records_of_before_travel_with_their_files(engine: Pipulate, elsewhere: Pipulate) -> None:
+    """Their paths were of a working directory; imported where they came from, they are the same."""
+    file = kept(engine, "a")
+    answered(engine, table=file)
+    record = json.loads(json.dumps(engine.get_state("arthur")))
+    record["step_02"]["table"]["path"] = f"/srv/data/uploads/{file.sha256[:16]}/links.csv"
+    engine.set_step_data("arthur", "step_02", record["step_02"])
+    assert import_file(engine, packed(engine)).ids == ["arthur"]
+    import_file(elsewhere, packed(engine))
+    data = elsewhere.for_workflow("bridge").get_step_data("arthur", "step_02")
+    assert decode(data, {}, elsewhere.store.folder)["table"].read_text() == "a"
+
+
+def test_a_file_that_is_gone_keeps_nothing_from_travelling(
+    engine: Pipulate, elsewhere: Pipulate
+) -> None:
+    """It is named on both sides."""
+    lost = kept(engine, "a")
+    answered(engine, table=lost, other=kept(engine, "b", "b.csv"))
+    lost.path.unlink()
+    rows = engine.runs()
+    assert export_file(rows, engine.store.folder, io.BytesIO()).missing == ["links.csv"]
+    assert import_file(elsewhere, packed(engine)).missing == ["links.csv"]
+
+
+def repacked(engine: Pipulate, **members: bytes) -> io.BytesIO:
+    """Return the export with members replaced or added."""
+    with zipfile.ZipFile(packed(engine)) as old:
+        content = {name: old.read(name) for name in old.namelist()}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for name, data in {**content, **members}.items():
+            new.writestr(name, data)
+    return out
+
+
+def nothing_came(engine: Pipulate) -> bool:
+    """Say whether there is neither a run nor a file."""
+    folder = engine.store.folder
+    rooms = [path for room in ("uploads", "files") for path in folder.glob(f"{room}/*/*")]
+    return engine.runs() == [] and rooms == []
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil", "uploads/../../evil", "/etc/evil", "C:\\evil", "uploads\\..\\evil", "c:x"]
+)
+def test_a_zip_that_leads_elsewhere_is_refused(
+    engine: Pipulate, elsewhere: Pipulate, name: str
+) -> None:
+    """Whole."""
+    answered(engine, table=kept(engine, "a"))
+    with pytest.raises(Invalid, match="leads elsewhere"):
+        import_file(elsewhere, repacked(engine, **{name: b"x"}))
+    assert nothing_came(elsewhere)
+
+
+def test_what_no_run_names_is_left_in_the_zip(engine: Pipulate, elsewhere: Pipulate) -> None:
+    """Also if it has a place among files."""
+    answered(engine, table=kept(engine, "a"))
+    more = {"uploads/0123456789abcdef/x": b"x", "botify_token": b"x", "__MACOSX/.x": b"x"}
+    import_file(elsewhere, repacked(engine, **more))
+    folder = elsewhere.store.folder
+    assert [path.name for path in folder.glob("uploads/*/*")] == ["links.csv"]
+    assert not (folder / "botify_token").exists()
+
+
+@pytest.mark.parametrize("content", [b"b", b"aa", b""])
+def test_a_file_that_is_not_what_its_run_names_is_refused(
+    engine: Pipulate, elsewhere: Pipulate, content: bytes
+) -> None:
+    """By its size, or its content."""
+    file = kept(engine, "a")
+    answered(engine, table=file)
+    path = f"uploads/{file.sha256[:16]}/links.csv"
+    with pytest.raises(Invalid, match="not what its run names"):
+        import_file(elsewhere, repacked(engine, **{path: content}))
+    assert nothing_came(elsewhere)
+
+
+def test_bombs_are_not_unpacked(
+    engine: Pipulate, elsewhere: Pipulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither lines without end, nor files that would fill the disk."""
+    answered(engine, table=kept(engine, "a" * 5000))
+    monkeypatch.setattr(exchange, "MOST", 1000)
+    with pytest.raises(Invalid, match="too large"):
+        import_file(elsewhere, repacked(engine, **{"runs.jsonl": b" " * 2000}))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=9000))
+    with pytest.raises(CannotWrite, match="fill the disk"):
+        import_file(elsewhere, packed(engine))
+    assert nothing_came(elsewhere)
+
+
+def test_a_damaged_zip_is_refused_in_words(engine: Pipulate, elsewhere: Pipulate) -> None:
+    """Wherever it is damaged."""
+    answered(engine, table=kept(engine, "a" * 5000))
+    whole = packed(engine).getvalue()
+    with zipfile.ZipFile(out := io.BytesIO(), "w") as empty:
+        empty.writestr("x", "x")
+    for damaged in (out.getvalue(), *(_spoilt(whole, at) for at in range(0, len(whole), 7))):
+        try:
+            import_file(elsewhere, io.BytesIO(damaged))
+        except (Invalid, Corrupt):
+            continue
+        assert elsewhere.for_workflow("bridge").get_state("arthur") == engine.get_state("arthur")
+
+
+def _spoilt(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]

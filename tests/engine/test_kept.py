@@ -9,8 +9,8 @@ import pytest
 
 from pipulate.engine import files
 from pipulate.engine.errors import CannotWrite, PipulateError
-from pipulate.engine.kept import LARGE, Desk, keep, plain_name, small
-from pipulate.engine.values import File, decode
+from pipulate.engine.kept import LARGE, Desk, files_in, keep, plain_name, small
+from pipulate.engine.values import File, decode, encode
 
 TEXT = b"source,target\n" * 10_000
 
@@ -151,6 +151,15 @@ def test_large_data_lie_in_a_file(tmp_path: Path) -> None:
     held = small(rows, "check", tmp_path)
     assert len(str(held)) < 500 and decode(held, {}, tmp_path) == rows
     assert [path.name for path in tmp_path.rglob("*.json")] == ["check.json"]
+
+
+def test_the_record_names_every_file_all_the_same(tmp_path: Path) -> None:
+    """Who exports a run, or looks which files are needed, finds them there."""
+    file = keep(io.BytesIO(TEXT), "links.csv", tmp_path)
+    data, kinds = encode({"links": [file], "rows": ["x" * 100] * (LARGE // 100)}, tmp_path)
+    held = small(data, "check", tmp_path)
+    assert [item["file"] for item in files_in(held)] == ["check.json", "links.csv"]
+    assert decode(held, kinds, tmp_path) == {"rows": data["rows"], "links": [file]}
 
 
 def test_a_disk_that_refuses_is_told_in_words(tmp_path: Path) -> None:

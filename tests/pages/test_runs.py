@@ -1,12 +1,15 @@
 """The page of all runs: whose they are, and how they travel."""
 
+import io
 import json
 from typing import Any
 
 import httpx2
 import pytest
 
+from pipulate.engine.kept import keep
 from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.values import encode
 
 
 @pytest.fixture
@@ -85,3 +88,23 @@ async def test_what_is_no_export_is_refused(client: httpx2.AsyncClient, sent: An
     """The form stays open, with the reason."""
     reply = await client.post("/runs/import/upload", files=sent)
     assert 'role="alert"' in reply.text and "<details open" in reply.text
+
+
+async def test_files_travel_in_a_zip(
+    app: Any, client: httpx2.AsyncClient, bridge: Pipulate
+) -> None:
+    """And leave nothing behind where they were packed."""
+    folder = app.state.store.folder
+    file = keep(io.BytesIO(b"a"), "links.csv", folder)
+    bridge.set_step_data("arthur", "step_02", encode({"table": file}, folder)[0])
+    reply = await client.get("/runs/export")
+    assert 'filename="runs.zip"' in reply.headers["content-disposition"]
+    assert reply.content[:2] == b"PK" and list(folder.glob("desks/*")) == []
+    file.path.unlink()
+    lacking = await client.get("/runs/export")
+    assert "runs-without-1-missing.zip" in lacking.headers["content-disposition"]
+    for sent, words in ((lacking, "1 of their files neither came"), (reply, "Imported: 2 runs.<")):
+        given = {"file": ("runs.zip", sent.content)}
+        done = await client.post("/runs/import/upload", files=given, follow_redirects=True)
+        assert words in done.text
+    assert file.read_bytes() == b"a"
