@@ -126,8 +126,10 @@ class Conversations:
         return self.store.write(insert, id, *row.values())
 
     def truncate(self, id: int, message: int) -> list[Row]:
-        """Remove a message and all later ones; returns them."""
+        """Remove a message and all later ones; returns them.  Raises Unknown."""
         rows = self.messages(id)
+        if message not in [row["id"] for row in rows]:
+            raise Unknown("This message is no longer there.")
         gone = [row for row in rows if row["id"] >= message]
         with self.store.transaction() as db:
             if id in self._temporary:

@@ -1,7 +1,8 @@
 """One conversation, whichever model answers: what is said, and who is told.
 
 TURNS    What the user sends is a command, or words for the model;
-         `answering` is the reaction.  One model call at a time.
+         `answering` is the reaction.  One model call at a time, and one
+         act of the user's: what an act has seen holds until it ends.
 STREAM   The answer at hand is `live`; whole, stopped or cut, it becomes a
          stored message.  It goes on whoever listens.
 KNOWING  What the open page is about becomes a note, stored with what is said
@@ -107,6 +108,7 @@ class Talk:
         self._given_secrets = secrets
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
+        self._act = asyncio.Lock()
         self._temporary = 0
         self._page: Row | None = None
 
@@ -274,10 +276,13 @@ class Talk:
 
     async def send(self, said: str) -> None:
         """The user said something.  Refused while an answer is coming."""
-        said = said.strip()[:LONGEST_MESSAGE]
-        if self.busy:
-            raise Refused("The last answer is still coming. Stop it, or wait for it.")
-        if said:
+        async with self._act:
+            if self.busy:
+                raise Refused("The last answer is still coming. Stop it, or wait for it.")
+            await self._send(said)
+
+    async def _send(self, said: str) -> None:
+        if said := said.strip()[:LONGEST_MESSAGE]:
             await self.add("user", said)
             await self._begin(said)
 
@@ -294,7 +299,8 @@ class Talk:
             else:
                 await self._answer(said)
         finally:
-            self.answering = None
+            if self.answering is asyncio.current_task():
+                self.answering = None
             await self.listener.state()
 
     async def _use(self, name: str, arguments: dict[str, Any]) -> str:
@@ -433,21 +439,24 @@ class Talk:
 
     async def again(self, message: int) -> None:
         """Take an answer back, and answer its question anew."""
-        if await self._back_to(message):
+        async with self._act:
+            await self._back_to(message)
             asked = [row["content"] for row in self.messages() if row["role"] == "user"]
             if asked:
                 await self._begin(asked[-1])
 
     async def edit(self, message: int, said: str) -> None:
         """Take a message and all after it back; say it otherwise."""
-        await self._back_to(message)
-        await self.send(said)
+        if not said.strip():
+            raise Refused("An edited message needs words. Nothing was changed.")
+        async with self._act:
+            await self._back_to(message)
+            await self._send(said)
 
-    async def _back_to(self, message: int) -> list[Row]:
+    async def _back_to(self, message: int) -> None:
         await self.stop()
-        gone = await asyncio.to_thread(self.conversations.truncate, self.conversation, message)
+        await asyncio.to_thread(self.conversations.truncate, self.conversation, message)
         await self.listener.turned()
-        return gone
 
     async def confirm(self, proposal: int, arguments: dict[str, str]) -> None:
         """The user said Yes, perhaps to edited arguments."""
@@ -481,9 +490,10 @@ class Talk:
 
     async def delete(self, conversation: int) -> None:
         """Put a conversation into the trash."""
-        await self.stop()
-        seq = await asyncio.to_thread(self.conversations.delete, conversation)
-        await self.listener.turned()
+        async with self._act:
+            await self.stop()
+            seq = await asyncio.to_thread(self.conversations.delete, conversation)
+            await self.listener.turned()
         if seq:
             await self.listener.deleted(seq)
 
@@ -492,12 +502,13 @@ class Talk:
         await self._turn_to(await asyncio.to_thread(self.conversations.restore, seq))
 
     async def _turn_to(self, conversation: int) -> None:
-        await self.stop()
-        self._page = None
-        self._temporary = min(conversation, 0)
-        if not self._temporary:
-            self.store["conversation"] = conversation
-        await self.listener.turned()
+        async with self._act:
+            await self.stop()
+            self._page = None
+            self._temporary = min(conversation, 0)
+            if not self._temporary:
+                self.store["conversation"] = conversation
+            await self.listener.turned()
 
     async def choose(self, model: str) -> None:
         """Let the model of this name answer from now on."""

@@ -316,6 +316,7 @@ def _edit(row: Row) -> FT:
         row["content"],
         name="text",
         rows="2",
+        required=True,
         aria_label="Edited message",
         id=None,
     )

@@ -1,7 +1,9 @@
 """A conversation without a page: what a listener is told, in which order, and what is kept."""
 
 import asyncio
+import itertools
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,14 @@ class Heard(Listener):
 
     async def turned(self) -> None:
         self.events.append("turned")
+
+
+class Endless(FakeModel):
+    """Begins an answer, and says no more."""
+
+    async def stream(self, messages: Any, **ask: Any) -> Any:
+        yield "Half"
+        await asyncio.sleep(60)
 
 
 @pytest.fixture
@@ -175,6 +185,64 @@ async def test_answering_again_and_editing_take_back_what_followed(talk: Talk, m
     await talk.edit(talk.messages()[0]["id"], "Was it?")
     await talk.settled()
     assert kept(talk) == ["Was it?", "Perhaps."]
+
+
+async def test_of_two_messages_at_once_one_is_refused(talk: Talk, monkeypatch) -> None:
+    """As if one had come after the other; the answer that comes can be stopped."""
+    answers(talk, Endless(tools=True), monkeypatch)
+    done = await asyncio.gather(talk.send("one"), talk.send("two"), return_exceptions=True)
+    assert done[0] is None and isinstance(done[1], Refused)
+    while talk.live != "Half":
+        await asyncio.sleep(0)
+    assert talk.busy
+    await talk.stop()
+    assert not talk.busy and talk.live is None and kept(talk) == ["one", "Half"]
+
+
+ACTS: dict[str, Callable[[Talk, int], Awaitable[None]]] = {
+    "send": lambda talk, first: talk.send("two"),
+    "again": lambda talk, first: talk.again(first + 1),
+    "edit": lambda talk, first: talk.edit(first, "other"),
+    "begin": lambda talk, first: talk.begin(),
+    "temporary": lambda talk, first: talk.begin_temporary(),
+    "delete": lambda talk, first: talk.delete(talk.conversation),
+    "stop": lambda talk, first: talk.stop(),
+}
+
+
+@pytest.mark.parametrize("pair", list(itertools.product(ACTS, ACTS)), ids="+".join)
+async def test_acts_at_once_end_as_if_one_came_after_the_other(
+    talk: Talk, monkeypatch, pair: tuple[str, str]
+) -> None:
+    """At most one answer comes, who is busy can be stopped, and each answer has its question."""
+    answers(talk, FakeModel("One.", tools=True), monkeypatch)
+    await told(talk, "one")
+    first = talk.messages()[0]["id"]
+    answers(talk, Endless(tools=True), monkeypatch)
+    acts = [ACTS[name](talk, first) for name in pair]
+    for failed in await asyncio.gather(*acts, return_exceptions=True):
+        assert failed is None or isinstance(failed, (Refused, Unknown)), failed
+    while talk.busy and talk.live is None:
+        await asyncio.sleep(0)
+    assert talk.busy == (talk.live is not None)
+    await talk.stop()
+    assert not talk.busy and talk.live is None
+    roles = [row["role"] for row in talk.messages()]
+    assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"] * (len(roles) % 2)
+    await talk.close()
+
+
+async def test_a_message_is_not_edited_away(talk: Talk, monkeypatch) -> None:
+    """Blanks say nothing; what no longer is there takes nothing else along."""
+    answers(talk, FakeModel("Yes.", tools=True), monkeypatch)
+    await told(talk, "Is it?")
+    first = talk.messages()[0]["id"]
+    with pytest.raises(Refused, match="needs words"):
+        await talk.edit(first, " \n ")
+    for act in (talk.edit(first - 1, "Was it?"), talk.again(first + 2)):
+        with pytest.raises(Unknown, match="no longer there"):
+            await act
+    assert kept(talk) == ["Is it?", "Yes."]
 
 
 async def test_conversations_are_begun_by_their_first_message(talk: Talk) -> None:
