@@ -1,5 +1,6 @@
 """The app as a whole: what is built when, and what begins and ends with it."""
 
+import re
 from typing import Any
 
 import httpx2
@@ -7,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipulate.app import create_app, lifespan
-from pipulate.engine.settings import Settings
+from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.voice import voice
 
 HERE = "http://127.0.0.1"
@@ -90,3 +91,73 @@ def test_the_theme_is_read_at_the_start(settings):
     app = create_app(settings, ())
     assert app.state.theme["data-theme"] == "dark"
     app.state.store.close()
+
+
+#: What an address is tried with, by the name of its parameter.
+TRIED = {
+    "name": ["bridge", "index"],
+    "act": ["card1", "card2", "revert1", "start1", "cancel1", "undo", "finalize", "repair", "odd"],
+    "id": ["1", "99"],
+    "seq": ["1", "99"],
+}
+#: An endless stream; what programs speak.
+OTHERS = ("/static", "/chat/ws", "/stream/events", "/mcp")
+
+
+def addresses(app: Any) -> list[tuple[str, str]]:
+    """Return (method, address) of all that this app answers, with parameters filled in."""
+    found = []
+    for route in app.router.routes:
+        if route.path.startswith(OTHERS):
+            continue
+        paths = [route.path]
+        for name in re.findall(r"{(\w+)", route.path):
+            hole = re.compile(rf"{{{name}(:\w+)?}}")
+            paths = [
+                hole.sub(value, path) for path in paths for value in TRIED.get(name, ["1", "x"])
+            ]
+        methods = {"GET", "POST"} & {*(route.methods or ())}
+        found += [(method, path) for method in sorted(methods) for path in paths]
+    return found
+
+
+def bare(reply: httpx2.Response) -> bool:
+    """Say whether a browser without HTMX would show a piece of a page."""
+    html = reply.headers.get("content-type", "").startswith("text/html")
+    return html and reply.is_success | reply.is_error and not reply.text.lower().startswith("<!doc")
+
+
+async def test_without_htmx_every_reply_is_a_whole_page_or_leads_to_one(tmp_path):
+    """Whatever is sent to whichever address, refused or done."""
+    folder = PACKAGE / "workflows"
+    app = create_app(Settings(tmp_path / "data", tmp_path / "downloads", (folder,)))
+    transport = httpx2.ASGITransport(app)
+    headers = {"Origin": HERE, "Referer": f"{HERE}/tasks"}
+    async with httpx2.AsyncClient(transport=transport, base_url=HERE, headers=headers) as client:
+        for name in ("Ask", "Build"):
+            sent = await client.post("/tasks", data={"name": name})
+            assert (sent.status_code, sent.headers["location"]) == (303, "/tasks")
+        await client.post("/bridge/open", data={"id": "arthur"})
+        refused = await client.post("/bridge/card1?id=arthur", data={"name": " "})
+        assert refused.status_code == 422 and "An answer is needed here." in refused.text
+        seen: dict[int, int] = {}
+        found = addresses(app)
+        assert len(found) > 150
+        for method, path in found:
+            for more in ({}, {"id": "arthur"}):
+                reply = await client.request(method, path, params=more, data=more or None)
+                assert not bare(reply), f"{method} {path} {more}: {reply.text[:200]}"
+                assert reply.headers.get("location", "/").startswith("/"), path
+                seen[reply.status_code] = seen.get(reply.status_code, 0) + 1
+        assert {200, 303, 404, 409, 422} <= set(seen) and not {204, 500} & set(seen), seen
+    await lifespan(app).aclose()
+    app.state.store.close()
+
+
+def test_a_piece_of_a_page_is_told_from_a_whole_one():
+    """Only HTML is looked at, and no redirect."""
+    kind = {"content-type": "text/html; charset=utf-8"}
+    assert bare(httpx2.Response(422, headers=kind, text="<article>"))
+    assert not bare(httpx2.Response(200, headers=kind, text="<!doctype html><html>"))
+    assert not bare(httpx2.Response(200, headers={"content-type": "text/csv"}, text="a,b"))
+    assert not bare(httpx2.Response(303, headers=kind, text=""))

@@ -389,7 +389,7 @@ def _handler(act: Act, *takes: Take) -> Callable[[Request], Awaitable[Response]]
         except PipulateError as error:
             refusal = P(str(error), cls="error")
             return fragment(refusal, status=409, hx_retarget="#alert", hx_reswap="innerHTML")
-        return Response(status_code=204, headers={"HX-Trigger": "chat-changed"})
+        return fragment(status=204, hx_trigger="chat-changed")
 
     return handle
 

@@ -170,9 +170,9 @@ class ListPage:
         except Invalid as error:
             typed = str(values.get("name", ""))[: 2 * MOST]
             again = self._form(str(error), typed)(hx_swap_oob="true")
-            return fragment(self._list(), again, status=422)
+            return fragment(again, self._list(), status=422)
         empty = self._form()(hx_swap_oob="true")
-        return fragment(self._list(), empty, self.redrawn(self.app))
+        return fragment(empty, self._list(), self.redrawn(self.app))
 
     async def _change(self, request: Request, id: int) -> Response:
         values = dict(await request.form())

@@ -25,11 +25,17 @@ from fastcore.xml import (
     to_xml,
 )
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    RedirectResponse,
+    Response,
+)
+from starlette.types import Receive, Scope, Send
 
 from pipulate.engine.workflow import Workflow
 from pipulate.web import offers
 from pipulate.web.shell import document
+from pipulate.web.windows import carried
 
 MULTIPART = "multipart/form-data"
 _VARY = {"vary": "HX-Request, HX-History-Restore-Request"}
@@ -63,11 +69,31 @@ def of_htmx(request: Request) -> bool:
     return request.headers.get("hx-request") == "true"
 
 
+class Fragment(HTMLResponse):
+    """HTML for HTMX; for who has no JavaScript a page, or the way back to it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        if of_htmx(request):
+            await super().__call__(scope, receive, send)
+        else:
+            await self._whole(request)(scope, receive, send)
+
+    def _whole(self, request: Request) -> Response:
+        refused = self.status_code >= 400
+        if request.method == "POST" and not refused:
+            came = request.headers.get("referer", "")
+            return RedirectResponse(carried(came), 303)
+        title = "That did not work" if refused else "Found"
+        html = NotStr(bytes(self.body).decode())
+        return page(request, title, html, status=self.status_code)
+
+
 def fragment(*parts: Any, status: int = 200, **headers: Any) -> Response:
     """Return HTML for HTMX; `hx_retarget="#x"` is its HX-Retarget header."""
     named = {key.replace("_", "-"): str(value) for key, value in headers.items()}
     shown = tuple(part for part in parts if part is not None)
-    return HTMLResponse(to_xml(shown, indent=False), status, named)
+    return Fragment(to_xml(shown, indent=False), status, named)
 
 
 def form(action: str, *inside: Any, files: bool = False, **attributes: Any) -> FT:

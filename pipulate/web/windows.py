@@ -110,13 +110,14 @@ def _window(store: Store, scope: Scope) -> int:
     raise Refused(GONE)
 
 
-def carried(address: str, profile: int) -> str:
-    """Return an address, on this server, that names a profile."""
+def carried(address: str, profile: int | None = None) -> str:
+    """Return an address, on this server, that names this profile or none."""
     parts = urlsplit(address)
     path = "/" + parts.path.lstrip("/")  # two slashes lead to another server
     query = parse_qsl(parts.query, keep_blank_values=True)
     query = [pair for pair in query if pair[0] != CARRIER]
-    query.append((CARRIER, str(profile)))
+    if profile:
+        query.append((CARRIER, str(profile)))
     more = urlencode(query)
     return urlunsplit(("", "", path, more, parts.fragment))
 

@@ -30,3 +30,10 @@ async def client(app: FastHTML) -> AsyncIterator[httpx2.AsyncClient]:
     headers = {"Origin": HERE}
     async with httpx2.AsyncClient(transport=transport, base_url=HERE, headers=headers) as made:
         yield made
+
+
+@pytest.fixture
+async def htmx(client: httpx2.AsyncClient) -> httpx2.AsyncClient:
+    """Give the same client; it asks by HTMX, for pieces of pages."""
+    client.headers["HX-Request"] = "true"
+    return client

@@ -378,7 +378,7 @@ async def test_changing_changes_nothing_until_the_user_says_yes(
     shown = (await agent.get("/tasks")).text
     assert "/chat/yes/1" in shown and "&lt;b&gt;Call&lt;/b&gt; Bob" in shown
     assert (await agent.post("/chat/yes/1", data={})).status_code == 403 and tasks(app) == []
-    assert (await agent.post("/chat/yes/1", data={}, headers={"Origin": HERE})).status_code == 204
+    assert (await agent.post("/chat/yes/1", data={}, headers={"Origin": HERE})).status_code == 303
     assert (
         tasks(app) == ["<b>Call</b> Bob"]
         and await use(agent, "check_change", number="1") == "The user said Yes: it is done."

@@ -57,19 +57,19 @@ async def test_the_list_names_all_newest_first(client: httpx2.AsyncClient, place
     assert shown.count("Compare with") == 1 and f"{ADDRESS}/with/20261001" in shown
 
 
-async def test_what_is_looked_at_is_made(client: httpx2.AsyncClient, place: Place) -> None:
+async def test_what_is_looked_at_is_made(htmx: httpx2.AsyncClient, place: Place) -> None:
     """The picture, then report and comparison, and the Force layout when it is asked for."""
-    drawn = await until_made(client, ADDRESS)
+    drawn = await until_made(htmx, ADDRESS)
     assert f'src="{ADDRESS}/data/"' in drawn.text and shelf.picture(place.graph).is_dir()
-    report = await until_made(client, f"{ADDRESS}/report")
+    report = await until_made(htmx, f"{ADDRESS}/report")
     assert "Report on shop 20261101" in report.text
-    table = (await client.get(f"{ADDRESS}/report/orphans")).text
+    table = (await htmx.get(f"{ADDRESS}/report/orphans")).text
     assert "<table" in table and "<main" not in table
-    changes = await until_made(client, f"{ADDRESS}/with/20261001")
+    changes = await until_made(htmx, f"{ADDRESS}/with/20261001")
     assert "20261001 → 20261101" in changes.text
     force = f"{ADDRESS}/force"
-    assert (await client.get(force)).json()["text"] == "It was not asked for"
-    assert (await client.post(force)).json()["state"] == "running"
+    assert (await htmx.get(force)).json()["text"] == "It was not asked for"
+    assert (await htmx.post(force)).json()["state"] == "running"
 
 
 async def test_the_earlier_analysis_may_come_as_a_query(

@@ -17,35 +17,35 @@ def memory(app: Any) -> Memory:
 
 
 async def test_a_memory_is_added_reworded_and_found(
-    client: httpx2.AsyncClient, memory: Memory
+    htmx: httpx2.AsyncClient, memory: Memory
 ) -> None:
     """A fact with a key is pinned, and so stands in every prompt."""
-    assert "Nothing is remembered." in (await client.get("/memory")).text
+    assert "Nothing is remembered." in (await htmx.get("/memory")).text
     sent = {"key": "city", "content": "The user lives in <Bath>."}
-    assert (await client.post("/memory", data=sent)).status_code == 303
-    shown = (await client.get("/memory")).text
+    assert (await htmx.post("/memory", data=sent)).status_code == 303
+    shown = (await htmx.get("/memory")).text
     assert "lives in &lt;Bath&gt;" in shown and "in every prompt" in shown and "just now" in shown
     (row,) = memory.all()
-    reply = await client.post(f"/memory/{row['id']}", data={"content": "The user lives in York."})
+    reply = await htmx.post(f"/memory/{row['id']}", data={"content": "The user lives in York."})
     assert reply.status_code == 200 and "York" in reply.text
-    assert "York" in (await client.get("/memory/list", params={"q": "york"})).text
-    assert "York" not in (await client.get("/memory/list", params={"q": "bath"})).text
+    assert "York" in (await htmx.get("/memory/list", params={"q": "york"})).text
+    assert "York" not in (await htmx.get("/memory/list", params={"q": "bath"})).text
 
 
 async def test_a_memory_is_pinned_switched_off_and_forgotten(
-    client: httpx2.AsyncClient, memory: Memory
+    htmx: httpx2.AsyncClient, memory: Memory
 ) -> None:
     """Each act answers with the row, which offers its opposite."""
     id = memory.add("The user likes tea.")["id"]
-    assert "Unpin" in (await client.post(f"/memory/{id}/pin?on=1")).text
-    assert "Unpin" not in (await client.post(f"/memory/{id}/pin?on=0")).text
-    off = (await client.post(f"/memory/{id}/switch?on=0")).text
+    assert "Unpin" in (await htmx.post(f"/memory/{id}/pin?on=1")).text
+    assert "Unpin" not in (await htmx.post(f"/memory/{id}/pin?on=0")).text
+    off = (await htmx.post(f"/memory/{id}/switch?on=0")).text
     assert "Switch on" in off and "off: told to no model" in off and 'class="done"' in off
-    assert "Switch off" in (await client.post(f"/memory/{id}/switch?on=1")).text
-    assert "Forgotten." in (await client.post(f"/memory/{id}/forget")).text
+    assert "Switch off" in (await htmx.post(f"/memory/{id}/switch?on=1")).text
+    assert "Forgotten." in (await htmx.post(f"/memory/{id}/forget")).text
     assert memory.all() == []
     for act in ("", "/pin", "/switch", "/forget", "/nothing"):
-        assert (await client.post(f"/memory/{id}{act}", data={"content": "x"})).status_code == 404
+        assert (await htmx.post(f"/memory/{id}{act}", data={"content": "x"})).status_code == 404
 
 
 async def test_what_is_no_memory_is_refused(client: httpx2.AsyncClient, memory: Memory) -> None:

@@ -55,6 +55,29 @@ def test_a_fragment_says_where_it_goes():
     assert reply.body == b"<p>one</p><p>two</p>"
 
 
+async def test_who_has_no_htmx_gets_a_page_or_the_way_back(visit):
+    """A piece of a page would stand there alone, without the menu and without a style."""
+
+    def part(app):
+        def piece(status: int):
+            return lambda: fragment(P("a piece", hx_swap_oob="true"), status=status)
+
+        for status, path in ((200, "/done"), (204, "/silent"), (422, "/refused")):
+            app.route(path, methods=["GET", "POST"])(piece(status))
+
+    async with visit(part) as client:
+        for path in ("/done", "/silent"):
+            came = {"Referer": "http://127.0.0.1:5001/tasks?q=1&pipulate-profile=1"}
+            reply = await client.post(path, headers=came)
+            assert (reply.status_code, reply.headers["location"]) == (303, "/tasks?q=1")
+        for reply in (await client.post("/refused"), await client.get("/done")):
+            assert reply.text.startswith("<!doctype html>") and "a piece</p>" in reply.text
+            assert 'id="menu"' in reply.text
+        assert reply.status_code == 200 and (await client.get("/refused")).status_code == 422
+        asked = {"HX-Request": "true"}
+        assert (await client.post("/done", headers=asked)).text.startswith("<p hx-swap-oob")
+
+
 def test_a_page_is_remembered_only_if_it_has_something_to_tell():
     """Any address can be typed; what is not found must not be kept."""
     told = []
