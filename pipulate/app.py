@@ -23,12 +23,12 @@ from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.voice import voice
 from pipulate.engine.workflow import Workflow
+from pipulate.watch import Workflows
 from pipulate.web import failures, offers
 from pipulate.web.guard import Guard
 from pipulate.web.routes import Pages
 from pipulate.web.shell import HEAD, STATIC, shell
 from pipulate.web.state import State
-from pipulate.web.watch import Workflows
 from pipulate.web.windows import Windows
 
 

@@ -30,10 +30,11 @@ FLOORS = {
     "chat": {"graph", "engine", "docs"},
     "web": {"engine"},
     "pages": {"web", *LIBRARIES},
-    "app": {"pages", "web", *LIBRARIES},
+    "watch": {"web", "engine"},
+    "app": {"watch", "pages", "web", *LIBRARIES},
     "": {"app", "engine"},  # the public names
     "cli": {"commands", "engine"},
-    "commands": {"cli", "app", "pages", "web", *LIBRARIES},
+    "commands": {"cli", "app", "watch", "pages", "web", *LIBRARIES},
     "workflows": {"", "web", "pages.graph_cards", *LIBRARIES},
     "__main__": {"cli"},
 }

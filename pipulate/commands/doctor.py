@@ -8,7 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 from pipulate.commands import parser
-from pipulate.engine import discovery
+from pipulate.engine.discovery import Folders
+from pipulate.engine.found import Broken, Helper
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store, backups
 
@@ -31,7 +32,8 @@ class Health:
     verdict: str  #: SQLite's, "ok" if sound; "" if there is no database yet
     runs: int
     backups: int
-    broken: list[discovery.Broken]
+    broken: list[Broken]
+    notes: list[str]  #: on files that are in order
 
     @property
     def problems(self) -> int:
@@ -48,7 +50,9 @@ def main(argv: Sequence[str], settings: Settings) -> int:
     found = examine(settings)
     print(f"Data: {_data(found)}")
     for item in found.broken:
-        print(f"Workflow {item.name}: broken\n{item.traceback}")
+        print(f"Workflow {item.name}: broken. {item}\n{item.fault.traceback}")
+    for line in found.notes:
+        print(line)
     if found.problems:
         print(f"{found.problems} problem(s) above.")
         return 1
@@ -78,8 +82,11 @@ def examine(settings: Settings) -> Health:
         with closing(Store(settings.database)) as store:
             verdict = store.connection.pragma("integrity_check")
             runs = store.connection.execute("SELECT count(*) FROM pipeline").get
-    paths = discovery.files(settings.workflows).values()
-    found = [item for path in paths for item in discovery.load(path)]
-    broken = [item for item in found if isinstance(item, discovery.Broken)]
+    folders = Folders(settings.workflows)
+    folders.refresh()
+    found = folders.found.values()
+    broken = [item for item in found if isinstance(item, Broken)]
+    notes = [str(item) for item in found if isinstance(item, Helper)]
+    notes += [f"Served is {line}." for line in folders.replaced]
     kept = len(backups(settings.data))
-    return Health(settings.database.resolve(), verdict, runs, kept, broken)
+    return Health(settings.database.resolve(), verdict, runs, kept, broken, notes)

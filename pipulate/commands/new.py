@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from pipulate.commands import parser
 from pipulate.engine import files
+from pipulate.engine.discovery import Folders
 from pipulate.engine.errors import Invalid, Unknown
 from pipulate.engine.settings import PACKAGE, Settings
 
@@ -20,7 +21,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     templates = "bridge (default), petite, poet, work or byhand"
     reader.add_argument("--from", dest="template", default="bridge", help=templates)
     args = reader.parse_args(argv)
-    target = new_file(args.name, settings.workflows[-1])
+    target = new_file(args.name, settings)
     original = template(args.template)
     files.write(
         target,
@@ -32,25 +33,32 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     )
 
 
-def new_file(name: str, folder: Path) -> Path:
+def new_file(name: str, settings: Settings) -> Path:
     """Return its path; raises Invalid if the name is taken."""
     if not re.fullmatch(NAME, name):
         raise Invalid(
             f"{name!r} cannot be a workflow's name: "
             "small letters, digits and _ only, a letter first."
         )
-    path = folder / f"{name}.py"
+    path = settings.workflows[-1] / f"{name}.py"
     if path.exists():
         raise Invalid(f"{path} exists already; nothing was overwritten. Choose another name.")
-    if name in _taken():
+    folders = Folders(settings.workflows)
+    folders.refresh()
+    if home := folders.homes.get(name):
+        raise Invalid(
+            f"{home} has the workflow {name!r} already, and a second one would take its runs. "
+            "Choose another name."
+        )
+    if name in _addresses():
         raise Invalid(f"/{name} is the address of a page of Pipulate. Choose another name.")
     return path
 
 
-def _taken() -> frozenset[str]:
+def _addresses() -> frozenset[str]:
     # Only an app knows what its parts' addresses begin with.
     from pipulate.app import create_app
-    from pipulate.web.watch import first_segments
+    from pipulate.watch import first_segments
 
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         app = create_app(Settings(Path(folder), workflows=()))

@@ -13,8 +13,11 @@ from contextlib import closing
 
 from pipulate.botify.urls import run_id
 from pipulate.commands import parser, progress
-from pipulate.engine import discovery, forms
+from pipulate.engine import forms
+from pipulate.engine.discovery import Folders
 from pipulate.engine.errors import Invalid, PipulateError, Unknown
+from pipulate.engine.fault import fault
+from pipulate.engine.found import Broken, HandWritten, Helper
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
@@ -47,15 +50,19 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 
 def find(name: str, settings: Settings) -> Workflow:
     """Raises Invalid for a broken file, Unknown for none."""
-    paths = discovery.files(settings.workflows)
-    found = discovery.load(paths[name], normalise=run_id) if name in paths else []
-    for item in found:
-        if isinstance(item, discovery.Broken):
-            raise Invalid(f"The workflow file does not load.\n{item.traceback}")
-        if isinstance(item, Workflow) and item.name == name:
-            return item
-    known = ", ".join(paths)
-    raise Unknown(f"There is no workflow {name!r} that can run here. There are: {known}.")
+    folders = Folders(settings.workflows, normalise=run_id)
+    folders.refresh()
+    match folders.found.get(name):
+        case Workflow() as flow:
+            return flow
+        case Broken() as broken:
+            raise Invalid(f"{broken}\n{broken.fault.traceback}".strip())
+        case Helper() as helper:
+            raise Unknown(str(helper))
+        case HandWritten():
+            raise Unknown(f"{name!r} is written by hand: it runs in the browser alone.")
+    flows = [name for name, item in folders.found.items() if isinstance(item, Workflow)]
+    raise Unknown(f"There is no workflow {name!r} here. There are: {', '.join(sorted(flows))}.")
 
 
 def read(answers: Sequence[str]) -> Given:
@@ -83,6 +90,14 @@ async def finish(flow: Workflow, id: str, given: Given, store: Store, settings: 
             else:
                 await _fill(run, step, given)
         return run
+    except PipulateError:
+        raise
+    except Exception as error:
+        told = fault(error)
+        if not told.line:
+            raise
+        way = "Mend it and run this again: earlier answers are kept."
+        raise PipulateError(f"{told}. {way}") from error
     finally:
         await jobs.close()
 

@@ -9,11 +9,12 @@ MAKING    Its constructor gets what it asks for by name, of NAMES.
 import inspect
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pipulate.engine.found import HandWritten
 from pipulate.engine.store import Store
 
 #: What a constructor may ask for.
@@ -28,16 +29,6 @@ NAMES = {
     "app_name",
     "prefix",
 }
-
-
-@dataclass
-class HandWritten:
-    """A plain class with its own routes."""
-
-    name: str
-    title: str
-    about: str
-    instance: Any
 
 
 def classes(module: ModuleType) -> list[type]:

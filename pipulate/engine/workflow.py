@@ -24,6 +24,7 @@ is its place: step_01, …; `version` and `upgrade` are for changing that.
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -38,6 +39,10 @@ from pipulate.engine.store import Store
 from pipulate.engine.voice import voice
 
 Function = Callable[..., Any]
+
+
+#: The workflows that the file now being read has made.
+made: ContextVar[list["Workflow"]] = ContextVar("made")
 
 
 async def call(function: Function, *args: Any) -> Any:
@@ -95,6 +100,7 @@ class Workflow:
 
     def __post_init__(self) -> None:
         self.title = self.title or self.name.replace("_", " ").capitalize()
+        made.get([]).append(self)
 
     def step(
         self, key: str, label: str, *, button: str = "Next", explain: bool = True

@@ -3,15 +3,15 @@
 from typing import Any
 
 import apsw
-from fastcore.xml import FT, A, Code, Details, Div, P, Pre, Summary
+from fastcore.xml import FT, Code, Details, Div, P, Pre, Summary
 from loguru import logger
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipulate.engine.discovery import Broken
 from pipulate.engine.errors import Corrupt, PipulateError, Unknown
 from pipulate.engine.fault import Fault, fault
+from pipulate.engine.found import Broken, Helper
 from pipulate.engine.store import plainly
 from pipulate.engine.workflow import Workflow
 from pipulate.web.components import (
@@ -109,21 +109,14 @@ def faulty(told: Fault) -> tuple[FT | None, ...]:
     )
 
 
-def broken_page(request: Request, broken: Broken) -> Response:
-    """Return the page of a file that does not load."""
-    name = broken.path.name
-    card = Div(
-        failure(f"{name} could not be loaded, so this workflow is out of order. All else works."),
-        P(
-            "Mend the file. With ",
-            A("--dev", href="/introduction"),
-            " it is read again at the next click; otherwise restart Pipulate.",
-        ),
-        Details(Summary("Traceback"), Pre(broken.traceback), open=True),
-        cls="card broken",
-    )
-    about = f"The workflow file {name} is broken:\n{broken.traceback[-600:]}"
-    return page(request, broken.title, card, about=about)
+def idle_page(request: Request, found: Broken | Helper) -> Response:
+    """Return the page of a file that serves no workflow."""
+    about = str(found)
+    content = (P(about, cls="lead"),)
+    if isinstance(found, Broken):
+        lead = P(f"{found.path.name} serves no workflow until it is mended. All else works.")
+        content = (Div(lead, *faulty(found.fault), cls="card broken"),)
+    return page(request, found.title, *content, about=about)
 
 
 def damaged(flow: Workflow, id: str, error: PipulateError) -> FT:

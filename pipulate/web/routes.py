@@ -32,15 +32,15 @@ from starlette.routing import Route
 
 from pipulate.engine import errors
 from pipulate.engine import record as rec
-from pipulate.engine.discovery import Broken
 from pipulate.engine.errors import Invalid, OutOfOrder, PipulateError, Refused
 from pipulate.engine.fault import fault
 from pipulate.engine.forms import Values
+from pipulate.engine.found import Broken, Helper
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.workflow import Run, Step, Workflow, answer, call
 from pipulate.web import cards
 from pipulate.web.components import address, fragment, of_htmx, page
-from pipulate.web.failures import MEND, broken_page, damaged
+from pipulate.web.failures import MEND, damaged, idle_page
 from pipulate.web.runs import deleted_row, id_card, recent, run_list, run_row
 from pipulate.web.state import State
 from pipulate.web.uploads import received
@@ -106,6 +106,8 @@ class Pages:
 
     def _flow(self, request: Request) -> Workflow:
         found = self.state.found.get(request.path_params["name"])
+        if isinstance(found, Broken | Helper):
+            raise errors.Unknown(f"{found} {MEND}")
         if not isinstance(found, Workflow):
             raise HTTPException(404)
         return found
@@ -120,8 +122,8 @@ class Pages:
         """Show the run, else the ID card and recent runs."""
         found = self.state.found.get(request.path_params["name"])
         act = request.path_params.get("act", "card1")
-        if isinstance(found, Broken) and re.fullmatch(r"card\d{1,3}", act, re.ASCII):
-            return broken_page(request, found)
+        if isinstance(found, Broken | Helper) and re.fullmatch(r"card\d{1,3}", act, re.ASCII):
+            return idle_page(request, found)
         flow = self._flow(request)
         id = request.query_params.get("id", "")
         at = 0

@@ -11,7 +11,7 @@ from typing import TypeVar
 from fasthtml.common import FT, FastHTML
 from starlette.requests import Request
 
-from pipulate.engine.discovery import Found
+from pipulate.engine.found import Found, Helper
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.record import Normalise, normalise_id
 from pipulate.engine.settings import Settings
@@ -105,7 +105,7 @@ class State:
     @property
     def workflows(self) -> list[Found]:
         """What workflow files define, in the menu's order."""
-        return [flow for _, flow in ordered(self.found)]
+        return [flow for _, flow in ordered(self.found) if not isinstance(flow, Helper)]
 
     @property
     def settings_sections(self) -> list[Section]:

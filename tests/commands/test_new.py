@@ -29,6 +29,7 @@ def test_new_copies_each_template_and_the_copy_loads(cli, tmp_path, template):
         (["tasks"], "address of a page"),
         (["static"], "address of a page"),
         (["ok", "--from", "none"], "no template"),
+        (["petite"], "has the workflow 'petite' already"),
     ],
 )
 def test_new_refuses_bad_names_and_templates(cli, tmp_path, arguments, says):

@@ -24,7 +24,7 @@ def test_the_bridge_runs_headless_and_prints_json(cli):
         (("bridge", "--id", "x", "oops"), "NAME=VALUE"),
         (("bridge", "--id", "  ", "name=A"), "A run needs an ID"),
         (("nothing", "--id", "x"), "There is no workflow 'nothing'"),
-        (("byhand", "--id", "x"), "There is no workflow 'byhand' that can run here"),
+        (("byhand", "--id", "x"), "'byhand' is written by hand: it runs in the browser alone"),
     ],
 )
 def test_what_is_missing_or_wrong_is_told(cli, arguments, says):
@@ -39,7 +39,35 @@ def test_a_broken_file_is_told_with_its_traceback(cli, tmp_path):
     folder.mkdir()
     (folder / "bad.py").write_text("1/0")
     status, _, err = cli("run", "bad", "--id", "x")
-    assert status == 1 and "does not load" in err and "ZeroDivisionError" in err
+    assert status == 1 and "bad.py serves no workflow" in err
+    assert "ZeroDivisionError: division by zero (bad.py, line 1: “1/0”)" in err
+
+
+OTHERS = """from fasthtml.common import Input
+from pipulate import Workflow
+from words import LABEL
+flow = Workflow("cats")
+@flow.step("name", LABEL)
+def name(run): return Input(name="name")
+@name.accept
+def check(run, form): return {"name": form["name"][100]}
+flow = Workflow("dogs")
+"""
+
+
+def test_a_workflow_is_found_by_its_name_whatever_its_file_s(cli, tmp_path):
+    """Two in one file, with a helper beside them; what the author's code fails at is told."""
+    folder = tmp_path / "workflows"
+    folder.mkdir()
+    (folder / "pets.py").write_text(OTHERS)
+    (folder / "words.py").write_text("LABEL = 'Its name?'\n")
+    assert json.loads(cli("run", "dogs", "--id", "x")[1])["workflow"] == "dogs"
+    status, _, err = cli("run", "cats", "--id", "x", "name=Tom")
+    assert status == 1 and "IndexError: string index out of range (pets.py, line 8: " in err
+    assert "Mend it and run this again" in err and "Traceback" not in err
+    status, _, err = cli("run", "words", "--id", "x")
+    assert status == 1 and "words.py defines no workflow" in err
+    assert "There are: bridge, cats, dogs" in cli("run", "pets", "--id", "x")[2]
 
 
 def test_a_headless_run_goes_on_where_it_was(cli):

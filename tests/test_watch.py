@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from pipulate import create_app
 from pipulate.engine.discovery import Broken
 from pipulate.engine.settings import PACKAGE, Settings
-from pipulate.web.watch import first_segments
+from pipulate.watch import first_segments
 
 FLOW = 'from pipulate import Workflow\nflow = Workflow("{name}", title="{title}")\n'
 BY_HAND = '''
@@ -92,7 +92,55 @@ def test_no_workflow_takes_the_address_of_a_page(tmp_path):
     app = create_app(Settings(data=tmp_path, workflows=(folder,)))
     app.state.store.close()
     broken = {name for name, found in app.state.found.items() if isinstance(found, Broken)}
-    assert broken == set(names) - {"byhand"} and len(names) > 12
+    taken = [name for name in names if name != "byhand"]
+    assert broken == {f"{name}.py" for name in taken} and len(names) > 12
+
+
+def test_a_helper_says_what_it_is(app, folder, client):
+    """At its address, not in the menu; what is posted to it is told the same."""
+    (folder / "words.py").write_text("TITLE = 'Pets'")
+    shown = client.get("/words").text
+    assert "words.py defines no workflow; others in its folder may import it" in shown
+    assert 'href="/words"' not in shown
+    reply = client.post("/words/card1?id=x", headers={"HX-Request": "true"})
+    assert reply.status_code == 404 and "defines no workflow" in reply.text
+
+
+def test_what_is_posted_to_a_broken_workflow_is_told_why(folder, client):
+    """By its line, in HTMX's line and on a page; nothing is lost that was typed."""
+    (folder / "mine.py").write_text("x = 1\nthis is no Python")
+    for headers in ({}, {"HX-Request": "true"}):
+        headers["Origin"] = "http://127.0.0.1:5001"
+        reply = client.post("/mine/card1?id=x", headers=headers)
+        assert reply.status_code == 404
+        assert (
+            "mine.py serves no workflow. SyntaxError: invalid syntax (mine.py, line 2" in reply.text
+        )
+
+
+def test_one_class_in_two_files_answers_once(app, folder, client):
+    """The file with its name serves; the other tells, and steps in when that one is deleted."""
+    count = len(app.router.routes)
+    hand = BY_HAND.format(says="{says}", also="/hand/{says}")
+    (folder / "hand.py").write_text(hand.replace("{says}", "first"))
+    (folder / "copy.py").write_text(hand.replace("{says}", "second"))
+    assert "first" in client.get("/hand").text and len(app.router.routes) == count + 2
+    assert client.get("/hand/second").status_code == 404
+    assert "hand.py, whose is served" in client.get("/copy").text
+    (folder / "hand.py").unlink()
+    assert "second" in client.get("/hand").text and len(app.router.routes) == count + 2
+    assert client.get("/copy").status_code == 404
+
+
+def test_a_class_that_a_neighbour_imports_answers_for_its_own_file(app, folder, client):
+    """Whoever is read first; read again with its neighbour alone, its routes stay."""
+    (folder / "a_user.py").write_text("import hand\n" + FLOW.format(name="user", title="User"))
+    (folder / "hand.py").write_text(BY_HAND.format(says="hello", also="/also"))
+    assert "hello" in client.get("/hand").text
+    count = len(app.router.routes)
+    (folder / "a_user.py").write_text("import hand\n" + FLOW.format(name="user", title="Other"))
+    assert "hello" in client.get("/hand").text and len(app.router.routes) == count
+    assert "Other" in client.get("/user").text
 
 
 def test_how_routes_begin():

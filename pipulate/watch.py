@@ -1,0 +1,96 @@
+"""Serves what is in the workflow files; with --dev, looks at each request.
+
+What hand-written classes register goes behind the routes of the app's own
+parts, so that no address is taken from these, and before those of
+`web.routes`, which take any first segment.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fasthtml.common import FastHTML
+from loguru import logger
+from starlette.routing import BaseRoute
+
+from pipulate.engine.discovery import Broken, Folders
+from pipulate.engine.handwritten import Table
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.voice import chat_with_llm, chatq
+from pipulate.web.state import State
+
+
+class Workflows:
+    """The workflow files of an app that has all of its own routes."""
+
+    def __init__(self, app: FastHTML) -> None:
+        self.app = app
+        self.state: State = app.state
+        self.reserved = first_segments(app.router.routes)
+        self._own = len(app.router.routes)
+        self._routes: dict[Path, list[BaseRoute]] = {}  # which the code of a file registered
+        self._placed: list[BaseRoute] = []
+        self._lock = threading.Lock()  # two requests may find the same change
+        self.folders = Folders(
+            self.state.settings.workflows,
+            lambda path: self._given(path.stem),
+            self.reserved,
+            self.state.normalise,
+            self._registering,
+        )
+
+    def reload(self) -> None:
+        """Read the files that are new or changed; forget what is gone."""
+        with self._lock:
+            before = [*self.state.found.values()]
+            if not self.folders.refresh():
+                return
+            self._place()
+            self.state.found = self.folders.found
+        for item in self.state.found.values():
+            if isinstance(item, Broken) and item not in before:
+                logger.warning("{} does not load: {}", item.path, item.fault)
+        for line in self.folders.replaced:
+            logger.info("Served is {}", line)
+
+    @contextmanager
+    def _registering(self, path: Path) -> Iterator[None]:
+        """Take what the code of a file registers; `_place` puts it in."""
+        before = list(self.app.router.routes)
+        known = set(map(id, before))  # they compare by what they say, which takes long
+        try:
+            yield
+        finally:
+            routes = self.app.router.routes  # its list is replaced as routes are added
+            self._routes[path] = [route for route in routes if id(route) not in known]
+            routes[:] = before
+
+    def _place(self) -> None:
+        """Put in the routes of the files that are served, and no others."""
+        mine = set(map(id, self._placed))
+        others = [route for route in self.app.router.routes if id(route) not in mine]
+        homes = self.folders.homes.items()
+        served = {path for name, path in homes if not isinstance(self.folders.found[name], Broken)}
+        self._placed = [route for path in served for route in self._routes.get(path, ())]
+        self.app.router.routes[:] = [*others[: self._own], *self._placed, *others[self._own :]]
+
+    def _given(self, stem: str) -> dict[str, Any]:
+        """What an app has for a hand-written workflow, by name."""
+        store = self.state.store
+        return {
+            "app": self.app,
+            "rt": self.app.route,
+            "pipulate": Pipulate(store, stem, self.state.normalise),
+            "db": store,
+            "pipeline": Table(store, "pipeline"),
+            "chatq": chatq,
+            "chat_with_llm": chat_with_llm,
+        }
+
+
+def first_segments(routes: Iterable[BaseRoute]) -> frozenset[str]:
+    """Return how these routes begin: names that no workflow can have."""
+    firsts = {getattr(route, "path", "").lstrip("/").partition("/")[0] for route in routes}
+    return frozenset(first for first in firsts if first and "{" not in first)
