@@ -12,6 +12,7 @@ from pipulate.engine.discovery import Folders
 from pipulate.engine.found import Broken, Helper
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store, backups
+from pipulate.pages.devices import EXTRA
 
 LIBRARIES = (
     "python-fasthtml",
@@ -47,6 +48,9 @@ def main(argv: Sequence[str], settings: Settings) -> int:
     print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     for name in LIBRARIES:
         print(f"  {name} {version(name)}")
+    for name in EXTRA:
+        way = "only --lan needs it: pip install 'pipulate[lan]'"
+        print(f"  {name} {version(name, way)}")
     found = examine(settings)
     print(f"Data: {_data(found)}")
     for item in found.broken:
@@ -60,12 +64,12 @@ def main(argv: Sequence[str], settings: Settings) -> int:
     return 0
 
 
-def version(library: str) -> str:
+def version(library: str, way: str = "`make run` installs it") -> str:
     """Return which version of a library is here, or how to get it."""
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
-        return "is not installed: `make run` installs it"
+        return f"is not installed: {way}"
 
 
 def _data(found: Health) -> str:

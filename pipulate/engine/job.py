@@ -90,9 +90,10 @@ class Job:
             "Do it again only if you are sure, or accept that it may be done twice."
         )
 
-    def did(self, name: str, params: Any = None) -> bool:
-        """Whether `once` has done this, as far as the run knew at the start."""
-        return "result" in self.run.record.get("once", {}).get(self._key(name, params), {})
+    def did(self, name: str, params: Any) -> bool:
+        """Whether `once` has a result of this."""
+        acts = self.run.engine.get_state(self.run.id).get("once", {})
+        return "result" in acts.get(self._key(name, params), {})
 
     async def spoil(self, name: str, params: Any, why: str) -> NoReturn:
         """Raise Unsure, as a result of `once` became worthless; `why` is said."""

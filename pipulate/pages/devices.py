@@ -9,6 +9,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from fasthtml.common import (
@@ -27,6 +28,7 @@ from fasthtml.common import (
 )
 from loguru import logger
 
+from pipulate.engine.errors import PipulateError
 from pipulate.engine.settings import LOCAL, Settings
 from pipulate.pages.settings import card
 from pipulate.web import pairing
@@ -40,6 +42,9 @@ GUESTS = (
     "connection to Botify, memory, and what a model may do stay here. What passes "
     "is not encrypted: pair in networks that you trust."
 )
+
+
+EXTRA = ("segno", "zeroconf")  #: libraries of the extra [lan]
 
 
 def outward(settings: Settings) -> str:
@@ -199,6 +204,10 @@ def routes(app: FastHTML) -> None:
 
 
 def _open(app: FastHTML, lan: Lan) -> None:
+    if missing := [name for name in EXTRA if find_spec(name) is None]:
+        raise PipulateError(
+            f"--lan needs {' and '.join(missing)}, not installed here: pip install 'pipulate[lan]'"
+        )
     layers = app.user_middleware
     guard = [layer.cls for layer in layers].index(Guard)
     hosts = lan.settings.hosts | {lan.name}

@@ -1,6 +1,7 @@
 """`pipulate doctor`: well or not, and what to do about it."""
 
 from contextlib import closing
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def test_what_is_not_installed_is_said_with_the_way_out():
     """No traceback for a library that is missing."""
     assert version("apsw")[0].isdigit()
     assert "make run" in version("no-such-library")
+
+
+def test_what_only_the_lan_needs_is_told_as_that(cli, monkeypatch):
+    """Without it all is well."""
+
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    assert "segno 1" in cli("doctor")[1]
+    monkeypatch.setattr(metadata, "version", missing)
+    status, out, _ = cli("doctor")
+    assert status == 0 and "segno is not installed: only --lan needs it" in out
 
 
 @pytest.fixture

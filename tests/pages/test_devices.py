@@ -1,12 +1,14 @@
 """Other devices at home: the code in Settings and in the terminal, the name on the network."""
 
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipulate.engine.errors import PipulateError
 from pipulate.pages import devices
 from pipulate.pages.devices import Lan
 from tests.phone import HOME, at_home, device, lan_app, pairing
@@ -54,6 +56,18 @@ async def test_settings_offers_a_code(app: Any) -> None:
     assert reply.headers["location"] == "/" and pairing(app).offer
     clock.now += 600
     assert offer.spelled not in (await home.get("/settings")).text
+
+
+@pytest.mark.parametrize("name", devices.EXTRA)
+def test_without_its_libraries_the_lan_is_refused_before_it_is_served(
+    build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: Any, name: str
+) -> None:
+    """With the way to get them; without `--lan` nobody misses them."""
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(PipulateError, match=rf"{name}.*pip install 'pipulate\[lan\]'"):
+        build()
+    assert not capsys.readouterr().out
+    build(lan=False)
 
 
 async def test_without_lan_there_is_no_gate(build: Callable[..., Any]) -> None:
