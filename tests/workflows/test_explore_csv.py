@@ -161,7 +161,7 @@ class Session:
     async def draw(self, id: str) -> None:
         """Start or resume the machine's work, and wait for its end."""
         await self.jobs.start(self.flow, id, self.flow.steps[1])
-        await self.jobs.wait(("explore_csv", id, "step_02"))
+        await self.jobs.wait(("explore_csv", id, "draw"))
 
     async def close(self) -> None:
         await self.jobs.close()
