@@ -1,8 +1,8 @@
 """The engine against raw SQLite: durable step commits a second, and taking up a run of 100 steps.
 
-LIMIT  The same bytes written in the same way (one transaction a step: the record's new text, one
-       row of history; WAL, synchronous=FULL) by prepared statements alone: no JSON, no checks, no
-       revision.
+LIMIT  What one would write by hand on the same library: a table of JSON records; a step is one
+       transaction (WAL, synchronous=FULL) that reads the record, changes it and writes it. There is
+       no history, no revision, no check.
 TURNS  Engine and limit take turns, run by run, on the same disk (the working folder's, never one in
        memory); a ratio is of their total times, so whatever else the machine does weighs on both.
 """
@@ -21,23 +21,19 @@ from fasthtml.common import Input
 
 from bench.outcome import verdict
 from pipulate.engine.pipeline import Pipulate
-from pipulate.engine.schema import SCHEMA
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import connect
 from pipulate.engine.workflow import Run, Workflow
 
-RUNS = 60
-WARM = 5  # further runs, before those that count
-STEPS = 10
+RUNS = 500
+WARM = 200  # further runs, before those that count: both logs have their size then
+STEPS = 5
 TEXT = "I seek the Grail, and if it is not here, I shall go on to seek it elsewhere."
-NOW = "2026-11-23T19:10:00+00:00"
 
-BEGIN = "INSERT INTO pipeline VALUES ('bench', ?, '{}', 0, 1, '', '')"
-UPDATE = "UPDATE pipeline SET data = ?, rev = ?, updated = ? WHERE workflow = 'bench' AND id = ?"
-INSERT = """
-    INSERT INTO history (workflow, id, rev, at, act, data)
-    VALUES ('bench', ?, ?, ?, 'set step_01', ?)
-"""
+TABLE = "CREATE TABLE run (id TEXT PRIMARY KEY, data TEXT NOT NULL)"
+BEGIN = "INSERT INTO run VALUES (?, '{}')"
+SELECT = "SELECT data FROM run WHERE id = ?"
+UPDATE = "UPDATE run SET data = ? WHERE id = ?"
 READ = "SELECT data FROM pipeline WHERE workflow = 'hundred' AND id = 'arthur'"
 
 
@@ -71,8 +67,7 @@ def commits(folder: Path) -> None:
         engine.initialize_if_missing(id)
         raw.execute(BEGIN, (id,))
         ours.append(timed(partial(steps_of_ours, engine, id)))
-        texts = [act["data"] for act in engine.history(id)[1:]]
-        limit.append(timed(partial(steps_of_raw, raw, id, texts)))
+        limit.append(timed(partial(steps_of_raw, raw, id)))
     engine.store.close()
     raw.close()
     tell_commits(ours[WARM:], limit[WARM:])
@@ -83,7 +78,7 @@ def tell_commits(ours: list[float], limit: list[float]) -> None:
     steps = RUNS * STEPS
     mine = sum(ours)
     best = sum(limit)
-    goal = f">= 0.8  {verdict(best / mine >= 0.8)}"
+    goal = f">= 0.85  {verdict(best / mine >= 0.85)}"
     rates = f"{steps / mine:,.0f}", f"{steps / best:,.0f}"
     row("durable step commits a second", *rates, best / mine, goal)
     extra = (statistics.median(ours) - statistics.median(limit)) / STEPS * 1e6
@@ -91,12 +86,12 @@ def tell_commits(ours: list[float], limit: list[float]) -> None:
 
 
 def raw_database(folder: Path) -> apsw.Connection:
-    """Make a database of the same tables."""
+    """Make a database of records."""
     folder.mkdir()
     raw = connect(folder / "pipulate.db")
     raw.pragma("journal_mode", "wal")
     raw.pragma("synchronous", "FULL")
-    raw.execute(SCHEMA[0])
+    raw.execute(TABLE)
     return raw
 
 
@@ -106,12 +101,13 @@ def steps_of_ours(engine: Pipulate, id: str) -> None:
         engine.set_step_data(id, f"step_{number:02d}", {"answer": TEXT}, rev=number)
 
 
-def steps_of_raw(raw: apsw.Connection, id: str, texts: list[str]) -> None:
-    """Write the same texts."""
-    for number, text in enumerate(texts, 1):
+def steps_of_raw(raw: apsw.Connection, id: str) -> None:
+    """Answer the steps of a record."""
+    for number in range(1, STEPS + 1):
         raw.execute("BEGIN IMMEDIATE")
-        raw.execute(UPDATE, (text, number, NOW, id))
-        raw.execute(INSERT, (id, number, NOW, text))
+        record = json.loads(raw.execute(SELECT, (id,)).get)
+        record[f"step_{number:02d}"] = {"answer": TEXT}
+        raw.execute(UPDATE, (json.dumps(record), id))
         raw.execute("COMMIT")
 
 
@@ -134,8 +130,9 @@ def resume(folder: Path) -> None:
     mine = median(ours, 400)
     best = median(limit, 400)
     row("a run of 100 steps taken up, µs", f"{mine:,.0f}", f"{best:,.0f}", best / mine)
-    sizes = [len(act["data"]) / 1024 for act in engine.history("arthur")]
-    row("  its record, its history", f"{sizes[-1]:.0f} KB", f"{sum(sizes):,.0f} KB")
+    record = len(raw.execute(READ).get) / 1024
+    history = raw.execute("SELECT sum(length(data)) FROM history").get / 1024
+    row("  its record, its history", f"{record:.0f} KB", f"{history:.0f} KB")
     commit = partial(engine.set_step_data, "arthur", "step_100", {"key99": TEXT})
     row("  a step of it committed (median)", f"{median(commit, 40):,.0f} µs")
     raw.close()

@@ -25,8 +25,8 @@ GraphName = Annotated[str, "org/project; empty for the latest"]
 def query_data(desk: Desk, statement: Select) -> str:
     """Count and look up tasks, profiles and runs by SQL.  Tables:
     task (id, name, done, priority, profile_id), profile (id, name, address),
-    pipeline (workflow, id, data, created, updated), history, job,
-    conversation, message.
+    pipeline (workflow, id, data, created, updated), history (workflow, id,
+    at, kind, act), job, conversation, message.
     """
     return f"`{statement}`\n\n{sql.query(desk.store.path, statement)}"
 

@@ -1,7 +1,8 @@
 """`pipulate context`: print engine and web as one text, for a model's window.
 
 The engine is what the names of `pipulate.engine` pull in, the web what its
-modules pull in further.  A token is four characters, without indentation.
+modules pull in further; what a function imports is pulled in by none.  A token
+is four characters, without indentation.
 """
 
 import ast
@@ -55,11 +56,15 @@ def pulled_in(start: Iterable[Path]) -> set[Path]:
 
 
 def imported(path: Path) -> Iterator[Path]:
-    """Yield the files of ours that a file imports, wherever in it."""
-    for node in ast.walk(parsed(path)):
+    """Yield the files of ours that a file imports when it is loaded."""
+    waiting: list[ast.AST] = [parsed(path)]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.ImportFrom) and node.module:
             for name in node.names:
                 yield from _file(node.module, name.name)
+        if not isinstance(node, ast.FunctionDef):
+            waiting += ast.iter_child_nodes(node)
 
 
 def parsed(path: Path) -> ast.Module:

@@ -3,24 +3,24 @@
 IDS      As the user typed them; `normalise` says which run they name.
 CHANGE   One transaction reads the newest record, checks lock and revision,
          applies, writes with revision + 1, appends to history.
-HISTORY  Append-only: an act's `Kind`, its words, the whole record after it.
+HISTORY  Append-only: an act's `Kind`, its words, the record after it as
+         the module `history` tells it.
          *Undo* restores the record before the latest act that can be
          undone and is not yet, and is itself an act.
 
 In a notebook: Pipulate.open("data", "bridge").get_state("arthur")
 """
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from fastcore.xml import FT, Div
 
-from pipulate.engine import profiles
+from pipulate.engine import history, profiles
 from pipulate.engine import record as rec
 from pipulate.engine.errors import (
     Corrupt,
@@ -33,12 +33,17 @@ from pipulate.engine.errors import (
 from pipulate.engine.record import Change, Normalise, Record, Steps, normalise_id
 from pipulate.engine.store import Row, Store, now, plainly
 
-STALE = (
+_STALE = (
     "This page was older than the run: it was changed in another tab or program. "
     "Nothing was overwritten. Below is how it stands now; "
     "send your answer again if it still fits."
 )
-LOCKED = "This run is finalized, so nothing in it can change. Unlock it first."
+_LOCKED = "This run is finalized, so nothing in it can change. Unlock it first."
+
+
+#: Characters of a record whose pages are freed before it is written anew, so
+#: that the file need not hold it twice.
+LONG = 100_000
 
 
 class Kind(StrEnum):
@@ -64,16 +69,43 @@ class Act(NamedTuple):
     kind: Kind
     words: str  #: "revert step_02"
     seq: int  #: its number in history
-    before: str | None  #: the record before it, as JSON
 
 
-_UNDOABLE = """
-    WITH run AS (SELECT seq, kind, act, undoes FROM history WHERE workflow = ? AND id = ?)
-    SELECT kind, act, seq, (SELECT data FROM history WHERE seq =
-        (SELECT max(seq) FROM run earlier WHERE earlier.seq < run.seq))
-    FROM run WHERE kind IN ('answer', 'revert') AND seq NOT IN (SELECT undoes FROM run WHERE undoes)
-    AND seq > (SELECT ifnull(max(seq), 0) FROM run WHERE kind IN ('begin', 'import', 'repair'))
-    ORDER BY seq DESC LIMIT 1"""
+_HELD = """
+    SELECT run.data, run.rev, last.crc, last.tail
+    FROM pipeline run LEFT JOIN history last ON last.seq = (
+        SELECT seq FROM history
+        WHERE workflow = run.workflow AND id = run.id
+        ORDER BY seq DESC LIMIT 1)
+    WHERE run.workflow = ? AND run.id = ?"""
+_FREE = "UPDATE pipeline SET data = '' WHERE workflow = ? AND id = ?"
+_UPDATE = """
+    UPDATE pipeline SET data = ?, rev = ?, updated = ?
+    WHERE workflow = ? AND id = ?"""
+#: Within a second the index of `updated` is left alone.
+_UPDATE_AGAIN = """
+    UPDATE pipeline SET data = ?, rev = ?
+    WHERE workflow = ? AND id = ?"""
+_LOG = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_TOLD = """
+    SELECT data, crc FROM history
+    WHERE workflow = ? AND id = ? ORDER BY seq"""
+#: Before an act, from the last whole record on.
+_BEFORE = """
+    SELECT data, crc FROM history
+    WHERE workflow = ?1 AND id = ?2 AND seq < ?3 AND seq >= (
+        SELECT seq FROM history
+        WHERE workflow = ?1 AND id = ?2 AND seq < ?3 AND tail = 0
+        ORDER BY seq DESC LIMIT 1)
+    ORDER BY seq"""
+_ACTS = """
+    SELECT kind, act, seq, undoes FROM history
+    WHERE workflow = ? AND id = ? ORDER BY seq DESC"""
+_LAST = """
+    SELECT kind, profile_id FROM history
+    WHERE workflow = ? AND id = ? ORDER BY seq DESC LIMIT 1"""
+#: Nothing before these can be undone.
+_ORIGINS = (Kind.BEGIN, Kind.IMPORT, Kind.REPAIR)
 
 
 @dataclass(eq=False)
@@ -110,13 +142,20 @@ class Pipulate:
     def _load(self, id: str) -> tuple[Record, int]:
         select = "SELECT data, rev FROM pipeline WHERE workflow = ? AND id = ?"
         with plainly(self.store.path):
-            row = self.store.connection.execute(select, (self.workflow, id)).fetchone()
+            text, rev = self._row(select, id)
+        return self._record(id, text), rev
+
+    def _row(self, select: str, id: str) -> tuple[Any, ...]:
+        row = self.store.connection.execute(select, (self.workflow, id)).fetchone()
         if row is None:
             raise Unknown(f"There is no run {id!r} in {self.workflow!r} yet.")
+        return row
+
+    def _record(self, id: str, text: str) -> Record:
         try:
-            return rec.loads(row[0]), row[1]
+            return rec.loads(text)
         except Corrupt as error:
-            self._quarantine(id, row[0])
+            self._quarantine(id, text)
             raise Corrupt(
                 f"The record of {id!r} is damaged: {error} "
                 "Its text is kept in the quarantine table; "
@@ -178,9 +217,17 @@ class Pipulate:
         return {key: value for key, _, _, value in done}, lines
 
     def history(self, id: str) -> list[Row]:
-        """Return every act on the run as a row of `history`, oldest first."""
+        """Return every act on the run, oldest first, as rows of `history`.
+
+        `data` is the whole record after the act, as text; where damage in
+        history leaves it uncertain, what the row itself holds.
+        """
         select = "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq"
-        return self.store.read(select, self.workflow, self.normalise(id))
+        rows = self.store.read(select, self.workflow, self.normalise(id))
+        texts = list(history.texts((row["data"], row["crc"]) for row in rows))
+        for row, text in zip(rows, texts, strict=True):
+            row["data"] = text or row["data"]
+        return rows
 
     def runs(self, search: str = "", limit: int = 20, profile_id: int | None = None) -> list[Row]:
         """Return the newest rows of `pipeline` whose ID contains `search`."""
@@ -209,37 +256,53 @@ class Pipulate:
         """
         id = self.normalise(id)
         with self.store.transaction():
-            record, present = self._load(id)
-            if rev is not None and rev != present:
-                raise Stale(STALE)
+            held = history.Held(*self._row(_HELD, id))
+            record = self._record(id, held.text)
+            if rev is not None and rev != held.rev:
+                raise Stale(_STALE)
             if record.get("finalized") and not locked:
-                raise Finalized(LOCKED)
+                raise Finalized(_LOCKED)
+            sealed = history.seal(held, record)
             new = function(record)
             if new is record:
-                return record, present
-            return new, self._write(id, new, present + count, kind, act, undoes)
+                return record, held.rev
+            new["updated"] = at = now()
+            text = rec.dumps(new)
+            told = history.told(held, record, sealed, new, text)
+            self._write(id, held.rev + count, at, text, record.get("updated"))
+            self._log(id, held.rev + count, at, kind, text, act, undoes, told=told)
+            return new, held.rev + count
 
-    def _write(
+    def _write(self, id: str, rev: int, at: str, text: str, before: str | None) -> None:
+        run = (self.workflow, id)
+        db = self.store.connection
+        if len(text) > LONG:
+            db.execute(_FREE, run)
+        if at == before:
+            db.execute(_UPDATE_AGAIN, (text, rev, *run))
+        else:
+            db.execute(_UPDATE, (text, rev, at, *run))
+
+    def _log(
         self,
         id: str,
-        record: Record,
         rev: int,
+        at: str,
         kind: Kind,
-        act: str,
+        text: str,
+        act: str | None = None,
         undoes: int | None = None,
-    ) -> int:
-        at = now()
-        record["updated"] = at
-        text = rec.dumps(record)
-        update = "UPDATE pipeline SET data = ?, rev = ?, updated = ? WHERE workflow = ? AND id = ?"
-        self.store.connection.execute(update, (text, rev, at, self.workflow, id))
-        self._log(id, rev, at, act, undoes, text, None, kind)
-        return rev
+        profile: int | None = None,
+        told: tuple[int, str] | None = None,
+    ) -> None:
+        act = act or kind
+        crc = history.checksum(text)
+        tail, data = told or (0, text)
+        values = (self.workflow, id, rev, at, kind, act, undoes, profile, crc, tail, data)
+        self.store.connection.execute(_LOG, values)
 
-    def _log(self, id: str, *columns: Any) -> None:
-        """Append rev, at, act, undoes, data, profile_id, kind."""
-        insert = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        self.store.connection.execute(insert, (self.workflow, id, *columns))
+    def _told(self, id: str) -> list[Any]:
+        return self.store.connection.execute(_TOLD, (self.workflow, id)).fetchall()
 
     def initialize_if_missing(
         self,
@@ -256,38 +319,25 @@ class Pipulate:
             record = {**(initial or {}), "created": at, "updated": at}
             return self._insert(id, Kind.BEGIN, record, profile_id)
 
-    def take_over(self, former: str) -> bool:
-        """Make the runs of a workflow's former name its own; False for none."""
-        there = "SELECT id FROM pipeline WHERE workflow = ?2"
-        mine = "SELECT id FROM pipeline WHERE workflow = ?1"
-        with self.store.transaction() as db:
-            found = self.store.read(f"{there} AND id NOT IN ({mine})", self.workflow, former)
-            for table, row in product(("pipeline", "history", "job"), found):
-                db.execute(
-                    f"UPDATE {table} SET workflow = ?1 WHERE workflow = ?2 AND id = ?3",  # noqa: S608
-                    (self.workflow, former, row["id"]),
-                )
-        return bool(found)
-
     def add(self, id: str, record: Record) -> None:
         """Store a record from elsewhere; there must be no run of that ID."""
         self._insert(self.normalise(id), Kind.IMPORT, record)
 
     def _insert(self, id: str, kind: Kind, record: Record, profile: int | None = None) -> Record:
         # Had the run a row before, revisions go on, no outward act is forgotten.
-        acts = self.history(id)
-        once = {**record.get("once", {}), **_last_good(acts).get("once", {})}
+        once = {**record.get("once", {}), **history.last_good(self._told(id)).get("once", {})}
         record = rec.restore(record, {"once": once})
         text = rec.dumps(record)
-        rev = 1 + max((act["rev"] for act in acts), default=0)
         if profile is None:
             profile = profiles.shown(self.store)
         at = now()
         created = str(record.get("created") or at)
+        highest = "SELECT ifnull(max(rev), 0) FROM history WHERE workflow = ? AND id = ?"
         with self.store.transaction() as db:
+            rev = 1 + db.execute(highest, (self.workflow, id)).get
             values = (self.workflow, id, text, rev, profile, created, at)
             db.execute("INSERT INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?)", values)
-            self._log(id, rev, at, kind, None, text, None, kind)
+            self._log(id, rev, at, kind, text)
         return record
 
     def set_step_data(self, id: str, step_id: str, data: Any, rev: int | None = None) -> Record:
@@ -296,14 +346,7 @@ class Pipulate:
             raise Invalid(
                 f"{step_id!r} is kept by the engine; a step needs another id, such as 'step_01'."
             )
-
-        def put(record: Record) -> Record:
-            # By hand: of no form that is known.
-            known = record.get("asked", {})
-            asked = {place: entry for place, entry in known.items() if place != step_id}
-            return {**record, step_id: data} | ({"asked": asked} if known else {})
-
-        return self.change(id, f"set {step_id}", put, rev=rev)[0]
+        return self.change(id, f"set {step_id}", lambda old: {**old, step_id: data}, rev=rev)[0]
 
     def _save_state(self, id: str, state: Record) -> Record:
         """Replace the record, or begin one; its outward acts stay.
@@ -350,21 +393,39 @@ class Pipulate:
 
     def undoable(self, id: str) -> Act | None:
         """Return the act that `undo` would take back, or None."""
-        row = self.store.one(_UNDOABLE, self.workflow, self.normalise(id))
-        return Act(Kind(row.pop("kind")), *row.values()) if row else None
+        undone: set[int] = set()
+        run = (self.workflow, self.normalise(id))
+        with plainly(self.store.path), closing(self.store.connection.execute(_ACTS, run)) as acts:
+            for kind, words, seq, undoes in acts:
+                if kind in _ORIGINS:
+                    break
+                if kind in (Kind.ANSWER, Kind.REVERT) and seq not in undone:
+                    return Act(Kind(kind), words, seq)
+                undone.add(undoes)
+        return None
 
     def undo(self, id: str, rev: int | None = None) -> Record:
-        """Take back the latest revert or answer; raises OutOfOrder."""
+        """Take back the latest revert or answer; raises OutOfOrder, Corrupt."""
         with self.store.transaction():
-            last = self.undoable(id) or Act(Kind.UNDO, "", 0, None)
+            last = self.undoable(id) or Act(Kind.UNDO, "", 0)
 
             def restore(record: Record) -> Record:
-                if not last.before:
-                    raise OutOfOrder("There is nothing left to undo in this run.")
-                return rec.restore(rec.loads(last.before), record)
+                return rec.restore(self._before(id, last), record)
 
             act = f"undo {last.words}"
             return self.change(id, act, restore, kind=Kind.UNDO, rev=rev, undoes=last.seq)[0]
+
+    def _before(self, id: str, act: Act) -> Record:
+        if not act.seq:
+            raise OutOfOrder("There is nothing left to undo in this run.")
+        values = (self.workflow, self.normalise(id), act.seq)
+        text = history.after(self.store.connection.execute(_BEFORE, values))
+        if text is None:
+            raise Corrupt(
+                f"What was before “{act.words}” is damaged in the run's history, "
+                "so it cannot be undone. Change the step instead."
+            )
+        return rec.loads(text)
 
     def checkpoint(self, id: str, function: Change) -> Record:
         """Note what a job has done; the revision stays, and so do open pages."""
@@ -381,30 +442,34 @@ class Pipulate:
                 "DELETE FROM pipeline WHERE workflow = ? AND id = ?",
                 (self.workflow, id),
             )
-            kept = (row["data"], row["profile_id"], Kind.DELETE)
-            self._log(id, row["rev"] + 1, now(), Kind.DELETE, None, *kept)
+            profile = row["profile_id"]
+            self._log(id, row["rev"] + 1, now(), Kind.DELETE, row["data"], profile=profile)
 
     def undelete(self, id: str) -> Record:
         """Bring a deleted run back as it was, to the profile it belonged to."""
         id = self.normalise(id)
         with self.store.transaction():
-            acts = self.history(id)
-            if not acts or acts[-1]["kind"] != Kind.DELETE:
+            last = self.store.one(_LAST, self.workflow, id)
+            if last is None or last["kind"] != Kind.DELETE:
                 raise Unknown(f"There is no deleted run {id!r} to bring back.")
-            return self._insert(id, Kind.UNDELETE, _last_good(acts), acts[-1]["profile_id"])
+            good = history.last_good(self._told(id))
+            return self._insert(id, Kind.UNDELETE, good, last["profile_id"])
 
     def repair(self, id: str) -> Record:
         """Replace a damaged record by its last good state in history."""
         id = self.normalise(id)
         with self.store.transaction():
             row = self.row(id)
-            good = _last_good(self.history(id))
+            good = history.last_good(self._told(id))
             if row is None or not good:
                 raise Unknown(f"There is no run {id!r} with a history to restore it from.")
             with suppress(Corrupt):
                 return rec.loads(row["data"])
             self._quarantine(id, row["data"])
-            self._write(id, good, row["rev"] + 1, Kind.REPAIR, "repair")
+            good["updated"] = at = now()
+            text = rec.dumps(good)
+            self._write(id, row["rev"] + 1, at, text, None)
+            self._log(id, row["rev"] + 1, at, Kind.REPAIR, text)
         return good
 
     def _quarantine(self, id: str, text: str) -> None:
@@ -435,10 +500,3 @@ class Pipulate:
         last = self.get_last_completed_step_number(id, steps)
         cards = self.generate_step_placeholders(steps, prefix, last)
         return Div(*cards, id=f"{prefix.strip('/')}-chain")
-
-
-def _last_good(acts: list[Row]) -> Record:
-    for act in reversed(acts):
-        with suppress(Corrupt):
-            return rec.loads(act["data"])
-    return {}

@@ -4,7 +4,8 @@ MIGRATIONS  SQL scripts, applied in order; `user_version` counts them.  A
             released script is never edited, not by a blank (a backslash at
             a line's end is Python's): a change is a further one at the end.
 RUNS        pipeline (a record a run), history (every act on one; `kind` is
-            a `pipeline.Kind`), quarantine, job; store is a dictionary.
+            a `pipeline.Kind`, `data` as the module `history` tells it),
+            quarantine, job; store is a dictionary.
 PAGES       profile (once `client`), task, trash (of deleted rows).
 MODEL       conversation, message, memory, proposal, prompt.  `memory_text`
             follows `memory` by triggers and deletes securely: what is
@@ -83,5 +84,20 @@ SCHEMA = [
         WHEN act GLOB 'revert *' THEN 'revert'
         WHEN undoes THEN 'undo'
         ELSE 'answer' END;
+    """,
+    """
+    ALTER TABLE history ADD COLUMN crc INTEGER;
+    ALTER TABLE history ADD COLUMN tail INTEGER NOT NULL DEFAULT 0;
+    """,
+    """
+    CREATE TABLE act (seq INTEGER PRIMARY KEY, workflow TEXT NOT NULL, id TEXT NOT NULL,
+        rev INTEGER NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL DEFAULT '', act TEXT NOT NULL,
+        undoes INTEGER, profile_id INTEGER, crc INTEGER, tail INTEGER NOT NULL DEFAULT 0,
+        data TEXT NOT NULL);
+    INSERT INTO act SELECT seq, workflow, id, rev, at, kind, act, undoes, profile_id, crc, tail,\
+ data FROM history ORDER BY seq;
+    DROP TABLE history;
+    ALTER TABLE act RENAME TO history;
+    CREATE INDEX history_run ON history (workflow, id);
     """,
 ]

@@ -12,6 +12,7 @@ LOCKS        BEGIN EXCLUSIVE is held on a file of its own: the system frees
 To paste into any SQLite shell:
     SELECT workflow, id, updated FROM pipeline ORDER BY updated DESC;
     SELECT at, act, data FROM history WHERE id = 'arthur' ORDER BY seq;
+What `data` of history says, whole or [what changed], is told in `history`.
 """
 
 import json
@@ -20,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 KEEP_BACKUPS = 7
+MUCH = 2000  #: free pages in the file for which it is worth looking whether it can shrink
 BUSY_TIMEOUT = 10_000  #: milliseconds for which a writer waits for another process
 
 _ADVICE = {
@@ -48,7 +51,12 @@ _ADVICE = {
 
 def now() -> str:
     """Return the present moment in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return _at(int(time.time()))
+
+
+@lru_cache(1)
+def _at(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()
 
 
 def stamp() -> str:
@@ -153,6 +161,7 @@ class Store:
     def _connect(self) -> apsw.Connection:
         connection = connect(self.path)
         connection.set_busy_timeout(BUSY_TIMEOUT)
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # no plan is made anew
         mode = _wal(connection)
         connection.pragma("synchronous", "FULL")
         connection.pragma("fullfsync", True)  # on macOS only this reaches the disk
@@ -182,15 +191,16 @@ class Store:
         if connection.in_transaction:
             yield connection
             return
-        with self._write, plainly(self.path):
-            connection.execute("BEGIN IMMEDIATE")
+        with self._write:
             try:
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-                raise
+                with plainly(self.path):
+                    raise
 
     def read(self, sql: str, *values: Any) -> list[Row]:
         """Return the rows of a query as dictionaries."""
@@ -240,24 +250,21 @@ class Store:
         return default
 
     def _migrate(self) -> None:
-        version = self.connection.pragma("user_version")
+        db = self.connection
+        version = db.pragma("user_version")
         if version > len(SCHEMA):
             raise Corrupt(
                 f"{self.path} was written by a newer Pipulate (schema {version}). "
                 "Upgrade, or restore a backup."
             )
+        if version == len(SCHEMA) and db.pragma("freelist_count") < MUCH:
+            return
+        from pipulate.engine import migrations  # seldom needed
+
         if 0 < version < len(SCHEMA):
             self.backup("before-migration")
-        for number, script in enumerate(SCHEMA[version:], version + 1):
-            with self.transaction() as db:
-                if db.pragma("user_version") >= number:
-                    continue  # another process was first
-                if number == 1 and db.execute("SELECT count(*) FROM sqlite_schema").get:
-                    raise Corrupt(
-                        f"{self.path} is another program's database. Choose another data folder."
-                    )
-                db.execute(script)
-                db.pragma("user_version", number)
+        migrations.migrate(db, self.path, self.transaction)
+        migrations.give_back(db)
 
     def backup(self, why: str = "manual", to: Path | None = None) -> Path:
         """Write a consistent copy while others go on working; return its path."""

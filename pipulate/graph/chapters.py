@@ -74,10 +74,11 @@ class Measured:
 
     def rows(self, pages: Array, *columns: str) -> pl.DataFrame:
         """Return these columns, and what helps to judge any page."""
+
         shown = [
             "url",
-            *columns,
             self.group,
+            *columns,
             *self.known("title", "impressions", "clicks"),
         ]
         return self.pages.select(shown)[pages]

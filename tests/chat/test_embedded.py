@@ -10,7 +10,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -24,7 +23,6 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 PARENT = """
 import asyncio, os, sys
 from pathlib import Path
-from typing import Any
 from pipulate.chat.embedded import Embedded
 
 async def main():
@@ -45,9 +43,9 @@ def say(text: str) -> list[Message]:
     return [{"role": "user", "content": text}]
 
 
-async def answer(model: Embedded, text: str, **ask: Any) -> str:
+async def answer(model: Embedded, text: str, **ask: object) -> str:
     """Return the whole answer."""
-    return "".join([str(piece) async for piece in model.stream(say(text), **ask)])
+    return "".join([str(piece) async for piece in model.stream(say(text), **ask)])  # type: ignore[arg-type]
 
 
 def gone(process: int, seconds: float) -> bool:

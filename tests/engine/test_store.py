@@ -2,8 +2,6 @@
 never half-written."""
 
 import gc
-import json
-import os
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -17,8 +15,8 @@ import pytest
 from pipulate.engine import store as stores
 from pipulate.engine.errors import Corrupt, NotSaved, PipulateError
 from pipulate.engine.handwritten import Table
-from pipulate.engine.store import KEEP_BACKUPS, SCHEMA, Lock, Store, backups, connect
-from tests.engine_child import Child, hold_database, hold_lock, open_store
+from pipulate.engine.store import KEEP_BACKUPS, Lock, Store, backups, connect
+from tests.engine_child import Child, hold_database, hold_lock
 from tests.faulty_disk import Disk
 
 
@@ -34,22 +32,6 @@ def store(path: Path) -> Iterator[Store]:
     store = Store(path)
     yield store
     store.close()
-
-
-def older(path: Path, schema: int) -> None:
-    """Make a database as the version of Pipulate with that schema would have left it, with a
-    run and a task."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    db = connect(path)
-    for script in SCHEMA[:schema]:
-        db.execute(script)
-    db.pragma("user_version", schema)
-    record = json.dumps({"step_01": {"name": "Arthur"}, "created": "2026-01-01T00:00:00+00:00"})
-    db.execute(
-        "INSERT INTO pipeline VALUES ('bridge', 'arthur', ?, 1, 1, '2026', '2026')", (record,)
-    )
-    db.execute("INSERT INTO task (name, priority) VALUES ('Find the Grail', 3)")
-    db.close()
 
 
 def integrity(path: Path) -> str:
@@ -266,125 +248,6 @@ def test_the_dictionary(store: Store, value: Any) -> None:
     assert "key" not in store and store.get("key", "default") == "default"
     with pytest.raises(KeyError):
         store["key"]
-
-
-# --- migrations
-
-
-@pytest.mark.parametrize("schema", range(1, len(SCHEMA)))
-def test_every_older_schema_is_migrated_with_a_backup(path: Path, schema: int) -> None:
-    """A database of any older schema opens with all its rows, and the backup made before holds
-    it as it was."""
-    older(path, schema)
-    store = Store(path)
-    assert store.connection.pragma("user_version") == len(SCHEMA)
-    assert json.loads(store.read("SELECT data FROM pipeline")[0]["data"])["step_01"] == {
-        "name": "Arthur"
-    }
-    assert store.db.t.task[1]["priority"] == 3
-    fresh = Store(path.parent / "fresh.db")
-    tables = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
-    assert store.read(tables) == fresh.read(tables)
-    (backup,) = backups(store.folder)
-    assert "before-migration" in backup.name
-    copy = connect(backup)
-    assert (
-        copy.pragma("user_version") == schema
-        and copy.execute("SELECT name FROM task").get == "Find the Grail"
-    )
-    for closable in (copy, fresh, store):
-        closable.close()
-
-
-def test_a_fresh_database_needs_no_backup(store: Store) -> None:
-    """Making the database is no migration."""
-    assert backups(store.folder) == []
-
-
-def test_opening_again_changes_nothing(path: Path) -> None:
-    """An up-to-date database is opened without a migration or a backup."""
-    older(path, len(SCHEMA))
-    store = Store(path)
-    assert backups(store.folder) == []
-    store.close()
-
-
-def test_a_failing_migration_leaves_the_file_as_it_was(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A migration that fails halfway is rolled back whole; with a mended one the file opens."""
-    older(path, len(SCHEMA))
-    monkeypatch.setattr(
-        stores,
-        "SCHEMA",
-        [*SCHEMA, "ALTER TABLE task ADD COLUMN due TEXT; SELECT no_such_function();"],
-    )
-    with pytest.raises(apsw.SQLError):
-        Store(path)
-    monkeypatch.setattr(stores, "SCHEMA", [*SCHEMA, "ALTER TABLE task ADD COLUMN due TEXT;"])
-    store = Store(path)
-    assert (
-        store.db.t.task[1]["due"] is None
-        and store.connection.pragma("user_version") == len(SCHEMA) + 1
-    )
-    store.close()
-
-
-@pytest.mark.parametrize("schema", [0, 1])
-def test_processes_that_open_it_at_once(path: Path, schema: int) -> None:
-    """Six processes that make or migrate the same file in the same moment all get it, migrated
-    once."""
-    path.parent.mkdir()
-    if schema:
-        older(path, schema)
-    together = Child.context.Barrier(6)
-    children = [Child(open_store, path, together) for _ in range(6)]
-    assert [child.rest() for child in children] == [[len(SCHEMA)]] * 6
-    store = Store(path)
-    assert len(store.read("SELECT * FROM profile")) == 1
-    store.close()
-
-
-def _damage(path: Path) -> None:
-    older(path, len(SCHEMA))
-    data = bytearray(path.read_bytes())
-    data[100:4000] = os.urandom(3900)  # the page that says where the tables are
-    path.write_bytes(data)
-
-
-def _other_program(path: Path) -> None:
-    db = connect(path)
-    db.execute("CREATE TABLE photos (id)")
-    db.close()
-
-
-def _newer(path: Path) -> None:
-    older(path, len(SCHEMA))
-    db = connect(path)
-    db.pragma("user_version", 999)
-    db.close()
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda path: path.write_text("This is no database at all. " * 50), "damaged.*restore"),
-        (_damage, "damaged.*restore"),
-        (_other_program, "another program's"),
-        (_newer, "newer Pipulate.*999"),
-    ],
-    ids=["text", "damaged", "other", "newer"],
-)
-def test_a_file_that_is_not_ours_is_refused(
-    path: Path, make: Callable[[Path], None], words: str
-) -> None:
-    """A damaged, foreign or newer file is refused with what to do, and no table is added to it."""
-    path.parent.mkdir()
-    make(path)
-    with pytest.raises(Corrupt, match=words):
-        Store(path)
-    if make is _other_program:
-        assert connect(path).execute("SELECT group_concat(name) FROM sqlite_schema").get == "photos"
 
 
 # --- a disk and neighbours that misbehave

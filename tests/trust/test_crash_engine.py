@@ -18,7 +18,7 @@ from pipulate.engine import record as rec
 from pipulate.engine.errors import NotSaved
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import SCHEMA, Store, backups
-from tests.engine.test_store import older
+from tests.engine.test_migrations import older
 from tests.engine_child import Child, answer, open_store, post
 from tests.faulty_disk import Disk
 
@@ -163,7 +163,8 @@ ACTS: list[Callable[[Pipulate], Any]] = [
 
 def content(store: Store) -> list[Any]:
     """Return all that the database holds, times left out."""
-    rows = store.read("SELECT act, rev, undoes, data FROM history ORDER BY seq")
+    acts = Pipulate(store, "bridge").history("arthur")
+    rows = [{key: act[key] for key in ("act", "rev", "undoes", "data")} for act in acts]
     rows += store.read("SELECT id, rev, data FROM pipeline")
     for row in rows:
         record = rec.loads(row["data"])

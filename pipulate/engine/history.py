@@ -1,0 +1,158 @@
+"""What a row of `history` tells: the whole record after an act, or its change.
+
+WHOLE    {"step_01": {"name": "Arthur"}, "created": …}
+CHANGE   [{"step_02": [{"quest": "Grail"}], "was": {"step_02": []}}] by the
+         run's row before: a key's new value in a list, [] of a key that is
+         gone, {…} what changed within it.
+WHEN     A record is whole where a run begins or comes back, while it is
+         short, where it was not what the row before had left, and when the
+         changes since the last whole one are longer than two of it.  So
+         history grows with what is answered, not with its square, and what
+         is read to know a state does not grow with history.
+CERTAIN  `crc` is the checksum (CRC-32) of the whole record's text; older
+         rows have none.  A record with another one is not given.
+"""
+
+import json
+import marshal
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from pipulate.engine import record as rec
+from pipulate.engine.errors import Corrupt, Invalid
+from pipulate.engine.record import Record
+
+SHORT = 1024  #: characters of a record that is always told whole
+DEEP = 6  #: levels of objects that are told apart
+Rows = Iterable[tuple[str, int | None]]  #: of a run, oldest first: data, crc
+
+
+class Held(NamedTuple):
+    """A run as a change finds it."""
+
+    text: str  #: the record
+    rev: int
+    crc: int | None  #: of the record after the last row
+    tail: int | None  #: characters of the changes since the last whole one
+
+
+def checksum(text: str) -> int:
+    """Return the CRC-32 of a record's text."""
+    return zlib.crc32(text.encode())
+
+
+def seal(held: Held, record: Record) -> bytes:
+    """Return what is another if the record, read of what is held, has changed
+    in place; nothing for one that is short.
+    """
+    return marshal.dumps(record, 0) if len(held.text) > SHORT else b""
+
+
+def told(held: Held, old: Record, sealed: bytes, new: Record, text: str) -> tuple[int, str]:
+    """Return `tail` and `data` of the row that tells `new`, of `text`."""
+    if not sealed or sealed != seal(held, old) or held.crc != checksum(held.text):
+        return 0, text
+    with suppress(ValueError, RecursionError):  # of what is told whole, then
+        change = difference(old, new)
+        if change is not None:
+            data = rec.encode([change])
+            tail = (held.tail or 0) + len(data)
+            if len(data) < len(text) and tail <= 2 * len(text):
+                return tail, data
+    return 0, text
+
+
+def difference(old: Record, new: Record, deep: int = DEEP) -> Record | None:
+    """Return what `apply` needs to make `new`; None if keys changed places."""
+    change: Record = {key: [] for key in old if key not in new}
+    kept = [key for key in old if key in new]
+    if list(new)[: len(kept)] != kept:
+        return None
+    for key, value in new.items():
+        if key not in old:
+            if not isinstance(key, str):
+                return None  # JSON would make it one
+            change[key] = [value]
+        elif old[key] is not value and not _same(old[key], value):
+            within = _within(old[key], value, deep)
+            change[key] = [value] if within is None else within
+    return change
+
+
+def _same(old: Any, new: Any) -> bool:
+    return old == new and rec.encode([old]) == rec.encode([new])  # 1 == True == 1.0
+
+
+def _within(old: Any, new: Any, deep: int) -> Record | None:
+    if deep and isinstance(old, dict) and isinstance(new, dict):
+        return difference(old, new, deep - 1)
+    return None
+
+
+def apply(record: Record, change: Record) -> None:
+    """Make of the record what it was after the change; raises Corrupt."""
+    for key, value in change.items():
+        match value:
+            case dict() if isinstance(record.get(key), dict):
+                apply(record[key], value)
+            case [only]:
+                record[key] = only
+            case [] if key in record:
+                del record[key]
+            case _:
+                raise Corrupt(f"There was no {key!r} that changed so.")
+
+
+def texts(rows: Rows) -> Iterator[str | None]:
+    """Yield the record's text after each row; None if it is not certain."""
+    return (_text(*row) for row in _followed(rows))
+
+
+def after(rows: Rows) -> str | None:
+    """Return the record's text after all rows; None if it is not certain."""
+    *_, last = [(None, "", None), *_followed(rows)]
+    return _text(*last)
+
+
+def last_good(rows: list[tuple[str, int | None]]) -> Record:
+    """Return the newest record of a run that is certain; {} if none is."""
+    with suppress(Corrupt):
+        return rec.loads(after(rows) or "")
+    good: Record = {}
+    for text in texts(rows):
+        with suppress(Corrupt):
+            good = rec.loads(text or "")
+    return good
+
+
+def _followed(rows: Rows) -> Iterator[tuple[Record | None, str, int | None]]:
+    record = None
+    for data, crc in rows:
+        try:
+            record = _next(record, data)
+        except Corrupt:
+            record = None
+        yield record, data, crc
+
+
+def _next(record: Record | None, data: str) -> Record:
+    if not data.startswith("["):
+        return rec.loads(data)
+    with suppress(ValueError, RecursionError):
+        match json.loads(data):
+            case [dict(change)] if record is not None:
+                apply(record, change)
+                return record
+    raise Corrupt("What it changes is not known.")
+
+
+def _text(record: Record | None, data: str, crc: int | None) -> str | None:
+    if record is None:
+        return None
+    with suppress(Invalid):
+        text = rec.dumps(record) if data.startswith("[") else data
+        if crc in (None, checksum(text)):
+            return text
+    return None
