@@ -23,6 +23,7 @@ from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.voice import voice
 from pipulate.engine.workflow import Workflow
+from pipulate.pages.classic import Classic
 from pipulate.watch import Workflows
 from pipulate.web import failures, offers
 from pipulate.web.guard import Guard
@@ -64,6 +65,7 @@ def create_app(
         parts = pages.parts()
     for part in parts:
         part(app)
+    state.given = Classic(app).given
     state.reload = Workflows(app).reload
     state.reload()
     Pages(app).add()

@@ -9,16 +9,12 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from fasthtml.common import FastHTML
 from loguru import logger
 from starlette.routing import BaseRoute
 
 from pipulate.engine.discovery import Broken, Folders
-from pipulate.engine.handwritten import Table
-from pipulate.engine.pipeline import Pipulate
-from pipulate.engine.voice import chat_with_llm, chatq
 from pipulate.web.state import State
 
 
@@ -35,7 +31,7 @@ class Workflows:
         self._lock = threading.Lock()  # two requests may find the same change
         self.folders = Folders(
             self.state.settings.workflows,
-            lambda path: self._given(path.stem),
+            self.state.given,
             self.reserved,
             self.state.normalise,
             self._registering,
@@ -75,19 +71,6 @@ class Workflows:
         served = {path for name, path in homes if not isinstance(self.folders.found[name], Broken)}
         self._placed = [route for path in served for route in self._routes.get(path, ())]
         self.app.router.routes[:] = [*others[: self._own], *self._placed, *others[self._own :]]
-
-    def _given(self, stem: str) -> dict[str, Any]:
-        """What an app has for a hand-written workflow, by name."""
-        store = self.state.store
-        return {
-            "app": self.app,
-            "rt": self.app.route,
-            "pipulate": Pipulate(store, stem, self.state.normalise),
-            "db": store,
-            "pipeline": Table(store, "pipeline"),
-            "chatq": chatq,
-            "chat_with_llm": chat_with_llm,
-        }
 
 
 def first_segments(routes: Iterable[BaseRoute]) -> frozenset[str]:

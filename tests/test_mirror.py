@@ -26,7 +26,10 @@ def no_collection() -> Iterator[None]:
 
 
 #: Names with an underscore that are public all the same.
-PUBLIC = {"_replace", "_asdict", "_fields"}  # of named tuples
+PUBLIC = {
+    *("_replace", "_asdict", "_fields"),  # of named tuples
+    *("_get_state", "_save_state"),  # of classic workflows
+}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

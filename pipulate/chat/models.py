@@ -48,6 +48,11 @@ class Models:
                 embedded=self._small_one(),
             )
             self._looked = time.monotonic()
+        return self.known
+
+    @property
+    def known(self) -> list[Model]:
+        """Those that were there at the last look, the preferred one first."""
         chosen = self.store.get("model", "")
         return sorted(self._found, key=lambda model: model.name != chosen)
 

@@ -23,7 +23,7 @@ from pipulate.engine.fault import Fault, fault
 from pipulate.engine.found import Broken as Broken
 from pipulate.engine.found import Found, Helper
 from pipulate.engine.found import HandWritten as HandWritten
-from pipulate.engine.handwritten import classes, make
+from pipulate.engine.handwritten import Given, workflows
 from pipulate.engine.neighbours import Package
 from pipulate.engine.record import Normalise, normalise_id
 from pipulate.engine.workflow import Workflow, made
@@ -43,8 +43,8 @@ class File(NamedTuple):
 class Folders:
     """The workflow files of these folders, the last of which has the last word.
 
-    `given` is what the app offers to hand-written classes, and as globals to
-    the file; without an app (None) they are not made.  No workflow may take a
+    `given` is what the app offers to hand-written classes, and behind the
+    names of each file; without an app (None) they are not made.  No workflow may take a
     `reserved` name.  `normalise` is for workflows that bring none.  `around`
     is entered while a file's code runs.
     """
@@ -52,7 +52,7 @@ class Folders:
     def __init__(
         self,
         folders: Collection[Path],
-        given: Callable[[Path], Mapping[str, Any]] | None = None,
+        given: Callable[[Path], Given] | None = None,
         reserved: Collection[str] = frozenset(),
         normalise: Normalise = normalise_id,
         around: Callable[[Path], AbstractContextManager[Any]] = nullcontext,
@@ -124,14 +124,14 @@ class Folders:
         token = made.set(flows)  # also those whose variable soon holds another
         try:
             with self.around(path):
-                yield given or {}
+                yield {} if given is None else given
                 about = inspect.cleandoc(module.__doc__ or "")
                 self._made[path] = self._defined(module, flows, given), about
         finally:
             made.reset(token)
 
     def _defined(
-        self, module: ModuleType, flows: list[Workflow], given: Mapping[str, Any] | None
+        self, module: ModuleType, flows: list[Workflow], given: Given | None
     ) -> list[Found]:
         for value in vars(module).values():
             if isinstance(value, Workflow) and not any(value is flow for flow in flows):
@@ -142,7 +142,7 @@ class Folders:
         path = Path(module.__file__ or "")
         if flows or not self._is_listed(path):  # beside a Workflow, classes are helpers
             return [*flows]
-        return [make(cls, path, given) for cls in classes(module)]
+        return [*workflows(module, path, given)]
 
     # --- names
 
@@ -215,7 +215,7 @@ def _refuse_heirs(served: dict[str, tuple[File, Found]]) -> None:
 
 def load(
     path: Path,
-    given: Mapping[str, Any] | None = None,
+    given: Given | None = None,
     reserved: Collection[str] = frozenset(),
     normalise: Normalise = normalise_id,
 ) -> list[Found]:

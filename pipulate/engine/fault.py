@@ -26,11 +26,13 @@ class Fault:
     line: int = 0
     code: str = ""  #: the text of the line
     traceback: str = ""  #: from the author's file on: what comes before is ours
+    way: str = ""  #: out of it: "Import it …"
 
     def __str__(self) -> str:
         if not self.line:
             return self.what
-        return f"{self.what} ({self.file}, line {self.line}: “{self.code}”)"
+        told = f"{self.what} ({self.file}, line {self.line}: “{self.code}”)"
+        return f"{told}. {self.way}".removesuffix(". ")
 
 
 def fault(error: BaseException) -> Fault:
@@ -49,7 +51,26 @@ def fault(error: BaseException) -> Fault:
         file, line, _ = places[-1]
         code = linecache.getline(file, line)
         told = traceback.format_exception(type(error), error, places[0][2])
-    return Fault(what, Path(file).name, line, code.strip(), "".join(told))
+    return Fault(
+        what,
+        Path(file).name,
+        line,
+        code.strip(),
+        "".join(told),
+        _way(error),
+    )
+
+
+def _way(error: BaseException) -> str:
+    name = getattr(error, "name", None)
+    if name and isinstance(error, NameError):
+        return (
+            f"Import {name!r} in the file, or define it. "
+            "The manual, “Classic workflows”, lists what is there by itself"
+        )
+    if name and isinstance(error, ModuleNotFoundError):
+        return f"If {name!r} is a library, install it where Pipulate is"
+    return ""
 
 
 def _places(tb: TracebackType | None) -> Iterator[tuple[str, int, TracebackType]]:

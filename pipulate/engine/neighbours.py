@@ -20,11 +20,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-#: Entered around a module's code; brings its further globals.
+#: Entered around a module's code; brings what stands behind its names.
 Around = Callable[[ModuleType], AbstractContextManager[Mapping[str, Any]]]
 
 _packages: dict[str, "Package"] = {}
 _numbers = count(1)
+
+
+class _Behind(dict[str, Any]):
+    """A file's builtins, and behind them what is given: all its own come first."""
+
+    def __init__(self, builtins: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+        super().__init__(builtins)
+        self._given = given
+
+    def __missing__(self, name: str) -> Any:
+        return self._given[name]
 
 
 class Package:
@@ -57,7 +68,7 @@ class Package:
         self._stamps[path] = _stamp(path)
         code = compile(path.read_bytes(), str(path), "exec")
         with self.around(module) as given:
-            vars(module).update(given, __builtins__=self._builtins)
+            vars(module)["__builtins__"] = _Behind(self._builtins, given)
             exec(code, vars(module))  # noqa: S102 - what we are for
 
     def forget(self) -> set[str]:

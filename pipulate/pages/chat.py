@@ -50,6 +50,7 @@ from pipulate.chat.conversation import Row
 from pipulate.chat.models import SMALL
 from pipulate.chat.talk import LONGEST_MESSAGE, Listener, Talk
 from pipulate.engine.errors import PipulateError, Unknown
+from pipulate.engine.voice import Whichever
 from pipulate.engine.workflow import Workflow
 from pipulate.web.components import form, fragment, markdown, search_field
 from pipulate.web.windows import names
@@ -413,6 +414,7 @@ def routes(app: FastHTML) -> None:
     state.explain = talk.explain
     state.chat_panel = panel.aside
     state.end.append(talk.close)
+    state.names["model"] = lambda: Whichever(next((it.name for it in talk.models.known), ""))
 
     for path, act in _acts(talk).items():
         app.post(f"/chat/{path}")(_handler(*act))

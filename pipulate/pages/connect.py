@@ -41,6 +41,7 @@ from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.pages.settings import card
 from pipulate.web.components import button, failure, form, page
+from pipulate.web.state import State
 
 ABOUT = (
     "Here the user connects to Botify with an API token, which no model is told, "
@@ -163,13 +164,21 @@ def _add_folder(store: Store, typed: str) -> None:
 
 def routes(app: FastHTML) -> None:
     """Add the page."""
-    app.state.add_page("Connect to Botify", "/connect")
+    state: State = app.state
+    state.add_page("Connect to Botify", "/connect")
+    state.names["username"] = lambda: _connected(state, state.store.get("botify_name", ""))
+    state.names["api_key"] = lambda: _connected(state, "Token(hidden)")
     _account_routes(app.state.settings, app.state.store, app)
     _demo_routes(app.state.store, app)
 
     @app.get("/connect")
     async def show(request: Request) -> Response:
         return await _page(request)
+
+
+def _connected(state: State, value: str) -> str:
+    """Return the value if an account is connected, else ""."""
+    return value if token.path(state.settings.data).exists() else ""
 
 
 async def _page(

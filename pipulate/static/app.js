@@ -27,6 +27,38 @@
     target.setAttribute("action", url);
   }, true);
 
+  // A hand-written page keeps the run it is on (pages/classic.py), whatever another tab does: each request names it.
+  const RUN = "pipulate-run", main = $("#main"), memory = `${RUN} ${location.pathname}`;
+  let run = main?.dataset.run;
+  function keep(id) {
+    const url = new URL(location);
+    run = id;
+    sessionStorage.setItem(memory, id);
+    url.searchParams.delete(RUN);
+    if (!id) url.searchParams.delete("id"); else if ("front" in main.dataset) url.searchParams.set("id", id);
+    history.replaceState(history.state, "", url);
+  }
+  if (run !== undefined) {
+    const url = new URL(location), mine = sessionStorage.getItem(memory);
+    const named = (address) => { const url = new URL(address, location); url.searchParams.set(RUN, run); return url; };
+    if ("chosen" in main.dataset || url.searchParams.has("id") || url.searchParams.has(RUN)) keep(run);
+    else if (mine !== null && mine !== run) { run = mine; location.replace(named(location)); }
+    document.addEventListener("htmx:configRequest", ({ detail }) => { detail.headers[RUN] = encodeURIComponent(run); });
+    document.addEventListener("htmx:beforeOnLoad", ({ detail: { xhr } }) => {
+      const chosen = xhr.getResponseHeader(RUN);
+      if (chosen !== null) keep(decodeURIComponent(chosen));
+    });
+    document.addEventListener("submit", ({ target, defaultPrevented }) => {  // by a form without htmx
+      if (defaultPrevented) return;
+      if (target.method === "post") target.action = named(target.getAttribute("action") || location);
+      else { target.insertAdjacentHTML("beforeend", `<input type="hidden" name="${RUN}">`); target.lastElementChild.value = run; }
+    });
+    main.addEventListener("click", ({ target }) => {
+      const link = target.closest("a[href]");
+      if (link && link.origin === location.origin && !link.getAttribute("href").startsWith("#")) link.href = named(link.href);
+    });
+  }
+
   // Focus moves to the first control of the new card (or its title), and the card is announced.
   function arrive(card) {
     if (!card) return;

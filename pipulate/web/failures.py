@@ -104,7 +104,7 @@ def faulty(told: Fault) -> tuple[FT | None, ...]:
     return (
         failure(told.what),
         P(f"{told.file}, line {told.line}: ", Code(told.code)),
-        P(MEND),
+        P(f"{told.way}. {MEND}".removeprefix(". ")),
         Details(Summary("Where it failed"), Pre(told.traceback)),
     )
 

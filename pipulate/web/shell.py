@@ -11,7 +11,7 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
-from fastcore.xml import FT, A, Li, NotStr, Section, Small, Ul, to_xml
+from fastcore.xml import FT, A, Div, Li, NotStr, Section, Small, Ul, to_xml
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -58,11 +58,12 @@ def document(request: Any, title: str, content: Any) -> str:
 
 def shell(content: Any, request: Any) -> tuple[Any, ...]:
     """Return the body around an author's page (FastHTML's `body_wrap`)."""
-    for part in content:
-        if getattr(part, "tag", "") == "main":  # FastHTML's Titled brings one of its own
-            part.tag = "div"
-            part.attrs["class"] = "page"
-    return (NotStr(_body(request, content)),)
+    mains = [part for part in content if getattr(part, "tag", "") == "main"]
+    for part in mains:  # FastHTML's Titled brings one of its own
+        part.tag = "div"
+        part.attrs["class"] = "page"
+    column = content if mains else Div(*content, cls="page")
+    return (NotStr(_body(request, column)),)
 
 
 def _body(request: Any, content: Any) -> str:
@@ -75,6 +76,7 @@ def _body(request: Any, content: Any) -> str:
         "switcher": "",
         "menu": menu(state, request.url.path),
         "content": _text(content),
+        "main": request.scope.get("main", str)(),  # what a page written by hand says
         "chat": _NO_CHAT,
     }
     if state.profile_switcher:

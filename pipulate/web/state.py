@@ -6,7 +6,8 @@ part asks another for something while the app is being built: `part` refuses.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from fasthtml.common import FT, FastHTML
 from starlette.requests import Request
@@ -61,6 +62,9 @@ class State:
     theme: dict[str, str] = field(init=False)  #: attributes of <html>
     normalise: Normalise = normalise_id  #: of IDs, where a workflow has none
     found: dict[str, Found] = field(default_factory=dict)  #: workflows, by name
+    #: what hand-written workflows find in an app, for a file
+    given: Callable[[Path], Any] = lambda path: None
+    names: dict[str, Callable[[], Any]] = field(default_factory=dict)  #: of parts, among it
     reload: Callable[[], None] = lambda: None  #: of workflow files that changed
     built: bool = False  #: every part was added
 

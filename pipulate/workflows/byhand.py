@@ -18,10 +18,11 @@ class ByHand:
         ("finalize", "step_04", "Finalize"),
     )
 
-    def __init__(self, app, pipulate, db, chatq):
+    def __init__(self, app, pipulate, db, chatq, limiter):
         self.pipulate = pipulate
         self.db = db
         self.chatq = chatq
+        self.limiter = limiter
         self.prefix = f"/{self.APP_NAME}"
         app.route(self.prefix, methods=["GET"])(self.landing)
         app.route(f"{self.prefix}/init", methods=["POST"])(self.init)
@@ -51,7 +52,7 @@ class ByHand:
 
     async def init(self, id: str):
         self.pipulate.initialize_if_missing(id)
-        # The current run is kept on the server: one tab at a time.
+        # The current run: each tab has its own.
         self.db["pipeline_id"] = id
         return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
 
@@ -97,7 +98,8 @@ class ByHand:
     async def submit(self, index, value):
         key, step_id, label = self.STEPS[index]
         self.pipulate.set_step_data(self.run_id(), step_id, {key: value.strip()})
-        await self.chatq(f"{label} {value}")
+        # The model says something about it, if one is there.
+        await self.chatq(f"Asked “{label}”, the user said “{value}”. React {self.limiter}.")
         following = self.STEPS[index + 1][1]
         # The next card loads itself, in the place that waits for it.
         return self.card(index), Div(

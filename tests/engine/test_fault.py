@@ -93,3 +93,19 @@ def test_what_was_raised_on_purpose_is_told_as_it_stands():
     """Its text is a sentence already; an error without words is told by its kind."""
     assert fault(Invalid("That is no date.")).what == "That is no date."
     assert fault(AssertionError()).what == "AssertionError"
+
+
+@pytest.mark.parametrize(
+    ("code", "way"),
+    [
+        ("return oracle", "Import 'oracle' in the file"),
+        ("import no_such_library.at_all", "If 'no_such_library' is a library, install it"),
+        ("1 / 0", ""),
+        ("x = x", ""),
+    ],
+)
+def test_the_way_out_of_a_missing_name(code, way):
+    """Said after the line that asks for it."""
+    found = raised(f"def high():\n    {code}\n")
+    assert found.way.startswith(way) and bool(found.way) == bool(way)
+    assert str(found).endswith(found.way or f"line 2: “{found.code}”)")

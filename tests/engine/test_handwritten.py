@@ -1,8 +1,9 @@
-"""Hand-written workflows: which class is one, and what it gets."""
+"""Hand-written workflows: which class is one, what it gets, and what its file finds."""
 
 import pytest
 
-from pipulate.engine import discovery, handwritten
+from pipulate.engine import discovery
+from pipulate.engine.classic import Names
 from pipulate.engine.discovery import Broken, HandWritten
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import PACKAGE
@@ -14,7 +15,9 @@ def load(tmp_path, text, **given):
     """Write a file and load it in an app that gives these things."""
     path = tmp_path / "mine.py"
     path.write_text(text, encoding="utf-8")
-    return discovery.load(path, given)
+    engine = Pipulate(Store(tmp_path / "pipulate.db"), "mine")
+    more = {name: lambda value=value: value for name, value in given.items()}
+    return discovery.load(path, Names(engine, more))
 
 
 DATACLASS = "from dataclasses import dataclass\n@dataclass\n"
@@ -45,7 +48,7 @@ FLOW = "class Flow:\n    STEPS = ()\n"
 )
 def test_a_class_that_declares_itself(tmp_path, text):
     """By its steps, by its name, or by a constructor that an app can call."""
-    (found,) = load(tmp_path, text, app="the app", pipulate=Pipulate(Store(tmp_path / "x.db")))
+    (found,) = load(tmp_path, text, app="the app")
     assert isinstance(found, HandWritten) and type(found.instance).__name__ == "Flow"
 
 
@@ -87,27 +90,113 @@ def test_beside_a_workflow_every_class_is_a_helper(tmp_path, helper, first):
     assert isinstance(found, Workflow) and found.name == "mine"
 
 
+def made(tmp_path, text):
+    """Return the instance of the one class in the text."""
+    (found,) = load(tmp_path, text, app="the app")
+    assert isinstance(found, HandWritten), found
+    return found.instance
+
+
 def test_a_class_gets_what_its_constructor_names(tmp_path):
-    """Hand-written classes ask by name; unknown names keep their defaults."""
+    """By name; what has no default and is the workflow's is made of its name."""
     text = (
         "class Flow:\n    '''By hand.'''\n    steps = []\n"
-        "    def __init__(self, db, app_name, extra=5):\n"
-        "        self.got = (db, app_name, extra)\n    def landing(self): ...\n"
+        "    def __init__(self, app, app_name, prefix, id_suffix, chatq=None, extra=5):\n"
+        "        self.got = (app, app_name, prefix, id_suffix, extra)\n"
+        "        self.ask = chatq\n"
     )
-    (found,) = load(tmp_path, text, db="the db", app="the app")
-    assert isinstance(found, HandWritten) and found.instance.got == ("the db", "mine", 5)
+    (found,) = load(tmp_path, text, app="the app")
+    assert isinstance(found, HandWritten)
+    assert found.instance.got == ("the app", "mine", "/mine", "", 5)
+    assert found.instance.ask.__name__ == "chatq"
     assert (found.name, found.title, found.about) == ("mine", "Mine", "By hand.")
 
 
-def test_the_engine_it_gets_is_its_own(tmp_path):
-    """The engine keeps its runs under the class's own name, not the file's."""
+@pytest.mark.parametrize("own", ["'/bridge'", "''", "0"])
+def test_its_own_defaults_win(tmp_path, own):
+    """A prefix, a name, a phrase: what the class says itself is not overridden."""
     text = (
-        "class Flow:\n    APP_NAME = 'other'\n"
-        "    def __init__(self, app, pipulate):\n        self.engine = pipulate\n"
+        f"class Flow:\n    def __init__(self, app, prefix={own}, limiter={own}, db={own}):\n"
+        "        self.got = [prefix, limiter, db]\n"
     )
-    store = Store(tmp_path / "pipulate.db")
-    (found,) = load(tmp_path, text, app="the app", pipulate=Pipulate(store, "mine"))
-    assert isinstance(found, HandWritten) and found.instance.engine.workflow == "other"
+    assert made(tmp_path, text).got == [eval(own)] * 3
+
+
+@pytest.mark.parametrize(
+    ("named", "name"),
+    [
+        ("APP_NAME = 'other'", "other"),
+        ("app_name = 'other'", "other"),
+        ("APP_NAME = 'Oh!'", "mine"),
+    ],
+)
+def test_the_engine_it_gets_is_its_own(tmp_path, named, name):
+    """Its runs are kept under its own name, if it declares one; else under the file's."""
+    text = (
+        f"class Flow:\n    {named}\n"
+        "    def __init__(self, app, pipulate, pipeline):\n        self.got = pipulate, pipeline\n"
+        "    def everywhere(self): return pipulate\n"
+    )
+    flow = made(tmp_path, text)
+    engine, runs = flow.got
+    assert engine.workflow == runs.engine.workflow == flow.everywhere().workflow == name
+
+
+def test_one_that_makes_itself_is_not_made_twice(tmp_path):
+    """Whatever it takes; a base of another is none."""
+    text = (
+        "made = []\n"
+        "class Base:\n    STEPS = []\n"
+        "class Flow(Base):\n    APP_NAME = 'other'\n"
+        "    def __init__(self, app, pipulate, number):\n"
+        "        made.append(number)\n        self.engine = pipulate\n"
+        "flow = again = Flow(app, pipulate, 7)\n"
+    )
+    (found,) = load(tmp_path, text, app="the app")
+    assert isinstance(found, HandWritten) and found.name == "other"
+    assert found.instance.__init__.__globals__["made"] == [7]
+    assert found.instance.engine.workflow == "other"
+
+
+def test_several_in_one_file_have_names_and_runs_of_their_own(tmp_path):
+    """Also where they were given the same things."""
+    text = (
+        "class Flow:\n"
+        "    def __init__(self, app, pipulate, pipeline, prefix='/third'):\n"
+        "        self.engine, self.runs, self.prefix = pipulate, pipeline, prefix\n"
+        "class Other(Flow):\n    APP_NAME = 'fourth'\n"
+        "one = Flow(app, pipulate, pipeline, '/first')\n"
+        "two = Flow(app, pipulate, pipeline, '/second')\n"
+    )
+    found = load(tmp_path, text, app="the app")
+    assert [flow.name for flow in found] == ["first", "second", "fourth"]
+    for flow in found:
+        assert flow.instance.engine.workflow == flow.instance.runs.engine.workflow == flow.name
+
+
+def test_given_names_stand_behind_all_others(tmp_path):
+    """A file's own and imported ones come first, and Python's builtins."""
+    text = (
+        "from pathlib import PurePath as Path\n"
+        "limiter = 'mine'\n"
+        "class Flow:\n    STEPS = ()\n"
+        "    def names(self): return limiter, Path.__name__, len(['x']), datetime.__name__, app\n"
+        "    def failing(self): return oracle\n"
+    )
+    flow = made(tmp_path, text)
+    assert flow.names() == ("mine", "PurePath", 1, "datetime", "the app")
+    with pytest.raises(NameError, match="oracle"):
+        flow.failing()
+
+
+def test_a_row_of_clients_is_meant_by_their_name(tmp_path):
+    """FastHTML has a `Client` too, which a star brings over ours."""
+    text = (
+        "from fasthtml.common import *\n"
+        "class Flow:\n    STEPS = ()\n"
+        "    def add(self): return clients.insert(Client(name='Camelot')).name\n"
+    )
+    assert made(tmp_path, text).add() == "Camelot"
 
 
 def test_without_an_app_it_is_only_described(tmp_path):
@@ -123,12 +212,3 @@ def test_one_that_cannot_be_made_is_broken(tmp_path):
     text = FLOW + "    def __init__(self, app, oracle): ...\n"
     (found,) = load(tmp_path, text, app="the app")
     assert isinstance(found, Broken)
-
-
-def test_a_table_is_this_threads(tmp_path):
-    """The table that a class keeps works in whichever thread handles a request."""
-    store = Store(tmp_path / "pipulate.db")
-    table = handwritten.Table(store, "task")
-    task = table.insert(name="Find the Grail")
-    assert task["id"] in table and table[task["id"]]["name"] == "Find the Grail"
-    assert [row["name"] for row in table(where="done = 0")] == ["Find the Grail"]
