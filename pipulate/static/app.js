@@ -22,7 +22,8 @@
   });
   document.addEventListener("submit", ({ target }) => {  // a form that came in a fragment, or that names no address
     const url = new URL(target.getAttribute("action") || location, location);
-    if (!shown || url.origin !== location.origin || target.method !== "post") return;
+    const method = target.getAttribute("method") || "";  // target.method may be a field of the form
+    if (!shown || url.origin !== location.origin || method.toLowerCase() !== "post") return;
     url.searchParams.set(CARRIER, shown);
     target.setAttribute("action", url);
   }, true);

@@ -7,6 +7,7 @@ CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then
 ERRORS  An author's bug shows in its own card; the other cards live on.
 """
 
+import json
 from typing import Any
 
 from fastcore.xml import (
@@ -177,6 +178,8 @@ def asking(
         "hx_sync": "this:drop",
         "autocomplete": "off",
         "enctype": URLENCODED,
+        "data_draft": json.dumps([run.flow.name, run.id, step.key]),
+        "data_typed": typed is not None and "1",
     }
     tail = me
     if any(item.kind == "file" for item in controls):
