@@ -229,7 +229,8 @@ def test_what_went_the_plain_way_is_a_draft_until_it_is_stored(page: Page, site:
     page.get_by_label("Word").fill("yes")
     send(page)
     expect(page.locator("#card2 [data-draft]")).to_have_count(1)
-    page.wait_for_function(f"{DRAFTS}.length === 0")
+    page.wait_for_load_state()
+    assert page.evaluate(DRAFTS) == []
 
 
 def test_without_javascript_a_refusal_is_a_whole_page(browser: Browser, site: str) -> None:
