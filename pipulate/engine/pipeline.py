@@ -155,11 +155,10 @@ class Pipulate:
         try:
             return rec.loads(text)
         except Corrupt as error:
-            self._quarantine(id, text)
             raise Corrupt(
                 f"The record of {id!r} is damaged: {error} "
-                "Its text is kept in the quarantine table; "
-                "restore the last good state from its history."
+                "Restore the last good state from its history; "
+                "its text is then kept in the quarantine table."
             ) from error
 
     def get_state(self, id: str) -> Record:
@@ -465,17 +464,13 @@ class Pipulate:
                 raise Unknown(f"There is no run {id!r} with a history to restore it from.")
             with suppress(Corrupt):
                 return rec.loads(row["data"])
-            self._quarantine(id, row["data"])
+            aside = "INSERT INTO quarantine VALUES (?, ?, ?, ?)"
+            self.store.write(aside, self.workflow, id, now(), row["data"])
             good["updated"] = at = now()
             text = rec.dumps(good)
             self._write(id, row["rev"] + 1, at, text, None)
             self._log(id, row["rev"] + 1, at, Kind.REPAIR, text)
         return good
-
-    def _quarantine(self, id: str, text: str) -> None:
-        insert = """INSERT INTO quarantine SELECT ?1, ?2, ?3, ?4
-                    WHERE ?4 NOT IN (SELECT data FROM quarantine)"""
-        self.store.write(insert, self.workflow, id, now(), text)
 
     def generate_step_placeholders(
         self, steps: Steps, prefix: str, start_from: int = 0

@@ -555,8 +555,8 @@ def test_a_run_begun_again_repeats_no_outward_act(engine: Pipulate) -> None:
 
 @pytest.mark.parametrize("text", ['{"step_01": {"name": "Art', "", "[]", '{"once": 3}'])
 def test_a_damaged_record_is_set_aside_and_repaired(engine: Pipulate, text: str) -> None:
-    """A corrupt record is reported and quarantined, hurts no other run, and its last good state
-    comes back."""
+    """A corrupt record is reported, hurts no other run, and its last good state comes back; who
+    looks at it changes nothing."""
     good = answered(engine).get_state("arthur")
     engine.initialize_if_missing("lancelot")
     damage(engine, text)
@@ -565,17 +565,17 @@ def test_a_damaged_record_is_set_aside_and_repaired(engine: Pipulate, text: str)
             engine.get_state("arthur")
     with pytest.raises(Corrupt):
         engine.set_step_data("arthur", "step_01", {"name": "x"})
-    assert [row["data"] for row in engine.store.read("SELECT data FROM quarantine")] == [text]
+    assert engine.store.read("SELECT data FROM quarantine") == []
     assert engine.get_state("lancelot") and len(engine.runs()) == 2
     assert without_times(engine.repair("arthur")) == without_times(good)
     assert without_times(engine.get_state("arthur")) == without_times(good) and rev(engine) == 5
 
 
 def test_repair_keeps_the_damaged_text(engine: Pipulate) -> None:
-    """A record that is repaired without having been looked at before is in quarantine all the
-    same."""
+    """Once for each time that it was damaged."""
     damage(engine, "{")
-    engine.repair("arthur")
+    for _ in range(2):
+        engine.repair("arthur")
     assert [row["data"] for row in engine.store.read("SELECT data FROM quarantine")] == ["{"]
 
 

@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipulate import create_app
+from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.pages import parts
 from pipulate.web.state import MOST_ABOUT, State
@@ -165,6 +166,9 @@ def test_looking_leaves_nothing_behind(tmp_path, monkeypatch):
     app = create_app(lan)
     known = set()
     with TestClient(app, base_url="http://127.0.0.1:5001", client=("127.0.0.1", 5000)) as client:
+        for id in ("aaa", "bbb"):  # runs of the bridge that are there, and damaged
+            Pipulate(app.state.store, "bridge").initialize_if_missing(id)
+        app.state.store.write("UPDATE pipeline SET data = '{'")
         begun = rows(app)
         for word in ("aaa", "bbb"):
             for address in made_up(app, word):
