@@ -18,7 +18,7 @@ help: ## list these targets
 run: .venv/run.stamp ## start Pipulate in the browser (options: make run ARGS="--port 5002")
 	@$(PY) -m pipulate $(ARGS)
 
-test: .venv/dev.stamp ## run all tests, with a real browser (one part: make test ARGS=tests/test_record.py)
+test: .venv/dev.stamp ## run all tests, with a real browser (one part: make test ARGS=tests/engine/test_record.py)
 	@$(PY) -m tests.chromium > /dev/null
 ifeq ($(ARGS),)
 # Two sessions: Playwright keeps an event loop running, in which no async test of the same process can start another.

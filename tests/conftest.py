@@ -7,6 +7,7 @@ ORDER   Playwright's synchronous interface keeps an event loop running in the ma
 ERRORS  A missing browser is an error.  Only PIPULATE_NO_BROWSER=1 leaves those tests out, as
         counted skips.  A page on which a script failed, or the content security policy had to
         refuse something, fails its test.
+TIME    No example of a property has a deadline: the machine may be busy.
 """
 
 import socket
@@ -16,10 +17,14 @@ from typing import Any
 
 import pytest
 import uvicorn
+from hypothesis import settings
 from playwright.sync_api import ConsoleMessage, Page
 from starlette.types import ASGIApp
 
 from tests.chromium import LAUNCH_ARGS, browser_unwanted, find_chromium
+
+settings.register_profile("pipulate", deadline=None)
+settings.load_profile("pipulate")
 
 LOOPBACK = "127.0.0.1"
 Serve = Callable[..., str]

@@ -104,4 +104,6 @@ def answer(
     client: httpx2.Client, workflow: str, id: str, number: int, rev: str, **values: Any
 ) -> httpx2.Response:
     """Answer a card."""
-    return client.post(f"/{workflow}/card{number}", params={"id": id}, data={**values, "rev": rev})
+    return client.post(
+        f"/{workflow}/card{number}", params={"id": id}, data={**values, "pipulate-rev": rev}
+    )

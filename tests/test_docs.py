@@ -124,3 +124,12 @@ def test_places_that_the_manual_names_are_there():
     for page in docs.pages().values():
         for name in re.findall(rf"`((?:pipulate/)?(?:{folders})/[\w./-]+\.\w+)`", page.text):
             assert Path(name).exists() or Path("pipulate", name).exists(), f"{page.name}: {name}"
+
+
+@pytest.mark.parametrize("file", ["Makefile", "AGENTS.md", "README.md", "CHANGELOG.md"])
+def test_places_that_the_project_names_are_there(file):
+    """Also where no backticks show them."""
+    for name in re.findall(
+        r"\b(?:tests|bench|scripts|pipulate)/[\w./-]+\.\w+", Path(file).read_text()
+    ):
+        assert Path(name).exists(), f"{file}: {name}"

@@ -22,10 +22,10 @@ from pipulate.chat import prompts
 from pipulate.chat.desk import Desk, Row, drop, find, put, row_of
 from pipulate.chat.memory import clean, identity, text
 from pipulate.chat.questions import query_data, query_links, search_docs
-from pipulate.engine import forms, profiles
+from pipulate.engine import answers, forms, profiles
 from pipulate.engine.errors import Invalid, OutOfOrder, Refused, Unknown
 from pipulate.engine.pipeline import Pipulate
-from pipulate.engine.workflow import Run, Step, accepted, call
+from pipulate.engine.workflow import Run, Step
 
 Undo = list[list[Any]]
 Change = Generator[str, None, Undo]
@@ -158,7 +158,7 @@ def explain_run(desk: Desk, run: RunId, workflow: Flow = "") -> str:
     then = "It is complete."
     if step:
         then = f"Next: {step.label}"
-    elif "finalized" in here.record:
+    elif "finalized" in here.state:
         then = "It is complete and locked."
     so_far = here.summary() or "(nothing yet)"
     return f"{here.flow.title}: {here.flow.about}\n\nSo far:\n{so_far}\n{then}"
@@ -172,15 +172,13 @@ def fill_run(desk: Desk, run: RunId, answer: Answer, workflow: Flow = "") -> Cha
         raise OutOfOrder(f"The run {here.id} waits for no answer: it is complete.")
     if step.work:
         raise OutOfOrder(f"The run {here.id} waits for no answer: its work is next.")
-    wanted = forms.fields(asyncio.run(call(step.function, here)))
-    typed = forms.read(wanted, _split(answer, [item.name for item in wanted]))
-    data = asyncio.run(accepted(here, step, typed))
-    shown = ", ".join(str(value) for key, value in data.items() if key != "answered")
+    asked = asyncio.run(answers.question(here, step))
+    submitted = _split(answer, [item.name for item in forms.fields(asked.inside)])
+    read = asyncio.run(answers.accepted(asked, submitted))
+    shown = ", ".join(str(value) for value in read.values())
     yield f"Answer “{step.label}” in the run {here.id} of {here.flow.title} with “{shown}”."
-    act = f"set {step.id}"
-    filled = {step.id: data}
-    _, rev = here.engine.change(here.id, act, lambda record: record | filled, rev=here.rev)
-    return [["run", here.flow.name, here.id, rev]]
+    answers.store(asked, submitted, read)
+    return [["run", here.flow.name, here.id, here.rev]]
 
 
 def _open_step(run: Run) -> Step | None:

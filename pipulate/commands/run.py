@@ -8,12 +8,15 @@ on where it was.  The record goes to stdout as JSON.
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from types import MappingProxyType
 
 from pipulate.botify.urls import run_id
 from pipulate.commands import parser, progress
 from pipulate.engine import forms
+from pipulate.engine.answers import answer, question
+from pipulate.engine.changed import former, opened, take
 from pipulate.engine.discovery import Folders
 from pipulate.engine.errors import Invalid, PipulateError, Unknown
 from pipulate.engine.fault import fault
@@ -22,7 +25,7 @@ from pipulate.engine.jobs import Jobs
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.voice import Silent, voice
-from pipulate.engine.workflow import Run, Step, Workflow, answer, call
+from pipulate.engine.workflow import Run, Step, Workflow
 
 Given = dict[str, list[str]]  #: the values of each field, as a form would send them
 PACE = 0.1  # seconds between two looks at a job
@@ -34,16 +37,19 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     reader.add_argument("workflow", metavar="WORKFLOW")
     reader.add_argument("answers", metavar="NAME=VALUE", nargs="*")
     reader.add_argument("--id", required=True, help="run ID")
+    take = "a renamed step: take the answer of FORMER; nothing for none"
+    reader.add_argument("--take", metavar="STEP=FORMER", action="append", default=[], help=take)
     args = reader.parse_intermixed_args(argv)
     flow = find(args.workflow, settings)
     given = read(args.answers)
+    taken = {step: former[-1] for step, former in read(args.take).items()}
     with closing(Store(settings.database)) as store:
-        run = asyncio.run(finish(flow, args.id, given, store, settings))
+        run = asyncio.run(finish(flow, args.id, given, store, settings, taken))
     made = {
         "workflow": flow.name,
         "id": run.id,
         "answers": run.answers(),
-        "record": run.record,
+        "record": run.state,
     }
     print(json.dumps(made, ensure_ascii=False))
 
@@ -76,20 +82,34 @@ def read(answers: Sequence[str]) -> Given:
     return given
 
 
-async def finish(flow: Workflow, id: str, given: Given, store: Store, settings: Settings) -> Run:
-    """Begin or resume a run and take every step that is open."""
+async def finish(
+    flow: Workflow,
+    id: str,
+    given: Given,
+    store: Store,
+    settings: Settings,
+    taken: Mapping[str, str] = MappingProxyType({}),
+) -> Run:
+    """Begin or resume a run and take every step that is open.
+
+    `taken` says of steps which former one they are, "" for none.
+    """
     terminal = Terminal()
     voice.set(terminal)
     flow.begin(flow.engine(store), id)
     jobs = Jobs(store, settings, terminal)
     try:
-        while (run := flow.load(store, id, settings)).open_index < len(flow.steps):
+        while True:
+            run = await opened(flow, store, id, settings)
+            if run.open_index == len(flow.steps):
+                return run
             step = flow.steps[run.open_index]
+            if run.state.get("gone") and await _is_former(run, step, given, taken):
+                continue
             if step.work:
                 await _work(jobs, run, step)
             else:
                 await _fill(run, step, given)
-        return run
     except PipulateError:
         raise
     except Exception as error:
@@ -102,19 +122,36 @@ async def finish(flow: Workflow, id: str, given: Given, store: Store, settings: 
         await jobs.close()
 
 
+async def _is_former(run: Run, step: Step, given: Given, taken: Mapping[str, str]) -> bool:
+    """Take a gone answer for the step, if that is said; raises Invalid if not."""
+    inside = () if step.work else (await question(run, step)).inside
+    candidates = former(run, step, inside)
+    if taken.get(step.key) in candidates:
+        take(run, step, taken[step.key])
+        return True
+    is_new = step.key in taken or any(item.name in given for item in forms.fields(inside))
+    if candidates and not is_new:
+        key = candidates[0]
+        raise Invalid(
+            f"The workflow has changed: is {step.key!r} the former {key!r}? "
+            f"If so, add --take {step.key}={key}; if not, --take {step.key}= and its answer."
+        )
+    return False
+
+
 async def _fill(run: Run, step: Step, given: Given) -> None:
-    inside = await call(step.function, run)
+    asked = await question(run, step)
     try:
-        await answer(run, step, inside, {**forms.initial(inside), **given}, run.rev)
+        await answer(asked, {**forms.initial(asked.inside), **given})
     except Invalid as error:
-        names = ", ".join(f"{item.name}=…" for item in forms.fields(inside))
+        names = ", ".join(f"{item.name}=…" for item in forms.fields(asked.inside))
         raise Invalid(
             f"Step {step.key!r} ({step.label}): {error} It takes {names}. Earlier answers are kept."
         ) from error
 
 
 async def _work(jobs: Jobs, run: Run, step: Step) -> None:
-    key = (run.flow.name, run.id, step.id)
+    key = (run.flow.name, run.id, step.key)
     await jobs.start(run.flow, run.id, step)
     with progress(step.label) as tell:
         while jobs.running(key):

@@ -18,6 +18,7 @@ from pipulate.engine.errors import Invalid
 
 Values = dict[str, Any]
 
+RESERVED = "pipulate-"  #: begins the names of the app's own fields
 CONTROLS = ("input", "select", "textarea")
 _BUTTONS = ("submit", "button", "reset", "image")
 _GROUPED = ("radio", "checkbox")

@@ -18,17 +18,17 @@ from pathlib import Path
 from loguru import logger
 
 from pipulate.engine import record as rec
+from pipulate.engine.answers import finish
 from pipulate.engine.errors import PipulateError, Refused, Unsure
 from pipulate.engine.fault import fault
 from pipulate.engine.job import Job
-from pipulate.engine.pipeline import Kind
 from pipulate.engine.record import Record
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Lock, Row, Store, now
 from pipulate.engine.voice import Silent, Voice, voice
 from pipulate.engine.workflow import Run, Step, Workflow, call
 
-Key = tuple[str, str, str]  #: workflow, run ID, step id
+Key = tuple[str, str, str]  #: workflow, run ID, step key
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Jobs:
 
     async def start(self, flow: Workflow, id: str, step: Step) -> None:
         """Begin or resume the work; raises Refused if another process has it."""
-        key = (flow.name, id, step.id)
+        key = (flow.name, id, step.key)
         if not self.running(key):
             await asyncio.to_thread(self._claim, key)
         if not self.running(key):  # a second start may have come in between
@@ -130,12 +130,12 @@ class Jobs:
         if end[0] == "done" and finished:
             with logger.catch(message="what follows a job failed"):
                 run = await asyncio.to_thread(flow.load, self.store, key[1], self.settings)
-                if run.open_index == step.number:  # else a revert came in between
+                if rec.is_done(run.state, step.id):  # else a revert came in between
                     await finished(run)
 
     async def _result(self, flow: Workflow, key: Key, step: Step) -> None:
         run = await asyncio.to_thread(flow.load, self.store, key[1], self.settings)
-        if rec.is_done(run.record, step.id):
+        if rec.is_done(run.state, step.id):
             return
 
         def report(fraction: float | None, message: str) -> None:
@@ -143,20 +143,9 @@ class Jobs:
                 fraction = min(max(fraction, 0.0), 1.0)
             self._progress[key] = Progress(fraction, message)
 
-        result = await call(step.function, run, Job(run, step, report))
-        if result is None:
-            result = {"done": True}
-        elif not isinstance(result, dict) or not result:
-            result = {step.key: result}
-
-        def finish(record: Record) -> Record:
-            if rec.first_open(record, flow.tuples) < step.number - 1:
-                return record  # a revert came in between
-            return {**record, step.id: result}
-
-        change = run.engine.change
-        act = f"job {step.id}"
-        await asyncio.shield(asyncio.to_thread(change, run.id, act, finish, kind=Kind.JOB))
+        seen = run.before(step)
+        result = await call(step.function, seen, Job(seen, step, report))
+        await asyncio.shield(asyncio.to_thread(finish, seen, step, result))
 
     def _settle(self, key: Key, state: str, error: str = "") -> None:
         update = "UPDATE job SET state = ?, error = ?, updated = ?"
@@ -194,7 +183,7 @@ class Jobs:
                 continue
             key = (row["workflow"], row["id"], row["step_id"])
             flow = workflows.get(key[0])
-            works = {step.id: step for step in flow.steps if step.work} if flow else {}
+            works = {step.key: step for step in flow.steps if step.work} if flow else {}
             step = works.get(key[2])
             if flow and step:
                 logger.info("Resuming {} of {} {}", step.key, *key[:2])

@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -33,12 +34,12 @@ from pipulate.engine.errors import (
 from pipulate.engine.record import Change, Normalise, Record, Steps, normalise_id
 from pipulate.engine.store import Row, Store, now, plainly
 
-_STALE = (
+STALE = (
     "This page was older than the run: it was changed in another tab or program. "
     "Nothing was overwritten. Below is how it stands now; "
     "send your answer again if it still fits."
 )
-_LOCKED = "This run is finalized, so nothing in it can change. Unlock it first."
+LOCKED = "This run is finalized, so nothing in it can change. Unlock it first."
 
 
 #: Characters of a record whose pages are freed before it is written anew, so
@@ -258,9 +259,9 @@ class Pipulate:
             held = history.Held(*self._row(_HELD, id))
             record = self._record(id, held.text)
             if rev is not None and rev != held.rev:
-                raise Stale(_STALE)
+                raise Stale(STALE)
             if record.get("finalized") and not locked:
-                raise Finalized(_LOCKED)
+                raise Finalized(LOCKED)
             sealed = history.seal(held, record)
             new = function(record)
             if new is record:
@@ -318,6 +319,19 @@ class Pipulate:
             record = {**(initial or {}), "created": at, "updated": at}
             return self._insert(id, Kind.BEGIN, record, profile_id)
 
+    def take_over(self, former: str) -> bool:
+        """Make the runs of a workflow's former name its own; False for none."""
+        there = "SELECT id FROM pipeline WHERE workflow = ?2"
+        mine = "SELECT id FROM pipeline WHERE workflow = ?1"
+        with self.store.transaction() as db:
+            found = self.store.read(f"{there} AND id NOT IN ({mine})", self.workflow, former)
+            for table, row in product(("pipeline", "history", "job"), found):
+                db.execute(
+                    f"UPDATE {table} SET workflow = ?1 WHERE workflow = ?2 AND id = ?3",  # noqa: S608
+                    (self.workflow, former, row["id"]),
+                )
+        return bool(found)
+
     def add(self, id: str, record: Record) -> None:
         """Store a record from elsewhere; there must be no run of that ID."""
         self._insert(self.normalise(id), Kind.IMPORT, record)
@@ -345,7 +359,14 @@ class Pipulate:
             raise Invalid(
                 f"{step_id!r} is kept by the engine; a step needs another id, such as 'step_01'."
             )
-        return self.change(id, f"set {step_id}", lambda old: {**old, step_id: data}, rev=rev)[0]
+
+        def put(record: Record) -> Record:
+            # By hand: of no form that is known.
+            known = record.get("asked", {})
+            asked = {place: entry for place, entry in known.items() if place != step_id}
+            return {**record, step_id: data} | ({"asked": asked} if known else {})
+
+        return self.change(id, f"set {step_id}", put, rev=rev)[0]
 
     def _save_state(self, id: str, state: Record) -> Record:
         """Replace the record, or begin one; its outward acts stay.

@@ -5,16 +5,19 @@ FORMAT    {"step_01": {"name": "Sir Lancelot"},
            "updated": "2026-11-23T19:11:02+00:00"}
 
           step_NN    a step's answers by field name, or its work's result
+          asked      {"step_02": {"key": "budget", ...}}: which question each
+                     id held when it was answered (see `answers`)
+          was        answers that a revert took back, offered again, by id
+          gone       answers of steps that the file has no more, by key
           version    of the workflow that wrote it (missing = 1)
-          was        answers that a revert took back, offered again
           once       outward acts of jobs:
                      {"export:links:<hash>": {"begun": time, "result": any}}
           finalized  the time at which the run was locked
           created, updated   UTC
 
-DONE      A step is done if and only if its id is a key *and* its value
-          holds something: {} and {"color": ""} are emptied steps, not done
-          ones.  There is no "current step".
+DONE      A step is done if and only if its id is a key *and* it was asked,
+          or its value holds something: without `asked`, {} and {"color": ""}
+          are emptied steps, not done ones.  There is no "current step".
 REVERT    moves the step and all later ones from the top level to "was".
           "once" is never reverted, undone or cleared: what was done to the
           world stays done.
@@ -22,6 +25,7 @@ ID        A run is named by what the user typed, as a `Normalise` function
           reads it: `normalise_id`, or one that the workflow brings.
 """
 
+import hashlib
 import json
 import re
 import unicodedata
@@ -38,7 +42,23 @@ Normalise = Callable[[str], str]  #: to the run ID a text names; may raise Inval
 
 MAX_ID = 500  #: characters of a run ID
 #: The keys that are no step's id.
-NOT_STEPS = ("version", "was", "once", "finalized", "created", "updated")
+NOT_STEPS = (
+    "version",
+    "asked",
+    "was",
+    "gone",
+    "once",
+    "finalized",
+    "created",
+    "updated",
+)
+_KINDS = {
+    "asked": dict,
+    "was": dict,
+    "gone": dict,
+    "once": dict,
+    "version": int,
+}
 _UNSEEN = r"[\s\u200b\u200e\u200f\u2060\ufeff]+"
 _PADDING = re.compile(f"^{_UNSEEN}|{_UNSEEN}$")
 _encoder = json.JSONEncoder(
@@ -88,7 +108,7 @@ def loads(text: str) -> Record:
         raise Corrupt(f"The record is not readable JSON ({error}).") from error
     if not isinstance(record, dict):
         raise Corrupt(f"The record is a JSON {type(record).__name__}, not an object.")
-    for key, kind in (("was", dict), ("once", dict), ("version", int)):
+    for key, kind in _KINDS.items():
         value = record.get(key, kind())
         if not isinstance(value, kind):
             got = type(value).__name__
@@ -96,9 +116,17 @@ def loads(text: str) -> Record:
     return record
 
 
+def fingerprint(value: Any) -> str:
+    """Return what differs if the value does, whatever the order of keys."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
+
+
 def is_done(record: Record, step_id: str) -> bool:
     """Say whether the step is done (an emptied one is not)."""
     value = record.get(step_id)
+    if step_id in record and step_id in record.get("asked", ()):
+        return True
     if isinstance(value, dict):
         return any(item not in ("", None, [], {}) for item in value.values())
     return value not in (None, "", [])

@@ -18,27 +18,32 @@
     def verdict(run): return P("Right. Off you go.")
 
 Plain functions run in a thread, so they may take their time.  A step's id
-is its place: step_01, …; `version` and `upgrade` are for changing that.
+in the record is its place: step_01, …; what it *is* is its key, and where the
+file has changed, answers follow their keys (see `places`).
 """
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from pipulate.engine import forms
 from pipulate.engine import record as rec
-from pipulate.engine.errors import Incompatible, PipulateError, Stale
+from pipulate.engine import values
+from pipulate.engine.errors import PipulateError, Unknown
 from pipulate.engine.pipeline import Kind, Pipulate
+from pipulate.engine.places import fitted, knows, upgraded
 from pipulate.engine.record import Normalise, Record
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.voice import voice
 
 Function = Callable[..., Any]
+
+WHOLE = "*"  #: in a step's `reads`: all earlier answers
+FIELDS = ".*"  #: after a key in them: all fields of that step, not its answer alone
 
 
 #: The workflows that the file now being read has made.
@@ -64,6 +69,8 @@ class Step:
     button: str = "Next"
     auto: bool = True  #: work begins by itself
     explain: bool = True  #: the model may say a sentence about it
+    when: Function | None = None  #: (run) -> whether the step is there
+    again: bool = False  #: asked after any change before it
     accept_function: Function | None = None
     show_function: Function | None = None
 
@@ -90,6 +97,7 @@ class Workflow:
     name: str
     title: str = ""
     version: int = 1
+    formerly: str = ""  #: the name that it had: runs of that name are its own
     about: str = ""  #: what the model is told; else the file's docstring
     id_label: str = "Run ID"
     id_hint: str = "Any name. Enter it again to go on where you were."
@@ -103,10 +111,30 @@ class Workflow:
         made.get([]).append(self)
 
     def step(
-        self, key: str, label: str, *, button: str = "Next", explain: bool = True
+        self,
+        key: str,
+        label: str,
+        *,
+        button: str = "Next",
+        explain: bool = True,
+        when: Function | None = None,
+        again: bool = False,
     ) -> Callable[[Function], Step]:
-        """Decorate `(run) -> components`: the inside of a card's form."""
-        return partial(self._add, key, label, button=button, explain=explain)
+        """Decorate `(run) -> components`: the inside of a card's form.
+
+        With `when`, a quick `(run) -> bool` of earlier answers, the step is
+        there only where that holds.  After a change of an earlier answer it
+        is asked anew if it read that answer; with `again`, in any case.
+        """
+        return partial(
+            self._add,
+            key,
+            label,
+            button=button,
+            explain=explain,
+            when=when,
+            again=again,
+        )
 
     def work(
         self,
@@ -116,8 +144,13 @@ class Workflow:
         button: str = "Start",
         auto: bool = True,
         explain: bool = True,
+        when: Function | None = None,
+        again: bool = False,
     ) -> Callable[[Function], Step]:
-        """Decorate `(run, job) -> result`; `auto=False` awaits its button."""
+        """Decorate `(run, job) -> result`; `auto=False` awaits its button.
+
+        `when` and `again` as for `step`.
+        """
         return partial(
             self._add,
             key,
@@ -126,17 +159,20 @@ class Workflow:
             button=button,
             auto=auto,
             explain=explain,
+            when=when,
+            again=again,
         )
 
     def _add(self, key: str, label: str, function: Function, **options: Any) -> Step:
-        if self._step(key):
+        if self.find(key):
             raise PipulateError(
                 f"Workflow {self.name!r} has two steps with the key {key!r}; each needs its own."
             )
         self.steps.append(Step(key, label, function, len(self.steps) + 1, **options))
         return self.steps[-1]
 
-    def _step(self, key: str) -> Step | None:
+    def find(self, key: str) -> Step | None:
+        """Return the step of that key, or None."""
         return next((step for step in self.steps if step.key == key), None)
 
     def result(self, function: Function) -> Function:
@@ -166,83 +202,157 @@ class Workflow:
         engine.initialize_if_missing(id, initial)
 
     def open(self, engine: Pipulate, id: str) -> tuple[Record, int]:
-        """Return (record, revision), upgraded; raises Incompatible."""
-        record, rev = engine.load(id)
-        if record.get("version", 1) == self.version:
-            return record, rev
-        act = f"upgrade to {self.version}"
-        return engine.change(id, act, self._upgraded, kind=Kind.UPGRADE, locked=True)
+        """Return (record, revision), its answers where this file has their steps.
 
-    def _upgraded(self, record: Record) -> Record:
+        Raises Unknown, Corrupt, Incompatible.
+        """
+        record, rev = engine.load(id)
         wrote = record.get("version", 1)
-        if wrote == self.version:
-            return record  # another tab was first
-        if wrote > self.version or self.upgrade_function is None:
-            raise Incompatible(
-                f"This run was written by version {wrote} of {self.title!r}; "
-                f"installed is version {self.version}, which has no way to convert "
-                "it. Its answers are safe: export the run, or begin a new one "
-                "under another ID."
-            )
-        new = self.upgrade_function(record, wrote)
-        return {**rec.restore(new, record), "version": self.version}
+        if wrote == self.version and knows(record, self.places):
+            return record, rev
+        act = "the workflow changed"
+        if wrote != self.version:
+            act = f"upgrade to {self.version}"
+        return engine.change(id, act, self._fit, kind=Kind.UPGRADE, locked=True)
+
+    def _fit(self, record: Record) -> Record:
+        new = upgraded(record, self.places, self.version, self.upgrade_function)
+        return fitted(new, self.places)
+
+    @property
+    def places(self) -> dict[str, str]:
+        """The ids of its steps, by key."""
+        return {step.key: step.id for step in self.steps}
 
     def load(self, store: Store, id: str, settings: Settings) -> "Run":
         """Return the run as stored; raises Unknown, Corrupt, Incompatible."""
         engine = self.engine(store)
         id = self.normalise(id)
-        return Run(self, engine, id, *self.open(engine, id), settings)
+        try:
+            found = self.open(engine, id)
+        except Unknown:
+            if not engine.take_over(self.formerly):
+                raise
+            found = self.open(engine, id)
+        return Run(self, engine, id, *found, settings)
 
 
 @dataclass(eq=False)
 class Run:
-    """One execution of a workflow; `run["color"]` is the answer of a step."""
+    """One execution of a workflow; `run["color"]` is the answer of a step.
+
+    What a step reads of it is noted: if that changes, the step is asked again.
+    """
 
     flow: Workflow
     engine: Pipulate
     id: str
-    record: Record
+    state: Record  #: the record; a step reads it by the methods below
     rev: int
     settings: Settings
+    reads: dict[str, str] | None = None  #: fingerprints of what was read, by what
 
     def __getitem__(self, key: str) -> Any:
-        answers = self.answers()
-        if key in answers:
-            return answers[key]
-        problem = "done yet" if self.flow._step(key) else "a step"
-        raise KeyError(f"Step {key!r} of {self.flow.name!r} is not {problem}.")
+        self._note(key)
+        data = self._data(key)
+        if data is None:
+            problem = "done yet" if self.flow.find(key) else "a step"
+            raise KeyError(f"Step {key!r} of {self.flow.name!r} is not {problem}.")
+        return rec.answer(data, key)
 
     def get(self, key: str, default: Any = None) -> Any:
         """The answer of step `key`, or `default` while it is not done."""
-        return self.answers().get(key, default)
+        self._note(key)
+        data = self._data(key)
+        return default if data is None else rec.answer(data, key)
 
     def fields(self, key: str) -> dict[str, Any]:
         """All fields of step `key`, or {} while it is not done."""
-        return self._fields(self.record, key)
+        self._note(key + FIELDS)
+        data = self._data(key)
+        return data if isinstance(data, dict) else {}
 
     def was(self, key: str) -> dict[str, Any]:
         """What step `key` held before it was reverted, or {}."""
-        return self._fields(self.record.get("was", {}), key)
-
-    def _fields(self, record: Record, key: str) -> dict[str, Any]:
-        step = self.flow._step(key)
-        if step and isinstance(record.get(step.id), dict):
-            return dict(record[step.id])
-        return {}
+        step = self.flow.find(key)
+        held = self.state.get("was", {})
+        if step is None or not isinstance(held.get(step.id), dict):
+            return {}
+        return dict(self._typed(step, held[step.id]))
 
     def answers(self) -> dict[str, Any]:
         """All answers so far, by step key."""
-        return {key: value for key, _, _, value in rec.answered(self.record, self.flow.tuples)}
+        return {step.key: self[step.key] for step in self.done()}
+
+    @property
+    def record(self) -> Record:
+        """The whole record, as stored."""
+        self._note(WHOLE)
+        return self.state
+
+    def done(self) -> list[Step]:
+        """The steps that are done."""
+        self._note(WHOLE)
+        return self._done()
+
+    def _done(self) -> list[Step]:
+        return [step for step in self.flow.steps if rec.is_done(self.state, step.id)]
+
+    def _data(self, key: str) -> Any:
+        step = self.flow.find(key)
+        if step is None or not rec.is_done(self.state, step.id):
+            return None
+        return self._typed(step, self.state[step.id])
+
+    def _typed(self, step: Step, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        kinds = self.state.get("asked", {}).get(step.id, {}).get("kinds", {})
+        return values.decode(data, kinds, self.engine.store.folder)
+
+    # --- dependencies
+
+    def before(self, step: Step) -> "Run":
+        """Return the run as `step` sees it: with earlier answers; it notes reads."""
+        later = {other.id for other in self.flow.steps[step.number - 1 :]}
+        state = {key: value for key, value in self.state.items() if key not in later}
+        return replace(self, state=state, reads={})
+
+    def _note(self, what: str) -> None:
+        if self.reads is not None:
+            self.reads[what] = self.fingerprint(what)
+
+    def fingerprint(self, what: str) -> str:
+        """Return what differs if that which `reads` calls `what` does."""
+        if what == WHOLE:
+            return rec.fingerprint({step.key: self.state[step.id] for step in self._done()})
+        key = what.removesuffix(FIELDS)
+        step = self.flow.find(key)
+        if step is None or not rec.is_done(self.state, step.id):
+            return ""
+        data = self.state[step.id]
+        return rec.fingerprint(data if what != key else rec.answer(data, key))
+
+    def has(self, step: Step) -> bool:
+        """Say whether the step is there; one whose `when` fails is, to show that."""
+        try:
+            return step.when is None or bool(step.when(self.before(step)))
+        except Exception:
+            return True
 
     @property
     def open_index(self) -> int:
-        """0-based index of the first step not done; len(steps) at the end."""
-        return rec.first_open(self.record, self.flow.tuples)
+        """0-based index of the first step that waits; len(steps) at the end."""
+        for index, step in enumerate(self.flow.steps):
+            if not rec.is_done(self.state, step.id) and self.has(step):
+                return index
+        return len(self.flow.steps)
+
+    # --- words
 
     def summary(self) -> str:
         """The run so far, a line for each answer."""
-        done = rec.answered(self.record, self.flow.tuples)
-        return "\n".join(f"- {label}: {value}" for _, _, label, value in done)
+        return "\n".join(f"- {step.label}: {self[step.key]}" for step in self.done())
 
     async def say(self, text: str) -> None:
         """Say something in the chat panel."""
@@ -251,46 +361,3 @@ class Run:
     def ask(self, prompt: str) -> AsyncIterator[str]:
         """Stream the model's answer; raises PipulateError while none answers."""
         return voice.get().ask(prompt)
-
-
-async def accepted(run: Run, step: Step, values: forms.Values) -> Record:
-    """Return `values` as `accept` shapes them, marked if all is empty."""
-    if step.accept_function:
-        shaped = await call(step.accept_function, run, values)
-        if isinstance(shaped, dict):
-            values = shaped
-    if rec.is_done({step.id: values}, step.id):
-        return values
-    return {**values, "answered": True}
-
-
-async def answer(
-    run: Run,
-    step: Step,
-    inside: Any,
-    submitted: Mapping[str, list[Any]],
-    rev: int | None = None,
-) -> bool:
-    """Answer the open step with what was submitted to the form `inside`.
-
-    Updates `run`.  False for a double submit, which changes nothing.  Raises
-    Invalid, Stale (another step is open, `rev` is old), what `accept` raises.
-    """
-    values = forms.read(forms.fields(inside), submitted)
-    if run.open_index != step.number - 1:
-        if _is_stored(run, step, values):
-            return False
-        where = "already answered" if run.open_index >= step.number else "not reached yet"
-        raise Stale(
-            f"“{step.label}” is {where}; nothing was changed. This page was "
-            "probably open in another tab. Below is how the run stands now."
-        )
-    new = {step.id: await accepted(run, step, values)}
-    change = partial(run.engine.change, run.id, f"set {step.id}", rev=rev)
-    run.record, run.rev = await asyncio.to_thread(change, lambda old: {**old, **new})
-    return True
-
-
-def _is_stored(run: Run, step: Step, values: forms.Values) -> bool:
-    stored = {key: value for key, value in run.fields(step.key).items() if key != "answered"}
-    return stored == values and step.id in run.record and not run.record.get("finalized")

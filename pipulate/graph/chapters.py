@@ -74,11 +74,10 @@ class Measured:
 
     def rows(self, pages: Array, *columns: str) -> pl.DataFrame:
         """Return these columns, and what helps to judge any page."""
-
         shown = [
             "url",
-            self.group,
             *columns,
+            self.group,
             *self.known("title", "impressions", "clicks"),
         ]
         return self.pages.select(shown)[pages]

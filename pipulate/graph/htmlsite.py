@@ -45,7 +45,9 @@ MANY_TAGS = 40_000  # fewer cannot be so deep that it takes more than seconds
 DEEPEST = 1000  # open elements of a text with more; browsers stop at 512
 
 _CLOSED_BY_OTHERS = (  # start tags that do not tell how deep it is: they need no end
-    "a|area|base|body|br|caption|col|colgroup|dd|dt|embed|head|hr|html|img|input|li|link|meta|optgroup|option|p|param|rp|rt|source|tbody|td|tfoot|th|thead|tr|track|wbr"
+    "a|area|base|body|br|caption|col|colgroup|dd|dt|embed|head|hr|html|img|"
+    "input|li|link|meta|optgroup|option|p|param|rp|rt|source|tbody|td|tfoot|"
+    "th|thead|tr|track|wbr"
 )
 _NESTING = re.compile(rf"<(?!/?(?:{_CLOSED_BY_OTHERS})\b)(/?)[a-z]", re.IGNORECASE)
 _CHARSET = re.compile(rb"""<meta[^>]+charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)

@@ -224,7 +224,8 @@ def _heat(plot: dict[str, Any], title: str) -> FT:
         ]
         rows.append(Tr(Th(name, scope="row", title=name), *fields))
     hint = "Rows: from; columns: to. "
-    hint += "Figures: percent of all PageRank that flow that way in one click."
+    hint += "Figures: percent of all PageRank that flows that way in one click; "
+    hint += "· is less than 0.05, and an empty field has no link."
     grid = Table(Thead(head), Tbody(*rows), aria_label=title)
     heat = Div(grid, cls="heat", tabindex="0", role="region", aria_label=title)
     return Div(P(hint, cls="hint"), heat)

@@ -6,6 +6,8 @@ TABLE  One fragment, `#table-<key>`; its headings, filter and page links ask
        stands in the query: sort, desc, q, from.
 """
 
+import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,7 @@ from pipulate.web.components import search_field
 ROWS = 20
 TITLES = {"url": "URL", "pagetype": "Page type", "http_code": "HTTP code"}
 PERCENT = ("share", "flow")  # columns
+ORIGIN = re.compile("(https?://[^/]+)/")
 ARROWS = {"ascending": " ▴", "descending": " ▾"}
 FIGURES = {
     "pages": "Pages",
@@ -189,7 +192,7 @@ def _figure(value: Any) -> str:
 def _chapter(finding: dict[str, Any], where: Where) -> FT:
     plot = finding["plot"]
     parts = [H2(*_titled(finding)), P(finding["meaning"])]
-    if finding["todo"]:
+    if finding["todo"] and finding["count"]:
         parts.append(P(Strong("What to do: "), finding["todo"], cls="todo"))
     if plot:
         parts.append(draw(plot, f"{finding['title']}: {finding['meaning']}"))
@@ -222,8 +225,9 @@ def table(part: Part, where: Where) -> FT:
     """The fragment (see TABLE)."""
     names = part.rows.columns
     head = Tr(*[_heading(part, name, where) for name in names])
+    origin = _origin(part.rows)
     rows = [
-        Tr(*[_cell(name, value, where) for name, value in zip(names, row, strict=True)])
+        Tr(*[_cell(name, value, where, origin) for name, value in zip(names, row, strict=True)])
         for row in part.rows.rows()
     ]
     grid = Table(Thead(head), Tbody(*rows))
@@ -289,7 +293,24 @@ def _link(part: Part, where: Where, view: View, *text: Any, **attributes: Any) -
     )
 
 
-def _cell(name: str, value: Any, where: Where) -> FT:
+def _origin(rows: pl.DataFrame) -> str:
+    """What the URLs of a table begin with, where all have one host."""
+    found = (ORIGIN.match(str(value)) for row in rows.rows() for value in row)
+    origins = {match[1] for match in found if match}
+    return origins.pop() if len(origins) == 1 else ""
+
+
+def figure(value: float) -> str:
+    """A figure with three digits, so that those of a column can be compared."""
+    size = abs(value)
+    if 1e-6 <= size < 100:
+        return f"{value:.{2 - math.floor(math.log10(size))}f}"
+    if 0 < size < 1e-6:
+        return f"{value:.2e}"
+    return f"{value:,.0f}"
+
+
+def _cell(name: str, value: Any, where: Where, origin: str) -> FT:
     match value:
         case None:
             return Td("–")
@@ -300,10 +321,11 @@ def _cell(name: str, value: Any, where: Where) -> FT:
         case float() if name in PERCENT:
             return Td(f"{value:.2%}", cls="figure")
         case float():
-            return Td(f"{value:,.6g}", cls="figure")
+            return Td(figure(value), cls="figure")
     text = str(value)
     if "://" in text[:12]:
-        link = A(text, href=where.page(text), title=f"{text} (show in the picture)")
+        path = text.removeprefix(origin)
+        link = A(path, href=where.page(text), title=f"{text} (show in the picture)")
         return Td(link, cls="url")
     return Td(text)
 

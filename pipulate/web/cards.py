@@ -1,7 +1,8 @@
 """A run as a chain of cards: functions that return HTML, and nothing else.
 
 CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then
-        the cards #card1, #card2, … up to the first open one, or #result.  A
+        the cards #card1, #card2, … up to the first open one, or #result; one
+        that `when` leaves out is a line.  A
         submit answers with its done card and the next; revert, undo and
         locking answer with the whole chain.
 ERRORS  An author's bug shows in its own card; the other cards live on.
@@ -16,21 +17,27 @@ from fastcore.xml import (
     A,
     Article,
     Button,
+    Details,
     Div,
     Footer,
     Form,
     Header,
     Input,
+    Li,
     P,
     Progress,
     Section,
     Small,
     Span,
+    Summary,
+    Ul,
 )
 from loguru import logger
 
 from pipulate.engine import forms
 from pipulate.engine import record as rec
+from pipulate.engine.answers import Question, question
+from pipulate.engine.changed import former
 from pipulate.engine.errors import Invalid, PipulateError
 from pipulate.engine.fault import fault
 from pipulate.engine.jobs import Jobs
@@ -39,6 +46,8 @@ from pipulate.engine.workflow import Run, Step, call
 from pipulate.web.components import MULTIPART, address, failure
 from pipulate.web.failures import faulty
 
+FORMER = "pipulate-former"  #: the field that names the key of a gone answer
+REV = "pipulate-rev"  #: the field with the revision on show: no author's
 URLENCODED = "application/x-www-form-urlencoded"  # FastHTML's Form is multipart
 
 
@@ -51,39 +60,83 @@ async def chain(
     message: str = "",
     typed: forms.Values | None = None,
     at: int = 0,
+    note: str = "",
 ) -> FT:
     """Return the cards; `message`: why `typed` was refused; `at`: the focus."""
-    last = run.open_index
-    cards = [await card(run, jobs, index) for index in range(last)]
-    cards.append(await card(run, jobs, last, typed=typed))
-    if 0 < at <= last:
-        cards[at - 1](data_focus="1")
+    cards = await up_to_open(run, jobs, 0, typed)
+    for shown in cards:
+        if shown.attrs.get("id") == f"card{at}" and shown is not cards[-1]:
+            shown(data_focus="1")
     return Section(
         revision(run),
         undo(run),
         failure(message, id="refused"),
+        note and P(note, cls="note", role="status"),
+        gone(run),
+        reopening(run),
         *cards,
         id="chain",
     )
 
 
+async def up_to_open(
+    run: Run, jobs: Jobs, first: int, typed: forms.Values | None = None
+) -> list[FT]:
+    """Return the cards from index `first` to the open one, or the result."""
+    last = run.open_index
+    cards = []
+    for index in range(first, last):
+        step = run.flow.steps[index]
+        here = rec.is_done(run.state, step.id)
+        cards.append(await card(run, jobs, index) if here else skipped(step))
+    return [*cards, await card(run, jobs, last, typed=typed)]
+
+
 def revision(run: Run, oob: bool = False) -> FT:
     """Return the hidden field with the revision on show."""
     swap = oob and "true"
-    return Input(type="hidden", id="rev", name="rev", value=str(run.rev), hx_swap_oob=swap)
+    return Input(type="hidden", id="rev", name=REV, value=str(run.rev), hx_swap_oob=swap)
 
 
 def undo(run: Run) -> FT:
     """Return the line that offers to take a revert back, empty for none."""
     last = run.engine.undoable(run.id)
-    if run.record.get("finalized") or last is None or last.kind != Kind.REVERT:
+    if run.state.get("finalized") or last is None or last.kind != Kind.REVERT:
         return Div(id="undo")
     words = Span("Went back. Later answers are kept.")
     return Div(words, act(run, "undo", "Undo"), id="undo", cls="note")
 
 
-def _posting(run: Run, tail: str, target: str) -> dict[str, str]:
-    url = address(run.flow, run.id, tail)
+def reopening(run: Run) -> FT | None:
+    """Return the way to answer a step that is newer than the lock."""
+    if not run.state.get("finalized") or run.open_index == len(run.flow.steps):
+        return None
+    words = P("The workflow has changed since this run was finalized: a step is open.")
+    return Div(words, act(run, "unfinalize", "Unlock"), cls="note")
+
+
+def gone(run: Run) -> FT | None:
+    """Return what is kept of steps that the file has no more."""
+    kept = run.state.get("gone", {})
+    if not kept:
+        return None
+    count = f"{len(kept)} answers of steps that are gone"
+    if len(kept) == 1:
+        count = "1 answer of a step that is gone"
+    items = [Li(f"{key}: {was_gone(run, key)}") for key in kept]
+    return Details(Summary(f"Kept: {count}"), Ul(*items), cls="note")
+
+
+def was_gone(run: Run, key: str) -> str:
+    """Return the answer to a step that is gone, as text."""
+    entry = run.state["gone"][key]
+    return plain(rec.answer(entry.get("answer", entry.get("was")), key))
+
+
+def _posting(run: Run, tail: str, target: str, step: Step | None = None) -> dict[str, str]:
+    # By its key: another may have come to stand at the number.
+    more = {"step": step.key} if step else {}
+    url = address(run.flow, run.id, tail, **more)
     return {
         "method": "post",
         "action": url,
@@ -101,12 +154,13 @@ def act(
     label: str,
     target: str = "#chain",
     cls: str = "quiet",
+    step: Step | None = None,
     **more: Any,
 ) -> FT:
     """Return a form of one button that does something to a run."""
     return Form(
         Button(label, type="submit", cls=cls, **more),
-        **_posting(run, tail, target),
+        **_posting(run, tail, target, step),
     )
 
 
@@ -119,11 +173,13 @@ async def card(run: Run, jobs: Jobs, index: int, typed: forms.Values | None = No
         return await result(run)
     step = run.flow.steps[index]
     try:
-        if rec.is_done(run.record, step.id):
+        if rec.is_done(run.state, step.id):
             return await done(run, step)
+        if step.when:
+            step.when(run.before(step))  # if it fails, its card says so
         if step.work:
             return working(run, jobs, step)
-        return asking(run, step, await call(step.function, run), typed)
+        return asking(await question(run, step), typed)
     except Exception as problem:
         logger.opt(exception=problem).error("{} of {} failed", step.key, run.flow.name)
         return broken(step, problem)
@@ -139,6 +195,12 @@ def _card(me: str, number: Any, title: str, kind: str, *content: Any) -> FT:
         data_current="1",
         aria_labelledby=f"{me}-title",
     )
+
+
+def skipped(step: Step) -> FT:
+    """Return the line of a step that is not there in this run."""
+    words = Small(f"{step.label} – not needed here", cls="hint")
+    return Div(words, id=f"card{step.number}", cls="skipped")
 
 
 def _step_card(step: Step, kind: str, *content: Any, remark: str = "") -> FT:
@@ -160,13 +222,14 @@ def broken(step: Step, problem: Exception) -> FT:
 
 
 def asking(
-    run: Run,
-    step: Step,
-    inside: Any,
+    asked: Question,
     typed: forms.Values | None = None,
     error: Invalid | None = None,
 ) -> FT:
     """Return the card around a step's form, with what was `typed`."""
+    run = asked.run
+    step = asked.step
+    inside = asked.inside
     me = f"card{step.number}"
     controls = forms.fields(inside)
     known = run.was(step.key)
@@ -185,14 +248,30 @@ def asking(
     if any(item.kind == "file" for item in controls):
         sending |= {"hx_encoding": MULTIPART, "enctype": MULTIPART}
         tail = f"{me}/upload"
-    sending |= _posting(run, tail, f"#{me}")
+    sending |= _posting(run, tail, f"#{me}", step)
     if getattr(inside, "tag", "") == "article":  # the step made the card itself
         own = next((part for part in forms.walk(inside) if part.tag == "form"), None)
         if own is not None:
             own(**sending)
         return inside(id=me, data_current="1")
     foot = Footer(Button(step.button, type="submit"))
-    return _step_card(step, "", Form(failure(error, id="card-error"), inside, foot, **sending))
+    form = Form(failure(error, id="card-error"), inside, foot, **sending)
+    return _step_card(step, "", *offers(run, step, asked.inside), form)
+
+
+def offers(run: Run, step: Step, inside: Any = ()) -> list[FT]:
+    """Return the questions whether the step is a gone one under a new name."""
+    if not run.state.get("gone"):
+        return []
+    return [offer(run, step, key) for key in former(run, step, inside)]
+
+
+def offer(run: Run, step: Step, key: str) -> FT:
+    """Return the question whether the step is the gone one of that key."""
+    words = P(f"Is ‘{step.key}’ the former ‘{key}’? Its answer was: {was_gone(run, key)}")
+    take = f"take{step.number}"
+    yes = act(run, take, "Yes, take that", step=step, name=FORMER, value=key)
+    return Div(words, yes, cls="note former")
 
 
 def name_controls(inside: Any, title_id: str) -> None:
@@ -237,10 +316,11 @@ async def done(run: Run, step: Step) -> FT:
 
 
 def _change(run: Run, step: Step) -> FT | None:
-    if run.record.get("finalized"):
+    if run.state.get("finalized"):
         return None
     word = "Redo" if step.work else "Change"
-    return act(run, f"revert{step.number}", word, aria_label=f"Change: {step.label}")
+    name = f"Change: {step.label}"
+    return act(run, f"revert{step.number}", word, step=step, aria_label=name)
 
 
 def plain(value: Any) -> str:
@@ -259,7 +339,7 @@ def _fields(value: dict[str, Any]) -> str:
     parts = [
         f"{key.replace('_', ' ').capitalize()}: {plain(item)}"
         for key, item in value.items()
-        if item not in ("", None, []) and key != "answered"
+        if item not in ("", None, [])
     ]
     return " · ".join(parts) or "–"
 
@@ -269,28 +349,28 @@ def _fields(value: dict[str, Any]) -> str:
 
 def working(run: Run, jobs: Jobs, step: Step) -> FT:
     """Return the card of a machine's step: ready, running, or stopped."""
-    key = (run.flow.name, run.id, step.id)
+    key = (run.flow.name, run.id, step.key)
     row = jobs.row(key) or {"state": "ready", "error": ""}
     state = row["state"]
     number = step.number
     me = f"#card{number}"
     if jobs.running(key) or state == "running":
-        cancel = act(run, f"cancel{number}", "Cancel", me)
+        cancel = act(run, f"cancel{number}", "Cancel", me, step=step)
         return _step_card(step, "work", progress(run, jobs, step), cancel)
     labels = {"ready": step.button, "done": step.button}
     labels |= {"unsure": "Look again", "cancelled": "Go on"}
     label = labels.get(state, "Try again")
-    acts = [act(run, f"start{number}", label, me, cls="")]
+    acts = [act(run, f"start{number}", label, me, "", step)]
     if state == "unsure":
-        acts.append(act(run, f"repeat{number}", "Do it again", me, cls="quiet danger"))
+        acts.append(act(run, f"repeat{number}", "Do it again", me, "quiet danger", step))
     tones = {"unsure": "error", "failed": "error"}
     reason = failure(row["error"], cls=tones.get(state, "hint"))
-    return _step_card(step, "work", reason, Div(*acts, cls="row"))
+    return _step_card(step, "work", *offers(run, step), reason, Div(*acts, cls="row"))
 
 
 def progress(run: Run, jobs: Jobs, step: Step) -> FT:
     """Return the part of a working card that is asked for twice a second."""
-    now = jobs.progress((run.flow.name, run.id, step.id))
+    now = jobs.progress((run.flow.name, run.id, step.key))
     me = f"card{step.number}"
     place = {}
     if now.fraction is not None:
@@ -307,7 +387,7 @@ def progress(run: Run, jobs: Jobs, step: Step) -> FT:
             **place,
         ),
         P(now.message or "Working…", cls="hint"),
-        hx_get=address(run.flow, run.id, f"{me}/progress"),
+        hx_get=address(run.flow, run.id, f"{me}/progress", step=step.key),
         hx_trigger="every 500ms",
         hx_swap="outerHTML settle:20ms",
         hx_target="this",
@@ -322,7 +402,7 @@ async def result(run: Run) -> FT:
     """Return the last card, with the lock of a finalized run."""
     shown = Div(await _verdict(run), cls="result")
     another = A("Start another run", href=f"/{run.flow.name}", role="button", cls="quiet")
-    since = str(run.record.get("finalized") or "")[:10]
+    since = str(run.state.get("finalized") or "")[:10]
     foot = [act(run, "finalize", "Finalize")]
     if since:
         hint = f"Finalized on {since}: nothing can change until you unlock it."

@@ -41,10 +41,10 @@ MULTIPART = "multipart/form-data"
 _VARY = {"vary": "HX-Request, HX-History-Restore-Request"}
 
 
-def address(flow: Workflow, id: str, tail: str = "") -> str:
+def address(flow: Workflow, id: str, tail: str = "", **more: str) -> str:
     """Return a run's address: /bridge/card3?id=arthur."""
     path = f"/{flow.name}/{tail}".rstrip("/")
-    return f"{path}?{urlencode({'id': id})}"
+    return f"{path}?{urlencode({'id': id, **more})}"
 
 
 def page(

@@ -32,12 +32,14 @@ from starlette.routing import Route
 
 from pipulate.engine import errors
 from pipulate.engine import record as rec
+from pipulate.engine.answers import answer, is_stored, question
+from pipulate.engine.changed import opened, take
 from pipulate.engine.errors import Invalid, OutOfOrder, PipulateError, Refused
 from pipulate.engine.fault import fault
 from pipulate.engine.forms import Values
 from pipulate.engine.found import Broken, Helper
-from pipulate.engine.pipeline import Pipulate
-from pipulate.engine.workflow import Run, Step, Workflow, answer, call
+from pipulate.engine.pipeline import STALE, Pipulate
+from pipulate.engine.workflow import Run, Step, Workflow
 from pipulate.web import cards
 from pipulate.web.components import address, fragment, of_htmx, page
 from pipulate.web.failures import MEND, damaged, idle_page
@@ -60,7 +62,7 @@ class Order:
     @property
     def rev(self) -> int | None:
         """The revision that the page shows."""
-        shown = str(self.form.get("rev", ""))
+        shown = str(self.form.get(cards.REV, ""))
         return int(shown) if re.fullmatch(r"\d{1,15}", shown, re.ASCII) else None
 
 
@@ -87,6 +89,7 @@ class Pages:
             "start": self._start,
             "repeat": self._start,
             "cancel": self._cancel,
+            "take": self._take,
         }
 
     def add(self) -> None:
@@ -116,6 +119,9 @@ class Pages:
         # On the event loop: one indexed read, which in WAL no writer delays.
         return flow.load(self.store, id, self.state.settings)
 
+    async def _opened(self, flow: Workflow, id: str) -> Run:
+        return await opened(flow, self.store, id, self.state.settings)
+
     # --- looking
 
     async def show(self, request: Request) -> Response:
@@ -128,13 +134,13 @@ class Pages:
         id = request.query_params.get("id", "")
         at = 0
         if "act" in request.path_params:
-            kind, at = split(request.path_params["act"], flow, more=1)
+            kind, at = split(request, flow, more=1)
             if kind != "card" or not at or not id:
                 raise HTTPException(404)
         if not id:
             return await self._landing(request, flow, id_card(flow))
         try:
-            run = self._run(flow, id)
+            run = await self._opened(flow, id)
         except errors.Unknown:
             card = id_card(flow, id, missing=True)
         except Invalid as error:
@@ -162,14 +168,14 @@ class Pages:
     async def progress(self, request: Request) -> Response:
         """Show a job's progress, or the cards after its end."""
         flow = self._flow(request)
-        kind, number = split(request.path_params["act"], flow)
+        kind, number = split(request, flow)
         if kind != "card" or not number:
             raise HTTPException(404)
         run = self._run(flow, request.query_params.get("id", ""))
         step = flow.steps[number - 1]
-        if self.jobs.running((flow.name, run.id, step.id)):
+        if self.jobs.running((flow.name, run.id, step.key)):
             return fragment(cards.progress(run, self.jobs, step))
-        if rec.is_done(run.record, step.id) and run.open_index == number:
+        if rec.is_done(run.state, step.id) and _is_next(run, step):
             place = f"#card{number}"
             return await self._advance(run, step, hx_retarget=place, hx_reswap="outerHTML")
         return await self._chain(run)
@@ -193,13 +199,14 @@ class Pages:
     async def act(self, request: Request) -> Response:
         """Do to the run what the address says; show it where it happened."""
         flow = self._flow(request)
-        kind, number = split(request.path_params["act"], flow)
+        kind, number = split(request, flow)
         async with request.form() as form:
             id = flow.normalise(request.query_params.get("id", ""))
             load = partial(self._run, flow, id)
             order = Order(flow, flow.engine(self.store), id, load, kind, form)
             step = flow.steps[number - 1] if number else None
             try:
+                _check_key(step, request.query_params.get("step"))
                 if step and kind in self.on_step:
                     reply = await self.on_step[kind](order, step)
                 elif not step and kind in self.on_run:
@@ -225,9 +232,12 @@ class Pages:
         return await self._chain(order.run(), tail="")
 
     async def _finalize(self, order: Order) -> Response:
-        if order.run().open_index < len(order.flow.steps):
+        run = order.run()
+        if run.open_index < len(order.flow.steps):
             raise OutOfOrder("Only a complete run can be finalized; answer the open card first.")
-        return await self._change(order)
+        rev = run.rev if order.rev is None else order.rev  # of the run that is complete
+        await asyncio.to_thread(order.engine.finalize, order.id, rev)
+        return await self._chain(order.run(), tail="")
 
     async def _repair(self, order: Order) -> Response:
         await asyncio.to_thread(order.engine.repair, order.id)
@@ -247,22 +257,33 @@ class Pages:
     async def _submit(self, order: Order, step: Step) -> Response:
         if step.work:
             raise OutOfOrder("This step is the machine's work; it takes no answer.")
-        run = order.run()
-        inside = await call(step.function, run)
+        run = await self._opened(order.flow, order.id)
         submitted = await received(order.form, self.store.folder / "uploads")
+        if is_stored(run, step, submitted, order.rev):
+            return await self._advance(run, step)
+        asked = await question(run, step)
         try:
-            stored = await answer(run, step, inside, submitted, order.rev)
+            back = await answer(asked, submitted)
         except Refused:
             raise
         except Exception as error:
             why = _why(run, step, error)
-            return fragment(
-                cards.asking(run, step, inside, _values(submitted), why),
-                status=422,
-            )
-        if stored:
-            await self._proceed(run)
-        return await self._advance(run, step)
+            return fragment(cards.asking(asked, _values(submitted), why), status=422)
+        await self._proceed(run)
+        if not back:
+            return await self._advance(run, step)
+        held = "1 later answer still holds." if back == 1 else f"{back} later answers still hold."
+        at = run.open_index + 1
+        return await self._chain(run, note=held, at=at, tail=f"card{at}")
+
+    async def _take(self, order: Order, step: Step) -> Response:
+        """Take the answer of a step that is gone as this one's."""
+        run = order.run()
+        if order.rev not in (None, run.rev):
+            raise errors.Stale(STALE)
+        await asyncio.to_thread(take, run, step, str(order.form.get(cards.FORMER, "")))
+        await self._proceed(run)
+        return await self._chain(run, tail=f"card{step.number}")
 
     async def _revert(self, order: Order, step: Step) -> Response:
         await self._stop(order, order.flow.steps[step.number - 1 :])
@@ -273,7 +294,7 @@ class Pages:
     async def _start(self, order: Order, step: Step) -> Response:
         """Start, repeat: the jobs' method of that name."""
         run = order.run()
-        if run.record.get("finalized") or not step.work or not _is_open(run, step):
+        if run.state.get("finalized") or not step.work or not _is_open(run, step):
             raise OutOfOrder(
                 f"“{step.label}” is not the step that comes next, so nothing was "
                 "started. Below is how the run stands now."
@@ -290,12 +311,13 @@ class Pages:
 
     async def _stop(self, order: Order, steps: Iterable[Step]) -> None:
         for step in steps:
-            await self.jobs.cancel((order.flow.name, order.id, step.id))
+            await self.jobs.cancel((order.flow.name, order.id, step.key))
 
     async def _proceed(self, run: Run) -> None:
         """After a step: begin the work that follows, let the model speak."""
         following = next(iter(run.flow.steps[run.open_index :]), None)
-        if following and following.work and following.auto:
+        asks = following and cards.offers(run, following)  # whether it is another's
+        if following and following.work and following.auto and not asks:
             await self.jobs.start(run.flow, run.id, following)
         if self.state.explain:
             self.state.explain(run)
@@ -303,9 +325,9 @@ class Pages:
     # --- answers
 
     async def _advance(self, run: Run, step: Step, **headers: Any) -> Response:
-        number = step.number
-        shown = [await cards.card(run, self.jobs, at) for at in (number - 1, number)]
-        tail = f"card{number + 1}" if number < len(run.flow.steps) else ""
+        at = run.open_index + 1
+        shown = await cards.up_to_open(run, self.jobs, step.number - 1)
+        tail = f"card{at}" if at <= len(run.flow.steps) else ""
         headers["hx_push_url"] = address(run.flow, run.id, tail)
         # Only a revert offers to be undone, and this was none.
         undo = Div(id="undo", hx_swap_oob="true")
@@ -320,8 +342,9 @@ class Pages:
         return fragment(await cards.chain(run, self.jobs, **what), status=status, **where)
 
 
-def split(act: str, flow: Workflow, more: int = 0) -> tuple[str, int]:
+def split(request: Request, flow: Workflow, more: int = 0) -> tuple[str, int]:
     """Return ("card", 2) for "card2"; 404 beyond the last step and `more`."""
+    act = request.path_params["act"]
     if found := re.fullmatch(r"([a-z]+)([1-9]\d{0,2})?", act, re.ASCII):
         number = int(found[2] or 0)
         if number <= len(flow.steps) + more:
@@ -329,8 +352,19 @@ def split(act: str, flow: Workflow, more: int = 0) -> tuple[str, int]:
     raise HTTPException(404)
 
 
+def _check_key(step: Step | None, key: str | None) -> None:
+    if step and key not in (None, step.key):
+        raise errors.Stale(STALE)  # the page is of the file before it changed
+
+
 def _is_open(run: Run, step: Step) -> bool:
     return run.open_index == step.number - 1
+
+
+def _is_next(run: Run, step: Step) -> bool:
+    """Whether nothing was done after the step."""
+    later = run.flow.steps[step.number : run.open_index]
+    return not any(rec.is_done(run.state, other.id) for other in later)
 
 
 def _values(lists: dict[str, list[Any]]) -> Values:

@@ -11,6 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
 from pipulate.engine import files
+from pipulate.engine.forms import RESERVED
 
 
 async def received(form: FormData, folder: Path) -> dict[str, list[Any]]:
@@ -23,7 +24,8 @@ async def received(form: FormData, folder: Path) -> dict[str, list[Any]]:
             return await asyncio.to_thread(save, item, folder)
         return None
 
-    return {key: [await value(item) for item in form.getlist(key)] for key in form if key != "rev"}
+    given = [key for key in form if not key.startswith(RESERVED)]
+    return {key: [await value(item) for item in form.getlist(key)] for key in given}
 
 
 async def content(request: Request) -> bytes:

@@ -367,7 +367,7 @@ async def test_fewer_columns_stay_right(tmp_path: Path, undisturbed: Result) -> 
     }
     for names in (["clicks"], ["sitemap", "compliant"], ["impressions", "pagetype"], []):
         world, columns = World(), queries.page_columns(names)
-        period = queries.search_period("20261102", None, projects()[1].search_days[1])  # type: ignore[index]
+        period = queries.search_period("20261102", None, projects()[1].search_days[1])
         folder = tmp_path / "-".join(["x", *names])
         async with world.api as api:
             await export(

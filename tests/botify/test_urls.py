@@ -28,7 +28,8 @@ GOOD = [
     ("https://app.botify.com/acme/shop/20240101-2", "20240101-2"),
     ("https://app.botify.com/acme/shop/20240301/explorer?x=1#top", "20240301"),
     (
-        "https://app.botify.com/acme/shop/crawl?analysisSlug=20250413&comparisonAnalysisSlug=20250330",
+        "https://app.botify.com/acme/shop/crawl"
+        "?analysisSlug=20250413&comparisonAnalysisSlug=20250330",
         "20250413",
     ),
     ("https://app.botify.com/acme/shop/crawl?analysisSlug=latest", None),

@@ -220,8 +220,21 @@ def test_keys_move_and_zoom(page: Page, view: Open) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("0")
     assert camera(page) == pytest.approx(start)
+
+
+def test_slash_searches_wherever_one_is(page: Page, view: Open) -> None:
+    """As the field says; but where one writes it is a letter."""
+    field = page.get_by_role("combobox", name="Find a page")
+    view()
     page.keyboard.press("/")
-    expect(page.get_by_role("combobox", name="Find a page")).to_be_focused()
+    expect(field).to_be_focused()
+    page.keyboard.press("/")
+    expect(field).to_have_value("/")
+    page.keyboard.press("Escape")
+    area(page).focus()
+    page.keyboard.press("/")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("")
 
 
 def test_tab_goes_through_the_hubs(page: Page, view: Open) -> None:
@@ -477,14 +490,44 @@ def test_the_table_shows_the_same(page: Page, view: Open) -> None:
     ]
     assert shown == sorted(inlinks, reverse=True)[:50]
     table.get_by_role("button", name="URL").click()
-    expect(table.get_by_role("rowheader").first).to_have_text(min(graph.urls))
+    paths = [f"/{url.split('/', 3)[3]}" for url in sorted(graph.urls)]  # of one host
+    expect(table.get_by_role("rowheader").first).to_have_text(paths[0])
     page.get_by_role("button", name="Next").click()
-    expect(table.get_by_role("rowheader").first).to_have_text(sorted(graph.urls)[50])
+    expect(table.get_by_role("rowheader").first).to_have_text(paths[50])
     entry(page, "product").click(modifiers=["Shift"])
     products = int((graph.pages["pagetype"] == "product").sum())
     expect(page.locator(".table p")).to_have_text(f"Pages 1 to {min(50, products)} of {products}")
     table.get_by_role("rowheader").first.get_by_role("button").click()
     expect(page.get_by_role("complementary", name="The chosen page")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_pressed_button_can_be_read_while_pointed_at(page: Page, view: Open, theme: str) -> None:
+    """What a button tells by its colours, the pointer does not take away."""
+    view(theme=theme)
+    page.get_by_role("button", name="Show the pages as a table").click()
+    page.mouse.move(1, 1)
+    table = page.get_by_role("button", name="Show the pages as a table")
+    colours = "(button) => { const c = getComputedStyle(button); return c.color + c.background; }"
+    pressed = table.evaluate(colours)
+    table.hover()
+    assert table.evaluate(colours) == pressed
+
+
+def test_the_choices_do_not_cover_the_table(page: Page, view: Open) -> None:
+    """In a narrow column they stand above it, folded or open."""
+    page.set_viewport_size({"width": 620, "height": 800})
+    view()
+    page.get_by_role("button", name="Show the pages as a table").click()
+    settings = page.locator(".settings")
+    settings.locator("summary").click()
+    expect(settings).to_have_attribute("open", "")
+    table = page.locator(".table")
+    box, below = settings.bounding_box(), table.bounding_box()
+    assert box and below
+    assert box["height"] > 200
+    assert box["y"] + box["height"] <= below["y"]
+    assert below["height"] > 150
 
 
 def test_a_phone_sees_the_picture_first(page: Page, view: Open) -> None:

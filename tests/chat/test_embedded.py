@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -23,6 +24,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 PARENT = """
 import asyncio, os, sys
 from pathlib import Path
+from typing import Any
 from pipulate.chat.embedded import Embedded
 
 async def main():
@@ -43,9 +45,9 @@ def say(text: str) -> list[Message]:
     return [{"role": "user", "content": text}]
 
 
-async def answer(model: Embedded, text: str, **ask: object) -> str:
+async def answer(model: Embedded, text: str, **ask: Any) -> str:
     """Return the whole answer."""
-    return "".join([str(piece) async for piece in model.stream(say(text), **ask)])  # type: ignore[arg-type]
+    return "".join([str(piece) async for piece in model.stream(say(text), **ask)])
 
 
 def gone(process: int, seconds: float) -> bool:

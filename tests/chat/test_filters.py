@@ -53,7 +53,8 @@ def test_columns_are_those_of_pages() -> None:
             "pages",
             "url IN (SELECT source FROM links WHERE target = 'https://a.example/pagetype')",
             "",
-            "SELECT url FROM pages WHERE url IN (SELECT source FROM links WHERE target = 'https://a.example/pagetype')",
+            "SELECT url FROM pages WHERE "
+            "url IN (SELECT source FROM links WHERE target = 'https://a.example/pagetype')",
         ),
     ],
 )

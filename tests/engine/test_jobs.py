@@ -32,7 +32,7 @@ def make(tmp_path, work):
     return flow, step, engine, Jobs(store, Settings(data=tmp_path))
 
 
-KEY = ("w", "r", "step_02")
+KEY = ("w", "r", "act")
 
 
 async def test_the_result_is_stored_under_the_step(tmp_path):

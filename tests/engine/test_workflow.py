@@ -9,12 +9,13 @@ import pytest
 from fasthtml.common import Input, P
 
 from pipulate.engine import record as rec
+from pipulate.engine.answers import answer, is_stored, question
 from pipulate.engine.errors import Incompatible, Invalid, PipulateError, Stale, Unknown
 from pipulate.engine.job import Job
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.voice import Silent, voice
-from pipulate.engine.workflow import Run, Workflow, answer, call
+from pipulate.engine.workflow import Run, Workflow, call
 
 
 class Definite(PipulateError):
@@ -297,15 +298,14 @@ async def test_an_answer_is_read_shaped_and_stored(engine: Pipulate) -> None:
     )
     name, age = flow.steps
     run = flow.load(engine.store, " arthur ", Settings())
-    assert await answer(run, name, Input(name="name"), {"name": [""]}, run.rev)
-    assert run.record["step_01"] == {"name": "", "answered": True} and engine.load("arthur") == (
-        run.record,
-        run.rev,
-    )
-    assert not await answer(run, name, Input(name="name"), {"name": [""]}, 0)
+    assert not is_stored(run, name, {"name": [""]}, run.rev)
+    assert await answer(await question(run, name), {"name": [""]}) == 0
+    assert run.record["step_01"] == {"name": ""} and run.open_index == 1
+    assert engine.load("arthur") == (run.record, run.rev)
+    assert is_stored(run, name, {"name": [""]}, 0)
     with pytest.raises(Stale, match="already answered"):
-        await answer(run, name, Input(name="name"), {"name": ["Robin"]})
+        is_stored(run, name, {"name": ["Robin"]})
     with pytest.raises(Stale, match="older than the run"):
-        await answer(run, age, Input(name="age"), {"age": ["7"]}, run.rev - 1)
-    await answer(run, age, Input(name="age"), {"age": ["7"]})
+        is_stored(run, age, {"age": ["7"]}, run.rev - 1)
+    await answer(await question(run, age), {"age": ["7"]})
     assert engine.load("arthur") == (run.record, run.rev) and run["age"] == 7

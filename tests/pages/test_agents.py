@@ -211,15 +211,18 @@ async def test_there_is_no_stream_and_no_session(agent: httpx2.AsyncClient) -> N
         ('{"jsonrpc": "2.0", "id": 1, "method": "resources/read"}', -32602),
         ('{"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": 5}}', -32602),
         (
-            '{"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "file:///etc/passwd"}}',
+            '{"jsonrpc": "2.0", "id": 1, "method": "resources/read",'
+            ' "params": {"uri": "file:///etc/passwd"}}',
             -32002,
         ),
         (
-            '{"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "pipulate://runs/bridge/nobody"}}',
+            '{"jsonrpc": "2.0", "id": 1, "method": "resources/read",'
+            ' "params": {"uri": "pipulate://runs/bridge/nobody"}}',
             -32002,
         ),
         (
-            '{"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "pipulate://runs/"}}',
+            '{"jsonrpc": "2.0", "id": 1, "method": "resources/read",'
+            ' "params": {"uri": "pipulate://runs/"}}',
             -32002,
         ),
     ],

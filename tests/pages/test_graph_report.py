@@ -6,12 +6,24 @@ from typing import Any
 import polars as pl
 import pytest
 from fastcore.xml import Div, to_xml
+from hypothesis import given
+from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 from pipulate.engine.errors import Unknown
 from pipulate.graph import report
 from pipulate.graph.report import Finding, Report
-from pipulate.pages.graph_report import Part, View, Where, body, read_table, summary, table, title
+from pipulate.pages.graph_report import (
+    Part,
+    View,
+    Where,
+    body,
+    figure,
+    read_table,
+    summary,
+    table,
+    title,
+)
 
 WHERE = Where("/graph/acme/shop/20240301/report", "/graph/acme/shop/20240301")
 NUMBERS = pl.DataFrame(
@@ -51,6 +63,15 @@ def texts(tree: Any, selector: str) -> list[str]:
 def targets(tree: Any, selector: str = "a") -> list[str]:
     """Return where links lead."""
     return [link.attributes["href"] for link in tree.css(selector)]
+
+
+def test_nothing_is_to_be_done_about_nothing(tmp_path: Path) -> None:
+    """A chapter that counts none has its figures, and no advice."""
+    findings = [finding(f"of_{count}", NUMBERS, counted=count) for count in (0, 1)]
+    report.write(Report({}, findings, NUMBERS), tmp_path / "report")
+    page = parsed(*body(report.read(tmp_path / "report"), WHERE))
+    assert [part.id for part in page.css("section[id]")] == ["of_0", "of_1"]
+    assert [part.parent.id for part in page.css("p.todo")] == ["of_1"]
 
 
 def test_the_page(folder: Path) -> None:
@@ -151,6 +172,7 @@ def test_cells() -> None:
     """Numbers have commas, shares per cent, pages a link into the picture, unknowns a dash."""
     row = {
         "url": "https://a/<b>",
+        "example": "https://b/",
         "title": "<i>T</i>",
         "orphan": True,
         "inlinks": 12345,
@@ -159,9 +181,33 @@ def test_cells() -> None:
         "depth": None,
     }
     cells = parsed(table(Part("x", pl.DataFrame([row]), 1), WHERE))
-    said = ["https://a/<b>", "<i>T</i>", "yes", "12,345", "0.000123457", "1.25%", "–"]
+    said = [row["url"], row["example"], "<i>T</i>", "yes", "12,345", "0.000123", "1.25%", "–"]
     assert texts(cells, "td") == said
-    assert targets(cells, "td a") == [f"{WHERE.picture}#page=https%3A%2F%2Fa%2F%3Cb%3E"]
+    assert targets(cells, "td a")[0] == f"{WHERE.picture}#page=https%3A%2F%2Fa%2F%3Cb%3E"
+
+
+def test_what_all_urls_of_a_table_share_stands_in_no_row() -> None:
+    """Of pages of one host the path is shown; link and title have the whole address."""
+    cells = parsed(table(Part("x", NUMBERS.head(2), 2), WHERE))
+    assert texts(cells, "td.url") == ["/0", "/1"]
+    assert targets(cells, "td a")[0].endswith("#page=https%3A%2F%2Fshop.example%2F0")
+    assert texts(parsed(table(Part("x", NUMBERS.select("share")[:1], 1), WHERE)), "td") == ["0.00%"]
+    link = cells.css_first("td a")
+    assert link and link.attributes["title"] == "https://shop.example/0 (show in the picture)"
+
+
+@given(st.floats(1e-6, 1e9))
+def test_figures_have_three_digits(value: float) -> None:
+    """So that those of one column can be compared; never fewer, and no more that tell nothing."""
+    told = figure(value)
+    assert float(told.replace(",", "")) == pytest.approx(value, rel=0.005)
+    assert value >= 100 or len(told.replace(".", "").lstrip("0")) in (3, 4)
+
+
+def test_figures_beyond_the_ordinary() -> None:
+    """Nothing, what is hardly anything, less than nothing, and what is no number."""
+    given = [0.0, 1.5e-9, -0.5, float("nan")]
+    assert [figure(value) for value in given] == ["0", "1.50e-09", "-0.500", "nan"]
 
 
 def test_columns_are_named_for_people() -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 from fasthtml.common import Article, Form, Input, Label, to_xml
 
+from pipulate.engine.answers import Question
 from pipulate.engine.errors import Invalid, PipulateError
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Pipulate
@@ -31,6 +32,11 @@ class Case:
         for number, value in enumerate(answers.items(), 1):
             self.engine.set_step_data("x", f"step_{number:02d}", dict([value]))
         return self.flow.load(self.engine.store, "x", self.settings)
+
+    def question(self, inside):
+        """Return the first step's question, asked by this form."""
+        run = self.run()
+        return Question(run, self.flow.steps[0], run, inside)
 
     async def chain(self, **what):
         """Return the chain as text."""
@@ -98,23 +104,23 @@ async def test_controls_without_a_label_are_named_by_their_card(case):
 
 async def test_a_card_that_the_author_drew_is_made_to_post(case):
     """Its own form is sent like any other, also FastHTML's, which is multipart by default."""
-    run = case.run()
-    shown = to_xml(cards.asking(run, case.flow.steps[0], Article(Form(Input(name="name")))))
-    assert 'hx-post="/case/card1?id=x"' in shown and 'id="card1"' in shown
+    shown = to_xml(cards.asking(case.question(Article(Form(Input(name="name"))))))
+    assert 'hx-post="/case/card1?id=x&amp;step=name"' in shown and 'id="card1"' in shown
     assert "multipart" not in shown
 
 
 async def test_a_card_with_a_file_goes_where_files_may_go(case):
     """Other addresses take two megabytes."""
-    shown = to_xml(cards.asking(case.run(), case.flow.steps[0], Input(name="f", type="file")))
-    assert 'action="/case/card1/upload?id=x"' in shown and "multipart/form-data" in shown
+    shown = to_xml(cards.asking(case.question(Input(name="f", type="file"))))
+    assert (
+        'action="/case/card1/upload?id=x&amp;step=name"' in shown and "multipart/form-data" in shown
+    )
 
 
 async def test_a_refused_card_keeps_what_was_typed_and_marks_the_field(case):
     """What was refused stands in the field, and the reason at it."""
-    run = case.run()
     error = Invalid("No.", "name")
-    card = cards.asking(run, case.flow.steps[0], Input(name="name"), {"name": "Bob"}, error)
+    card = cards.asking(case.question(Input(name="name")), {"name": "Bob"}, error)
     shown = to_xml(card)
     assert 'value="Bob"' in shown and 'aria-invalid="true"' in shown and "No." in shown
 
@@ -122,7 +128,7 @@ async def test_a_refused_card_keeps_what_was_typed_and_marks_the_field(case):
 async def test_work_that_waits_shows_its_button(case):
     """And the result comes when all is done, with its lock."""
     case.run(name="Ada", color="red")
-    assert 'action="/case/start3?id=x"' in await case.chain()
+    assert 'action="/case/start3?id=x&amp;step=export"' in await case.chain()
     case.run(name="Ada", color="red", export=1)
     assert "Finalize" in await case.chain()
     case.engine.finalize("x")
@@ -147,8 +153,8 @@ async def test_a_failing_result_leaves_the_answers(case):
         (["a", True], "a, ✓"),
         ({"file": "a.csv", "size": 3}, "a.csv"),
         ({"file": {"file": "b.csv", "size": 3}}, "b.csv"),
-        ({"first_name": "Ada", "empty": "", "answered": True}, "First name: Ada"),
-        ({"answered": True}, "–"),
+        ({"first_name": "Ada", "empty": "", "answered": True}, "First name: Ada · Answered: ✓"),
+        ({"empty": ""}, "–"),
         ("x" * 301, "x" * 300 + "…"),
     ],
 )

@@ -312,7 +312,7 @@ async def test_a_guest_works(app: Any) -> None:
     reply = await client.post(
         "/bridge/card1",
         params={"id": "arthur"},
-        data={"name": "Arthur", "rev": rev},
+        data={"name": "Arthur", "pipulate-rev": rev},
         headers={**own, "HX-Request": "true"},
     )
     assert reply.status_code == 200 and "quest" in reply.text

@@ -147,14 +147,14 @@ def test_revert_then_undo_brings_everything_back(server):
     with server.client() as client:
         rev = finished(client, "undo")
         before = record(server, "undo")
-        reverted = client.post("/bridge/revert1", params={"id": "undo"}, data={"rev": rev})
+        reverted = client.post("/bridge/revert1", params={"id": "undo"}, data={"pipulate-rev": rev})
         assert (
             'value="Arthur"' in reverted.text
             and 'id="card2"' not in reverted.text
             and "Undo" in reverted.text
         )
         back = client.post(
-            "/bridge/undo", params={"id": "undo"}, data={"rev": revision(reverted.text)}
+            "/bridge/undo", params={"id": "undo"}, data={"pipulate-rev": revision(reverted.text)}
         )
         assert 'id="result"' in back.text
     after = record(server, "undo")
@@ -167,18 +167,20 @@ def test_a_finalized_run_refuses_every_change_on_the_server(server):
     """Locked means locked, whatever a page or program sends; unlocking opens it again."""
     with server.client() as client:
         rev = finished(client, "locked")
-        reply = client.post("/bridge/finalize", params={"id": "locked"}, data={"rev": rev})
+        reply = client.post("/bridge/finalize", params={"id": "locked"}, data={"pipulate-rev": rev})
         assert "Unlock" in reply.text
         rev, before = revision(reply.text), record(server, "locked")
         for act in ("card1", "revert1", "revert3", "undo", "card3"):
             refused = client.post(
                 f"/bridge/{act}",
                 params={"id": "locked"},
-                data={"rev": rev, "name": "X", "color": "red"},
+                data={"pipulate-rev": rev, "name": "X", "color": "red"},
             )
             assert refused.status_code == 409, act
         assert record(server, "locked") == before
-        reopened = client.post("/bridge/unfinalize", params={"id": "locked"}, data={"rev": rev})
+        reopened = client.post(
+            "/bridge/unfinalize", params={"id": "locked"}, data={"pipulate-rev": rev}
+        )
         assert "Finalize" in reopened.text and "finalized" not in record(server, "locked")
 
 
@@ -187,7 +189,9 @@ def test_an_incomplete_run_cannot_be_finalized(server):
     with server.client() as client:
         rev = begin(client, "bridge", "early")
         assert (
-            client.post("/bridge/finalize", params={"id": "early"}, data={"rev": rev}).status_code
+            client.post(
+                "/bridge/finalize", params={"id": "early"}, data={"pipulate-rev": rev}
+            ).status_code
             == 409
         )
 
@@ -444,7 +448,7 @@ def test_an_act_closes_what_was_uploaded(client, monkeypatch):
     monkeypatch.setattr(UploadFile, "close", closing)
     with client(TAKES) as page:
         rev = begin(page, "mine", "x")
-        form = {"params": {"id": "x"}, "data": {"rev": rev}}
+        form = {"params": {"id": "x"}, "data": {"pipulate-rev": rev}}
         for status, content in ((200, b"1,2"), (409, b"3,4")):
             files = {"file": ("a.csv", content)}
             reply = page.post("/mine/card1/upload", files=files, **form)

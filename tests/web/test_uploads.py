@@ -56,10 +56,17 @@ def test_a_name_leads_nowhere_else(sent: str, kept: str) -> None:
 async def test_a_form_is_values_and_files(tmp_path: Path) -> None:
     """A field without a file is None, the revision is the page's own, a name may repeat."""
     form = FormData(
-        [("rev", "3"), ("goal", "a"), ("goal", "b"), ("file", upload()), ("none", upload(b"", ""))]
+        [
+            ("pipulate-rev", "3"),
+            ("rev", "9"),
+            ("goal", "a"),
+            ("goal", "b"),
+            ("file", upload()),
+            ("none", upload(b"", "")),
+        ]
     )
     values = await received(form, tmp_path)
-    assert values["goal"] == ["a", "b"] and values["none"] == [None] and "rev" not in values
+    assert values["goal"] == ["a", "b"] and values["none"] == [None] and values["rev"] == ["9"]
     assert values["file"][0]["size"] == len(TEXT)
 
 

@@ -121,7 +121,7 @@ async def test_a_file_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.M
     file.unlink()
     session.engine.clear_steps_from("site", "step_02", session.flow.tuples)
     await session.draw("site")
-    row = session.jobs.row(("explore_csv", "site", "step_02"))
+    row = session.jobs.row(("explore_csv", "site", "draw"))
     assert row and row["state"] == "failed" and "no such file" in row["error"]
     assert not session.engine.get_step_data("site", "step_02")
     await session.close()
@@ -161,7 +161,7 @@ class Session:
     async def draw(self, id: str) -> None:
         """Start or resume the machine's work, and wait for its end."""
         await self.jobs.start(self.flow, id, self.flow.steps[1])
-        await self.jobs.wait(("explore_csv", id, "step_02"))
+        await self.jobs.wait(("explore_csv", id, "draw"))
 
     async def close(self) -> None:
         await self.jobs.close()

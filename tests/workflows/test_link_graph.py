@@ -28,7 +28,7 @@ from pipulate.simulator.options import DEMO_TOKEN, Options, Pace
 from pipulate.simulator.server import create_simulator, running
 
 ID = "https://app.botify.com/demo/tiny/"
-KEY = ("link_graph", ID, "step_04")
+KEY = ("link_graph", ID, "export")
 
 
 class Crash(BaseException):
@@ -91,7 +91,7 @@ class Session:
 
     async def ended(self) -> dict[str, Any]:
         """Wait for the export's end; returns the job's row."""
-        key = ("link_graph", self.id, "step_04")
+        key = ("link_graph", self.id, "export")
         await self.jobs.wait(key)
         row = self.jobs.row(key)
         assert row

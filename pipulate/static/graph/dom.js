@@ -20,7 +20,8 @@ export function shown(column, value) {
   if (column.kind === "category") return column.categories[value] ?? "–";
   if (column.kind === "text") return value || "–";
   if (Number.isNaN(value)) return "–";
-  return column.whole ? grouped(value) : Math.abs(value) >= 1e-6 ? String(Number(value.toPrecision(3))) : value.toExponential(2);
+  if (column.whole || Math.abs(value) >= 100 || !value) return grouped(Math.round(value));
+  return Math.abs(value) >= 1e-6 ? value.toPrecision(3) : value.toExponential(2);
 }
 
 const TITLES = { pagetype: "Page type", http_code: "HTTP code", pagerank: "PageRank", js_ok: "JavaScript OK" };

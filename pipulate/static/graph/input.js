@@ -1,12 +1,12 @@
 // Mouse, fingers and keys on the stage.
 //
-// Drag pans, wheel and pinch zoom, a click chooses a page.  Keys: arrows, + and -, 0 (whole picture), Escape; "/" goes
-// to the search field.  Tab reaches the hubs (hubs.js).
+// Drag pans, wheel and pinch zoom, a click chooses a page.  Keys: arrows, + and -, 0 (whole picture), Escape.  Tab
+// reaches the hubs (hubs.js); "/" works on all of the page (link-graph.js).
 
 const CLICK = 5; // pixels a pointer may move and still click
 const STEP = 80; // pixels an arrow key moves
 
-/** `act`: {hover(page, x, y), choose(page), find(), escape()}. */
+/** `act`: {hover(page, x, y), choose(page), escape()}. */
 export function listen(target, viewer, act) {
   const { stage } = viewer;
   const { camera } = stage;
@@ -75,8 +75,7 @@ export function listen(target, viewer, act) {
   };
   target.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "/") act.find();
-    else if (event.key === "Escape") act.escape();
+    if (event.key === "Escape") act.escape();
     else if (keys[event.key]) {
       keys[event.key]();
       stage.moved();

@@ -115,9 +115,16 @@ class LinkGraph extends HTMLElement {
     listen(this.area, viewer, {
       hover: (page, x, y) => this.hover(page, x, y),
       choose: (page) => viewer.change({ page }),
-      find: () => this.field.focus(),
       escape: () => viewer.change({ page: -1 }),
     });
+    const slash = (event) => {
+      const writing = event.composedPath()[0].closest?.("input, textarea, select, [contenteditable]");
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || writing) return;
+      event.preventDefault();
+      this.field.focus();
+    };
+    document.addEventListener("keydown", slash);
+    this.stop.push(() => document.removeEventListener("keydown", slash));
     this.side.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       viewer.change({ page: -1 });

@@ -1,6 +1,7 @@
 // The same pages as a table: for screen readers, and for who would rather read.  What the filter hides is not in it.
 
 import { grouped, make, shown, title } from "./dom.js";
+import { originOf } from "./texts.js";
 
 const ROWS = 50;
 
@@ -29,6 +30,7 @@ export function table(viewer, place) {
   async function draw() {
     const rows = pages.slice(from, from + ROWS);
     const urls = await texts.urls(rows);
+    const { length } = originOf(urls);
     const cells = await Promise.all(columns.map((column) => cellsOf(column, rows)));
     place.replaceChildren(
       make("p", { role: "status" }, rows.length
@@ -37,7 +39,7 @@ export function table(viewer, place) {
         make("table", {},
           make("thead", {}, make("tr", {}, heading("url", "URL"), columns.map((column) => heading(column, title(column.name))))),
           make("tbody", {}, Array.from(rows, (page, k) => make("tr", {},
-            make("th", { scope: "row" }, make("button", { type: "button", onclick: () => viewer.change({ page }) }, urls[k])),
+            make("th", { scope: "row" }, make("button", { type: "button", title: urls[k], onclick: () => viewer.change({ page }) }, urls[k].slice(length))),
             columns.map((column, c) => make("td", { class: column.kind }, cells[c][k]))))))),
       make("nav", { "aria-label": "Pages of the table" }, step("Back", -ROWS), step("Next", ROWS)),
     );

@@ -71,6 +71,12 @@ export function pathOf(url) {
   return url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, "") || "/";
 }
 
+/** What all URLs begin with, where they have one host, else "": it need not stand in every row. */
+export function originOf(urls) {
+  const origins = new Set(urls.map((url) => /^https?:\/\/[^/]+(?=\/)/i.exec(url)?.[0] ?? ""));
+  return origins.size === 1 ? [...origins][0] : "";
+}
+
 /** The end of a path, which says most: `/a/b/c.html` -> `c.html`; with its folder when it says little alone. */
 export function shortPath(url, most = 30) {
   const path = pathOf(url).replace(/[?#].*$/, "");

@@ -1,0 +1,182 @@
+"""An answer, and what rests on it.
+
+ASKED    Beside each answer stands which question it was given to:
+         {"step_02": {"key": "budget", "fields": {"budget": "number"},
+                      "read": {"name": "9f86d081"}, "sent": "60303ae2"}}
+         key     of the step that held the id then
+         fields  of its form, with their kinds
+         kinds   of values that are no plain JSON (see `values`)
+         read    what the form, `accept` or work read of earlier answers, each
+                 with its fingerprint: "name" (the answer), "name.*" (all
+                 fields), "*" (everything); without it, nobody knows
+         sent    the fingerprint of the form as it was sent
+HOLDS    An answer holds while what it read is as it was.  After a change, the
+         later ones come back in order, up to the first that does not hold:
+         that one is open, with what it was.  So is one with `again`.
+ONE      Each change is made of one revision, and refused if there is a newer.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from pipulate.engine import forms, values
+from pipulate.engine import record as rec
+from pipulate.engine.errors import Finalized, Refused, Stale
+from pipulate.engine.pipeline import LOCKED, STALE, Kind
+from pipulate.engine.places import knows
+from pipulate.engine.record import Record
+from pipulate.engine.workflow import Run, Step, call
+
+Submitted = Mapping[str, list[Any]]
+
+
+@dataclass(eq=False)
+class Question:
+    """The form of an open step, as it was made for this run."""
+
+    run: Run
+    step: Step
+    seen: Run  #: the run as the step sees it
+    inside: Any  #: the components of its form
+
+
+async def question(run: Run, step: Step) -> Question:
+    """Call the step's function."""
+    seen = run.before(step)
+    return Question(run, step, seen, await call(step.function, seen))
+
+
+def is_stored(run: Run, step: Step, submitted: Submitted, rev: int | None = None) -> bool:
+    """Say whether this very answer was given: a double click.
+
+    Raises Refused unless the step is open, in a run of the revision `rev`.
+    """
+    if run.state.get("finalized"):
+        raise Finalized(LOCKED)
+    if run.open_index == step.number - 1:
+        if rev not in (None, run.rev):
+            raise Stale(STALE)
+        return False
+    if rec.is_done(run.state, step.id):
+        entry = run.state.get("asked", {}).get(step.id, {})
+        if entry.get("sent") == rec.fingerprint(submitted):
+            return True
+        where = "already answered"
+    else:
+        where = "not reached yet"
+    raise Stale(
+        f"“{step.label}” is {where}; nothing was changed. This page was "
+        "probably open in another tab. Below is how the run stands now."
+    )
+
+
+async def accepted(asked: Question, submitted: Submitted) -> forms.Values:
+    """Return what was submitted as the form reads and `accept` shapes it."""
+    read = forms.read(forms.fields(asked.inside), submitted)
+    if asked.step.accept_function:
+        shaped = await call(asked.step.accept_function, asked.seen, read)
+        if isinstance(shaped, dict):
+            return shaped
+    return read
+
+
+async def answer(asked: Question, submitted: Submitted) -> int:
+    """Store the answer; return how many later ones hold again.
+
+    Updates the question's `run`.  Raises Invalid, Refused, and what `accept`
+    raises: then nothing was stored.
+    """
+    return await asyncio.to_thread(store, asked, submitted, await accepted(asked, submitted))
+
+
+def store(asked: Question, submitted: Submitted, read: forms.Values) -> int:
+    """Store what was `accepted`."""
+    run = asked.run
+    kinds = {item.name: item.kind for item in forms.fields(asked.inside)}
+    entry = {"fields": kinds, "sent": rec.fingerprint(submitted)}
+    record, back = _placed(asked.seen, run, asked.step, read, entry)
+    act = f"set {asked.step.id}"
+    change = partial(rec.restore, record)
+    run.state, run.rev = run.engine.change(run.id, act, change, rev=run.rev)
+    return back
+
+
+def finish(seen: Run, step: Step, result: Any) -> None:
+    """Store what a step's work made of `seen`; raises Refused if that changed."""
+    if result is None:
+        result = {"done": True}
+    elif not isinstance(result, dict):
+        result = {step.key: result}
+    while True:
+        record, rev = seen.engine.load(seen.id)
+        run = replace(seen, state=record, rev=rev, reads=None)
+        if knows(record, run.flow.places) and rec.is_done(record, step.id):
+            return
+        if not (knows(record, run.flow.places) and holds(run.before(step), seen.reads)):
+            raise Refused(
+                "What this was made of changed meanwhile, so its result was not stored. "
+                "Start it again."
+            )
+        record, _ = _placed(seen, run, step, result, {})
+        change = partial(rec.restore, record)
+        with suppress(Stale):  # then look again
+            act = f"job {step.id}"
+            seen.engine.change(run.id, act, change, kind=Kind.JOB, rev=rev)
+            return
+
+
+def holds(seen: Run, reads: Mapping[str, str] | None) -> bool:
+    """Say whether all that was read is as it was."""
+    if reads is None:
+        return False
+    return all(seen.fingerprint(what) == known for what, known in reads.items())
+
+
+def _placed(
+    seen: Run, run: Run, step: Step, data: Mapping[str, Any], entry: Record
+) -> tuple[Record, int]:
+    held, kinds = values.encode(data, run.engine.store.folder)
+    entry = {"key": step.key, "fields": {}, **entry, "read": seen.reads}
+    if kinds:
+        entry["kinds"] = kinds
+    asked = {**run.state.get("asked", {}), step.id: entry}
+    was = {**run.state.get("was", {}), step.id: held}
+    state = {**run.state, "asked": asked, "was": was}
+    state.pop(step.id, None)
+    return settled(replace(run, state=state, reads=None), step)
+
+
+def settled(run: Run, first: Step) -> tuple[Record, int]:
+    """Return the record with what holds from `first` on, which is held in `was`.
+
+    And how many came back of those after it.  If an earlier step is open,
+    none does.
+    """
+    following = run.flow.steps[first.number - 1 :]
+    state = {**run.state}
+    stood = {step.id: state.pop(step.id) for step in following if step.id in state}
+    was = {**state.pop("was", {}), **stood}
+    run = replace(run, state=state)
+    back = -1
+    if run.open_index < first.number - 1:
+        following = []
+    for step in following:
+        if not run.has(step):
+            continue
+        if step is not first and not _comes_back(run, step, was):
+            break
+        state[step.id] = was.pop(step.id)
+        back += step.id not in stood
+    if was:
+        state["was"] = was
+    return state, max(back, 0)
+
+
+def _comes_back(run: Run, step: Step, was: Record) -> bool:
+    entry = run.state["asked"].get(step.id, {})
+    known = step.id in was and entry.get("key") == step.key
+    return known and not step.again and holds(run, entry.get("read"))

@@ -1,0 +1,157 @@
+"""Which question an answer was given to, where that is not known for certain.
+
+RENAMED   A new step may be a gone one under another name: where the forms
+          have the same fields, that is asked, never guessed.  A field that is
+          named like its step is the same if both were renamed.
+0.1.0     did not note keys.  Such an answer belongs where it stands, if the
+          form there has its fields (see `opened`); else it is gone, under
+          its id, and may be asked about.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pipulate.engine import forms, values
+from pipulate.engine import record as rec
+from pipulate.engine.answers import question, settled
+from pipulate.engine.errors import Invalid, OutOfOrder
+from pipulate.engine.forms import Field
+from pipulate.engine.pipeline import Kind
+from pipulate.engine.places import Fit, parted, unknown
+from pipulate.engine.record import Record
+from pipulate.engine.settings import Settings
+from pipulate.engine.store import Store
+from pipulate.engine.workflow import Run, Step, Workflow
+
+MARKER = "answered"  #: by which 0.1.0 told an empty answer from none
+
+
+async def opened(flow: Workflow, store: Store, id: str, settings: Settings) -> Run:
+    """Return the run as stored, each answer with the question that it was given to.
+
+    Raises Unknown, Corrupt, Incompatible.
+    """
+    run = flow.load(store, id, settings)
+    return run if _is_known(run) else await _verified(run)
+
+
+def _is_known(run: Run) -> bool:
+    """Say whether each answer tells its question; 0.1.0 did not note it."""
+    asked = run.state.get("asked", {})
+    here = (place for place in rec.step_ids(run.state) if rec.is_done(run.state, place))
+    return all(place in asked for place in (*here, *run.state.get("was", ())))
+
+
+# --- renamed steps
+
+
+def former(run: Run, step: Step, inside: Any) -> list[str]:
+    """Return the keys of gone answers that may be this step's."""
+    wanted = _alike(step.key, [item.name for item in forms.fields(inside)])
+    gone: Record = run.state.get("gone", {})
+    return [key for key, entry in gone.items() if _alike(key, entry["fields"]) & wanted]
+
+
+def _alike(key: str, fields: Iterable[str]) -> set[frozenset[str]]:
+    # work has no fields: one is like another
+    names = frozenset(fields) - {MARKER}
+    own = frozenset("" if name == key else name for name in names)
+    if len(names) == 1 and key.startswith("step_"):
+        return {names, frozenset({""})}  # 0.1.0 did not say what it asked
+    return {names, own}
+
+
+def take(run: Run, step: Step, key: str) -> None:
+    """Take a gone answer as the open step's; updates the run.  Raises Refused."""
+    entry, held = parted(run.state.get("gone", {}).get(key, {}))
+    if not held or run.open_index != step.number - 1:
+        raise OutOfOrder(f"There is no answer to {key!r} that this step could take.")
+
+    def named(values: Record) -> Record:
+        return {step.key if name == key else name: value for name, value in values.items()}
+
+    gone = {other: kept for other, kept in run.state["gone"].items() if other != key}
+    known = run.state.get("asked", {})
+    asked = {place: _renamed(kept, key, step.key) for place, kept in known.items()}
+    entry = {**entry, "key": step.key, "fields": named(entry["fields"])}
+    data = held.get("answer", held.get("was"))
+    if isinstance(data, dict):
+        data = named(data)
+    was = {**run.state.get("was", {}), step.id: data}
+    state = {**run.state, "gone": gone, "asked": {**asked, step.id: entry}, "was": was}
+    if not gone:
+        del state["gone"]
+    record, _ = settled(replace(run, state=state), step)
+    act = f"set {step.id}"
+    change = partial(rec.restore, record)
+    run.state, run.rev = run.engine.change(run.id, act, change, rev=run.rev)
+
+
+def _renamed(entry: Record, old: str, new: str) -> Record:
+    reads = entry.get("read")
+    if not reads:
+        return entry
+    names = {old: new, f"{old}.*": f"{new}.*"}
+    return {**entry, "read": {names.get(what, what): known for what, known in reads.items()}}
+
+
+# --- records of 0.1.0
+
+
+async def _verified(run: Run) -> Run:
+    """Return the run with the question of each answer noted, in one act."""
+    known = run.state.get("asked", {})
+    fit = Fit({**run.state, "asked": {}})
+    fit.asked = {**known}
+    forms_of = await _forms(replace(run, state=fit.rest))
+    for name, source in (("answer", fit.rest), ("was", fit.was)):
+        for place in [place for place in rec.step_ids(source) if place not in known]:
+            if name == "answer" and not rec.is_done(source, place):
+                continue
+            step = next((step for step in run.flow.steps if step.id == place), None)
+            if step and _fits(step, forms_of, source[place]):
+                items = forms_of.get(step.key) or []
+                source[place], fit.asked[place] = _read(run, step, items, source[place])
+            else:
+                fit.gone[place] = unknown(place, source.pop(place), name)
+    fit_to = partial(rec.restore, fit.record())
+    act = partial(run.engine.change, kind=Kind.UPGRADE, locked=True, rev=run.rev)
+    record, rev = await asyncio.to_thread(act, run.id, "the workflow changed", fit_to)
+    return replace(run, state=record, rev=rev)
+
+
+async def _forms(run: Run) -> dict[str, list[Field]]:
+    made = {}
+    for step in run.flow.steps:
+        with suppress(Exception):  # some forms cannot be made now
+            if not step.work:
+                made[step.key] = forms.fields((await question(run, step)).inside)
+    return made
+
+
+def _fits(step: Step, forms_of: Mapping[str, list[Field]], data: Any) -> bool:
+    # An `accept` may have replaced the fields: then no other form may have them.
+    held = data.keys() if isinstance(data, dict) else set()
+    having = {
+        key for key, items in forms_of.items() if items and {item.name for item in items} <= held
+    }
+    unsure = step.work or step.key not in forms_of or step.accept_function
+    return step.key in having or (bool(unsure) and not having) or forms_of.get(step.key) == []
+
+
+def _read(run: Run, step: Step, items: Sequence[Field], data: Any) -> tuple[Any, Record]:
+    # As the form reads it now: 0.1.0 kept numbers as texts.
+    entry: Record = {"key": step.key, "fields": {item.name: item.kind for item in items}}
+    if not isinstance(data, dict):
+        return data, entry
+    typed = {key: value for key, value in data.items() if key != MARKER or key in entry["fields"]}
+    for item in items:
+        value = data.get(item.name, [])
+        with suppress(Invalid):
+            typed |= forms.read([item], {item.name: value if isinstance(value, list) else [value]})
+    held, kinds = values.encode(typed, run.engine.store.folder)
+    return held, entry | ({"kinds": kinds} if kinds else {})
