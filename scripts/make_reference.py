@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ["COLUMNS"] = "100"  # argparse wraps at the terminal's width, which must not matter here
 
+LEAD = "Commands, settings, names, tables, addresses, tools and measures, as the code has them."
+HOW = "[//]: # (Made from the code by `make docs`; do not edit.)"  # nobody sees it
+
 TABLES = """
     SELECT name FROM sqlite_master
     WHERE type IN ('table', 'view') AND name NOT GLOB 'sqlite_*'
@@ -160,7 +163,7 @@ def reference() -> str:
             "Tools and slash commands": tools(),
             "Measures of a link graph": measures(),
         }
-        text = "# Reference\n\nMade from the code by `make docs`; do not edit.\n"
+        text = f"# Reference\n\n{LEAD}\n\n{HOW}\n"
         for title, lines in sections.items():
             text += f"\n## {title}\n\n" + "\n".join(lines) + "\n"
     return text

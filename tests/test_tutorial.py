@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from pipulate.cli import main
+from pipulate.workflows import bridge
 
 PAGE = Path("pipulate/docs/tutorial-workflow.md")
 
@@ -31,27 +32,11 @@ def test_the_tutorials_workflow_runs(tmp_path, capsys, monkeypatch):
     assert "A name has letters only." in capsys.readouterr().err
 
 
-def test_the_readmes_workflow_runs(tmp_path, capsys):
-    """The first screen's code is a workflow."""
-    code = re.findall(
-        r"```python\n(.*?)```", Path("README.md").read_text(encoding="utf-8"), re.DOTALL
-    )[0]
-    (tmp_path / "bridge.py").write_text(code, encoding="utf-8")
-    assert (
-        main(
-            [
-                "--data",
-                str(tmp_path / "d"),
-                "--workflows",
-                str(tmp_path),
-                "run",
-                "bridge",
-                "--id",
-                "x",
-                "name=A",
-                "color=blue",
-            ]
-        )
-        == 0
-    )
-    assert json.loads(capsys.readouterr().out)["answers"] == {"name": "A", "color": "blue"}
+def test_the_readme_shows_the_workflow_that_it_copies_and_runs():
+    """Its first screen is the file itself, and its command answers each of its questions."""
+    text = Path("README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert shown == [Path(bridge.__file__).read_text(encoding="utf-8")]
+    (line,) = re.findall("^pipulate run bridge --id lancelot (.*)$", text, re.MULTILINE)
+    keys = [answer.partition("=")[0] for answer in line.split()]
+    assert keys == [step.key for step in bridge.flow.steps]

@@ -44,8 +44,8 @@ LONGEST = 700  #: tokens of a small model's answer, which may ramble
 LONGEST_MESSAGE = 20_000  #: characters of what the user says at once
 PAGE = 0  #: id of the note on the page that is open, until it is stored
 NO_MODEL = (
-    "No model answers yet. Get a small one below, start Ollama, or name a server "
-    "in Settings. Commands work all the same: /help"
+    "No model answers yet. Get a small one in the chat panel, start Ollama, or name "
+    "a server in Settings. The panel's commands work without one: /help lists them."
 )
 GO_ON = "Say it now."
 FAILED = "Something in the chat failed; the log has the details. Try again."

@@ -303,7 +303,7 @@ def _form() -> FT:
     words = Textarea(
         name="text",
         rows="2",
-        placeholder="Ask, or type / for a command",
+        placeholder="Ask, or type /help for commands",
         required=True,
         id="chat-text",
         aria_label="Message",

@@ -140,9 +140,10 @@ def columns(
         *ticks,
         Label("How deep? Rows and export credits are upper bounds", asked),
         Small(
-            "Nothing has been spent so far. The count has every link tag, repeats "
-            "included; the export has each pair of pages once. “Export” asks "
-            "for the files; without a tick, for the links alone."
+            "Nothing has been spent so far. The links are every link tag, repeats "
+            "included; the export has each pair of pages once. The pages are those "
+            "that clicks from the home page reach; crawl and graph know others, too. "
+            "“Export” asks for the files; without a tick, for the links alone."
         ),
     )
 

@@ -21,11 +21,13 @@ from fasthtml.common import (
     Response,
 )
 
+from pipulate.engine.pipeline import Pipulate
 from pipulate.web.components import button, form, page
 
 ABOUT = """The introduction explains Pipulate: workflows are linear sequences of cards;
 a run has an ID, and entering the ID again continues it exactly where it was; nothing
 leaves the user's own machine."""
+ARTHUR = "arthur"  #: the first run
 LEAD = "Step-by-step workflows that run on your own machine and remember everything."
 HOW = (
     "A run has an ID. Entering it again is how a run continues: "
@@ -38,16 +40,18 @@ HOW = (
 FINDER = " finds any page, run, task or profile. Nothing you enter leaves this machine."
 
 
-def _ways(has_link_graph: bool) -> Iterator[FT]:
-    arthur = Input(type="hidden", name="id", value="arthur")
-    cross = Button("Cross the Bridge of Death", type="submit")
-    yield _way(
-        1,
-        "A first run, in a minute",
+def _ways(begun: bool, has_link_graph: bool) -> Iterator[FT]:
+    text = (
         "Three questions, three cards. Close the tab in the middle, come back, "
-        "enter the same ID: you are where you were.",
-        form("/bridge/open", arthur, cross),
+        "enter the same ID: you are where you were."
     )
+    cross = "Cross the Bridge of Death"
+    if begun:
+        text = f"You have begun it as “{ARTHUR}”, and are where you were. Another ID begins anew."
+        cross = f"Go on as {ARTHUR}"
+    known = Input(type="hidden", name="id", value=ARTHUR)
+    go = form("/bridge/open", known, Button(cross, type="submit"))
+    yield _way(1, "A first run, in a minute", text, go)
     if has_link_graph:
         yield _way(
             2,
@@ -69,6 +73,7 @@ def routes(app: FastHTML) -> None:
 
     @app.get("/introduction")
     async def introduction(request: Request) -> Response:
+        begun = Pipulate(app.state.store, "bridge").row(ARTHUR) is not None
         workflow = A("workflow", href="/bridge")
         cards = Li(
             "A ",
@@ -79,7 +84,7 @@ def routes(app: FastHTML) -> None:
             request,
             "Welcome to Pipulate",
             P(LEAD, cls="lead"),
-            Div(*_ways("link_graph" in app.state.found), cls="ways"),
+            Div(*_ways(begun, "link_graph" in app.state.found), cls="ways"),
             H2("How it works"),
             Ol(cards, *map(Li, HOW)),
             P(Kbd("Ctrl"), " ", Kbd("K"), FINDER, cls="hint"),

@@ -111,6 +111,19 @@
   // A running job's line stops asking when one request fails; ask again once the server is back.
   document.addEventListener("pipulate:back", () => { if ($(".progress")) location.reload(); });
 
+  // A slider says which number it is at.
+  document.addEventListener("htmx:load", ({ target }) => {
+    for (const slider of target.querySelectorAll("[type=range]")) {
+      const told = document.createElement("span"); // not <output>, which would take the slider's label
+      const tell = () => { told.textContent = slider.value; };
+      told.className = "at";
+      told.ariaHidden = "true"; // whoever hears the slider hears its number
+      slider.before(told);
+      slider.addEventListener("input", tell);
+      tell();
+    }
+  });
+
   // Ctrl+K
   function connectFinder() {
     const finder = $("#finder");

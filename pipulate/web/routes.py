@@ -153,7 +153,7 @@ class Pages:
         return await self._landing(request, flow, card)
 
     async def _landing(self, request: Request, flow: Workflow, card: FT) -> Response:
-        lead = P(flow.about.split("\n\n")[0].replace("\n", " "), cls="lead")
+        lead = P(_lead(flow), cls="lead")
         runs = await asyncio.to_thread(recent, flow.engine(self.store), flow)
         return page(request, flow.title, lead, card, runs, about=flow.about)
 
@@ -340,6 +340,15 @@ class Pages:
         if tail is not None:
             where["hx_push_url"] = address(run.flow, run.id, tail)
         return fragment(await cards.chain(run, self.jobs, **what), status=status, **where)
+
+
+def _lead(flow: Workflow) -> str:
+    """What the file says first; not the title, which stands above it."""
+    text = flow.about.split("\n\n")[0].replace("\n", " ")
+    name, _, rest = text.partition(": ")
+    if rest and name.lower() in flow.title.lower():
+        return rest[0].upper() + rest[1:]
+    return text
 
 
 def split(request: Request, flow: Workflow, more: int = 0) -> tuple[str, int]:

@@ -30,6 +30,11 @@ def color(run):
     )
 
 
+@color.show
+def show_color(run):
+    return run["color"].title()
+
+
 @flow.result
 def verdict(run):
     if run["color"] == "blue":

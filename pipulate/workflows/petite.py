@@ -37,6 +37,7 @@ flow = Workflow(
     id_hint="A client's short name. Enter it again to go on.",
 )
 
+MORE = {"contact": "Contact", "due": "Due"}
 GOALS = ("More visits", "More sales", "Fewer errors")
 
 
@@ -73,7 +74,9 @@ def check_brief(run, form):
 
 @brief.show
 def show_brief(run):
-    return (P(run["brief"]["site"]), markdown(run["brief"]["text"]))
+    told = run["brief"]
+    more = [f"{name}: {told[key]}" for key, name in MORE.items() if told[key]]
+    return (P(told["site"]), P(" · ".join(more)) if more else None, markdown(told["text"]))
 
 
 @flow.step("choices", "What matters?")

@@ -87,7 +87,9 @@ def check_poem(run, form):
 
 @flow.result
 def result(run):
+    written = lines(run["poem"])
+    kind = run["form"] if len(written) == FORMS[run["form"]] else "poem"
     return (
-        Blockquote(*[P(line) for line in lines(run["poem"])]),
-        P(f"— a {run['mood']} {run['form']}, finalize it to keep it so."),
+        Blockquote(*[P(line) for line in written]),
+        P(f"— a {run['mood']} {kind}. Finalize it to keep it so."),
     )

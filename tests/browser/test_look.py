@@ -352,3 +352,66 @@ def test_motion_is_short_and_can_be_declined(page: Page, site: tuple[str, Any]) 
     assert page.evaluate(running) == []
     page.emulate_media(reduced_motion="no-preference")
     assert 0 < page.evaluate(running)[0] <= 200
+
+
+def test_a_slider_says_its_number(page: Page, site: tuple[str, Any]) -> None:
+    """Also on a card that has just come, and while it is moved."""
+    base, app = site
+    engine = Pipulate(app.state.store, "petite")
+    engine.initialize_if_missing("arthur")
+    page.goto(f"{base}/petite?id=arthur")
+    page.get_by_label("Site").fill("https://example.com")
+    page.get_by_label("Contact").fill("robin@example.com")
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator("#card1 .answer")).to_contain_text("Contact: robin@example.com")
+    slider = page.get_by_role("slider", name="Effort, from 1 to 10", exact=True)
+    expect(page.locator("label > .at")).to_have_text("5")
+    slider.press("ArrowRight")
+    expect(page.locator("label > .at")).to_have_text("6")
+
+
+def test_a_button_keeps_its_distance(page: Page, site: tuple[str, Any]) -> None:
+    """Whatever stands above it: a tick, small print, a field."""
+    distance = """() => [...document.querySelectorAll("form:not(.joined) > :is(button, footer)")]
+      .filter((end) => end.closest("main"))
+      .filter((end) => end.previousElementSibling?.offsetHeight)
+      .map((end) => [end.getBoundingClientRect().top, end.previousElementSibling])
+      .map(([top, above]) => top - (above.querySelector("input") ?? above)
+        .getBoundingClientRect().bottom)"""
+    base, app = site
+    for name in ("petite", "explore_csv"):
+        Pipulate(app.state.store, name).initialize_if_missing("arthur")
+    for path in ("/settings", "/memory", "/petite?id=arthur", "/explore_csv?id=arthur"):
+        page.goto(base + path)
+        found = page.evaluate(distance)
+        assert found and min(found) >= 14, (path, found)
+
+
+def test_a_long_word_bursts_no_notice(page: Page, site: tuple[str, Any]) -> None:
+    """What was deleted is told within its place, with the way back in it."""
+    base, _ = site
+    long = "x" * 180
+    new = {"name": long}
+    assert page.request.post(f"{base}/tasks", form=new, headers={"Origin": base}).ok
+    page.set_viewport_size(PHONE)
+    page.goto(f"{base}/tasks")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete").first.click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    assert page.evaluate(SPILL) == []
+
+
+def test_what_is_wider_than_its_column_fades(page: Page, site: tuple[str, Any]) -> None:
+    """At the edge behind which there is more, and at no other."""
+    page.goto(f"{site[0]}/docs/reference")
+    edges = """(block) => ["--before", "--after"].map((edge) =>
+      parseFloat(getComputedStyle(block).getPropertyValue(edge)))"""
+    block = page.locator("pre").first
+    page.set_viewport_size(PHONE)
+    assert block.evaluate(edges) == [0, 48]
+    block.evaluate("(block) => { block.scrollLeft = 9999; }")
+    page.evaluate("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
+    assert block.evaluate(edges) == [48, 0]
+    page.goto(f"{site[0]}/docs/record")
+    page.set_viewport_size({"width": 2000, "height": 800})
+    assert page.locator("pre").first.evaluate(edges) == [0, 0]

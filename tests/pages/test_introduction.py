@@ -23,6 +23,8 @@ async def test_its_first_way_begins_the_bridge(app: Any, client: httpx2.AsyncCli
     reply = await client.post(way[1], data={"id": "arthur"})
     assert reply.status_code == 303
     assert Pipulate(app.state.store, "bridge").get_state("arthur")
+    again = (await client.get("/introduction")).text
+    assert "Go on as arthur" in again and "Go on as" not in shown
 
 
 async def test_the_flagship_is_offered_where_it_is(app: Any, client: httpx2.AsyncClient) -> None:

@@ -488,3 +488,15 @@ def test_work_leads_to_work_though_nobody_looks(client):
         replies = [page.get("/mine/card3/progress", params={"id": "x"}) for _ in range(2)]
         assert all('id="result"' in reply.text for reply in replies)
         assert explained == [1, 2, 3]
+
+
+def test_no_lead_repeats_the_title_above_it(server):
+    """Of "Link graph: export ..." the first words are the title's."""
+    with server.client() as client:
+        for name, lead in {
+            "link_graph": "Export a site",
+            "bridge": "The smallest complete workflow.",
+            "poet": "The full tour.",
+            "petite": "A client briefing",
+        }.items():
+            assert f'<p class="lead">{lead}' in client.get(f"/{name}").text

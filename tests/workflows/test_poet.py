@@ -28,6 +28,7 @@ async def test_without_a_model_the_user_writes(play):
     run, result = await play("poet", **ANSWERS, poem="Mine\nalone")
     assert run["draft"]["lines"] == [] and "No model answers" in run["draft"]["note"]
     assert "<p>Mine</p>" in result and "<p>alone</p>" in result
+    assert "a serene poem" in result  # two lines are no haiku
 
 
 def test_a_poem_ends():
