@@ -20,7 +20,7 @@ from pipulate import pages
 from pipulate.botify.urls import run_id
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.settings import Settings
-from pipulate.engine.store import Store
+from pipulate.engine.store import Store, saved
 from pipulate.engine.voice import voice
 from pipulate.engine.workflow import Workflow
 from pipulate.pages.classic import Classic
@@ -88,7 +88,10 @@ async def lifespan(app: FastHTML) -> AsyncIterator[None]:
 
 
 class Voiced:
-    """ASGI middleware: handlers and their jobs speak with this app's voice."""
+    """ASGI middleware: handlers and their jobs speak with this app's voice.
+
+    What a request saves is noted, so that `failures` tells the truth.
+    """
 
     def __init__(self, app: ASGIApp, state: State) -> None:
         self.app = app
@@ -97,6 +100,7 @@ class Voiced:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         voice.set(self.state.jobs.speaker)
         offers.folder.set(self.state.settings.data)
+        saved.set(set())
         if self.state.settings.dev and scope["type"] == "http":
             await asyncio.to_thread(self.state.reload)
         await self.app(scope, receive, send)

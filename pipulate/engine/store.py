@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -39,6 +40,11 @@ Row = dict[str, Any]
 KEEP_BACKUPS = 7
 MUCH = 2000  #: free pages in the file for which it is worth looking whether it can shrink
 BUSY_TIMEOUT = 10_000  #: milliseconds for which a writer waits for another process
+
+CHECKPOINT = 1000  #: pages in the log that are brought into the file, as SQLite's own care is
+
+#: Where a request has saved something: it stays, whatever fails afterwards.
+saved: ContextVar[set[str] | None] = ContextVar("saved", default=None)
 
 _ADVICE = {
     apsw.BusyError: "Another program keeps the database locked. Close it",
@@ -64,6 +70,13 @@ def stamp() -> str:
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
+def nothing(done: str) -> str:
+    """Say that nothing was done, if that is so of this request."""
+    if saved.get():
+        return f"Not all of this was {done}."
+    return f"Nothing was {done}."
+
+
 @contextmanager
 def plainly(path: Path) -> Iterator[None]:
     """Raise SQLite's errors of the disk as NotSaved, of the file as Corrupt."""
@@ -71,12 +84,12 @@ def plainly(path: Path) -> Iterator[None]:
         yield
     except tuple(_ADVICE) as error:
         raise NotSaved(
-            f"Nothing was saved. {_ADVICE[type(error)]}, then send this again. "
+            f"{nothing('saved')} {_ADVICE[type(error)]}, then send this again. "
             f"All that was saved before is safe. ({path}: {error})"
         ) from error
     except (apsw.NotADBError, apsw.CorruptError) as error:
         raise Corrupt(
-            f"{path} is damaged ({error}). Nothing was changed. "
+            f"{path} is damaged ({error}). {nothing('changed')} "
             "`pipulate restore` brings back the newest backup, "
             "`pipulate restore FILE` any other."
         ) from error
@@ -88,6 +101,16 @@ def connect(
     """Open a SQLite file without fastlite's hooks, which write statistics."""
     apsw.connection_hooks.clear()
     return apsw.Connection(str(path), flags=flags)
+
+
+def _committed(connection: apsw.Connection, name: str, pages: int) -> int:
+    places = saved.get()
+    if places is not None:
+        places.add(connection.filename)
+    if pages >= CHECKPOINT:
+        with suppress(apsw.Error):  # the next commit tries again
+            connection.wal_checkpoint(name)
+    return apsw.SQLITE_OK
 
 
 def _wal(connection: apsw.Connection) -> str:
@@ -169,6 +192,7 @@ class Store:
             raise Corrupt(
                 f"{self.path} does not accept WAL with synchronous=FULL; is it on a network drive?"
             )
+        connection.set_wal_hook(_committed)
         self._connections.add(connection)
         return connection
 

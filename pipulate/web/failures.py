@@ -1,4 +1,8 @@
-"""What is answered when something failed: a page, for HTMX an alert."""
+"""What is answered when something failed: a page, for HTMX an alert.
+
+TRUTH   What a request has saved, SQLite itself tells (`store.saved`).  So
+        whatever fails afterwards, no answer says that nothing was.
+"""
 
 from typing import Any
 
@@ -12,7 +16,7 @@ from starlette.responses import Response
 from pipulate.engine.errors import Corrupt, PipulateError, Unknown
 from pipulate.engine.fault import Fault, fault
 from pipulate.engine.found import Broken, Helper
-from pipulate.engine.store import plainly
+from pipulate.engine.store import plainly, saved
 from pipulate.engine.workflow import Workflow
 from pipulate.web.components import (
     address,
@@ -38,17 +42,15 @@ _WORDS = {
     413: ("Too large", "That was more than this page takes."),
     400: (
         "Not understood",
-        "The request was not understood, so nothing was changed.",
-    ),
-    500: (
-        "Something failed",
-        "Something in Pipulate failed; what you sent was not stored. "
-        "The log in the data folder has the details. Try again.",
+        "The request was not understood.",
     ),
 }
+_CRASHED = "Something in Pipulate failed. The log in the data folder has the details."
 
 
 def _message(request: Request, title: str, text: str, status: int) -> Response:
+    if saved.get():
+        text += " What was saved before that stays: reload the page to see how it stands."
     if of_htmx(request):
         words = P(text, cls="error")
         return fragment(words, status=status, hx_retarget="#alert", hx_reswap="innerHTML")
@@ -82,9 +84,12 @@ async def _too_big(request: Request, error: OverflowError) -> Response:
 async def _crashed(request: Request, error: Exception) -> Response:
     logger.opt(exception=error).error("{} {} failed", request.method, request.url.path)
     told = fault(error)
+    title, text = "Something failed", _CRASHED
     if told.line:
-        return _message(request, "This page's code failed", f"{told}. {MEND}", 500)
-    return _message(request, *_WORDS[500], 500)
+        title, text = "This page's code failed", f"{told}. {MEND}"
+    if request.method == "POST" and not saved.get():
+        text += " Nothing was saved in the database."
+    return _message(request, title, text, 500)
 
 
 #: For FastHTML: by status or exception.

@@ -39,9 +39,10 @@ from pipulate.engine.fault import fault
 from pipulate.engine.forms import Values
 from pipulate.engine.found import Broken, Helper
 from pipulate.engine.pipeline import STALE, Pipulate
+from pipulate.engine.store import saved
 from pipulate.engine.workflow import Run, Step, Workflow
 from pipulate.web import cards
-from pipulate.web.components import address, fragment, of_htmx, page
+from pipulate.web.components import address, failure, fragment, of_htmx, page
 from pipulate.web.failures import MEND, damaged, idle_page
 from pipulate.web.runs import deleted_row, id_card, recent, run_list, run_row
 from pipulate.web.state import State
@@ -267,14 +268,17 @@ class Pages:
         except Refused:
             raise
         except Exception as error:
+            if saved.get() and not isinstance(error, Invalid):
+                raise  # it may have failed after the answer was stored
             why = _why(run, step, error)
             return fragment(cards.asking(asked, _values(submitted), why), status=422)
-        await self._proceed(run)
+        problem = await self._follow(run)
         if not back:
-            return await self._advance(run, step)
+            return await self._advance(run, step, problem)
         held = "1 later answer still holds." if back == 1 else f"{back} later answers still hold."
         at = run.open_index + 1
-        return await self._chain(run, note=held, at=at, tail=f"card{at}")
+        tail = f"card{at}"
+        return await self._chain(run, message=problem, note=held, at=at, tail=tail)
 
     async def _take(self, order: Order, step: Step) -> Response:
         """Take the answer of a step that is gone as this one's."""
@@ -282,8 +286,8 @@ class Pages:
         if order.rev not in (None, run.rev):
             raise errors.Stale(STALE)
         await asyncio.to_thread(take, run, step, str(order.form.get(cards.FORMER, "")))
-        await self._proceed(run)
-        return await self._chain(run, tail=f"card{step.number}")
+        problem = await self._follow(run)
+        return await self._chain(run, message=problem, tail=f"card{step.number}")
 
     async def _revert(self, order: Order, step: Step) -> Response:
         await self._stop(order, order.flow.steps[step.number - 1 :])
@@ -313,6 +317,15 @@ class Pages:
         for step in steps:
             await self.jobs.cancel((order.flow.name, order.id, step.key))
 
+    async def _follow(self, run: Run) -> str:
+        """Proceed after an answer; return what failed: it is stored all the same."""
+        try:
+            await self._proceed(run)
+        except Exception as error:
+            logger.opt(exception=error).error("what follows an answer failed")
+            return f"Your answer is stored. What follows it failed: {fault(error)}"
+        return ""
+
     async def _proceed(self, run: Run) -> None:
         """After a step: begin the work that follows, let the model speak."""
         following = next(iter(run.flow.steps[run.open_index :]), None)
@@ -324,14 +337,15 @@ class Pages:
 
     # --- answers
 
-    async def _advance(self, run: Run, step: Step, **headers: Any) -> Response:
+    async def _advance(self, run: Run, step: Step, problem: str = "", **headers: Any) -> Response:
         at = run.open_index + 1
         shown = await cards.up_to_open(run, self.jobs, step.number - 1)
         tail = f"card{at}" if at <= len(run.flow.steps) else ""
         headers["hx_push_url"] = address(run.flow, run.id, tail)
         # Only a revert offers to be undone, and this was none.
         undo = Div(id="undo", hx_swap_oob="true")
-        return fragment(*shown, cards.revision(run, oob=True), undo, **headers)
+        alert = problem and Div(failure(problem), id="alert", hx_swap_oob="innerHTML")
+        return fragment(*shown, cards.revision(run, oob=True), undo, alert or None, **headers)
 
     async def _chain(
         self, run: Run, status: int = 200, tail: str | None = None, **what: Any

@@ -1,11 +1,13 @@
 """The one SQLite file: durable, shared between threads and processes, migrated, backed up,
 never half-written."""
 
+import asyncio
 import gc
 import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,17 @@ import apsw
 import pytest
 
 from pipulate.engine import store as stores
+from pipulate.engine.classic import Table
 from pipulate.engine.errors import Corrupt, NotSaved, PipulateError
-from pipulate.engine.handwritten import Table
-from pipulate.engine.store import KEEP_BACKUPS, Lock, Store, backups, connect
+from pipulate.engine.store import (
+    KEEP_BACKUPS,
+    Lock,
+    Store,
+    backups,
+    connect,
+    plainly,
+    saved,
+)
 from tests.engine_child import Child, hold_database, hold_lock
 from tests.faulty_disk import Disk
 
@@ -448,3 +458,56 @@ def test_closing_waits_for_what_other_threads_are_doing(store: Store) -> None:
             closing.result(10)
             assert doing.result(10) in ([{"waited": 1}], None)
     assert store["late"] == 1
+
+
+@pytest.fixture
+def noted() -> Iterator[set[str]]:
+    """What is noted of a request's saving."""
+    token = saved.set(set())
+    yield saved.get() or set()
+    saved.reset(token)
+
+
+def test_only_what_was_really_saved_is_noted(store: Store, noted: set[str]) -> None:
+    """Reading is not, nor what was taken back, nor a transaction that changed nothing."""
+    store.get("nothing")
+    with suppress(ZeroDivisionError), store.transaction() as db:
+        db.execute("INSERT INTO store VALUES ('a', '1')")
+        raise ZeroDivisionError
+    with store.transaction() as db:
+        db.execute("DELETE FROM store WHERE key = 'nothing'")
+    assert not saved.get()
+    store["a"] = 1
+    assert saved.get() == {str(store.path.resolve())}
+
+
+async def test_it_is_noted_of_any_way_to_save_and_any_thread(store: Store) -> None:
+    """A table's own insert, in a thread of the request; another task's is its own."""
+
+    async def other() -> None:
+        saved.set(set())
+        store["a"] = 1
+
+    saved.set(set())
+    await asyncio.create_task(other())
+    assert saved.get() == set()
+    await asyncio.to_thread(lambda: store.table("task").insert({"name": "Ask", "priority": 1}))
+    assert saved.get()
+    saved.set(None)
+
+
+def test_an_error_after_it_does_not_say_that_nothing_was_saved(store: Store, noted: set[str]):
+    """The disk is full at the second write of a request."""
+    with pytest.raises(NotSaved, match="Nothing was saved"), plainly(store.path):
+        raise apsw.FullError
+    store["a"] = 1
+    with pytest.raises(NotSaved, match="Not all of this was saved"), plainly(store.path):
+        raise apsw.FullError
+
+
+def test_the_log_is_brought_into_the_file_as_it_grows(store: Store) -> None:
+    """SQLite's own care for it is ours."""
+    for number in range(40):
+        store["much"] = f"{number}" + 500_000 * "x"
+    log = store.path.with_name(f"{store.path.name}-wal")
+    assert log.stat().st_size < 4096 * stores.CHECKPOINT * 2
