@@ -28,6 +28,10 @@ from pipulate.engine.voice import Silent, voice
 from pipulate.engine.workflow import Run, Step, Workflow
 
 Given = dict[str, list[str]]  #: the values of each field, as a form would send them
+BY_HAND = (
+    "{0!r} is written by hand: only its own pages know its steps, so it runs in the "
+    "browser alone, at /{0}. `pipulate runs` lists, shows and exports its runs."
+)
 PACE = 0.1  # seconds between two looks at a job
 
 
@@ -66,7 +70,7 @@ def find(name: str, settings: Settings) -> Workflow:
         case Helper() as helper:
             raise Unknown(str(helper))
         case HandWritten():
-            raise Unknown(f"{name!r} is written by hand: it runs in the browser alone.")
+            raise Unknown(BY_HAND.format(name))
     flows = [name for name, item in folders.found.items() if isinstance(item, Workflow)]
     raise Unknown(f"There is no workflow {name!r} here. There are: {', '.join(sorted(flows))}.")
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, make_dataclass
 from functools import cached_property
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -22,34 +21,11 @@ from pipulate.engine import profiles
 from pipulate.engine.errors import Invalid
 from pipulate.engine.found import HandWritten
 from pipulate.engine.handwritten import Given
+from pipulate.engine.libraries import LIBRARIES
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Row, Store
 from pipulate.engine.voice import Whichever, chat_with_llm, chatq, voice
 
-#: Of libraries, and where; a module's own name stands for itself.
-ELSEWHERE = {
-    **dict.fromkeys(("Card", "Container", "Grid", "Group"), "fasthtml.pico"),
-    "Titled": "fasthtml.common",
-    "logger": "loguru",
-    "NotFoundError": "apswutils.db",
-    "Path": "pathlib",
-    **dict.fromkeys(("datetime", "timedelta", "timezone"), "datetime"),
-    **dict.fromkeys(("Any", "Dict", "List", "Optional", "Tuple", "Union"), "typing"),
-    **dict.fromkeys(("asyncio", "json", "os", "random", "re", "sys", "time"), ""),
-    **dict.fromkeys(
-        (
-            "FileResponse",
-            "HTMLResponse",
-            "JSONResponse",
-            "PlainTextResponse",
-            "RedirectResponse",
-            "Response",
-            "StreamingResponse",
-        ),
-        "starlette.responses",
-    ),
-    "Request": "starlette.requests",
-}
 RUN = "pipeline_id"  #: the key of the current run
 SECRETS = ("model_key", "devices")  #: keys of `store` that no page shows
 #: What a part of the app knows, if it is there.
@@ -248,7 +224,7 @@ class Runs:
 
     def __getitem__(self, id: str) -> Any:
         if id not in self:
-            raise library("NotFoundError")(f"There is no run {id!r} in {self.engine.workflow!r}.")
+            raise LIBRARIES["NotFoundError"](f"There is no run {id!r} in {self.engine.workflow!r}.")
         return self.get(id)
 
     def __contains__(self, id: str) -> bool:
@@ -310,7 +286,6 @@ class Names(Given):
         self, engine: Pipulate, more: Mapping[str, Callable[[], Any]] | None = None
     ) -> None:
         """What `more` gives is asked for at each use."""
-        older_fasthtml()
         store = engine.store
         self.engine = engine
         self._more = {**UNKNOWN, **(more or {})}
@@ -339,12 +314,12 @@ class Names(Given):
             return self._more[name]()
         if name in self._tables:
             return self._tables[name].kind
-        if name in ELSEWHERE:
-            return library(name)
+        if name in LIBRARIES:
+            return LIBRARIES[name]
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self._made, *self._tables, *self._more, *ELSEWHERE]))
+        return iter(dict.fromkeys([*self._made, *self._tables, *self._more, *LIBRARIES]))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -362,22 +337,3 @@ class Names(Given):
         client = vars(module).get("Client")
         if getattr(client, "__module__", "") == "fasthtml.core":
             del vars(module)["Client"]
-
-
-def library(name: str) -> Any:
-    """Return what a library calls so."""
-    home = ELSEWHERE[name]
-    if not home:
-        return import_module(name)
-    return getattr(import_module(home), name)
-
-
-def older_fasthtml() -> None:
-    """Let `from fasthtml.common import Card` work, as it once did."""
-
-    def moved(name: str) -> Any:
-        if ELSEWHERE.get(name) != "fasthtml.pico":
-            raise AttributeError(f"module 'fasthtml.common' has no attribute {name!r}")
-        return library(name)
-
-    vars(import_module("fasthtml.common")).setdefault("__getattr__", moved)

@@ -23,7 +23,8 @@ from pipulate.engine.fault import Fault, fault
 from pipulate.engine.found import Broken as Broken
 from pipulate.engine.found import Found, Helper
 from pipulate.engine.found import HandWritten as HandWritten
-from pipulate.engine.handwritten import Given, workflows
+from pipulate.engine.handwritten import NAMES, Given, workflows
+from pipulate.engine.libraries import LIBRARIES
 from pipulate.engine.neighbours import Package
 from pipulate.engine.record import Normalise, normalise_id
 from pipulate.engine.workflow import Workflow, made
@@ -124,7 +125,12 @@ class Folders:
         token = made.set(flows)  # also those whose variable soon holds another
         try:
             with self.around(path):
-                yield {} if given is None else given
+                try:
+                    yield LIBRARIES if given is None else given
+                except NameError as error:
+                    # Without an app, one that makes itself gets so far.
+                    if given is not None or error.name not in NAMES:
+                        raise
                 about = inspect.cleandoc(module.__doc__ or "")
                 self._made[path] = self._defined(module, flows, given), about
         finally:
@@ -142,7 +148,7 @@ class Folders:
         path = Path(module.__file__ or "")
         if flows or not self._is_listed(path):  # beside a Workflow, classes are helpers
             return [*flows]
-        return [*workflows(module, path, given)]
+        return [*workflows(module, path, given, self.reserved)]
 
     # --- names
 

@@ -13,7 +13,7 @@ GIVEN   What an app has for them.  These names stand behind Python's own, so
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from types import ModuleType
@@ -62,10 +62,14 @@ def workflows(
     module: ModuleType,
     path: Path,
     given: Given | None,
+    reserved: Collection[str] = (),
 ) -> list[HandWritten]:
-    """Return the workflows of a file, made; given None, only described."""
+    """Return the workflows of a file, made; given None, only described.
+
+    None takes a `reserved` name.
+    """
     things = [*_things(module)]
-    names = _names(things, path.stem)
+    names = _names(things, path.stem, reserved)
     flows = []
     for thing, name in zip(things, names, strict=True):
         flow = _described(thing, name)
@@ -131,18 +135,21 @@ def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
     return {name: asks for name, asks in asked.items() if asks.kind not in _REST}
 
 
-def _names(things: list[Any], stem: str) -> list[str]:
+def _names(things: list[Any], stem: str, reserved: Collection[str]) -> list[str]:
     """Return a name for each: its own, else the file's."""
     names: list[str] = []
+    taken = {*reserved}
     for thing in things:
-        could_be = [_declared(thing, "APP_NAME", "app_name"), stem]
-        if len(things) > 1:
-            could_be[1:] = [
-                prefix(thing).strip("/"),
-                _class(thing).__name__.lower(),
-            ]
-        fitting = [name for name in could_be if _NAME.fullmatch(name) and name not in names]
-        names.append([*fitting, stem][0])
+        could_be = [
+            _declared(thing, "APP_NAME", "app_name"),
+            *([stem] if len(things) == 1 else []),
+            prefix(thing).strip("/"),
+            _class(thing).__name__.lower(),
+            f"{stem}_classic",
+        ]
+        free = [name for name in could_be if _NAME.fullmatch(name) and name not in taken]
+        names.append([*free, stem][0])
+        taken.add(names[-1])
     return names
 
 

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pipulate.engine.libraries import as_before
+
 #: Entered around a module's code; brings what stands behind its names.
 Around = Callable[[ModuleType], AbstractContextManager[Mapping[str, Any]]]
 
@@ -104,6 +106,8 @@ class Package:
         user = (names or {}).get("__name__", "").removeprefix(f"{self.name}.")
         for used in [top] if top else fromlist or ():
             self._users[used].add(user.partition(".")[0])
+        if name == "fasthtml.common":
+            as_before()
         try:
             return __import__(name, names, locals, fromlist or (), level)
         except ModuleNotFoundError as error:

@@ -24,7 +24,7 @@ def test_the_bridge_runs_headless_and_prints_json(cli):
         (("bridge", "--id", "x", "oops"), "NAME=VALUE"),
         (("bridge", "--id", "  ", "name=A"), "A run needs an ID"),
         (("nothing", "--id", "x"), "There is no workflow 'nothing'"),
-        (("byhand", "--id", "x"), "'byhand' is written by hand: it runs in the browser alone"),
+        (("byhand", "--id", "x"), "'byhand' is written by hand: only its own pages"),
     ],
 )
 def test_what_is_missing_or_wrong_is_told(cli, arguments, says):

@@ -1,6 +1,7 @@
 """The names that classic workflows take for granted, each used as they use it."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -13,6 +14,7 @@ from pipulate.engine import classic, handwritten, profiles
 from pipulate.engine.classic import Db, Names, Page, Runs, Table
 from pipulate.engine.errors import Invalid
 from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import PACKAGE
 from pipulate.engine.store import Store
 from pipulate.engine.voice import Silent, Whichever, voice
 
@@ -44,6 +46,16 @@ def test_every_name_is_there(names: Names) -> None:
     asked = []
     more = Names(names.engine, {"model": lambda: asked.append(1) or "gemma3"})
     assert (more["model"], more["model"], len(asked)) == ("gemma3", "gemma3", 2)
+
+
+def test_the_manual_lists_every_name(names: Names) -> None:
+    """Each in so many words, and what the engine does for them."""
+    manual = (PACKAGE / "docs" / "howto" / "classic.md").read_text("utf-8")
+    assert [name for name in {*names, *handwritten.NAMES} if f"`{name}`" not in manual] == []
+    assert [word for word in handwritten.WORDS if f"`{word}`" not in manual] == []
+    calls = re.findall(r"^\| `(.*)` \|", manual, re.MULTILINE)
+    for name in re.findall(r"(\w+)\(id", " ".join(calls)):
+        assert callable(getattr(Pipulate, name)), name
 
 
 def test_what_no_part_of_the_app_knows(names: Names) -> None:
@@ -254,15 +266,3 @@ def test_a_runs_data_are_a_record(store: Store, data: object) -> None:
     with pytest.raises(Invalid, match="nothing was stored"):
         runs.insert(url="arthur", data=data)
     assert runs() == []
-
-
-# --- older versions of libraries
-
-
-def test_cards_of_an_older_fasthtml(names: Names) -> None:
-    """`from fasthtml.common import Card` works, as well as the bare name."""
-    found: dict[str, object] = {}
-    exec("from fasthtml.common import Card, Container, Grid, Group, Titled", found)
-    assert found["Card"] is names["Card"] and found["Group"] is names["Group"]
-    with pytest.raises(ImportError, match="Oracle"):
-        exec("from fasthtml.common import Oracle", found)

@@ -174,6 +174,22 @@ def test_several_in_one_file_have_names_and_runs_of_their_own(tmp_path):
         assert flow.instance.engine.workflow == flow.instance.runs.engine.workflow == flow.name
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("class Tasks:\n    STEPS = []\n", "tasks_classic"),
+        ("class Flow:\n    APP_NAME = 'tasks'\n", "flow"),
+        ("class Flow:\n    STEPS = []\n    prefix = '/to-do'\n", "to-do"),
+    ],
+)
+def test_a_name_of_the_apps_pages_is_not_taken(tmp_path, text, name):
+    """A file may be called like one all the same."""
+    path = tmp_path / "tasks.py"
+    path.write_text(text)
+    (found,) = discovery.load(path, reserved={"tasks"})
+    assert isinstance(found, HandWritten) and found.name == name
+
+
 def test_given_names_stand_behind_all_others(tmp_path):
     """A file's own and imported ones come first, and Python's builtins."""
     text = (
@@ -205,6 +221,23 @@ def test_without_an_app_it_is_only_described(tmp_path):
     assert isinstance(found, HandWritten)
     assert (found.name, found.title, found.instance) == ("byhand", "By hand", None)
     assert found.about.startswith("The Bridge of Death by hand")
+
+
+def test_without_an_app_one_that_makes_itself_is_described(tmp_path):
+    """It gets as far as it can; a name that nobody has is an error there as well."""
+    text = (
+        "from fasthtml.common import Card\n"
+        "class Flow:\n    'Its own.'\n    STEPS = []\n"
+        "    def step(self, at: Optional[datetime] = None) -> PlainTextResponse: ...\n"
+        "flow = Flow({}, tasks)\n"
+    )
+    path = tmp_path / "mine.py"
+    path.write_text(text.format("app"))
+    (found,) = discovery.load(path)
+    assert isinstance(found, HandWritten) and (found.name, found.about) == ("mine", "Its own.")
+    path.write_text(text.format("oracle"))
+    (found,) = discovery.load(path)
+    assert isinstance(found, Broken) and "oracle" in str(found)
 
 
 def test_one_that_cannot_be_made_is_broken(tmp_path):
