@@ -61,9 +61,12 @@ async def chain(
     typed: forms.Values | None = None,
     at: int = 0,
     note: str = "",
+    last: FT | None = None,
 ) -> FT:
     """Return the cards; `message`: why `typed` was refused; `at`: the focus."""
     cards = await up_to_open(run, jobs, 0, typed)
+    if last:  # is drawn already
+        cards[-1] = last
     for shown in cards:
         if shown.attrs.get("id") == f"card{at}" and shown is not cards[-1]:
             shown(data_focus="1")
@@ -139,7 +142,7 @@ def _posting(run: Run, tail: str, target: str, step: Step | None = None) -> dict
     url = address(run.flow, run.id, tail, **more)
     return {
         "method": "post",
-        "action": url,
+        "action": f"{url}&{REV}={run.rev}",  # of the whole page that shows it
         "hx_post": url,
         "hx_target": target,
         "hx_swap": "outerHTML",

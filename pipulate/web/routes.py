@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fastcore.xml import FT, Div, P
+from fastcore.xml import FT, Div, NotStr, P
 from fasthtml.common import FastHTML
 from loguru import logger
 from starlette.datastructures import FormData
@@ -59,12 +59,13 @@ class Order:
     run: Callable[[], Run]  #: as it is stored now
     kind: str  #: "card", "undo", …
     form: FormData
+    shown: str  #: the revision, as sent
+    htmx: bool
 
     @property
     def rev(self) -> int | None:
         """The revision that the page shows."""
-        shown = str(self.form.get(cards.REV, ""))
-        return int(shown) if re.fullmatch(r"\d{1,15}", shown, re.ASCII) else None
+        return int(self.shown) if re.fullmatch(r"\d{1,15}", self.shown, re.ASCII) else None
 
 
 class Pages:
@@ -201,13 +202,16 @@ class Pages:
         """Do to the run what the address says; show it where it happened."""
         flow = self._flow(request)
         kind, number = split(request, flow)
+        query = request.query_params
+        htmx = of_htmx(request)
         async with request.form() as form:
-            id = flow.normalise(request.query_params.get("id", ""))
+            id = flow.normalise(query.get("id", ""))
             load = partial(self._run, flow, id)
-            order = Order(flow, flow.engine(self.store), id, load, kind, form)
+            rev = str(form.get(cards.REV) or query.get(cards.REV))
+            order = Order(flow, flow.engine(self.store), id, load, kind, form, rev, htmx)
             step = flow.steps[number - 1] if number else None
             try:
-                _check_key(step, request.query_params.get("step"))
+                _check_key(step, query.get("step"))
                 if step and kind in self.on_step:
                     reply = await self.on_step[kind](order, step)
                 elif not step and kind in self.on_run:
@@ -216,9 +220,12 @@ class Pages:
                     raise HTTPException(404)
             except Refused as why:
                 reply = await self._refuse(order, step, why)
-        if of_htmx(request) or reply.status_code >= 400:
+        if htmx:
             return reply
-        return RedirectResponse(address(flow, id), 303)
+        if reply.status_code < 400:
+            return RedirectResponse(address(flow, id), 303)
+        body = NotStr(bytes(reply.body).decode())
+        return page(request, flow.title, id_card(flow, id), body, status=reply.status_code)
 
     async def _refuse(self, order: Order, step: Step | None, why: Refused) -> Response:
         run = order.run()
@@ -271,7 +278,10 @@ class Pages:
             if saved.get() and not isinstance(error, Invalid):
                 raise  # it may have failed after the answer was stored
             why = _why(run, step, error)
-            return fragment(cards.asking(asked, _values(submitted), why), status=422)
+            refused = cards.asking(asked, _values(submitted), why)
+            if not order.htmx:
+                return await self._chain(run, status=422, last=refused)
+            return fragment(refused, status=422)
         problem = await self._follow(run)
         if not back:
             return await self._advance(run, step, problem)

@@ -234,7 +234,7 @@ def test_what_went_the_plain_way_is_a_draft_until_it_is_stored(page: Page, site:
 
 
 def test_without_javascript_a_refusal_is_a_whole_page(browser: Browser, site: str) -> None:
-    """With the menu, the reason and what was typed."""
+    """With the menu, the run's other cards, the reason and what was typed."""
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         answer_first(page, site)
@@ -246,7 +246,14 @@ def test_without_javascript_a_refusal_is_a_whole_page(browser: Browser, site: st
         send(page)
         expect(page.locator("#card-error")).to_have_text(re.compile("A date is expected"))
         expect(page.locator("#menu")).to_be_visible()
+        expect(page.locator("#card1")).to_contain_text("yes")
         expect(page.get_by_label("Text")).to_have_value("Kept.")
         page.get_by_label("Date").fill("2026-11-27")
+        other = context.new_page()
+        other.goto(f"{site}/kinds?id=a+b")
         send(page)
         expect(page.locator("#card3 [data-draft]")).to_have_count(1)
+        other.get_by_role("button", name="Change: First").click()  # its page is older than the run
+        expect(other.locator("#refused")).to_contain_text("Nothing was overwritten.")
+        expect(other.locator("#menu")).to_be_visible()
+        expect(other.locator("#card3 [data-draft]")).to_have_count(1)
