@@ -113,7 +113,8 @@ async def test_a_card_with_a_file_goes_where_files_may_go(case):
     """Other addresses take two megabytes."""
     shown = to_xml(cards.asking(case.question(Input(name="f", type="file"))))
     assert (
-        'action="/case/card1/upload?id=x&amp;step=name&amp;pipulate-rev=' in shown and "multipart/form-data" in shown
+        'action="/case/card1/upload?id=x&amp;step=name&amp;pipulate-rev=' in shown
+        and "multipart/form-data" in shown
     )
 
 
