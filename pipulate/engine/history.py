@@ -18,7 +18,9 @@ import marshal
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
+
+import apsw
 
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Corrupt, Invalid
@@ -26,16 +28,42 @@ from pipulate.engine.record import Record
 
 SHORT = 1024  #: characters of a record that is always told whole
 DEEP = 6  #: levels of objects that are told apart
-Rows = Iterable[tuple[str, int | None]]  #: of a run, oldest first: data, crc
+Run = tuple[str, str]  #: workflow, id
+Rows = Iterable[tuple[str, int | None]]  #: data, crc; oldest first
+
+_ADD = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_LAST = """
+    SELECT crc, tail FROM history
+    WHERE workflow = ? AND id = ? ORDER BY seq DESC LIMIT 1"""
+_ROWS = """
+    SELECT data, crc FROM history
+    WHERE workflow = ? AND id = ? ORDER BY seq"""
+_BEFORE = """
+    SELECT data, crc FROM history
+    WHERE workflow = ?1 AND id = ?2 AND seq < ?3 AND seq >= (
+        SELECT seq FROM history
+        WHERE workflow = ?1 AND id = ?2 AND seq < ?3 AND tail = 0
+        ORDER BY seq DESC LIMIT 1)
+    ORDER BY seq"""
 
 
-class Held(NamedTuple):
-    """A run as a change finds it."""
-
-    text: str  #: the record
-    rev: int
-    crc: int | None  #: of the record after the last row
-    tail: int | None  #: characters of the changes since the last whole one
+def add(
+    db: apsw.Connection,
+    run: Run,
+    rev: int,
+    at: str,
+    kind: str,
+    text: str,
+    *,
+    act: str = "",
+    undoes: int | None = None,
+    profile: int | None = None,
+    told: tuple[int, str] | None = None,
+) -> None:
+    """Append an act after which the record is `text`, told so or whole."""
+    tail, data = told or (0, text)
+    values = (*run, rev, at, kind, act or kind, undoes, profile, checksum(text), tail, data)
+    db.execute(_ADD, values)
 
 
 def checksum(text: str) -> int:
@@ -43,22 +71,30 @@ def checksum(text: str) -> int:
     return zlib.crc32(text.encode())
 
 
-def seal(held: Held, record: Record) -> bytes:
-    """Return what is another if the record, read of what is held, has changed
-    in place; nothing for one that is short.
+def seal(record: Record, text: str) -> bytes:
+    """Return what is another if the record read from a text has changed in
+    place since; nothing for a short one.
     """
-    return marshal.dumps(record, 0) if len(held.text) > SHORT else b""
+    return marshal.dumps(record, 0) if len(text) > SHORT else b""
 
 
-def told(held: Held, old: Record, sealed: bytes, new: Record, text: str) -> tuple[int, str]:
-    """Return `tail` and `data` of the row that tells `new`, of `text`."""
-    if not sealed or sealed != seal(held, old) or held.crc != checksum(held.text):
+def told(
+    db: apsw.Connection, run: Run, before: str, old: Record, new: Record, text: str
+) -> tuple[int, str]:
+    """Return `tail` and `data` of a row that tells `new` by what is stored."""
+    crc, tail = db.execute(_LAST, run).fetchone() or (None, 0)
+    if crc != checksum(before):
         return 0, text
+    return shorter(old, new, text, tail)
+
+
+def shorter(old: Record, new: Record, text: str, tail: int) -> tuple[int, str]:
+    """Return the new `tail`, and the change or the whole text."""
     with suppress(ValueError, RecursionError):  # of what is told whole, then
         change = difference(old, new)
         if change is not None:
             data = rec.encode([change])
-            tail = (held.tail or 0) + len(data)
+            tail += len(data)
             if len(data) < len(text) and tail <= 2 * len(text):
                 return tail, data
     return 0, text
@@ -116,8 +152,18 @@ def after(rows: Rows) -> str | None:
     return _text(*last)
 
 
-def last_good(rows: list[tuple[str, int | None]]) -> Record:
-    """Return the newest record of a run that is certain; {} if none is."""
+def before(db: apsw.Connection, run: Run, seq: int) -> str | None:
+    """Return the record's text before an act; None if it is not certain."""
+    return after(db.execute(_BEFORE, (*run, seq)))
+
+
+def rows(db: apsw.Connection, run: Run) -> list[Any]:
+    """Return the data and crc of each row of a run, oldest first."""
+    return db.execute(_ROWS, run).fetchall()
+
+
+def last_good(rows: list[Any]) -> Record:
+    """Return the newest record that is certain; {} if none is."""
     with suppress(Corrupt):
         return rec.loads(after(rows) or "")
     good: Record = {}

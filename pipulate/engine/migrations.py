@@ -17,7 +17,6 @@ import apsw
 from pipulate.engine import history
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Corrupt, Invalid
-from pipulate.engine.history import Held
 from pipulate.engine.record import Record
 from pipulate.engine.schema import SCHEMA
 
@@ -31,7 +30,7 @@ ACTS = """
     WHERE workflow = ? AND id = ? ORDER BY seq"""
 TEXT = "SELECT data FROM history WHERE seq = ?"
 REWRITE = """
-    UPDATE history SET data = ?, crc = ?, tail = ?
+    UPDATE history SET tail = ?, data = ?, crc = ?
     WHERE seq = ?"""
 
 
@@ -56,22 +55,18 @@ def rewrite(db: apsw.Connection) -> None:
 
 
 def _rewrite_run(db: apsw.Connection, run: tuple[Any, ...]) -> None:
-    old: Record = {}
-    held = Held("", 0, None, 0)
+    old: Record | None = None
+    tail = 0
     for seq, kind in db.execute(ACTS, run).fetchall():
         text = db.execute(TEXT, (seq,)).get
         new = _read(text)
-        tail = 0
-        data = text
-        crc = None
-        if new is not None:
-            crc = history.checksum(text)
-            if kind not in WHOLE:
-                seal = history.seal(held, old)
-                tail, data = history.told(held, old, seal, new, text)
-        db.execute(REWRITE, (data, crc, tail, seq))
-        old = new or {}
-        held = Held(text, 0, crc, tail)
+        told = (0, text)
+        if old and new and kind not in WHOLE and len(text) > history.SHORT:
+            told = history.shorter(old, new, text, tail)
+        crc = None if new is None else history.checksum(text)
+        db.execute(REWRITE, (*told, crc, seq))
+        old = new
+        tail = told[0]
 
 
 def _read(text: str) -> Record | None:

@@ -72,13 +72,7 @@ class Act(NamedTuple):
     seq: int  #: its number in history
 
 
-_HELD = """
-    SELECT run.data, run.rev, last.crc, last.tail
-    FROM pipeline run LEFT JOIN history last ON last.seq = (
-        SELECT seq FROM history
-        WHERE workflow = run.workflow AND id = run.id
-        ORDER BY seq DESC LIMIT 1)
-    WHERE run.workflow = ? AND run.id = ?"""
+_RUN = "SELECT data, rev FROM pipeline WHERE workflow = ? AND id = ?"
 _FREE = "UPDATE pipeline SET data = '' WHERE workflow = ? AND id = ?"
 _UPDATE = """
     UPDATE pipeline SET data = ?, rev = ?, updated = ?
@@ -87,18 +81,7 @@ _UPDATE = """
 _UPDATE_AGAIN = """
     UPDATE pipeline SET data = ?, rev = ?
     WHERE workflow = ? AND id = ?"""
-_LOG = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_TOLD = """
-    SELECT data, crc FROM history
-    WHERE workflow = ? AND id = ? ORDER BY seq"""
-#: Before an act, from the last whole record on.
-_BEFORE = """
-    SELECT data, crc FROM history
-    WHERE workflow = ?1 AND id = ?2 AND seq < ?3 AND seq >= (
-        SELECT seq FROM history
-        WHERE workflow = ?1 AND id = ?2 AND seq < ?3 AND tail = 0
-        ORDER BY seq DESC LIMIT 1)
-    ORDER BY seq"""
+_HIGHEST = "SELECT ifnull(max(rev), 0) FROM history WHERE workflow = ? AND id = ?"
 _ACTS = """
     SELECT kind, act, seq, undoes FROM history
     WHERE workflow = ? AND id = ? ORDER BY seq DESC"""
@@ -138,23 +121,16 @@ class Pipulate:
 
     def load(self, id: str) -> tuple[Record, int]:
         """Return (record, revision); raises Unknown, Corrupt."""
-        return self._load(self.normalise(id))
-
-    def _load(self, id: str) -> tuple[Record, int]:
-        select = "SELECT data, rev FROM pipeline WHERE workflow = ? AND id = ?"
         with plainly(self.store.path):
-            text, rev = self._row(select, id)
-        return self._record(id, text), rev
+            return self._load(self.normalise(id))[:2]
 
-    def _row(self, select: str, id: str) -> tuple[Any, ...]:
-        row = self.store.connection.execute(select, (self.workflow, id)).fetchone()
+    def _load(self, id: str) -> tuple[Record, int, str]:
+        row = self.store.connection.execute(_RUN, (self.workflow, id)).fetchone()
         if row is None:
             raise Unknown(f"There is no run {id!r} in {self.workflow!r} yet.")
-        return row
-
-    def _record(self, id: str, text: str) -> Record:
+        text, rev = row
         try:
-            return rec.loads(text)
+            return rec.loads(text), rev, text
         except Corrupt as error:
             raise Corrupt(
                 f"The record of {id!r} is damaged: {error} "
@@ -255,23 +231,26 @@ class Pipulate:
         unless `locked`.  To change nothing, `function` returns its argument.
         """
         id = self.normalise(id)
-        with self.store.transaction():
-            held = history.Held(*self._row(_HELD, id))
-            record = self._record(id, held.text)
-            if rev is not None and rev != held.rev:
+        run = (self.workflow, id)
+        with self.store.transaction() as db:
+            record, present, before = self._load(id)
+            if rev is not None and rev != present:
                 raise Stale(STALE)
             if record.get("finalized") and not locked:
                 raise Finalized(LOCKED)
-            sealed = history.seal(held, record)
+            seal = history.seal(record, before)
             new = function(record)
             if new is record:
-                return record, held.rev
+                return record, present
+            rev = present + count
             new["updated"] = at = now()
             text = rec.dumps(new)
-            told = history.told(held, record, sealed, new, text)
-            self._write(id, held.rev + count, at, text, record.get("updated"))
-            self._log(id, held.rev + count, at, kind, text, act, undoes, told=told)
-            return new, held.rev + count
+            told = None
+            if seal and seal == history.seal(record, before):
+                told = history.told(db, run, before, record, new, text)
+            history.add(db, run, rev, at, kind, text, act=act, undoes=undoes, told=told)
+            self._write(id, rev, at, text, record.get("updated"))
+            return new, rev
 
     def _write(self, id: str, rev: int, at: str, text: str, before: str | None) -> None:
         run = (self.workflow, id)
@@ -282,27 +261,6 @@ class Pipulate:
             db.execute(_UPDATE_AGAIN, (text, rev, *run))
         else:
             db.execute(_UPDATE, (text, rev, at, *run))
-
-    def _log(
-        self,
-        id: str,
-        rev: int,
-        at: str,
-        kind: Kind,
-        text: str,
-        act: str | None = None,
-        undoes: int | None = None,
-        profile: int | None = None,
-        told: tuple[int, str] | None = None,
-    ) -> None:
-        act = act or kind
-        crc = history.checksum(text)
-        tail, data = told or (0, text)
-        values = (self.workflow, id, rev, at, kind, act, undoes, profile, crc, tail, data)
-        self.store.connection.execute(_LOG, values)
-
-    def _told(self, id: str) -> list[Any]:
-        return self.store.connection.execute(_TOLD, (self.workflow, id)).fetchall()
 
     def initialize_if_missing(
         self,
@@ -338,19 +296,20 @@ class Pipulate:
 
     def _insert(self, id: str, kind: Kind, record: Record, profile: int | None = None) -> Record:
         # Had the run a row before, revisions go on, no outward act is forgotten.
-        once = {**record.get("once", {}), **history.last_good(self._told(id)).get("once", {})}
-        record = rec.restore(record, {"once": once})
+        run = (self.workflow, id)
+        db = self.store.connection
+        known = history.last_good(history.rows(db, run)).get("once", {})
+        record = rec.restore(record, {"once": {**record.get("once", {}), **known}})
         text = rec.dumps(record)
         if profile is None:
             profile = profiles.shown(self.store)
         at = now()
         created = str(record.get("created") or at)
-        highest = "SELECT ifnull(max(rev), 0) FROM history WHERE workflow = ? AND id = ?"
-        with self.store.transaction() as db:
-            rev = 1 + db.execute(highest, (self.workflow, id)).get
-            values = (self.workflow, id, text, rev, profile, created, at)
+        with self.store.transaction():
+            rev = 1 + db.execute(_HIGHEST, run).get
+            values = (*run, text, rev, profile, created, at)
             db.execute("INSERT INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?)", values)
-            self._log(id, rev, at, kind, text)
+            history.add(db, run, rev, at, kind, text)
         return record
 
     def set_step_data(self, id: str, step_id: str, data: Any, rev: int | None = None) -> Record:
@@ -438,8 +397,8 @@ class Pipulate:
     def _before(self, id: str, act: Act) -> Record:
         if not act.seq:
             raise OutOfOrder("There is nothing left to undo in this run.")
-        values = (self.workflow, self.normalise(id), act.seq)
-        text = history.after(self.store.connection.execute(_BEFORE, values))
+        run = (self.workflow, self.normalise(id))
+        text = history.before(self.store.connection, run, act.seq)
         if text is None:
             raise Corrupt(
                 f"What was before “{act.words}” is damaged in the run's history, "
@@ -453,34 +412,32 @@ class Pipulate:
 
     def delete(self, id: str) -> None:
         """Delete the run; `undelete` brings it back from history."""
-        id = self.normalise(id)
+        run = (self.workflow, self.normalise(id))
         with self.store.transaction() as db:
             row = self.row(id)
             if row is None:
                 raise Unknown(f"There is no run {id!r} in {self.workflow!r}.")
-            db.execute(
-                "DELETE FROM pipeline WHERE workflow = ? AND id = ?",
-                (self.workflow, id),
-            )
-            profile = row["profile_id"]
-            self._log(id, row["rev"] + 1, now(), Kind.DELETE, row["data"], profile=profile)
+            db.execute("DELETE FROM pipeline WHERE workflow = ? AND id = ?", run)
+            rev = row["rev"] + 1
+            history.add(db, run, rev, now(), Kind.DELETE, row["data"], profile=row["profile_id"])
 
     def undelete(self, id: str) -> Record:
         """Bring a deleted run back as it was, to the profile it belonged to."""
         id = self.normalise(id)
-        with self.store.transaction():
+        with self.store.transaction() as db:
             last = self.store.one(_LAST, self.workflow, id)
             if last is None or last["kind"] != Kind.DELETE:
                 raise Unknown(f"There is no deleted run {id!r} to bring back.")
-            good = history.last_good(self._told(id))
+            good = history.last_good(history.rows(db, (self.workflow, id)))
             return self._insert(id, Kind.UNDELETE, good, last["profile_id"])
 
     def repair(self, id: str) -> Record:
         """Replace a damaged record by its last good state in history."""
         id = self.normalise(id)
-        with self.store.transaction():
+        run = (self.workflow, id)
+        with self.store.transaction() as db:
             row = self.row(id)
-            good = history.last_good(self._told(id))
+            good = history.last_good(history.rows(db, run))
             if row is None or not good:
                 raise Unknown(f"There is no run {id!r} with a history to restore it from.")
             with suppress(Corrupt):
@@ -490,7 +447,7 @@ class Pipulate:
             good["updated"] = at = now()
             text = rec.dumps(good)
             self._write(id, row["rev"] + 1, at, text, None)
-            self._log(id, row["rev"] + 1, at, Kind.REPAIR, text)
+            history.add(db, run, row["rev"] + 1, at, Kind.REPAIR, text)
         return good
 
     def generate_step_placeholders(

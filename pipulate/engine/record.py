@@ -109,9 +109,8 @@ def loads(text: str) -> Record:
     if not isinstance(record, dict):
         raise Corrupt(f"The record is a JSON {type(record).__name__}, not an object.")
     for key, kind in _KINDS.items():
-        value = record.get(key, kind())
-        if not isinstance(value, kind):
-            got = type(value).__name__
+        if key in record and not isinstance(record[key], kind):
+            got = type(record[key]).__name__
             raise Corrupt(f"Its {key!r} is a JSON {got}, not what the format says.")
     return record
 

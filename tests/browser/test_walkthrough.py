@@ -124,7 +124,7 @@ def test_an_authors_ten_minutes(page: Page, server: Server):
     expect(page.locator("#card2")).to_contain_text("Why?")
     (folder / "mine.py").write_text(code + "\n1/0\n")
     page.goto(f"{server.url}/mine?id=first")
-    expect(page.get_by_role("main")).to_contain_text("serves no workflow until it is mended")
+    expect(page.get_by_role("alert").first).to_contain_text("could not be loaded")
     expect(page.locator("main pre")).to_contain_text("ZeroDivisionError")
     page.goto(f"{server.url}/bridge")
     expect(page.get_by_role("textbox", name="Run ID")).to_be_visible()
