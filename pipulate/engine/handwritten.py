@@ -168,13 +168,9 @@ def _described(thing: Any, name: str) -> HandWritten:
     cls = _class(thing)
     title = _declared(thing, "DISPLAY_NAME", "TITLE")
     module = sys.modules[cls.__module__]
-    about = inspect.getdoc(cls) or module.__doc__ or ""
-    return HandWritten(
-        name,
-        title or name.replace("_", " ").capitalize(),
-        inspect.cleandoc(about),
-        None,
-    )
+    title = title or name.replace("_", " ").capitalize()
+    about = inspect.getdoc(cls) or module.__doc__ or f"{title}, a workflow."
+    return HandWritten(name, title, inspect.cleandoc(about), None)
 
 
 def _made(thing: Any, name: str, given: Given, own: Given) -> Any:

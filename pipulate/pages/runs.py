@@ -34,7 +34,7 @@ from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Row
 from pipulate.engine.workflow import Workflow
 from pipulate.web.components import failure, form, fragment, page
-from pipulate.web.runs import run_list, run_row, run_search
+from pipulate.web.runs import deleted_row, run_list, run_row, run_search
 from pipulate.web.state import State
 from pipulate.web.windows import names
 
@@ -115,6 +115,25 @@ def routes(app: FastHTML) -> None:
     def runs_list(request: Request) -> Response:
         search = request.query_params.get("q", "")
         return fragment(_found(state, search, "No run has that in its ID."))
+
+    def engine(request: Request) -> tuple[Pipulate, str]:
+        wanted = request.query_params
+        workflow = wanted.get("workflow", "")
+        return Pipulate(state.store, workflow, str), wanted.get("id", "")
+
+    @app.post("/runs/delete")
+    def runs_delete(request: Request) -> Response:
+        runs, id = engine(request)
+        runs.delete(id)
+        undo = f"/runs/undelete?{request.url.query}"
+        return fragment(deleted_row(undo, id))
+
+    @app.post("/runs/undelete")
+    def runs_undelete(request: Request) -> Response:
+        runs, id = engine(request)
+        runs.undelete(id)
+        row = runs.row(id) or {}
+        return fragment(run_row(row, None, workflow=runs.workflow))
 
     @app.get("/runs/export")
     def runs_export(request: Request) -> Response:

@@ -65,6 +65,9 @@ def run_list(rows: Sequence[FT], empty: str = "No runs yet.") -> FT:
 def run_row(row: Row, flow: Workflow | None, *, workflow: str = "", profile: str = "") -> FT:
     """Return one run of a list: its ID, how it stands, whose it is, Delete."""
     query = urlencode({"id": row["id"]})
+    delete = f"/{row['workflow']}/delete?{query}"
+    if flow is None:  # one written by hand, or gone, has no such address
+        delete = f"/runs/delete?{urlencode({'workflow': row['workflow']})}&{query}"
     told = [workflow, run_state(flow, row["data"]), ago(row["updated"]), profile]
     words = Small(" · ".join(filter(None, told)))
     return Li(
@@ -73,7 +76,7 @@ def run_row(row: Row, flow: Workflow | None, *, workflow: str = "", profile: str
             "Delete",
             cls="quiet",
             aria_label=f"Delete run {row['id']}",
-            hx_post=f"/{row['workflow']}/delete?{query}",
+            hx_post=delete,
             hx_target="closest li",
             hx_swap="outerHTML",
         ),

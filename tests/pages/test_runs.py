@@ -36,6 +36,24 @@ async def test_without_runs_the_page_says_what_to_do(client: httpx2.AsyncClient)
     assert "No runs yet. Begin one in a workflow." in (await client.get("/runs")).text
 
 
+async def test_a_run_of_a_workflow_without_such_addresses_is_deleted_here(
+    app: Any, client: httpx2.AsyncClient
+) -> None:
+    """Of one written by hand, or whose file is gone; it comes back as it was."""
+    client.headers["HX-Request"] = "true"
+    for workflow in ("byhand", "gone"):
+        engine = Pipulate(app.state.store, workflow)
+        engine.initialize_if_missing("a & b", {"step_01": {"name": "Arthur"}})
+        shown = (await client.get("/runs/list")).text
+        address = f"/runs/delete?workflow={workflow}&id=a+%26+b"
+        assert address.replace("&", "&amp;") in shown
+        undo = (await client.post(address)).text
+        assert engine.get_state("a & b") == {} and "Deleted “a &amp; b”" in undo
+        assert "1 steps" in (await client.post(address.replace("delete", "undelete"))).text
+        assert engine.get_step_data("a & b", "step_01") == {"name": "Arthur"}
+        assert (await client.post(f"/runs/delete?workflow={workflow}&id=x")).status_code == 404
+
+
 async def test_runs_tell_their_profile_once_there_are_two(
     app: Any, client: httpx2.AsyncClient, bridge: Pipulate
 ) -> None:
