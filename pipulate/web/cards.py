@@ -252,13 +252,15 @@ def asking(
         sending |= {"hx_encoding": MULTIPART, "enctype": MULTIPART}
         tail = f"{me}/upload"
     sending |= _posting(run, tail, f"#{me}", step)
+    reason = failure(error, id="card-error")
     if getattr(inside, "tag", "") == "article":  # the step made the card itself
         own = next((part for part in forms.walk(inside) if part.tag == "form"), None)
         if own is not None:
             own(**sending)
+            own.children = (reason, *own.children)
         return inside(id=me, data_current="1")
     foot = Footer(Button(step.button, type="submit"))
-    form = Form(failure(error, id="card-error"), inside, foot, **sending)
+    form = Form(reason, inside, foot, **sending)
     return _step_card(step, "", *offers(run, step, asked.inside), form)
 
 

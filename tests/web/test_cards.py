@@ -106,16 +106,16 @@ async def test_a_card_that_the_author_drew_is_made_to_post(case):
     """Its own form is sent like any other, also FastHTML's, which is multipart by default."""
     shown = to_xml(cards.asking(case.question(Article(Form(Input(name="name"))))))
     assert 'hx-post="/case/card1?id=x&amp;step=name"' in shown and 'id="card1"' in shown
-    assert "multipart" not in shown
+    assert "multipart" not in shown and "card-error" not in shown
+    refused = cards.asking(case.question(Article(Form(Input(name="name")))), {}, Invalid("Say it."))
+    assert '<p role="alert" class="error" id="card-error">Say it.</p>' in to_xml(refused)
 
 
 async def test_a_card_with_a_file_goes_where_files_may_go(case):
     """Other addresses take two megabytes."""
     shown = to_xml(cards.asking(case.question(Input(name="f", type="file"))))
-    assert (
-        'action="/case/card1/upload?id=x&amp;step=name&amp;pipulate-rev=' in shown
-        and "multipart/form-data" in shown
-    )
+    assert 'action="/case/card1/upload?id=x&amp;step=name&amp;pipulate-rev=' in shown
+    assert "multipart/form-data" in shown
 
 
 async def test_a_refused_card_keeps_what_was_typed_and_marks_the_field(case):
