@@ -10,6 +10,8 @@ from starlette.testclient import TestClient
 
 import pipulate
 from pipulate import Settings, create_app, docs
+from pipulate.engine.jobs import Jobs
+from pipulate.engine.store import Store
 from tests.chat.fakes import make_desk
 
 DOCS = Path("pipulate/docs")
@@ -133,3 +135,34 @@ def test_places_that_the_project_names_are_there(file):
         r"\b(?:tests|bench|scripts|pipulate)/[\w./-]+\.\w+", Path(file).read_text()
     ):
         assert Path(name).exists(), f"{file}: {name}"
+
+
+async def test_the_long_work_of_the_manual_works(tmp_path):
+    """Each letter is written and sent once, though one is not written until the second try."""
+    names = {}
+    exec(blocks("howto/long-work")[0], names)
+    flow, acts, troubles = names["flow"], [], ["Bob"] * 3
+
+    async def written(name):
+        if name in troubles:
+            troubles.remove(name)
+            raise TimeoutError(name)
+        acts.append(name)
+        return f"Dear {name},"
+
+    async def send(text):
+        acts.append(text)
+
+    names |= {"written": written, "send": send}
+    engine = flow.engine(Store(tmp_path / "pipulate.db"))
+    engine.initialize_if_missing("r")
+    engine.set_step_data("r", "step_01", {"names": "Ann Bob"})
+    jobs = Jobs(engine.store, Settings(data=tmp_path))
+    for end in ("failed", "done"):
+        await jobs.start(flow, "r", flow.steps[1])
+        await jobs.wait(("letters", "r", "sent"))
+        assert jobs.row(("letters", "r", "sent"))["state"] == end
+    assert acts == ["Ann", "Bob", "Dear Ann,", "Dear Bob,"]
+    assert engine.get_step_data("r", "step_02") == {"letters": 2}
+    await jobs.close()
+    engine.store.close()

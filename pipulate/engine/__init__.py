@@ -1,7 +1,7 @@
 """Runs of workflows, durable; works in a notebook without a web framework.
 
 These names are the engine, imported when first asked for.  Beside them
-stand `discovery` and `handwritten` (workflow files), `exchange`, `care`,
+stand `jobs`, `discovery` and `handwritten` (workflow files), `exchange`, `care`,
 and for libraries `files`, `child` and `log`.
 """
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipulate.engine.errors import Invalid, PipulateError
     from pipulate.engine.job import Job
-    from pipulate.engine.jobs import Jobs
     from pipulate.engine.pipeline import Pipulate
     from pipulate.engine.settings import Settings
     from pipulate.engine.store import Store
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Invalid",
     "Job",
-    "Jobs",
     "Pipulate",
     "PipulateError",
     "Run",
@@ -32,7 +30,7 @@ __all__ = [
     "chatq",
 ]
 #: Where they live, each module after those that it is built on.
-HOMES = ("errors", "settings", "store", "pipeline", "voice", "workflow", "job", "jobs")
+HOMES = ("errors", "settings", "store", "pipeline", "voice", "workflow", "job")
 
 
 def __getattr__(name: str) -> Any:

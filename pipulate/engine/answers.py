@@ -116,7 +116,9 @@ def finish(seen: Run, step: Step, result: Any) -> None:
         run = replace(seen, state=record, rev=rev, reads=None)
         if knows(record, run.flow.places) and rec.is_done(record, step.id):
             return
-        if not (knows(record, run.flow.places) and holds(run.before(step), seen.reads)):
+        same = knows(record, run.flow.places)
+        same = same and record.get("created") == seen.state.get("created")
+        if not (same and holds(run.before(step), seen.reads)):
             raise Refused(
                 "What this was made of changed meanwhile, so its result was not stored. "
                 "Start it again."

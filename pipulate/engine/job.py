@@ -1,45 +1,125 @@
-"""What a step's work is given: progress, and outward acts done at most once.
+"""What a step's work is given: its progress, and how it survives being stopped.
 
-`jobs` says how it is run.
+A try of the work that is to end, by a cancel or because the run changed, is
+told so by `Cancelled`, wherever it uses its job next.  `jobs` says when.
 """
 
 import asyncio
 import hashlib
+import inspect
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pipulate.engine.errors import PipulateError, Unsure
 from pipulate.engine.record import Change, Record
 from pipulate.engine.store import now
 from pipulate.engine.workflow import Run, Step
 
-Deed = Callable[[], Awaitable[Any]]
+if TYPE_CHECKING:
+    from pipulate.engine.bar import Part, Tell
+    from pipulate.engine.each import Each
+
+Deed = Callable[[], Any]  #: plain or async
+Item = TypeVar("Item")
 
 _nonce = ContextVar("nonce", default="")
 
 
+class Cancelled(asyncio.CancelledError):
+    """This try has to end now: no Exception, so that none catches it."""
+
+
 @dataclass(eq=False)
 class Job:
-    """One try of a step's work, as its function sees it."""
+    """One try of a step's work, as its function sees it.
+
+    Once the try is to end, all but what it notes raises Cancelled.
+    """
 
     run: Run
     step: Step
-    _report: Callable[[float | None, str], None]
+    _report: "Tell"
+
+    def __post_init__(self) -> None:
+        from pipulate.engine.bar import Part
+
+        self._bar = Part(None, self._report)
+        self._loops: dict[str, Each[Any]] = {}
+        self._halted = False
+
+    def halt(self) -> None:
+        """Let whatever uses this job from now on raise Cancelled."""
+        self._halted = True
+
+    def go_on(self) -> None:
+        """Raise Cancelled if the work was cancelled; of any thread."""
+        if self._halted:
+            raise Cancelled("This job was cancelled.")
 
     @property
     def nonce(self) -> str:
         """Random text to find this task's latest `once` by; on disk before it."""
         return _nonce.get()
 
-    def progress(self, fraction: float | None, message: str = "") -> None:
-        """Move the progress bar to 0.0–1.0, or None (unknown); of any thread."""
-        self._report(fraction, message)
+    # --- progress
 
-    async def once(
+    def progress(self, fraction: float | None, message: str = "") -> None:
+        """Move the progress bar to 0.0–1.0, or None (unknown); of any thread.
+
+        Within a part, or a loop over `each`, it is the bar of that part.
+        """
+        self.go_on()
+        self._bar.present().progress(fraction, message)
+
+    def part(self, size: float, message: str = "") -> "Part":
+        """Return a part of the bar: `with job.part(0.35, "Reading"):`.
+
+        What is reported inside, from 0.0 to 1.0, moves the bar through its
+        next 35 %.  A thread pool's threads report to the part by its name:
+        `with job.part(0.35) as reading:`, `reading.progress(0.5)`.
+        """
+        self.go_on()
+        return self._bar.present().part(size, message)
+
+    def each(
+        self,
+        items: Iterable[Item],
+        name: str = "",
+        *,
+        key: Callable[[Item], Any] | None = None,
+        tries: int = 3,
+    ) -> "Each[Item]":
+        """Return the items to loop over, `for` or `async for`, as `Each`.
+
+        It moves the bar, and a later try goes on without those it finished.
+        Each further loop of a step needs a `name`.  An item is known by its
+        JSON, or that of `key(item)`.
+        """
+        from pipulate.engine.each import Each
+
+        self.go_on()
+        if name in self._loops:
+            raise PipulateError(
+                f"Step {self.step.key!r} has two loops over job.each "
+                f"of the name {name!r}. Give each its own: job.each(items, 'pages')."
+            )
+        self._loops[name] = Each(
+            self.run, self.step, self.go_on, self._bar.present(), items, name, key, tries
+        )
+        return self._loops[name]
+
+    def flush(self) -> None:
+        """Make durable what the loops have finished; raises NotSaved."""
+        for loop in list(self._loops.values()):
+            loop.flush()
+
+    # --- outward acts
+
+    def once(
         self,
         name: str,
         function: Deed,
@@ -48,13 +128,19 @@ class Job:
     ) -> Any:
         """Do an outward act at most once ever for this (run, step, `params`).
 
-        The intention is on disk before `function` is awaited, the result
-        before it is returned.  If an earlier attempt left no result, `find`
-        is asked whether it happened after all; if it finds nothing (or there
-        is no `find`), Unsure is raised, and only the user can decide to do it
-        again. A PipulateError with `definite = True` says that nothing was
-        done: the intention is taken back.
+        To be awaited, but in a plain function or a thread, where it returns
+        the result.  The intention is on disk before `function` is called, the
+        result before it is returned.  If an earlier attempt left no result,
+        `find` is asked whether it happened after all; if it finds nothing (or
+        there is no `find`), Unsure is raised, and only the user can decide to
+        do it again. A PipulateError with `definite = True` says that nothing
+        was done: the intention is taken back.
         """
+        act = self._once(name, function, find, params)
+        return act if _on_loop() else _at_once(act)
+
+    async def _once(self, name: str, function: Deed, find: Deed | None, params: Any) -> Any:
+        self.go_on()
         key = self._key(name, params)
         intention = {"begun": now(), "nonce": secrets.token_hex(4)}
         act = await self._note(key, lambda known: known or intention)
@@ -71,7 +157,7 @@ class Job:
 
     async def _do(self, key: str, function: Deed) -> Any:
         try:
-            return await function()
+            return await _done(function)
         except PipulateError as error:
             if getattr(error, "definite", False):
                 await self._note(key, lambda known: {})
@@ -80,7 +166,7 @@ class Job:
     async def _found(self, name: str, begun: str, find: Deed | None) -> Any:
         looked = ""
         if find:
-            result = await find()
+            result = await _done(find)
             if result is not None:
                 return result
             looked = "It is not in the service's list, but that may lag behind. "
@@ -111,6 +197,39 @@ class Job:
             changed = {name: act for name, act in acts.items() if act}
             return record if changed == known else {**record, "once": changed}
 
-        noting = asyncio.to_thread(self.run.engine.checkpoint, self.run.id, note)
-        record = await asyncio.shield(noting)
-        return record["once"].get(key, {})
+        checkpoint = self.run.engine.checkpoint
+        if _on_loop():
+            noting = asyncio.to_thread(checkpoint, self.run.id, note)
+            record = await asyncio.shield(noting)
+        else:
+            record = checkpoint(self.run.id, note)
+        return record.get("once", {}).get(key, {})
+
+
+def _on_loop() -> bool:
+    """Say whether this thread runs an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine that waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it waits for something")
+
+
+async def _done(function: Deed) -> Any:
+    result = function()
+    if not inspect.isawaitable(result):
+        return result
+    return await result if _on_loop() else asyncio.run(_awaited(result))
+
+
+async def _awaited(awaitable: Any) -> Any:
+    return await awaitable

@@ -5,7 +5,8 @@ MIGRATIONS  SQL scripts, applied in order; `user_version` counts them.  A
             a line's end is Python's): a change is a further one at the end.
 RUNS        pipeline (a record a run), history (every act on one; `kind` is
             a `pipeline.Kind`, `data` as the module `history` tells it),
-            quarantine, job; store is a dictionary.
+            quarantine, job; checkpoint (what loops of jobs have finished,
+            see `each`); store is a dictionary.
 PAGES       profile (once `client`), task, trash (of deleted rows).
 MODEL       conversation, message, memory, proposal, prompt.  `memory_text`
             follows `memory` by triggers and deletes securely: what is
@@ -99,5 +100,10 @@ SCHEMA = [
     DROP TABLE history;
     ALTER TABLE act RENAME TO history;
     CREATE INDEX history_run ON history (workflow, id);
+    """,
+    """
+    CREATE TABLE checkpoint (workflow TEXT NOT NULL, id TEXT NOT NULL, step TEXT NOT NULL,
+        loop TEXT NOT NULL, read TEXT NOT NULL, items TEXT NOT NULL);
+    CREATE INDEX checkpoint_step ON checkpoint (workflow, id, step);
     """,
 ]

@@ -9,6 +9,7 @@ ERRORS  An author's bug shows in its own card; the other cards live on.
 """
 
 import json
+from functools import partial
 from typing import Any
 
 from fastcore.xml import (
@@ -354,22 +355,22 @@ def _fields(value: dict[str, Any]) -> str:
 
 def working(run: Run, jobs: Jobs, step: Step) -> FT:
     """Return the card of a machine's step: ready, running, or stopped."""
-    key = (run.flow.name, run.id, step.key)
-    row = jobs.row(key) or {"state": "ready", "error": ""}
-    state = row["state"]
+    state, why = jobs.state(run, step)
     number = step.number
     me = f"#card{number}"
-    if jobs.running(key) or state == "running":
-        cancel = act(run, f"cancel{number}", "Cancel", me, step=step)
+    start = partial(act, run, f"start{number}", target=me, step=step)
+    cancel = act(run, f"cancel{number}", "Cancel", me, step=step)
+    if state in ("running", "elsewhere"):
         return _step_card(step, "work", progress(run, jobs, step), cancel)
-    labels = {"ready": step.button, "done": step.button}
-    labels |= {"unsure": "Look again", "cancelled": "Go on"}
+    if state == "ending":
+        return _step_card(step, "work", progress(run, jobs, step), start(label="Go on"))
+    labels = {"ready": step.button, "unsure": "Look again", "cancelled": "Go on"}
     label = labels.get(state, "Try again")
-    acts = [act(run, f"start{number}", label, me, "", step)]
+    acts = [start(label=label, cls="")]
     if state == "unsure":
         acts.append(act(run, f"repeat{number}", "Do it again", me, "quiet danger", step))
     tones = {"unsure": "error", "failed": "error"}
-    reason = failure(row["error"], cls=tones.get(state, "hint"))
+    reason = failure(why, cls=tones.get(state, "hint"))
     return _step_card(step, "work", *offers(run, step), reason, Div(*acts, cls="row"))
 
 

@@ -16,7 +16,7 @@ a form post ends in a redirect to the run.
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -175,7 +175,7 @@ class Pages:
             raise HTTPException(404)
         run = self._run(flow, request.query_params.get("id", ""))
         step = flow.steps[number - 1]
-        if self.jobs.running((flow.name, run.id, step.key)):
+        if self.jobs.state(run, step)[0] in ("running", "ending", "elsewhere"):
             return fragment(cards.progress(run, self.jobs, step))
         if rec.is_done(run.state, step.id) and _is_next(run, step):
             place = f"#card{number}"
@@ -218,6 +218,7 @@ class Pages:
                     reply = await self.on_run[kind](order)
                 else:
                     raise HTTPException(404)
+                await self.jobs.mind(flow, id)
             except Refused as why:
                 reply = await self._refuse(order, step, why)
         if htmx:
@@ -252,7 +253,6 @@ class Pages:
         return await self._chain(order.run(), tail="")
 
     async def _delete(self, order: Order) -> Response:
-        await self._stop(order, order.flow.steps)
         await asyncio.to_thread(order.engine.delete, order.id)
         return fragment(deleted_row(address(order.flow, order.id, "undelete"), order.id))
 
@@ -300,7 +300,6 @@ class Pages:
         return await self._chain(run, message=problem, tail=f"card{step.number}")
 
     async def _revert(self, order: Order, step: Step) -> Response:
-        await self._stop(order, order.flow.steps[step.number - 1 :])
         clear = order.engine.clear_steps_from
         await asyncio.to_thread(clear, order.id, step.id, order.flow.tuples, order.rev)
         return await self._chain(order.run(), tail=f"card{step.number}")
@@ -317,15 +316,11 @@ class Pages:
         return fragment(cards.working(run, self.jobs, step))
 
     async def _cancel(self, order: Order, step: Step) -> Response:
-        await self._stop(order, [step])
+        await self.jobs.cancel((order.flow.name, order.id, step.key))
         run = order.run()
         if step.work and _is_open(run, step):
             return fragment(cards.working(run, self.jobs, step))
         return await self._chain(run)
-
-    async def _stop(self, order: Order, steps: Iterable[Step]) -> None:
-        for step in steps:
-            await self.jobs.cancel((order.flow.name, order.id, step.key))
 
     async def _follow(self, run: Run) -> str:
         """Proceed after an answer; return what failed: it is stored all the same."""

@@ -8,7 +8,6 @@ come back: the job goes on.
 import asyncio
 import re
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 from fasthtml.common import H3, Input, Label, Li, Ol, P
@@ -43,13 +42,13 @@ def check_folder(run, form):
 async def count(run, job):
     answers = run.fields("folder")
     files = await asyncio.to_thread(text_files, answers["folder"])
-    total: Counter[str] = Counter()
-    for number, path in enumerate(files):
-        job.progress(number / len(files), f"{path.name}, {number} of {len(files)} files")
-        # A file that was counted once is not counted again, whatever happens in between.
-        counted = await job.once(f"count {path.name}", partial(words, path), params=str(path))
-        total.update(counted)
+    each = job.each(files)  # after a stop, the files that were counted are not counted again
+    async for path in each:
+        each.keep(await words(path))
         await asyncio.sleep(float(answers["pause"] or 0))
+    total: Counter[str] = Counter()
+    for _, counted in each.kept:
+        total.update(counted)
     await run.say(f"Counted {total.total():,} words in {len(files)} files.")
     return {
         "files": len(files),

@@ -1,6 +1,7 @@
 """What a step's work is given: `job.once` does an outward act at most once ever."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from fasthtml.common import Input
 
 from pipulate.engine.errors import Invalid, PipulateError, Unsure
 from pipulate.engine.exchange import import_run
-from pipulate.engine.job import Job
+from pipulate.engine.job import Cancelled, Job
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
@@ -362,3 +363,82 @@ async def test_two_acts_at_once_keep_their_own_names(engine: Pipulate) -> None:
         key.split(":")[1]: act["nonce"] for key, act in engine.get_state("arthur")["once"].items()
     }
     assert nonces == [stored["links"], stored["pages"]] and len(set(nonces)) == 2
+
+
+# --- in plain functions, and after a cancel
+
+
+def plainly(work: Callable[[Job], Any], job: Job) -> Any:
+    """Call a plain function as `jobs` does: in a thread without an event loop."""
+    return asyncio.to_thread(work, job)
+
+
+async def test_a_plain_function_acts_once(engine: Pipulate) -> None:
+    """It gets the result itself; the deed may be plain or async, and is called in its thread."""
+    world = World()
+    threads: list[int] = []
+
+    def act() -> dict[str, int]:
+        threads.append(threading.get_ident())
+        world.done += 1
+        return {"job": world.done}
+
+    def work(job: Job) -> Any:
+        threads.append(threading.get_ident())
+        again = [job.once("post", act), job.once("post", act)]
+        return [*again, job.once("async", world.act), job.nonce != ""]
+
+    assert await plainly(work, job(engine)) == [{"job": 1}, {"job": 1}, {"job": 2}, True]
+    assert threads[0] == threads[1] and len(threads) == 2
+    assert await job(engine).once("post", world.act) == {"job": 1}  # an async one knows of it
+
+
+async def test_a_plain_act_without_an_answer_is_asked_for(engine: Pipulate) -> None:
+    """As of an async one; and a definite refusal takes the intention back."""
+    world = World(after=ConnectionError("reset"))
+
+    def post(job: Job) -> Any:
+        return job.once("post", world.act)
+
+    with pytest.raises(ConnectionError):
+        await plainly(post, job(engine))
+    with pytest.raises(Unsure):
+        await plainly(post, job(engine))
+    assert await plainly(lambda job: job.once("post", None, world.find), job(engine)) == {"job": 1}
+    world.before = Definite("402: no credits")
+    with pytest.raises(Definite):
+        await plainly(lambda job: job.once("other", world.act), job(engine))
+    world.before = world.after = None
+    assert await plainly(lambda job: job.once("other", world.act), job(engine)) == {"job": 2}
+
+
+async def test_after_a_cancel_nothing_new_is_begun(engine: Pipulate) -> None:
+    """Whatever the work asks of its job raises, and no `except Exception` keeps that."""
+    world, work = World(), job(engine)
+    await work.once("post", world.act)
+    work.halt()
+    asks: list[Callable[[], Any]] = [
+        lambda: work.progress(0.5),
+        lambda: work.part(0.5),
+        lambda: work.each([1]),
+    ]
+    for ask in asks:
+        with pytest.raises(Cancelled):
+            ask()
+    for name in ("post", "another"):
+        with pytest.raises(Cancelled):
+            await work.once(name, world.act)
+    assert world.done == 1 and not issubclass(Cancelled, Exception)
+
+
+async def test_an_act_under_way_at_a_cancel_is_noted(engine: Pipulate) -> None:
+    """It was done: the next try has its result, and is not unsure."""
+    world = World()
+    work = job(engine)
+
+    def act() -> str:
+        work.halt()
+        return "sent"
+
+    assert await plainly(lambda job: job.once("post", act), work) == "sent"
+    assert await job(engine).once("post", world.act) == "sent" and world.done == 0

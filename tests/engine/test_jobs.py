@@ -7,32 +7,14 @@ import pytest
 
 from pipulate.engine.errors import PipulateError, Refused
 from pipulate.engine.jobs import Jobs
-from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
-from pipulate.engine.store import Store
-from pipulate.engine.workflow import Workflow
+from tests.engine.work import KEY, Plain, make, other
 
 
 class Definite(PipulateError):
     """A refusal after which nothing was done."""
 
     definite = True
-
-
-def make(tmp_path, work):
-    """Return (flow, step, engine, jobs) for a workflow of one question and one piece of work,
-    its question answered."""
-    flow = Workflow("w", about="x")
-    flow.step("go", "Go?")(lambda run: None)
-    step = flow.work("act", "Act")(work)
-    store = Store(tmp_path / "pipulate.db")
-    engine = Pipulate(store, "w")
-    engine.initialize_if_missing("r")
-    engine.set_step_data("r", "step_01", {"go": "yes"})
-    return flow, step, engine, Jobs(store, Settings(data=tmp_path))
-
-
-KEY = ("w", "r", "act")
 
 
 async def test_the_result_is_stored_under_the_step(tmp_path):
@@ -117,6 +99,7 @@ async def test_cancel_keeps_what_was_done_once(tmp_path):
     await jobs.start(flow, "r", step)
     await stuck.wait()
     await jobs.cancel(KEY)
+    await jobs.wait(KEY)
     assert jobs.row(KEY)["state"] == "cancelled" and "step_02" not in engine.get_state("r")
     await jobs.start(flow, "r", step)
     await jobs.wait(KEY)
@@ -256,4 +239,163 @@ async def test_who_waits_for_it_hears_once_of_work_that_was_done(tmp_path):
     await jobs.start(flow, "r", step)
     await jobs.wait(KEY)
     assert len(heard) == 1 and jobs.row(KEY)["state"] == "failed"
+    await jobs.close()
+
+
+# --- a cancel ends it, and what is not wanted
+
+
+def words(jobs):
+    """Return what the job's card would say, and how far it is."""
+    now = jobs.progress(KEY)
+    return now.fraction, now.message
+
+
+async def state(flow, engine, jobs):
+    """Return the state of the job as its card would show it."""
+    run = flow.load(engine.store, "r", jobs.settings)
+    return jobs.state(run, flow.steps[1])[0]
+
+
+async def test_a_cancel_ends_a_plain_function_at_its_next_word(tmp_path):
+    """Its present act is let through and told of; then nothing more is done."""
+    work = Plain()
+    flow, step, engine, jobs = make(tmp_path, work)
+    await jobs.start(flow, "r", step)
+    assert await work.reached() == 0
+    await jobs.cancel(KEY)
+    assert jobs.running(KEY) and await state(flow, engine, jobs) == "ending"
+    assert words(jobs) == (0.0, "Cancelled; it ends when its present act is through.")
+    work.go_on(3)
+    await jobs.wait(KEY)
+    assert len(work.done) == 1 and await state(flow, engine, jobs) == "cancelled"
+    assert "step_02" not in engine.get_state("r")
+    await jobs.close()
+
+
+async def test_going_on_waits_for_the_earlier_try(tmp_path):
+    """However often it is cancelled and started meanwhile: no two threads do one job at once."""
+    work = Plain()
+    flow, step, engine, jobs = make(tmp_path, work)
+    await jobs.start(flow, "r", step)
+    await work.reached()
+    for _ in range(3):
+        await jobs.cancel(KEY)
+        await jobs.start(flow, "r", step)
+        await jobs.start(flow, "r", step)
+    assert words(jobs) == (0.0, "Waiting for the earlier try to end…")
+    assert await state(flow, engine, jobs) == "running"
+    work.go_on()  # the end of the first try
+    assert await work.reached() == 0
+    work.go_on(3)
+    await jobs.wait(KEY)
+    assert work.done == [(1, 0), (2, 0), (2, 1), (2, 2)]
+    assert engine.get_step_data("r", "step_02") == {"acts": 3}
+    await jobs.close()
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_the_end_of_the_server_waits_for_no_thread(tmp_path, cancelled):
+    """A function in the midst of an act holds its job until the process ends, so that nobody does
+    it beside it.  The next start resumes it, unless the user had cancelled it."""
+    work = Plain()
+    flow, step, engine, jobs = make(tmp_path, work)
+    await jobs.start(flow, "r", step)
+    await work.reached()
+    if cancelled:
+        await jobs.cancel(KEY)
+    await jobs.close(patience=0)
+    later = other(engine)
+    await later.resume({"w": flow})
+    with pytest.raises(Refused, match="another Pipulate process"):
+        await later.start(flow, "r", step)
+    work.go_on()
+    await jobs.wait(KEY)
+    assert len(work.done) == 1
+    assert jobs.row(KEY)["state"] == ("cancelled" if cancelled else "running")
+    await jobs.close()
+    await later.resume({"w": flow})
+    assert later.running(KEY) is not cancelled
+    if not cancelled:
+        work.go_on(3)
+        await later.wait(KEY)
+        assert engine.get_step_data("r", "step_02") == {"acts": 3}
+    await later.close()
+
+
+async def test_a_start_after_a_change_waits_for_the_old_job_and_begins_anew(tmp_path):
+    """Reverted and answered anew before the job could see it: it is not taken for the new one."""
+    work = Plain(acts=2)
+    flow, step, engine, jobs = make(tmp_path, work)
+    await jobs.start(flow, "r", step)
+    await work.reached()
+    engine.clear_steps_from("r", "step_01", flow.tuples)
+    await jobs.mind(flow, "r")
+    engine.set_step_data("r", "step_01", {"go": "no"})
+    await jobs.start(flow, "r", step)
+    assert words(jobs)[1] == "Waiting for the earlier try to end…"
+    work.go_on(3)
+    await jobs.wait(KEY)
+    assert len(work.done) == 3 and engine.get_step_data("r", "step_02") == {"acts": 2}
+    await jobs.close()
+
+
+async def test_a_job_is_cancelled_from_another_process(tmp_path):
+    """It is shown there as what it is, and ends where it is done."""
+    work = Plain()
+    flow, step, engine, jobs = make(tmp_path, work)
+    jobs.pace = 0.001
+    await jobs.start(flow, "r", step)
+    await work.reached()
+    theirs = other(engine)
+    assert await state(flow, engine, theirs) == "elsewhere"
+    await theirs.cancel(KEY)
+    while await state(flow, engine, jobs) == "running":
+        await asyncio.sleep(0)
+    work.go_on(3)
+    await jobs.wait(KEY)
+    assert len(work.done) == 1 and await state(flow, engine, theirs) == "cancelled"
+    await theirs.start(flow, "r", step)
+    await theirs.cancel(KEY)
+    work.go_on(3)
+    await theirs.wait(KEY)
+    for process in (jobs, theirs):
+        await process.close()
+
+
+async def test_what_a_dead_process_left_is_shown_and_can_be_gone_on_with(tmp_path):
+    """Not as running for ever."""
+    go = asyncio.Event()
+
+    async def work(run, job):
+        await go.wait()
+        return {"value": 1}
+
+    flow, step, engine, jobs = make(tmp_path, work)
+    theirs = other(engine)
+    await jobs.start(flow, "r", step)
+    await jobs.close()
+    run = flow.load(engine.store, "r", theirs.settings)
+    assert theirs.state(run, step)[0] == "cancelled" and "has ended" in theirs.state(run, step)[1]
+    go.set()
+    await theirs.start(flow, "r", step)
+    await theirs.wait(KEY)
+    assert engine.get_step_data("r", "step_02") == {"value": 1}
+    await theirs.close()
+
+
+async def test_how_a_job_ended_is_said_of_the_answers_it_had(tmp_path):
+    """Its error is not shown under other answers, nor in a run begun anew."""
+
+    async def work(run, job):
+        raise PipulateError("There is no such project.")
+
+    flow, step, engine, jobs = make(tmp_path, work)
+    await jobs.start(flow, "r", step)
+    await jobs.wait(KEY)
+    assert await state(flow, engine, jobs) == "failed"
+    engine.set_step_data("r", "step_01", {"go": "elsewhere"})
+    assert await state(flow, engine, jobs) == "ready"
+    engine.undo("r")
+    assert await state(flow, engine, jobs) == "failed"
     await jobs.close()

@@ -1,0 +1,207 @@
+"""One job at work: a step's function is called and watched, its result stored.
+
+WANTED   A job goes on while its step is the open one and all it has read of
+         its run is as it was.  Else it is cancelled: its `Job` raises.
+THREADS  A plain function has a thread of its own, which ends by itself, or
+         where it uses its job next.  Neither other work nor the end of the
+         process waits for it; the same job does.
+"""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from typing import Any
+
+from loguru import logger
+
+from pipulate.engine import record as rec
+from pipulate.engine.answers import finish, holds
+from pipulate.engine.errors import PipulateError, Unknown, Unsure
+from pipulate.engine.fault import fault
+from pipulate.engine.job import Cancelled, Job
+from pipulate.engine.places import knows
+from pipulate.engine.settings import Settings
+from pipulate.engine.store import Store
+from pipulate.engine.workflow import Function, Run, Step, Workflow
+
+CANCELLED = "Cancelled. What was done so far is kept; start again to go on."
+CHANGED = "What this rests on has changed, so it was cancelled. Start it again."
+_STAND = """
+    SELECT job.state, pipeline.rev FROM job LEFT JOIN pipeline USING (workflow, id)
+    WHERE workflow = ? AND id = ? AND step_id = ?"""
+
+
+class Doing:
+    """A job of this process, from its start until all of its work has ended."""
+
+    def __init__(
+        self, flow: Workflow, id: str, step: Step, store: Store, settings: Settings
+    ) -> None:
+        self.flow = flow
+        self.id = id
+        self.step = step
+        self.store = store
+        self.settings = settings
+        self.task: asyncio.Task[None] | None = None  #: of whoever leads it
+        self.fraction: float | None = None  #: of its progress, None if that is unknown
+        self.message = ""
+        self.cancelled = ""  #: why
+        self.again = False  #: started again since it was cancelled
+        self._rev = 0  # that is known to want it
+        self._job: Job | None
+        self._work: asyncio.Future[Any] | None
+        self.renew()
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What the job is of: workflow, run, step."""
+        return self.flow.name, self.id, self.step.key
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what starts the job now has to wait for its end."""
+        return bool(self.cancelled) or bool(self._work and self._work.done())
+
+    def renew(self) -> None:
+        """Be as at the start."""
+        self.fraction = None
+        self.message = "Starting…"
+        self.cancelled = ""
+        self.again = False
+        self._job = None
+        self._work = None
+
+    def load(self) -> Run:
+        """Return the run as it is stored; raises Unknown, Corrupt, Incompatible."""
+        return self.flow.load(self.store, self.id, self.settings)
+
+    def cancel(self, why: str = CANCELLED) -> None:
+        """Let the work end as soon as it can."""
+        self.cancelled = self.cancelled or why
+        self.again = False
+        if self._job:
+            self._job.halt()
+        if isinstance(self._work, asyncio.Task):
+            self._work.cancel()
+
+    async def end(self, pace: float) -> tuple[str, str]:
+        """Do the work; return (state, error).  It is looked after each `pace` seconds."""
+        try:
+            await self._result(pace)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise  # the program ends
+            return "cancelled", self.cancelled or CANCELLED
+        except Unsure as problem:
+            return "unsure", str(problem)
+        except PipulateError as problem:
+            return "failed", str(problem)
+        except Exception as problem:  # an author's bug must show in its card
+            logger.exception("{} of {} failed", self.step.key, self.flow.name)
+            return "failed", f"{fault(problem)}. Mend it, then try again."
+        return "done", ""
+
+    async def _result(self, pace: float) -> None:
+        run = await asyncio.to_thread(self.load)
+        if rec.is_done(run.state, self.step.id):
+            return
+        seen = run.before(self.step)
+        if not self._is_wanted(run):
+            self.cancel(CHANGED)
+        if self.cancelled:
+            raise Cancelled(self.cancelled)
+        self._rev = run.rev
+        self._job = job = Job(seen, self.step, self._report)
+        self._work = work = _begun(self.step.function, seen, job)
+        try:
+            while not (await asyncio.wait([work], timeout=pace))[0]:
+                await self.look()
+            result = work.result()
+            if self.cancelled == CHANGED:
+                raise Cancelled(CHANGED)
+            await asyncio.shield(asyncio.to_thread(finish, seen, self.step, result))
+        except BaseException:
+            await asyncio.shield(asyncio.to_thread(_flush, job))
+            raise
+        finally:
+            job.halt()
+
+    def _report(self, fraction: float | None, message: str) -> None:
+        self.fraction = fraction
+        self.message = message
+
+    async def look(self) -> None:
+        """Have noted what it has finished; cancel it if it is not wanted."""
+        why = await asyncio.to_thread(self._unwanted)
+        if why:
+            self.cancel(why)
+
+    def _unwanted(self) -> str:
+        if self._job:
+            _flush(self._job)
+        stand = self.store.one(_STAND, *self.key) or {"state": "", "rev": None}
+        if stand["state"] == "ending":
+            return CANCELLED
+        if stand["rev"] == self._rev:
+            return ""
+        engine = self.flow.engine(self.store)
+        try:
+            run = Run(self.flow, engine, self.id, *engine.load(self.id), self.settings)
+        except Unknown:
+            return CHANGED
+        if not self._is_wanted(run):
+            return CHANGED
+        self._rev = run.rev
+        return ""
+
+    def _is_wanted(self, run: Run) -> bool:
+        if not knows(run.state, self.flow.places) or run.state.get("finalized"):
+            return False
+        if run.open_index != self.step.number - 1:
+            return False
+        if self._job is None:
+            return True
+        seen = self._job.run
+        same = run.state.get("created") == seen.state.get("created")
+        return same and holds(run.before(self.step), dict(seen.reads or {}))
+
+
+def _flush(job: Job) -> None:
+    with logger.catch(PipulateError, message="what a job has finished was not noted yet"):
+        job.flush()
+
+
+def _begun(function: Function, *args: Any) -> "asyncio.Future[Any]":
+    if inspect.iscoroutinefunction(function):
+        return asyncio.ensure_future(function(*args))
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    context = copy_context()
+
+    def settle(how: Callable[[Any], None], what: Any) -> None:
+        if not future.done():
+            how(what)
+
+    def run() -> None:
+        end = future.set_result
+        try:
+            what = context.run(_called, function, *args)
+        except BaseException as error:
+            end = future.set_exception
+            what = error
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, end, what)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def _called(function: Function, *args: Any) -> Any:
+    try:
+        return function(*args)
+    except StopIteration as error:  # which no future takes
+        raise RuntimeError("StopIteration: there was no next one.") from error

@@ -1,0 +1,118 @@
+"""A job at work: it ends when it is cancelled or its run has changed, and takes no thread of
+others."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipulate.engine.pipeline import Pipulate
+from tests.engine.work import KEY, Plain, make
+
+
+async def test_no_exception_handler_keeps_a_cancelled_function_alive(tmp_path):
+    """`except Exception` around all it does, as authors write it, does not stop the cancel."""
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop, tries = asyncio.get_running_loop(), []
+
+    def work(run, job):
+        while True:
+            try:
+                tries.append(1)
+                loop.call_soon_threadsafe(begun.set)
+                go_on.wait()
+                job.progress(None, "again")
+            except Exception as error:
+                tries.append(error)
+
+    flow, step, _, jobs = make(tmp_path, work)
+    await jobs.start(flow, "r", step)
+    await begun.wait()
+    await jobs.cancel(KEY)
+    go_on.set()
+    await jobs.wait(KEY)
+    assert tries == [1] and jobs.row(KEY)["state"] == "cancelled"
+    await jobs.close()
+
+
+async def test_a_result_that_is_made_all_the_same_is_kept(tmp_path):
+    """A function that comes to its end before it hears of the cancel has done the work: it is
+    not done again."""
+    work = Plain(acts=1)
+    flow, step, engine, jobs = make(tmp_path, work)
+    await jobs.start(flow, "r", step)
+    await work.reached()
+    await jobs.cancel(KEY)
+    await jobs.start(flow, "r", step)
+    work.go_on()
+    await jobs.wait(KEY)
+    assert len(work.done) == 1 and engine.get_step_data("r", "step_02") == {"acts": 1}
+    assert jobs.row(KEY)["state"] == "done"
+    await jobs.close()
+
+
+CHANGES: dict[str, Callable[[Pipulate, Any], Any]] = {
+    "revert": lambda engine, flow: engine.clear_steps_from("r", "step_01", flow.tuples),
+    "undo": lambda engine, flow: engine.undo("r"),
+    "deletion": lambda engine, flow: engine.delete("r"),
+    "lock": lambda engine, flow: engine.finalize("r"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_run_that_changes_cancels_its_job(tmp_path, change, plain):
+    """Whoever changes it, in whatever process: the job sees it by itself, and writes nothing."""
+    asked = asyncio.Event()
+
+    async def work(run, job):
+        asked.set()
+        await asyncio.Event().wait()
+
+    led = Plain()
+    flow, step, engine, jobs = make(tmp_path, led if plain else work)
+    jobs.pace = 0.001
+    await jobs.start(flow, "r", step)
+    await (led.reached() if plain else asked.wait())
+    change(engine, flow)
+    if plain:
+        while jobs.progress(KEY).message != "Cancelled; it ends when its present act is through.":
+            await asyncio.sleep(0)
+        led.go_on(3)
+    before = engine.get_state("r")
+    await jobs.wait(KEY)
+    row = jobs.row(KEY)
+    assert (row["state"], engine.get_state("r")) == ("cancelled", before)
+    assert "What this rests on has changed" in row["error"] and len(led.done) == plain
+    await jobs.close()
+
+
+async def test_work_that_runs_out_of_items_fails_in_words(tmp_path):
+    """`next` without a next one is an error like any other."""
+    flow, step, _, jobs = make(tmp_path, lambda run, job: next(iter([])))
+    await jobs.start(flow, "r", step)
+    await jobs.wait(KEY)
+    assert jobs.row(KEY)["state"] == "failed" and "StopIteration" in jobs.row(KEY)["error"]
+    await jobs.close()
+
+
+async def test_long_work_takes_no_thread_from_others(tmp_path):
+    """However many plain functions are at work, the rest of the program has its threads."""
+    go_on, begun = threading.Event(), threading.Barrier(41)
+
+    def work(run, job):
+        begun.wait(30)
+        go_on.wait(30)
+
+    flow, step, engine, jobs = make(tmp_path, work)
+    for number in range(40):
+        engine.initialize_if_missing(f"r{number}")
+        engine.set_step_data(f"r{number}", "step_01", {"go": "yes"})
+        await jobs.start(flow, f"r{number}", step)
+    await asyncio.to_thread(begun.wait, 30)  # all at work, and a thread is left for this
+    go_on.set()
+    for number in range(40):
+        await jobs.wait(("w", f"r{number}", "act"))
+    await jobs.close()
