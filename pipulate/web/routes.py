@@ -175,11 +175,12 @@ class Pages:
             raise HTTPException(404)
         run = self._run(flow, request.query_params.get("id", ""))
         step = flow.steps[number - 1]
-        if self.jobs.state(run, step)[0] in ("running", "ending", "elsewhere"):
-            return fragment(cards.progress(run, self.jobs, step))
         if rec.is_done(run.state, step.id) and _is_next(run, step):
             place = f"#card{number}"
             return await self._advance(run, step, hx_retarget=place, hx_reswap="outerHTML")
+        at_work = self.jobs.state(run, step)[0] in ("running", "ending", "elsewhere")
+        if at_work and _is_open(run, step):
+            return fragment(cards.progress(run, self.jobs, step))
         return await self._chain(run)
 
     # --- acts on a run

@@ -29,6 +29,7 @@ class Loop:
 
     async def __call__(self, run: Any, job: Job) -> Any:
         """Look at all that is to be looked at."""
+        run.get("go")
         each = job.each(self.items, **self.how)
         async for item in each:
             self.looked.append(item)
@@ -63,7 +64,7 @@ class Session:
     def job(self) -> Job:
         """Return a job that nobody looks after, as after a restart."""
         run = self.flow.load(self.engine.store, "r", self.jobs.settings)
-        return Job(run, self.step, lambda fraction, message: None)
+        return Job(run.before(self.step), self.step, lambda fraction, message: None)
 
 
 @pytest.fixture
@@ -118,7 +119,8 @@ async def test_redo_begins_anew(session: Callable[[Any], Session]) -> None:
 
 
 async def test_what_rests_on_other_answers_is_not_taken(session: Callable[[Any], Session]) -> None:
-    """An answer before it changed: all is done anew. It is as it was: what was done counts."""
+    """An answer that the work had read changed: all is done anew.  It is as it was again: what
+    was done then counts, with what no change has touched."""
     work = Loop([1, 2])
     stop = [2]
 
@@ -136,6 +138,9 @@ async def test_what_rests_on_other_answers_is_not_taken(session: Callable[[Any],
     one.engine.undo("r")
     await one.tried()
     assert work.looked == [1, 2, 1, 2, 2]
+    one.engine.set_step_data("r", "step_01", {"go": "yes", "beside": "unread"})
+    await one.tried()
+    assert work.looked == [1, 2, 1, 2, 2, 2]
 
 
 async def test_a_run_begun_anew_knows_nothing_of_the_deleted_one(
