@@ -208,9 +208,9 @@ class Runs:
     ) -> list[Any]:
         """Return the runs that SQL's `where` says, in the order of `order_by`."""
         workflow = self.engine.workflow.replace("'", "''")
-        inner = f"SELECT * FROM pipeline WHERE workflow = '{workflow}'"  # noqa: S608 - quoted
+        inner = f"SELECT id AS url, * FROM pipeline WHERE workflow = '{workflow}'"  # noqa: S608
         sql = (  # the author's own SQL
-            f"SELECT url, data, created, updated FROM (SELECT id AS url, * FROM ({inner})) "  # noqa: S608
+            f"SELECT url, data, created, updated FROM ({inner}) "  # noqa: S608
             f"WHERE ({where or 1}) ORDER BY {order_by or 'updated DESC'} "
             f"LIMIT {-1 if limit is None else limit} OFFSET {offset or 0}"
         )

@@ -284,10 +284,8 @@ class Pipulate:
         with self.store.transaction() as db:
             found = self.store.read(f"{there} AND id NOT IN ({mine})", self.workflow, former)
             for table, row in product(("pipeline", "history", "job"), found):
-                db.execute(
-                    f"UPDATE {table} SET workflow = ?1 WHERE workflow = ?2 AND id = ?3",  # noqa: S608
-                    (self.workflow, former, row["id"]),
-                )
+                change = f"UPDATE {table} SET workflow = ? WHERE workflow = ? AND id = ?"  # noqa: S608
+                db.execute(change, (self.workflow, former, row["id"]))
         return bool(found)
 
     def add(self, id: str, record: Record) -> None:

@@ -78,7 +78,8 @@ class Archive:
         assert "archive_opened" in self.db and "archive_opened" in self.db.keys() and keys
         row = self.pipeline[form["url"]]
         return P(
-            f"Open: {self.db['pipeline_id']}, number {self.db['archive_opened']}, since {row.created[:4]}"
+            f"Open: {self.db['pipeline_id']}, number {self.db['archive_opened']}, "
+            f"since {row.created[:4]}"
         )
 
     async def delete(self, request):
