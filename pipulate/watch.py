@@ -3,8 +3,12 @@
 What hand-written classes register goes behind the routes of the app's own
 parts, so that no address is taken from these, and before those of
 `web.routes`, which take any first segment.
+
+With --dev a page says of which state of the files it is; `static/dev.js` asks
+for the present one, and has the page drawn anew.
 """
 
+import secrets
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,10 +16,14 @@ from pathlib import Path
 
 from fasthtml.common import FastHTML
 from loguru import logger
-from starlette.routing import BaseRoute
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from pipulate.engine.discovery import Broken, Folders
 from pipulate.web.state import State
+
+STAMP = "data-files"  #: the attribute of <html> with the state of the files
 
 
 class Workflows:
@@ -24,6 +32,11 @@ class Workflows:
     def __init__(self, app: FastHTML) -> None:
         self.app = app
         self.state: State = app.state
+        self._changes = 0
+        self._start = secrets.token_hex(4)
+        if self.state.settings.dev:
+            app.router.routes.insert(0, Route("/static/files", self._shown))
+            self._tell()
         self.reserved = first_segments(app.router.routes)
         self._own = len(app.router.routes)
         self._routes: dict[Path, list[BaseRoute]] = {}  # which the code of a file registered
@@ -45,11 +58,20 @@ class Workflows:
                 return
             self._place()
             self.state.found = self.folders.found
+            if self.state.settings.dev:
+                self._tell()
         for item in self.state.found.values():
             if isinstance(item, Broken) and item not in before:
                 logger.warning("{} does not load: {}", item.path, item.fault)
         for line in self.folders.replaced:
             logger.info("Served is {}", line)
+
+    def _tell(self) -> None:
+        self._changes += 1
+        self.state.theme[STAMP] = f"{self._start}-{self._changes}"
+
+    async def _shown(self, request: Request) -> Response:
+        return PlainTextResponse(self.state.theme[STAMP])
 
     @contextmanager
     def _registering(self, path: Path) -> Iterator[None]:

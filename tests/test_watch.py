@@ -153,3 +153,28 @@ def test_how_routes_begin():
         Route("/{name}", PlainTextResponse("any")),
     ]
     assert first_segments(routes) == {"static", "tasks"}
+
+
+def test_a_page_says_of_which_files_it_is(app, folder, client):
+    """It is asked for the present state, which is another after each change, and only then."""
+    seen = []
+    for title in ("One", "Another", ""):
+        if title:
+            (folder / "mine.py").write_text(FLOW.format(name="mine", title=title))
+        else:
+            (folder / "mine.py").unlink()
+        for _ in range(2):
+            page = re.search('<html[^>]* data-files="([^"]+)"', client.get("/tasks").text)
+            assert page and client.get("/static/files").text == page[1]
+            seen.append(page[1])
+    assert len(set(seen)) == 3 and seen[0::2] == seen[1::2]
+
+
+def test_without_dev_no_page_asks(tmp_path, folder):
+    """Nothing is watched, and the address is none."""
+    made = create_app(Settings(data=tmp_path / "data", workflows=(folder,)))
+    home = "http://127.0.0.1:5001"
+    client = TestClient(made, base_url=home, client=("127.0.0.1", 5000))
+    assert "data-files" not in client.get("/tasks").text
+    assert client.get("/static/files").status_code == 404
+    made.state.store.close()

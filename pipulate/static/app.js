@@ -187,4 +187,6 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") for (const side of document.querySelectorAll("#menu.open, #chat.open")) toggle(side, false);
   });
+
+  if (root.dataset.files) import("/static/dev.js");
 })();
