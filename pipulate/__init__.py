@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipulate.app import create_app
     from pipulate.engine import (
+        File,
         Invalid,
         Job,
         Pipulate,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = [
+    "File",
     "Invalid",
     "Job",
     "Pipulate",

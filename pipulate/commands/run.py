@@ -1,8 +1,9 @@
 """`pipulate run`: run a workflow here, to its end or first missing answer.
 
 The same steps, forms, checks and jobs as in the browser.  A field that is
-not named gets what its form would submit untouched; a run that exists goes
-on where it was.  The record goes to stdout as JSON.
+not named gets what its form would submit untouched, one of a file is named
+with a path; a run that exists goes on where it was.  The record goes to
+stdout as JSON.
 """
 
 import asyncio
@@ -10,20 +11,24 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 
 from pipulate.botify.urls import run_id
 from pipulate.commands import parser, progress
 from pipulate.engine import forms
-from pipulate.engine.answers import answer, question
+from pipulate.engine.answers import Question, answer, question
 from pipulate.engine.changed import former, opened, take
 from pipulate.engine.discovery import Folders
 from pipulate.engine.errors import Invalid, PipulateError, Unknown
 from pipulate.engine.fault import fault
 from pipulate.engine.found import Broken, HandWritten, Helper
 from pipulate.engine.jobs import Jobs
+from pipulate.engine.kept import keep, plain_name
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
+from pipulate.engine.values import File, as_json
 from pipulate.engine.voice import Silent, voice
 from pipulate.engine.workflow import Run, Step, Workflow
 
@@ -55,7 +60,8 @@ def main(argv: Sequence[str], settings: Settings) -> None:
         "answers": run.answers(),
         "record": run.state,
     }
-    print(json.dumps(made, ensure_ascii=False))
+    plainly = partial(as_json, folder=settings.data)
+    print(json.dumps(made, ensure_ascii=False, default=plainly))
 
 
 def find(name: str, settings: Settings) -> Workflow:
@@ -146,12 +152,31 @@ async def _is_former(run: Run, step: Step, given: Given, taken: Mapping[str, str
 async def _fill(run: Run, step: Step, given: Given) -> None:
     asked = await question(run, step)
     try:
-        await answer(asked, {**forms.initial(asked.inside), **given})
+        await answer(asked, {**forms.initial(asked.inside), **given, **_chosen(asked, given)})
     except Invalid as error:
         names = ", ".join(f"{item.name}=…" for item in forms.fields(asked.inside))
         raise Invalid(
             f"Step {step.key!r} ({step.label}): {error} It takes {names}. Earlier answers are kept."
         ) from error
+
+
+def _chosen(asked: Question, given: Given) -> dict[str, list[File]]:
+    """Return the files that are given by their paths; none for an empty one."""
+    chosen = {}
+    for item in forms.fields(asked.inside):
+        if item.kind == "file" and item.name in given:
+            paths = [Path(text).expanduser() for text in given[item.name] if text]
+            chosen[item.name] = [_kept(asked.run, path, item.name) for path in paths]
+            asked.known = {**asked.known, item.name: None}
+    return chosen
+
+
+def _kept(run: Run, path: Path, field: str) -> File:
+    try:
+        with path.open("rb") as source:
+            return keep(source, plain_name(path.name), run.engine.store.folder)
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}.", field) from error
 
 
 async def _work(jobs: Jobs, run: Run, step: Step) -> None:

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from pipulate.engine.pipeline import Pipulate
     from pipulate.engine.settings import Settings
     from pipulate.engine.store import Store
+    from pipulate.engine.values import File
     from pipulate.engine.voice import chat_with_llm, chatq
     from pipulate.engine.workflow import Run, Workflow
 
 __all__ = [
+    "File",
     "Invalid",
     "Job",
     "Pipulate",
@@ -30,7 +32,7 @@ __all__ = [
     "chatq",
 ]
 #: Where they live, each module after those that it is built on.
-HOMES = ("errors", "settings", "store", "pipeline", "voice", "workflow", "job")
+HOMES = ("errors", "settings", "store", "values", "pipeline", "voice", "workflow", "job")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ ASKED    Beside each answer stands which question it was given to:
          key     of the step that held the id then
          fields  of its form, with their kinds
          kinds   of values that are no plain JSON (see `values`)
+         files   that the step wrote
          read    what the form, `accept` or work read of earlier answers, each
                  with its fingerprint: "name" (the answer), "name.*" (all
                  fields), "*" (everything); without it, nobody knows
@@ -19,7 +20,7 @@ ONE      Each change is made of one revision, and refused if there is a newer.
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -42,12 +43,14 @@ class Question:
     step: Step
     seen: Run  #: the run as the step sees it
     inside: Any  #: the components of its form
+    #: Its files, kept where none is chosen.
+    known: forms.Values = field(default_factory=dict)
 
 
 async def question(run: Run, step: Step) -> Question:
     """Call the step's function."""
     seen = run.before(step)
-    return Question(run, step, seen, await call(step.function, seen))
+    return Question(run, step, seen, await call(step.function, seen), run.was(step.key))
 
 
 def is_stored(run: Run, step: Step, submitted: Submitted, rev: int | None = None) -> bool:
@@ -76,7 +79,8 @@ def is_stored(run: Run, step: Step, submitted: Submitted, rev: int | None = None
 
 async def accepted(asked: Question, submitted: Submitted) -> forms.Values:
     """Return what was submitted as the form reads and `accept` shapes it."""
-    read = forms.read(forms.fields(asked.inside), submitted)
+    wanted = forms.fields(asked.inside)
+    read = forms.read(wanted, forms.keep(wanted, submitted, asked.known))
     if asked.step.accept_function:
         shaped = await call(asked.step.accept_function, asked.seen, read)
         if isinstance(shaped, dict):
@@ -141,10 +145,17 @@ def holds(seen: Run, reads: Mapping[str, str] | None) -> bool:
 def _placed(
     seen: Run, run: Run, step: Step, data: Mapping[str, Any], entry: Record
 ) -> tuple[Record, int]:
-    held, kinds = values.encode(data, run.engine.store.folder)
     entry = {"key": step.key, "fields": {}, **entry, "read": seen.reads}
-    if kinds:
-        entry["kinds"] = kinds
+    folder = run.engine.store.folder
+    made: list[Record] = []
+    if step.work or seen.desk:
+        from pipulate.engine.kept import beside
+
+        held, kinds, made = beside(data, step.key, seen.desk, folder)
+    else:
+        held, kinds = values.encode(data, folder)
+    more = {"kinds": kinds, "files": made}
+    entry |= {name: value for name, value in more.items() if value}
     asked = {**run.state.get("asked", {}), step.id: entry}
     was = {**run.state.get("was", {}), step.id: held}
     state = {**run.state, "asked": asked, "was": was}

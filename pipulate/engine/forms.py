@@ -9,19 +9,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time
+from itertools import zip_longest
 from typing import Any
 
 from fastcore.xml import FT
 
-from pipulate.engine.errors import Invalid
+from pipulate.engine.errors import Invalid, PipulateError
+from pipulate.engine.values import File
 
 Values = dict[str, Any]
 
 RESERVED = "pipulate-"  #: begins the names of the app's own fields
 CONTROLS = ("input", "select", "textarea")
 _BUTTONS = ("submit", "button", "reset", "image")
-_GROUPED = ("radio", "checkbox")
+GROUPED = ("radio", "checkbox")
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?"
 #: What a control of a kind lets through, and what is said of anything else.
 _KINDS = {
@@ -40,18 +42,27 @@ _KINDS = {
         "A web address is expected, beginning with https://.",
     ),
 }
+_NUMBERS = ("number", "range")
+_MOMENTS: dict[str, type[date] | type[time]] = {
+    "date": date,
+    "datetime-local": datetime,
+    "time": time,
+}
+_FINEST = math.ulp(0)  #: every number is a multiple of it
 _TEXTS = ("text", "search", "tel", "email", "url", "password", "textarea")
 
 
 @dataclass
 class Field:
-    """One named control, or group of radios or checkboxes of one name."""
+    """A named control, or a group of radios or of checkboxes."""
 
     name: str
     kind: str  #: the input's type, or "select", "textarea"
     attrs: Values
     options: list[str] = field(default_factory=list)  #: empty: free text
     shown: list[str] = field(default_factory=list)  #: sent if left untouched
+    parts: list[FT] = field(default_factory=list)  #: its controls
+    others: list["Field"] = field(default_factory=list)  #: of the same name
 
     @property
     def many(self) -> bool:
@@ -76,14 +87,6 @@ def walk(part: Any) -> Iterator[FT]:
         yield from walk(part.__ft__())
 
 
-def _copy(part: Any) -> Any:
-    if isinstance(part, (list, tuple)):
-        return tuple(map(_copy, part))
-    if isinstance(part, FT):
-        return FT(part.tag, _copy(part.children), {**part.attrs}, part.void_)
-    return _copy(part.__ft__()) if hasattr(part, "__ft__") else part
-
-
 def _text(part: Any) -> str:
     if isinstance(part, FT):
         return "".join(map(_text, part.children))
@@ -100,9 +103,10 @@ def _kind(control: FT) -> str:
     return str(control.tag)
 
 
-def _options(select: FT) -> list[tuple[str, FT]]:
-    options = [item for item in walk(select.children) if item.tag == "option"]
-    return [(str(o.attrs.get("value", " ".join(_text(o).split()))), o) for o in options]
+def options(select: FT) -> list[tuple[str, FT]]:
+    """Return (value, option) of each option of a select."""
+    found = [item for item in walk(select.children) if item.tag == "option"]
+    return [(str(o.attrs.get("value", " ".join(_text(o).split()))), o) for o in found]
 
 
 def fields(form: Any) -> list[Field]:
@@ -112,32 +116,54 @@ def fields(form: Any) -> list[Field]:
         name = part.attrs.get("name")
         if not name or part.tag not in CONTROLS or _on(part, "disabled"):
             continue
+        if str(name).startswith(RESERVED):
+            raise PipulateError(
+                f"A field is called {name!r}; names that begin with {RESERVED!r} are "
+                "the engine's own. Give it another name."
+            )
         kind = _kind(part)
         known = found.get(name)
-        if known and kind in _GROUPED and known.kind == kind:
-            _join(known, part)
-        elif kind not in _BUTTONS and not (known and kind == "hidden"):
-            # a hidden field beside a checkbox only says "unticked"
+        if kind in _BUTTONS:
+            continue
+        if known is None or (known.kind == "hidden" != kind):
             found[name] = _field(name, kind, part)
+        elif kind != "hidden" or known.kind == "hidden":
+            # a hidden field beside a checkbox only says "unticked"
+            _add(known, kind, part)
     return list(found.values())
+
+
+def _add(known: Field, kind: str, part: FT) -> None:
+    more = _field(known.name, kind, part)
+    if known.kind == kind in GROUPED:
+        _join(known, part)
+    elif any(item.many or item.kind in GROUPED for item in (known, more)):
+        raise PipulateError(
+            f"Two fields are called {known.name!r}, and one of them may send any number "
+            "of answers, so nobody could tell whose they are. Give it another name."
+        )
+    else:
+        known.others.append(more)
 
 
 def _field(name: str, kind: str, part: FT) -> Field:
     made = Field(name, kind, {**part.attrs})
     value = part.attrs.get("value")
+    if kind in GROUPED:
+        _join(made, part)
+        return made
+    made.parts = [part]
     if kind == "select":
         _choose(made, part)
     elif kind == "textarea":
         made.shown = [_text(part).removeprefix("\n")]
-    elif kind in _GROUPED:
-        _join(made, part)
     elif kind != "file" and value is not None:
         made.shown = [str(value)]
     return made
 
 
 def _choose(made: Field, select: FT) -> None:
-    enabled = [(value, item) for value, item in _options(select) if not _on(item, "disabled")]
+    enabled = [(value, item) for value, item in options(select) if not _on(item, "disabled")]
     made.options = [value for value, _ in enabled]
     made.shown = [value for value, item in enabled if _on(item, "selected")]
     if not made.shown and not made.many:
@@ -147,6 +173,7 @@ def _choose(made: Field, select: FT) -> None:
 def _join(group: Field, part: FT) -> None:
     value = str(part.attrs.get("value", "on"))
     group.attrs |= part.attrs
+    group.parts.append(part)
     group.options.append(value)
     if _on(part, "checked"):
         group.shown.append(value)
@@ -154,16 +181,32 @@ def _join(group: Field, part: FT) -> None:
 
 def initial(form: Any) -> dict[str, list[str]]:
     """Return what a browser would submit if the form were sent as it is shown."""
-    return {item.name: item.shown for item in fields(form) if item.shown}
+    sent = {}
+    for item in fields(form):
+        sent[item.name] = item.shown
+        if item.others:
+            sent[item.name] = ["".join(control.shown) for control in (item, *item.others)]
+    return {name: values for name, values in sent.items() if values}
 
 
 def read(wanted: Iterable[Field], submitted: Mapping[str, list[Any]]) -> Values:
     """Return the answers by field name; raises Invalid at the first bad one.
 
-    `submitted` holds lists, as forms may repeat a name.  A group of
-    checkboxes gives a list, a single one True or False.
+    `submitted` holds lists, as forms may repeat a name.  The answer has the
+    control's type; of several controls of one name, it is a list of theirs.
     """
-    return {item.name: _read_one(item, submitted.get(item.name, [])) for item in wanted}
+    return {item.name: _read(item, submitted.get(item.name, [])) for item in wanted}
+
+
+def _read(item: Field, given: list[Any]) -> Any:
+    if not item.others:
+        return _read_one(item, given)
+    controls = [item, *item.others]
+    if len(given) > len(controls):
+        raise Invalid(f"{len(given)} answers are too many for {len(controls)} fields.", item.name)
+    silent = [""] * (len(controls) - len(given))
+    pairs = zip(controls, [*given, *silent], strict=True)
+    return [_read_one(control, [value]) for control, value in pairs]
 
 
 def _read_one(item: Field, given: list[Any]) -> Any:
@@ -174,6 +217,8 @@ def _read_one(item: Field, given: list[Any]) -> Any:
     if item.kind == "checkbox" and not item.many:
         return _read_tick(item, given)
     values = [value.replace("\r\n", "\n") for value in given]
+    if item.kind == "email" and item.many:
+        values = [address for value in values for address in value.split(",")]
     if not item.options and item.kind not in ("textarea", "password"):
         values = [value.strip() for value in values]
     if item.many:
@@ -184,7 +229,19 @@ def _read_one(item: Field, given: list[Any]) -> Any:
     for value in values:
         if (value or item.options) and (problem := _problem(item, value)):
             raise Invalid(problem, item.name)
-    return values if item.many else "".join(values[-1:])
+    return values if item.many else _typed(item, "".join(values[-1:]))
+
+
+def _typed(item: Field, text: str) -> Any:
+    if item.kind not in (*_NUMBERS, *_MOMENTS):
+        return text
+    if not text:
+        return None
+    if item.kind in _MOMENTS:
+        return _MOMENTS[item.kind].fromisoformat(text)
+    if not all(width.is_integer() for width in _grid(item.attrs)):
+        return float(text)
+    return int(text) if re.fullmatch(r"[-+]?\d+", text) else round(float(text))
 
 
 def _read_tick(item: Field, given: list[str]) -> bool:
@@ -200,12 +257,30 @@ def _read_tick(item: Field, given: list[str]) -> bool:
 def _read_file(item: Field, given: list[Any]) -> Any:
     if any(isinstance(file, str) and file for file in given):
         raise Invalid("A file was expected here, not text.", item.name)
-    uploads = [file for file in given if isinstance(file, dict)]
-    if item.required and not uploads:
+    chosen = [file for file in given if isinstance(file, File)]
+    if item.required and not chosen:
         raise Invalid("Choose a file.", item.name)
     if item.many:
-        return uploads or None
-    return next(iter(uploads), None)
+        return chosen
+    return next(iter(chosen), None)
+
+
+def keep(
+    wanted: Iterable[Field], submitted: Mapping[str, list[Any]], known: Values
+) -> dict[str, list[Any]]:
+    """Return what was submitted, with `known` files where none was chosen."""
+    kept = dict(submitted)
+    for item in wanted:
+        old = known.get(item.name)
+        files = old if isinstance(old, list) else [old]
+        if item.kind != "file" or not any(isinstance(file, File) for file in files):
+            continue
+        chosen = kept.get(item.name, [])
+        if item.others:
+            kept[item.name] = [new or old for new, old in zip_longest(chosen, files)]
+        elif not any(chosen):
+            kept[item.name] = files
+    return kept
 
 
 def _problem(item: Field, value: str) -> str | None:
@@ -217,7 +292,7 @@ def _problem(item: Field, value: str) -> str | None:
     if "\x00" in value:
         return "The text holds an invisible control character. Type it again."
     kind = item.kind
-    if kind in ("number", "range"):
+    if kind in _NUMBERS:
         return _number_problem(item.attrs, value)
     if kind in _KINDS and not _fits(kind, value):
         return _KINDS[kind][1]
@@ -260,20 +335,27 @@ def _number_problem(attrs: Mapping[str, Any], value: str) -> str | None:
     number = _number(value)
     if number is None:
         return f"{value!r} is not a number."
-    low, high, step = (_number(attrs.get(key)) for key in ("min", "max", "step"))
+    low, high = (_number(attrs.get(key)) for key in ("min", "max"))
     if low is not None and number < low:
         return f"The number must be at least {low:g}."
     if high is not None and number > high:
         return f"The number must be at most {high:g}."
-    if not step or step < 0:
-        step = 1.0
-    base = low if low is not None else _number(attrs.get("value")) or 0.0
+    base, step = _grid(attrs)
     away = math.remainder(number - base, step) if math.isfinite(number - base) else 0
-    if str(attrs.get("step")).lower() == "any" or abs(away) <= step * 1e-6:
+    if abs(away) <= step * 1e-6:
         return None
     if step == 1 and base == round(base):
         return "A whole number is expected."
     return f"Steps of {step:g} from {base:g} are expected."
+
+
+def _grid(attrs: Mapping[str, Any]) -> tuple[float, float]:
+    """Where the steps of a number begin, how wide they are."""
+    if str(attrs.get("step")).lower() == "any":
+        return 0.0, _FINEST
+    low, step = (_number(attrs.get(key)) for key in ("min", "step"))
+    base = low if low is not None else _number(attrs.get("value")) or 0.0
+    return base, step if step and step > 0 else 1.0
 
 
 def _number(text: Any) -> float | None:
@@ -281,41 +363,3 @@ def _number(text: Any) -> float | None:
         return None
     number = float(text)
     return number if math.isfinite(number) else None
-
-
-def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None) -> Any:
-    """Return a copy with `values` put in and the field `invalid` marked.
-
-    A copy, as an author may keep components at the top of a file: what one
-    run answered must not show in another.
-    """
-    form = _copy(form)
-    for part in walk(form):
-        name = part.attrs.get("name")
-        if part.tag not in CONTROLS or not name:
-            continue
-        if name == invalid:
-            part.attrs |= {
-                "aria-invalid": "true",
-                "aria-describedby": "card-error",
-            }
-            invalid = None  # of a group, the first is marked
-        if values.get(name) is not None:
-            _put(part, values[name])
-    return form
-
-
-def _put(part: FT, value: Any) -> None:
-    several = value if isinstance(value, list) else [value]
-    texts = [str(item) for item in several if item is not False]
-    last = "".join(texts[-1:])
-    kind = _kind(part)
-    if kind == "select":
-        for text, option in _options(part):
-            option.attrs["selected"] = text in texts
-    elif kind == "textarea":  # a browser drops its first line, if empty
-        part.children = ("\n" + last if last.startswith("\n") else last,)
-    elif kind in _GROUPED:
-        part.attrs["checked"] = value is True or str(part.attrs.get("value", "on")) in texts
-    elif kind not in ("file", "password", "hidden", *_BUTTONS):
-        part.attrs["value"] = last

@@ -98,21 +98,45 @@ class Desk:
         return file
 
     def put(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the data with kept files instead of the paths they had here."""
-        kept = {self.path / name: file for name, file in self.clear().items()}
+        """Return the data with files in place of the paths that they had here.
+
+        Raises PipulateError for a path that stands deep within.
+        """
+        kept = {str(self.path / name): file for name, file in self.clear().items()}
 
         def put(value: Any) -> Any:
             if isinstance(value, (list, tuple)):
                 return [put(item) for item in value]
-            return kept.get(value, value) if isinstance(value, Path) else value
+            return kept.get(str(value), value) if isinstance(value, str | Path) else value
 
         held = {key: put(value) for key, value in data.items()}
-        if str(self.path) in repr(held):
-            raise PipulateError(
-                "The result names a file by its path as text, or deep within; but files move "
-                "when they are kept. Return what run.file() returned, as a value of its own."
-            )
+        for value in _within(held):
+            if isinstance(value, str | Path) and str(value) in kept:
+                raise PipulateError(
+                    f"The path of {Path(value).name} stands deep in the result, but files move "
+                    "when they are kept. Return run.file(...) as a value of its own, or a list."
+                )
         return held
+
+
+def beside(
+    data: Mapping[str, Any], key: str, desk: Desk | None, folder: Path
+) -> tuple[dict[str, Any], dict[str, str], list[dict[str, Any]]]:
+    """Keep what a step's data has beside the record.
+
+    Returns what the record holds, its kinds (see `values.encode`), and the
+    files that the step wrote.
+    """
+    made: dict[str, File] = {}
+    if desk:
+        data = desk.put(data)
+        made.update(desk.clear())
+    for value in _within(dict(data)):
+        if isinstance(value, File) and value.path.parent.parent.name == FILES:
+            made.setdefault(value.name, value)  # of an act done once, earlier
+    held, kinds = values.encode(data, folder)
+    listed = [values.plain(file, folder) for _, file in sorted(made.items())]
+    return small(held, key, folder), kinds, listed
 
 
 def small(data: Mapping[str, Any], name: str, folder: Path) -> dict[str, Any]:
@@ -128,12 +152,15 @@ def small(data: Mapping[str, Any], name: str, folder: Path) -> dict[str, Any]:
 
 def files_in(data: Any) -> Iterator[dict[str, Any]]:
     """Yield what stands for a file anywhere in data of the record."""
+    return filter(values.is_file, _within(data))
+
+
+def _within(data: Any) -> Iterator[Any]:
     waiting = [data]
     while waiting:
         value = waiting.pop()
-        if values.is_file(value):
-            yield value
-        elif isinstance(value, dict):
+        yield value
+        if isinstance(value, dict):
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value

@@ -117,7 +117,7 @@ def loads(text: str) -> Record:
 
 def fingerprint(value: Any) -> str:
     """Return what differs if the value does, whatever the order of keys."""
-    text = json.dumps(value, sort_keys=True, default=str)
+    text = json.dumps(value, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 

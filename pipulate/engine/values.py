@@ -31,7 +31,7 @@ _TIMES: dict[str, type[datetime] | type[date] | type[time]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class File:
     """A file of a run; takes the place of a path: `open(file)`, `Path(file)`."""
 
@@ -42,6 +42,12 @@ class File:
 
     def __fspath__(self) -> str:
         return str(self.path)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"File({self.name!r}, {self.size}, {self.sha256[:16]!r})"
 
     def open(self, mode: str = "r", encoding: str | None = None, **options: Any) -> IO[Any]:
         """Open it as `Path.open` does, a text as UTF-8; raises Unknown."""
@@ -79,23 +85,26 @@ def encode(values: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], dic
     kinds = {}
     for key, value in values.items():
         kind = _kind(value)
-        held[key] = value
         if kind:
             kinds[key] = kind
-            held[key] = _each(value, partial(_plain, folder=folder))
+            value = _each(value, partial(as_json, folder=folder))
+        held[key] = value
     return held, kinds
 
 
 def decode(data: Mapping[str, Any], kinds: Mapping[str, str], folder: Path) -> dict[str, Any]:
-    """Return the values as `encode` took them.
+    """Return the values as `encode` took them, without what is LARGE.
 
     What another program wrote and does not read as its kind stays as it is;
     what looks like a file is one, as older records have no kinds.
     """
     back = {}
-    for key, value in whole(data, folder).items():
-        typed = partial(_typed, kinds.get(key), folder=folder)
-        back[key] = _each(value, typed)
+    for key, value in data.items():
+        kind = kinds.get(key)
+        several = value[:1] if isinstance(value, list) else [value]
+        if kind or any(map(is_file, several)):
+            value = _each(value, partial(_typed, kind, folder=folder))
+        back[key] = value
     return back
 
 
@@ -132,7 +141,8 @@ def _kind_of(item: Any) -> str:
     return next((kind for kind, made in _TIMES.items() if isinstance(item, made)), "")
 
 
-def _plain(item: Any, folder: Path) -> Any:
+def as_json(item: Any, folder: Path) -> Any:
+    """Return a date, a time or a file as the record holds it."""
     if isinstance(item, File):
         return plain(item, folder)
     return None if item is None else item.isoformat()

@@ -28,22 +28,29 @@ from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipulate.engine import record as rec
 from pipulate.engine import values
 from pipulate.engine.errors import PipulateError, Unknown
+from pipulate.engine.forms import RESERVED
 from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.places import fitted, knows, upgraded
 from pipulate.engine.record import Normalise, Record
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
+from pipulate.engine.values import File
 from pipulate.engine.voice import voice
+
+if TYPE_CHECKING:
+    from pipulate.engine.kept import Desk
 
 Function = Callable[..., Any]
 
 WHOLE = "*"  #: in a step's `reads`: all earlier answers
 FIELDS = ".*"  #: after a key in them: all fields of that step, not its answer alone
+FILES = "/*"  #: or its files
 
 
 #: The workflows that the file now being read has made.
@@ -164,6 +171,11 @@ class Workflow:
         )
 
     def _add(self, key: str, label: str, function: Function, **options: Any) -> Step:
+        if key.startswith(RESERVED):
+            raise PipulateError(
+                f"A step of {self.name!r} has the key {key!r}; keys that begin with {RESERVED!r} "
+                "are the engine's own. Give it another one."
+            )
         if self.find(key):
             raise PipulateError(
                 f"Workflow {self.name!r} has two steps with the key {key!r}; each needs its own."
@@ -251,6 +263,8 @@ class Run:
     rev: int
     settings: Settings
     reads: dict[str, str] | None = None  #: fingerprints of what was read, by what
+    desk: "Desk | None" = None  #: where a step writes files
+    large: dict[str, Any] = field(default_factory=dict)  #: data that were read of files
 
     def __getitem__(self, key: str) -> Any:
         self._note(key)
@@ -280,6 +294,34 @@ class Run:
             return {}
         return dict(self._typed(step, held[step.id]))
 
+    def file(self, name: str) -> Path:
+        """Where to write a file, which is kept with the step's answer.
+
+        Raises PipulateError for its name, and where no step is answered.
+        """
+        from pipulate.engine.kept import Desk
+
+        if self.reads is None:
+            raise PipulateError(
+                f"Only a step's form, accept and work can write {name!r}; what only shows "
+                "finds it by run.files(key), or offers text by `download`."
+            )
+        self.desk = self.desk or Desk(self.engine.store.folder)
+        return self.desk.file(name)
+
+    def files(self, key: str) -> dict[str, File]:
+        """The files that step `key` wrote, by name; {} while it is not done."""
+        self._note(key + FILES)
+        folder = self.engine.store.folder
+        return {item["file"]: values.file_of(item, folder) for item in self._files(key)}
+
+    def _files(self, key: str) -> list[dict[str, Any]]:
+        step = self.flow.find(key)
+        if step is None or not rec.is_done(self.state, step.id):
+            return []
+        found: list[dict[str, Any]] = self.state.get("asked", {}).get(step.id, {}).get("files", [])
+        return found
+
     def answers(self) -> dict[str, Any]:
         """All answers so far, by step key."""
         return {step.key: self[step.key] for step in self.done()}
@@ -307,8 +349,14 @@ class Run:
     def _typed(self, step: Step, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
+        folder = self.engine.store.folder
+        if values.LARGE in data:
+            key = rec.fingerprint(data[values.LARGE])
+            if key not in self.large:
+                self.large[key] = values.whole(data, folder)
+            data = self.large[key]
         kinds = self.state.get("asked", {}).get(step.id, {}).get("kinds", {})
-        return values.decode(data, kinds, self.engine.store.folder)
+        return values.decode(data, kinds, folder)
 
     # --- dependencies
 
@@ -316,7 +364,7 @@ class Run:
         """Return the run as `step` sees it: with earlier answers; it notes reads."""
         later = {other.id for other in self.flow.steps[step.number - 1 :]}
         state = {key: value for key, value in self.state.items() if key not in later}
-        return replace(self, state=state, reads={})
+        return replace(self, state=state, reads={}, desk=None)
 
     def _note(self, what: str) -> None:
         if self.reads is not None:
@@ -326,6 +374,8 @@ class Run:
         """Return what differs if that which `reads` calls `what` does."""
         if what == WHOLE:
             return rec.fingerprint({step.key: self.state[step.id] for step in self._done()})
+        if what.endswith(FILES):
+            return rec.fingerprint(self._files(what.removesuffix(FILES)))
         key = what.removesuffix(FIELDS)
         step = self.flow.find(key)
         if step is None or not rec.is_done(self.state, step.id):

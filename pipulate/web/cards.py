@@ -43,12 +43,16 @@ from pipulate.engine.errors import Invalid, PipulateError
 from pipulate.engine.fault import fault
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Kind
+from pipulate.engine.values import is_file
 from pipulate.engine.workflow import Run, Step, call
-from pipulate.web.components import MULTIPART, address, failure
+from pipulate.web import uploads
+from pipulate.web.components import MULTIPART, address, failure, file_link
 from pipulate.web.failures import faulty
+from pipulate.web.filling import fill
 
 FORMER = "pipulate-former"  #: the field that names the key of a gone answer
 REV = "pipulate-rev"  #: the field with the revision on show: no author's
+MOST = 300  #: characters of an answer that are shown
 URLENCODED = "application/x-www-form-urlencoded"  # FastHTML's Form is multipart
 
 
@@ -183,7 +187,9 @@ async def card(run: Run, jobs: Jobs, index: int, typed: forms.Values | None = No
             step.when(run.before(step))  # if it fails, its card says so
         if step.work:
             return working(run, jobs, step)
-        return asking(await question(run, step), typed)
+        asked = await question(run, step)
+        uploads.recall(asked)
+        return asking(asked, typed)
     except Exception as problem:
         logger.opt(exception=problem).error("{} of {} failed", step.key, run.flow.name)
         return broken(step, problem)
@@ -239,7 +245,9 @@ def asking(
     known = run.was(step.key)
     if typed is not None:
         known = {item.name: typed.get(item.name, []) for item in controls}
-    inside = forms.fill(inside, known, getattr(error, "field", None))
+    files = {item.name: asked.known.get(item.name) for item in controls if item.kind == "file"}
+    inside = fill(inside, {**known, **files}, getattr(error, "field", None))
+    inside = uploads.shown(asked, inside)
     name_controls(inside, f"{me}-title")
     sending = {
         "hx_sync": "this:drop",
@@ -312,6 +320,7 @@ async def done(run: Run, step: Step) -> FT:
         Div(
             Small(step.label, cls="label", id=f"{me}-title", tabindex="-1"),
             Div(shown, cls="answer"),
+            files(run, step),
             cls="body",
         ),
         _change(run, step),
@@ -319,6 +328,12 @@ async def done(run: Run, step: Step) -> FT:
         cls="card done plain" if isinstance(shown, str) else "card done",
         aria_labelledby=f"{me}-title",
     )
+
+
+def files(run: Run, step: Step) -> FT | None:
+    """Return the links to the files that a step wrote."""
+    links = [file_link(run, step.key, name) for name in run.files(step.key)]
+    return Ul(*map(Li, links), cls="files") if links else None
 
 
 def _change(run: Run, step: Step) -> FT | None:
@@ -331,19 +346,25 @@ def _change(run: Run, step: Step) -> FT | None:
 
 def plain(value: Any) -> str:
     """Return an answer as text: True as a tick, files by name."""
-    if isinstance(value, bool):
-        return "✓" if value else "–"
-    if isinstance(value, list):
-        return ", ".join(plain(item) for item in value)
+    text = _words(value)
+    return text if len(text) <= MOST else text[:MOST] + "…"
+
+
+def _words(value: Any) -> str:
+    if value in (None, "") or value is False:
+        return "–"
+    if value is True:
+        return "✓"
+    if isinstance(value, list):  # a few; there may be a million
+        return ", ".join(map(_words, value[:MOST])) or "–"
     if isinstance(value, dict):
-        return plain(value.get("file") or "") or _fields(value)
-    text = str(value)
-    return text if len(text) <= 300 else text[:300] + "…"
+        return value["file"] if is_file(value) else _fields(value)
+    return str(value)
 
 
 def _fields(value: dict[str, Any]) -> str:
     parts = [
-        f"{key.replace('_', ' ').capitalize()}: {plain(item)}"
+        f"{key.replace('_', ' ').capitalize()}: {_words(item)}"
         for key, item in value.items()
         if item not in ("", None, [])
     ]

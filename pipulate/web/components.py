@@ -8,7 +8,7 @@ WORDS   `failure` is read out at once; `markdown` renders anybody's text
 
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 # FastHTML's own add checks, which cost half of a card's time.
 from fastcore.xml import (
@@ -32,7 +32,7 @@ from starlette.responses import (
 )
 from starlette.types import Receive, Scope, Send
 
-from pipulate.engine.workflow import Workflow
+from pipulate.engine.workflow import Run, Workflow
 from pipulate.web import offers
 from pipulate.web.shell import document
 from pipulate.web.windows import carried
@@ -153,6 +153,12 @@ def markdown(text: str) -> NotStr:
     from pipulate.web.markdown import render
 
     return NotStr(f'<div class="markdown">{render(text)}</div>')
+
+
+def file_link(run: Run, key: str, name: str, label: str = "") -> FT:
+    """Return a link that saves a file which step `key` wrote."""
+    href = address(run.flow, run.id, f"file/{quote(name)}", step=key)
+    return A(label or name, href=href, download=name)
 
 
 def download(label: str, name: str, text: str) -> FT:

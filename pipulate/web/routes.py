@@ -4,6 +4,7 @@ GET  /bridge                  ID card, recent runs
 GET  /bridge?id=arthur        the run
 GET  /bridge/card2?id=arthur  the same, at that card
 GET  /bridge/card4/progress   of a working card
+GET  /bridge/file/x.csv?id=arthur&step=export   that this step wrote
 GET  /bridge/runs?q=          the recent runs
 POST /bridge/open             begin or open a run
 POST /bridge/card2            answer a step; revert2, start4, cancel4, repeat4
@@ -27,7 +28,7 @@ from loguru import logger
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from pipulate.engine import errors
@@ -41,12 +42,11 @@ from pipulate.engine.found import Broken, Helper
 from pipulate.engine.pipeline import STALE, Pipulate
 from pipulate.engine.store import saved
 from pipulate.engine.workflow import Run, Step, Workflow
-from pipulate.web import cards
+from pipulate.web import cards, uploads
 from pipulate.web.components import address, failure, fragment, of_htmx, page
 from pipulate.web.failures import MEND, damaged, idle_page
 from pipulate.web.runs import deleted_row, id_card, recent, run_list, run_row
 from pipulate.web.state import State
-from pipulate.web.uploads import received
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ class Pages:
             ("GET", "", self.show),
             ("GET", "/runs", self.runs),
             ("GET", "/{act}", self.show),
+            ("GET", "/file/{file}", self.file),
             ("GET", "/{act}/progress", self.progress),
             ("POST", "/open", self.open),
             ("POST", "/{act}", self.act),
@@ -182,6 +183,17 @@ class Pages:
         if at_work and _is_open(run, step):
             return fragment(cards.progress(run, self.jobs, step))
         return await self._chain(run)
+
+    async def file(self, request: Request) -> Response:
+        """Give a file that a step wrote, as the record names it."""
+        flow = self._flow(request)
+        wanted = request.query_params
+        run = self._run(flow, wanted.get("id", ""))
+        name = request.path_params["file"]
+        found = run.files(wanted.get("step", "")).get(name)
+        if found is None or not found.path.is_file():
+            raise errors.Unknown(f"The run {run.id} has no file {name!r} any more.")
+        return FileResponse(found.path, media_type="application/octet-stream", filename=name)
 
     # --- acts on a run
 
@@ -267,10 +279,11 @@ class Pages:
         if step.work:
             raise OutOfOrder("This step is the machine's work; it takes no answer.")
         run = await self._opened(order.flow, order.id)
-        submitted = await received(order.form, self.store.folder / "uploads")
+        submitted = await uploads.received(order.form, run, step)
         if is_stored(run, step, submitted, order.rev):
             return await self._advance(run, step)
         asked = await question(run, step)
+        uploads.choose(asked, order.form, submitted)
         try:
             back = await answer(asked, submitted)
         except Refused:
@@ -283,6 +296,7 @@ class Pages:
             if not order.htmx:
                 return await self._chain(run, status=422, last=refused)
             return fragment(refused, status=422)
+        await asyncio.to_thread(uploads.forget, run, step)
         problem = await self._follow(run)
         if not back:
             return await self._advance(run, step, problem)

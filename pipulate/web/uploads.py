@@ -1,31 +1,115 @@
-"""Files that come with a form: kept under their content's hash, or not at all."""
+"""Files that come with a form: kept by what is in them, or not at all.
+
+REMEMBERED  A file is received before the other fields are read.  If one of
+            them is refused, the store knows the file for this run and step,
+            so that nobody sends it twice.
+KEPT        The card shows the files it knows, those of an answer that is
+            changed too; what it showed with a tick is kept if no other is
+            chosen.  Only names of fields travel, never paths.
+"""
 
 import asyncio
-import hashlib
-import re
-import shutil
-from pathlib import Path
+import json
 from typing import Any
 
+from fastcore.xml import FT, Div, Input, Label, Small
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from pipulate.engine import files
-from pipulate.engine.forms import RESERVED
+from pipulate.engine import forms, kept, values
+from pipulate.engine import record as rec
+from pipulate.engine.answers import Question
+from pipulate.engine.store import now
+from pipulate.engine.values import File
+from pipulate.engine.workflow import Run, Step
+from pipulate.web.filling import after
+
+KEEP = f"{forms.RESERVED}keep"  #: names a field whose known file is kept
 
 
-async def received(form: FormData, folder: Path) -> dict[str, list[Any]]:
-    """Return a form's values, files as `save` tells them; no revision."""
+async def received(form: FormData, run: Run, step: Step) -> dict[str, list[Any]]:
+    """Return a form's values, files as `File`; raises CannotWrite."""
 
     async def value(item: str | UploadFile) -> Any:
         if isinstance(item, str):
             return item
         if item.filename:
-            return await asyncio.to_thread(save, item, folder)
+            return await asyncio.to_thread(_save, item, run)
         return None
 
-    given = [key for key in form if not key.startswith(RESERVED)]
-    return {key: [await value(item) for item in form.getlist(key)] for key in given}
+    given = [key for key in form if not key.startswith(forms.RESERVED)]
+    sent = {key: [await value(item) for item in form.getlist(key)] for key in given}
+    files = {key: items for key, items in sent.items() if _holds_file(items)}
+    if files and not rec.is_done(run.state, step.id):
+        await asyncio.to_thread(_remember, run, step, files)
+    return sent
+
+
+def _save(upload: UploadFile, run: Run) -> File:
+    name = kept.plain_name(upload.filename or "")
+    return kept.keep(upload.file, name, run.engine.store.folder)
+
+
+def _holds_file(items: list[Any]) -> bool:
+    return any(isinstance(item, File) for item in items)
+
+
+def _key(run: Run, step: Step) -> str:
+    return f"uploads {json.dumps([run.flow.name, run.id, step.key])}"
+
+
+def _remember(run: Run, step: Step, files: dict[str, list[Any]]) -> None:
+    store = run.engine.store
+    with store.transaction():
+        known = store.get(_key(run, step), {"files": {}})["files"]
+        new, _ = values.encode(files, store.folder)
+        store[_key(run, step)] = {"at": now(), "files": {**known, **new}}
+
+
+def forget(run: Run, step: Step) -> None:
+    """Remember no files of the step, as it is answered."""
+    store = run.engine.store
+    if _key(run, step) in store:
+        del store[_key(run, step)]
+
+
+def recall(asked: Question) -> None:
+    """Let a question know the files that were sent before, too."""
+    controls = [item.name for item in forms.fields(asked.inside) if item.kind == "file"]
+    if controls:
+        store = asked.run.engine.store
+        remembered = store.get(_key(asked.run, asked.step), {"files": {}})["files"]
+        known = {**asked.known, **values.decode(remembered, {}, store.folder)}
+        asked.known = {name: known.get(name) for name in controls}
+
+
+def choose(asked: Question, form: FormData, sent: dict[str, list[Any]]) -> None:
+    """Let a question know only those files that its form says are kept, or sent."""
+    recall(asked)
+    wanted = {name for name, items in sent.items() if _holds_file(items)}
+    wanted |= {str(name) for name in form.getlist(KEEP)}
+    asked.known = {name: file for name, file in asked.known.items() if name in wanted}
+
+
+def shown(asked: Question, inside: Any) -> Any:
+    """Return a form with the names of known files, each behind its field."""
+    parts = inside if isinstance(inside, tuple) else (inside,)
+    made = forms.fields(parts)
+    for item, own in zip(made, forms.fields(asked.inside), strict=True):
+        known = asked.known.get(item.name)
+        files = known if isinstance(known, list) else [known]
+        names = [file.name for file in files if isinstance(file, File)]
+        if item.kind == "file" and names:
+            parts = after(parts, item.parts[0], _note(own, ", ".join(names)))
+    return parts[0] if len(parts) == 1 else parts
+
+
+def _note(item: forms.Field, names: str) -> FT:
+    if not item.required:
+        tick = Input(type="checkbox", name=KEEP, value=item.name, checked=True, id=None)
+        return Label(tick, f"Keep {names}, unless another is chosen")
+    hidden = Input(type="hidden", name=KEEP, value=item.name, id=None)
+    return Div(Small(f"{names} is kept, unless another is chosen.", cls="hint"), hidden)
 
 
 async def content(request: Request) -> bytes:
@@ -33,26 +117,3 @@ async def content(request: Request) -> bytes:
     async with request.form() as sent:  # which closes it
         file = sent.get("file")
         return await file.read() if isinstance(file, UploadFile) else b""
-
-
-def save(upload: UploadFile, folder: Path) -> dict[str, Any]:
-    """Keep an uploaded file; returns file, path, size and sha256.  Raises CannotWrite."""
-    sha256 = hashlib.file_digest(upload.file, "sha256").hexdigest()  # type: ignore[arg-type]
-    target = folder / sha256[:16] / plain_name(upload.filename or "")
-    if not target.exists():  # the same file twice is one
-        upload.file.seek(0)
-        with files.whole(target) as out:
-            shutil.copyfileobj(upload.file, out)
-    size = target.stat().st_size
-    return {
-        "file": target.name,
-        "path": str(target),
-        "size": size,
-        "sha256": sha256,
-    }
-
-
-def plain_name(sent: str) -> str:
-    """Return a name that leads to no other folder and hides from nobody."""
-    plain = re.sub(r"[^\w.\- ]", "_", Path(sent).name)
-    return plain[-100:].lstrip(".") or "file"

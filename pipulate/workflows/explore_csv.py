@@ -7,6 +7,7 @@ report.
 """
 
 from datetime import UTC, datetime
+from os import fspath
 from pathlib import Path
 
 from fasthtml.common import Details, Input, Label, P, Small, Summary
@@ -57,38 +58,44 @@ def files(run):
 
 @files.accept
 def check_files(run, form):
-    found = {kind: chosen(form, kind) for kind in ("links", "pages")}
-    if not found["links"]:
+    for kind in ("links", "pages"):
+        form[f"{kind}_path"] = on_this_machine(form, f"{kind}_path")
+    if not source(form, "links"):
         raise Invalid("Choose a file of links, or name one on this machine.", "links")
-    return {**found, "day": place_for(run, found)}
+    return {**form, "day": place_for(run, form)}
 
 
-def place_for(run, found):
+def place_for(run, form):
     """Return the name of the graph's analysis: other files, another graph."""
     before = run.was("files")
-    if "day" in before and all(before.get(kind) == path for kind, path in found.items()):
+    same = all(source(before, kind) == source(form, kind) for kind in ("links", "pages"))
+    if "day" in before and same:
         return before["day"]
     today = f"{datetime.now(UTC):%Y%m%d}"
     return Shelf(run.settings.downloads).reserve(CSV, spelled(run.id), today).analysis
 
 
-def chosen(form, kind):
-    """Return the path of the file that was uploaded or named, or None."""
-    if form[kind]:
-        return form[kind]["path"]
-    named = form[f"{kind}_path"].strip()
+def on_this_machine(form, name):
+    """Return the path that was typed, whole."""
+    named = form[name].strip()
     if not named:
-        return None
+        return ""
     path = Path(named).expanduser()
     if not path.is_file():
-        raise Invalid(f"There is no file {named} on this machine.", f"{kind}_path")
+        raise Invalid(f"There is no file {named} on this machine.", name)
     return str(path.resolve())
+
+
+def source(given, kind):
+    """Return the file that was uploaded, or the path of the one that was named, or None."""
+    return given.get(kind) or given.get(f"{kind}_path") or None
 
 
 @files.show
 def show_files(run):
     given = run.fields("files")
-    return ", ".join(Path(given[kind]).name for kind in ("links", "pages") if given.get(kind))
+    sources = [source(given, kind) for kind in ("links", "pages")]
+    return ", ".join(Path(chosen).name for chosen in sources if chosen)
 
 
 @flow.work("draw", "Read, measure and draw")
@@ -96,11 +103,12 @@ async def draw(run, job):
     given = run.fields("files")
     began = run.record["created"][:10].replace("-", "")  # version 0.1.0 did not ask for the day
     place = Shelf(run.settings.downloads).place(CSV, spelled(run.id), given.get("day", began))
+    pages = source(given, "pages")
     await make(
         "picture",
         job.progress,
-        links=given["links"],
-        pages=given.get("pages"),
+        links=fspath(source(given, "links")),
+        pages=pages and fspath(pages),
         folder=str(place.graph),
         title=run.id,
     )

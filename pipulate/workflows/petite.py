@@ -6,7 +6,6 @@ and numbers. Copy the lines you need.
 """
 
 import csv
-from pathlib import Path
 
 from fasthtml.common import (
     H3,
@@ -124,7 +123,7 @@ def data(run):
 
 @data.accept
 def check_data(run, form):
-    if form["table"] and not rows(form["table"]["path"]):
+    if form["table"] and not rows(form["table"]):
         raise Invalid(
             "The file has no rows. Choose a CSV with a name and a number in each line.",
             "table",
@@ -132,9 +131,9 @@ def check_data(run, form):
     return form
 
 
-def rows(path):
+def rows(table):
     """Return the (name, number) pairs of a CSV; lines without a number are left out."""
-    with Path(path).open(encoding="utf-8-sig", errors="replace", newline="") as file:
+    with table.open(errors="replace", newline="") as file:
         lines = [line for line in csv.reader(file) if len(line) > 1 and is_number(line[1])]
     return [(name, float(number)) for name, number, *_ in lines[:50]]
 
@@ -147,11 +146,13 @@ def is_number(text):
 def briefing(run):
     wishes = run["choices"]
     goals = ", ".join(wishes["goals"]) or "none named"
+    due = run["brief"]["due"]
+    when = f"Due on a {due:%A}, {due}" if due else "No date yet"
     text = f"""# {run.id}
 
 {run["brief"]["text"]}
 
-Market: {wishes["market"]}. Goals: {goals}.
+Market: {wishes["market"]}. Goals: {goals}. {when}, {run["data"]["hours"] or "?"} hours.
 """
     return (
         markdown(text),
@@ -165,7 +166,7 @@ def numbers(run):
     file = run["data"]["table"]
     if not file:
         return None
-    table = rows(file["path"])
+    table = rows(file)
     most = max(number for _, number in table)
     if most <= 0:
         most = 1  # a bar needs a length, also where there is nothing to compare with

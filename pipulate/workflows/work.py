@@ -45,7 +45,7 @@ async def count(run, job):
     each = job.each(files)  # after a stop, the files that were counted are not counted again
     async for path in each:
         each.keep(await words(path))
-        await asyncio.sleep(float(answers["pause"] or 0))
+        await asyncio.sleep(answers["pause"] or 0)
     total: Counter[str] = Counter()
     for _, counted in each.kept:
         total.update(counted)

@@ -1,10 +1,15 @@
 """`pipulate run`: workflows without a browser, and errors in words."""
 
 import json
+import re
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from pipulate.commands.run import read
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.store import Store
 
 BRIDGE = ("run", "bridge", "--id", "arthur")
 
@@ -100,3 +105,60 @@ def test_any_address_of_a_project_names_one_run(cli):
     assert json.loads(out)["id"] == "https://app.botify.com/acme/shop/"
     _, shown, _ = cli("runs", "show", "bridge", address)
     assert json.loads(shown)["record"] == json.loads(out)["record"]
+
+
+PAGE = Path("pipulate/docs/howto/answers.md")
+
+
+def test_files_are_given_by_their_paths(cli, tmp_path):
+    """The manual's workflow: a table goes in, a file comes out, whatever folder one is in."""
+    folder = tmp_path / "workflows"
+    folder.mkdir()
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (folder / "upper.py").write_text("\n".join(blocks), encoding="utf-8")
+    table = tmp_path / "links.csv"
+    table.write_text("a,b\n")
+    run = ("run", "upper", "--id", "first")
+    status, out, _ = cli(*run, f"table={table}")
+    made = json.loads(out)
+    assert status == 0 and made["answers"]["table"]["file"] == "links.csv"
+    (listed,) = made["record"]["asked"]["step_02"]["files"]
+    file = tmp_path / "data" / listed["path"]
+    assert listed["file"] == "upper.csv" and file.read_text() == "A,B\n"
+    assert made["answers"]["upper"] == {"table": listed}
+    for path, says in (("nowhere.csv", "cannot be read"), ("", "Choose a file")):
+        status, _, err = cli("run", "upper", "--id", "other", f"table={path}")
+        assert status == 1 and says in err
+    table.write_text("")
+    assert "The table is empty." in cli("run", "upper", "--id", "third", f"table={table}")[2]
+
+
+SEVERAL = """from fasthtml.common import Input
+from pipulate import Workflow
+flow = Workflow("several")
+@flow.step("tables", "Tables")
+def tables(run):
+    return Input(name="tables", type="file", multiple=True), Input(name="when", type="date")
+"""
+
+
+def test_several_files_are_several_paths(cli, tmp_path):
+    """And a step that was taken back keeps them, unless others are named, or none."""
+    folder = tmp_path / "workflows"
+    folder.mkdir()
+    (folder / "several.py").write_text(SEVERAL)
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    both = [f"tables={tmp_path / name}" for name in "ab"]
+
+    def given(*more):
+        with closing(Store(tmp_path / "data" / "pipulate.db")) as store:
+            engine = Pipulate(store, "several")
+            if engine.row("x"):
+                engine.clear_steps_from("x", "step_01", [("tables", "step_01", "")])
+        _, out, _ = cli("run", "several", "--id", "x", *more)
+        answer = json.loads(out)["answers"]["tables"]
+        return [file["file"] for file in answer]
+
+    assert given(*both, "when=2026-11-23") == given() == ["a", "b"]
+    assert given(both[1]) == ["b"] and given("tables=") == []

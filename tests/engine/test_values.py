@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipulate.engine.errors import Invalid, Unknown
-from pipulate.engine.values import LARGE, File, decode, encode
+from pipulate.engine.values import LARGE, File, decode, encode, whole
 
 CONTENT = "source,target\n/,/a\n"
 SHA = hashlib.sha256(CONTENT.encode()).hexdigest()
@@ -200,5 +200,7 @@ def test_large_data_are_read_from_their_file(tmp_path: Path) -> None:
     file = kept(tmp_path, "files", "check.json")
     file.path.write_text(json.dumps({"rows": [1, 2], "day": "2026-11-23"}), encoding="utf-8")
     data = {LARGE: files_at(f"files/{SHA[:16]}/check.json", "check.json")}
-    assert decode(data, {"day": "date"}, tmp_path) == {"rows": [1, 2], "day": date(2026, 11, 23)}
-    assert decode({LARGE: "typed by hand"}, {}, tmp_path) == {LARGE: "typed by hand"}
+    data = whole({**data, "n": 1}, tmp_path)
+    day = date(2026, 11, 23)
+    assert decode(data, {"day": "date"}, tmp_path) == {"rows": [1, 2], "day": day, "n": 1}
+    assert whole({LARGE: "typed by hand"}, tmp_path) == {LARGE: "typed by hand"}

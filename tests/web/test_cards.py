@@ -1,6 +1,8 @@
 """A run's chain of cards: which there are, and what each shows."""
 
 import re
+from datetime import date
+from pathlib import Path
 
 import pytest
 from fasthtml.common import Article, Form, Input, Label, to_xml
@@ -10,6 +12,7 @@ from pipulate.engine.errors import Invalid, PipulateError
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
+from pipulate.engine.values import File
 from pipulate.engine.workflow import Workflow
 from pipulate.web import cards
 
@@ -152,8 +155,13 @@ async def test_a_failing_result_leaves_the_answers(case):
         (True, "✓"),
         (False, "–"),
         (["a", True], "a, ✓"),
-        ({"file": "a.csv", "size": 3}, "a.csv"),
-        ({"file": {"file": "b.csv", "size": 3}}, "b.csv"),
+        ({"file": "a.csv", "path": "x", "size": 3, "sha256": "0" * 64}, "a.csv"),
+        ([File("a.csv", 3, "0" * 64, Path("a.csv")), None], "a.csv, –"),
+        ({"file": File("b.csv", 3, "0" * 64, Path("b.csv")), "n": 0}, "File: b.csv · N: 0"),
+        (None, "–"),
+        (0, "0"),
+        ({"day": date(2026, 11, 23), "hours": 1.5}, "Day: 2026-11-23 · Hours: 1.5"),
+        ({"rows": list(range(10**6))}, "Rows: " + ", ".join(map(str, range(300)))[:294] + "…"),
         ({"first_name": "Ada", "empty": "", "answered": True}, "First name: Ada · Answered: ✓"),
         ({"empty": ""}, "–"),
         ("x" * 301, "x" * 300 + "…"),

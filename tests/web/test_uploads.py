@@ -1,79 +1,290 @@
-"""Uploaded files: whole on disk under their content's hash, whatever they are called."""
+"""Uploaded files: nobody sends one twice, and none is taken that the page did not show."""
 
-import hashlib
 import io
+import re
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
+from fasthtml.common import Div, Input, Label, to_xml
 from starlette.datastructures import FormData, UploadFile
 
-from pipulate.engine.errors import CannotWrite
-from pipulate.web.uploads import plain_name, received, save
+from pipulate.app import create_app
+from pipulate.engine.answers import Question
+from pipulate.engine.settings import Settings
+from pipulate.engine.values import File
+from pipulate.web import uploads
 
-TEXT = b"source,target\n" * 10_000
+HERE = "http://127.0.0.1:5001"
+SHOP = """
+from fasthtml.common import Input, Label, P
+from pipulate import Workflow
 
-
-def upload(content: bytes = TEXT, name: str = "links.csv") -> UploadFile:
-    """Return a file as a form brings it."""
-    return UploadFile(io.BytesIO(content), filename=name)
-
-
-def test_a_file_is_kept_and_described(tmp_path: Path) -> None:
-    """The description is what a step's answer holds."""
-    told = save(upload(), tmp_path)
-    path = Path(told["path"])
-    assert path.read_bytes() == TEXT and path.is_relative_to(tmp_path)
-    sha256 = hashlib.sha256(TEXT).hexdigest()
-    assert told == {"file": "links.csv", "path": str(path), "size": len(TEXT), "sha256": sha256}
+flow = Workflow("shop")
 
 
-def test_the_same_file_twice_is_one_and_another_of_its_name_is_another(tmp_path: Path) -> None:
-    """No upload replaces an earlier answer's file."""
-    first, again, other = (save(upload(text), tmp_path) for text in (TEXT, TEXT, b"other"))
-    assert first == again and other["path"] != first["path"] and other["file"] == first["file"]
-    assert sorted(Path(told["path"]) for told in (first, other)) == sorted(tmp_path.rglob("*.csv"))
+@flow.step("data", "Files")
+def data(run):
+    return (
+        Label("Table", Input(name="table", type="file", required=True)),
+        Label("More", Input(name="more", type="file")),
+        Label("How many", Input(name="n", type="number", required=True)),
+    )
+
+
+@flow.step("note", "Note")
+def note(run):
+    return Input(name="note")
+
+
+@flow.work("check", "Check")
+def check(run, job):
+    path = run.file("größe (1).csv")
+    path.write_text(run["data"]["table"].read_text().upper())
+    return {"rows": 1, "made": path}
+
+
+@flow.result
+def result(run):
+    return P(run["check"]["made"].read_text())
+"""
+
+
+class Shop:
+    """A browser of the workflow above, which sends what its page shows."""
+
+    def __init__(self, client: httpx2.AsyncClient, store: Any) -> None:
+        self.client = client
+        self.store = store
+        self.page = ""
+
+    async def look(self) -> str:
+        """Return the run's page."""
+        self.page = (await self.client.get("/shop?id=x")).text
+        return self.page
+
+    async def send(self, n: str, keep: bool = True, **files: tuple[str, bytes]) -> Any:
+        """Answer the first card, with the ticks as they are shown."""
+        names = re.findall(r'name="pipulate-keep" value="(\w+)"', self.page) if keep else []
+        rev = re.search(r'name="pipulate-rev" value="(\d+)"', self.page)
+        data = {"n": n, "pipulate-keep": names, "pipulate-rev": rev[1] if rev else ""}
+        sent = {"table": ("", b""), "more": ("", b""), **files}
+        reply = await self.client.post(
+            "/shop/card1/upload?id=x&step=data",
+            data=data,
+            files=sent,
+            headers={"HX-Request": "true"},
+        )
+        if reply.status_code == 422:
+            self.page = reply.text
+        return reply
+
+    def held(self) -> Any:
+        """Return the first answer as the record has it."""
+        return self.store.one("SELECT data -> 'step_01' AS d FROM pipeline")["d"]
+
+    async def work(self) -> None:
+        """Do the steps that follow, and wait for the machine's."""
+        await self.client.post("/shop/card2?id=x", data={"note": "n"})
+        await self.client.app.state.jobs.wait(("shop", "x", "check"))  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+    """A run that was begun."""
+    folder = tmp_path / "workflows"
+    folder.mkdir()
+    (folder / "shop.py").write_text(SHOP, encoding="utf-8")
+    app = create_app(Settings(tmp_path / "data", workflows=(folder,)), ())
+    transport = httpx2.ASGITransport(app)
+    sent = {"Origin": HERE}
+    async with httpx2.AsyncClient(transport=transport, base_url=HERE, headers=sent) as client:
+        client.app = app  # type: ignore[attr-defined]
+        await client.post("/shop/open", data={"id": "x"})
+        yield Shop(client, app.state.store)
+    await app.state.jobs.close()
+    app.state.store.close()
+
+
+# --- kept
+
+
+async def test_a_file_is_sent_once_though_another_field_is_refused(shop: Shop) -> None:
+    """The card says that it has the file; a reload says it, too."""
+    await shop.look()
+    reply = await shop.send("", table=("a.csv", b"a"))
+    assert reply.status_code == 422 and "a.csv is kept" in reply.text
+    assert "required" not in re.findall(r'<input[^>]*name="table"[^>]*>', reply.text)[0]
+    assert "a.csv is kept" in await shop.look()
+    assert (await shop.send("7")).status_code == 200
+    assert '"file":"a.csv"' in shop.held() and '"more":null' in shop.held()
+    assert not shop.store.read("SELECT * FROM store WHERE key LIKE 'uploads%'")
+
+
+async def test_a_change_keeps_the_files(shop: Shop) -> None:
+    """Those that are not chosen anew."""
+    await shop.look()
+    await shop.send("7", table=("a.csv", b"a"), more=("b.csv", b"b"))
+    await shop.client.post("/shop/revert1?id=x")
+    page = await shop.look()
+    assert "a.csv is kept" in page and "Keep b.csv" in page
+    await shop.send("8", more=("c.csv", b"c"))
+    held = shop.held()
+    assert '"a.csv"' in held and '"c.csv"' in held and '"n":8' in held
+
+
+async def test_what_is_not_ticked_is_not_kept(shop: Shop) -> None:
+    """Only what the page showed with a tick is; a field that needs a file then asks for one."""
+    await shop.look()
+    await shop.send("7", table=("a.csv", b"a"), more=("b.csv", b"b"))
+    await shop.client.post("/shop/revert1?id=x")
+    await shop.look()
+    reply = await shop.send("8", keep=False, table=("d.csv", b"d"))
+    assert reply.status_code == 200 and '"more":null' in shop.held()
+    await shop.client.post("/shop/revert1?id=x")
+    await shop.look()
+    assert (await shop.send("8", keep=False)).status_code == 422
+    assert "Choose a file" in shop.page and "is kept" not in shop.page
+
+
+async def test_a_refused_card_shows_the_ticks_as_they_were_sent(shop: Shop) -> None:
+    """What was given up does not come back because something else was wrong."""
+    await shop.look()
+    await shop.send("7", table=("a.csv", b"a"), more=("b.csv", b"b"))
+    await shop.client.post("/shop/revert1?id=x")
+    await shop.look()
+    shop.page = shop.page.replace('name="pipulate-keep" value="more"', "")
+    reply = await shop.send("")
+    assert "a.csv is kept" in reply.text and "b.csv" not in reply.text
+
+
+async def test_a_page_that_is_too_old_keeps_what_it_sent(shop: Shop) -> None:
+    """Another tab was first; the file was received all the same."""
+    await shop.look()
+    shop.page = shop.page.replace('name="pipulate-rev" value="1"', 'name="pipulate-rev" value="0"')
+    reply = await shop.send("7", table=("a.csv", b"a"))
+    assert reply.status_code == 409 and "a.csv is kept" in reply.text
+
+
+async def test_nobody_names_a_file_by_its_path(shop: Shop) -> None:
+    """A text is no file, whatever it says."""
+    await shop.look()
+    path = shop.store.folder / "pipulate.db"
+    data = {"n": "7", "pipulate-keep": [str(path), "table"], "table": str(path)}
+    reply = await shop.client.post("/shop/card1?id=x", data=data, headers={"HX-Request": "true"})
+    assert reply.status_code == 422 and shop.held() is None
+
+
+async def test_a_double_click_is_one_answer(shop: Shop) -> None:
+    """Though the second one finds no file remembered."""
+    await shop.look()
+    for _ in range(2):
+        assert (await shop.send("7", table=("a.csv", b"a"))).status_code == 200
+    assert (await shop.send("7", table=("a.csv", b"other"))).status_code == 409
+
+
+def asked(*inside: Any, **known: Any) -> Question:
+    """Return a question that knows files."""
+    return Question(None, None, None, inside, known)  # type: ignore[arg-type]
+
+
+A = File("a.csv", 1, "0" * 64, Path("a.csv"))
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"),
+    "inside",
     [
-        ("links.csv", "links.csv"),
-        ("../../etc/passwd", "passwd"),
-        ("a b-c.tar.gz", "a b-c.tar.gz"),
-        (".hidden", "hidden"),
-        ("..", "file"),
-        ("", "file"),
-        ("Zürich?.csv", "Zürich_.csv"),
-        ("x\x00<script>.csv", "x__script_.csv"),
-        ("n" * 300 + ".csv", "n" * 96 + ".csv"),
+        (Input(name="x", type="file"),),
+        (Label("X", Input(name="x", type="file")), Input(name="y")),
+        (Div(Div(Label("X", Input(name="x", type="file")))),),
+        (Div(Input(name="x", type="file"), "text"), [Input(name="x2", type="file")]),
     ],
 )
-def test_a_name_leads_nowhere_else(sent: str, kept: str) -> None:
-    """Its folder, its odd characters and its leading dots go; its ending stays."""
-    assert plain_name(sent) == kept
+def test_a_known_file_stands_behind_its_field(inside: Any) -> None:
+    """Not in its label, where two controls would stand."""
+    question = asked(*inside, x=A)
+    html = to_xml(uploads.shown(question, tuple(inside)), indent=False)
+    assert html.count("Keep a.csv") == 1
+    before = html.split("Keep a.csv")[0].rpartition("<label>")[0]
+    assert before.count("<label>") == before.count("</label>") and 'name="x"' in before
 
 
-async def test_a_form_is_values_and_files(tmp_path: Path) -> None:
-    """A field without a file is None, the revision is the page's own, a name may repeat."""
+def test_a_form_without_known_files_stays_as_it_is() -> None:
+    """Whatever it is made of."""
+    form = Div(Input(name="x", type="file"))
+    assert uploads.shown(asked(form), form) is form
+
+
+# --- received
+
+
+async def test_a_form_is_values_and_files(shop: Shop) -> None:
+    """A field without a file is None; the revision is the page's own; a name may repeat."""
+    run = shop.client.app.state.found["shop"].load(shop.store, "x", None)  # type: ignore[attr-defined]
+    sent = [UploadFile(io.BytesIO(b"a"), filename=name) for name in ("../../a?.csv", "")]
     form = FormData(
         [
             ("pipulate-rev", "3"),
             ("rev", "9"),
             ("goal", "a"),
             ("goal", "b"),
-            ("file", upload()),
-            ("none", upload(b"", "")),
+            ("file", sent[0]),
+            ("none", sent[1]),
         ]
     )
-    values = await received(form, tmp_path)
+    values = await uploads.received(form, run, run.flow.steps[0])
     assert values["goal"] == ["a", "b"] and values["none"] == [None] and values["rev"] == ["9"]
-    assert values["file"][0]["size"] == len(TEXT)
+    (file,) = values["file"]
+    assert file.name == "a_.csv" and file.read_text() == "a" and "pipulate-rev" not in values
 
 
-def test_a_disk_that_refuses_is_told_in_words(tmp_path: Path) -> None:
-    """And nothing half-written is left."""
-    blocked = tmp_path / "blocked"
-    blocked.write_text("a file where a folder should be")
-    with pytest.raises(CannotWrite):
-        save(upload(), blocked)
-    assert list(tmp_path.iterdir()) == [blocked]
+# --- written by steps
+
+
+async def test_a_file_that_a_step_wrote_is_on_its_card(shop: Shop) -> None:
+    """With a link that saves it; its content is what the step wrote."""
+    await shop.look()
+    await shop.send("7", table=("a.csv", b"abc"))
+    await shop.work()
+    page = await shop.look()
+    assert "ABC" in page
+    (link,) = re.findall(r'href="(/shop/file/[^"]+)"', page)
+    reply = await shop.client.get(link.replace("&amp;", "&"))
+    assert reply.text == "ABC" and reply.headers["content-disposition"].startswith("attachment")
+    assert not list(shop.store.folder.glob("desks/*"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "file/other.csv?id=x&step=check",
+        "file/gr%C3%B6%C3%9Fe%20(1).csv?id=x&step=data",
+        "file/gr%C3%B6%C3%9Fe%20(1).csv?id=x",
+        "file/gr%C3%B6%C3%9Fe%20(1).csv?id=y&step=check",
+        "file/..%2Fpipulate.db?id=x&step=check",
+        "file/pipulate.db?id=x&step=check",
+        "file/a.csv?id=x&step=data",
+    ],
+)
+async def test_nothing_else_is_given_away(shop: Shop, path: str) -> None:
+    """Only what the record names as written by that step."""
+    await shop.look()
+    await shop.send("7", table=("a.csv", b"abc"))
+    await shop.work()
+    assert (await shop.client.get(f"/shop/{path}")).status_code == 404
+
+
+async def test_a_redo_leaves_the_old_file_to_undo(shop: Shop) -> None:
+    """Each answer has the content that it had."""
+    await shop.look()
+    await shop.send("7", table=("a.csv", b"first"))
+    await shop.work()
+    await shop.client.post("/shop/revert1?id=x")
+    await shop.look()
+    await shop.send("7", table=("a.csv", b"second"))
+    await shop.work()
+    assert "SECOND" in await shop.look()
+    contents = [path.read_text() for path in shop.store.folder.glob("files/*/*")]
+    assert sorted(contents) == ["FIRST", "SECOND"]

@@ -11,6 +11,7 @@ from pipulate.workflows.petite import check_brief, check_data, numbers, rows
 ANSWERS = {
     "site": "https://example.com",
     "text": "**Goal:** more",
+    "due": "2026-11-23",
     "market": "Asia",
     "goals": ["More sales", "Fewer errors"],
     "pace": "Calm",
@@ -24,7 +25,8 @@ async def test_the_briefing_has_what_was_answered(play):
     assert "<strong>Goal:</strong> more" in result
     assert "Market: Asia. Goals: More sales, Fewer errors." in result
     assert 'download="arthur.md"' in result and "The numbers" not in result
-    assert run["choices"]["effort"] in (5, "5") and run["choices"]["report"] is False
+    assert run["choices"]["effort"] == 5 and run["choices"]["report"] is False
+    assert run["data"] == {"table": None, "hours": 8} and "Due on a Monday, 2026-11-23" in result
 
 
 def test_a_table_becomes_bars(tmp_path):
@@ -32,7 +34,7 @@ def test_a_table_becomes_bars(tmp_path):
     file = tmp_path / "numbers.csv"
     file.write_text("Page,Visits\nHome,10\nShop,2.5\nLoss,-4\nOdd\n", encoding="utf-8")
     assert rows(file) == [("Home", 10.0), ("Shop", 2.5), ("Loss", -4.0)]
-    shown = to_xml(numbers({"data": {"table": {"path": str(file)}}}))
+    shown = to_xml(numbers({"data": {"table": file}}))
     assert re.findall(r'<progress value="(.*?)" max="(.*?)"', shown) == [
         ("10.0", "10.0"),
         ("2.5", "10.0"),
@@ -48,5 +50,5 @@ def test_what_cannot_be_is_refused_at_its_field(tmp_path):
     file = tmp_path / "empty.csv"
     file.write_text("only,words\n", encoding="utf-8")
     with pytest.raises(Invalid) as refused:
-        check_data(None, {"table": {"path": str(file)}})
+        check_data(None, {"table": file})
     assert refused.value.field == "table"
