@@ -134,13 +134,13 @@ async def _forms(run: Run) -> dict[str, list[Field]]:
 
 
 def _fits(step: Step, forms_of: Mapping[str, list[Field]], data: Any) -> bool:
-    # An `accept` may have replaced the fields: then no other form may have them.
-    held = data.keys() if isinstance(data, dict) else set()
-    having = {
-        key for key, items in forms_of.items() if items and {item.name for item in items} <= held
-    }
-    unsure = step.work or step.key not in forms_of or step.accept_function
-    return step.key in having or (bool(unsure) and not having) or forms_of.get(step.key) == []
+    names = {key: {item.name for item in items} for key, items in forms_of.items()}
+    held = data.keys() - {MARKER} if isinstance(data, dict) else set()
+    if step.key in names and names[step.key] <= held:
+        return True
+    # Work has no fields, an `accept` may replace them: no other form is just this.
+    unsure = step.work or step.key not in names or step.accept_function is not None
+    return unsure and held not in names.values()
 
 
 def _read(run: Run, step: Step, items: Sequence[Field], data: Any) -> tuple[Any, Record]:
