@@ -246,7 +246,8 @@ def test_no_line_is_cut_off(folder: str):
         for number, line in enumerate(text.splitlines(), 1)
         if len(line) > 100
     ]
-    assert texts and not long
+    assert not long
+    assert texts
 
 
 def test_one_statement_is_one_thought():

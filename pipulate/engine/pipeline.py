@@ -284,8 +284,9 @@ class Pipulate:
         with self.store.transaction() as db:
             found = self.store.read(f"{there} AND id NOT IN ({mine})", self.workflow, former)
             for table, row in product(("pipeline", "history", "job"), found):
-                change = f"UPDATE {table} SET workflow = ? WHERE workflow = ? AND id = ?"  # noqa: S608
-                db.execute(change, (self.workflow, former, row["id"]))
+                update = f"UPDATE {table} SET workflow = ?"  # noqa: S608
+                keys = (self.workflow, former, row["id"])
+                db.execute(f"{update} WHERE workflow = ? AND id = ?", keys)
         return bool(found)
 
     def add(self, id: str, record: Record) -> None:
