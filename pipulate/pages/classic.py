@@ -2,8 +2,8 @@
 
 NAMES  What a file finds behind its own: those of `engine.classic`, the app,
        and what other parts add to `state.names`.
-FRONT  /{name}, where the menu leads: their page of that address, or of their
-       prefix, or what a page method returns.
+FRONT  /{name}, where the menu leads: their page of that address, else what a
+       page method returns, else their page of their prefix.
 DOOR   Stands before each of their routes.  It knows which run the asking page
        is on (static/app.js), tells the model what a page is about and what
        fails, and keeps an address that is claimed twice for the page which
@@ -11,7 +11,7 @@ DOOR   Stands before each of their routes.  It knows which run the asking page
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial, wraps
 from html import escape
 from pathlib import Path
@@ -46,14 +46,9 @@ from pipulate.engine.workflow import Workflow, call
 from pipulate.web.state import State
 
 CARRIER = "pipulate-run"  #: the header, and the key in a query
-#: Methods that show a page without a route; then any `…_render`.
-PAGES = (
-    "landing",
-    "start_form",
-    "index",
-    "home",
-    "page",
-)
+#: Methods that show a page, without a route of their own.
+FIRST = ("landing", "start_form")
+OTHERS = ("index", "home", "page")  #: after any `…_render`
 #: What FastHTML gives a handler that says no type.
 ASKED = {
     "req",
@@ -149,35 +144,43 @@ def _add_front(
     routes: list[BaseRoute],
 ) -> None:
     address = f"/{flow.name}"
-    pages = {route.path: route for route in routes if isinstance(route, Route) and _shows(route)}
+    shown = [route for route in routes if isinstance(route, Route) and _shows(route)]
+    pages = {route.path: route for route in shown}
     if address in pages:
         return
-    shown = pages.get(prefix(flow.instance))
-    method = page_method(flow.instance)
-    if method and not shown:
-        app.get(address)(_shown(flow, method))
-        return
-    if pages and not shown:
-        shown = pages[min(pages, key=len)]
-    if shown:
-        front = Route(address, shown.endpoint, methods=["GET"])
-        app.router.routes.append(front)
+    thing = flow.instance
+    shortest = min(pages, key=len, default="")
+    for front in (
+        page_method(thing, FIRST),
+        pages.get(prefix(thing)),
+        page_method(thing, [*_renders(thing), *OTHERS]),
+        pages.get(shortest),
+    ):
+        if isinstance(front, Route):
+            front = Route(address, front.endpoint, methods=["GET"])
+            app.router.routes.append(front)
+            return
+        if front:
+            app.get(address)(_shown(flow, front))
+            return
 
 
 def _shows(route: Route) -> bool:
     return "GET" in (route.methods or ()) and "{" not in route.path
 
 
-def page_method(instance: Any) -> Method | None:
-    """Return what shows a page, given no more than the request."""
-    kinds = reversed(type(instance).__mro__)
-    own = [name for cls in kinds for name in vars(cls)]
-    renders = [name for name in own if name.endswith("_render")]
-    for name in (*PAGES, *renders):
+def page_method(instance: Any, names: Iterable[str]) -> Method | None:
+    """Return the first that shows a page, given no more than the request."""
+    for name in names:
         method = getattr(instance, name, None)
         if inspect.isroutine(method) and _can_show(method):
             return method
     return None
+
+
+def _renders(instance: Any) -> Iterator[str]:
+    for cls in reversed(type(instance).__mro__):
+        yield from (name for name in vars(cls) if name.endswith("_render"))
 
 
 def _can_show(method: Method) -> bool:

@@ -77,11 +77,13 @@ FLOW = STAR + 'class Flow:\n    """About it."""\n    STEPS = []\n'
         "    def x(self): return P('shown')\n",
         "    def __init__(self, app, prefix='/other'):\n        self.prefix = prefix\n"
         "        app.post('/other')(self.x)\n        app.get('/other')(self.x)\n"
-        "    def x(self): return P('shown')\n    def landing(self): ...\n",
+        "    def x(self): return P('shown')\n    def a_render(self): ...\n",
+        "    def __init__(self, app, prefix='/other'): app.get('/other')(self.index)\n"
+        "    def index(self): ...\n    def landing(self): return P('shown')\n",
         "    def __init__(self, app):\n        rt('/a/b')(self.y)\n        rt('/a')(self.x)\n"
         "    def x(self): return P('shown')\n    def y(self): ...\n",
     ],
-    ids=["landing", "async", "start_form", "render", "second", "route", "prefix", "only routes"],
+    ids=["landing", "async", "form", "render", "second", "route", "prefix", "first", "routes"],
 )
 def test_the_menu_leads_to_its_page(write: Write, body: str) -> None:
     """Inside the shell, in the column of all pages; the model is told what it is about."""
