@@ -206,14 +206,14 @@ class Runs:
         limit: int | None = None,
         offset: int | None = None,
     ) -> list[Any]:
-        """Return the runs that SQL's `where` says, in the order of `order_by`."""
-        workflow = self.engine.workflow.replace("'", "''")
-        inner = f"SELECT id AS url, * FROM pipeline WHERE workflow = '{workflow}'"  # noqa: S608
-        sql = (  # the author's own SQL
-            f"SELECT url, data, created, updated FROM ({inner}) "  # noqa: S608
-            f"WHERE ({where or 1}) ORDER BY {order_by or 'updated DESC'} "
-            f"LIMIT {-1 if limit is None else limit} OFFSET {offset or 0}"
-        )
+        """Return the runs that SQL's `where` says; the oldest first."""
+        quoted = self.engine.workflow.replace("'", "''")
+        runs = "SELECT id AS url, rowid AS place, * FROM pipeline WHERE workflow = "
+        most = -1 if limit is None else limit
+        sql = f"""
+            SELECT url, data, created, updated FROM ({runs} '{quoted}')
+            WHERE ({where or 1}) ORDER BY {order_by or "place"}
+            LIMIT {most} OFFSET {offset or 0}"""  # noqa: S608 - the author's own
         found = self.engine.store.connection.execute(sql, where_args or ())
         return [self.kind(*row) for row in found]
 

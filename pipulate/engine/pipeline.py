@@ -11,15 +11,16 @@ HISTORY  Append-only: an act's `Kind`, its words, the record after it as
 In a notebook: Pipulate.open("data", "bridge").get_state("arthur")
 """
 
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from importlib import import_module
 from itertools import product
 from pathlib import Path
+from types import MethodType
 from typing import Any, NamedTuple, Self
-
-from fastcore.xml import FT, Div
 
 from pipulate.engine import history, profiles
 from pipulate.engine import record as rec
@@ -92,6 +93,18 @@ _LAST = """
 _ORIGINS = (Kind.BEGIN, Kind.IMPORT, Kind.REPAIR)
 
 
+class _Seldom:
+    """A method of `byhand.ByHand`, read when it is first asked for."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, engine: object, owner: type) -> Callable[..., Any]:
+        home = import_module("pipulate.engine.byhand").ByHand
+        function = vars(home)[self._name]
+        return function if engine is None else MethodType(function, engine)
+
+
 @dataclass(eq=False)
 class Pipulate:
     """The runs of one workflow."""
@@ -144,53 +157,19 @@ class Pipulate:
             return self.load(id)[0]
         return {}
 
+    # What workflows written by hand ask for, too.
     _get_state = get_state
+    _save_state = _Seldom()
+    get_all_step_data = _Seldom()
+    get_last_completed_step_number = _Seldom()
+    get_step_summary = _Seldom()
+    should_advance = _Seldom()
+    generate_step_placeholders = _Seldom()
+    generate_step_chain = _Seldom()
 
     def get_step_data(self, id: str, step_id: str, default: Any = None) -> Any:
         """Return what is stored under the step; `default` is {} unless given."""
         return self.get_state(id).get(step_id, {} if default is None else default)
-
-    def get_all_step_data(
-        self, id: str, steps: Steps, exclude_final: bool = True
-    ) -> dict[str, Any]:
-        """Return {key: answer}, "???" where a step is not done.
-
-        Without the last step, which finalizes.
-        """
-        wanted = steps[:-1] if exclude_final else steps
-        done = rec.answered(self.get_state(id), wanted)
-        unknown = {key: "???" for key, *_ in wanted}
-        return unknown | {key: value for key, _, _, value in done}
-
-    def get_last_completed_step_number(self, id: str, steps: Steps) -> int:
-        """Return the 1-based number of the highest done step, or 0."""
-        return rec.last_done(self.get_state(id), steps)
-
-    def should_advance(self, id: str, step_id: str, condition: dict[str, Any]) -> bool:
-        """Say whether the step is done and has all values of `condition`.
-
-        The value "*" stands for any that is there.
-        """
-        state = self.get_state(id)
-        data = state.get(step_id)
-        held = data if isinstance(data, dict) else {}
-        for key, wanted in condition.items():
-            found = held.get(key)
-            if wanted == "*" and found not in (None, ""):
-                continue
-            if found != wanted:
-                return False
-        return rec.is_done(state, step_id)
-
-    def get_step_summary(
-        self, id: str, step_id: str, steps: Steps
-    ) -> tuple[dict[str, Any], list[str]]:
-        """Return {key: answer} up to the step, and lines of those before it."""
-        ids = [step[1] for step in steps]
-        count = ids.index(step_id) + 1 if step_id in ids else len(ids)
-        done = rec.answered(self.get_state(id), steps[:count])
-        lines = [f"- {label}: {value}" for _, other, label, value in done if other != step_id]
-        return {key: value for key, _, _, value in done}, lines
 
     def history(self, id: str) -> list[Row]:
         """Return every act on the run, oldest first, as rows of `history`.
@@ -326,22 +305,6 @@ class Pipulate:
 
         return self.change(id, f"set {step_id}", put, rev=rev)[0]
 
-    def _save_state(self, id: str, state: Record) -> Record:
-        """Replace the record, or begin one; its outward acts stay.
-
-        A state without `finalized` unlocks a run that is finalized.
-        """
-
-        def put(record: Record) -> Record:
-            times = {key: record[key] for key in ("created", "updated")}
-            new = rec.restore({**state, **times}, record)
-            return record if new == record else new
-
-        with self.store.transaction():
-            self.initialize_if_missing(id, state)
-            locked = not state.get("finalized")
-            return self.change(id, "save", put, locked=locked)[0]
-
     def clear_steps_from(
         self, id: str, step_id: str, steps: Steps, rev: int | None = None
     ) -> Record:
@@ -448,27 +411,3 @@ class Pipulate:
             self._write(id, row["rev"] + 1, at, text, None)
             history.add(db, run, row["rev"] + 1, at, Kind.REPAIR, text)
         return good
-
-    def generate_step_placeholders(
-        self, steps: Steps, prefix: str, start_from: int = 0
-    ) -> list[FT]:
-        """Return an empty Div a step; up to index `start_from` they load.
-
-        A later one waits for the event `{step_id before it}-done` on the
-        body, or for the handler of the step before it to return it filled.
-        """
-        base = "/" + prefix.strip("/")
-        ids = [step[1] for step in steps]
-        waits = [f"{step_id}-done from:body" for step_id in ids]
-        triggers = ["load"] * (start_from + 1) + waits[start_from:]
-        swap = {"hx_swap": "outerHTML", "hx_target": "this"}
-        return [
-            Div(id=step_id, hx_get=f"{base}/{step_id}", hx_trigger=trigger, **swap)
-            for step_id, trigger in zip(ids, triggers, strict=False)
-        ]
-
-    def generate_step_chain(self, prefix: str, id: str, steps: Steps) -> FT:
-        """Return the placeholders of a run up to its first open card."""
-        last = self.get_last_completed_step_number(id, steps)
-        cards = self.generate_step_placeholders(steps, prefix, last)
-        return Div(*cards, id=f"{prefix.strip('/')}-chain")

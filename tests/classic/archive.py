@@ -76,11 +76,8 @@ class Archive:
         self.db["archive_opened"] = self.db.get("archive_opened", 0) + 1
         keys = [key for key, _ in self.db.items()]
         assert "archive_opened" in self.db and "archive_opened" in self.db.keys() and keys
-        row = self.pipeline[form["url"]]
-        return P(
-            f"Open: {self.db['pipeline_id']}, number {self.db['archive_opened']}, "
-            f"since {row.created[:4]}"
-        )
+        assert self.pipeline[form["url"]].created
+        return P(f"Open: {self.db['pipeline_id']}, number {self.db['archive_opened']}")
 
     async def delete(self, request):
         form = await request.form()
