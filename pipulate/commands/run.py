@@ -137,7 +137,7 @@ async def _is_former(run: Run, step: Step, given: Given, taken: Mapping[str, str
     inside = () if step.work else (await question(run, step)).inside
     candidates = former(run, step, inside)
     if taken.get(step.key) in candidates:
-        take(run, step, taken[step.key])
+        take(run, step, inside, taken[step.key])
         return True
     is_new = step.key in taken or any(item.name in given for item in forms.fields(inside))
     if candidates and not is_new:

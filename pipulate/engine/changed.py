@@ -50,10 +50,12 @@ def _is_known(run: Run) -> bool:
 
 
 def former(run: Run, step: Step, inside: Any) -> list[str]:
-    """Return the keys of gone answers that may be this step's."""
-    wanted = _alike(step.key, [item.name for item in forms.fields(inside)])
+    """Return the keys of gone answers that may be this step's, by its form's inside."""
+    names = {item.name for item in forms.fields(inside)}
     gone: Record = run.state.get("gone", {})
-    return [key for key, entry in gone.items() if _alike(key, entry["fields"]) & wanted]
+    same = [key for key, entry in gone.items() if entry["fields"].keys() - {MARKER} == names]
+    wanted = _alike(step.key, names)
+    return same or [key for key, entry in gone.items() if _alike(key, entry["fields"]) & wanted]
 
 
 def _alike(key: str, fields: Iterable[str]) -> set[frozenset[str]]:
@@ -61,34 +63,41 @@ def _alike(key: str, fields: Iterable[str]) -> set[frozenset[str]]:
     names = frozenset(fields) - {MARKER}
     own = frozenset("" if name == key else name for name in names)
     if len(names) == 1 and key.startswith("step_"):
-        return {names, frozenset({""})}  # 0.1.0 did not say what it asked
+        own = frozenset({""})  # 0.1.0 did not say what it asked
     return {names, own}
 
 
-def take(run: Run, step: Step, key: str) -> None:
+def take(run: Run, step: Step, inside: Any, key: str) -> None:
     """Take a gone answer as the open step's; updates the run.  Raises Refused."""
-    entry, held = parted(run.state.get("gone", {}).get(key, {}))
-    if not held or run.open_index != step.number - 1:
+    if key not in former(run, step, inside) or run.open_index != step.number - 1:
         raise OutOfOrder(f"There is no answer to {key!r} that this step could take.")
-
-    def named(values: Record) -> Record:
-        return {step.key if name == key else name: value for name, value in values.items()}
-
-    gone = {other: kept for other, kept in run.state["gone"].items() if other != key}
-    known = run.state.get("asked", {})
-    asked = {place: _renamed(kept, key, step.key) for place, kept in known.items()}
-    entry = {**entry, "key": step.key, "fields": named(entry["fields"])}
+    entry, held = parted(run.state["gone"][key])
     data = held.get("answer", held.get("was"))
-    if isinstance(data, dict):
-        data = named(data)
+    names = [item.name for item in forms.fields(inside)]
+    if isinstance(data, dict) and names:
+        known = [name for name in entry["fields"] if name != MARKER]
+        data = _named(data, known, names)
+        entry = {**entry, "fields": _named(entry["fields"], known, names)}
+    gone = {other: kept for other, kept in run.state["gone"].items() if other != key}
+    others = run.state.get("asked", {})
+    asked = {place: _renamed(kept, key, step.key) for place, kept in others.items()}
+    asked[step.id] = {**entry, "key": step.key}
     was = {**run.state.get("was", {}), step.id: data}
-    state = {**run.state, "gone": gone, "asked": {**asked, step.id: entry}, "was": was}
+    state = {**run.state, "gone": gone, "asked": asked, "was": was}
     if not gone:
         del state["gone"]
     record, _ = settled(replace(run, state=state), step)
     act = f"set {step.id}"
     change = partial(rec.restore, record)
     run.state, run.rev = run.engine.change(run.id, act, change, rev=run.rev)
+
+
+def _named(data: Record, old: Sequence[str], new: Sequence[str]) -> Record:
+    # The one field that was renamed with its step.
+    left = [name for name in old if name not in new]
+    come = [name for name in new if name not in old]
+    names = dict(zip(left, come, strict=False))
+    return {names.get(name, name): value for name, value in data.items()}
 
 
 def _renamed(entry: Record, old: str, new: str) -> Record:

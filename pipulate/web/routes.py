@@ -310,7 +310,9 @@ class Pages:
         run = order.run()
         if order.rev not in (None, run.rev):
             raise errors.Stale(STALE)
-        await asyncio.to_thread(take, run, step, str(order.form.get(cards.FORMER, "")))
+        inside = () if step.work else (await question(run, step)).inside
+        former = str(order.form.get(cards.FORMER, ""))
+        await asyncio.to_thread(take, run, step, inside, former)
         problem = await self._follow(run)
         return await self._chain(run, message=problem, tail=f"card{step.number}")
 

@@ -1,0 +1,172 @@
+"""Which question an answer was given to: renamed steps, and records of 0.1.0."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fasthtml.common import Input
+
+from pipulate.engine.answers import answer, question
+from pipulate.engine.changed import former, opened, take
+from pipulate.engine.errors import OutOfOrder, Unknown
+from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import Settings
+from pipulate.engine.store import Store
+from pipulate.engine.workflow import Run, Workflow
+
+SETTINGS = Settings()
+
+
+def asks(*names: str, kind: str = "text") -> Any:
+    """Return the function of a step with these fields."""
+    return lambda run: tuple(Input(name=name, type=kind) for name in names)
+
+
+def workflow(name: str = "evo", formerly: str = "", /, **steps: Any) -> Workflow:
+    """Return a workflow with these steps: by key, their function."""
+    flow = Workflow(name, formerly=formerly)
+    for key, function in steps.items():
+        flow.step(key, key)(function)
+    return flow
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    """An empty store."""
+    made = Store(tmp_path / "pipulate.db")
+    yield made
+    made.close()
+
+
+async def answered(store: Store, flow: Workflow, **given: str) -> None:
+    """Answer the steps of a new run."""
+    flow.begin(flow.engine(store), "x")
+    for key, value in given.items():
+        run = await opened(flow, store, "x", SETTINGS)
+        step = run.flow.find(key)
+        assert step
+        await answer(await question(run, step), {key: [value]})
+
+
+async def accept(run: Run, former: str) -> None:
+    """Say that the open step is a former one."""
+    step = run.flow.steps[run.open_index]
+    take(run, step, (await question(run, step)).inside, former)
+
+
+async def candidates(run: Run) -> list[str]:
+    """Return the keys that the open step is asked to be."""
+    step = run.flow.steps[run.open_index]
+    return former(run, step, (await question(run, step)).inside)
+
+
+# --- renamed steps
+
+
+@pytest.mark.parametrize("field", ["budget", "limit"])
+async def test_a_renamed_step_is_asked_about_never_guessed(store: Store, field: str) -> None:
+    """Also where its field, named like the step, was renamed with it."""
+    old = workflow(name=asks("name"), budget=asks("budget"), city=asks("city"))
+    await answered(store, old, name="Ann", budget="1000", city="Graz")
+    new = workflow(name=asks("name"), limit=asks(field), city=asks("city"))
+    run = await opened(new, store, "x", SETTINGS)
+    assert run.open_index == 1 and run.get("limit") is None and run["city"] == "Graz"
+    assert await candidates(run) == ["budget"]
+    await accept(run, "budget")
+    run = await opened(new, store, "x", SETTINGS)
+    assert run.fields("limit") == {field: "1000"}
+    assert run.open_index == 3 and "gone" not in run.state
+
+
+async def test_what_rested_on_the_renamed_step_still_does(store: Store) -> None:
+    """Its readers read it under the new name."""
+
+    def reads(key: str) -> Any:
+        return lambda run: (run[key], Input(name="total"))
+
+    old = workflow(budget=asks("budget"), total=reads("budget"))
+    await answered(store, old, budget="1000", total="1200")
+    new = workflow(limit=asks("limit"), total=reads("limit"))
+    run = await opened(new, store, "x", SETTINGS)
+    await accept(run, "budget")
+    run = await opened(new, store, "x", SETTINGS)
+    assert run.answers() == {"limit": "1000", "total": "1200"}
+
+
+async def test_a_step_with_other_fields_is_no_former_one(store: Store) -> None:
+    """It is new, and the old answer is kept."""
+    await answered(store, workflow(budget=asks("budget")), budget="1000")
+    run = await opened(workflow(who=asks("first", "last")), store, "x", SETTINGS)
+    assert await candidates(run) == [] and "budget" in run.state["gone"]
+    with pytest.raises(OutOfOrder, match="no answer to 'nobody'"):
+        await accept(run, "nobody")
+
+
+# --- renamed workflows
+
+
+async def test_a_renamed_workflow_finds_its_runs(store: Store) -> None:
+    """With their history; a run that it has itself stays its own."""
+    await answered(store, workflow("evo", name=asks("name")), name="Ann")
+    renamed = workflow("evolution", "evo", name=asks("name"))
+    run = await opened(renamed, store, "x", SETTINGS)
+    assert run["name"] == "Ann" and len(run.engine.history("x")) == 2
+    await answered(store, workflow("evo", name=asks("name")), name="Eve")
+    assert (await opened(renamed, store, "x", SETTINGS))["name"] == "Ann"
+    with pytest.raises(Unknown):
+        await opened(renamed, store, "y", SETTINGS)
+
+
+# --- records of 0.1.0
+
+
+def by_hand(flow: Workflow, store: Store, *steps: dict[str, Any]) -> Pipulate:
+    """Begin the run as 0.1.0 left it."""
+    engine = flow.engine(store)
+    engine.initialize_if_missing("x")
+    for number, data in enumerate(steps, 1):
+        engine.set_step_data("x", f"step_{number:02d}", data)
+    return engine
+
+
+async def test_an_old_record_is_taken_by_place_where_the_fields_agree(store: Store) -> None:
+    """Once, in one act; numbers become numbers, the mark of an empty answer goes."""
+    flow = workflow(budget=asks("budget", kind="number"), note=asks("note"))
+    engine = by_hand(flow, store, {"budget": "1000"}, {"note": "", "answered": True})
+    run = await opened(flow, store, "x", SETTINGS)
+    assert run["budget"] == 1000 and run.fields("note") == {"note": ""} and run.open_index == 2
+    assert [act["act"] for act in engine.history("x")][-1] == "the workflow changed"
+    assert (await opened(flow, store, "x", SETTINGS)).rev == run.rev
+
+
+async def test_an_old_answer_of_other_fields_is_asked_about(store: Store) -> None:
+    """A step was put in front since: nothing stands under another question."""
+    old = workflow(name=asks("name"), budget=asks("budget"))
+    by_hand(old, store, {"name": "Ann"}, {"budget": "1000"})
+    new = workflow(email=asks("email"), name=asks("name"), budget=asks("budget"))
+    run = await opened(new, store, "x", SETTINGS)
+    assert run.answers() == {} and {"Ann", "1000"} <= set(map(str, values(run.state["gone"])))
+    await answer(await question(run, new.steps[0]), {"email": ["a@b.c"]})
+    run = await opened(new, store, "x", SETTINGS)
+    assert await candidates(run) == ["step_01"]
+    await accept(run, "step_01")
+    run = await opened(new, store, "x", SETTINGS)
+    assert run["name"] == "Ann" and await candidates(run) == ["step_02"]
+
+
+def values(gone: dict[str, Any]) -> list[Any]:
+    """Return all values of gone answers."""
+    return [value for entry in gone.values() for value in entry["answer"].values()]
+
+
+async def test_a_form_that_cannot_be_made_now_leaves_the_answer_where_it_stood(
+    store: Store,
+) -> None:
+    """The service that it asks may be away."""
+
+    def fails(run: Run) -> Any:
+        raise OSError("no network")
+
+    flow = workflow(project=fails)
+    by_hand(flow, store, {"project": "shop"})
+    assert (await opened(flow, store, "x", SETTINGS))["project"] == "shop"
