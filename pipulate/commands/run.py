@@ -67,8 +67,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
 def find(name: str, settings: Settings) -> Workflow:
     """Raises Invalid for a broken file, Unknown for none."""
     folders = Folders(settings.workflows, normalise=run_id)
-    folders.refresh()
-    match folders.found.get(name):
+    match folders.find(name):
         case Workflow() as flow:
             return flow
         case Broken() as broken:

@@ -76,13 +76,36 @@ class Folders:
         for place, package in enumerate(self._packages):
             names = package.forget()
             changed = changed or bool(names)
-            for path in sorted(package.folder.glob("*.py")):
-                if path.stem in names and self._is_listed(path):
+            for path in self._listed(package):
+                if path.stem in names or path not in self._files:
                     self._files[path] = self._read(package, path, place)
+                    changed = True
         self._files = {path: file for path, file in self._files.items() if path.exists()}
         if changed:
             self._settle()
         return changed
+
+    def find(self, name: str) -> Found | None:
+        """Return what has the name, having read no more files than that takes."""
+        found = None
+        for place, package in enumerate(self._packages):
+            package.forget()
+            for path in self._listed(package, name):
+                self._files[path] = self._read(package, path, place)
+                named = [item for item in self._files[path].items if item.name == name]
+                found = next((item for item in named if isinstance(item, Workflow)), None)
+                if found:  # of all files this one has the best claim
+                    break
+            if found:
+                break
+        self._settle()
+        if found is None or found.formerly:
+            self.refresh()
+        return self.found.get(name)
+
+    def _listed(self, package: Package, first: str = "") -> list[Path]:
+        paths = filter(self._is_listed, package.folder.glob("*.py"))
+        return sorted(paths, key=lambda path: (path.stem != first, path.name))
 
     def only(self, path: Path) -> list[Found]:
         """Return what one file of the last folder defines."""
@@ -102,7 +125,8 @@ class Folders:
         try:
             if "." in path.stem:
                 raise ImportError("A workflow file has no dot in its name but that of .py.")
-            package.read(path.stem)
+            if package.read(path.stem).__file__ != str(path):
+                raise ImportError("A folder beside it has its name, and is taken for it.")
             items = self._made[path][0]
             if held and not items:
                 raise ImportError("It defines no workflow any more. Restart if that is meant.")
@@ -112,8 +136,8 @@ class Folders:
         except (Exception, SystemExit) as error:  # the author's, to read
             told = fault(error)
             if isinstance(error, ImportError) and package.has(error.name or "."):
-                way = f"A library has that name: write `from .{error.name} import …`."
-                told = replace(told, what=f"{told.what}. {way}")
+                way = f"A library has that name: write `from .{error.name} import …`"
+                told = replace(told, way=way)
             items = [Broken(name, path, told) for name in held or [self._free(path, ())]]
         return File(path, place, items or [Helper(path.stem, path)], held)
 
@@ -209,7 +233,7 @@ def _refuse_heirs(served: dict[str, tuple[File, Found]]) -> None:
     """Refuse the workflows whose former name is another's, too."""
     names = {name: claim for name, claim in served.items() if not isinstance(claim[1], Helper)}
     for name, claim in [*names.items()]:
-        former = getattr(claim[1], "formerly", "")
+        former = claim[1].formerly if isinstance(claim[1], Workflow) else ""
         rival = names.setdefault(former or name, claim)
         if rival is not claim:
             told = (

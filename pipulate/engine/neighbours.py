@@ -117,9 +117,10 @@ class Package:
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    if not path.is_file():
+    try:
+        stat = path.stat()
+    except OSError:
         return None
-    stat = path.stat()
     return stat.st_mtime_ns, stat.st_size
 
 

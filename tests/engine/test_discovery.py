@@ -1,6 +1,8 @@
 """Discovery: what a workflow file may hold, and what is said of one that does not load."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipulate.engine import discovery
 from pipulate.engine.discovery import Broken, Folders
@@ -266,7 +268,7 @@ def test_a_dot_in_a_files_name_is_refused_in_words(folders):
 
 def former(name: str, formerly: str) -> str:
     """Return a file whose workflow had another name."""
-    return flows(name) + f"\nflow.formerly = {formerly!r}\n"
+    return flows(name, formerly=formerly)
 
 
 def test_a_former_name_that_is_anothers_is_refused(folders):
@@ -293,3 +295,70 @@ def test_the_bridge_is_as_short_as_promised():
         if line.strip() and not line.strip().startswith("#")
     ]
     assert len(code) <= 35
+
+
+# --- one name, few files
+
+
+SOURCES = st.sampled_from(
+    [
+        flows("a"),
+        flows("b"),
+        flows("a", "b"),
+        flows("a", formerly="b"),
+        flows("b", formerly="a"),
+        CLASS.format("a"),
+        CLASS.format("b"),
+        "x = 1",
+        "1 / 0",
+    ]
+)
+
+
+@given(
+    files=st.dictionaries(
+        st.tuples(st.sampled_from(["first", "second"]), st.sampled_from("abc")), SOURCES
+    ),
+    name=st.sampled_from("ab"),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_name_means_the_same_in_the_terminal_and_in_the_app(tmp_path_factory, files, name):
+    """Though the terminal reads few files: the same kind of thing, of the same file."""
+    tmp_path = tmp_path_factory.mktemp("flows")
+    places = [tmp_path / "first", tmp_path / "second"]
+    for place in places:
+        place.mkdir()
+    for (folder, stem), text in files.items():
+        (tmp_path / folder / f"{stem}.py").write_text(text)
+    everything = Folders(places)
+    everything.refresh()
+    lean = Folders(places)
+    found = lean.find(name)
+    assert type(found) is type(everything.found.get(name))
+    assert lean.homes.get(name) == everything.homes.get(name)
+
+
+def test_a_name_is_looked_for_where_it_is_likely(folders, tmp_path):
+    """A file that has nothing to do with it is not run; none is run twice."""
+    folders(first__a=flows("a"), first__z=flows("z"), second__b=flows("b"))
+    for path in tmp_path.rglob("*.py"):
+        mark = f"from pathlib import Path\nran = Path({str(path)!r} + '.ran')\n"
+        mark += "ran.write_text((ran.read_text() if ran.exists() else '') + 'x')\n"
+        path.write_text(mark + path.read_text())
+
+    def ran() -> dict[str, str]:
+        return {path.name[0]: path.read_text() for path in tmp_path.rglob("*.ran")}
+
+    places = [tmp_path / "first", tmp_path / "second"]
+    assert isinstance(Folders(places).find("b"), Workflow) and ran() == {"b": "x"}
+    assert isinstance(Folders(places).find("a"), Workflow) and ran() == {"a": "x", "b": "xx"}
+    assert Folders(places).find("c") is None and ran() == {"a": "xx", "b": "xxx", "z": "x"}
+
+
+def test_a_folder_with_a_files_name_is_told(folders, tmp_path):
+    """Python would take the folder, and the file would be no workflow."""
+    (tmp_path / "second" / "mine").mkdir()
+    (tmp_path / "second" / "mine" / "__init__.py").write_text("")
+    assert "A folder beside it has its name" in str(
+        folders(second__mine=flows("mine")).found["mine"]
+    )
