@@ -184,7 +184,22 @@ class Settings(Table):
 
     def __call__(self, where: str | None = None, *args: Any, **named: Any) -> list[Any]:
         seen = f"key NOT IN {SECRETS}"
-        return super().__call__(f"{seen} AND ({where})" if where else seen, *args, **named)
+        if where:
+            seen = f"{seen} AND ({where})"
+        return super().__call__(seen, *args, **named)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a row, or `default`."""
+        found = self("key = ?", [key])
+        return found[0] if found else default
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self:
+            raise LIBRARIES["NotFoundError"](f"There is no {key!r} in the store.")
+        return self.get(key)
+
+    def __contains__(self, key: str) -> bool:
+        return self.get(key) is not None
 
 
 class Runs:
@@ -192,6 +207,7 @@ class Runs:
 
     def __init__(self, engine: Pipulate) -> None:
         self.engine = engine
+        self._xtra: Row = {}
 
     @cached_property
     def kind(self) -> type:
@@ -210,12 +226,17 @@ class Runs:
         quoted = self.engine.workflow.replace("'", "''")
         runs = "SELECT id AS url, rowid AS place, * FROM pipeline WHERE workflow = "
         most = -1 if limit is None else limit
+        narrow = "".join(f"[{key}] = {value!r} AND " for key, value in self._xtra.items())
         sql = f"""
             SELECT url, data, created, updated FROM ({runs} '{quoted}')
-            WHERE ({where or 1}) ORDER BY {order_by or "place"}
+            WHERE {narrow}({where or 1}) ORDER BY {order_by or "place"}
             LIMIT {most} OFFSET {offset or 0}"""  # noqa: S608 - the author's own
         found = self.engine.store.connection.execute(sql, where_args or ())
         return [self.kind(*row) for row in found]
+
+    def xtra(self, **values: Any) -> None:
+        """Let all further uses see only runs with these values."""
+        self._xtra = values
 
     def get(self, id: str, default: Any = None) -> Any:
         """Return a run, or `default`."""

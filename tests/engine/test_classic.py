@@ -120,7 +120,11 @@ def test_db_shows_no_secret(store: Store, names: Names) -> None:
     db = names["db"]
     assert "model_key" not in db and "canary" not in str([*db.items()])
     assert "canary" not in str(names["store"]())
-    assert names["store"]("key = 'model_key'") == []
+    table = names["store"]
+    assert table("key = 'model_key'") == [] and "model_key" not in table
+    assert table.get("model_key", 3) == 3
+    with pytest.raises(NotFoundError, match="model_key"):
+        table["model_key"]
 
 
 def test_each_page_keeps_its_run(store: Store) -> None:
@@ -197,6 +201,7 @@ def test_settings_are_a_table_too(names: Names) -> None:
     """`store`, of the dictionary's keys and values."""
     row = names["store"].insert(names["Store"](key="herring", value='"red"'))
     assert (row.value, names["db"]["herring"]) == ('"red"', "red")
+    assert names["store"]["herring"] == row
 
 
 def test_a_table_is_this_threads(store: Store) -> None:
@@ -244,6 +249,8 @@ def test_runs_are_found_by_sql(names: Names) -> None:
     assert ids(where="data LIKE '%b/1%' OR url = 'a/2'", order_by="url DESC") == ["b/1", "a/2"]
     assert ids(order_by="url", limit=1, offset=1) == ["a/2"]
     assert ids() == ["a/1", "a/2", "b/1"]
+    runs.xtra(url="a/2")
+    assert ids() == ids("data LIKE '%a/%'") == ["a/2"] and "a/1" not in runs
 
 
 def test_a_run_that_is_not_there(names: Names) -> None:

@@ -12,9 +12,12 @@ from starlette.testclient import TestClient
 
 from pipulate.app import create_app
 from pipulate.botify import token
+from pipulate.chat.models import Models
+from pipulate.chat.talk import Talk
 from pipulate.engine.discovery import HandWritten
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.voice import Silent
+from tests.chat.fakes import FakeModel
 
 HERE = "http://127.0.0.1:5001"
 CLASSES = Path(__file__).parent.parent / "classic"
@@ -326,6 +329,40 @@ def test_the_account_that_is_connected(write: Write, tmp_path: Path) -> None:
     client.app.state.store["botify_name"] = "Connie"
     shown = main(client.get("/mine"))
     assert "&lt;Connie|Token(hidden)&gt;" in shown and "canary" not in shown
+
+
+ASKING = FLOW + (
+    "    def __init__(self, app):\n"
+    "        app.post('/mine/tell')(self.tell)\n        app.post('/mine/ask')(self.ask)\n"
+    "    async def tell(self): await chatq(f'Praise him {limiter}', role='system')\n"
+    "    async def ask(self, name: str):\n"
+    "        turns = [{'role': 'user', 'content': 'Who?'}]\n"
+    "        named = {'given': model}.get(name, name)\n"
+    "        return ''.join([text async for text in chat_with_llm(named, turns)])\n"
+)
+
+
+async def test_the_model_that_answers(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It remarks in the background; asked by its name, by "", or by the name that is given."""
+    app = write(mine=ASKING).app
+    model = FakeModel("Noble.", "one", "two", "three")
+
+    async def found(self: Models, fresh: bool = False) -> list[FakeModel]:
+        return [model]
+
+    monkeypatch.setattr(Models, "found", found)
+    monkeypatch.setattr(Models, "known", [model])
+    transport = httpx2.ASGITransport(app)
+    headers = of("/mine", Origin=HERE)
+    async with httpx2.AsyncClient(transport=transport, base_url=HERE, headers=headers) as page:
+        assert (await page.post("/mine/tell")).status_code == 200
+        await app.state.part(Talk).settled()
+        said = [row["content"] for row in app.state.part(Talk).messages()]
+        assert said == ["Noble."] and "Praise him in under 30 words" in model.prompts
+        for name, answer in (("fake", "one"), ("", "two"), ("given", "three")):
+            assert (await page.post("/mine/ask", data={"name": name})).text == answer
+        refused = await page.post("/mine/ask", data={"name": "gemma3"})
+        assert refused.status_code == 424 and "There is no model" in refused.text
 
 
 def test_the_seven_classes_load(write: Write) -> None:
