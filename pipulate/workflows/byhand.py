@@ -34,10 +34,10 @@ class ByHand:
             app.route(f"{self.prefix}/{step_id}_submit", methods=["POST"])(submit)
 
     async def landing(self):
-        latest = self.run_id()
+        id = self.run_id()
         key = Input(
             name="id",
-            value=latest,
+            value=id,
             placeholder="arthur",
             required=True,
             aria_label="Run ID",
@@ -48,13 +48,20 @@ class ByHand:
             hx_post=f"{self.prefix}/init",
             hx_target="#byhand-cards",
         )
-        return Titled(self.TITLE, Article(begin), Div(id="byhand-cards"))
+        cards = Div(id="byhand-cards")
+        # Reloaded, or come to by its address, /byhand?id=arthur.
+        if id and self.pipulate.get_state(id):
+            cards = cards(self.chain(id))
+        return Titled(self.TITLE, Article(begin), cards)
+
+    def chain(self, id):
+        return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
 
     async def init(self, id: str):
         self.pipulate.initialize_if_missing(id)
         # The current run: each tab has its own.
         self.db["pipeline_id"] = id
-        return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
+        return self.chain(id)
 
     def run_id(self):
         """The current run's, "" while there is none."""
@@ -148,9 +155,9 @@ class ByHand:
             self.pipulate.unfinalize(id)
         else:
             self.pipulate.finalize(id)
-        return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
+        return self.chain(id)
 
     async def revert(self, step_id: str):
         id = self.run_id()
         self.pipulate.clear_steps_from(id, step_id, self.STEPS)
-        return self.pipulate.generate_step_chain(self.prefix, id, self.STEPS)
+        return self.chain(id)

@@ -56,3 +56,12 @@ async def test_a_finalized_run_offers_no_change(client: httpx2.AsyncClient) -> N
     for offered in (False, True):
         await client.post("/byhand/step_04_submit")
         assert ("Change" in (await client.get("/byhand/step_01")).text) == offered
+
+
+async def test_a_run_has_an_address(client: httpx2.AsyncClient) -> None:
+    """Its cards load as they did when it was left; one that is not there has none."""
+    await cross(client, "blue")
+    del client.headers["HX-Request"]
+    opened = (await client.get("/byhand?id=arthur")).text
+    assert 'value="arthur"' in opened and opened.count('hx-trigger="load"') == 4
+    assert 'hx-trigger="load"' not in (await client.get("/byhand?id=bors")).text
