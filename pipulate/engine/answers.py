@@ -106,6 +106,8 @@ def store(asked: Question, submitted: Submitted, read: forms.Values) -> int:
     act = f"set {asked.step.id}"
     change = partial(rec.restore, record)
     run.state, run.rev = run.engine.change(run.id, act, change, rev=run.rev)
+    if asked.seen.desk:
+        asked.seen.desk.remove()
     return back
 
 
@@ -132,6 +134,8 @@ def finish(seen: Run, step: Step, result: Any) -> None:
         with suppress(Stale):  # then look again
             act = f"job {step.id}"
             seen.engine.change(run.id, act, change, kind=Kind.JOB, rev=rev)
+            if seen.desk:
+                seen.desk.remove()
             return
 
 

@@ -7,8 +7,8 @@ AGE     Only what nobody touched for a day is put aside: an upload comes
         before its answer.
 TRASH   They go to `trash` of the data folder, and what is needed again, as
         another database was put back, comes back.
-DESKS   of steps that ended long ago are thrown away, and none while a job
-        runs.
+DESKS   of tries that nothing goes on from are thrown away, and none while a
+        job runs.
 """
 
 import re
@@ -35,7 +35,8 @@ def collect(store: Store) -> list[Path]:
     aside = [store.folder / TRASH / room for room in values.ROOMS]
     old = [folder for folder in _folders(here) if _idle(folder) > DAY]
     gone = list(_folders(aside))
-    unneeded = _unneeded(store, {folder.name for folder in (*old, *gone)})
+    desks = [desk for desk in _folders([store.folder / DESKS]) if _idle(desk) > DAY]
+    unneeded = _unneeded(store, {folder.name for folder in (*old, *gone, *desks)})
     for folder in gone:
         if folder.name not in unneeded:
             _move(folder, store.folder / folder.parent.name / folder.name)
@@ -43,8 +44,8 @@ def collect(store: Store) -> list[Path]:
             shutil.rmtree(folder, ignore_errors=True)
     moved = [folder for folder in old if folder.name in unneeded and _put_aside(store, folder)]
     if not store.one("SELECT 1 FROM job WHERE state = 'running'"):
-        for desk in _folders([store.folder / DESKS]):
-            if _idle(desk) > DAY:
+        for desk in desks:
+            if desk.name in unneeded:
                 shutil.rmtree(desk, ignore_errors=True)
     return moved
 

@@ -22,6 +22,7 @@ from pipulate.engine.answers import finish, holds
 from pipulate.engine.errors import PipulateError, Unknown, Unsure
 from pipulate.engine.fault import fault
 from pipulate.engine.job import Cancelled, Job
+from pipulate.engine.kept import resumed
 from pipulate.engine.places import knows
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
@@ -110,6 +111,7 @@ class Doing:
         if rec.is_done(run.state, self.step.id):
             return
         seen = run.before(self.step)
+        seen.desk = await asyncio.to_thread(resumed, seen, self.step)
         if not self._is_wanted(run):
             self.cancel(CHANGED)
         if self.cancelled:

@@ -29,6 +29,7 @@ from typing import Any, Generic, TypeVar
 from pipulate.engine.answers import holds
 from pipulate.engine.bar import Part, scope
 from pipulate.engine.errors import PipulateError
+from pipulate.engine.kept import DESK
 from pipulate.engine.store import Row
 from pipulate.engine.workflow import Run, Step
 
@@ -189,6 +190,9 @@ class Each(Generic[Item]):
             self._unwritten = {}
         if not items:
             return
+        if self._run.desk:
+            self._run.desk.sync()
+            items = {**items, DESK: [self._run.desk.token]}
         reads = json.dumps(self._run.reads)
         store = self._run.engine.store
         try:

@@ -145,15 +145,19 @@ class Job:
         intention = {"begun": now(), "nonce": secrets.token_hex(4)}
         act = await self._note(key, lambda known: known or intention)
         _nonce.set(act.get("nonce", ""))  # of this task: acts at once share none
+        from pipulate.engine.kept import acted, again
+
         if "result" in act:
-            return act["result"]
+            return await _aside(again, self.run, act)
         if "spoilt" in act:
             raise Unsure(act["spoilt"])
+        before = self.run.desk.stand() if self.run.desk else {}
         if act is intention:
             result = await self._do(key, function)
         else:
             result = await self._found(name, act["begun"], find)
-        return (await self._note(key, lambda known: {**act, "result": result}))["result"]
+        noted = await _aside(acted, self.run, result, before)
+        return again(self.run, await self._note(key, lambda known: {**act, **noted}))
 
     async def _do(self, key: str, function: Deed) -> Any:
         try:
@@ -213,6 +217,13 @@ def _on_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+async def _aside(function: Callable[..., Any], *args: Any) -> Any:
+    """Call what reads or writes files, off the event loop."""
+    if _on_loop():
+        return await asyncio.to_thread(function, *args)
+    return function(*args)
 
 
 def _at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:

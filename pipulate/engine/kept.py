@@ -3,30 +3,40 @@
 ROOMS  `uploads`, and `files` for what steps make, in the data folder.  A file
        lies whole at {16 digits of its sha256}/{name} and never changes, so
        it is there once, and an answer that comes back finds its own.
-DESK   where a step writes: each try has a desk of its own.  What lies there
-       when the answer is stored is kept; the rest is thrown away.
+DESK   where a step writes: each try has a desk of its own, but one whose loops
+       (`each`) go on where an earlier one was has that one's.  What lies there
+       when the answer is stored is kept.  What an act (`once`) wrote is kept
+       with its result, and lies there again where it is not done again.
 LARGE  A result of more text than that lies in a file, too; but the files that
        it names are named in the record, as others look for them there.
 """
 
 import hashlib
 import io
+import json
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipulate.engine import files, values
 from pipulate.engine import record as rec
+from pipulate.engine.answers import holds
 from pipulate.engine.errors import PipulateError
 from pipulate.engine.values import File
+from pipulate.engine.workflow import Run, Step
 
 UPLOADS, FILES = values.ROOMS
 DESKS = "desks"
+DESK = "desk"  #: among the finished items of a loop: on which desk they wrote
+Stand = dict[str, tuple[int, int]]  #: when each file was written, its size
+_LOOPS = """
+    SELECT read, items FROM checkpoint
+    WHERE workflow = ? AND id = ? AND step = ? ORDER BY rowid DESC"""
 LARGE = 256 * 1024  #: characters of JSON
 _NAME = r'[^.<>:"/\\|?*\0-\x1f][^<>:"/\\|?*\0-\x1f]{0,149}'  # in any file system
 
@@ -55,19 +65,21 @@ def _described(source: BinaryIO, name: str, folder: Path, room: str) -> File:
 
 def _is_kept(file: File) -> bool:
     with suppress(OSError):  # writing it anew says what is wrong
-        if file.path.stat().st_size == file.size:
+        stat = file.path.stat()
+        if stat.st_size == file.size and stat.st_nlink == 1:  # else somebody may write to it
             os.utime(file.path)  # for `collecting`: it is wanted again
             return True
     return False
 
 
 class Desk:
-    """Where one try of a step writes its files."""
+    """Where a try of a step writes its files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, token: str = "") -> None:
         self.folder = folder
-        self.path = folder.absolute() / DESKS / secrets.token_hex(8)
-        self.kept: dict[str, File] | None = None
+        self.token = token or secrets.token_hex(8)
+        self.path = folder.absolute() / DESKS / self.token
+        self._synced: Stand = {}
 
     def file(self, name: str) -> Path:
         """Return where to write the file; raises PipulateError for its name."""
@@ -76,47 +88,124 @@ class Desk:
                 f"{name!r} cannot be a file's name: none of / \\ : * ? \" < > | may be in it, "
                 "and no dot may begin it."
             )
-        self.path.mkdir(parents=True, exist_ok=True)
+        files.folder(self.path)
         return self.path / name
 
-    def clear(self) -> dict[str, File]:
-        """Keep all that was written; raises CannotWrite."""
-        if self.kept is None:
-            written = [path for path in sorted(self.path.glob("[!.]*")) if path.is_file()]
-            self.kept = {path.name: self._keep(path) for path in written}
-            shutil.rmtree(self.path, ignore_errors=True)
-        return self.kept
+    def stand(self) -> Stand:
+        """Return what differs for each file that was written since."""
+        found = {}
+        for path in sorted(self.path.glob("[!.]*")):
+            if path.is_file():
+                stat = path.stat()
+                found[path.name] = (stat.st_mtime_ns, stat.st_size)
+        return found
+
+    def sync(self) -> None:
+        """Have the disk keep what was written so far."""
+        stand = self.stand()
+        for name, how in stand.items():
+            if self._synced.get(name) != how:
+                files.sync(self.path / name)
+        if stand.keys() != self._synced.keys():
+            files.sync(self.path)
+        self._synced = stand
+
+    def copies(self, names: Iterable[str]) -> dict[str, File]:
+        """Keep files as they are now, by the paths that they have here."""
+        kept = {}
+        for name in names:
+            with (self.path / name).open("rb") as source:
+                kept[str(self.path / name)] = keep(source, name, self.folder, FILES)
+        return kept
+
+    def put_back(self, file: File) -> None:
+        """Let a kept file lie here again, if there is none of its name."""
+        here = self.file(file.name)
+        if not here.exists():
+            with file.open("rb") as source, files.whole(here) as out:
+                shutil.copyfileobj(source, out)
+
+    def keep(self) -> dict[str, File]:
+        """Keep all files, by the paths that they have here; raises CannotWrite."""
+        return {str(self.path / name): self._keep(self.path / name) for name in self.stand()}
 
     def _keep(self, path: Path) -> File:
         with path.open("rb") as source:
             file = _described(source, path.name, self.folder, FILES)
         if not _is_kept(file):
             with files.explained(file.path):
-                os.utime(path)
                 files.folder(file.path.parent)
-                files.finish(path, file.path)
+                part = file.path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+                _linked(path, part)
+                os.utime(part)
+                files.finish(part, file.path)
         return file
 
-    def put(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the data with files in place of the paths that they had here.
+    def remove(self) -> None:
+        """Throw away what lies here, as the answer is stored."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
-        Raises PipulateError for a path that stands deep within.
-        """
-        kept = {str(self.path / name): file for name, file in self.clear().items()}
 
-        def put(value: Any) -> Any:
-            if isinstance(value, (list, tuple)):
-                return [put(item) for item in value]
-            return kept.get(str(value), value) if isinstance(value, str | Path) else value
+def _linked(path: Path, other: Path) -> None:
+    try:
+        other.hardlink_to(path)
+    except OSError:  # this disk knows no links
+        shutil.copyfile(path, other)
 
-        held = {key: put(value) for key, value in data.items()}
-        for value in _within(held):
-            if isinstance(value, str | Path) and str(value) in kept:
-                raise PipulateError(
-                    f"The path of {Path(value).name} stands deep in the result, but files move "
-                    "when they are kept. Return run.file(...) as a value of its own, or a list."
-                )
-        return held
+
+def _with_files(data: Mapping[str, Any], kept: Mapping[str, File]) -> dict[str, Any]:
+    """Return data with files in place of the paths that they had on a desk."""
+
+    def put(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [put(item) for item in value]
+        return kept.get(str(value), value) if isinstance(value, str | Path) else value
+
+    held = {key: put(value) for key, value in data.items()}
+    for value in _within(held):
+        if isinstance(value, str | Path) and str(value) in kept:
+            raise PipulateError(
+                f"The path of {Path(value).name} stands deep in the result, but files move "
+                "when they are kept. Return run.file(...) as a value of its own, or a list."
+            )
+    return held
+
+
+def resumed(seen: Run, step: Step) -> Desk | None:
+    """Return the desk of an earlier try whose loops go on, as they go on."""
+    for row in seen.engine.store.read(_LOOPS, seen.flow.name, seen.id, step.key):
+        token = json.loads(row["items"]).get(DESK)
+        if token and holds(seen, json.loads(row["read"])):
+            return Desk(seen.engine.store.folder, *token)
+    return None
+
+
+def acted(run: Run, result: Any, before: Stand) -> dict[str, Any]:
+    """Return what is noted of an act: its result, and the files it wrote."""
+    folder = run.engine.store.folder
+    data = {"result": result}
+    noted = {}
+    if run.desk:
+        texts = {str(value) for value in _within(data) if isinstance(value, str | Path)}
+        kept = run.desk.copies(
+            name
+            for name, how in run.desk.stand().items()
+            if before.get(name) != how or str(run.desk.path / name) in texts
+        )
+        data = _with_files(data, kept)
+        if kept:
+            noted["files"] = [values.plain(file, folder) for file in kept.values()]
+    held, kinds = values.encode(data, folder)
+    return {**held, **noted, **({"kinds": kinds} if kinds else {})}
+
+
+def again(run: Run, act: Mapping[str, Any]) -> Any:
+    """Return the result of an act that was done; its files lie on the desk."""
+    folder = run.engine.store.folder
+    for item in act.get("files", []):
+        run.desk = run.desk or Desk(folder)
+        run.desk.put_back(values.file_of(item, folder))
+    return values.decode({"result": act["result"]}, act.get("kinds", {}), folder)["result"]
 
 
 def beside(
@@ -129,8 +218,9 @@ def beside(
     """
     made: dict[str, File] = {}
     if desk:
-        data = desk.put(data)
-        made.update(desk.clear())
+        kept = desk.keep()
+        data = _with_files(data, kept)
+        made |= {file.name: file for file in kept.values()}
     for value in _within(dict(data)):
         if isinstance(value, File) and value.path.parent.parent.name == FILES:
             made.setdefault(value.name, value)  # of an act done once, earlier

@@ -1,6 +1,7 @@
 """What no answer needs goes; what any answer, at any time, needed stays."""
 
 import io
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -111,17 +112,21 @@ def test_what_is_chosen_while_it_is_put_aside_stays(
 
 def test_desks_are_cleared_unless_somebody_works(engine: Pipulate) -> None:
     """Of tries that stored nothing."""
-    old, new = (Desk(engine.store.folder) for _ in range(2))
-    for desk in (old, new):
+    old, new, waiting = (Desk(engine.store.folder) for _ in range(3))
+    for desk in (old, new, waiting):
         desk.file("a.csv").write_text("a")
     aged(old.path / "a.csv")
+    aged(waiting.path / "a.csv")
+    items = json.dumps({"desk": [waiting.token]})
+    loop = "INSERT INTO checkpoint VALUES ('w', 'x', 'check', '', '{}', ?)"
+    engine.store.write(loop, items)  # of a job that was cancelled, and may go on
     job = "INSERT INTO job (workflow, id, step_id, state) VALUES ('w', 'x', 'step_01', ?)"
     engine.store.write(job, "running")
     collect(engine.store)
     assert old.path.exists()
     engine.store.write("UPDATE job SET state = 'done'")
     collect(engine.store)
-    assert not old.path.exists() and new.path.exists()
+    assert [desk.path.exists() for desk in (old, new, waiting)] == [False, True, True]
 
 
 @settings(max_examples=40, deadline=None)

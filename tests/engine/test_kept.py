@@ -1,25 +1,32 @@
 """Files are kept by what is in them: whole, once, and found by every answer that names them."""
 
+import asyncio
 import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fasthtml.common import Input
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipulate.engine import files
 from pipulate.engine import record as rec
 from pipulate.engine.answers import answer, finish, question
+from pipulate.engine.collecting import collect
 from pipulate.engine.errors import CannotWrite, PipulateError
+from pipulate.engine.job import Job
 from pipulate.engine.kept import LARGE, Desk, beside, files_in, keep, plain_name, small
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.values import File, decode, encode, whole
 from pipulate.engine.workflow import Run, Workflow
+from tests.engine.work import KEY, make
 
 TEXT = b"source,target\n" * 10_000
 
@@ -77,52 +84,88 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def test_what_lies_on_a_desk_is_kept_and_the_desk_is_gone(desk: Desk, tmp_path: Path) -> None:
-    """With size and content; clearing twice is clearing once."""
+def test_what_lies_on_a_desk_is_kept(desk: Desk, tmp_path: Path) -> None:
+    """With size and content; keeping twice is keeping once."""
     desk.file("broken.csv").write_bytes(TEXT)
     desk.file("note.txt").write_text("x")
     desk.file("never-written.txt")
-    made = desk.clear()
-    assert list(made) == ["broken.csv", "note.txt"]
-    assert made["broken.csv"].read_bytes() == TEXT and made["broken.csv"].size == len(TEXT)
-    assert made["broken.csv"].path.is_relative_to(tmp_path / "files")
-    assert desk.clear() == made and not desk.path.exists()
+    made = desk.keep()
+    assert [Path(path) for path in made] == [desk.path / "broken.csv", desk.path / "note.txt"]
+    file = made[str(desk.path / "broken.csv")]
+    assert file.read_bytes() == TEXT and file.size == len(TEXT)
+    assert file.path.is_relative_to(tmp_path / "files")
+    assert desk.keep() == made
+    desk.remove()
+    assert not desk.path.exists() and file.read_bytes() == TEXT
 
 
-def test_each_try_has_a_desk_of_its_own(desk: Desk, tmp_path: Path) -> None:
+def test_what_is_written_on_after_a_crash_changes_no_kept_file(desk: Desk, tmp_path: Path) -> None:
+    """Between keeping and storing there may be a kill; the next try writes on."""
+    desk.file("a.csv").write_text("a")
+    desk.keep()
+    with desk.file("a.csv").open("a") as file:
+        file.write("b")
+    other = keep(io.BytesIO(b"a"), "a.csv", tmp_path, "files")
+    (made,) = desk.keep().values()
+    desk.remove()
+    assert other.read_text() == "a" and made.read_text() == "ab"
+
+
+def test_a_disk_without_links_does_as_well(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By copies."""
+
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    desk.file("a.csv").write_text("a")
+    (made,) = desk.keep().values()
+    assert made.read_text() == "a"
+
+
+def test_each_desk_is_another(desk: Desk, tmp_path: Path) -> None:
     """An answer that comes back finds the content it had."""
     desk.file("a.csv").write_text("old")
-    old = desk.clear()["a.csv"]
+    (old,) = desk.keep().values()
     other = Desk(tmp_path)
     assert not other.file("a.csv").exists()
     other.file("a.csv").write_text("new")
-    assert other.clear()["a.csv"].read_text() == "new" and old.read_text() == "old"
+    (new,) = other.keep().values()
+    assert new.read_text() == "new" and old.read_text() == "old"
 
 
-def test_the_data_name_kept_files(desk: Desk) -> None:
+def test_the_data_name_kept_files(desk: Desk, tmp_path: Path) -> None:
     """Where they named the paths on the desk."""
     path = desk.file("a.csv")
     path.write_text("a")
-    data = desk.put({"n": 1, "file": path, "text": str(path), "files": [path, None]})
-    file = desk.clear()["a.csv"]
-    assert data == {"n": 1, "file": file, "text": file, "files": [file, None]}
-    assert desk.put({"log": f"wrote {path}"}) == {"log": f"wrote {path}"}
+    (file,) = desk.keep().values()
+    data = {"n": 1, "file": path, "text": str(path), "files": [path, None], "log": f"wrote {path}"}
+    held, kinds, _ = beside(data, "check", desk, tmp_path)
+    assert decode(held, kinds, tmp_path) == {
+        "n": 1,
+        "file": file,
+        "text": file,
+        "files": [file, None],
+        "log": f"wrote {path}",
+    }
 
 
 @pytest.mark.parametrize("kind", [Path, str])
-def test_a_path_that_would_be_dead_is_refused(desk: Desk, kind: Callable[[Path], Any]) -> None:
+def test_a_path_that_would_be_dead_is_refused(
+    desk: Desk, tmp_path: Path, kind: Callable[[Path], Any]
+) -> None:
     """Rather now than when it is opened."""
     path = desk.file("a.csv")
     path.write_text("a")
     with pytest.raises(PipulateError, match=r"a\.csv stands deep in the result"):
-        desk.put({"x": {"deep": [kind(path)]}})
+        beside({"x": {"deep": [kind(path)]}}, "check", desk, tmp_path)
 
 
 def test_what_is_beside_a_record_is_listed(desk: Desk, tmp_path: Path) -> None:
     """What this try wrote, and what an act that is done once had written in an earlier one."""
     other = Desk(tmp_path)
     other.file("once.csv").write_text("once")
-    once = other.clear()["once.csv"]
+    (once,) = other.keep().values()
     desk.file("a.csv").write_text("a")
     upload = keep(io.BytesIO(b"u"), "u.csv", tmp_path)
     data = {"n": 1, "once": once, "upload": upload, "day": date(2026, 11, 23)}
@@ -149,7 +192,7 @@ def test_only_files_are_kept(desk: Desk, tmp_path: Path) -> None:
     path.write_text("a")
     (desk.path / ".a.csv.1.part").write_text("half")
     (desk.path / "folder").mkdir()
-    assert list(desk.clear()) == ["a.csv"]
+    assert [file.name for file in desk.keep().values()] == ["a.csv"]
 
 
 def test_files_are_on_the_disk_before_they_are_named(
@@ -159,10 +202,19 @@ def test_files_are_on_the_disk_before_they_are_named(
     synced = []
     monkeypatch.setattr(files, "sync", synced.append)
     desk.file("a.csv").write_text("a")
-    made = [desk.clear()["a.csv"].path, keep(io.BytesIO(TEXT), "b.csv", tmp_path).path]
-    assert (desk.path / "a.csv") in synced
-    for path in made:
-        assert {path.parent, path.parent.parent, tmp_path} <= set(synced)
+    (made,) = desk.keep().values()
+    assert any(path.parent == made.path.parent and path.suffix == ".part" for path in synced)
+    other = keep(io.BytesIO(TEXT), "b.csv", tmp_path)
+    for file in (made, other):
+        assert {file.path.parent, file.path.parent.parent, tmp_path} <= set(synced)
+    synced.clear()
+    desk.sync()
+    assert synced == [desk.path / "a.csv", desk.path]
+    desk.sync()
+    assert len(synced) == 2  # nothing was written since
+    desk.file("b.csv").write_text("b")
+    desk.sync()
+    assert synced[2:] == [desk.path / "b.csv", desk.path]
 
 
 # --- large data
@@ -196,7 +248,7 @@ def test_a_disk_that_refuses_is_told_in_words(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.file("a").write_bytes(TEXT)
     with pytest.raises(CannotWrite):
-        desk.clear()
+        desk.keep()
     assert desk.file("a").read_bytes() == TEXT
 
 
@@ -305,3 +357,93 @@ def test_keys_of_the_engine_are_refused_at_load() -> None:
     """With a sentence, as names of fields are."""
     with pytest.raises(PipulateError, match="'pipulate-x'; keys that begin with"):
         Workflow("shop").step("pipulate-x", "X")(lambda run: None)
+
+
+# --- of jobs that are stopped
+
+
+class Stopped(Exception):
+    """The work ends here, as it would by a kill."""
+
+
+class Crawl:
+    """Work that fetches something once, then writes a file and a line for each item."""
+
+    def __init__(self) -> None:
+        self.stops: list[int] = []
+        self.fetched = 0
+
+    async def __call__(self, run: Run, job: Job) -> dict[str, Any]:
+        """Stop at each of `stops`, the first try at the first one."""
+        run.get("go")
+        stop = self.stops.pop(0) if self.stops else -1
+        path = run.file("fetched.txt")
+
+        async def fetch() -> None:
+            self.fetched += 1
+            path.write_text("fetched")
+
+        await job.once("fetch", fetch)
+        seed = await job.once("seed", partial(self.seed, run))
+        assert path.read_text() == "fetched" and seed.read_text() == "seed"
+        async for item in job.each(list(range(5))):
+            if item == stop:
+                raise Stopped
+            run.file(f"{item}.txt").write_text(str(item))
+            with run.file("rows.txt").open("a") as rows:
+                rows.write(f"{item}\n")
+        return {"fetched": path, "seed": seed}
+
+    async def seed(self, run: Run) -> Path:
+        """Return a file that this writes."""
+        self.fetched += 1
+        path = run.file("seed.txt")
+        path.write_text("seed")
+        return path
+
+
+def days_later(store: Store) -> None:
+    """Put aside what nothing needs."""
+    for path in store.folder.glob("*/*/*"):
+        os.utime(path, (0, 0))
+    collect(store)
+
+
+WHOLE = {
+    "fetched.txt": "fetched",
+    "seed.txt": "seed",
+    "rows.txt": "0\n1\n2\n3\n4\n",
+    **{f"{item}.txt": str(item) for item in range(5)},
+}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 4), max_size=4), st.booleans())
+def test_the_files_of_a_stopped_job_are_those_of_one_that_was_not(
+    tmp_path_factory: pytest.TempPathFactory, stops: list[int], cold: bool
+) -> None:
+    """Wherever it is stopped, however often; and so after a redo, that repeats no act."""
+
+    async def played() -> None:
+        folder = tmp_path_factory.mktemp("job")
+        crawl = Crawl()
+        crawl.stops = list(stops)
+        flow, step, engine, jobs = make(folder, crawl.__call__)
+        for again in range(2):
+            for _ in range(len(stops) + 1):
+                await jobs.start(flow, "r", step)
+                await jobs.wait(KEY)
+                if cold:
+                    days_later(engine.store)
+            run = flow.load(engine.store, "r", jobs.settings)
+            made = {name: file.read_text() for name, file in run.files("act").items()}
+            assert made == WHOLE and crawl.fetched == 2
+            assert run.fields("act")["seed"].read_text() == "seed"
+            if not again:
+                engine.clear_steps_from("r", "step_02", flow.tuples)
+        days_later(engine.store)
+        assert not list(folder.glob("desks/*"))
+        await jobs.close()
+        engine.store.close()
+
+    asyncio.run(played())
