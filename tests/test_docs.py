@@ -1,6 +1,7 @@
 """The documentation cannot rot: what it names exists, what exists is named."""
 
 import ast
+import json
 import re
 import runpy
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 import pipulate
-from pipulate import Settings, create_app, docs
+from pipulate import Invalid, Settings, create_app, docs
+from pipulate.commands import run
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.store import Store
 from tests.chat.fakes import make_desk
@@ -135,6 +137,35 @@ def test_places_that_the_project_names_are_there(file):
         r"\b(?:tests|bench|scripts|pipulate)/[\w./-]+\.\w+", Path(file).read_text()
     ):
         assert Path(name).exists(), f"{file}: {name}"
+
+
+def triage(folder):
+    """Return the workflow of the manual, saved as it says."""
+    (text,) = blocks("howto/triage")
+    assert len(text.splitlines()) <= 45
+    path = folder / "workflows" / "triage.py"
+    path.parent.mkdir()
+    path.write_text(text)
+    return path.parent
+
+
+def test_the_triage_of_the_manual_works(tmp_path, capsys):
+    """Without a browser: it asks about redirects only if there are any."""
+    workflows = triage(tmp_path)
+    links = tmp_path / "links.csv"
+    links.write_text("source,target,status\n/,/a,404\n/b,/a,404\n/,/c,200\n")
+    settings = Settings(data=tmp_path / "data", workflows=(workflows,))
+    run.main(["triage", "--id", "shop", f"links={links}", "limit=1"], settings)
+    made = json.loads(capsys.readouterr().out)
+    assert made["answers"]["check"] == {"found": [["/a", 2]]} and made["answers"]["limit"] == 1
+    assert "strict" not in made["answers"]
+    links.write_text("source,target,status\n/,/a,404\n/,/d,301\n")
+    run.main(["triage", "--id", "more", f"links={links}", "strict=on"], settings)
+    made = json.loads(capsys.readouterr().out)
+    assert made["answers"]["check"] == {"found": [["/d", 1], ["/a", 1]]}
+    with pytest.raises(Invalid, match="needs the columns"):
+        links.write_text("a,b\n1,2\n")
+        run.main(["triage", "--id", "bad", f"links={links}"], settings)
 
 
 async def test_the_long_work_of_the_manual_works(tmp_path):

@@ -51,6 +51,8 @@ def _is_known(run: Run) -> bool:
 
 def former(run: Run, step: Step, inside: Any) -> list[str]:
     """Return the keys of gone answers that may be this step's, by its form's inside."""
+    if step.id in run.state.get("was", {}):
+        return []  # it was answered by its own name
     names = {item.name for item in forms.fields(inside)}
     gone: Record = run.state.get("gone", {})
     same = [key for key, entry in gone.items() if entry["fields"].keys() - {MARKER} == names]

@@ -6,6 +6,7 @@ WORDS   `failure` is read out at once; `markdown` renders anybody's text
         safely.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -21,7 +22,13 @@ from fastcore.xml import (
     Input,
     NotStr,
     P,
+    Table,
+    Tbody,
+    Td,
+    Th,
+    Thead,
     Title,
+    Tr,
     to_xml,
 )
 from starlette.requests import Request
@@ -153,6 +160,14 @@ def markdown(text: str) -> NotStr:
     from pipulate.web.markdown import render
 
     return NotStr(f'<div class="markdown">{render(text)}</div>')
+
+
+def table(head: Iterable[Any], rows: Iterable[Iterable[Any]]) -> FT:
+    """Return a table; where it is too wide, it scrolls by itself."""
+    names = Tr(*map(Th, head))
+    body = [Tr(*map(Td, row)) for row in rows]
+    grid = Table(Thead(names), Tbody(*body))
+    return Div(grid, cls="scroll", tabindex="0", role="region", aria_label="Table")
 
 
 def file_link(run: Run, key: str, name: str, label: str = "") -> FT:

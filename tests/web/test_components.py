@@ -15,6 +15,7 @@ from pipulate.web.components import (
     markdown,
     page,
     search_field,
+    table,
 )
 
 
@@ -107,3 +108,9 @@ def test_a_search_fetches_what_is_found_as_one_types():
     for part in ('hx-get="/runs/list"', 'hx-target="#run-list"', 'value="arth"', 'name="q"'):
         assert part in shown
     assert 'aria-label="Search runs"' in shown and "input changed" in shown
+
+
+def test_a_table_is_cells_as_text():
+    """Whatever stands in them."""
+    shown = to_xml(table(("A", "B"), [(1, "<b>"), (2, None)]))
+    assert "<th>A</th>" in shown and "<td>&lt;b&gt;</td>" in shown and shown.count("<tr>") == 3
