@@ -9,6 +9,8 @@ WHEN     A record is whole where a run begins or comes back, while it is
          changes since the last whole one are longer than two of it.  So
          history grows with what is answered, not with its square, and what
          is read to know a state does not grow with history.
+CHAIN    `prior` is the run's row before, `pipeline.last` the latest: an
+         index of runs would be one more page for every answer.
 CERTAIN  `crc` is the checksum (CRC-32) of the whole record's text; older
          rows have none.  A record with another one is not given.
 """
@@ -18,7 +20,8 @@ import marshal
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -31,25 +34,36 @@ DEEP = 6  #: levels of objects that are told apart
 Run = tuple[str, str]  #: workflow, id
 Rows = Iterable[tuple[str, int | None]]  #: data, crc; oldest first
 
-_ADD = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_LAST = """
-    SELECT crc, tail FROM history
-    WHERE workflow = ? AND id = ? ORDER BY seq DESC LIMIT 1"""
+_ADD = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_LAST = "SELECT crc, tail FROM history WHERE workflow = ? AND id = ? AND seq = ?"
+_ACT = """
+    SELECT seq, kind, act, undoes, prior, tail FROM history
+    WHERE workflow = ? AND id = ? AND seq = ?"""
+_DELETED = """
+    SELECT seq, rev, profile_id FROM history
+    WHERE workflow = ? AND id = ? AND kind = 'delete'
+    ORDER BY seq DESC LIMIT 1"""
 _ROWS = """
     SELECT data, crc FROM history
     WHERE workflow = ? AND id = ? ORDER BY seq"""
-_BEFORE = """
-    SELECT data, crc FROM history
-    WHERE workflow = ?1 AND id = ?2 AND seq < ?3 AND seq >= (
-        SELECT seq FROM history
-        WHERE workflow = ?1 AND id = ?2 AND seq < ?3 AND tail = 0
-        ORDER BY seq DESC LIMIT 1)
-    ORDER BY seq"""
+_ROW = "SELECT data, crc FROM history WHERE seq = ?"
+
+
+class Past(NamedTuple):
+    """An act, without the record after it."""
+
+    seq: int
+    kind: str
+    act: str  #: in words
+    undoes: int | None
+    prior: int | None
+    tail: int
 
 
 def add(
     db: apsw.Connection,
     run: Run,
+    prior: int | None,
     rev: int,
     at: str,
     kind: str,
@@ -62,7 +76,7 @@ def add(
 ) -> None:
     """Append an act after which the record is `text`, told so or whole."""
     tail, data = told or (0, text)
-    values = (*run, rev, at, kind, act or kind, undoes, profile, checksum(text), tail, data)
+    values = (prior, *run, rev, at, kind, act or kind, undoes, profile, checksum(text), tail, data)
     db.execute(_ADD, values)
 
 
@@ -79,10 +93,16 @@ def seal(record: Record, text: str) -> bytes:
 
 
 def told(
-    db: apsw.Connection, run: Run, before: str, old: Record, new: Record, text: str
+    db: apsw.Connection,
+    run: Run,
+    last: int | None,
+    before: str,
+    old: Record,
+    new: Record,
+    text: str,
 ) -> tuple[int, str]:
     """Return `tail` and `data` of a row that tells `new` by what is stored."""
-    crc, tail = db.execute(_LAST, run).fetchone() or (None, 0)
+    crc, tail = db.execute(_LAST, (*run, last)).fetchone() or (None, 0)
     if crc != checksum(before):
         return 0, text
     return shorter(old, new, text, tail)
@@ -154,7 +174,25 @@ def after(rows: Rows) -> str | None:
 
 def before(db: apsw.Connection, run: Run, seq: int) -> str | None:
     """Return the record's text before an act; None if it is not certain."""
-    return after(db.execute(_BEFORE, (*run, seq)))
+    earlier: list[int] = []
+    for past in islice(back(db, run, seq), 1, None):
+        earlier.append(past.seq)
+        if not past.tail:
+            break
+    return after(db.execute(_ROW, (seq,)).get for seq in reversed(earlier))
+
+
+def back(db: apsw.Connection, run: Run, seq: int | None) -> Iterator[Past]:
+    """Yield the acts of a run from one of them back to its first."""
+    while seq and (row := db.execute(_ACT, (*run, seq)).fetchone()):
+        past = Past(*row)
+        yield past
+        seq = past.prior if (past.prior or 0) < seq else None
+
+
+def deleted(db: apsw.Connection, run: Run) -> tuple[int, int, int | None] | None:
+    """Return seq, revision and profile of a run's latest deletion, if any."""
+    return db.execute(_DELETED, run).fetchone()
 
 
 def rows(db: apsw.Connection, run: Run) -> list[Any]:

@@ -12,12 +12,11 @@ In a notebook: Pipulate.open("data", "bridge").get_state("arthur")
 """
 
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from importlib import import_module
-from itertools import product
 from pathlib import Path
 from types import MethodType
 from typing import Any, NamedTuple, Self
@@ -73,22 +72,16 @@ class Act(NamedTuple):
     seq: int  #: its number in history
 
 
-_RUN = "SELECT data, rev FROM pipeline WHERE workflow = ? AND id = ?"
+_RUN = "SELECT data, rev, last FROM pipeline WHERE workflow = ? AND id = ?"
 _FREE = "UPDATE pipeline SET data = '' WHERE workflow = ? AND id = ?"
 _UPDATE = """
-    UPDATE pipeline SET data = ?, rev = ?, updated = ?
+    UPDATE pipeline SET last = last_insert_rowid(), data = ?, rev = ?, updated = ?
     WHERE workflow = ? AND id = ?"""
 #: Within a second the index of `updated` is left alone.
 _UPDATE_AGAIN = """
-    UPDATE pipeline SET data = ?, rev = ?
+    UPDATE pipeline SET last = last_insert_rowid(), data = ?, rev = ?
     WHERE workflow = ? AND id = ?"""
-_HIGHEST = "SELECT ifnull(max(rev), 0) FROM history WHERE workflow = ? AND id = ?"
-_ACTS = """
-    SELECT kind, act, seq, undoes FROM history
-    WHERE workflow = ? AND id = ? ORDER BY seq DESC"""
-_LAST = """
-    SELECT kind, profile_id FROM history
-    WHERE workflow = ? AND id = ? ORDER BY seq DESC LIMIT 1"""
+_INSERT = "INSERT INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?, last_insert_rowid())"
 #: Nothing before these can be undone.
 _ORIGINS = (Kind.BEGIN, Kind.IMPORT, Kind.REPAIR)
 
@@ -137,13 +130,13 @@ class Pipulate:
         with plainly(self.store.path):
             return self._load(self.normalise(id))[:2]
 
-    def _load(self, id: str) -> tuple[Record, int, str]:
+    def _load(self, id: str) -> tuple[Record, int, str, int | None]:
         row = self.store.connection.execute(_RUN, (self.workflow, id)).fetchone()
         if row is None:
             raise Unknown(f"There is no run {id!r} in {self.workflow!r} yet.")
-        text, rev = row
+        text, rev, last = row
         try:
-            return rec.loads(text), rev, text
+            return rec.loads(text), rev, text, last
         except Corrupt as error:
             raise Corrupt(
                 f"The record of {id!r} is damaged: {error} "
@@ -212,7 +205,7 @@ class Pipulate:
         id = self.normalise(id)
         run = (self.workflow, id)
         with self.store.transaction() as db:
-            record, present, before = self._load(id)
+            record, present, before, last = self._load(id)
             if rev is not None and rev != present:
                 raise Stale(STALE)
             if record.get("finalized") and not locked:
@@ -226,8 +219,8 @@ class Pipulate:
             text = rec.dumps(new)
             told = None
             if seal and seal == history.seal(record, before):
-                told = history.told(db, run, before, record, new, text)
-            history.add(db, run, rev, at, kind, text, act=act, undoes=undoes, told=told)
+                told = history.told(db, run, last, before, record, new, text)
+            history.add(db, run, last, rev, at, kind, text, act=act, undoes=undoes, told=told)
             self._write(id, rev, at, text, record.get("updated"))
             return new, rev
 
@@ -258,36 +251,35 @@ class Pipulate:
 
     def take_over(self, former: str) -> bool:
         """Make the runs of a workflow's former name its own; False for none."""
-        there = "SELECT id FROM pipeline WHERE workflow = ?2"
-        mine = "SELECT id FROM pipeline WHERE workflow = ?1"
+        found = """
+            SELECT id FROM pipeline WHERE workflow = ?2
+            EXCEPT SELECT id FROM pipeline WHERE workflow = ?1"""
         with self.store.transaction() as db:
-            found = self.store.read(f"{there} AND id NOT IN ({mine})", self.workflow, former)
-            for table, row in product(("pipeline", "history", "job"), found):
-                update = f"UPDATE {table} SET workflow = ?"  # noqa: S608
-                keys = (self.workflow, former, row["id"])
-                db.execute(f"{update} WHERE workflow = ? AND id = ?", keys)
-        return bool(found)
+            for table in ("history", "checkpoint", "job", "pipeline"):
+                update = f"UPDATE {table} SET workflow = ?1"  # noqa: S608
+                runs = (self.workflow, former)
+                db.execute(f"{update} WHERE workflow = ?2 AND id IN ({found})", runs)
+            return bool(db.changes())
 
     def add(self, id: str, record: Record) -> None:
         """Store a record from elsewhere; there must be no run of that ID."""
         self._insert(self.normalise(id), Kind.IMPORT, record)
 
     def _insert(self, id: str, kind: Kind, record: Record, profile: int | None = None) -> Record:
-        # Had the run a row before, revisions go on, no outward act is forgotten.
         run = (self.workflow, id)
         db = self.store.connection
-        known = history.last_good(history.rows(db, run)).get("once", {})
-        record = rec.restore(record, {"once": {**record.get("once", {}), **known}})
+        prior, rev, _ = history.deleted(db, run) or (None, 0, None)
+        if prior:  # revisions go on, and no outward act is forgotten
+            known = history.last_good(history.rows(db, run)).get("once", {})
+            record = rec.restore(record, {"once": {**record.get("once", {}), **known}})
         text = rec.dumps(record)
         if profile is None:
             profile = profiles.shown(self.store)
         at = now()
         created = str(record.get("created") or at)
         with self.store.transaction():
-            rev = 1 + db.execute(_HIGHEST, run).get
-            values = (*run, text, rev, profile, created, at)
-            db.execute("INSERT INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?)", values)
-            history.add(db, run, rev, at, kind, text)
+            history.add(db, run, prior, rev + 1, at, kind, text)
+            db.execute(_INSERT, (*run, text, rev + 1, profile, created, at))
         return record
 
     def set_step_data(self, id: str, step_id: str, data: Any, rev: int | None = None) -> Record:
@@ -298,10 +290,11 @@ class Pipulate:
             )
 
         def put(record: Record) -> Record:
-            # By hand: of no form that is known.
+            new = {**record, step_id: data}
             known = record.get("asked", {})
-            asked = {place: entry for place, entry in known.items() if place != step_id}
-            return {**record, step_id: data} | ({"asked": asked} if known else {})
+            if step_id in known:  # now by hand: of no form that is known
+                new["asked"] = {place: known[place] for place in known if place != step_id}
+            return new
 
         return self.change(id, f"set {step_id}", put, rev=rev)[0]
 
@@ -334,15 +327,17 @@ class Pipulate:
 
     def undoable(self, id: str) -> Act | None:
         """Return the act that `undo` would take back, or None."""
-        undone: set[int] = set()
+        undone: set[int | None] = set()
         run = (self.workflow, self.normalise(id))
-        with plainly(self.store.path), closing(self.store.connection.execute(_ACTS, run)) as acts:
-            for kind, words, seq, undoes in acts:
-                if kind in _ORIGINS:
+        db = self.store.connection
+        with plainly(self.store.path):
+            last = db.execute(_RUN, run).fetchone()
+            for past in history.back(db, run, last and last[2]):
+                if past.kind in _ORIGINS:
                     break
-                if kind in (Kind.ANSWER, Kind.REVERT) and seq not in undone:
-                    return Act(Kind(kind), words, seq)
-                undone.add(undoes)
+                if past.kind in (Kind.ANSWER, Kind.REVERT) and past.seq not in undone:
+                    return Act(Kind(past.kind), past.act, past.seq)
+                undone.add(past.undoes)
         return None
 
     def undo(self, id: str, rev: int | None = None) -> Record:
@@ -380,18 +375,19 @@ class Pipulate:
             if row is None:
                 raise Unknown(f"There is no run {id!r} in {self.workflow!r}.")
             db.execute("DELETE FROM pipeline WHERE workflow = ? AND id = ?", run)
-            rev = row["rev"] + 1
-            history.add(db, run, rev, now(), Kind.DELETE, row["data"], profile=row["profile_id"])
+            kept = (row["last"], row["rev"] + 1, now(), Kind.DELETE, row["data"])
+            history.add(db, run, *kept, profile=row["profile_id"])
 
     def undelete(self, id: str) -> Record:
         """Bring a deleted run back as it was, to the profile it belonged to."""
         id = self.normalise(id)
+        run = (self.workflow, id)
         with self.store.transaction() as db:
-            last = self.store.one(_LAST, self.workflow, id)
-            if last is None or last["kind"] != Kind.DELETE:
+            gone = history.deleted(db, run)
+            if gone is None or self.row(id):
                 raise Unknown(f"There is no deleted run {id!r} to bring back.")
-            good = history.last_good(history.rows(db, (self.workflow, id)))
-            return self._insert(id, Kind.UNDELETE, good, last["profile_id"])
+            good = history.last_good(history.rows(db, run))
+            return self._insert(id, Kind.UNDELETE, good, gone[2])
 
     def repair(self, id: str) -> Record:
         """Replace a damaged record by its last good state in history."""
@@ -408,6 +404,6 @@ class Pipulate:
             self.store.write(aside, self.workflow, id, now(), row["data"])
             good["updated"] = at = now()
             text = rec.dumps(good)
+            history.add(db, run, row["last"], row["rev"] + 1, at, Kind.REPAIR, text)
             self._write(id, row["rev"] + 1, at, text, None)
-            history.add(db, run, row["rev"] + 1, at, Kind.REPAIR, text)
         return good

@@ -40,7 +40,6 @@ Steps = Sequence[Sequence[Any]]  #: of (key, step_id, label, ...)
 Change = Callable[[Record], Record]
 Normalise = Callable[[str], str]  #: to the run ID a text names; may raise Invalid
 
-RESERVED = "pipulate-"  #: begins the names of the app's own fields
 MAX_ID = 500  #: characters of a run ID
 #: The keys that are no step's id.
 NOT_STEPS = (
@@ -69,6 +68,7 @@ _encoder = json.JSONEncoder(
     separators=(",", ":"),
 )
 encode = _encoder.encode  #: to the one text of a value
+_decode = json.JSONDecoder().raw_decode  # half as long as `json.loads`
 
 
 @lru_cache
@@ -103,8 +103,11 @@ def dumps(record: Record) -> str:
 
 def loads(text: str) -> Record:
     """Return the record in `text`; raises Corrupt if it is not of the FORMAT."""
+    text = text.strip()
     try:
-        record = json.loads(text)
+        record, end = _decode(text)
+        if end < len(text):
+            raise ValueError("more follows its end")
     except (ValueError, RecursionError) as error:
         raise Corrupt(f"The record is not readable JSON ({error}).") from error
     if not isinstance(record, dict):

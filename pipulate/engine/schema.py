@@ -3,10 +3,9 @@
 MIGRATIONS  SQL scripts, applied in order; `user_version` counts them.  A
             released script is never edited, not by a blank (a backslash at
             a line's end is Python's): a change is a further one at the end.
-RUNS        pipeline (a record a run), history (every act on one; `kind` is
-            a `pipeline.Kind`, `data` as the module `history` tells it),
-            quarantine, job; checkpoint (what loops of jobs have finished,
-            see `each`); store is a dictionary.
+RUNS        pipeline (a record a run), history (every act on one, as the
+            module `history` tells), quarantine, job; checkpoint (what loops
+            of jobs have finished, see `each`); store is a dictionary.
 PAGES       profile (once `client`), task, trash (of deleted rows).
 MODEL       conversation, message, memory, proposal, prompt.  `memory_text`
             follows `memory` by triggers and deletes securely: what is
@@ -91,15 +90,19 @@ SCHEMA = [
     ALTER TABLE history ADD COLUMN tail INTEGER NOT NULL DEFAULT 0;
     """,
     """
-    CREATE TABLE act (seq INTEGER PRIMARY KEY, workflow TEXT NOT NULL, id TEXT NOT NULL,
-        rev INTEGER NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL DEFAULT '', act TEXT NOT NULL,
-        undoes INTEGER, profile_id INTEGER, crc INTEGER, tail INTEGER NOT NULL DEFAULT 0,
-        data TEXT NOT NULL);
-    INSERT INTO act SELECT seq, workflow, id, rev, at, kind, act, undoes, profile_id, crc, tail,\
- data FROM history ORDER BY seq;
+    ALTER TABLE pipeline ADD COLUMN last INTEGER;
+    UPDATE pipeline SET last = (SELECT max(seq) FROM history
+        WHERE history.workflow = pipeline.workflow AND history.id = pipeline.id);
+    CREATE TABLE act (seq INTEGER PRIMARY KEY, prior INTEGER, workflow TEXT NOT NULL,
+        id TEXT NOT NULL, rev INTEGER NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL DEFAULT '',
+        act TEXT NOT NULL, undoes INTEGER, profile_id INTEGER, crc INTEGER,
+        tail INTEGER NOT NULL DEFAULT 0, data TEXT NOT NULL);
+    INSERT INTO act SELECT seq, lag(seq) OVER (PARTITION BY workflow, id ORDER BY seq),
+        workflow, id, rev, at, kind, act, undoes, profile_id, crc, tail, data
+        FROM history ORDER BY seq;
     DROP TABLE history;
     ALTER TABLE act RENAME TO history;
-    CREATE INDEX history_run ON history (workflow, id);
+    CREATE INDEX history_deleted ON history (workflow, id) WHERE kind = 'delete';
     """,
     """
     CREATE TABLE checkpoint (workflow TEXT NOT NULL, id TEXT NOT NULL, step TEXT NOT NULL,

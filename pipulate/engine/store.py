@@ -158,6 +158,48 @@ class Lock:
         self._db.close()
 
 
+class Transaction:
+    """What is written within is durable at its end, or none of it is."""
+
+    _db: apsw.Connection  #: of the thread whose turn it is
+
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+        self._depth = 0
+        self.turn = threading.RLock()
+
+    def __enter__(self) -> apsw.Connection:
+        db = self._store.connection
+        self.turn.acquire()
+        self._depth += 1
+        if self._depth == 1:
+            self._db = db
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except BaseException as error:
+                self.__exit__(None, error, None)
+        return db
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        try:
+            if self._depth == 1:
+                self._end(error)
+        finally:
+            self._depth -= 1
+            self.turn.release()
+
+    def _end(self, error: BaseException | None) -> None:
+        try:
+            if error:
+                raise error
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            with plainly(self._store.path):
+                raise
+
+
 class Store:
     """The database of one data folder."""
 
@@ -165,7 +207,7 @@ class Store:
         self.path = Path(path)
         self.folder = self.path.parent
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._write = threading.RLock()
+        self._transaction = Transaction(self)
         self._local = threading.local()
         # weak: a connection ends with its thread
         self._connections: WeakSet[apsw.Connection] = WeakSet()
@@ -192,7 +234,6 @@ class Store:
             raise Corrupt(
                 f"{self.path} does not accept WAL with synchronous=FULL; is it on a network drive?"
             )
-        connection.set_wal_hook(_committed)
         self._connections.add(connection)
         return connection
 
@@ -203,28 +244,18 @@ class Store:
     @property
     def connection(self) -> apsw.Connection:
         """This thread's raw connection."""
-        if not hasattr(self._local, "connection"):
+        try:
+            connection = self._local.connection
+        except AttributeError:
             with plainly(self.path):
-                self._local.connection = self._connect()
-        return self._local.connection
+                connection = self._local.connection = self._connect()
+        if saved.get() is not None:  # a request asks
+            connection.set_wal_hook(_committed)
+        return connection
 
-    @contextmanager
-    def transaction(self) -> Iterator[apsw.Connection]:
+    def transaction(self) -> "Transaction":
         """One durable write, all of the block or nothing; nested ones join it."""
-        connection = self.connection
-        if connection.in_transaction:
-            yield connection
-            return
-        with self._write:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                with plainly(self.path):
-                    raise
+        return self._transaction
 
     def read(self, sql: str, *values: Any) -> list[Row]:
         """Return the rows of a query as dictionaries."""
@@ -247,7 +278,7 @@ class Store:
 
     def close(self) -> None:
         """Close the connections of all threads, each when its statement has ended."""
-        with self._write:
+        with self._transaction.turn:
             for connection in list(self._connections):
                 _close(connection)
         self._connections.clear()

@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Store:
     for name in ("Tea | cake", "Coffee"):
         store.db.t.task.insert({"name": name})
     store.write(
-        "INSERT INTO pipeline VALUES ('bridge', 'arthur', ?, 1, 1, '', '')",
+        "INSERT INTO pipeline VALUES ('bridge', 'arthur', ?, 1, 1, '', '', NULL)",
         '{"step_01": {"name": "Arthur"}}',
     )
     return store

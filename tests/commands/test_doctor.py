@@ -78,7 +78,7 @@ def test_nothing_is_wrong_with_no_data(settings: Settings) -> None:
 def test_what_is_found(settings: Settings) -> None:
     """The database's soundness, what it holds, its backups, and each file that does not load."""
     store = Store(settings.database)
-    store.write("INSERT INTO pipeline VALUES ('bridge', 'arthur', '{}', 1, 1, '', '')")
+    store.write("INSERT INTO pipeline VALUES ('bridge', 'arthur', '{}', 1, 1, '', '', NULL)")
     store.backup()
     store.close()
     (settings.workflows[0] / "mine.py").write_text("1 / 0")

@@ -43,7 +43,9 @@ def older(path: Path, schema: int) -> None:
     db.pragma("user_version", schema)
     record = json.dumps({"step_01": {"name": "Arthur"}, "created": "2026-01-01T00:00:00+00:00"})
     db.execute(
-        "INSERT INTO pipeline VALUES ('bridge', 'arthur', ?, 1, 1, '2026', '2026')", (record,)
+        """INSERT INTO pipeline (workflow, id, data, rev, profile_id, created, updated)
+           VALUES ('bridge', 'arthur', ?, 1, 1, '2026', '2026')""",
+        (record,),
     )
     db.execute("INSERT INTO task (name, priority) VALUES ('Find the Grail', 3)")
     db.close()
