@@ -296,8 +296,7 @@ class Pages:
             if not order.htmx:
                 return await self._chain(run, status=422, last=refused)
             return fragment(refused, status=422)
-        await asyncio.to_thread(uploads.forget, run, step)
-        problem = await self._follow(run)
+        problem = await self._follow(run, step)
         if not back:
             return await self._advance(run, step, problem)
         held = "1 later answer still holds." if back == 1 else f"{back} later answers still hold."
@@ -313,7 +312,7 @@ class Pages:
         inside = () if step.work else (await question(run, step)).inside
         former = str(order.form.get(cards.FORMER, ""))
         await asyncio.to_thread(take, run, step, inside, former)
-        problem = await self._follow(run)
+        problem = await self._follow(run, step)
         return await self._chain(run, message=problem, tail=f"card{step.number}")
 
     async def _revert(self, order: Order, step: Step) -> Response:
@@ -339,9 +338,10 @@ class Pages:
             return fragment(cards.working(run, self.jobs, step))
         return await self._chain(run)
 
-    async def _follow(self, run: Run) -> str:
+    async def _follow(self, run: Run, step: Step) -> str:
         """Proceed after an answer; return what failed: it is stored all the same."""
         try:
+            await asyncio.to_thread(uploads.forget, run, step)
             await self._proceed(run)
         except Exception as error:
             logger.opt(exception=error).error("what follows an answer failed")
