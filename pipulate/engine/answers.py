@@ -175,8 +175,8 @@ def settled(run: Run, first: Step) -> tuple[Record, int]:
     """
     following = run.flow.steps[first.number - 1 :]
     state = {**run.state}
-    stood = {step.id: state.pop(step.id) for step in following if step.id in state}
-    was = {**state.pop("was", {}), **stood}
+    was = {**state.pop("was", {})}
+    was |= {step.id: state.pop(step.id) for step in following if step.id in state}
     run = replace(run, state=state)
     back = -1
     if run.open_index < first.number - 1:
@@ -187,7 +187,7 @@ def settled(run: Run, first: Step) -> tuple[Record, int]:
         if step is not first and not _comes_back(run, step, was):
             break
         state[step.id] = was.pop(step.id)
-        back += step.id not in stood
+        back += 1
     if was:
         state["was"] = was
     return state, max(back, 0)
