@@ -12,7 +12,7 @@ import asyncio
 import json
 from typing import Any
 
-from fastcore.xml import FT, Div, Input, Label, Small
+from fastcore.xml import FT, Input, Label, Small
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
@@ -107,9 +107,9 @@ def shown(asked: Question, inside: Any) -> Any:
 def _note(item: forms.Field, names: str) -> FT:
     if not item.required:
         tick = Input(type="checkbox", name=KEEP, value=item.name, checked=True, id=None)
-        return Label(tick, f"Keep {names}, unless another is chosen")
+        return Label(tick, f"Keep {names}, unless another is chosen", cls="kept")
     hidden = Input(type="hidden", name=KEEP, value=item.name, id=None)
-    return Div(Small(f"{names} is kept, unless another is chosen.", cls="hint"), hidden)
+    return Small(f"{names} is kept, unless another is chosen.", hidden, cls="hint kept")
 
 
 async def content(request: Request) -> bytes:

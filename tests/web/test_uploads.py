@@ -207,8 +207,8 @@ def test_a_known_file_stands_behind_its_field(inside: Any) -> None:
     question = asked(*inside, x=A)
     html = to_xml(uploads.shown(question, tuple(inside)), indent=False)
     assert html.count("Keep a.csv") == 1
-    before = html.split("Keep a.csv")[0].rpartition("<label>")[0]
-    assert before.count("<label>") == before.count("</label>") and 'name="x"' in before
+    before = html.split("Keep a.csv")[0].rpartition("<label")[0]
+    assert before.count("<label") == before.count("</label>") and 'name="x"' in before
 
 
 def test_a_form_without_known_files_stays_as_it_is() -> None:
