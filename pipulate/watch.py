@@ -39,9 +39,11 @@ class Workflows:
             self._tell()
         self.reserved = first_segments(app.router.routes)
         self._own = len(app.router.routes)
-        self._routes: dict[Path, list[BaseRoute]] = {}  # which the code of a file registered
+        # What the code of each file registered, and what of it is served.
+        self._routes: dict[Path, list[BaseRoute]] = {}
         self._placed: list[BaseRoute] = []
-        self._lock = threading.Lock()  # two requests may find the same change
+        # Two requests may find the same change.
+        self._lock = threading.Lock()
         self.folders = Folders(
             self.state.settings.workflows,
             self.state.given,
@@ -77,25 +79,47 @@ class Workflows:
     def _registering(self, path: Path) -> Iterator[None]:
         """Take what the code of a file registers; `_place` puts it in."""
         before = list(self.app.router.routes)
-        known = set(map(id, before))  # they compare by what they say, which takes long
         try:
             yield
         finally:
-            routes = self.app.router.routes  # its list is replaced as routes are added
-            self._routes[path] = [route for route in routes if id(route) not in known]
+            routes = self.app.router.routes  # replaced as routes are added
+            self._routes[path] = without(routes, before)
             routes[:] = before
 
     def _place(self) -> None:
         """Put in the routes of the files that are served, and no others."""
-        mine = set(map(id, self._placed))
-        others = [route for route in self.app.router.routes if id(route) not in mine]
-        homes = self.folders.homes.items()
-        served = {path for name, path in homes if not isinstance(self.folders.found[name], Broken)}
-        self._placed = [route for path in served for route in self._routes.get(path, ())]
-        self.app.router.routes[:] = [*others[: self._own], *self._placed, *others[self._own :]]
+        others = without(self.app.router.routes, self._placed)
+        self._placed = []
+        homes = dict.fromkeys(
+            self.folders.homes[name]
+            for name, item in self.folders.found.items()
+            if not isinstance(item, Broken)
+        )
+        for path in homes:
+            self._placed += self._routes.get(path, [])
+        self.app.router.routes[:] = [
+            *others[: self._own],
+            *self._placed,
+            *others[self._own :],
+        ]
+
+
+def without(
+    routes: Iterable[BaseRoute],
+    others: Iterable[BaseRoute],
+) -> list[BaseRoute]:
+    """Return the routes that are none of the others."""
+    # By their identity: they compare by what they say, which takes long.
+    left_out = set(map(id, others))
+    return [route for route in routes if id(route) not in left_out]
 
 
 def first_segments(routes: Iterable[BaseRoute]) -> frozenset[str]:
     """Return how these routes begin: names that no workflow can have."""
-    firsts = {getattr(route, "path", "").lstrip("/").partition("/")[0] for route in routes}
-    return frozenset(first for first in firsts if first and "{" not in first)
+    firsts = set()
+    for route in routes:
+        path = getattr(route, "path", "").lstrip("/")
+        first = path.partition("/")[0]
+        if "{" not in first:
+            firsts.add(first)
+    return frozenset(firsts - {""})

@@ -41,18 +41,24 @@ def new_file(name: str, settings: Settings) -> Path:
             "small letters, digits and _ only, a letter first."
         )
     path = settings.workflows[-1] / f"{name}.py"
+    if why := _taken(name, path, settings):
+        raise Invalid(f"{why} Choose another name.")
+    return path
+
+
+def _taken(name: str, path: Path, settings: Settings) -> str:
     if path.exists():
-        raise Invalid(f"{path} exists already; nothing was overwritten. Choose another name.")
+        return f"{path} exists already; nothing was overwritten."
     folders = Folders(settings.workflows)
     folders.refresh()
-    if home := folders.homes.get(name):
-        raise Invalid(
-            f"{home} has the workflow {name!r} already, and a second one would take its runs. "
-            "Choose another name."
+    if name in folders.homes:
+        return (
+            f"{folders.homes[name]} has the workflow {name!r} already, "
+            "and a second one would take its runs."
         )
     if name in _addresses():
-        raise Invalid(f"/{name} is the address of a page of Pipulate. Choose another name.")
-    return path
+        return f"/{name} is the address of a page of Pipulate."
+    return ""
 
 
 def _addresses() -> frozenset[str]:

@@ -16,11 +16,11 @@ from typing import Any
 from fastcore.xml import FT
 
 from pipulate.engine.errors import Invalid, PipulateError
+from pipulate.engine.record import RESERVED
 from pipulate.engine.values import File
 
 Values = dict[str, Any]
 
-RESERVED = "pipulate-"  #: begins the names of the app's own fields
 CONTROLS = ("input", "select", "textarea")
 _BUTTONS = ("submit", "button", "reset", "image")
 GROUPED = ("radio", "checkbox")

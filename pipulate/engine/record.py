@@ -40,6 +40,7 @@ Steps = Sequence[Sequence[Any]]  #: of (key, step_id, label, ...)
 Change = Callable[[Record], Record]
 Normalise = Callable[[str], str]  #: to the run ID a text names; may raise Invalid
 
+RESERVED = "pipulate-"  #: begins the names of the app's own fields
 MAX_ID = 500  #: characters of a run ID
 #: The keys that are no step's id.
 NOT_STEPS = (

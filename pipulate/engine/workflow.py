@@ -34,12 +34,11 @@ from typing import TYPE_CHECKING, Any
 from pipulate.engine import record as rec
 from pipulate.engine import values
 from pipulate.engine.errors import PipulateError, Unknown
-from pipulate.engine.forms import RESERVED
 from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.places import fitted, knows, upgraded
-from pipulate.engine.record import Normalise, Record
+from pipulate.engine.record import RESERVED, Normalise, Record
 from pipulate.engine.settings import Settings
-from pipulate.engine.store import Store
+from pipulate.engine.store import Row, Store
 from pipulate.engine.values import File
 from pipulate.engine.voice import voice
 
@@ -236,6 +235,11 @@ class Workflow:
         """The ids of its steps, by key."""
         return {step.key: step.id for step in self.steps}
 
+    def read(self, engine: Pipulate, row: Row) -> "Run":
+        """Return a row of the table `pipeline` as a run; raises Corrupt."""
+        record = fitted(rec.loads(row["data"]), self.places)
+        return Run(self, engine, row["id"], record, row["rev"], Settings())
+
     def load(self, store: Store, id: str, settings: Settings) -> "Run":
         """Return the run as stored; raises Unknown, Corrupt, Incompatible."""
         engine = self.engine(store)
@@ -397,6 +401,13 @@ class Run:
             if not rec.is_done(self.state, step.id) and self.has(step):
                 return index
         return len(self.flow.steps)
+
+    @property
+    def length(self) -> int:
+        """How many steps there are in this run, as far as that is known."""
+        passed = self.flow.steps[: self.open_index]
+        left_out = sum(not rec.is_done(self.state, step.id) for step in passed)
+        return len(self.flow.steps) - left_out
 
     # --- words
 

@@ -50,11 +50,12 @@ def _found(state: State, search: str, empty: str) -> FT:
     if len(whose) == 1:
         whose = {}
     rows = []
-    for row in Pipulate(state.store).runs(search, limit=MOST):
+    engine = Pipulate(state.store)
+    for row in engine.runs(search, limit=MOST):
         flow = state.found.get(row["workflow"])
         known = flow if isinstance(flow, Workflow) else None
         profile = whose.get(row["profile_id"], "")
-        rows.append(run_row(row, known, workflow=row["workflow"], profile=profile))
+        rows.append(run_row(row, known, engine, workflow=row["workflow"], profile=profile))
     return run_list(rows, empty)
 
 
@@ -133,7 +134,7 @@ def routes(app: FastHTML) -> None:
         runs, id = engine(request)
         runs.undelete(id)
         row = runs.row(id) or {}
-        return fragment(run_row(row, None, workflow=runs.workflow))
+        return fragment(run_row(row, None, runs, workflow=runs.workflow))
 
     @app.get("/runs/export")
     def runs_export(request: Request) -> Response:

@@ -163,9 +163,9 @@ class Pages:
     async def runs(self, request: Request) -> Response:
         """Show the recent runs, searched."""
         flow = self._flow(request)
-        search = flow.engine(self.store).runs
-        found = await asyncio.to_thread(search, request.query_params.get("q", ""))
-        rows = [run_row(row, flow) for row in found]
+        engine = flow.engine(self.store)
+        found = await asyncio.to_thread(engine.runs, request.query_params.get("q", ""))
+        rows = [run_row(row, flow, engine) for row in found]
         return fragment(run_list(rows, empty="No run has that in its ID."))
 
     async def progress(self, request: Request) -> Response:
@@ -271,7 +271,7 @@ class Pages:
 
     async def _undelete(self, order: Order) -> Response:
         await asyncio.to_thread(order.engine.undelete, order.id)
-        return fragment(run_row(order.engine.row(order.id) or {}, order.flow))
+        return fragment(run_row(order.engine.row(order.id) or {}, order.flow, order.engine))
 
     # --- acts on a step
 

@@ -1,7 +1,6 @@
 """Choosing a run: the ID card, and the list of a workflow's runs or of all."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from fastcore.xml import (
@@ -23,10 +22,9 @@ from fastcore.xml import (
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Corrupt
 from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.store import Row
 from pipulate.engine.workflow import Workflow
 from pipulate.web.components import ago, failure, form, search_field
-
-Row = Mapping[str, Any]  #: of the table `pipeline`
 
 
 def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False) -> FT:
@@ -62,13 +60,20 @@ def run_list(rows: Sequence[FT], empty: str = "No runs yet.") -> FT:
     return Ul(*rows or [Li(empty, cls="empty")], id="run-list", cls="runs")
 
 
-def run_row(row: Row, flow: Workflow | None, *, workflow: str = "", profile: str = "") -> FT:
+def run_row(
+    row: Row,
+    flow: Workflow | None,
+    engine: Pipulate,
+    *,
+    workflow: str = "",
+    profile: str = "",
+) -> FT:
     """Return one run of a list: its ID, how it stands, whose it is, Delete."""
     query = urlencode({"id": row["id"]})
     delete = f"/{row['workflow']}/delete?{query}"
     if flow is None:  # one written by hand, or gone, has no such address
         delete = f"/runs/delete?{urlencode({'workflow': row['workflow']})}&{query}"
-    told = [workflow, run_state(flow, row["data"]), ago(row["updated"]), profile]
+    told = [workflow, run_state(flow, engine, row), ago(row["updated"]), profile]
     words = Small(" · ".join(filter(None, told)))
     return Li(
         A(Strong(row["id"]), words, href=f"/{row['workflow']}?{query}"),
@@ -95,20 +100,20 @@ def deleted_row(undo: str, id: str) -> FT:
     return Li(P(f"Deleted “{id}”."), back, cls="note")
 
 
-def run_state(flow: Workflow | None, data: str) -> str:
+def run_state(flow: Workflow | None, engine: Pipulate, row: Row) -> str:
     """Say how far a stored run is; without its workflow, its steps."""
     try:
-        record = rec.loads(data)
+        if flow is None:
+            return f"{len(rec.step_ids(rec.loads(row['data'])))} steps"
+        run = flow.read(engine, row)
     except Corrupt:
         return "damaged"
-    if flow is None:
-        return f"{len(rec.step_ids(record))} steps"
-    if record.get("finalized"):
+    if run.state.get("finalized"):
         return "finalized"
-    done = rec.first_open(record, flow.tuples)
-    if done >= len(flow.steps):
+    following = flow.steps[run.open_index :]
+    if not following:
         return "complete"
-    return f"{done} of {len(flow.steps)} · next: {flow.steps[done].label}"
+    return f"{len(run.done())} of {run.length} · next: {following[0].label}"
 
 
 def run_search(address: str) -> FT:
@@ -121,7 +126,7 @@ def recent(engine: Pipulate, flow: Workflow) -> FT:
     return Section(
         H2("Recent runs", id="recent-title"),
         run_search(f"/{flow.name}/runs"),
-        run_list([run_row(row, flow) for row in engine.runs()]),
+        run_list([run_row(row, flow, engine) for row in engine.runs()]),
         cls="recent",
         aria_labelledby="recent-title",
     )

@@ -24,7 +24,7 @@ from pipulate.engine.values import File
 from pipulate.engine.workflow import Run, Step
 from pipulate.web.filling import after
 
-KEEP = f"{forms.RESERVED}keep"  #: names a field whose known file is kept
+KEEP = f"{rec.RESERVED}keep"  #: names a field whose known file is kept
 
 
 async def received(form: FormData, run: Run, step: Step) -> dict[str, list[Any]]:
@@ -37,7 +37,7 @@ async def received(form: FormData, run: Run, step: Step) -> dict[str, list[Any]]
             return await asyncio.to_thread(_save, item, run)
         return None
 
-    given = [key for key in form if not key.startswith(forms.RESERVED)]
+    given = [key for key in form if not key.startswith(rec.RESERVED)]
     sent = {key: [await value(item) for item in form.getlist(key)] for key in given}
     files = {key: items for key, items in sent.items() if _holds_file(items)}
     if files and not rec.is_done(run.state, step.id):

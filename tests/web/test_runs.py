@@ -6,6 +6,7 @@ from pipulate.engine.discovery import load
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import PACKAGE
 from pipulate.engine.store import Store
+from pipulate.engine.workflow import Workflow
 from pipulate.web.runs import deleted_row, id_card, recent, run_row, run_state
 
 (FLOW,) = load(PACKAGE / "workflows" / "bridge.py")
@@ -27,7 +28,7 @@ def test_how_far_a_run_is(tmp_path):
     engine.initialize_if_missing("arthur")
 
     def state(flow=FLOW):
-        return run_state(flow, engine.row("arthur")["data"])
+        return run_state(flow, engine, engine.row("arthur"))
 
     assert state() == "0 of 3 · next: What... is your name?"
     for number, key in enumerate(("name", "quest", "color"), 1):
@@ -35,14 +36,30 @@ def test_how_far_a_run_is(tmp_path):
     assert state() == "complete" and state(None) == "3 steps"
     engine.finalize("arthur")
     assert state() == "finalized"
-    assert run_state(FLOW, "{oops") == "damaged"
+    assert run_state(FLOW, engine, {"id": "arthur", "data": "{oops", "rev": 1}) == "damaged"
     engine.store.close()
 
 
-def test_a_row_leads_to_its_run_whatever_the_id():
+def test_steps_that_are_not_there_are_not_counted(tmp_path):
+    """Nor are answers of a changed file taken for others'."""
+    flow = Workflow("some")
+    flow.step("a", "A")(lambda run: None)
+    flow.step("b", "B", when=lambda run: False)(lambda run: None)
+    flow.step("c", "C")(lambda run: None)
+    engine = flow.engine(Store(tmp_path / "pipulate.db"))
+    engine.initialize_if_missing("x")
+    assert run_state(flow, engine, engine.row("x")) == "0 of 3 · next: A"
+    engine.set_step_data("x", "step_01", {"a": 1})
+    assert run_state(flow, engine, engine.row("x")) == "1 of 2 · next: C"
+    engine.store.close()
+
+
+def test_a_row_leads_to_its_run_whatever_the_id(tmp_path):
     """The address is spelled as one, the words as text."""
-    row = {"id": "a&b <c>", "workflow": "bridge", "data": "{}", "updated": "2026-01-01"}
-    shown = to_xml(run_row(row, FLOW, workflow="bridge", profile="C."))
+    row = {"id": "a&b <c>", "workflow": "bridge", "data": "{}", "rev": 1, "updated": "2026-01-01"}
+    engine = Pipulate(Store(tmp_path / "pipulate.db"), "bridge")
+    shown = to_xml(run_row(row, FLOW, engine, workflow="bridge", profile="C."))
+    engine.store.close()
     assert "/bridge?id=a%26b+%3Cc%3E" in shown and "a&amp;b &lt;c&gt;" in shown
     assert "bridge · " in shown and " · C." in shown
     gone = to_xml(deleted_row("/bridge/undelete?id=x", "<c>"))
