@@ -338,7 +338,7 @@ class Files(Machine):
         step = run.flow.steps[run.open_index]
         asked = self.wait(answers.question(run, step))
         self.fresh += 1
-        value = f"{step.key} {self.fresh}"
+        value = f"{step.key} {self.fresh}."  # no beginning of another
         sent = {self.fields[step.key]: [value]}
         answers.store(asked, sent, self.wait(answers.accepted(asked, sent)))
         self.place = {old: key for old, key in self.place.items() if key != step.key}
