@@ -9,6 +9,7 @@ THREADS  A plain function has a thread of its own, which ends by itself, or
 
 import asyncio
 import inspect
+import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,7 +23,7 @@ from pipulate.engine.answers import finish, holds
 from pipulate.engine.errors import PipulateError, Unknown, Unsure
 from pipulate.engine.fault import fault
 from pipulate.engine.job import Cancelled, Job
-from pipulate.engine.kept import resumed
+from pipulate.engine.kept import DESK, Desk
 from pipulate.engine.places import knows
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
@@ -33,6 +34,9 @@ CHANGED = "What this rests on has changed, so it was cancelled. Start it again."
 _STAND = """
     SELECT job.state, pipeline.rev FROM job LEFT JOIN pipeline USING (workflow, id)
     WHERE workflow = ? AND id = ? AND step_id = ?"""
+_LOOPS = """
+    SELECT read, items FROM checkpoint
+    WHERE workflow = ? AND id = ? AND step = ? ORDER BY rowid DESC"""
 
 
 class Doing:
@@ -111,7 +115,7 @@ class Doing:
         if rec.is_done(run.state, self.step.id):
             return
         seen = run.before(self.step)
-        seen.desk = await asyncio.to_thread(resumed, seen, self.step)
+        seen.desk = await asyncio.to_thread(_desk, seen, self.step)
         if not self._is_wanted(run):
             self.cancel(CHANGED)
         if self.cancelled:
@@ -170,6 +174,16 @@ class Doing:
         seen = self._job.run
         same = run.state.get("created") == seen.state.get("created")
         return same and holds(run.before(self.step), dict(seen.reads or {}))
+
+
+def _desk(seen: Run, step: Step) -> Desk | None:
+    """Return the desk of an earlier try whose loops go on, as they go on."""
+    store = seen.engine.store
+    for row in store.read(_LOOPS, seen.flow.name, seen.id, step.key):
+        token = json.loads(row["items"]).get(DESK)
+        if token and holds(seen, json.loads(row["read"])):
+            return Desk(store.folder, *token)
+    return None
 
 
 def _flush(job: Job) -> None:

@@ -145,19 +145,30 @@ class Job:
         intention = {"begun": now(), "nonce": secrets.token_hex(4)}
         act = await self._note(key, lambda known: known or intention)
         _nonce.set(act.get("nonce", ""))  # of this task: acts at once share none
-        from pipulate.engine.kept import acted, again
-
         if "result" in act:
-            return await _aside(again, self.run, act)
+            return await self._again(act)
         if "spoilt" in act:
             raise Unsure(act["spoilt"])
-        before = self.run.desk.stand() if self.run.desk else {}
+        desk = self.run.desk
+        before = desk.stand() if desk else {}
         if act is intention:
             result = await self._do(key, function)
         else:
             result = await self._found(name, act["begun"], find)
-        noted = await _aside(acted, self.run, result, before)
-        return again(self.run, await self._note(key, lambda known: {**act, **noted}))
+        from pipulate.engine.kept import acted
+
+        folder = self.run.engine.store.folder
+        noted = await _aside(acted, result, self.run.desk, before, folder)
+        return await self._again(await self._note(key, lambda known: {**act, **noted}))
+
+    async def _again(self, act: Record) -> Any:
+        """Return an act's result; the files that it wrote are there again."""
+        from pipulate.engine.kept import Desk, again
+
+        folder = self.run.engine.store.folder
+        if "files" in act:
+            self.run.desk = self.run.desk or Desk(folder)
+        return await _aside(again, act, self.run.desk, folder)
 
     async def _do(self, key: str, function: Deed) -> Any:
         try:

@@ -13,7 +13,6 @@ LARGE  A result of more text than that lies in a file, too; but the files that
 
 import hashlib
 import io
-import json
 import os
 import re
 import secrets
@@ -25,18 +24,13 @@ from typing import Any, BinaryIO
 
 from pipulate.engine import files, values
 from pipulate.engine import record as rec
-from pipulate.engine.answers import holds
 from pipulate.engine.errors import PipulateError
 from pipulate.engine.values import File
-from pipulate.engine.workflow import Run, Step
 
 UPLOADS, FILES = values.ROOMS
 DESKS = "desks"
 DESK = "desk"  #: among the finished items of a loop: on which desk they wrote
 Stand = dict[str, tuple[int, int]]  #: when each file was written, its size
-_LOOPS = """
-    SELECT read, items FROM checkpoint
-    WHERE workflow = ? AND id = ? AND step = ? ORDER BY rowid DESC"""
 LARGE = 256 * 1024  #: characters of JSON
 _NAME = r'[^.<>:"/\\|?*\0-\x1f][^<>:"/\\|?*\0-\x1f]{0,149}'  # in any file system
 
@@ -171,41 +165,37 @@ def _with_files(data: Mapping[str, Any], kept: Mapping[str, File]) -> dict[str, 
     return held
 
 
-def resumed(seen: Run, step: Step) -> Desk | None:
-    """Return the desk of an earlier try whose loops go on, as they go on."""
-    for row in seen.engine.store.read(_LOOPS, seen.flow.name, seen.id, step.key):
-        token = json.loads(row["items"]).get(DESK)
-        if token and holds(seen, json.loads(row["read"])):
-            return Desk(seen.engine.store.folder, *token)
-    return None
-
-
-def acted(run: Run, result: Any, before: Stand) -> dict[str, Any]:
+def acted(result: Any, desk: Desk | None, before: Stand, folder: Path) -> dict[str, Any]:
     """Return what is noted of an act: its result, and the files it wrote."""
-    folder = run.engine.store.folder
     data = {"result": result}
-    noted = {}
-    if run.desk:
-        texts = {str(value) for value in _within(data) if isinstance(value, str | Path)}
-        kept = run.desk.copies(
-            name
-            for name, how in run.desk.stand().items()
-            if before.get(name) != how or str(run.desk.path / name) in texts
-        )
+    noted: dict[str, Any] = {}
+    if desk:
+        kept = desk.copies(_acted_on(desk, before, data))
         data = _with_files(data, kept)
         if kept:
             noted["files"] = [values.plain(file, folder) for file in kept.values()]
     held, kinds = values.encode(data, folder)
-    return {**held, **noted, **({"kinds": kinds} if kinds else {})}
+    if kinds:
+        noted["kinds"] = kinds
+    return held | noted
 
 
-def again(run: Run, act: Mapping[str, Any]) -> Any:
+def _acted_on(desk: Desk, before: Stand, data: Mapping[str, Any]) -> list[str]:
+    """Return the names of files that were written since, or are returned."""
+    stand = desk.stand()
+    texts = {str(value) for value in _within(data) if isinstance(value, str | Path)}
+    returned = {name for name in stand if str(desk.path / name) in texts}
+    written = {name for name, how in stand.items() if before.get(name) != how}
+    return sorted(returned | written)
+
+
+def again(act: Mapping[str, Any], desk: Desk | None, folder: Path) -> Any:
     """Return the result of an act that was done; its files lie on the desk."""
-    folder = run.engine.store.folder
     for item in act.get("files", []):
-        run.desk = run.desk or Desk(folder)
-        run.desk.put_back(values.file_of(item, folder))
-    return values.decode({"result": act["result"]}, act.get("kinds", {}), folder)["result"]
+        if desk:
+            desk.put_back(values.file_of(item, folder))
+    data = {"result": act["result"]}
+    return values.decode(data, act.get("kinds", {}), folder)["result"]
 
 
 def beside(

@@ -222,7 +222,8 @@ def test_a_form_without_known_files_stays_as_it_is() -> None:
 
 async def test_a_form_is_values_and_files(shop: Shop) -> None:
     """A field without a file is None; the revision is the page's own; a name may repeat."""
-    run = shop.client.app.state.found["shop"].load(shop.store, "x", None)  # type: ignore[attr-defined]
+    flow = shop.client.app.state.found["shop"]  # type: ignore[attr-defined]
+    run = flow.load(shop.store, "x", None)
     sent = [UploadFile(io.BytesIO(b"a"), filename=name) for name in ("../../a?.csv", "")]
     form = FormData(
         [
