@@ -114,7 +114,7 @@ def test_what_is_posted_to_a_broken_workflow_is_told_why(folder, client):
         reply = client.post("/mine/card1?id=x", headers=headers)
         assert reply.status_code == 404
         assert (
-            "mine.py serves no workflow. SyntaxError: invalid syntax (mine.py, line 2" in reply.text
+            "mine.py cannot be loaded. SyntaxError: invalid syntax (mine.py, line 2" in reply.text
         )
 
 

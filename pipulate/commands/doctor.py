@@ -54,7 +54,7 @@ def main(argv: Sequence[str], settings: Settings) -> int:
     found = examine(settings)
     print(f"Data: {_data(found)}")
     for item in found.broken:
-        print(f"Workflow {item.name}: broken. {item}\n{item.fault.traceback}")
+        print(f"Workflow {item.name} is broken. {item}\n{item.fault.traceback}".strip())
     for line in found.notes:
         print(line)
     if found.problems:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pipulate.engine.errors import Invalid
 from pipulate.engine.fault import Fault, fault
 from pipulate.engine.found import Broken as Broken
 from pipulate.engine.found import Found, Helper
@@ -122,7 +123,7 @@ class Folders:
         try:
             items = self._loaded(package, path)
             if held and not items:
-                raise ImportError("It defines no workflow any more. Restart if that is meant.")
+                raise Invalid("It defines no workflow any more. Restart if that is meant.")
             names = [item.name for item in items]
             check(names, self.reserved)
             held = names
@@ -136,10 +137,10 @@ class Folders:
 
     def _loaded(self, package: Package, path: Path) -> list[Found]:
         if "." in path.stem:
-            raise ImportError("A workflow file has no dot in its name but that of .py.")
+            raise Invalid("A workflow file has no dot in its name but that of .py.")
         module = package.read(path.stem)
         if module.__file__ != str(path):
-            raise ImportError("A folder beside it has its name, and is taken for it.")
+            raise Invalid("A folder beside it has its name, and is taken for it.")
         return self._made[path][0]
 
     @contextmanager

@@ -22,7 +22,9 @@ class Broken:
         return f"{self.name} (broken)"
 
     def __str__(self) -> str:
-        return f"{self.path.name} serves no workflow. {self.fault}"
+        if self.fault.line:
+            return f"{self.path.name} cannot be loaded. {self.fault}"
+        return f"{self.path.name}: {self.fault}"
 
 
 @dataclass

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipulate.engine.errors import Invalid
 from pipulate.engine.fault import Fault
 from pipulate.engine.found import Broken, Found, Helper
 from pipulate.engine.workflow import Workflow
@@ -61,15 +62,15 @@ class Served(NamedTuple):
 
 
 def check(names: list[str], reserved: Collection[str]) -> None:
-    """Raise ImportError for names that no file may give."""
+    """Raise Invalid for names that no file may give."""
     for name in names:
         if name in reserved or not re.fullmatch(NAME, name):
-            raise ImportError(
+            raise Invalid(
                 f"{name!r} cannot be a workflow's name: "
                 "small letters, digits, _ and no page's name."
             )
         if names.count(name) > 1:
-            raise ImportError(f"Two workflows of this file have the name {name!r}.")
+            raise Invalid(f"Two workflows of this file have the name {name!r}.")
 
 
 def free(path: Path, taken: Collection[str]) -> str:

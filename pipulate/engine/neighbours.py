@@ -87,12 +87,16 @@ class Package:
             new = self._users.pop(waiting.pop(), set()) - changed
             changed |= new
             waiting += new
+        if changed:
+            self._drop(changed)
+        return changed
+
+    def _drop(self, names: set[str]) -> None:
         for module in [*sys.modules]:
             package, _, name = module.partition(".")
-            if package == self.name and name.partition(".")[0] in changed:
+            if package == self.name and name.partition(".")[0] in names:
                 del sys.modules[module]
                 vars(self._module).pop(name, None)
-        return changed
 
     def _import(
         self,

@@ -119,7 +119,7 @@ def idle_page(request: Request, found: Broken | Helper) -> Response:
     about = str(found)
     content = (P(about, cls="lead"),)
     if isinstance(found, Broken):
-        lead = P(f"{found.path.name} serves no workflow until it is mended. All else works.")
+        lead = P(f"This is out of order until {found.path.name} is mended. All else works.")
         content = (Div(lead, *faulty(found.fault), cls="card broken"),)
     return page(request, found.title, *content, about=about)
 

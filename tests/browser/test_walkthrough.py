@@ -123,7 +123,7 @@ def test_an_authors_ten_minutes(page: Page, server: Server):
     page.goto(f"{server.url}/mine?id=first")
     expect(page.locator("#card2")).to_contain_text("Why?")
     (folder / "mine.py").write_text(code + "\n1/0\n")
-    expect(page.locator("main")).to_contain_text("mine.py serves no workflow")  # by itself
+    expect(page.locator("main")).to_contain_text("until mine.py is mended")  # by itself
     expect(page.get_by_role("alert").first).to_contain_text("ZeroDivisionError")
     expect(page.locator("main")).to_contain_text(": 1/0")
     page.goto(f"{server.url}/bridge")

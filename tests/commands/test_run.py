@@ -44,7 +44,7 @@ def test_a_broken_file_is_told_with_its_traceback(cli, tmp_path):
     folder.mkdir()
     (folder / "bad.py").write_text("1/0")
     status, _, err = cli("run", "bad", "--id", "x")
-    assert status == 1 and "bad.py serves no workflow" in err
+    assert status == 1 and "bad.py cannot be loaded" in err
     assert "ZeroDivisionError: division by zero (bad.py, line 1: “1/0”)" in err
 
 

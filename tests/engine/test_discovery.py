@@ -171,9 +171,8 @@ def test_of_two_files_with_one_workflow_the_one_with_its_name_is_served(folders,
     """The other says what is the matter; deleted, either gives way to the other."""
     made = folders(second__mine=flows("mine"), **{f"second__{other}": second})
     assert homes(made)["mine"] == "second/mine" and kinds(made)[other] == "Broken"
-    assert (
-        f"{other}.py serves no workflow. It defines the workflow 'mine', and so does mine.py"
-        in (str(made.found[other]))
+    assert f"{other}.py: It defines the workflow 'mine', and so does mine.py" in (
+        str(made.found[other])
     )
     kept = made.found["mine"]
     folders(second__mine=None)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipulate.engine.errors import Invalid
 from pipulate.engine.fault import Fault
 from pipulate.engine.found import Broken, Helper
 from pipulate.engine.names import File, check, free, settle
@@ -82,7 +83,7 @@ def test_a_workflow_that_is_imported_is_no_second_one() -> None:
 )
 def test_a_name_that_no_file_may_give(names: list[str], says: str) -> None:
     """A page's, one that is no address, one that it gave already."""
-    with pytest.raises(ImportError, match=says):
+    with pytest.raises(Invalid, match=says):
         check(names, {"tasks"})
     check(["a", "a-b_2"], {"tasks"})
 
