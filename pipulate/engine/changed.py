@@ -20,6 +20,7 @@ from pipulate.engine import record as rec
 from pipulate.engine.answers import question, settled
 from pipulate.engine.errors import Invalid, OutOfOrder
 from pipulate.engine.forms import Field
+from pipulate.engine.kept import of_before
 from pipulate.engine.pipeline import Kind
 from pipulate.engine.places import Fit, parted, unknown
 from pipulate.engine.record import Record
@@ -159,10 +160,15 @@ def _read(run: Run, step: Step, items: Sequence[Field], data: Any) -> tuple[Any,
     entry: Record = {"key": step.key, "fields": {item.name: item.kind for item in items}}
     if not isinstance(data, dict):
         return data, entry
+    folder = run.engine.store.folder
+    data = values.decode(data, {}, folder)
+    for item in items:
+        if item.kind == "file" and isinstance(data.get(item.name), str):
+            data[item.name] = of_before(data[item.name], folder) or data[item.name]
     typed = {key: value for key, value in data.items() if key != MARKER or key in entry["fields"]}
     for item in items:
         value = data.get(item.name, [])
         with suppress(Invalid):
             typed |= forms.read([item], {item.name: value if isinstance(value, list) else [value]})
-    held, kinds = values.encode(typed, run.engine.store.folder)
+    held, kinds = values.encode(typed, folder)
     return held, entry | ({"kinds": kinds} if kinds else {})

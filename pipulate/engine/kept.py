@@ -66,6 +66,20 @@ def _is_kept(file: File) -> bool:
     return False
 
 
+def of_before(path: str, folder: Path) -> File | None:
+    """Return the upload that an older record names by a path from wherever."""
+    named = re.search(r"(?:^|[/\\])uploads[/\\]([0-9a-f]{16})[/\\]([^/\\]+)$", path)
+    if named is None:
+        return None
+    digits, name = named.groups()
+    try:
+        with (folder / UPLOADS / digits / name).open("rb") as source:
+            file = _described(source, name, folder, UPLOADS)
+    except OSError:
+        return None
+    return file if file.sha256.startswith(digits) else None
+
+
 class Desk:
     """Where a try of a step writes its files."""
 

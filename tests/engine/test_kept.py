@@ -21,7 +21,7 @@ from pipulate.engine.answers import answer, finish, question
 from pipulate.engine.collecting import collect
 from pipulate.engine.errors import CannotWrite, PipulateError
 from pipulate.engine.job import Job
-from pipulate.engine.kept import LARGE, Desk, beside, files_in, keep, plain_name, small
+from pipulate.engine.kept import LARGE, Desk, beside, files_in, keep, of_before, plain_name, small
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.values import File, decode, encode, whole
@@ -73,6 +73,18 @@ def test_what_is_kept_again_is_young_and_whole(tmp_path: Path) -> None:
 def test_a_name_leads_nowhere_else(sent: str, kept: str) -> None:
     """Its folder, its odd characters and its leading dots go; its ending stays."""
     assert plain_name(sent) == kept
+
+
+def test_a_path_of_before_is_found_wherever_it_led_from(tmp_path: Path) -> None:
+    """Older records had paths of their time's working directory."""
+    file = keep(io.BytesIO(TEXT), "links.csv", tmp_path)
+    digits = file.sha256[:16]
+    for start in ("data/", "/srv/old/data/", "", "C:\\data\\"):
+        assert of_before(f"{start}uploads/{digits}/links.csv", tmp_path) == file
+    for other in (f"uploads/{'0' * 16}/links.csv", f"uploads/{digits}/x/../links.csv", "links.csv"):
+        assert of_before(other, tmp_path) is None
+    file.path.write_text("other")
+    assert of_before(f"uploads/{digits}/links.csv", tmp_path) is None
 
 
 # --- a desk

@@ -1,11 +1,18 @@
 """Petite: every kind of field is taken, and the briefing shows it all."""
 
+import io
+import json
 import re
+from contextlib import closing
 
 import pytest
 from fastcore.xml import to_xml
 
-from pipulate import Invalid
+from pipulate import Invalid, Settings
+from pipulate.commands.run import find
+from pipulate.engine.changed import opened
+from pipulate.engine.kept import keep
+from pipulate.engine.store import Store
 from pipulate.workflows.petite import check_brief, check_data, numbers, rows
 
 ANSWERS = {
@@ -52,3 +59,24 @@ def test_what_cannot_be_is_refused_at_its_field(tmp_path):
     with pytest.raises(Invalid) as refused:
         check_data(None, {"table": file})
     assert refused.value.field == "table"
+
+
+async def test_a_run_of_before_opens_with_its_numbers_and_files(tmp_path):
+    """Numbers were texts, and a file was where the server had been started."""
+    data = tmp_path / "data"
+    file = keep(io.BytesIO(b"Home,10\nShop,5\n"), "numbers.csv", data)
+    old = {"file": file.name, "path": f"data/uploads/{file.sha256[:16]}/numbers.csv"}
+    record = {
+        "step_01": {"site": "https://example.com", "contact": "", "text": "x", "due": ""},
+        "step_02": {"market": "Asia", "goals": [], "pace": "Calm", "effort": "5", "report": False},
+        "step_03": {"table": {**old, "size": file.size, "sha256": file.sha256}, "hours": "8"},
+    }
+    settings = Settings(data=data)
+    flow = find("petite", settings)
+    with closing(Store(settings.database)) as store:
+        flow.engine(store).initialize_if_missing("arthur", record)
+        run = await opened(flow, store, "arthur", settings)
+        assert run["data"] == {"table": file, "hours": 8} and run["choices"]["effort"] == 5
+        assert run["brief"]["due"] is None and run.open_index == 3
+        assert "Shop" in to_xml(numbers(run))
+        assert str(tmp_path) not in json.dumps(run.state) and '"hours": 8' in json.dumps(run.state)
