@@ -175,7 +175,7 @@ def fill_run(desk: Desk, run: RunId, answer: Answer, workflow: Flow = "") -> Cha
     asked = asyncio.run(answers.question(here, step))
     submitted = _split(answer, [item.name for item in forms.fields(asked.inside)])
     read = asyncio.run(answers.accepted(asked, submitted))
-    shown = ", ".join(str(value) for value in read.values())
+    shown = ", ".join(str(value) for value in read.values() if value is not None)
     yield f"Answer “{step.label}” in the run {here.id} of {here.flow.title} with “{shown}”."
     answers.store(asked, submitted, read)
     return [["run", here.flow.name, here.id, here.rev]]

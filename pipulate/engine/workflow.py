@@ -50,6 +50,7 @@ Function = Callable[..., Any]
 WHOLE = "*"  #: in a step's `reads`: all earlier answers
 FIELDS = ".*"  #: after a key in them: all fields of that step, not its answer alone
 FILES = "/*"  #: or its files
+LONG = 1000  #: characters of an answer in a summary
 
 
 #: The workflows that the file now being read has made.
@@ -412,8 +413,9 @@ class Run:
     # --- words
 
     def summary(self) -> str:
-        """The run so far, a line for each answer."""
-        return "\n".join(f"- {step.label}: {self[step.key]}" for step in self.done())
+        """The run so far, a line for each answer; of a long one its beginning."""
+        lines = (f"- {step.label}: {self[step.key]}" for step in self.done())
+        return "\n".join(line if len(line) <= LONG else f"{line[:LONG]}…" for line in lines)
 
     async def say(self, text: str) -> None:
         """Say something in the chat panel."""

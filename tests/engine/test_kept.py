@@ -315,6 +315,7 @@ async def test_steps_write_files_beside_their_run(run: Callable[[], Run], tmp_pa
     assert made["check"]["rows"] is made["check"]["rows"]  # read once
     assert made.fields("check")["made"] == made.files("check")["upper.txt"]
     assert made.files("data")["data.txt"].read_text() == "abc" and made.files("none") == {}
+    assert len(made.summary()) < 1100 and "upper.txt" in made.summary()
     assert len(rec.dumps(made.record)) < 5000 and not list(tmp_path.glob("desks/*"))
 
 
