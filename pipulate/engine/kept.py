@@ -236,7 +236,7 @@ def beside(
 def small(data: Mapping[str, Any], name: str, folder: Path) -> dict[str, Any]:
     """Return a step's data as the record holds it: the large ones in a file."""
     named = {key: value for key, value in data.items() if any(files_in(value))}
-    rest = {key: value for key, value in data.items() if key not in named}
+    rest = {**data, **dict.fromkeys(named)}  # so that all come back in their order
     text = rec.dumps(rest)
     if len(text) <= LARGE:
         return dict(data)
