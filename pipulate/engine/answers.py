@@ -28,8 +28,7 @@ from pipulate.engine import forms, values
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Finalized, Refused, Stale
 from pipulate.engine.pipeline import LOCKED, STALE, Kind
-from pipulate.engine.places import knows
-from pipulate.engine.record import Record
+from pipulate.engine.record import Record, knows
 from pipulate.engine.workflow import Run, Step, call
 
 Submitted = Mapping[str, list[Any]]
@@ -120,10 +119,10 @@ def finish(seen: Run, step: Step, result: Any) -> None:
     while True:
         record, rev = seen.engine.load(seen.id)
         run = replace(seen, state=record, rev=rev, reads=None)
-        if knows(record, run.flow.places) and rec.is_done(record, step.id):
+        known = knows(record, run.flow.places)
+        if known and rec.is_done(record, step.id):
             return
-        same = knows(record, run.flow.places)
-        same = same and record.get("created") == seen.state.get("created")
+        same = known and record.get("created") == seen.state.get("created")
         if not (same and holds(run.before(step), seen.reads)):
             raise Refused(
                 "What this was made of changed meanwhile, so its result was not stored. "

@@ -24,7 +24,7 @@ from pipulate.engine.errors import PipulateError, Unknown, Unsure
 from pipulate.engine.fault import fault
 from pipulate.engine.job import Cancelled, Job
 from pipulate.engine.kept import DESK, Desk
-from pipulate.engine.places import knows
+from pipulate.engine.record import knows
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Function, Run, Step, Workflow

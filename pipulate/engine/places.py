@@ -7,15 +7,14 @@ VERSIONS  `upgrade` gets the record as the older version laid it out.  What it
           moves belongs to the steps that it moved it to.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Incompatible
-from pipulate.engine.record import Record
+from pipulate.engine.record import Places, Record, knows
 
 Upgrade = Callable[[Record, int], Record]
-Places = Mapping[str, str]  #: the ids of a file's steps, by key
 
 
 def fitted(record: Record, places: Places) -> Record:
@@ -33,15 +32,6 @@ def fitted(record: Record, places: Places) -> Record:
         if places[key] not in fit.asked:
             fit.put(places[key], *parted(fit.gone.pop(key)))
     return fit.record()
-
-
-def knows(record: Record, places: Places) -> bool:
-    """Say whether each answer stands where the file has its question."""
-    asked: Record = record.get("asked", {})
-    if any(places.get(entry["key"]) != place for place, entry in asked.items()):
-        return False
-    known = {entry["key"] for entry in asked.values()}
-    return not any(key in places and key not in known for key in record.get("gone", ()))
 
 
 class Fit:

@@ -29,7 +29,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -38,6 +38,7 @@ from pipulate.engine.errors import Corrupt, Invalid
 Record = dict[str, Any]
 Steps = Sequence[Sequence[Any]]  #: of (key, step_id, label, ...)
 Change = Callable[[Record], Record]
+Places = Mapping[str, str]  #: the ids of a file's steps, by key
 Normalise = Callable[[str], str]  #: to the run ID a text names; may raise Invalid
 
 RESERVED = "pipulate-"  #: begins the names of the app's own fields
@@ -134,6 +135,15 @@ def is_done(record: Record, step_id: str) -> bool:
     if isinstance(value, dict):
         return any(item not in ("", None, [], {}) for item in value.values())
     return value not in (None, "", [])
+
+
+def knows(record: Record, places: Places) -> bool:
+    """Say whether each answer stands where the file has its question."""
+    asked: Record = record.get("asked", {})
+    if any(places.get(entry["key"]) != place for place, entry in asked.items()):
+        return False
+    known = {entry["key"] for entry in asked.values()}
+    return not any(key in places and key not in known for key in record.get("gone", ()))
 
 
 def answer(data: Any, key: str) -> Any:

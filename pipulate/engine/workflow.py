@@ -35,7 +35,6 @@ from pipulate.engine import record as rec
 from pipulate.engine import values
 from pipulate.engine.errors import PipulateError, Unknown
 from pipulate.engine.pipeline import Kind, Pipulate
-from pipulate.engine.places import fitted, knows, upgraded
 from pipulate.engine.record import RESERVED, Normalise, Record
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Row, Store
@@ -220,7 +219,7 @@ class Workflow:
         """
         record, rev = engine.load(id)
         wrote = record.get("version", 1)
-        if wrote == self.version and knows(record, self.places):
+        if wrote == self.version and rec.knows(record, self.places):
             return record, rev
         act = "the workflow changed"
         if wrote != self.version:
@@ -228,6 +227,8 @@ class Workflow:
         return engine.change(id, act, self._fit, kind=Kind.UPGRADE, locked=True)
 
     def _fit(self, record: Record) -> Record:
+        from pipulate.engine.places import fitted, upgraded
+
         new = upgraded(record, self.places, self.version, self.upgrade_function)
         return fitted(new, self.places)
 
@@ -238,6 +239,8 @@ class Workflow:
 
     def read(self, engine: Pipulate, row: Row) -> "Run":
         """Return a row of the table `pipeline` as a run; raises Corrupt."""
+        from pipulate.engine.places import fitted
+
         record = fitted(rec.loads(row["data"]), self.places)
         return Run(self, engine, row["id"], record, row["rev"], Settings())
 

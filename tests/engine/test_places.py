@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Incompatible
-from pipulate.engine.places import fitted, knows, upgraded
+from pipulate.engine.places import fitted, upgraded
+from pipulate.engine.record import knows
 
 
 def record(*keys: str, **more: Any) -> rec.Record:
