@@ -192,7 +192,7 @@ async def card(run: Run, jobs: Jobs, index: int, typed: forms.Values | None = No
         return asking(asked, typed)
     except Exception as problem:
         logger.opt(exception=problem).error("{} of {} failed", step.key, run.flow.name)
-        return broken(step, problem)
+        return broken(run, step, problem)
 
 
 def _card(me: str, number: Any, title: str, kind: str, *content: Any) -> FT:
@@ -217,7 +217,7 @@ def _step_card(step: Step, kind: str, *content: Any, remark: str = "") -> FT:
     return _card(f"card{step.number}", step.number, step.label + remark, kind, *content)
 
 
-def broken(step: Step, problem: Exception) -> FT:
+def broken(run: Run, step: Step, problem: Exception) -> FT:
     """Return the card of a step that cannot be shown."""
     remark = " – this card's code failed"
     shown = faulty(fault(problem))
@@ -225,7 +225,8 @@ def broken(step: Step, problem: Exception) -> FT:
         remark = " – not ready"
         shown = (failure(problem),)
     safe = P("Your earlier answers are safe.")
-    return _step_card(step, "broken", *shown, safe, remark=remark)
+    back = _change(run, step) if rec.is_done(run.state, step.id) else None
+    return _step_card(step, "broken", *shown, safe, back, remark=remark)
 
 
 # --- asking

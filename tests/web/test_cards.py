@@ -97,6 +97,18 @@ async def test_a_service_that_is_down_is_no_fault_of_the_code(case):
     assert "The service is down" in shown and "code failed" not in shown and "line" not in shown
 
 
+async def test_a_done_card_that_cannot_be_shown_can_be_changed(case):
+    """The bug may be in how it is shown only."""
+
+    def fail(run):
+        raise ZeroDivisionError("by zero")
+
+    case.run(name="Ada")
+    case.flow.steps[0].show(fail)
+    shown = await case.chain()
+    assert "ZeroDivisionError" in shown and "/case/revert1" in shown
+
+
 async def test_controls_without_a_label_are_named_by_their_card(case):
     """A screen reader says the card's title; a label of the author's own wins; no id is twice."""
     inside = (Input(name="bare"), Label("Own", Input(name="own")), Input(name="x", id="x"))
