@@ -87,13 +87,17 @@ _ORIGINS = (Kind.BEGIN, Kind.IMPORT, Kind.REPAIR)
 
 
 class _Seldom:
-    """A method of `byhand.ByHand`, read when it is first asked for."""
+    """A method of a class that has more of them, read when it is first asked for."""
+
+    def __init__(self, home: str) -> None:
+        self._home = home  #: "byhand.ByHand"
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
     def __get__(self, engine: object, owner: type) -> Callable[..., Any]:
-        home = import_module("pipulate.engine.byhand").ByHand
+        module, name = self._home.split(".")
+        home = getattr(import_module(f"pipulate.engine.{module}"), name)
         function = vars(home)[self._name]
         return function if engine is None else MethodType(function, engine)
 
@@ -152,13 +156,18 @@ class Pipulate:
 
     # What workflows written by hand ask for, too.
     _get_state = get_state
-    _save_state = _Seldom()
-    get_all_step_data = _Seldom()
-    get_last_completed_step_number = _Seldom()
-    get_step_summary = _Seldom()
-    should_advance = _Seldom()
-    generate_step_placeholders = _Seldom()
-    generate_step_chain = _Seldom()
+    _save_state = _Seldom("byhand.ByHand")
+    get_all_step_data = _Seldom("byhand.ByHand")
+    get_last_completed_step_number = _Seldom("byhand.ByHand")
+    get_step_summary = _Seldom("byhand.ByHand")
+    should_advance = _Seldom("byhand.ByHand")
+    generate_step_placeholders = _Seldom("byhand.ByHand")
+    generate_step_chain = _Seldom("byhand.ByHand")
+
+    delete = _Seldom("revival.Revival")
+    undelete = _Seldom("revival.Revival")
+    repair = _Seldom("revival.Revival")
+    take_over = _Seldom("revival.Revival")
 
     def get_step_data(self, id: str, step_id: str, default: Any = None) -> Any:
         """Return what is stored under the step; `default` is {} unless given."""
@@ -248,18 +257,6 @@ class Pipulate:
             at = now()
             record = {**(initial or {}), "created": at, "updated": at}
             return self._insert(id, Kind.BEGIN, record, profile_id)
-
-    def take_over(self, former: str) -> bool:
-        """Make the runs of a workflow's former name its own; False for none."""
-        found = """
-            SELECT id FROM pipeline WHERE workflow = ?2
-            EXCEPT SELECT id FROM pipeline WHERE workflow = ?1"""
-        with self.store.transaction() as db:
-            for table in ("history", "checkpoint", "job", "pipeline"):
-                update = f"UPDATE {table} SET workflow = ?1"  # noqa: S608
-                runs = (self.workflow, former)
-                db.execute(f"{update} WHERE workflow = ?2 AND id IN ({found})", runs)
-            return bool(db.changes())
 
     def add(self, id: str, record: Record) -> None:
         """Store a record from elsewhere; there must be no run of that ID."""
@@ -366,44 +363,3 @@ class Pipulate:
     def checkpoint(self, id: str, function: Change) -> Record:
         """Note what a job has done; the revision stays, and so do open pages."""
         return self.change(id, "job checkpoint", function, kind=Kind.JOB, locked=True, count=0)[0]
-
-    def delete(self, id: str) -> None:
-        """Delete the run; `undelete` brings it back from history."""
-        run = (self.workflow, self.normalise(id))
-        with self.store.transaction() as db:
-            row = self.row(id)
-            if row is None:
-                raise Unknown(f"There is no run {id!r} in {self.workflow!r}.")
-            db.execute("DELETE FROM pipeline WHERE workflow = ? AND id = ?", run)
-            kept = (row["last"], row["rev"] + 1, now(), Kind.DELETE, row["data"])
-            history.add(db, run, *kept, profile=row["profile_id"])
-
-    def undelete(self, id: str) -> Record:
-        """Bring a deleted run back as it was, to the profile it belonged to."""
-        id = self.normalise(id)
-        run = (self.workflow, id)
-        with self.store.transaction() as db:
-            gone = history.deleted(db, run)
-            if gone is None or self.row(id):
-                raise Unknown(f"There is no deleted run {id!r} to bring back.")
-            good = history.last_good(history.rows(db, run))
-            return self._insert(id, Kind.UNDELETE, good, gone[2])
-
-    def repair(self, id: str) -> Record:
-        """Replace a damaged record by its last good state in history."""
-        id = self.normalise(id)
-        run = (self.workflow, id)
-        with self.store.transaction() as db:
-            row = self.row(id)
-            good = history.last_good(history.rows(db, run))
-            if row is None or not good:
-                raise Unknown(f"There is no run {id!r} with a history to restore it from.")
-            with suppress(Corrupt):
-                return rec.loads(row["data"])
-            aside = "INSERT INTO quarantine VALUES (?, ?, ?, ?)"
-            self.store.write(aside, self.workflow, id, now(), row["data"])
-            good["updated"] = at = now()
-            text = rec.dumps(good)
-            history.add(db, run, row["last"], row["rev"] + 1, at, Kind.REPAIR, text)
-            self._write(id, row["rev"] + 1, at, text, None)
-        return good

@@ -1,0 +1,71 @@
+"""Ends and new beginnings of runs: deleted, brought back, repaired, taken over.
+
+`Pipulate` has these methods, too: it takes them from here when one is first
+asked for.
+"""
+
+from contextlib import suppress
+
+from pipulate.engine import history
+from pipulate.engine import record as rec
+from pipulate.engine.errors import Corrupt, Unknown
+from pipulate.engine.pipeline import Kind, Pipulate
+from pipulate.engine.record import Record
+from pipulate.engine.store import now
+
+
+class Revival(Pipulate):
+    """The engine, with all its methods."""
+
+    def delete(self, id: str) -> None:
+        """Delete the run; `undelete` brings it back from history."""
+        run = (self.workflow, self.normalise(id))
+        with self.store.transaction() as db:
+            row = self.row(id)
+            if row is None:
+                raise Unknown(f"There is no run {id!r} in {self.workflow!r}.")
+            db.execute("DELETE FROM pipeline WHERE workflow = ? AND id = ?", run)
+            kept = (row["last"], row["rev"] + 1, now(), Kind.DELETE, row["data"])
+            history.add(db, run, *kept, profile=row["profile_id"])
+
+    def undelete(self, id: str) -> Record:
+        """Bring a deleted run back as it was, to the profile it belonged to."""
+        id = self.normalise(id)
+        run = (self.workflow, id)
+        with self.store.transaction() as db:
+            gone = history.deleted(db, run)
+            if gone is None or self.row(id):
+                raise Unknown(f"There is no deleted run {id!r} to bring back.")
+            good = history.last_good(history.rows(db, run))
+            return self._insert(id, Kind.UNDELETE, good, gone[2])
+
+    def repair(self, id: str) -> Record:
+        """Replace a damaged record by its last good state in history."""
+        id = self.normalise(id)
+        run = (self.workflow, id)
+        with self.store.transaction() as db:
+            row = self.row(id)
+            good = history.last_good(history.rows(db, run))
+            if row is None or not good:
+                raise Unknown(f"There is no run {id!r} with a history to restore it from.")
+            with suppress(Corrupt):
+                return rec.loads(row["data"])
+            aside = "INSERT INTO quarantine VALUES (?, ?, ?, ?)"
+            self.store.write(aside, self.workflow, id, now(), row["data"])
+            good["updated"] = at = now()
+            text = rec.dumps(good)
+            history.add(db, run, row["last"], row["rev"] + 1, at, Kind.REPAIR, text)
+            self._write(id, row["rev"] + 1, at, text, None)
+        return good
+
+    def take_over(self, former: str) -> bool:
+        """Make the runs of a workflow's former name its own; False for none."""
+        found = """
+            SELECT id FROM pipeline WHERE workflow = ?2
+            EXCEPT SELECT id FROM pipeline WHERE workflow = ?1"""
+        with self.store.transaction() as db:
+            for table in ("history", "checkpoint", "job", "pipeline"):
+                update = f"UPDATE {table} SET workflow = ?1"  # noqa: S608
+                runs = (self.workflow, former)
+                db.execute(f"{update} WHERE workflow = ?2 AND id IN ({found})", runs)
+            return bool(db.changes())
