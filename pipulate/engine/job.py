@@ -163,12 +163,11 @@ class Job:
 
     async def _again(self, act: Record) -> Any:
         """Return an act's result; the files that it wrote are there again."""
-        from pipulate.engine.kept import Desk, again
+        from pipulate.engine.kept import again
 
-        folder = self.run.engine.store.folder
         if "files" in act:
-            self.run.desk = self.run.desk or Desk(folder)
-        return await _aside(again, act, self.run.desk, folder)
+            self.run.own_desk()
+        return await _aside(again, act, self.run.desk, self.run.engine.store.folder)
 
     async def _do(self, key: str, function: Deed) -> Any:
         try:

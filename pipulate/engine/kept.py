@@ -103,19 +103,22 @@ class Desk:
         """Return what differs for each file that was written since."""
         found = {}
         for path in sorted(self.path.glob("[!.]*")):
-            if path.is_file():
+            with suppress(FileNotFoundError):  # it had a name for a moment only
                 stat = path.stat()
-                found[path.name] = (stat.st_mtime_ns, stat.st_size)
+                if path.is_file():
+                    found[path.name] = (stat.st_mtime_ns, stat.st_size)
         return found
 
     def sync(self) -> None:
         """Have the disk keep what was written so far."""
         stand = self.stand()
-        for name, how in stand.items():
-            if self._synced.get(name) != how:
-                files.sync(self.path / name)
-        if stand.keys() != self._synced.keys():
-            files.sync(self.path)
+        with files.explained(self.path):
+            for name, how in stand.items():
+                if self._synced.get(name) != how:
+                    with suppress(FileNotFoundError):
+                        files.sync(self.path / name)
+            if stand.keys() != self._synced.keys():
+                files.sync(self.path)
         self._synced = stand
 
     def copies(self, names: Iterable[str]) -> dict[str, File]:
@@ -155,10 +158,11 @@ class Desk:
 
 
 def _linked(path: Path, other: Path) -> None:
-    try:
-        other.hardlink_to(path)
-    except OSError:  # this disk knows no links
-        shutil.copyfile(path, other)
+    with suppress(OSError):  # some disks know no links
+        if not path.is_symlink():
+            other.hardlink_to(path)
+            return
+    shutil.copyfile(path, other)
 
 
 def _with_files(data: Mapping[str, Any], kept: Mapping[str, File]) -> dict[str, Any]:

@@ -204,7 +204,7 @@ class Store:
     """The database of one data folder."""
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # wherever a workflow may change to
         self.folder = self.path.parent
         self.folder.mkdir(parents=True, exist_ok=True)
         self._transaction = Transaction(self)

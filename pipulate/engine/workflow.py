@@ -29,6 +29,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pipulate.engine import record as rec
@@ -49,6 +50,7 @@ Function = Callable[..., Any]
 WHOLE = "*"  #: in a step's `reads`: all earlier answers
 FIELDS = ".*"  #: after a key in them: all fields of that step, not its answer alone
 FILES = "/*"  #: or its files
+_desks = Lock()
 LONG = 1000  #: characters of an answer in a summary
 
 
@@ -307,15 +309,20 @@ class Run:
 
         Raises PipulateError for its name, and where no step is answered.
         """
-        from pipulate.engine.kept import Desk
-
         if self.reads is None:
             raise PipulateError(
                 f"Only a step's form, accept and work can write {name!r}; what only shows "
                 "finds it by run.files(key), or offers text by `download`."
             )
-        self.desk = self.desk or Desk(self.engine.store.folder)
-        return self.desk.file(name)
+        return self.own_desk().file(name)
+
+    def own_desk(self) -> "Desk":
+        """Where the step writes, from now on; of any thread."""
+        from pipulate.engine.kept import Desk
+
+        with _desks:
+            self.desk = self.desk or Desk(self.engine.store.folder)
+        return self.desk
 
     def files(self, key: str) -> dict[str, File]:
         """The files that step `key` wrote, by name; {} while it is not done."""

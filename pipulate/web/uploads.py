@@ -106,9 +106,9 @@ def shown(asked: Question, inside: Any) -> Any:
 
 def _note(item: forms.Field, names: str) -> FT:
     if not item.required:
-        tick = Input(type="checkbox", name=KEEP, value=item.name, checked=True, id=None)
+        tick = Input(type="checkbox", name=KEEP, value=item.name, checked=True)
         return Label(tick, f"Keep {names}, unless another is chosen", cls="kept")
-    hidden = Input(type="hidden", name=KEEP, value=item.name, id=None)
+    hidden = Input(type="hidden", name=KEEP, value=item.name)
     return Small(f"{names} is kept, unless another is chosen.", hidden, cls="hint kept")
 
 

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -229,6 +230,35 @@ def test_files_are_on_the_disk_before_they_are_named(
     assert synced[2:] == [desk.path / "b.csv", desk.path]
 
 
+def test_a_file_that_has_its_name_for_a_moment_stops_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who writes whole files renames them while others look."""
+    desk.file("a.csv").write_text("a")
+    desk.file("b.tmp").write_text("b")
+    stat = Path.stat
+    gone = []
+
+    def renamed(path: Path, **how: Any) -> os.stat_result:
+        if path.name == "b.tmp" and not gone:
+            gone.append(path.rename(path.with_name("b.csv")))
+        return stat(path, **how)
+
+    monkeypatch.setattr(Path, "stat", renamed)
+    desk.sync()
+    assert gone and sorted(desk.stand()) == ["a.csv", "b.csv"]
+
+
+def test_a_link_is_kept_as_what_it_leads_to(desk: Desk, tmp_path: Path) -> None:
+    """Else the file would change with it."""
+    (tmp_path / "elsewhere").write_text("a")
+    desk.file("a.csv").symlink_to(tmp_path / "elsewhere")
+    (made,) = desk.keep().values()
+    desk.remove()
+    (tmp_path / "elsewhere").write_text("b")
+    assert made.read_text() == "a" and not made.path.is_symlink()
+
+
 # --- large data
 
 
@@ -317,6 +347,14 @@ async def test_steps_write_files_beside_their_run(run: Callable[[], Run], tmp_pa
     assert made.files("data")["data.txt"].read_text() == "abc" and made.files("none") == {}
     assert len(made.summary()) < 1100 and "upper.txt" in made.summary()
     assert len(rec.dumps(made.record)) < 5000 and not list(tmp_path.glob("desks/*"))
+
+
+async def test_all_threads_of_a_step_write_to_one_desk(run: Callable[[], Run]) -> None:
+    """Whichever asks first."""
+    seen = run().before(run().flow.steps[1])
+    with ThreadPoolExecutor(16) as pool:
+        paths = list(pool.map(seen.file, map(str, range(200))))
+    assert len({path.parent for path in paths}) == 1
 
 
 async def test_a_step_depends_on_the_files_it_read(run: Callable[[], Run]) -> None:

@@ -337,10 +337,25 @@ def test_what_sqlite_reports_in_words(
     assert "sqlite says" in str(caught.value)
 
 
-def test_where_there_is_no_wal() -> None:
+def test_where_there_is_no_wal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In memory, as on some network drives, the durable mode is not to be had: refused."""
+    memory = apsw.Connection(":memory:")
+    monkeypatch.setattr("pipulate.engine.store.connect", lambda _: memory)
     with pytest.raises(Corrupt, match=r"WAL.*network drive"):
-        Store(":memory:")
+        Store(path)
+
+
+def test_the_working_directory_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workflow's code may go elsewhere; new threads find the same database."""
+    monkeypatch.chdir(tmp_path)
+    store = Store(Path("data") / "pipulate.db")
+    store["x"] = 1
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(store.get, "x").result() == 1
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    store.close()
 
 
 def test_a_folder_in_the_place_of_the_file(path: Path) -> None:
