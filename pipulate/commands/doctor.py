@@ -9,7 +9,9 @@ from pathlib import Path
 
 from pipulate.commands import parser
 from pipulate.engine.discovery import Folders
+from pipulate.engine.exchange import lost
 from pipulate.engine.found import Broken, Helper
+from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store, backups
 from pipulate.pages.devices import EXTRA
@@ -35,11 +37,13 @@ class Health:
     backups: int
     broken: list[Broken]
     notes: list[str]  #: on files that are in order
+    missing: list[str]  #: files that a run names
 
     @property
     def problems(self) -> int:
         """How many there are."""
-        return len(self.broken) + (self.verdict not in ("ok", ""))
+        unsound = self.verdict not in ("ok", "")
+        return len(self.broken) + unsound + len(self.missing)
 
 
 def main(argv: Sequence[str], settings: Settings) -> int:
@@ -55,6 +59,8 @@ def main(argv: Sequence[str], settings: Settings) -> int:
     print(f"Data: {_data(found)}")
     for item in found.broken:
         print(f"Workflow {item.name} is broken. {item}\n{item.fault.traceback}".strip())
+    for name in found.missing:
+        print(f"A run names the file {name}, which is not there: copy `uploads` and `files`, too.")
     for line in found.notes:
         print(line)
     if found.problems:
@@ -82,10 +88,13 @@ def examine(settings: Settings) -> Health:
     """Look, and change nothing."""
     verdict = ""
     runs = 0
+    missing: list[str] = []
     if settings.database.exists():
         with closing(Store(settings.database)) as store:
             verdict = store.connection.pragma("integrity_check")
             runs = store.connection.execute("SELECT count(*) FROM pipeline").get
+            for row in Pipulate(store).runs(limit=runs):
+                missing += [f"{name} ({row['workflow']} {row['id']})" for name in lost(row, store)]
     folders = Folders(settings.workflows)
     folders.refresh()
     found = folders.found.values()
@@ -93,4 +102,4 @@ def examine(settings: Settings) -> Health:
     notes = [str(item) for item in found if isinstance(item, Helper)]
     notes += [f"Served is {line}." for line in folders.replaced]
     kept = len(backups(settings.data))
-    return Health(settings.database.resolve(), verdict, runs, kept, broken, notes)
+    return Health(settings.database.resolve(), verdict, runs, kept, broken, notes, missing)

@@ -24,7 +24,7 @@ from pipulate.engine import record as rec
 from pipulate.engine.errors import CannotWrite, Corrupt, Invalid, Unknown
 from pipulate.engine.kept import files_in
 from pipulate.engine.pipeline import Pipulate
-from pipulate.engine.store import Row
+from pipulate.engine.store import Row, Store
 from pipulate.engine.values import File
 
 LINES = "runs.jsonl"
@@ -71,6 +71,15 @@ def _portable(record: rec.Record) -> rec.Record:
     for item in files_in(record):
         item["path"] = "/".join(values.file_of(item, Path()).path.parts[-3:])
     return record
+
+
+def lost(row: Row, store: Store) -> list[str]:
+    """Return the names of files that a run names and that are not there."""
+    with suppress(Corrupt):
+        found = files_in(rec.loads(row["data"]))
+        named = [values.file_of(item, store.folder) for item in found]
+        return [file.name for file in named if not file.path.is_file()]
+    return []
 
 
 def readable(record: rec.Record, folder: Path) -> rec.Record:

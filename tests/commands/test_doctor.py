@@ -1,5 +1,6 @@
 """`pipulate doctor`: well or not, and what to do about it."""
 
+import io
 from contextlib import closing
 from importlib import metadata
 from pathlib import Path
@@ -7,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipulate.commands.doctor import examine, version
+from pipulate.engine.kept import keep
+from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
+from pipulate.engine.values import encode
 
 
 def test_doctor_is_well_and_names_a_broken_file(cli, tmp_path):
@@ -85,3 +89,16 @@ def test_what_is_found(settings: Settings) -> None:
     found = examine(settings)
     assert (found.verdict, found.runs, found.backups, found.problems) == ("ok", 1, 1, 1)
     assert "ZeroDivisionError" in str(found.broken[0])
+
+
+def test_doctor_misses_files_that_runs_name(cli, tmp_path):
+    """As after a copy of the database alone."""
+    data = tmp_path / "data"
+    file = keep(io.BytesIO(b"a"), "links.csv", data)
+    with closing(Store(data / "pipulate.db")) as store:
+        record = {"step_01": encode({"table": file}, data)[0]}
+        Pipulate(store, "petite").initialize_if_missing("arthur", record)
+    assert "All is well" in cli("doctor")[1]
+    file.path.unlink()
+    status, out, _ = cli("doctor")
+    assert status == 1 and "A run names the file links.csv (petite arthur), which is not" in out
