@@ -19,7 +19,7 @@ import json
 import marshal
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -36,9 +36,15 @@ Rows = Iterable[tuple[str, int | None]]  #: data, crc; oldest first
 
 _ADD = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _LAST = "SELECT crc, tail FROM history WHERE workflow = ? AND id = ? AND seq = ?"
-_ACT = """
-    SELECT seq, kind, act, undoes, prior, tail FROM history
-    WHERE workflow = ? AND id = ? AND seq = ?"""
+_BACK = """
+    WITH RECURSIVE past (seq, kind, act, undoes, tail, prior) AS (
+        SELECT seq, kind, act, undoes, tail, prior FROM history
+        WHERE workflow = ?1 AND id = ?2 AND seq = ?3
+        UNION ALL
+        SELECT h.seq, h.kind, h.act, h.undoes, h.tail, h.prior
+        FROM past JOIN history h ON h.seq = past.prior
+        WHERE h.workflow = ?1 AND h.id = ?2 AND h.seq < past.seq)
+    SELECT seq, kind, act, undoes, tail FROM past"""
 _DELETED = """
     SELECT seq, rev, profile_id FROM history
     WHERE workflow = ? AND id = ? AND kind = 'delete'
@@ -56,7 +62,6 @@ class Past(NamedTuple):
     kind: str
     act: str  #: in words
     undoes: int | None
-    prior: int | None
     tail: int
 
 
@@ -184,10 +189,9 @@ def before(db: apsw.Connection, run: Run, seq: int) -> str | None:
 
 def back(db: apsw.Connection, run: Run, seq: int | None) -> Iterator[Past]:
     """Yield the acts of a run from one of them back to its first."""
-    while seq and (row := db.execute(_ACT, (*run, seq)).fetchone()):
-        past = Past(*row)
-        yield past
-        seq = past.prior if (past.prior or 0) < seq else None
+    with closing(db.execute(_BACK, (*run, seq))) as acts:
+        for act in acts:
+            yield Past(*act)
 
 
 def deleted(db: apsw.Connection, run: Run) -> tuple[int, int, int | None] | None:

@@ -472,6 +472,46 @@ def test_a_missing_row_is_noticed(engine: Pipulate) -> None:
     assert rows(engine)[-1]["data"] == stored(engine)
 
 
+@pytest.mark.parametrize("prior", [None, 1, 999, -1])
+def test_a_broken_chain_ends_there(engine: Pipulate, prior: int | None) -> None:
+    """What is before it cannot be undone any more, least of all what another run did."""
+    engine.for_workflow("petite").initialize_if_missing("arthur")  # its row is number 2
+    engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
+    engine.set_step_data("arthur", "step_02", {"quest": "Grail"})
+    engine.store.write(
+        "UPDATE history SET prior = ? WHERE act = 'set step_02'", prior and prior + 1
+    )
+    before = engine.load("arthur")
+    with pytest.raises(Corrupt, match="damaged"):
+        engine.undo("arthur")
+    assert engine.load("arthur") == before
+    assert engine.history("arthur")[-1]["data"] == stored(engine)
+    engine.set_step_data("arthur", "step_03", {"color": "blue"})
+    assert "step_03" not in engine.undo("arthur")
+
+
+def test_acts_of_a_job_are_passed_over(engine: Pipulate) -> None:
+    """However many there are between an answer and its undo."""
+    engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
+    for number in range(50):
+        engine.checkpoint(
+            "arthur", lambda record, number=number: {**record, "once": {"posts": {"n": number}}}
+        )
+    undone = engine.undo("arthur")
+    assert "step_01" not in undone and undone["once"] == {"posts": {"n": 49}}
+
+
+def test_beginning_a_run_reads_no_history(engine: Pipulate) -> None:
+    """Of other runs: whether it was there before is looked up in an index."""
+    plan = engine.store.read(
+        """EXPLAIN QUERY PLAN SELECT seq, rev, profile_id FROM history
+           WHERE workflow = ? AND id = ? AND kind = 'delete' ORDER BY seq DESC LIMIT 1""",
+        "bridge",
+        "arthur",
+    )
+    assert "USING INDEX history_deleted" in plan[0]["detail"]
+
+
 def test_undo_never_brings_back_what_was_not(engine: Pipulate) -> None:
     """If what was before is lost, undo says so and changes nothing; later acts are undone."""
     a_long_run(engine)

@@ -18,7 +18,7 @@ from pipulate.engine import record as rec
 from pipulate.engine.errors import NotSaved
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import SCHEMA, Store, backups
-from tests.engine.test_migrations import older
+from tests.engine.test_migrations import acts_in, left_by_0_1_0, older
 from tests.engine_child import Child, answer, open_store, post
 from tests.faulty_disk import Disk
 
@@ -138,6 +138,28 @@ def test_kill_9_in_a_migration(tmp_path: Path) -> None:
 def test_kill_9_in_a_migration_at_length(tmp_path: Path) -> None:
     """Long form: 200 kills."""
     killed_migrations(tmp_path, 200)
+
+
+def killed_rewriting(folder: Path, count: int) -> None:
+    """Kill processes that tell a long history of 0.1.0 anew; it says the same afterwards."""
+    chance = random.Random(count)
+    for number in range(count):
+        path = folder / f"data {number}" / "pipulate.db"
+        acts = left_by_0_1_0(path, 60, 2000)
+        for _ in range(3):
+            child = Child(open_store, path, Child.context.Barrier(1))
+            child.pipe.poll(chance.random() * 0.2)
+            child.kill()
+        store = Store(path)
+        assert store.connection.pragma("integrity_check") == "ok"
+        assert acts_in(store) == acts
+        store.close()
+
+
+@pytest.mark.trust
+def test_kill_9_while_history_is_told_anew(tmp_path: Path) -> None:
+    """Before, amidst and after: 60 kills, in the rewriting and in giving back space."""
+    killed_rewriting(tmp_path, 20)
 
 
 # --- a failing disk
