@@ -174,7 +174,8 @@ def _with_files(data: Mapping[str, Any], kept: Mapping[str, File]) -> dict[str, 
         return kept.get(str(value), value) if isinstance(value, str | Path) else value
 
     held = {key: put(value) for key, value in data.items()}
-    for value in _within(held):
+    deep = [item for item in _items(held) if isinstance(item, (dict, list))]
+    for value in _within(deep):
         if isinstance(value, str | Path) and str(value) in kept:
             raise PipulateError(
                 f"The path of {Path(value).name} stands deep in the result, but files move "
@@ -201,7 +202,7 @@ def acted(result: Any, desk: Desk | None, before: Stand, folder: Path) -> dict[s
 def _acted_on(desk: Desk, before: Stand, data: Mapping[str, Any]) -> list[str]:
     """Return the names of files that were written since, or are returned."""
     stand = desk.stand()
-    texts = {str(value) for value in _within(data) if isinstance(value, str | Path)}
+    texts = {str(value) for value in _items(data) if isinstance(value, str | Path)}
     returned = {name for name in stand if str(desk.path / name) in texts}
     written = {name for name, how in stand.items() if before.get(name) != how}
     return sorted(returned | written)
@@ -229,17 +230,19 @@ def beside(
         kept = desk.keep()
         data = _with_files(data, kept)
         made |= {file.name: file for file in kept.values()}
-    for value in _within(dict(data)):
+    for value in _items(data):
         if isinstance(value, File) and value.path.parent.parent.name == FILES:
             made.setdefault(value.name, value)  # of an act done once, earlier
     held, kinds = values.encode(data, folder)
     listed = [values.plain(file, folder) for _, file in sorted(made.items())]
-    return small(held, key, folder), kinds, listed
+    return small(held, kinds, key, folder), kinds, listed
 
 
-def small(data: Mapping[str, Any], name: str, folder: Path) -> dict[str, Any]:
-    """Return a step's data as the record holds it: the large ones in a file."""
-    named = {key: value for key, value in data.items() if any(files_in(value))}
+def small(
+    data: Mapping[str, Any], kinds: Mapping[str, str], name: str, folder: Path
+) -> dict[str, Any]:
+    """Return encoded data as the record holds them: large ones in a file."""
+    named = {key: value for key, value in data.items() if kinds.get(key) == "file"}
     rest = {**data, **dict.fromkeys(named)}  # so that all come back in their order
     text = rec.dumps(rest)
     if len(text) <= LARGE:
@@ -251,6 +254,15 @@ def small(data: Mapping[str, Any], name: str, folder: Path) -> dict[str, Any]:
 def files_in(data: Any) -> Iterator[dict[str, Any]]:
     """Yield what stands for a file anywhere in data of the record."""
     return filter(values.is_file, _within(data))
+
+
+def _items(data: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the values, of lists their items."""
+    for value in data.values():
+        if isinstance(value, (list, tuple)):
+            yield from value
+        else:
+            yield value
 
 
 def _within(data: Any) -> Iterator[Any]:

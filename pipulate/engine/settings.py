@@ -12,7 +12,7 @@ LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 class Settings:
     """Where things are and how the server behaves."""
 
-    data: Path = Path("data")  #: the SQLite file, token, logs, backups, models
+    data: Path = Path("data")  #: the SQLite file, runs' files, token, logs, backups, models
     downloads: Path = Path("downloads")  #: exported CSVs
     workflows: tuple[Path, ...] = (PACKAGE / "workflows", Path("workflows"))
     host: str = "127.0.0.1"

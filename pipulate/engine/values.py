@@ -130,15 +130,15 @@ def _each(value: Any, function: Callable[[Any], Any]) -> Any:
 
 
 def _kind(value: Any) -> str:
-    items = value if isinstance(value, (list, tuple)) else [value]
-    kinds = {_kind_of(item) for item in items if item is not None}
+    types = set(map(type, value)) if isinstance(value, (list, tuple)) else {type(value)}
+    kinds = {_kind_of(made) for made in types - {type(None)}}
     return kinds.pop() if len(kinds) == 1 else ""  # of a mixture, JSON will complain
 
 
-def _kind_of(item: Any) -> str:
-    if isinstance(item, File):
+def _kind_of(made: type) -> str:
+    if made is File:
         return "file"
-    return next((kind for kind, made in _TIMES.items() if isinstance(item, made)), "")
+    return next((kind for kind, base in _TIMES.items() if issubclass(made, base)), "")
 
 
 def as_json(item: Any, folder: Path) -> Any:

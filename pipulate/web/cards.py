@@ -43,7 +43,7 @@ from pipulate.engine.errors import Invalid, PipulateError
 from pipulate.engine.fault import fault
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Kind
-from pipulate.engine.values import is_file
+from pipulate.engine.values import LARGE, is_file
 from pipulate.engine.workflow import Run, Step, call
 from pipulate.web import uploads
 from pipulate.web.components import MULTIPART, address, failure, file_link
@@ -314,7 +314,7 @@ async def done(run: Run, step: Step) -> FT:
     if step.show_function:
         shown = await call(step.show_function, run)
     else:
-        shown = plain(run[step.key])
+        shown = _short(run, step)
     me = f"card{step.number}"
     return Article(
         Span("✓", cls="number", aria_hidden="true"),
@@ -329,6 +329,13 @@ async def done(run: Run, step: Step) -> FT:
         cls="card done plain" if isinstance(shown, str) else "card done",
         aria_labelledby=f"{me}-title",
     )
+
+
+def _short(run: Run, step: Step) -> str:
+    data = run.state[step.id]
+    if isinstance(data, dict) and is_file(data.get(LARGE)):  # not read just for that
+        return f"A result of {data[LARGE]['size'] / 1e6:,.1f} MB"
+    return plain(run[step.key])
 
 
 def files(run: Run, step: Step) -> FT | None:

@@ -76,7 +76,7 @@ def test_files_travel_in_a_zip(cli, tmp_path, monkeypatch):
     with closing(Store(data / "pipulate.db")) as store:
         engine = Pipulate(store, "bridge")
         file = keep(io.BytesIO(b"a"), "links.csv", data)
-        large = small({"rows": ["x" * 100] * 4000}, "check", data)
+        large = small({"rows": ["x" * 100] * 4000}, {}, "check", data)
         record = {"step_01": encode({"table": file}, data)[0], "step_02": large}
         engine.initialize_if_missing("arthur", record)
     target = tmp_path / "runs.zip"

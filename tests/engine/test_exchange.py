@@ -236,7 +236,7 @@ def packed(engine: Pipulate) -> io.BytesIO:
 def test_files_travel_with_their_runs(engine: Pipulate, elsewhere: Pipulate) -> None:
     """What was uploaded, what steps made, what was large: all of it is there."""
     rows = {"rows": ["x" * 100] * 4000}
-    large = small(rows, "check", engine.store.folder)
+    large = small(rows, {}, "check", engine.store.folder)
     engine.set_step_data("arthur", "step_03", large)
     answered(engine, table=kept(engine, "a"), made=kept(engine, "b", "broken.csv", "files"))
     done = import_file(elsewhere, packed(engine))

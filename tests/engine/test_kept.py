@@ -264,9 +264,9 @@ def test_a_link_is_kept_as_what_it_leads_to(desk: Desk, tmp_path: Path) -> None:
 
 def test_large_data_lie_in_a_file(tmp_path: Path) -> None:
     """And come back as they were; small ones stay in the record."""
-    assert small({"a": 1}, "check", tmp_path) == {"a": 1}
+    assert small({"a": 1}, {}, "check", tmp_path) == {"a": 1}
     rows = {"rows": ["ä" * 100] * (LARGE // 100)}
-    held = small(rows, "check", tmp_path)
+    held = small(rows, {}, "check", tmp_path)
     assert len(str(held)) < 500 and whole(held, tmp_path) == rows
     assert [path.name for path in tmp_path.rglob("*.json")] == ["check.json"]
 
@@ -275,7 +275,7 @@ def test_the_record_names_every_file_all_the_same(tmp_path: Path) -> None:
     """Who exports a run, or looks which files are needed, finds them there."""
     file = keep(io.BytesIO(TEXT), "links.csv", tmp_path)
     data, kinds = encode({"links": [file], "rows": ["x" * 100] * (LARGE // 100)}, tmp_path)
-    held = small(data, "check", tmp_path)
+    held = small(data, kinds, "check", tmp_path)
     assert [item["file"] for item in files_in(held)] == ["check.json", "links.csv"]
     back = decode(whole(held, tmp_path), kinds, tmp_path)
     assert list(back.items()) == [("links", [file]), ("rows", data["rows"])]

@@ -289,3 +289,15 @@ async def test_a_redo_leaves_the_old_file_to_undo(shop: Shop) -> None:
     assert "SECOND" in await shop.look()
     contents = [path.read_text() for path in shop.store.folder.glob("files/*/*")]
     assert sorted(contents) == ["FIRST", "SECOND"]
+
+
+async def test_a_large_result_is_told_by_its_size(shop: Shop) -> None:
+    """It is not read for a line on a card, and the page stays small."""
+    await shop.look()
+    await shop.send("7", table=("a.csv", b"x" * 100))
+    flow = shop.client.app.state.found["shop"]  # type: ignore[attr-defined]
+    flow.steps[2].function = lambda run, job: {"rows": ["x" * 100] * 20_000}
+    flow.result_function = None
+    await shop.work()
+    page = await shop.look()
+    assert "A result of 2.1 MB" in page and len(page) < 50_000
