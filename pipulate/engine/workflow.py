@@ -366,7 +366,7 @@ class Run:
             return data
         folder = self.engine.store.folder
         if values.LARGE in data:
-            key = rec.fingerprint(data[values.LARGE])
+            key = rec.fingerprint(data)
             if key not in self.large:
                 self.large[key] = values.whole(data, folder)
             data = self.large[key]
@@ -424,8 +424,14 @@ class Run:
 
     def summary(self) -> str:
         """The run so far, a line for each answer; of a long one its beginning."""
-        lines = (f"- {step.label}: {self[step.key]}" for step in self.done())
+        lines = (f"- {step.label}: {self._told(step)}" for step in self.done())
         return "\n".join(line if len(line) <= LONG else f"{line[:LONG]}…" for line in lines)
+
+    def _told(self, step: Step) -> Any:
+        data = self.state[step.id]
+        if isinstance(data, dict) and values.LARGE in data:  # not read just for that
+            return values.decode(data, {}, self.engine.store.folder)
+        return self[step.key]
 
     async def say(self, text: str) -> None:
         """Say something in the chat panel."""
