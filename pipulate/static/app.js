@@ -65,9 +65,9 @@
     if (!card) return;
     const title = $("h2, .label", card);
     const target = $("[aria-invalid=true]", card) || $("input:not([type=hidden]), select, textarea", card) || title;
-    if (target) { target.focus({ preventScroll: true }); card.scrollIntoView({ block: "nearest" }); }
     const error = $("[role=alert]", card);
     announce((error ? error.textContent + " " : "") + (title ? title.textContent : ""));
+    if (target) { card.scrollIntoView({ block: "nearest" }); target.focus({ preventScroll: true }); }
   }
   document.addEventListener("DOMContentLoaded", () => {
     arrive($("[data-focus]") || $("#chain [data-current]"));
@@ -76,9 +76,17 @@
   let before = "";
   document.addEventListener("htmx:beforeSwap", (event) => {
     // After a card was answered, its successor is the place to be; progress lines must not take the focus away.
-    before = event.detail.target && /^(card\d+|chain)$/.test(event.detail.target.id) ? event.detail.target.id : "";
-    $("#alert").replaceChildren();
+    const { target, xhr } = event.detail;
+    before = target && /^(card\d+|chain)$/.test(target.id) ? target.id : "";
+    if (before && target.contains(document.activeElement)) document.activeElement.blur();  // else all is laid out as it goes
+    if ($("#alert").firstChild) $("#alert").replaceChildren();
+    const address = xhr.getResponseHeader("pipulate-address");
+    if (address) requestAnimationFrame(() => setTimeout(push, 0, address));  // first the card, then the address
   });
+  function push(address) {  // as htmx does by HX-Push-Url, which takes time before anything is shown
+    if (!history.state?.htmx) history.replaceState({ htmx: true }, "");
+    history.pushState({ htmx: true }, "", address);
+  }
   document.addEventListener("htmx:afterSettle", () => {
     if (!before) return;
     const refused = $("#refused");

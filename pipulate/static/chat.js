@@ -27,7 +27,8 @@
   document.addEventListener("scroll", (event) => {
     if (event.target.id === "messages") atEnd = event.target.scrollTop + event.target.clientHeight > event.target.scrollHeight - 40;
   }, true);
-  document.addEventListener("htmx:oobAfterSwap", end);
+  // In the next frame, which is laid out anyway: asked at once, each piece of an answer would be laid out by itself.
+  document.addEventListener("htmx:oobAfterSwap", () => requestAnimationFrame(end));
   document.addEventListener("htmx:wsAfterMessage", end);
   document.addEventListener("htmx:wsClose", () => document.dispatchEvent(new CustomEvent("pipulate:lost")));
 

@@ -93,7 +93,7 @@
 
   document.addEventListener("htmx:beforeOnLoad", ({ detail: { xhr, requestConfig: { elt, path } } }) => {
     if (xhr.status >= 300) return;
-    if (elt.matches(FORM)) drop(keyOf(elt));
+    if (elt.matches(FORM)) { drop(keyOf(elt)); elt.removeAttribute("data-draft"); }  // a field that goes still says "change"
     const there = new URL(path, location), [, flow, act] = there.pathname.split("/");
     if (act === "delete") for (const key of keys()) if (same(runOf(key), [flow, there.searchParams.get("id")])) drop(key);
   });

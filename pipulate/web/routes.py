@@ -152,7 +152,9 @@ class Pages:
             card = Div(id_card(flow, id), damaged(flow, id, error))
         else:
             body = await cards.chain(run, self.jobs, at=at)
-            return page(request, flow.title, id_card(flow, run.id), body, about=flow.about)
+            return page(
+                request, flow.title, id_card(flow, run.id, here=True), body, about=flow.about
+            )
         return await self._landing(request, flow, card)
 
     async def _landing(self, request: Request, flow: Workflow, card: FT) -> Response:
@@ -239,7 +241,8 @@ class Pages:
         if reply.status_code < 400:
             return RedirectResponse(address(flow, id), 303)
         body = NotStr(bytes(reply.body).decode())
-        return page(request, flow.title, id_card(flow, id), body, status=reply.status_code)
+        card = id_card(flow, id, here=True)
+        return page(request, flow.title, card, body, status=reply.status_code)
 
     async def _refuse(self, order: Order, step: Step | None, why: Refused) -> Response:
         run = order.run()
@@ -341,7 +344,7 @@ class Pages:
     async def _follow(self, run: Run, step: Step) -> str:
         """Proceed after an answer; return what failed: it is stored all the same."""
         try:
-            await asyncio.to_thread(uploads.forget, run, step)
+            await uploads.forget(run, step)
             await self._proceed(run)
         except Exception as error:
             logger.opt(exception=error).error("what follows an answer failed")
@@ -363,7 +366,7 @@ class Pages:
         at = run.open_index + 1
         shown = await cards.up_to_open(run, self.jobs, step.number - 1)
         tail = f"card{at}" if at <= len(run.flow.steps) else ""
-        headers["hx_push_url"] = address(run.flow, run.id, tail)
+        headers["pipulate_address"] = address(run.flow, run.id, tail)
         # Only a revert offers to be undone, and this was none.
         undo = Div(id="undo", hx_swap_oob="true")
         alert = problem and Div(failure(problem), id="alert", hx_swap_oob="innerHTML")
@@ -374,7 +377,7 @@ class Pages:
     ) -> Response:
         where = {"hx_retarget": "#chain", "hx_reswap": "outerHTML"}
         if tail is not None:
-            where["hx_push_url"] = address(run.flow, run.id, tail)
+            where["pipulate_address"] = address(run.flow, run.id, tail)
         return fragment(await cards.chain(run, self.jobs, **what), status=status, **where)
 
 

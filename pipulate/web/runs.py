@@ -27,8 +27,17 @@ from pipulate.engine.workflow import Workflow
 from pipulate.web.components import ago, failure, form, search_field
 
 
-def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False) -> FT:
-    """Return the card that asks for a run; `missing`: there is none yet."""
+def id_card(
+    flow: Workflow,
+    id: str = "",
+    error: str = "",
+    missing: bool = False,
+    here: bool = False,
+) -> FT:
+    """Return the card that asks for a run; `missing`: there is none yet.
+
+    `here`: the run stands below it.
+    """
     new = missing or not id
     hint = flow.id_hint
     if missing:
@@ -51,7 +60,7 @@ def id_card(flow: Workflow, id: str = "", error: str = "", missing: bool = False
         Div(field, Button("Begin" if new else "Open", type="submit"), cls="joined"),
         failure(error),
         Small(hint, id="id-hint", cls="hint"),
-        cls="card id",
+        cls="card id here" if here else "card id",
     )
 
 

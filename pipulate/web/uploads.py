@@ -66,8 +66,14 @@ def _remember(run: Run, step: Step, files: dict[str, list[Any]]) -> None:
         store[_key(run, step)] = {"at": now(), "files": {**known, **new}}
 
 
-def forget(run: Run, step: Step) -> None:
+async def forget(run: Run, step: Step) -> None:
     """Remember no files of the step, as it is answered."""
+    entry = run.state.get("asked", {}).get(step.id, {})
+    if "file" in entry.get("fields", {}).values():
+        await asyncio.to_thread(_forget, run, step)
+
+
+def _forget(run: Run, step: Step) -> None:
     store = run.engine.store
     if _key(run, step) in store:
         del store[_key(run, step)]

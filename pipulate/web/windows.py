@@ -102,9 +102,9 @@ def _window(store: Store, scope: Scope) -> int:
     query = QueryParams(scope["query_string"])
     headers = Headers(scope=scope)
     named = headers.get(CARRIER) or query.get(CARRIER)
-    if named is None:
+    if named in (None, str(chosen)):
         return chosen
-    for id in (chosen, *names(store)):
+    for id in names(store):
         if named == str(id):
             return id
     raise Refused(GONE)

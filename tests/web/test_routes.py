@@ -59,7 +59,7 @@ def test_one_answer_brings_the_done_card_and_the_next(server):
         'id="card1"' in reply.text and 'id="card2"' in reply.text and 'id="card3"' not in reply.text
     )
     assert revision(reply.text) == str(int(rev) + 1)
-    assert reply.headers["HX-Push-Url"] == "/bridge/card2?id=one"
+    assert reply.headers["pipulate-address"] == "/bridge/card2?id=one"
 
 
 def test_a_run_is_resumed_by_its_id_in_any_spelling(server):
