@@ -132,24 +132,26 @@ def difference(old: Record, new: Record, deep: int = DEEP) -> Record | None:
     if list(new)[: len(kept)] != kept:
         return None
     for key, value in new.items():
-        if key not in old:
-            if not isinstance(key, str):
-                return None  # JSON would make it one
-            change[key] = [value]
-        elif old[key] is not value and not _same(old[key], value):
+        if key in old:
             within = _within(old[key], value, deep)
-            change[key] = [value] if within is None else within
+            if within != {}:
+                change[key] = within
+        elif isinstance(key, str):
+            change[key] = [value]
+        else:
+            return None  # JSON would make it one
     return change
 
 
-def _same(old: Any, new: Any) -> bool:
-    return old == new and rec.encode([old]) == rec.encode([new])  # 1 == True == 1.0
-
-
-def _within(old: Any, new: Any, deep: int) -> Record | None:
+def _within(old: Any, new: Any, deep: int) -> Record | list[Any]:
+    if old is new or (type(old) is type(new) is str and old == new):
+        return {}
     if deep and isinstance(old, dict) and isinstance(new, dict):
-        return difference(old, new, deep - 1)
-    return None
+        within = difference(old, new, deep - 1)
+        return [new] if within is None else within
+    if old == new and rec.encode([old]) == rec.encode([new]):  # 1 == True == 1.0
+        return {}
+    return [new]
 
 
 def apply(record: Record, change: Record) -> None:
