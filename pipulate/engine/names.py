@@ -8,6 +8,7 @@ The other is told that it is in the way.
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,7 +76,8 @@ def check(names: list[str], reserved: Collection[str]) -> None:
 
 def free(path: Path, taken: Collection[str]) -> str:
     """Return a name for a file that has none."""
-    return path.name if path.stem in taken else path.stem
+    more = (f"{path.name}-{number}" for number in count(2))
+    return next(name for name in chain((path.stem, path.name), more) if name not in taken)
 
 
 def settle(files: Iterable[File], reserved: Collection[str]) -> Served:
