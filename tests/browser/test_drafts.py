@@ -66,6 +66,7 @@ def begin(page: Page, site: str, id: str = "a b") -> None:
     page.locator("#run-id").fill(id)
     page.locator("#run-id").press("Enter")
     expect(page.locator("[data-draft]")).to_have_count(1)
+    page.wait_for_load_state()  # nothing is painted before the scripts are there
 
 
 def send(page: Page) -> None:
