@@ -15,6 +15,8 @@ from pipulate import engine
 from pipulate.commands import parser
 from pipulate.engine.settings import PACKAGE, Settings
 
+LATER = (ast.FunctionDef, ast.AsyncFunctionDef)  #: what they import is read when needed
+
 
 def main(argv: Sequence[str], settings: Settings) -> None:
     """Print the core."""
@@ -63,8 +65,12 @@ def imported(path: Path) -> Iterator[Path]:
         if isinstance(node, ast.ImportFrom) and node.module:
             for name in node.names:
                 yield from _file(node.module, name.name)
-        if not isinstance(node, ast.FunctionDef):
+        if not (isinstance(node, LATER) or _is_for_types(node)):
             waiting += ast.iter_child_nodes(node)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def parsed(path: Path) -> ast.Module:

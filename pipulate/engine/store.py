@@ -31,13 +31,13 @@ import apsw
 
 from pipulate.engine import files
 from pipulate.engine.errors import Corrupt, NotSaved
-from pipulate.engine.schema import SCHEMA
 
 if TYPE_CHECKING:
     from fastlite import Database
 
 Row = dict[str, Any]
 KEEP_BACKUPS = 7
+LATEST = 6  #: scripts in `schema`, which only a migration reads
 MUCH = 2000  #: free pages in the file for which it is worth looking whether it can shrink
 BUSY_TIMEOUT = 10_000  #: milliseconds for which a writer waits for another process
 
@@ -307,16 +307,16 @@ class Store:
     def _migrate(self) -> None:
         db = self.connection
         version = db.pragma("user_version")
-        if version > len(SCHEMA):
+        if version > LATEST:
             raise Corrupt(
                 f"{self.path} was written by a newer Pipulate (schema {version}). "
                 "Upgrade, or restore a backup."
             )
-        if version == len(SCHEMA) and db.pragma("freelist_count") < MUCH:
+        if version == LATEST and db.pragma("freelist_count") < MUCH:
             return
         from pipulate.engine import migrations  # seldom needed
 
-        if 0 < version < len(SCHEMA):
+        if 0 < version < LATEST:
             self.backup("before-migration")
         migrations.migrate(db, self.path, self.transaction)
         migrations.give_back(db)

@@ -178,7 +178,7 @@ async def test_the_same_form_twice_is_one_answer(case: Case) -> None:
     with pytest.raises(Stale, match="already answered"):
         is_stored(case.run, name, {"name": ["Bob"]})
     with pytest.raises(Stale, match="not reached yet"):
-        is_stored(Case.run.fget(case).before(name), city, {"city": ["Graz"]})  # type: ignore[attr-defined]
+        is_stored(case.run.before(name), city, {"city": ["Graz"]})
 
 
 async def test_of_two_answers_at_once_one_is_refused(case: Case) -> None:

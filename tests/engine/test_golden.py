@@ -10,7 +10,8 @@ import pytest
 
 from pipulate.engine.errors import OutOfOrder
 from pipulate.engine.pipeline import Kind, Pipulate
-from pipulate.engine.store import SCHEMA, Store
+from pipulate.engine.schema import SCHEMA
+from pipulate.engine.store import Store
 from tests.engine.golden.make import STEPS, expected
 
 GOLDEN = sorted(Path(__file__).with_name("golden").glob("*.json"))

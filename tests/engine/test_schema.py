@@ -6,7 +6,7 @@ import pytest
 
 from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.schema import SCHEMA
-from pipulate.engine.store import Store, connect
+from pipulate.engine.store import LATEST, Store, connect
 
 ACTS = [
     ("begin", None, Kind.BEGIN),
@@ -24,6 +24,11 @@ ACTS = [
     ("import", None, Kind.IMPORT),
     ("repair", None, Kind.REPAIR),
 ]
+
+
+def test_the_store_knows_how_many_there_are() -> None:
+    """Without reading them."""
+    assert len(SCHEMA) == LATEST
 
 
 def left_by_0_1_0(path: Path, acts: list[tuple[str, int | None, Kind]]) -> None:

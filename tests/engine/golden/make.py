@@ -15,7 +15,8 @@ from pipulate import __version__
 from pipulate.botify.urls import run_id
 from pipulate.engine.exchange import export, import_run, stored
 from pipulate.engine.pipeline import Kind, Pipulate
-from pipulate.engine.store import SCHEMA, Store
+from pipulate.engine.schema import SCHEMA
+from pipulate.engine.store import Store
 
 STEPS = [("name", "step_01", "Name"), ("quest", "step_02", "Quest"), ("color", "step_03", "Color")]
 #: Tables that hold rows of their own; the others are kept by triggers, or are caches.
