@@ -12,6 +12,7 @@ IMPORT   never overwrites a different run; the same one changes nothing.  Of a
 import hashlib
 import json
 import shutil
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,16 @@ from pipulate.engine.store import Row, Store
 from pipulate.engine.values import File
 
 LINES = "runs.jsonl"
+#: What zipfile raises over one that is damaged.
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+)
 MOST = 512 * 1024 * 1024  #: bytes of lines in a zip
 CHUNK = 1024 * 1024
 EXPECTED = 'expected {"workflow": ..., "id": ..., "record": {...}}.'
@@ -200,7 +211,7 @@ def import_file(engine: Pipulate, source: BinaryIO) -> Imported:
 def _explained() -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, KeyError) as error:
+    except DAMAGE as error:
         raise Invalid(
             f"The zip is damaged, or was not exported here ({error}). Nothing was imported."
         ) from error

@@ -453,7 +453,7 @@ def test_files_at_length() -> None:
 def test_a_lookup_by_place_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plant one: an answer is taken for the one at its number, whatever its key."""
     monkeypatch.setattr("pipulate.engine.record.knows", lambda record, places: True)
-    with pytest.raises(BaseException, match=r"stands under|exceptions"):
+    with pytest.raises(BaseException, match=r"stands under|exceptions|was lost"):
         run_state_machine_as_test(Files, settings=PLANTED)  # type: ignore[no-untyped-call]
 
 
