@@ -9,6 +9,7 @@ import asyncio
 import multiprocessing
 import os
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.synchronize import Barrier
@@ -19,6 +20,7 @@ from pipulate.engine import store as stores
 from pipulate.engine.care import serving
 from pipulate.engine.errors import Unsure
 from pipulate.engine.job import Job
+from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.workflow import Run, Workflow
@@ -145,3 +147,57 @@ def post(say: Connection, folder: Path, id: str, count: int) -> None:
                 say.send((number, "unsure"))
 
     asyncio.run(acts())
+
+
+def loop(say: Connection, folder: Path, count: int, plain: bool) -> None:
+    """Begin, or resume, a job that loops over `count` items, does an outward act for each, and
+    leaves a line of either in a file; acknowledge each, and in the end what the step holds.
+    """
+    flow = Workflow("crash")
+
+    def line(name: str, item: int) -> int:
+        with (folder / name).open("a") as world:
+            world.write(f"{item}\n")
+        return item
+
+    def lines(name: str) -> list[str]:
+        path = folder / name
+        return path.read_text().split() if path.exists() else []
+
+    def found(item: int) -> int | None:
+        return item if str(item) in lines("acts") else None
+
+    def plainly(run: Run, job: Job) -> dict[str, Any]:
+        each = job.each(range(count))
+        for item in each:
+            line("items", item)
+            each.keep(job.once("act", partial(line, "acts", item), partial(found, item), item))
+            say.send(item)
+        return {"kept": each.kept}
+
+    async def work(run: Run, job: Job) -> dict[str, Any]:
+        each = job.each(range(count))
+        async for item in each:
+            line("items", item)
+            act = partial(line, "acts", item)
+            each.keep(await job.once("act", act, partial(found, item), item))
+            say.send(item)
+        return {"kept": each.kept}
+
+    step = flow.work("loop", "Loop")(plainly if plain else work)
+    key = ("crash", "arthur", "loop")
+    engine = Pipulate.open(folder, "crash")
+    engine.initialize_if_missing("arthur")
+
+    async def go_on() -> None:
+        jobs = Jobs(engine.store, Settings(data=folder))
+        await jobs.resume({"crash": flow})
+        await jobs.start(flow, "arthur", step)
+        await jobs.wait(key)
+        while (jobs.row(key) or {})["state"] == "unsure":  # begun, and not in the world's list
+            await jobs.repeat(flow, "arthur", step)
+            await jobs.wait(key)
+        await jobs.close()
+
+    asyncio.run(go_on())
+    say.send(engine.get_step_data("arthur", "step_01"))

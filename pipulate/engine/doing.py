@@ -1,7 +1,6 @@
 """One job at work: a step's function is called and watched, its result stored.
 
-WANTED   A job goes on while its step is the open one and all it has read of
-         its run is as it was.  Else it is cancelled: its `Job` raises.
+WANTED   A job that its run wants no more is cancelled: its `Job` raises.
 THREADS  A plain function has a thread of its own, which ends by itself, or
          where it uses its job next.  Neither other work nor the end of the
          process waits for it; the same job does.
@@ -24,7 +23,6 @@ from pipulate.engine.errors import PipulateError, Unknown, Unsure
 from pipulate.engine.fault import fault
 from pipulate.engine.job import Cancelled, Job
 from pipulate.engine.kept import DESK, Desk
-from pipulate.engine.record import knows
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Function, Run, Step, Workflow
@@ -96,11 +94,12 @@ class Doing:
         """Do the work; return (state, error).  It is looked after each `pace` seconds."""
         try:
             await self._result(pace)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as problem:
             task = asyncio.current_task()
             if task and task.cancelling():
                 raise  # the program ends
-            return "cancelled", self.cancelled or CANCELLED
+            why = CHANGED if isinstance(problem, Cancelled) else CANCELLED
+            return "cancelled", self.cancelled or why
         except Unsure as problem:
             return "unsure", str(problem)
         except PipulateError as problem:
@@ -116,12 +115,13 @@ class Doing:
             return
         seen = run.before(self.step)
         seen.desk = await asyncio.to_thread(_desk, seen, self.step)
-        if not self._is_wanted(run):
+        job = Job(seen, self.step, self._report)
+        if not job.is_wanted(run.state):
             self.cancel(CHANGED)
         if self.cancelled:
             raise Cancelled(self.cancelled)
         self._rev = run.rev
-        self._job = job = Job(seen, self.step, self._report)
+        self._job = job
         self._work = work = _begun(self.step.function, seen, job)
         try:
             while not (await asyncio.wait([work], timeout=pace))[0]:
@@ -130,7 +130,7 @@ class Doing:
             if self.cancelled == CHANGED:
                 raise Cancelled(CHANGED)
             await asyncio.shield(asyncio.to_thread(finish, seen, self.step, result))
-        except BaseException:
+        except (Exception, asyncio.CancelledError):
             await asyncio.shield(asyncio.to_thread(_flush, job))
             raise
         finally:
@@ -147,33 +147,23 @@ class Doing:
             self.cancel(why)
 
     def _unwanted(self) -> str:
-        if self._job:
-            _flush(self._job)
+        job = self._job
+        if job is None:
+            return ""  # it looks for itself
+        _flush(job)
         stand = self.store.one(_STAND, *self.key) or {"state": "", "rev": None}
         if stand["state"] == "ending":
             return CANCELLED
         if stand["rev"] == self._rev:
             return ""
-        engine = self.flow.engine(self.store)
         try:
-            run = Run(self.flow, engine, self.id, *engine.load(self.id), self.settings)
+            record, rev = job.run.engine.load(self.id)
         except Unknown:
             return CHANGED
-        if not self._is_wanted(run):
+        if not job.is_wanted(record):
             return CHANGED
-        self._rev = run.rev
+        self._rev = rev
         return ""
-
-    def _is_wanted(self, run: Run) -> bool:
-        if not knows(run.state, self.flow.places) or run.state.get("finalized"):
-            return False
-        if run.open_index != self.step.number - 1:
-            return False
-        if self._job is None:
-            return True
-        seen = self._job.run
-        same = run.state.get("created") == seen.state.get("created")
-        return same and holds(run.before(self.step), dict(seen.reads or {}))
 
 
 def _desk(seen: Run, step: Step) -> Desk | None:
@@ -193,7 +183,7 @@ def _flush(job: Job) -> None:
 
 def _begun(function: Function, *args: Any) -> "asyncio.Future[Any]":
     if inspect.iscoroutinefunction(function):
-        return asyncio.ensure_future(function(*args))
+        return asyncio.ensure_future(_on_loop(function, *args))
     loop = asyncio.get_running_loop()
     future = loop.create_future()
     context = copy_context()
@@ -205,7 +195,7 @@ def _begun(function: Function, *args: Any) -> "asyncio.Future[Any]":
     def run() -> None:
         end = future.set_result
         try:
-            what = context.run(_called, function, *args)
+            what = context.run(_in_thread, function, *args)
         except BaseException as error:
             end = future.set_exception
             what = error
@@ -216,8 +206,15 @@ def _begun(function: Function, *args: Any) -> "asyncio.Future[Any]":
     return future
 
 
-def _called(function: Function, *args: Any) -> Any:
+async def _on_loop(function: Function, *args: Any) -> Any:
+    try:
+        return await function(*args)
+    except SystemExit as error:  # ends this work, not the server
+        raise RuntimeError(repr(error)) from error
+
+
+def _in_thread(function: Function, *args: Any) -> Any:
     try:
         return function(*args)
-    except StopIteration as error:  # which no future takes
-        raise RuntimeError("StopIteration: there was no next one.") from error
+    except (SystemExit, StopIteration) as error:  # the latter no future takes
+        raise RuntimeError(repr(error)) from error

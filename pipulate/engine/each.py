@@ -190,19 +190,24 @@ class Each(Generic[Item]):
             self._unwritten = {}
         if not items:
             return
-        if self._run.desk:
-            self._run.desk.sync()
-            items = {**items, DESK: [self._run.desk.token]}
         reads = json.dumps(self._run.reads)
         store = self._run.engine.store
         try:
+            values = (*self._loop, reads, _dumps(items | self._desk()))
             with store.transaction() as db:
                 if store.read(_LIFE, *self._loop[:2]) == self._life:
-                    db.execute(_WRITE, (*self._loop, reads, _dumps(items)))
+                    db.execute(_WRITE, values)
         except BaseException:
             with self._lock:
                 self._unwritten = items | self._unwritten
             raise
+
+    def _desk(self) -> dict[str, list[Any]]:
+        desk = self._run.desk
+        if desk is None:
+            return {}
+        desk.sync()
+        return {DESK: [desk.token]}
 
 
 class Slot(Part, Generic[Item]):

@@ -1,7 +1,10 @@
 """What a step's work is given: its progress, and how it survives being stopped.
 
-A try of the work that is to end, by a cancel or because the run changed, is
-told so by `Cancelled`, wherever it uses its job next.  `jobs` says when.
+WANTED  A try goes on while its step is the open one of the run that it began
+        with, and all it has read of that is as it was.
+ENDED   Else, and when it is cancelled, it is told so by `Cancelled`, wherever
+        it uses its job next.  No new outward act is begun before its run was
+        asked whether it is wanted.
 """
 
 import asyncio
@@ -11,17 +14,20 @@ import json
 import secrets
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from pipulate.engine.errors import PipulateError, Unsure
-from pipulate.engine.record import Change, Record
+from pipulate.engine.answers import holds
+from pipulate.engine.errors import PipulateError, Stale, Unsure
+from pipulate.engine.record import Change, Record, knows
 from pipulate.engine.store import now
 from pipulate.engine.workflow import Run, Step
 
 if TYPE_CHECKING:
     from pipulate.engine.bar import Part, Tell
     from pipulate.engine.each import Each
+    from pipulate.engine.kept import Stand
 
 Deed = Callable[[], Any]  #: plain or async
 Item = TypeVar("Item")
@@ -59,6 +65,16 @@ class Job:
         """Raise Cancelled if the work was cancelled; of any thread."""
         if self._halted:
             raise Cancelled("This job was cancelled.")
+
+    def is_wanted(self, record: Record) -> bool:
+        """Say whether the run, as it is now, still wants this work."""
+        run = replace(self.run, state=record, reads=None)
+        if not knows(record, run.flow.places) or record.get("finalized"):
+            return False
+        if run.open_index != self.step.number - 1:
+            return False
+        same = record.get("created") == self.run.state.get("created")
+        return same and holds(run.before(self.step), dict(self.run.reads or {}))
 
     @property
     def nonce(self) -> str:
@@ -143,7 +159,7 @@ class Job:
         self.go_on()
         key = self._key(name, params)
         intention = {"begun": now(), "nonce": secrets.token_hex(4)}
-        act = await self._note(key, lambda known: known or intention)
+        act = await self._begun(key, intention)
         _nonce.set(act.get("nonce", ""))  # of this task: acts at once share none
         if "result" in act:
             return await self._again(act)
@@ -155,11 +171,13 @@ class Job:
             result = await self._do(key, function)
         else:
             result = await self._found(name, act["begun"], find)
+        return await self._again(await _aside(self._keep, key, act, result, before))
+
+    def _keep(self, key: str, act: Record, result: Any, before: "Stand") -> Record:
         from pipulate.engine.kept import acted
 
-        folder = self.run.engine.store.folder
-        noted = await _aside(acted, result, self.run.desk, before, folder)
-        return await self._again(await self._note(key, lambda known: {**act, **noted}))
+        noted = acted(result, self.run.desk, before, self.run.engine.store.folder)
+        return self._note(key, lambda known: {**act, **noted})
 
     async def _again(self, act: Record) -> Any:
         """Return an act's result; the files that it wrote are there again."""
@@ -169,12 +187,25 @@ class Job:
             self.run.own_desk()
         return await _aside(again, act, self.run.desk, self.run.engine.store.folder)
 
+    async def _begun(self, key: str, intention: Record) -> Record:
+        while True:
+            record, rev = await _aside(self.run.engine.load, self.run.id)
+            if key not in record.get("once", {}) and not self.is_wanted(record):
+                raise Cancelled("The run has changed, so nothing new is begun for it.")
+            try:
+                return await _aside(self._note, key, lambda known: known or intention, rev)
+            except Stale:
+                continue  # look again
+            except asyncio.CancelledError:  # the act was not begun, for certain
+                await _aside(self._note, key, partial(_unless, intention))
+                raise
+
     async def _do(self, key: str, function: Deed) -> Any:
         try:
             return await _done(function)
         except PipulateError as error:
             if getattr(error, "definite", False):
-                await self._note(key, lambda known: {})
+                await _aside(self._note, key, lambda known: {})
             raise
 
     async def _found(self, name: str, begun: str, find: Deed | None) -> Any:
@@ -197,27 +228,27 @@ class Job:
 
     async def spoil(self, name: str, params: Any, why: str) -> NoReturn:
         """Raise Unsure, as a result of `once` became worthless; `why` is said."""
-        await self._note(self._key(name, params), lambda known: {"begun": now(), "spoilt": why})
+        spoilt = {"begun": now(), "spoilt": why}
+        await _aside(self._note, self._key(name, params), lambda known: spoilt)
         raise Unsure(why)
 
     def _key(self, name: str, params: Any) -> str:
         digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
         return f"{self.step.key}:{name}:{digest}"  # the id may move in a later version
 
-    async def _note(self, key: str, function: Change) -> Record:
+    def _note(self, key: str, function: Change, rev: int | None = None) -> Record:
         def note(record: Record) -> Record:
             known = record.get("once", {})
             acts = {**known, key: function(known.get(key, {}))}
             changed = {name: act for name, act in acts.items() if act}
             return record if changed == known else {**record, "once": changed}
 
-        checkpoint = self.run.engine.checkpoint
-        if _on_loop():
-            noting = asyncio.to_thread(checkpoint, self.run.id, note)
-            record = await asyncio.shield(noting)
-        else:
-            record = checkpoint(self.run.id, note)
+        record = self.run.engine.checkpoint(self.run.id, note, rev)
         return record.get("once", {}).get(key, {})
+
+
+def _unless(intention: Record, known: Record) -> Record:
+    return {} if known == intention else known
 
 
 def _on_loop() -> bool:
@@ -230,10 +261,15 @@ def _on_loop() -> bool:
 
 
 async def _aside(function: Callable[..., Any], *args: Any) -> Any:
-    """Call what reads or writes files, off the event loop."""
-    if _on_loop():
-        return await asyncio.to_thread(function, *args)
-    return function(*args)
+    """Call what waits for the disk, to its end even when cancelled."""
+    if not _on_loop():
+        return function(*args)
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
 
 
 def _at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:

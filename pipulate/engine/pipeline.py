@@ -360,6 +360,7 @@ class Pipulate:
             )
         return rec.loads(text)
 
-    def checkpoint(self, id: str, function: Change) -> Record:
+    def checkpoint(self, id: str, function: Change, rev: int | None = None) -> Record:
         """Note what a job has done; the revision stays, and so do open pages."""
-        return self.change(id, "job checkpoint", function, kind=Kind.JOB, locked=True, count=0)[0]
+        noted = partial(self.change, kind=Kind.JOB, locked=True, count=0)
+        return noted(id, "job checkpoint", function, rev=rev)[0]

@@ -2,8 +2,10 @@
 others."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,12 +91,29 @@ async def test_a_run_that_changes_cancels_its_job(tmp_path, change, plain):
     await jobs.close()
 
 
-async def test_work_that_runs_out_of_items_fails_in_words(tmp_path):
-    """`next` without a next one is an error like any other."""
-    flow, step, _, jobs = make(tmp_path, lambda run, job: next(iter([])))
+def runs_out(run: Any, job: Any) -> None:
+    """Ask for a next one where there is none."""
+    next(iter([]))
+
+
+def exits(run: Any, job: Any) -> None:
+    """End the program, it thinks."""
+    sys.exit("no")
+
+
+async def exits_on_loop(run: Any, job: Any) -> None:
+    """The same, in an async function."""
+    sys.exit("no")
+
+
+@pytest.mark.parametrize("work", [runs_out, exits, exits_on_loop])
+async def test_whatever_the_work_raises_fails_in_words(tmp_path: Path, work: Any) -> None:
+    """Nothing that an author writes ends the server, or leaves the job running for ever."""
+    flow, step, _, jobs = make(tmp_path, work)
     await jobs.start(flow, "r", step)
     await jobs.wait(KEY)
-    assert jobs.row(KEY)["state"] == "failed" and "StopIteration" in jobs.row(KEY)["error"]
+    row = jobs.row(KEY) or {}
+    assert row["state"] == "failed" and ("StopIteration()" in row["error"] or "no" in row["error"])
     await jobs.close()
 
 

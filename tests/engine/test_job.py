@@ -39,9 +39,10 @@ def bridge() -> Workflow:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Pipulate]:
-    """An engine with the run `arthur` begun."""
+    """An engine with the run `arthur`, which has come to its work."""
     engine = Pipulate.open(tmp_path / "data", "bridge")
     engine.initialize_if_missing("arthur")
+    engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
     yield engine
     engine.store.close()
 
@@ -132,6 +133,7 @@ async def test_the_same_name_in_two_steps(engine: Pipulate) -> None:
     """Two steps may name their acts alike."""
     world = World()
     await job(engine, "export").once("post", world.act)
+    engine.set_step_data("arthur", "step_02", {"rows": 12})
     await job(engine, "color").once("post", world.act)
     assert world.done == 2
 
@@ -327,7 +329,6 @@ async def test_nothing_makes_an_act_forgotten(
 ) -> None:
     """Neither revert, undo, lock, deletion, import nor damage lets an outward act be done a
     second time."""
-    engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
     world = World()
     await job(engine).once("post", world.act)
     engine.set_step_data("arthur", "step_02", {"rows": 12})
@@ -429,6 +430,61 @@ async def test_after_a_cancel_nothing_new_is_begun(engine: Pipulate) -> None:
         with pytest.raises(Cancelled):
             await work.once(name, world.act)
     assert world.done == 1 and not issubclass(Cancelled, Exception)
+
+
+NEWS: dict[str, Callable[[Pipulate], Any]] = {
+    "reverted": lambda e: e.clear_steps_from("arthur", "step_01", STEPS),
+    "answered otherwise": lambda e: e.set_step_data("arthur", "step_01", {"name": "Robin"}),
+    "done by another": lambda e: e.set_step_data("arthur", "step_02", {"rows": 1}),
+    "locked": lambda e: e.finalize("arthur"),
+    "begun anew": lambda e: e.store.write(
+        "UPDATE pipeline SET data = json_set(data, '$.created', 'later')"
+    ),
+}
+
+
+@pytest.mark.parametrize("news", NEWS.values(), ids=NEWS.keys())
+@pytest.mark.parametrize("between", [False, True], ids=["before", "between look and act"])
+async def test_nothing_is_begun_for_a_run_that_has_changed(
+    engine: Pipulate, news: Callable[[Pipulate], Any], between: bool
+) -> None:
+    """Its own process need not have seen the change: the run is asked, in the same breath."""
+    world = World()
+    work = job(engine)
+    seen = work.run.before(work.step)
+    assert seen["name"] == "Arthur"
+    work.run = seen
+    if between and news is not NEWS["begun anew"]:  # which no revision tells
+        work.run.engine = Hasty(engine.store, "bridge", news=lambda: news(engine))
+    else:
+        news(engine)
+    with pytest.raises(Cancelled):
+        await work.once("post", world.act)
+    assert world.done == 0 and not engine.get_state("arthur").get("once")
+
+
+class Hasty(Pipulate):
+    """An engine whose run changes as soon as somebody has looked at it."""
+
+    def __init__(self, *args: Any, news: Callable[[], Any]) -> None:
+        super().__init__(*args)
+        self.news = [news]
+
+    def load(self, id: str) -> tuple[dict[str, Any], int]:
+        """Return the run as it was until now."""
+        found = super().load(id)
+        while self.news:
+            self.news.pop()()
+        return found
+
+
+async def test_what_the_work_has_not_read_may_change(engine: Pipulate) -> None:
+    """Its acts do not rest on it."""
+    world = World()
+    work = job(engine)
+    work.run = work.run.before(work.step)
+    engine.set_step_data("arthur", "step_01", {"name": "Robin"})
+    assert await work.once("post", world.act) == {"job": 1}
 
 
 async def test_an_act_under_way_at_a_cancel_is_noted(engine: Pipulate) -> None:

@@ -20,7 +20,7 @@ from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.schema import SCHEMA
 from pipulate.engine.store import Store, backups
 from tests.engine.test_migrations import acts_in, left_by_0_1_0, older
-from tests.engine_child import Child, answer, open_store, post
+from tests.engine_child import Child, answer, loop, open_store, post
 from tests.faulty_disk import Disk
 
 STEPS = [(f"key{number}", f"step_{number:02d}", f"Step {number}") for number in (1, 2, 3)]
@@ -107,6 +107,40 @@ def test_kill_9_repeats_no_outward_act(tmp_path: Path) -> None:
 def test_kill_9_repeats_no_outward_act_at_length(tmp_path: Path) -> None:
     """The same with 40 kills."""
     killed_jobs(tmp_path, 40)
+
+
+def killed_loops(folder: Path, count: int, plain: bool) -> None:
+    """Kill a job in the midst of its loop, `count` times, then let it end: nothing is left out,
+    no act is done twice, and what was kept is all there.
+    """
+    chance = random.Random(count)
+    items = 20 * count
+    for _ in range(count):
+        child = Child(loop, folder, items, plain)
+        listened(child, chance, items // count * 2)
+        child.kill()
+    *_, result = Child(loop, folder, items, plain).rest()
+    assert result == {"kept": [[item, item] for item in range(items)]}
+    assert sorted(map(int, (folder / "acts").read_text().split())) == list(range(items))
+    done = (folder / "items").read_text().split()
+    assert set(map(int, done)) == set(range(items))
+    assert len(done) < items + count * items  # it never began all anew
+    store = Store(folder / "pipulate.db")
+    assert store.read("SELECT * FROM checkpoint") == []
+    store.close()
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["async", "plain"])
+def test_kill_9_in_a_loop(tmp_path: Path, plain: bool) -> None:
+    """Short form: 6 kills."""
+    killed_loops(tmp_path, 6, plain)
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("plain", [False, True], ids=["async", "plain"])
+def test_kill_9_in_a_loop_at_length(tmp_path: Path, plain: bool) -> None:
+    """Long form: 60 kills."""
+    killed_loops(tmp_path, 60, plain)
 
 
 def killed_migrations(folder: Path, count: int) -> None:
