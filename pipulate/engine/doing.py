@@ -143,7 +143,7 @@ class Doing:
     async def look(self) -> None:
         """Have noted what it has finished; cancel it if it is not wanted."""
         why = await asyncio.to_thread(self._unwanted)
-        if why:
+        if why and not self.cancelled:
             self.cancel(why)
 
     def _unwanted(self) -> str:

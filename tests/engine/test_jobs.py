@@ -38,6 +38,18 @@ async def test_the_result_is_stored_under_the_step(tmp_path):
     await jobs.close()
 
 
+@pytest.mark.parametrize("result", [{}, [], "", 0, False, None, {"a": ""}], ids=repr)
+async def test_an_empty_result_is_one(tmp_path, result):
+    """The step is done, and gives back in code what the work returned; None only says so."""
+    flow, step, engine, jobs = make(tmp_path, lambda run, job: result)
+    await jobs.start(flow, "r", step)
+    await jobs.wait(KEY)
+    run = flow.load(engine.store, "r", jobs.settings)
+    assert run.open_index == 2 and run["act"] == ({"done": True} if result is None else result)
+    assert jobs.row(KEY)["state"] == "done"
+    await jobs.close()
+
+
 async def test_starting_twice_runs_once(tmp_path):
     """A second start of a running job changes nothing."""
     count, go = [], asyncio.Event()
@@ -283,6 +295,7 @@ async def test_going_on_waits_for_the_earlier_try(tmp_path):
         await jobs.cancel(KEY)
         await jobs.start(flow, "r", step)
         await jobs.start(flow, "r", step)
+        await jobs.mind(flow, "r")
     assert words(jobs) == (0.0, "Waiting for the earlier try to end…")
     assert await state(flow, engine, jobs) == "running"
     work.go_on()  # the end of the first try

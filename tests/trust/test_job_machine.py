@@ -270,6 +270,22 @@ class Machine(RuleBasedStateMachine):
 
         self.do(act())
 
+    @rule(here=processes)
+    def goes_on_to_the_end(self, here: int) -> None:
+        """What is started, and let alone, comes to a result."""
+
+        async def act() -> None:
+            jobs = self.jobs[here]
+            if self.run().open_index == 2:
+                await jobs.start(self.flow, "r", self.flow.steps[2])
+                while jobs.running(KEY):
+                    self.world.let_in()
+                    await self.rest()
+                state = (jobs.row(KEY) or {})["state"]
+                assert (state, self.run().open_index) in [("done", 3), ("unsure", 2)]
+
+        self.do(act())
+
     @rule(step=st.sampled_from(["step_01", "step_02", "step_03"]), here=processes, at=seen_at_once)
     def changes(self, step: str, here: int, at: bool) -> None:
         self.acts(here, at, lambda: self.engine.clear_steps_from("r", step, self.flow.tuples))
@@ -366,12 +382,31 @@ def unasked(self: Job, record: Any) -> bool:
     return True
 
 
+def unsteady(look: Callable[[Any], Coroutine[Any, Any, None]]) -> Callable[[Any], Any]:
+    """Let a look at a job that is ending forget that it was started again."""
+
+    async def looks(self: Any) -> None:
+        await look(self)
+        self.again = self.again and not self.cancelled
+
+    return looks
+
+
 def blind(seen: Run, step: Step, result: Any) -> None:
     """Store a result without a look at what it was made of."""
     seen.engine.set_step_data(seen.id, step.id, result)
 
 
-@pytest.mark.parametrize("bug", ["two at once", "acts for nobody", "stale results", "acts again"])
+@pytest.mark.parametrize(
+    "bug",
+    [
+        "two at once",
+        "acts for nobody",
+        "stale results",
+        "acts again",
+        "starts forgotten",
+    ],
+)
 def test_the_machine_finds_planted_bugs(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each makes it fail."""
     machine = Machine
@@ -382,6 +417,8 @@ def test_the_machine_finds_planted_bugs(bug: str, monkeypatch: pytest.MonkeyPatc
     elif bug == "stale results":
         monkeypatch.setattr(doing, "finish", blind)
         monkeypatch.setattr(Job, "is_wanted", unasked)
+    elif bug == "starts forgotten":
+        monkeypatch.setattr(doing.Doing, "look", unsteady(doing.Doing.look))
     else:
         monkeypatch.setattr(Job, "once", lambda self, name, act, *how: act())
     seeking = settings(

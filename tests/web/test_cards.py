@@ -3,13 +3,14 @@
 import re
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fasthtml.common import Article, Form, Input, Label, to_xml
 
 from pipulate.engine.answers import Question
 from pipulate.engine.errors import Invalid, PipulateError
-from pipulate.engine.jobs import Jobs
+from pipulate.engine.jobs import Jobs, Progress
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.values import File
@@ -150,6 +151,42 @@ async def test_work_that_waits_shows_its_button(case):
     case.engine.finalize("x")
     locked = await case.chain()
     assert "Unlock" in locked and "Change" not in locked and "/revert" not in locked
+
+
+class States:
+    """Jobs of which only the state is known."""
+
+    def __init__(self, state: str, why: str = "") -> None:
+        self.known = (state, why)
+
+    def state(self, run: Any, step: Any) -> tuple[str, str]:
+        """How it stands."""
+        return self.known
+
+    def progress(self, key: Any) -> Progress:
+        """How far it is."""
+        return Progress(0.5, "halfway")
+
+
+@pytest.mark.parametrize(
+    ("state", "says", "buttons"),
+    [
+        ("ready", "", ["Start"]),
+        ("ready", "It was last tried with other answers than these.", ["Start"]),
+        ("running", "halfway", ["Cancel"]),
+        ("elsewhere", "halfway", ["Cancel"]),
+        ("ending", "halfway", ["Go on"]),
+        ("cancelled", "What was done is kept.", ["Go on"]),
+        ("failed", "No such project.", ["Try again"]),
+        ("unsure", "It may have been done.", ["Look again", "Do it again"]),
+    ],
+)
+async def test_work_is_shown_as_it_stands(case, state, says, buttons):
+    """With the words of it, and the ways on."""
+    run = case.run(name="Ada", color="red")
+    shown = to_xml(cards.working(run, States(state, says), run.flow.steps[2]))
+    assert re.findall(r"<button[^>]*>([^<]*)", shown) == buttons and says in shown
+    assert ("hx-get" in shown) == (state in ("running", "elsewhere", "ending"))
 
 
 async def test_a_failing_result_leaves_the_answers(case):

@@ -490,6 +490,90 @@ def test_work_leads_to_work_though_nobody_looks(client):
         assert explained == [1, 2, 3]
 
 
+HELD = """
+import threading
+from pipulate import Workflow
+flow = Workflow("mine")
+begun, go_on = threading.Semaphore(0), threading.Semaphore(0)
+acts = []
+
+@flow.step("go", "Go?")
+def go(run):
+    return None
+
+@flow.work("plain", "A plain function")
+def plain(run, job):
+    for number in range(2):
+        job.progress(number / 2, f"act {number}")
+        begun.release()
+        go_on.acquire(timeout=30)
+        acts.append(number)
+    return {}
+"""
+
+
+def until(page: TestClient, words: str) -> str:
+    """Look at the working card until it says so; return it."""
+    for _ in range(2_000):
+        shown = page.get("/mine/card2/progress", params={"id": "x"}).text
+        if words in shown:
+            return shown
+    raise AssertionError(shown)
+
+
+def post(page: TestClient, act: str, rev: str = "") -> httpx2.Response:
+    """Press a button."""
+    return page.post(f"/mine/{act}", params={"id": "x"}, data={"pipulate-rev": rev})
+
+
+def test_a_cancel_is_shown_as_what_it_is(client):
+    """In the midst of an act its card says so, and offers to go on, which waits for its end. A
+    result that is empty is one."""
+    with client(HELD) as page:
+        flow = page.app.state.found["mine"]
+        held = flow.steps[1].function.__globals__
+        page.app.state.jobs.grace = 0
+        answer(page, "mine", "x", 1, begin(page, "mine", "x"))
+        assert held["begun"].acquire(timeout=30)
+        assert ">Cancel<" in page.get("/mine", params={"id": "x"}).text
+        card = post(page, "cancel2").text
+        assert "it ends when its present act is through" in card and ">Go on<" in card
+        card = post(page, "start2").text
+        assert "Waiting for the earlier try to end…" in card and ">Cancel<" in card
+        held["go_on"].release()
+        until(page, "act 0")
+        assert held["acts"] == [0]
+        post(page, "cancel2")
+        held["go_on"].release()
+        assert ">Go on<" in until(page, "Cancelled. What was done so far is kept")
+        post(page, "start2")
+        for _ in range(2):
+            held["go_on"].release()
+        until(page, 'id="result"')
+        assert held["acts"] == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("act", ["revert1", "undo", "delete"])
+def test_what_changes_a_run_cancels_its_work_and_a_refusal_does_not(client, act):
+    """A window that is older than the run stops nothing."""
+    with client(HELD) as page:
+        held = page.app.state.found["mine"].steps[1].function.__globals__
+        rev = begin(page, "mine", "x")
+        answer(page, "mine", "x", 1, rev)
+        assert held["begun"].acquire(timeout=30)
+        if act != "delete":
+            assert post(page, act, rev).status_code == 409
+            assert "act 0" in until(page, "act 0")
+        assert post(page, act).status_code == 200
+        held["go_on"].release()
+        page.app.state.jobs.running(("mine", "x", "plain"))
+        for _ in range(2_000):
+            if not page.app.state.jobs.running(("mine", "x", "plain")):
+                break
+            page.get("/mine")
+        assert held["acts"] == [0]
+
+
 def test_no_lead_repeats_the_title_above_it(server):
     """Of "Link graph: export ..." the first words are the title's."""
     with server.client() as client:
