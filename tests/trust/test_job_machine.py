@@ -404,7 +404,7 @@ def blind(seen: Run, step: Step, result: Any) -> None:
         "acts for nobody",
         "stale results",
         "acts again",
-        "starts forgotten",
+        pytest.param("starts forgotten", marks=pytest.mark.trust),
     ],
 )
 def test_the_machine_finds_planted_bugs(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
