@@ -487,6 +487,43 @@ async def test_what_the_work_has_not_read_may_change(engine: Pipulate) -> None:
     assert await work.once("post", world.act) == {"job": 1}
 
 
+class Noting(Pipulate):
+    """An engine in whose nth note of a job a cancel arrives."""
+
+    def __init__(self, *args: Any, nth: int, cancel: Callable[[], Any]) -> None:
+        super().__init__(*args)
+        self.left = nth
+        self.cancel = cancel
+
+    def checkpoint(self, *args: Any) -> Any:
+        """Note it; the cancel is heard before that returns."""
+        self.left -= 1
+        if self.left == 0:
+            self.cancel()
+        return super().checkpoint(*args)
+
+
+@pytest.mark.parametrize(("nth", "done"), [(1, 0), (2, 1)], ids=["intention", "result"])
+async def test_a_cancel_in_the_midst_of_a_note_leaves_nothing_unsure(
+    engine: Pipulate, nth: int, done: int
+) -> None:
+    """The note is finished first: an act that was done is known as done, and the intention of one
+    that was not begun is taken back."""
+    world, work, loop = World(), job(engine), asyncio.get_running_loop()
+    cancelled = threading.Event()
+
+    def cancel() -> None:
+        loop.call_soon_threadsafe(lambda: (act.cancel(), cancelled.set()))
+        cancelled.wait()
+
+    work.run.engine = Noting(engine.store, "bridge", nth=nth, cancel=cancel)
+    act = asyncio.create_task(work.once("post", world.act))
+    with pytest.raises(asyncio.CancelledError):
+        await act
+    assert world.done == done
+    assert await job(engine).once("post", world.act) == {"job": 1} and world.done == 1
+
+
 async def test_an_act_under_way_at_a_cancel_is_noted(engine: Pipulate) -> None:
     """It was done: the next try has its result, and is not unsure."""
     world = World()
