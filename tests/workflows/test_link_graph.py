@@ -14,9 +14,8 @@ from pipulate.botify.export import Wanted
 from pipulate.botify.token import Token
 from pipulate.botify.urls import parse
 from pipulate.engine import discovery
-from pipulate.engine.job import Job
 from pipulate.engine.jobs import Jobs
-from pipulate.engine.pipeline import Kind, Pipulate
+from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Run, call
@@ -158,7 +157,7 @@ def patched(monkeypatch, target: Any, name: str, before: bool, nth: int = 1) -> 
 
 #: Each transition of the export: (where, function, before or after it, which call).
 TRANSITIONS = {
-    "intention not saved": (Job, "_note", True, 1),
+    "intention not saved": (Pipulate, "job checkpoint", True, 1),
     "intention saved, nothing sent": (client.Botify, "create_export", True, 1),
     "sent, answer not saved": (client.Botify, "create_export", False, 1),
     "links job saved": (client.Botify, "wait", True, 1),
@@ -167,7 +166,7 @@ TRANSITIONS = {
     "pages sent, answer not saved": (client.Botify, "create_export", False, 2),
     "pages job saved": (client.Botify, "wait", True, 2),
     "pages downloaded": (client.Botify, "download", False, 2),
-    "files made, result not saved": (Jobs, "_result_", False, 1),
+    "files made, result not saved": (Pipulate, "job step_04", True, 1),
 }
 FAULTS = {
     "none": "",
@@ -183,12 +182,12 @@ FAULTS = {
 def plant(monkeypatch, where: str) -> None:
     """Arrange the crash of a transition."""
     target, name, before, nth = TRANSITIONS[where]
-    if name == "_result_":  # the files exist, the record does not know it yet
+    if target is Pipulate:  # the act that is not saved
         real = Pipulate.change
         calls = []
 
         def change(self: Pipulate, id: str, act: str, *arguments: Any, **named: Any) -> Any:
-            if named.get("kind") is Kind.JOB and not calls:
+            if act == name and not calls:
                 calls.append(act)
                 raise Crash
             return real(self, id, act, *arguments, **named)
