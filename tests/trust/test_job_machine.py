@@ -178,7 +178,7 @@ class Machine(RuleBasedStateMachine):
             self.world.let_in(99)
             self.loop.close()
             self.store.close()
-            shutil.rmtree(self.folder)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     async def end_of_all(self) -> None:
         """End the processes, and let all work through."""
