@@ -142,7 +142,9 @@ class Doing:
 
     async def look(self) -> None:
         """Have noted what it has finished; cancel it if it is not wanted."""
-        why = await asyncio.to_thread(self._unwanted)
+        why = ""
+        with logger.catch(message="a look at a job failed"):  # the next one may not
+            why = await asyncio.to_thread(self._unwanted)
         if why and not self.cancelled:
             self.cancel(why)
 

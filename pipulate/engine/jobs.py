@@ -3,7 +3,8 @@
 STATES    running -> done | failed | unsure | cancelled, by way of `ending`
           from a cancel until the work has ended.  One process runs a job:
           `owner` names a lock file that it holds while it lives, so a dead
-          owner is known at once.
+          owner is known at once.  `message` tells the answers it rests on by
+          their fingerprint: under others its end is not shown.
 RESUME    A job has no position of its own.  After a crash its function is
           simply called again; `job.once` returns what was already done, and
           `job.each` skips it.  What starts a job that is ending waits.
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str, str]  #: workflow, run ID, key of the step
 
 _OTHER = "It was last tried with other answers than these."
+_ELSEWHERE = "Another Pipulate process does this."
 _LEFT = "The program that did this has ended. What was done so far is kept."
 _ENDING = "Cancelled; it ends when its present act is through."
 _WAITING = "Waiting for the earlier try to end…"
@@ -47,8 +49,8 @@ _SET = """
 class Progress(NamedTuple):
     """How far a running job is; `fraction` is None while that is unknown."""
 
-    fraction: float | None = None
-    message: str = "Starting…"
+    fraction: float | None
+    message: str
 
 
 class Jobs:
@@ -120,7 +122,7 @@ class Jobs:
         """Return how far the job is."""
         doing = self._doing.get(key)
         if doing is None:
-            return Progress()
+            return Progress(None, _ELSEWHERE)
         if not doing.cancelled:
             return Progress(doing.fraction, doing.message)
         words = _WAITING if doing.again else _ENDING
@@ -223,7 +225,7 @@ class Jobs:
                 continue
             flow = workflows.get(row["workflow"])
             works = [step for step in flow.steps if step.work] if flow else []
-            # Before 0.3 a row had the step's id.
+            # An older row has the step's id.
             step = next((step for step in works if row["step_id"] in (step.key, step.id)), None)
             end = ("cancelled", _LEFT)
             if flow is None or step is None:
@@ -246,8 +248,9 @@ class Jobs:
         self._closing = True
         for doing in list(self._doing.values()):
             doing.cancel(_LEFT)
-        if self._doing:
-            await asyncio.wait(self._tasks.values(), timeout=patience)
+        tasks = [doing.task for doing in self._doing.values() if doing.task]
+        if tasks:
+            await asyncio.wait(tasks, timeout=patience)
         if not self._doing:
             self._lock.release()
             self._lock_file(self.owner).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipulate.engine.errors import NotSaved
 from pipulate.engine.pipeline import Pipulate
 from tests.engine.work import KEY, Plain, make
 
@@ -134,4 +135,31 @@ async def test_long_work_takes_no_thread_from_others(tmp_path):
     go_on.set()
     for number in range(40):
         await jobs.wait(("w", f"r{number}", "act"))
+    await jobs.close()
+
+
+async def test_a_disk_that_cannot_be_read_for_a_while_ends_no_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its thread would go on alone, and be done beside by the next."""
+    work = Plain(acts=1)
+    flow, step, engine, jobs = make(tmp_path, work)
+    jobs.pace = 0.001
+    looks = 0
+
+    def unreadable(*query: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        raise NotSaved("The disk is away.")
+
+    await jobs.start(flow, "r", step)
+    await work.reached()
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.store, "one", unreadable)
+        while looks < 3:
+            await asyncio.sleep(0)
+    assert jobs.running(KEY)
+    work.go_on()
+    await jobs.wait(KEY)
+    assert engine.get_step_data("r", "step_02") == {"acts": 1}
     await jobs.close()

@@ -376,6 +376,19 @@ async def test_a_job_is_cancelled_from_another_process(tmp_path):
         await process.close()
 
 
+async def test_a_row_of_before_is_resumed_by_its_steps_id(tmp_path):
+    """Such rows were named by the place of their step."""
+    flow, _, engine, jobs = make(tmp_path, lambda run, job: {"value": 1})
+    old = ("w", "r", "step_02")
+    insert = "INSERT INTO job VALUES (?, ?, ?, 'running', 'gone', NULL, '', '', '', '')"
+    engine.store.write(insert, *old)
+    await jobs.resume({"w": flow})
+    await jobs.wait(KEY)
+    assert engine.get_step_data("r", "step_02") == {"value": 1}
+    assert (jobs.row(KEY)["state"], jobs.row(old)["state"]) == ("done", "cancelled")
+    await jobs.close()
+
+
 async def test_what_a_dead_process_left_is_shown_and_can_be_gone_on_with(tmp_path):
     """Not as running for ever."""
     go = asyncio.Event()
