@@ -91,8 +91,23 @@ def take(run: Run, step: Step, inside: Any, key: str) -> None:
         del state["gone"]
     record, _ = settled(replace(run, state=state), step)
     act = f"set {step.id}"
-    change = partial(rec.restore, record)
+
+    def change(now: Record) -> Record:
+        return _known_as(step.key, key, rec.restore(record, now))
+
     run.state, run.rev = run.engine.change(run.id, act, change, rev=run.rev)
+
+
+def _known_as(new: str, old: str, record: Record) -> Record:
+    """Let the outward acts of a renamed step be its own: they are not repeated."""
+    acts = record.get("once", {})
+    mine = f"{old}:"
+    taken = {
+        f"{new}:{name.removeprefix(mine)}": act
+        for name, act in acts.items()
+        if name.startswith(mine)
+    }
+    return {**record, "once": {**taken, **acts}} if taken else record
 
 
 def _named(data: Record, old: Sequence[str], new: Sequence[str]) -> Record:

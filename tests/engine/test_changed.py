@@ -9,6 +9,8 @@ from fasthtml.common import Input
 from pipulate.engine.answers import answer, question
 from pipulate.engine.changed import former, opened, take
 from pipulate.engine.errors import OutOfOrder, Unknown
+from pipulate.engine.job import Job
+from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
@@ -61,6 +63,34 @@ async def candidates(run: Run) -> list[str]:
 
 
 # --- renamed steps
+
+
+async def test_a_renamed_work_repeats_no_act(store: Store) -> None:
+    """Once its result is taken as the new step's, so is what it had done to the world."""
+    flow = Workflow("evo")
+    flow.work("export", "Export")(lambda run, job: None)
+    engine = flow.engine(store)
+    flow.begin(engine, "x")
+    acts: list[str] = []
+
+    def work(run: Run, job: Job) -> dict[str, bool]:
+        return {"posted": job.once("post", lambda: acts.append("post") or True)}
+
+    async def done(flow: Workflow) -> None:
+        jobs = Jobs(store, SETTINGS)
+        await jobs.start(flow, "x", flow.steps[0])
+        await jobs.wait(("evo", "x", flow.steps[0].key))
+        await jobs.close()
+
+    flow.steps[0].function = work
+    await done(flow)
+    renamed = Workflow("evo")
+    renamed.work("links", "Export")(work)
+    run = await opened(renamed, store, "x", SETTINGS)
+    take(run, renamed.steps[0], (), "export")
+    engine.clear_steps_from("x", "step_01", renamed.tuples)
+    await done(renamed)
+    assert acts == ["post"] and engine.get_step_data("x", "step_01") == {"posted": True}
 
 
 @pytest.mark.parametrize("field", ["budget", "limit"])
