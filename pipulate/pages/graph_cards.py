@@ -25,6 +25,7 @@ from fasthtml.common import (
     Script,
     Select,
     Small,
+    Span,
     Summary,
     Table,
     Tbody,
@@ -166,16 +167,21 @@ def on_disk(places: Iterable[Place]) -> FT | None:
 
 
 def choice(
-    analyses: Iterable[Any], known: Mapping[str, Place], wanted: str, latest: str
+    analyses: Iterable[Any],
+    known: Mapping[str, Place],
+    wanted: str,
+    latest: str,
+    own: str = "",
 ) -> tuple[FT | None, ...]:
     """The inside of a card that asks for the `analysis`, newest first.
 
-    Those not finished or `known` to be on disk cannot be chosen; `latest`
-    stands for the newest finished one, chosen unless `wanted` can be.
+    Those not finished or `known` to be on disk cannot be chosen, but for
+    `own`, which the run had; `latest` stands for the newest finished one,
+    chosen unless `wanted` can be.
     """
     found = list(analyses)
     done = [analysis.slug for analysis in found if analysis.done]
-    free = [name for name in done if name not in known]
+    free = [name for name in done if name == own or name not in known]
     if wanted not in free:
         wanted = latest
 
@@ -187,6 +193,7 @@ def choice(
             value=value,
             checked=chosen,
             disabled=disabled,
+            required=True,
         )
         return Label(button, text, *more)
 
@@ -200,7 +207,9 @@ def choice(
         return Tr(*map(Td, (asked, analysis.date.isoformat(), pages, status)))
 
     newest = "".join(done[:1])
-    remark = Small(f" ({contents(known[newest])}, on disk)") if newest in known else None
+    remark = None
+    if newest in known:
+        remark = Span(f" ({contents(known[newest])}, on disk)", cls="hint")
     heads = Thead(Tr(*map(Th, ("Analysis", "Date", "Pages", "Status"))))
     return (
         radio(latest, f"The latest one, {newest}", remark),

@@ -68,7 +68,8 @@ async def analysis(run):
     async with botify(run, here) as api:
         found = await api.analyses(here.org, here.project, only_success=False)
     named = run.fields("project").get("analysis") or LATEST
-    return graph_cards.choice(found, export.on_disk(run.settings, here), named, latest=LATEST)
+    own = run.was("analysis").get("analysis", "")
+    return graph_cards.choice(found, export.on_disk(run.settings, here), named, LATEST, own)
 
 
 @analysis.accept

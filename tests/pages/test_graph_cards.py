@@ -68,6 +68,12 @@ def test_only_what_is_finished_and_not_there_can_be_chosen() -> None:
         assert list(radios(shown).values()).count("checked") == 1
 
 
+def test_what_the_run_had_can_be_kept() -> None:
+    """Also if it is on disk, as it is after the export; an answer is needed."""
+    shown = to_xml(graph_cards.choice(FOUND, KEPT, "latest", "latest", own="20240201"))
+    assert radios(shown)["20240201"] == "" and "required" in shown
+
+
 def test_what_is_there_is_told_and_leads_to_its_picture() -> None:
     """In the table, in the list, and of the latest one."""
     shown = to_xml(graph_cards.choice(FOUND, KEPT, "latest", "latest"))
