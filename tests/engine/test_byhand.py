@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,35 +9,7 @@ from fasthtml.common import to_xml
 
 from pipulate.engine.errors import Finalized
 from pipulate.engine.pipeline import Pipulate
-
-STEPS = [
-    ("name", "step_01", "Name"),
-    ("quest", "step_02", "Quest"),
-    ("color", "step_03", "Color"),
-    ("finalize", "finalize", "Finalize"),
-]
-ACT = {"export:job:1": {"begun": "2026-11-23T19:10:00+00:00", "result": {"url": "/jobs/1"}}}
-ANSWERS = [
-    ("name", "step_01", "Arthur"),
-    ("quest", "step_02", "I seek the Grail"),
-    ("color", "step_03", "blue"),
-]
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Pipulate]:
-    """An engine on a fresh data folder, with the run `arthur` begun."""
-    engine = Pipulate.open(tmp_path / "data", "bridge")
-    engine.initialize_if_missing("arthur")
-    yield engine
-    engine.store.close()
-
-
-def answered(engine: Pipulate, count: int = 3) -> Pipulate:
-    """Answer the first steps of `arthur`."""
-    for key, step_id, value in ANSWERS[:count]:
-        engine.set_step_data("arthur", step_id, {key: value})
-    return engine
+from tests.arthur import ACT, STEPS, answered
 
 
 def test_it_is_read_when_it_is_asked_for() -> None:

@@ -3,7 +3,7 @@ processes on one run."""
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,52 +15,8 @@ from pipulate.engine.exchange import import_run
 from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.record import normalise_id
 from pipulate.engine.store import Store
+from tests.arthur import ACT, STEPS, answered, damage, next_undo, rev, without_times
 from tests.engine_child import Child, append
-
-STEPS = [
-    ("name", "step_01", "Name"),
-    ("quest", "step_02", "Quest"),
-    ("color", "step_03", "Color"),
-    ("finalize", "finalize", "Finalize"),
-]
-ACT = {"export:job:1": {"begun": "2026-11-23T19:10:00+00:00", "result": {"url": "/jobs/1"}}}
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Pipulate]:
-    """An engine on a fresh data folder, with the run `arthur` begun."""
-    engine = Pipulate.open(tmp_path / "data", "bridge")
-    engine.initialize_if_missing("arthur")
-    yield engine
-    engine.store.close()
-
-
-def answered(engine: Pipulate, count: int = 3) -> Pipulate:
-    """Answer the first steps of `arthur`."""
-    for key, step_id, value in [
-        ("name", "step_01", "Arthur"),
-        ("quest", "step_02", "I seek the Grail"),
-        ("color", "step_03", "blue"),
-    ][:count]:
-        engine.set_step_data("arthur", step_id, {key: value})
-    return engine
-
-
-def damage(engine: Pipulate, text: str = '{"step_01": {"name": "Art') -> None:
-    """Overwrite the record of `arthur` as no code of ours would."""
-    engine.store.write("UPDATE pipeline SET data = ? WHERE id = 'arthur'", text)
-
-
-def rev(engine: Pipulate, id: str = "arthur") -> int:
-    """Return the present revision."""
-    return engine.load(id)[1]
-
-
-def next_undo(engine: Pipulate, id: str = "arthur") -> tuple[Kind, str] | None:
-    """Return what undo would take back: its kind, and in words."""
-    act = engine.undoable(id)
-    return act and (act.kind, act.words)
-
 
 # --- reading
 
@@ -296,11 +252,6 @@ def test_revert_to_no_step(engine: Pipulate) -> None:
 
 
 # --- undo
-
-
-def without_times(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record without the time of its last change."""
-    return {key: value for key, value in record.items() if key != "updated"}
 
 
 def test_revert_then_undo_brings_everything_back(engine: Pipulate) -> None:

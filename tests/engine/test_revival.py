@@ -1,60 +1,10 @@
 """Runs deleted, brought back, repaired, taken over."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from pipulate.engine.errors import Corrupt, Stale, Unknown
 from pipulate.engine.pipeline import Kind, Pipulate
-
-ACT = {"export:job:1": {"begun": "2026-11-23T19:10:00+00:00", "result": {"url": "/jobs/1"}}}
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Pipulate]:
-    """An engine on a fresh data folder, with the run `arthur` begun."""
-    engine = Pipulate.open(tmp_path / "data", "bridge")
-    engine.initialize_if_missing("arthur")
-    yield engine
-    engine.store.close()
-
-
-def answered(engine: Pipulate, count: int = 3) -> Pipulate:
-    """Answer the first steps of `arthur`."""
-    for key, step_id, value in [
-        ("name", "step_01", "Arthur"),
-        ("quest", "step_02", "I seek the Grail"),
-        ("color", "step_03", "blue"),
-    ][:count]:
-        engine.set_step_data("arthur", step_id, {key: value})
-    return engine
-
-
-def damage(engine: Pipulate, text: str = '{"step_01": {"name": "Art') -> None:
-    """Overwrite the record of `arthur` as no code of ours would."""
-    engine.store.write("UPDATE pipeline SET data = ? WHERE id = 'arthur'", text)
-
-
-def rev(engine: Pipulate, id: str = "arthur") -> int:
-    """Return the present revision."""
-    return engine.load(id)[1]
-
-
-def next_undo(engine: Pipulate, id: str = "arthur") -> tuple[Kind, str] | None:
-    """Return what undo would take back: its kind, and in words."""
-    act = engine.undoable(id)
-    return act and (act.kind, act.words)
-
-
-# --- reading
-
-
-def without_times(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record without the time of its last change."""
-    return {key: value for key, value in record.items() if key != "updated"}
-
+from tests.arthur import ACT, answered, damage, next_undo, rev, without_times
 
 # --- deletion
 
