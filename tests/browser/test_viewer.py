@@ -387,6 +387,39 @@ def test_sizes_can_show_any_number(page: Page, view: Open) -> None:
     assert stage(page, f"stage.radius[{best}]") == pytest.approx(stage(page, "stage.largest"))
 
 
+LATE = """() => {
+  const { graph } = document.querySelector("link-graph").viewer;
+  const layout = graph.layout.bind(graph);
+  const late = new Promise((resolve) => (window.arrive = resolve));
+  graph.layout = (name) => (name === "force" ? late.then(() => layout(name)) : layout(name));
+}"""
+
+
+def test_what_is_not_there_yet_is_not_drawn(page: Page, view: Open) -> None:
+    """From the choice until its numbers are there and shown, the picture is "drawing"."""
+    view()
+    before = at(page, 17)
+    page.evaluate(LATE)
+    page.get_by_label("Layout").select_option("force")
+    assert page.locator("link-graph").get_attribute("data-state") == "drawing"
+    page.evaluate("arrive()")
+    drawn(page)
+    assert at(page, 17) != before
+
+
+def test_the_later_of_two_choices_counts(page: Page, view: Open) -> None:
+    """Also when what the earlier one asked for comes last."""
+    view()
+    before = at(page, 17)
+    page.evaluate(LATE)
+    page.get_by_label("Layout").select_option("force")
+    page.get_by_label("Layout").select_option("sections")
+    page.evaluate("arrive()")
+    drawn(page)
+    assert at(page, 17) == before
+    assert page.get_by_label("Layout").input_value() == "sections"
+
+
 def test_layouts_can_be_switched(page: Page, view: Open) -> None:
     """Force puts pages elsewhere and has no discs; Sections brings them back."""
     view()

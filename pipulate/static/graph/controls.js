@@ -12,10 +12,15 @@ export function controls(viewer, form, force) {
     return select;
   };
 
-  const layout = choice("Layout", "layout", [["sections", "Sections"], ["force", "Force"]], async (value) => {
-    if (value === "force" && !(await force())) layout.value = viewer.settings.layout;
-    else await viewer.change({ layout: value });
-  });
+  let wanted;
+  const lay = async (value) => {
+    wanted = value;
+    const there = value !== "force" || (await force());
+    if (wanted !== value) return; // another one was chosen meanwhile
+    if (there) await viewer.change({ layout: value });
+    else layout.value = viewer.settings.layout;
+  };
+  const layout = choice("Layout", "layout", [["sections", "Sections"], ["force", "Force"]], (value) => viewer.during(() => lay(value)));
   const named = (columns) => columns.map(({ name }) => [name, title(name)]);
   const colour = choice("Colour", "colour", named(viewer.colourable), (value) => viewer.change({ colour: value }));
   const size = choice("Size", "size", named(viewer.numbers), (value) => viewer.change({ size: value }));

@@ -91,7 +91,7 @@ class LinkGraph extends HTMLElement {
     resized.observe(this);
     this.stop.push(() => resized.disconnect());
     if (this.small) this.beSmall();
-    else await this.beWhole(wanted);
+    else await viewer.during(() => this.beWhole(wanted));
     this.summarise();
   }
 

@@ -22,6 +22,9 @@ export class Viewer extends EventTarget {
     this.colourable = graph.meta.columns.filter((column) => column.kind !== "text" && column.name !== SITE_WIDE);
     this.depthColumn = this.numbers.find((column) => /^(crawl_?)?depth$/i.test(column.name));
     this.canvas = canvas;
+    this.onstate = () => {}; // "drawing" or "drawn": does the picture show what was asked for?
+    this.drawn = false; // by the stage
+    this.waiting = 0; // acts that will change the picture
     this.settings = {
       layout: "sections",
       colour: graph.meta.colour ?? this.colourable[0]?.name,
@@ -40,7 +43,11 @@ export class Viewer extends EventTarget {
     const importance = this.graph.inDegrees();
     this.texts = new Texts(this.graph, importance);
     this.stage = new Stage(this.canvas, this.graph, this.texts);
-    this.stage.onstate = onstate;
+    this.onstate = onstate;
+    this.stage.onstate = (state) => {
+      this.drawn = state === "drawn";
+      this.tell();
+    };
     Object.assign(this.stage.camera.inset, inset);
     this.stage.resize();
     const { n } = this.graph;
@@ -63,8 +70,29 @@ export class Viewer extends EventTarget {
     this.texts?.close();
   }
 
+  tell() {
+    this.onstate(this.drawn && !this.waiting ? "drawn" : "drawing");
+  }
+
+  /** Do what will change the picture: from now on it is "drawing", until that is done and drawn. */
+  async during(act) {
+    this.waiting++;
+    this.tell();
+    try {
+      return await act();
+    } finally {
+      this.waiting--;
+      this.tell();
+    }
+  }
+
   /** Change settings and all that follows from them. */
-  async change(patch) {
+  change(patch) {
+    return this.during(() => this.follow(patch));
+  }
+
+  // Of two changes the later counts, whichever numbers arrive first.
+  async follow(patch) {
     if (patch.colour && patch.colour !== this.settings.colour && !patch.hidden) patch.hidden = new Set();
     Object.assign(this.settings, patch);
     if ("layout" in patch) await this.applyLayout();
@@ -83,17 +111,21 @@ export class Viewer extends EventTarget {
   async applyLayout() {
     const { layout } = this.settings;
     const positions = await this.graph.layout(layout);
+    if (layout !== this.settings.layout) return;
     this.stage.setLayout(positions, layout === "sections" ? this.graph.meta.discs : []);
   }
 
   async applySize() {
     const { size } = this.settings;
-    this.stage.setSizes(size ? await this.graph.numbers(size) : this.graph.inDegrees());
+    const numbers = size ? await this.graph.numbers(size) : this.graph.inDegrees();
+    if (size === this.settings.size) this.stage.setSizes(numbers);
   }
 
   async applyColour() {
-    const column = this.graph.column(this.settings.colour);
-    this.classes = classify(column, column && (await this.graph.numbers(column.name)), this.graph.n);
+    const { colour } = this.settings;
+    const column = this.graph.column(colour);
+    const numbers = column && (await this.graph.numbers(column.name));
+    if (colour === this.settings.colour) this.classes = classify(column, numbers, this.graph.n);
   }
 
   /** Filter and colour: the legend's classes, the depth slider, the theme. */
