@@ -10,7 +10,7 @@ import httpx2
 from pipulate import create_app
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.pages.devices import Lan
-from pipulate.web.pairing import Pairing
+from pipulate.pairing import Pairing
 
 SERVER = "http://192.168.1.5:5001"
 PHONE = "192.168.1.7"

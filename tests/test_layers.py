@@ -29,18 +29,20 @@ FLOORS = {
     "botify": {"simulator", "graph", "engine"},
     "chat": {"graph", "engine", "docs"},
     "web": {"engine"},
-    "pages": {"web", *LIBRARIES},
     "watch": {"web", "engine"},
+    "pairing": {"web", "engine"},
+    "backups": {"engine"},
+    "pages": {"pairing", "web", *LIBRARIES},
     "app": {"watch", "pages", "web", *LIBRARIES},
     "": {"app", "engine"},  # the public names
     "cli": {"commands", "engine"},
-    "commands": {"cli", "app", "watch", "pages", "web", *LIBRARIES},
+    "commands": {"cli", "app", "watch", "pairing", "pages", "web", *LIBRARIES},
     "workflows": {"", "web", "pages.graph_cards", *LIBRARIES},
     "__main__": {"cli"},
 }
 ENGINE_TOKENS = 20_000
 #: 40,000 until answers knew their questions, files and types, and windows their profiles.
-ENGINE_AND_WEB_TOKENS = 57_000
+ENGINE_AND_WEB_TOKENS = 53_500
 
 
 def module_name(path: Path, root: Path) -> str:

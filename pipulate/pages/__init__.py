@@ -27,5 +27,5 @@ PAGES = (
 
 def parts() -> list[Callable[[FastHTML], None]]:
     """The `routes` of every part; imports them, only now."""
-    names = ["web.backups", *(f"pages.{page}" for page in PAGES)]
+    names = ["backups", *(f"pages.{page}" for page in PAGES)]
     return [import_module(f"pipulate.{name}").routes for name in names]

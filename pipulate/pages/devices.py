@@ -2,7 +2,7 @@
 
 The card in Settings, the code in the terminal, the gate's place in the app,
 the server's name on the network (by multicast DNS; where that fails, the
-address works).  Who may come in, `web.pairing` decides.
+address works).  Who may come in, `pairing` decides.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ from fasthtml.common import (
 )
 from loguru import logger
 
+from pipulate import pairing
 from pipulate.engine.errors import PipulateError
 from pipulate.engine.settings import LOCAL, Settings
 from pipulate.pages.settings import card
-from pipulate.web import pairing
+from pipulate.pairing import LIFETIME, Gate, Offer, Pairing
 from pipulate.web.components import button
 from pipulate.web.guard import Guard
-from pipulate.web.pairing import LIFETIME, Gate, Offer, Pairing
 from pipulate.web.state import State
 
 GUESTS = (

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from pipulate import pairing
 from pipulate.pages import devices
-from pipulate.web import pairing
 from tests import phone
 
 

@@ -10,7 +10,7 @@ import uvicorn
 
 from pipulate.cli import main
 from pipulate.commands.serve import MOMENT
-from pipulate.web.pairing import Gate
+from pipulate.pairing import Gate
 from pipulate.web.protocol import Protocol
 
 Serve = Callable[..., uvicorn.Config]

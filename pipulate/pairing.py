@@ -178,7 +178,7 @@ def _at_home(scope: Scope) -> bool:
 
 # --- what a stranger sees
 
-_PAGE = PACKAGE / "web" / "stranger.html"
+_PAGE = PACKAGE / "stranger.html"
 FORM = """<form action="/pair"><label>Code
 <input name="token" required autocomplete="off" autocapitalize="characters"
 spellcheck="false" size="12"></label> <button>Pair this device</button></form>

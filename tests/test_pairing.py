@@ -14,7 +14,7 @@ from pipulate.chat.talk import Talk
 from pipulate.engine.errors import NotSaved, Unknown
 from pipulate.engine.store import Store
 from pipulate.pages import devices
-from pipulate.web.pairing import REFUSED, Offer, Pairing, here
+from pipulate.pairing import REFUSED, Offer, Pairing, here
 from tests.phone import (
     CANARY,
     HOME,

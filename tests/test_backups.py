@@ -8,39 +8,49 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fasthtml.common import FastHTML
 
-from pipulate.app import lifespan
+from pipulate import backups
+from pipulate.app import create_app, lifespan
+from pipulate.engine.settings import Settings
 from pipulate.engine.store import KEEP_BACKUPS, Store
 from pipulate.engine.store import backups as kept
-from pipulate.web import backups
 
 served = asynccontextmanager(lifespan)
 
 
 @pytest.fixture
-def backed_up(tmp_path):
-    """Give a function that counts the backups."""
-    return lambda: len(list((tmp_path / "backups").glob("pipulate-*.db")))
+def app(tmp_path: Path) -> FastHTML:
+    """An app that makes backups, and nothing else."""
+    return create_app(Settings(tmp_path, workflows=()), [backups.routes])
 
 
-async def test_the_first_is_made_at_the_start(visit, backed_up):
+def count(app: FastHTML) -> int:
+    """How many backups there are."""
+    return len(kept(app.state.store.folder))
+
+
+async def test_the_first_is_made_at_the_start(app: FastHTML) -> None:
     """And not again at the next start of the same day."""
-    for _ in range(2):
-        async with visit(backups.routes) as client, served(client.app):
-            assert backed_up() == 1
+    async with served(app):
+        assert count(app) == 1
+    again = create_app(app.state.settings, [backups.routes])
+    async with served(again):
+        assert count(again) == 1
 
 
-async def test_the_next_is_made_when_a_day_is_over(visit, backed_up, monkeypatch):
+async def test_the_next_is_made_when_a_day_is_over(
+    app: FastHTML, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Looked after every hour; nothing is looked after once the server has ended."""
     monkeypatch.setattr(backups, "HOUR", 0.01)
-    async with visit(backups.routes) as client:
-        async with served(client.app):
-            client.app.state.store["backed_up"] = "2026-01-01T00:00:00+00:00"
-            async with asyncio.timeout(5):
-                while backed_up() < 2:
-                    await asyncio.sleep(0.01)
-        await asyncio.sleep(0)
-        assert "daily" not in str(asyncio.all_tasks())
+    async with served(app):
+        app.state.store["backed_up"] = "2026-01-01T00:00:00+00:00"
+        async with asyncio.timeout(5):
+            while count(app) < 2:
+                await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
+    assert "daily" not in str(asyncio.all_tasks())
 
 
 @pytest.fixture
