@@ -10,7 +10,6 @@ from pathlib import Path
 from fasthtml.common import FastHTML
 from loguru import logger
 
-from pipulate.engine.collecting import collect
 from pipulate.engine.store import Store, now
 
 HOUR = 3600  #: seconds between two looks whether a day is over
@@ -44,6 +43,8 @@ def routes(app: FastHTML) -> None:
 
 def backup_daily(store: Store) -> Path | None:
     """Make a backup unless one was made in the last 24 hours."""
+    from pipulate.engine.collecting import collect
+
     last = datetime.fromisoformat(store.get("backed_up", "1970-01-01T00:00:00Z"))
     if (datetime.now(UTC) - last).days == 0:  # negative if the clock went back
         return None

@@ -52,6 +52,13 @@ async def question(run: Run, step: Step) -> Question:
     return Question(run, step, seen, await call(step.function, seen), run.was(step.key))
 
 
+def is_known(run: Run) -> bool:
+    """Say whether each answer tells its question; 0.1.0 did not note it."""
+    asked = run.state.get("asked", {})
+    here = (place for place in rec.step_ids(run.state) if rec.is_done(run.state, place))
+    return all(place in asked for place in (*here, *run.state.get("was", ())))
+
+
 def is_stored(run: Run, step: Step, submitted: Submitted, rev: int | None = None) -> bool:
     """Say whether this very answer was given: a double click.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipulate.engine import forms, values
 from pipulate.engine import record as rec
-from pipulate.engine.answers import question, settled
+from pipulate.engine.answers import is_known, question, settled
 from pipulate.engine.errors import Invalid, OutOfOrder
 from pipulate.engine.forms import Field
 from pipulate.engine.kept import of_before
@@ -37,14 +37,7 @@ async def opened(flow: Workflow, store: Store, id: str, settings: Settings) -> R
     Raises Unknown, Corrupt, Incompatible.
     """
     run = flow.load(store, id, settings)
-    return run if _is_known(run) else await _verified(run)
-
-
-def _is_known(run: Run) -> bool:
-    """Say whether each answer tells its question; 0.1.0 did not note it."""
-    asked = run.state.get("asked", {})
-    here = (place for place in rec.step_ids(run.state) if rec.is_done(run.state, place))
-    return all(place in asked for place in (*here, *run.state.get("was", ())))
+    return run if is_known(run) else await _verified(run)
 
 
 # --- renamed steps

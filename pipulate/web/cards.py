@@ -38,7 +38,6 @@ from loguru import logger
 from pipulate.engine import forms
 from pipulate.engine import record as rec
 from pipulate.engine.answers import Question, question
-from pipulate.engine.changed import former
 from pipulate.engine.errors import Invalid, PipulateError
 from pipulate.engine.fault import fault
 from pipulate.engine.jobs import Jobs
@@ -278,6 +277,8 @@ def offers(run: Run, step: Step, inside: Any = ()) -> list[FT]:
     """Return the questions whether the step is a gone one under a new name."""
     if not run.state.get("gone"):
         return []
+    from pipulate.engine.changed import former  # seldom: the file has changed
+
     return [offer(run, step, key) for key in former(run, step, inside)]
 
 

@@ -33,8 +33,7 @@ from starlette.routing import Route
 
 from pipulate.engine import errors
 from pipulate.engine import record as rec
-from pipulate.engine.answers import answer, is_stored, question
-from pipulate.engine.changed import opened, take
+from pipulate.engine.answers import answer, is_known, is_stored, question
 from pipulate.engine.errors import Invalid, OutOfOrder, PipulateError, Refused
 from pipulate.engine.fault import fault
 from pipulate.engine.forms import Values
@@ -123,6 +122,11 @@ class Pages:
         return flow.load(self.store, id, self.state.settings)
 
     async def _opened(self, flow: Workflow, id: str) -> Run:
+        run = self._run(flow, id)
+        if is_known(run):
+            return run
+        from pipulate.engine.changed import opened  # seldom: a record of 0.1.0
+
         return await opened(flow, self.store, id, self.state.settings)
 
     # --- looking
@@ -309,6 +313,8 @@ class Pages:
 
     async def _take(self, order: Order, step: Step) -> Response:
         """Take the answer of a step that is gone as this one's."""
+        from pipulate.engine.changed import take  # seldom: a step was renamed
+
         run = order.run()
         if order.rev not in (None, run.rev):
             raise errors.Stale(STALE)

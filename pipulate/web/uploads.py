@@ -16,7 +16,7 @@ from fastcore.xml import FT, Input, Label, Small
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from pipulate.engine import forms, kept, values
+from pipulate.engine import forms, values
 from pipulate.engine import record as rec
 from pipulate.engine.answers import Question
 from pipulate.engine.store import now
@@ -46,6 +46,8 @@ async def received(form: FormData, run: Run, step: Step) -> dict[str, list[Any]]
 
 
 def _save(upload: UploadFile, run: Run) -> File:
+    from pipulate.engine import kept  # seldom: few forms have files
+
     name = kept.plain_name(upload.filename or "")
     return kept.keep(upload.file, name, run.engine.store.folder)
 
