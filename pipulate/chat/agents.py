@@ -280,7 +280,7 @@ class Server:
         desk = replace(self.talk.desk(), source="an agent")
         if tool := OWN.get(name):
             return str(await asyncio.to_thread(tool, desk, **checked(tool, arguments)))
-        made = await asyncio.to_thread(proposals.call, desk, name, arguments)
+        made = await proposals.called(desk, name, arguments)
         if not isinstance(made, Proposal):
             return made
         await self.talk.say("Another program's agent asks for this:")

@@ -10,11 +10,15 @@ YES       Only `confirm` goes on, and only the user's own click calls it.
 COMMANDS  `/add task Call Bob` is add_task, `/tasks` is list_tasks.
 """
 
+import asyncio
 import inspect
 import json
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pipulate.chat.desk import Desk, row_of
@@ -25,6 +29,8 @@ from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Store, now
 
 LONGEST = 8000  # characters of a result: a model has to read it
+#: Tools have threads of their own: a slow one keeps nobody from the store.
+_THREADS = ThreadPoolExecutor(4, thread_name_prefix="tool")
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,12 @@ class Proposal:
     profile: int
     state: str = "open"  #: open, done, refused or undone
     undoable: bool = False
+
+
+async def called(desk: Desk, name: str, arguments: Mapping[str, Any]) -> str | Proposal:
+    """What `call` returns, without blocking the loop."""
+    act = partial(copy_context().run, call, desk, name, arguments)
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, act)
 
 
 def call(desk: Desk, name: str, arguments: Mapping[str, Any]) -> str | Proposal:

@@ -1,10 +1,9 @@
 """Tools that answer from the user's tables, link graphs and the manual.
 
-A model's SQL can only read: see `sql`, and `graph.sql`.
+A model's SQL can only read: see `engine.select`.
 """
 
 import inspect
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +13,7 @@ from pipulate.chat.desk import Desk
 from pipulate.engine.errors import Unknown
 from pipulate.graph.shelf import Shelf
 
-KINDS = 12  # most values of a column that are told
 LONGEST_SECTION = 1500  # characters of the manual's sections that are told
-_LINKS = "links: one row a link"  # begins the second table in the description of a graph
 
 Select = Annotated[str, "one SQLite SELECT"]
 GraphName = Annotated[str, "org/project; empty for the latest"]
@@ -37,34 +34,19 @@ def query_links(desk: Desk, statement: Select, graph: GraphName = "") -> str:
     inlinks, outlinks, pagerank, orphan, dead_end, ..., and the crawl's
     columns, such as pagetype, impressions, clicks), links (source, target).
     """
-    from pipulate.graph import (
-        sql as graph_sql,
-    )  # here: it brings polars, which few commands need
+    from pipulate.graph import sql as of_graph  # here: it brings polars, which few commands need
 
-    answer = graph_sql.query(_graph(desk, graph), statement, sql.ROWS)
-    more = sql.MORE.format(sql.ROWS) * answer.more
-    return f"`{statement}`\n\n{sql.table(answer.columns, answer.rows)}{more}"
+    answer = of_graph.query(_graph(desk, graph), statement, sql.ROWS)
+    return f"`{statement}`\n\n{sql.table(answer)}"
 
 
 def describe_data(desk: Desk, tool: str) -> str:
     """Return the tables that a querying tool reads; raises Unknown."""
-    if tool == query_links.__name__:
-        return _describe_graph(_graph(desk, ""))
-    return inspect.getdoc(query_data) or ""
+    if tool != query_links.__name__:
+        return inspect.getdoc(query_data) or ""
+    from pipulate.graph import sql as of_graph
 
-
-def _describe_graph(folder: Path) -> str:
-    from pipulate.graph import sql as graph_sql
-
-    lines = graph_sql.schema(folder).splitlines()
-    for place, line in enumerate(lines[: lines.index(_LINKS)]):
-        if column := re.match(r"  (\w+) (?:TEXT|INTEGER)", line):
-            statement = f"SELECT DISTINCT {column[1]} FROM pages"  # noqa: S608 - our columns
-            found = graph_sql.query(folder, statement, KINDS)
-            values = sorted(str(value) for (value,) in found.rows if value is not None)
-            if values and not found.more:
-                lines[place] += f"  -- one of: {', '.join(values)}"
-    return "\n".join(lines)
+    return of_graph.schema(_graph(desk, ""))
 
 
 def _graph(desk: Desk, wanted: str) -> Path:

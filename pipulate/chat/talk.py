@@ -304,7 +304,7 @@ class Talk:
             await self.listener.state()
 
     async def _use(self, name: str, arguments: dict[str, Any]) -> str:
-        made = await asyncio.to_thread(proposals.call, self.desk(), name, arguments)
+        made = await proposals.called(self.desk(), name, arguments)
         if isinstance(made, Proposal):
             await self.propose(made)
             return f"A card now asks the user: {made.words} Nothing has been done yet."

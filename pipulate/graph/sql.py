@@ -7,27 +7,21 @@ FILE    `query.db` in the graph's folder, made in one piece at the first
         question, gone when the graph is built anew.  1M links: 2 s, 45 MB.
         `links` is a view over numbers; SQLite leaves out the joins for
         columns nobody asked for.
-SAFE    SQL comes from a model, and pages' texts may have told it what to
-        write.  So the file is opened read-only and immutable; an authorizer
-        allows SELECT on our tables and functions, nothing else (no ATTACH,
-        PRAGMA, schema, extensions; SQLite has no function that reads
-        files); a progress handler stops it at the deadline; texts beyond a
-        megabyte are an error.  An absurd join costs time, not memory.
+SAFE    SQL comes from a model: `engine.select` runs it.
 """
 
 import asyncio
 import contextlib
 import re
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import apsw
 import polars as pl
 
 from pipulate.engine import child, files
+from pipulate.engine.errors import Invalid
+from pipulate.engine.select import Answer, select
 from pipulate.graph import analysis, edges, report
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphError
@@ -35,8 +29,9 @@ from pipulate.graph.sources import plain
 
 FILE = "query.db"
 SMALL = 200_000  # links
-_READABLE = {"pages", "edges", "links"}
-_TABLES = """
+KINDS = 12  # most values of a column that are told
+_TABLES = {"pages", "edges", "links"}
+_SCHEMA = """
 CREATE TABLE edges (source_id INT, target_id INT, PRIMARY KEY (source_id, target_id)) WITHOUT ROWID;
 CREATE VIEW links AS SELECT source_id, target_id, a.url AS source, b.url AS target
     FROM edges LEFT JOIN pages a ON a.id = source_id LEFT JOIN pages b ON b.id = target_id;
@@ -53,15 +48,6 @@ links: one row a link
   target TEXT"""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Column names and rows; `more`: there were more rows than the limit."""
-
-    columns: list[str]
-    rows: list[tuple[Any, ...]]
-    more: bool
-
-
 def query(folder: Path, sql: str, limit: int = 200, seconds: float = 5) -> Answer:
     """Run one SELECT over `pages` and `links`.  Blocking: call it in a
     thread.
@@ -69,77 +55,39 @@ def query(folder: Path, sql: str, limit: int = 200, seconds: float = 5) -> Answe
     Raises GraphError when it is not a single SELECT, is wrong, or takes
     longer than `seconds`.
     """
-    with _opened(folder) as connection:
-        known = _columns(connection)
-        deadline = time.monotonic() + seconds
-        connection.limit(apsw.SQLITE_LIMIT_LENGTH, 1_000_000)
-        connection.set_authorizer(_allow)
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, 1000)
-        try:
-            return _run(connection, sql, limit)
-        except apsw.InterruptError as error:
-            raise GraphError(
-                f"The query took longer than {seconds:g} seconds: ask for less, or filter more."
-            ) from error
-        except apsw.AuthError as error:
-            raise GraphError("Only SELECT over the tables pages and links is allowed.") from error
-        except apsw.Error as error:
-            raise GraphError(
-                f"The query cannot be run: {error}. Columns of pages: "
-                f"{', '.join(known)}; of links: source_id, target_id, source, "
-                "target."
-            ) from error
-
-
-def _run(connection: apsw.Connection, sql: str, limit: int) -> Answer:
-    columns: list[str] = []
-
-    def check(cursor: apsw.Cursor, statement: str, bindings: Any) -> bool:
-        # Called before each statement: only one may come, and return columns.
-        if columns:
-            raise GraphError("Only one SELECT at a time.")
-        columns.extend(name for name, *_ in cursor.get_description())
-        if not cursor.is_readonly or not columns:
-            raise apsw.AuthError
-        return True
-
-    connection.exec_trace = check
-    found: list[tuple[Any, ...]] = []
-    for row in connection.execute(sql):
-        found.append(row)
-        if len(found) > limit:
-            break
-    if not columns:
-        raise apsw.AuthError
-    return Answer(columns, found[:limit], len(found) > limit)
-
-
-def _allow(
-    action: int,
-    first: str | None,
-    second: str | None,
-    database: str | None,
-    view: str | None,
-) -> int:
-    match action:
-        case apsw.SQLITE_SELECT | apsw.SQLITE_RECURSIVE:
-            return apsw.SQLITE_OK
-        case apsw.SQLITE_READ if first in _READABLE or first == "" or database is None:
-            return apsw.SQLITE_OK
-        case apsw.SQLITE_FUNCTION if second != "load_extension":
-            return apsw.SQLITE_OK
-    return apsw.SQLITE_DENY
+    _ready(folder)
+    try:
+        return select(folder / FILE, sql, _TABLES, rows=limit, seconds=seconds, fixed=True)
+    except Invalid as error:
+        with _opened(folder) as connection:
+            known = ", ".join(_columns(connection))
+        raise GraphError(
+            f"{error} Columns of pages: {known}; of links: source_id, target_id, source, target."
+        ) from None
 
 
 def schema(folder: Path) -> str:
-    """Describe the tables for a model: columns with their meaning."""
+    """Describe the tables for a model: columns with their meaning, and their
+    values where these are few.
+    """
     meanings = {"id": "number of the page"} | report.COLUMNS
     lines = ["pages: one row a page (booleans are 0 and 1)"]
     with _opened(folder) as connection:
         for name, kind in _columns(connection).items():
             meaning = f"  -- {meanings[name]}" if name in meanings else ""
-            lines.append(f"  {name} {kind}{meaning}")
+            lines.append(f"  {name} {kind}{meaning}{_values(connection, name, kind)}")
     return "\n".join(lines) + _LINKS
+
+
+def _values(connection: apsw.Connection, name: str, kind: str) -> str:
+    if kind == "REAL":
+        return ""
+    statement = f"SELECT DISTINCT {name} FROM pages LIMIT {KINDS + 1}"  # noqa: S608 - our columns
+    found = [value for (value,) in connection.execute(statement)]
+    values = sorted(str(value) for value in found if value is not None)
+    if not values or len(found) > KINDS:
+        return ""
+    return f"  -- one of: {', '.join(values)}"
 
 
 @contextlib.contextmanager
@@ -208,7 +156,7 @@ def _fill(connection: apsw.Connection, graph: Graph, pages: pl.DataFrame) -> Non
     kinds = ["INTEGER PRIMARY KEY", *map(_kind, pages.dtypes)]
     columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))
     connection.execute(f"CREATE TABLE pages ({columns})")
-    connection.execute(_TABLES)
+    connection.execute(_SCHEMA)
     marks = ", ".join("?" * len(names))
     rows = ((i, *row) for i, row in enumerate(pages.iter_rows()))
     connection.executemany(f"INSERT INTO pages VALUES ({marks})", rows)  # noqa: S608  # only marks

@@ -16,6 +16,7 @@ from pipulate.chat.desk import Desk
 from pipulate.chat.proposals import (
     Proposal,
     call,
+    called,
     commands,
     confirm,
     get,
@@ -54,6 +55,21 @@ def tasks(desk: Desk) -> list[str]:
         f"({r['name']})" if r["done"] else r["name"]
         for r in desk.store.read("SELECT * FROM task ORDER BY priority")
     ]
+
+
+async def test_slow_tools_keep_nobody_waiting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many run: threads for all else are free."""
+    go_on = threading.Event()
+
+    def slow(_desk: Desk) -> str:
+        go_on.wait()
+        return "done"
+
+    monkeypatch.setitem(TOOLS, "slow", slow)
+    waiting = [asyncio.create_task(called(desk, "slow", {})) for _ in range(50)]
+    assert await asyncio.to_thread(desk.store.one, "SELECT 1 AS one") == {"one": 1}
+    go_on.set()
+    assert await asyncio.gather(*waiting) == ["done"] * 50
 
 
 def test_yes(desk: Desk) -> None:

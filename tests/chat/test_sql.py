@@ -46,7 +46,6 @@ READS = {
     " SELECT count(*) AS n FROM t": "| n |\n| --- |\n| 3 |",
     "SELECT NULL AS empty": "| empty |\n| --- |\n|  |",
     "SELECT * FROM task WHERE id = 9": "No rows.",
-    "-- nothing": "No rows.",
 }
 
 
@@ -96,6 +95,7 @@ REFUSED = [
     "SELECT sqlite_version()",
     "SELEC",
     "SELECT nothing",
+    "-- nothing",
     "SELECT * FROM nowhere",
     "SELECT '\x00'",
     "SELECT '\ud800'",
@@ -131,15 +131,6 @@ def test_it_stops(store: Store) -> None:
     assert shown.count("\n") == 6 and shown.endswith("the first 3 rows; there are more.")
     store.db.t.task.insert({"name": "y" * 5000})
     assert "y" * CELL + "… |" in query(store.path, "SELECT name FROM task WHERE id = 3")
-    with pytest.raises(Invalid, match="too big"):
-        query(
-            store.path,
-            "SELECT length(group_concat(a.data || b.data)) FROM "
-            f"(SELECT replace(substr('aaaaaaaaaa', 1, 10), 'a', '{'a' * 50}') AS data) a, "
-            "(WITH t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t WHERE x < 30000) "
-            "SELECT 'bbbbbbbb' AS data FROM t) b",
-            seconds=20,
-        )
 
 
 def test_the_app_goes_on_meanwhile(store: Store) -> None:
