@@ -4,7 +4,7 @@
 # runs when that lock (or pyproject.toml) has changed and at no other time: from then on no network is needed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-model trust lint bench docs screens lock clean
+.PHONY: help run test test-model trust lint bench docs sbom screens lock clean
 
 PY   := .venv/bin/python
 PIP  := $(PY) -m pip --disable-pip-version-check
@@ -44,6 +44,9 @@ bench: .venv/dev.stamp ## measure, and print the table of ratios
 
 docs: .venv/dev.stamp ## write the manual's reference page anew from the docstrings
 	@$(PY) scripts/make_reference.py
+
+sbom: .venv/dev.stamp ## write what this is made of, with licences and hashes, as CycloneDX
+	@$(PY) scripts/make_sbom.py pipulate.cdx.json
 
 screens: .venv/dev.stamp ## take the screenshots in pictures/ anew
 	@$(PY) scripts/make_screens.py
