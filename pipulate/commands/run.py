@@ -113,7 +113,7 @@ async def finish(
             if run.open_index == len(flow.steps):
                 return run
             step = flow.steps[run.open_index]
-            if run.state.get("gone") and await _is_former(run, step, given, taken):
+            if ("gone" in run.state or step.work) and await _is_former(run, step, given, taken):
                 continue
             if step.work:
                 await _work(jobs, run, step)

@@ -2,7 +2,8 @@
 
 RENAMED   A new step may be a gone one under another name: where the forms
           have the same fields, that is asked, never guessed.  A field that is
-          named like its step is the same if both were renamed.
+          named like its step is the same if both were renamed.  Work that did
+          outward acts and came to no result is one, too.
 0.1.0     did not note keys.  Such an answer belongs where it stands, if the
           form there has its fields (see `opened`); else it is gone, under
           its id, and may be asked about.
@@ -51,7 +52,19 @@ def former(run: Run, step: Step, inside: Any) -> list[str]:
     gone: Record = run.state.get("gone", {})
     same = [key for key, entry in gone.items() if entry["fields"].keys() - {MARKER} == names]
     wanted = _alike(step.key, names)
-    return same or [key for key, entry in gone.items() if _alike(key, entry["fields"]) & wanted]
+    alike = same or [key for key, entry in gone.items() if _alike(key, entry["fields"]) & wanted]
+    return [*alike, *(key for key in acted(run, step) if key not in gone)]
+
+
+def acted(run: Run, step: Step) -> list[str]:
+    """Return the keys of gone steps whose outward acts may be this step's own."""
+    acts = run.state.get("once", {})
+    mine = tuple(f"{key}:" for key in run.flow.places)
+    if not step.work or any(name.startswith(f"{step.key}:") for name in acts):
+        return []
+    taken = {name.partition(":")[2] for name in acts if name.startswith(mine)}
+    others = [name.partition(":") for name in acts if not name.startswith(mine)]
+    return list(dict.fromkeys(key for key, _, act in others if act not in taken))
 
 
 def _alike(key: str, fields: Iterable[str]) -> set[frozenset[str]]:
@@ -67,6 +80,11 @@ def take(run: Run, step: Step, inside: Any, key: str) -> None:
     """Take a gone answer as the open step's; updates the run.  Raises Refused."""
     if key not in former(run, step, inside) or run.open_index != step.number - 1:
         raise OutOfOrder(f"There is no answer to {key!r} that this step could take.")
+    if key not in run.state.get("gone", {}):  # it did something, and left no result
+        engine = run.engine
+        known = partial(_known_as, step.key, key)
+        run.state, run.rev = engine.change(run.id, f"set {step.id}", known, rev=run.rev)
+        return
     entry, held = parted(run.state["gone"][key])
     data = held.get("answer", held.get("was"))
     names = [item.name for item in forms.fields(inside)]

@@ -53,6 +53,7 @@ class Doing:
         self.message = ""
         self.cancelled = ""  #: why
         self.again = False  #: started again since it was cancelled
+        self.profile = 0  #: that the run belongs to
         self._rev = 0  # that is known to want it
         self._job: Job | None
         self._work: asyncio.Future[Any] | None

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from loguru import logger
 
+from pipulate.engine import profiles
 from pipulate.engine import record as rec
 from pipulate.engine.errors import PipulateError, Refused
 from pipulate.engine.record import Record
@@ -161,6 +162,8 @@ class Jobs:
 
     def _claim(self, doing: "Doing", anew: bool = False) -> None:
         run = doing.load()
+        stored = run.engine.row(run.id) or {}
+        doing.profile = stored.get("profile_id") or 0
         with self.store.transaction() as db:
             row = self.row(doing.key) or {"state": "ready"}
             if self._elsewhere(row):
@@ -257,6 +260,10 @@ class Jobs:
 
     async def _lead(self, doing: "Doing") -> None:
         voice.set(self.speaker)
+        with profiles.window(doing.profile):  # whoever started it, and whatever is chosen by now
+            await self._done(doing)
+
+    async def _done(self, doing: "Doing") -> None:
         state = ""
         try:
             with logger.catch(PipulateError, message="a job's state was not saved"):

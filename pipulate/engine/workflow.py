@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipulate.engine import record as rec
 from pipulate.engine import values
-from pipulate.engine.errors import PipulateError, Unknown
+from pipulate.engine.errors import PipulateError
 from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.record import RESERVED, Normalise, Record
 from pipulate.engine.settings import Settings
@@ -204,8 +204,11 @@ class Workflow:
         return [(step.key, step.id, step.label) for step in self.steps]
 
     def engine(self, store: Store) -> Pipulate:
-        """Return the engine of this workflow's runs."""
-        return Pipulate(store, self.name, self.normalise)
+        """Return the engine of this workflow's runs, those of its former name too."""
+        engine = Pipulate(store, self.name, self.normalise)
+        if self.formerly:
+            engine.take_over(self.formerly)
+        return engine
 
     def begin(self, engine: Pipulate, id: str) -> None:
         """Begin the run, unless it was begun already."""
@@ -250,13 +253,7 @@ class Workflow:
         """Return the run as stored; raises Unknown, Corrupt, Incompatible."""
         engine = self.engine(store)
         id = self.normalise(id)
-        try:
-            found = self.open(engine, id)
-        except Unknown:
-            if not engine.take_over(self.formerly):
-                raise
-            found = self.open(engine, id)
-        return Run(self, engine, id, *found, settings)
+        return Run(self, engine, id, *self.open(engine, id), settings)
 
 
 @dataclass(eq=False)

@@ -1,5 +1,5 @@
-// What is typed into a card is kept in this browser until its answer is stored: by workflow, run ID and step key, which
-// the form says (data-draft).  Never passwords, never files.
+// What is typed into a card is kept in this browser until its answer is stored: by workflow, run ID and step key, and when
+// the run was begun, which the form says (data-draft).  Never passwords, never files.
 // OFFERED  What the server drew, found by resetting a copy.  A draft that says the same is none, and is not shown.
 // GONE     When the answer is stored, the run deleted, after four weeks.
 (() => {

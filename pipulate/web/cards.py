@@ -253,7 +253,7 @@ def asking(
         "hx_sync": "this:drop",
         "autocomplete": "off",
         "enctype": URLENCODED,
-        "data_draft": json.dumps([run.flow.name, run.id, step.key]),
+        "data_draft": json.dumps([run.flow.name, run.id, step.key, run.state.get("created")]),
         "data_typed": typed is not None and "1",
     }
     tail = me
@@ -275,7 +275,7 @@ def asking(
 
 def offers(run: Run, step: Step, inside: Any = ()) -> list[FT]:
     """Return the questions whether the step is a gone one under a new name."""
-    if not run.state.get("gone"):
+    if not (run.state.get("gone") or run.state.get("once")):
         return []
     from pipulate.engine.changed import former  # seldom: the file has changed
 
@@ -284,7 +284,10 @@ def offers(run: Run, step: Step, inside: Any = ()) -> list[FT]:
 
 def offer(run: Run, step: Step, key: str) -> FT:
     """Return the question whether the step is the gone one of that key."""
-    words = P(f"Is ‘{step.key}’ the former ‘{key}’? Its answer was: {was_gone(run, key)}")
+    told = "It has no result, but what it did to the world is not repeated then."
+    if key in run.state.get("gone", {}):
+        told = f"Its answer was: {was_gone(run, key)}"
+    words = P(f"Is ‘{step.key}’ the former ‘{key}’? {told}")
     take = f"take{step.number}"
     yes = act(run, take, "Yes, take that", step=step, name=FORMER, value=key)
     return Div(words, yes, cls="note former")

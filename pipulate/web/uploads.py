@@ -63,9 +63,17 @@ def _key(run: Run, step: Step) -> str:
 def _remember(run: Run, step: Step, files: dict[str, list[Any]]) -> None:
     store = run.engine.store
     with store.transaction():
-        known = store.get(_key(run, step), {"files": {}})["files"]
         new, _ = values.encode(files, store.folder)
-        store[_key(run, step)] = {"at": now(), "files": {**known, **new}}
+        files = {**_remembered(run, step), **new}
+        created = run.state.get("created")
+        store[_key(run, step)] = {"at": now(), "created": created, "files": files}
+
+
+def _remembered(run: Run, step: Step) -> dict[str, Any]:
+    known = run.engine.store.get(_key(run, step), {})
+    if known.get("created") != run.state.get("created"):  # of an earlier run of that ID
+        return {}
+    return dict(known["files"])
 
 
 async def forget(run: Run, step: Step) -> None:
@@ -86,7 +94,7 @@ def recall(asked: Question) -> None:
     controls = [item.name for item in forms.fields(asked.inside) if item.kind == "file"]
     if controls:
         store = asked.run.engine.store
-        remembered = store.get(_key(asked.run, asked.step), {"files": {}})["files"]
+        remembered = _remembered(asked.run, asked.step)
         known = {**asked.known, **values.decode(remembered, {}, store.folder)}
         asked.known = {name: known.get(name) for name in controls}
 

@@ -93,6 +93,41 @@ async def test_a_renamed_work_repeats_no_act(store: Store) -> None:
     assert acts == ["post"] and engine.get_step_data("x", "step_01") == {"posted": True}
 
 
+async def test_renamed_work_without_a_result_is_asked_about_for_its_acts(store: Store) -> None:
+    """It did something, then failed; under the new name that is not done again."""
+    acts: list[str] = []
+
+    def work(run: Run, job: Job) -> Any:
+        job.once("post", lambda: acts.append("post") or True)
+        if len(acts) == 1 and job.step.key == "export":
+            raise ValueError("later")
+
+    async def tried(key: str) -> Workflow:
+        flow = Workflow("evo")
+        flow.work(key, "Export")(work)
+        flow.begin(flow.engine(store), "x")
+        return flow
+
+    async def done(flow: Workflow) -> None:
+        jobs = Jobs(store, SETTINGS)
+        await jobs.start(flow, "x", flow.steps[0])
+        await jobs.wait(("evo", "x", flow.steps[0].key))
+        await jobs.close()
+
+    await done(await tried("export"))
+    flow = await tried("links")
+    run = await opened(flow, store, "x", SETTINGS)
+    assert former(run, flow.steps[0], ()) == ["export"]
+    take(run, flow.steps[0], (), "export")
+    assert former(run, flow.steps[0], ()) == []
+    await done(flow)
+    run = await opened(flow, store, "x", SETTINGS)
+    assert acts == ["post"] and run.open_index == 1
+    third = await tried("third")
+    run = await opened(third, store, "x", SETTINGS)
+    assert former(run, third.steps[0], ()) == ["links", "export"]
+
+
 @pytest.mark.parametrize("field", ["budget", "limit"])
 async def test_a_renamed_step_is_asked_about_never_guessed(store: Store, field: str) -> None:
     """Also where its field, named like the step, was renamed with it."""
@@ -145,6 +180,17 @@ async def test_a_renamed_workflow_finds_its_runs(store: Store) -> None:
     assert (await opened(renamed, store, "x", SETTINGS))["name"] == "Ann"
     with pytest.raises(Unknown):
         await opened(renamed, store, "y", SETTINGS)
+
+
+async def test_nobody_begins_a_run_over_one_of_the_former_name(store: Store) -> None:
+    """Who enters its ID as a new one gets it, and lists show it."""
+    await answered(store, workflow("evo", name=asks("name")), name="Ann")
+    renamed = workflow("evolution", "evo", name=asks("name"))
+    assert [row["id"] for row in renamed.engine(store).runs()] == ["x"]
+    await answered(store, workflow("evo", name=asks("name")), name="Ann")
+    begun = workflow("evolve", "evo", name=asks("name"))
+    begun.begin(begun.engine(store), "x")
+    assert (await opened(begun, store, "x", SETTINGS))["name"] == "Ann"
 
 
 # --- records of 0.1.0

@@ -5,6 +5,7 @@ import asyncio
 
 import pytest
 
+from pipulate.engine import profiles
 from pipulate.engine.errors import PipulateError, Refused
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.settings import Settings
@@ -424,4 +425,25 @@ async def test_how_a_job_ended_is_said_of_the_answers_it_had(tmp_path):
     assert await state(flow, engine, jobs) == "ready"
     engine.undo("r")
     assert await state(flow, engine, jobs) == "failed"
+    await jobs.close()
+
+
+async def test_a_resumed_job_acts_for_the_profile_of_its_run(tmp_path):
+    """Whichever is chosen by now; so does what follows it."""
+    whose = []
+
+    async def work(run, job):
+        run.engine.initialize_if_missing(f"{run.id}'s child")
+        whose.append(profiles.shown(run.engine.store))
+        return {"rows": 3}
+
+    async def finished(run):
+        whose.append(profiles.shown(run.engine.store))
+
+    flow, step, engine, jobs = make(tmp_path, work)
+    profiles.choose(engine.store, 7)
+    jobs.finished = finished
+    await jobs.start(flow, "r", step)
+    await jobs.wait(KEY)
+    assert whose == [1, 1] and engine.row("r's child")["profile_id"] == 1
     await jobs.close()

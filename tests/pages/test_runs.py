@@ -10,6 +10,7 @@ import pytest
 from pipulate.engine.kept import keep
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.values import encode
+from pipulate.engine.workflow import Workflow
 
 
 @pytest.fixture
@@ -29,6 +30,14 @@ async def test_runs_are_found_by_their_id(client: httpx2.AsyncClient, bridge: Pi
     found = (await client.get("/runs/list", params={"q": "robin"})).text
     assert "Robin" in found and "arthur" not in found
     assert "No run has that in its ID." in (await client.get("/runs/list?q=xyzzy")).text
+
+
+async def test_runs_of_a_former_name_are_listed_by_the_present_one(
+    app: Any, client: httpx2.AsyncClient, bridge: Pipulate
+) -> None:
+    """The links lead to them."""
+    app.state.found = {"crossing": Workflow("crossing", formerly="bridge")}
+    assert "/crossing?id=arthur" in (await client.get("/runs/list")).text
 
 
 async def test_without_runs_the_page_says_what_to_do(client: httpx2.AsyncClient) -> None:

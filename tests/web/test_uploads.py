@@ -123,6 +123,19 @@ async def test_a_file_is_sent_once_though_another_field_is_refused(shop: Shop) -
     assert not shop.store.read("SELECT * FROM store WHERE key LIKE 'uploads%'")
 
 
+async def test_a_file_of_a_deleted_run_is_not_in_the_next_of_that_id(shop: Shop) -> None:
+    """What was sent to one run is no other's; brought back, the run has it again."""
+    begun = "UPDATE pipeline SET data = json_replace(data, '$.created', ?)"
+    created = shop.store.one("SELECT data ->> 'created' AS at FROM pipeline")["at"]
+    await shop.look()
+    await shop.send("", table=("a.csv", b"a"))
+    shop.store.write(begun, "2001-01-01T00:00:00+00:00")  # another one, of another time
+    assert "a.csv" not in await shop.look()
+    assert (await shop.send("7")).status_code == 422
+    shop.store.write(begun, created)
+    assert "a.csv is kept" in await shop.look()
+
+
 async def test_a_change_keeps_the_files(shop: Shop) -> None:
     """Those that are not chosen anew."""
     await shop.look()
