@@ -81,9 +81,8 @@ def take(run: Run, step: Step, inside: Any, key: str) -> None:
     if key not in former(run, step, inside) or run.open_index != step.number - 1:
         raise OutOfOrder(f"There is no answer to {key!r} that this step could take.")
     if key not in run.state.get("gone", {}):  # it did something, and left no result
-        engine = run.engine
-        known = partial(_known_as, step.key, key)
-        run.state, run.rev = engine.change(run.id, f"set {step.id}", known, rev=run.rev)
+        acts = partial(_known_as, step.key, key)
+        run.state, run.rev = run.engine.change(run.id, f"set {step.id}", acts, rev=run.rev)
         return
     entry, held = parted(run.state["gone"][key])
     data = held.get("answer", held.get("was"))

@@ -51,9 +51,9 @@ def _found(state: State, search: str, empty: str) -> FT:
         whose = {}
     rows = []
     engine = Pipulate(state.store)
-    for flow in state.found.values():
-        if isinstance(flow, Workflow) and flow.formerly:
-            flow.engine(state.store)  # what it takes over is not listed by a name that is gone
+    for found in state.found.values():
+        if isinstance(found, Workflow) and found.formerly:
+            found.engine(state.store)  # what it takes over is not listed by a name that is gone
     for row in engine.runs(search, limit=MOST):
         flow = state.found.get(row["workflow"])
         known = flow if isinstance(flow, Workflow) else None

@@ -294,6 +294,9 @@ class Pages:
         try:
             back = await answer(asked, submitted)
         except Refused:
+            now = order.run()
+            if is_stored(now, step, submitted):  # by the other click of two at once
+                return await self._advance(now, step)
             raise
         except Exception as error:
             if saved.get() and not isinstance(error, Invalid):

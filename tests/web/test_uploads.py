@@ -1,5 +1,6 @@
 """Uploaded files: nobody sends one twice, and none is taken that the page did not show."""
 
+import asyncio
 import io
 import re
 from collections.abc import AsyncIterator
@@ -188,6 +189,16 @@ async def test_nobody_names_a_file_by_its_path(shop: Shop) -> None:
     data = {"n": "7", "pipulate-keep": [str(path), "table"], "table": str(path)}
     reply = await shop.client.post("/shop/card1?id=x", data=data, headers={"HX-Request": "true"})
     assert reply.status_code == 422 and shop.held() is None
+
+
+async def test_two_clicks_at_once_are_one_answer(shop: Shop) -> None:
+    """The second is sent before the first is answered, as without a script."""
+    await shop.look()
+    sent = [shop.send("7", table=("a.csv", b"a")) for _ in range(8)]
+    assert {reply.status_code for reply in await asyncio.gather(*sent)} == {200}
+    others = [shop.client.post("/shop/card2?id=x", data={"note": str(n)}) for n in range(8)]
+    told = sorted(reply.status_code for reply in await asyncio.gather(*others))
+    assert told == [303] + 7 * [409]
 
 
 async def test_a_double_click_is_one_answer(shop: Shop) -> None:
