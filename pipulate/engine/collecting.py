@@ -32,6 +32,9 @@ _RUN = b"\1" * 16
 def collect(store: Store) -> list[Path]:
     """Put aside the folders of files that nothing needs; return them."""
     here = [store.folder / room for room in values.ROOMS]
+    for part in [part for room in here for part in room.glob("*/.*.part")]:
+        if _age(part) > DAY:  # its writer was killed
+            part.unlink(missing_ok=True)
     aside = [store.folder / TRASH / room for room in values.ROOMS]
     old = [folder for folder in _folders(here) if _idle(folder) > DAY]
     gone = list(_folders(aside))

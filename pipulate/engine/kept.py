@@ -18,7 +18,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -46,9 +46,22 @@ def keep(source: BinaryIO, name: str, folder: Path, room: str = UPLOADS) -> File
     file = _described(source, name, folder, room)
     if not _is_kept(file):
         source.seek(0)
-        with files.whole(file.path) as out:
+        with _coming(file) as part, part.open("xb") as out:
             shutil.copyfileobj(source, out)
     return file
+
+
+@contextmanager
+def _coming(file: File) -> Iterator[Path]:
+    """Give a path to write the file at, of this writer alone: others keep the same at once."""
+    with files.explained(file.path):
+        files.folder(file.path.parent)
+        part = file.path.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
+        try:
+            yield part
+            files.finish(part, file.path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _described(source: BinaryIO, name: str, folder: Path, room: str) -> File:
@@ -144,12 +157,9 @@ class Desk:
         with path.open("rb") as source:
             file = _described(source, path.name, self.folder, FILES)
         if not _is_kept(file):
-            with files.explained(file.path):
-                files.folder(file.path.parent)
-                part = file.path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+            with _coming(file) as part:
                 _linked(path, part)
                 os.utime(part)
-                files.finish(part, file.path)
         return file
 
     def remove(self) -> None:

@@ -45,6 +45,18 @@ def name(engine: Pipulate, file: File, id: str = "arthur") -> None:
     engine.set_step_data(id, "step_01", data)
 
 
+def test_what_a_killed_writer_left_is_thrown_away(engine: Pipulate) -> None:
+    """Not what another writes now."""
+    file = kept(engine, "a")
+    name(engine, file)
+    left, new = (file.path.with_name(f".a.csv.{number}.part") for number in (1, 2))
+    for part in (left, new):
+        part.write_text("half")
+    aged(left)
+    collect(engine.store)
+    assert sorted(file.path.parent.iterdir()) == sorted([file.path, new])
+
+
 def test_what_nothing_needs_is_put_aside_and_after_a_month_gone(engine: Pipulate) -> None:
     """Uploads of forms that were never sent, results of work that was cancelled."""
     files = [kept(engine, "a"), kept(engine, "b", "files")]
