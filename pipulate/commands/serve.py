@@ -15,7 +15,7 @@ from pipulate.engine.care import serving
 from pipulate.engine.errors import InUse
 from pipulate.engine.log import log_to_file
 from pipulate.engine.settings import Settings
-from pipulate.web.protocol import Protocol
+from pipulate.protocol import Protocol
 
 MOMENT = 1.0  # seconds after which the server answers
 

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipulate.engine.fault import Fault
 from pipulate.engine.workflow import Workflow
+
+if TYPE_CHECKING:
+    from pipulate.engine.fault import Fault
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Broken:
 
     name: str
     path: Path
-    fault: Fault
+    fault: "Fault"
 
     @property
     def title(self) -> str:

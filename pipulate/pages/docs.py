@@ -1,7 +1,7 @@
 """The manual in the app: its pages at /docs, and a search over all of them.
 
 Its Markdown is ours, so pictures show and links are plain; a model's goes
-through `web.markdown`.
+through `markdown`.
 """
 
 import re

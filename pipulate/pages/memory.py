@@ -31,6 +31,7 @@ from fasthtml.common import (
     Request,
     Response,
 )
+from starlette.datastructures import UploadFile
 
 from pipulate.chat import prompts, soul
 from pipulate.chat.memory import Memory
@@ -38,7 +39,6 @@ from pipulate.engine.errors import PipulateError
 from pipulate.engine.store import Store
 from pipulate.pages.lists import Row, sent
 from pipulate.pages.settings import card
-from pipulate.web import uploads
 from pipulate.web.components import (
     ago,
     button,
@@ -261,7 +261,9 @@ def _prompt_and_soul_routes(app: FastHTML) -> None:
 
     @app.post("/memory/soul/upload")
     async def import_(request: Request) -> Any:
-        given = await uploads.content(request)
+        async with request.form() as fields:  # which closes it
+            file = fields.get("file")
+            given = await file.read() if isinstance(file, UploadFile) else b""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "soul.jsonl"
             path.write_bytes(given)

@@ -2,14 +2,12 @@
 
 CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then
         the cards #card1, #card2, … up to the first open one, or #result; one
-        that `when` leaves out is a line.  A
-        submit answers with its done card and the next; revert, undo and
-        locking answer with the whole chain.
+        that `when` leaves out is a line.  A submit answers with its done card
+        and the next; revert, undo and locking answer with the whole chain.
 ERRORS  An author's bug shows in its own card; the other cards live on.
 """
 
 import json
-from functools import partial
 from typing import Any
 
 from fastcore.xml import (
@@ -39,14 +37,13 @@ from pipulate.engine import forms
 from pipulate.engine import record as rec
 from pipulate.engine.answers import Question, question
 from pipulate.engine.errors import Invalid, PipulateError
-from pipulate.engine.fault import fault
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Kind
 from pipulate.engine.values import LARGE, is_file
 from pipulate.engine.workflow import Run, Step, call
 from pipulate.web import uploads
 from pipulate.web.components import MULTIPART, address, failure, file_link
-from pipulate.web.failures import faulty
+from pipulate.web.failures import fault, faulty
 from pipulate.web.filling import fill
 
 FORMER = "pipulate-former"  #: the field that names the key of a gone answer
@@ -62,18 +59,15 @@ async def chain(
     run: Run,
     jobs: Jobs,
     message: str = "",
-    typed: forms.Values | None = None,
-    at: int = 0,
     note: str = "",
+    at: int = 0,
     last: FT | None = None,
 ) -> FT:
-    """Return the cards; `message`: why `typed` was refused; `at`: the focus."""
-    cards = await up_to_open(run, jobs, 0, typed)
-    if last:  # is drawn already
-        cards[-1] = last
-    for shown in cards:
-        if shown.attrs.get("id") == f"card{at}" and shown is not cards[-1]:
-            shown(data_focus="1")
+    """Return the cards; `message`: what failed; `at`: the focus; `last`: drawn already."""
+    shown = await up_to_open(run, jobs, 0, last)
+    for card in shown[:-1]:
+        if card.attrs.get("id") == f"card{at}":
+            card(data_focus="1")
     return Section(
         revision(run),
         undo(run),
@@ -81,22 +75,19 @@ async def chain(
         note and P(note, cls="note", role="status"),
         gone(run),
         reopening(run),
-        *cards,
+        *shown,
         id="chain",
     )
 
 
-async def up_to_open(
-    run: Run, jobs: Jobs, first: int, typed: forms.Values | None = None
-) -> list[FT]:
+async def up_to_open(run: Run, jobs: Jobs, first: int, last: FT | None = None) -> list[FT]:
     """Return the cards from index `first` to the open one, or the result."""
-    last = run.open_index
-    cards = []
-    for index in range(first, last):
+    shown = []
+    for index in range(first, run.open_index):
         step = run.flow.steps[index]
         here = rec.is_done(run.state, step.id)
-        cards.append(await card(run, jobs, index) if here else skipped(step))
-    return [*cards, await card(run, jobs, last, typed=typed)]
+        shown.append(await card(run, jobs, index) if here else skipped(step))
+    return [*shown, last or await card(run, jobs, run.open_index)]
 
 
 def revision(run: Run, oob: bool = False) -> FT:
@@ -124,23 +115,22 @@ def reopening(run: Run) -> FT | None:
 
 def gone(run: Run) -> FT | None:
     """Return what is kept of steps that the file has no more."""
-    kept = run.state.get("gone", {})
+    kept = run.state.get("gone")
     if not kept:
         return None
     count = f"{len(kept)} answers of steps that are gone"
     if len(kept) == 1:
         count = "1 answer of a step that is gone"
-    items = [Li(f"{key}: {was_gone(run, key)}") for key in kept]
+    items = [Li(f"{key}: {_was(run, key)}") for key in kept]
     return Details(Summary(f"Kept: {count}"), Ul(*items), cls="note")
 
 
-def was_gone(run: Run, key: str) -> str:
-    """Return the answer to a step that is gone, as text."""
+def _was(run: Run, key: str) -> str:
     entry = run.state["gone"][key]
     return plain(rec.answer(entry.get("answer", entry.get("was")), key))
 
 
-def _posting(run: Run, tail: str, target: str, step: Step | None = None) -> dict[str, str]:
+def _posting(run: Run, tail: str, target: str, step: Step | None) -> dict[str, str]:
     # By its key: another may have come to stand at the number.
     more = {"step": step.key} if step else {}
     url = address(run.flow, run.id, tail, **more)
@@ -157,18 +147,17 @@ def _posting(run: Run, tail: str, target: str, step: Step | None = None) -> dict
 
 def act(
     run: Run,
-    tail: str,
+    kind: str,
     label: str,
+    step: Step | None = None,
     target: str = "#chain",
     cls: str = "quiet",
-    step: Step | None = None,
     **more: Any,
 ) -> FT:
-    """Return a form of one button that does something to a run."""
-    return Form(
-        Button(label, type="submit", cls=cls, **more),
-        **_posting(run, tail, target, step),
-    )
+    """Return a form of one button that does something to a run or a step."""
+    tail = f"{kind}{step.number}" if step else kind
+    button = Button(label, type="submit", cls=cls, **more)
+    return Form(button, **_posting(run, tail, target, step))
 
 
 # --- a card
@@ -206,14 +195,14 @@ def _card(me: str, number: Any, title: str, kind: str, *content: Any) -> FT:
     )
 
 
+def _step_card(step: Step, kind: str, *content: Any, remark: str = "") -> FT:
+    return _card(f"card{step.number}", step.number, step.label + remark, kind, *content)
+
+
 def skipped(step: Step) -> FT:
     """Return the line of a step that is not there in this run."""
     words = Small(f"{step.label} – not needed here", cls="hint")
     return Div(words, id=f"card{step.number}", cls="skipped")
-
-
-def _step_card(step: Step, kind: str, *content: Any, remark: str = "") -> FT:
-    return _card(f"card{step.number}", step.number, step.label + remark, kind, *content)
 
 
 def broken(run: Run, step: Step, problem: Exception) -> FT:
@@ -237,34 +226,27 @@ def asking(
     error: Invalid | None = None,
 ) -> FT:
     """Return the card around a step's form, with what was `typed`."""
-    run = asked.run
-    step = asked.step
-    inside = asked.inside
+    run, step = asked.run, asked.step
     me = f"card{step.number}"
-    controls = forms.fields(inside)
-    known = run.was(step.key)
+    controls = forms.fields(asked.inside)
+    values = run.was(step.key)
     if typed is not None:
-        known = {item.name: typed.get(item.name, []) for item in controls}
+        values = {item.name: typed.get(item.name, []) for item in controls}
     files = {item.name: asked.known.get(item.name) for item in controls if item.kind == "file"}
-    inside = fill(inside, {**known, **files}, getattr(error, "field", None))
+    inside = fill(asked.inside, {**values, **files}, getattr(error, "field", None))
     inside = uploads.shown(asked, inside)
     name_controls(inside, f"{me}-title")
-    sending = {
+    sending = _posting(run, f"{me}/upload" if files else me, f"#{me}", step) | {
         "hx_sync": "this:drop",
+        "hx_encoding": bool(files) and MULTIPART,
+        "enctype": MULTIPART if files else URLENCODED,
         "autocomplete": "off",
-        "enctype": URLENCODED,
         "data_draft": json.dumps([run.flow.name, run.id, step.key, run.state.get("created")]),
         "data_typed": typed is not None and "1",
     }
-    tail = me
-    if any(item.kind == "file" for item in controls):
-        sending |= {"hx_encoding": MULTIPART, "enctype": MULTIPART}
-        tail = f"{me}/upload"
-    sending |= _posting(run, tail, f"#{me}", step)
     reason = failure(error, id="card-error")
     if getattr(inside, "tag", "") == "article":  # the step made the card itself
-        own = next((part for part in forms.walk(inside) if part.tag == "form"), None)
-        if own is not None:
+        for own in [part for part in forms.walk(inside) if part.tag == "form"][:1]:
             own(**sending)
             own.children = (reason, *own.children)
         return inside(id=me, data_current="1")
@@ -279,17 +261,15 @@ def offers(run: Run, step: Step, inside: Any = ()) -> list[FT]:
         return []
     from pipulate.engine.changed import former  # seldom: the file has changed
 
-    return [offer(run, step, key) for key in former(run, step, inside)]
+    return [_offer(run, step, key) for key in former(run, step, inside)]
 
 
-def offer(run: Run, step: Step, key: str) -> FT:
-    """Return the question whether the step is the gone one of that key."""
+def _offer(run: Run, step: Step, key: str) -> FT:
     told = "It has no result, but what it did to the world is not repeated then."
     if key in run.state.get("gone", {}):
-        told = f"Its answer was: {was_gone(run, key)}"
+        told = f"Its answer was: {_was(run, key)}"
     words = P(f"Is ‘{step.key}’ the former ‘{key}’? {told}")
-    take = f"take{step.number}"
-    yes = act(run, take, "Yes, take that", step=step, name=FORMER, value=key)
+    yes = act(run, "take", "Yes, take that", step, name=FORMER, value=key)
     return Div(words, yes, cls="note former")
 
 
@@ -320,12 +300,13 @@ async def done(run: Run, step: Step) -> FT:
     else:
         shown = _short(run, step)
     me = f"card{step.number}"
+    links = [Li(file_link(run, step.key, name)) for name in run.files(step.key)]
     return Article(
         Span("✓", cls="number", aria_hidden="true"),
         Div(
             Small(step.label, cls="label", id=f"{me}-title", tabindex="-1"),
             Div(shown, cls="answer"),
-            files(run, step),
+            links and Ul(*links, cls="files"),
             cls="body",
         ),
         _change(run, step),
@@ -342,18 +323,11 @@ def _short(run: Run, step: Step) -> str:
     return plain(run[step.key])
 
 
-def files(run: Run, step: Step) -> FT | None:
-    """Return the links to the files that a step wrote."""
-    links = [file_link(run, step.key, name) for name in run.files(step.key)]
-    return Ul(*map(Li, links), cls="files") if links else None
-
-
 def _change(run: Run, step: Step) -> FT | None:
     if run.state.get("finalized"):
         return None
     word = "Redo" if step.work else "Change"
-    name = f"Change: {step.label}"
-    return act(run, f"revert{step.number}", word, step=step, aria_label=name)
+    return act(run, "revert", word, step, aria_label=f"Change: {step.label}")
 
 
 def plain(value: Any) -> str:
@@ -369,12 +343,10 @@ def _words(value: Any) -> str:
         return "✓"
     if isinstance(value, list):  # a few; there may be a million
         return ", ".join(map(_words, value[:MOST])) or "–"
-    if isinstance(value, dict):
-        return value["file"] if is_file(value) else _fields(value)
-    return str(value)
-
-
-def _fields(value: dict[str, Any]) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    if is_file(value):
+        return str(value["file"])
     parts = [
         f"{key.replace('_', ' ').capitalize()}: {_words(item)}"
         for key, item in value.items()
@@ -389,21 +361,17 @@ def _fields(value: dict[str, Any]) -> str:
 def working(run: Run, jobs: Jobs, step: Step) -> FT:
     """Return the card of a machine's step: ready, running, or stopped."""
     state, why = jobs.state(run, step)
-    number = step.number
-    me = f"#card{number}"
-    start = partial(act, run, f"start{number}", target=me, step=step)
-    cancel = act(run, f"cancel{number}", "Cancel", me, step=step)
-    if state in ("running", "elsewhere"):
-        return _step_card(step, "work", progress(run, jobs, step), cancel)
-    if state == "ending":
-        return _step_card(step, "work", progress(run, jobs, step), start(label="Go on"))
+    me = f"#card{step.number}"
+    if state in ("running", "ending", "elsewhere"):
+        button = act(run, "cancel", "Cancel", step, me)
+        if state == "ending":
+            button = act(run, "start", "Go on", step, me)
+        return _step_card(step, "work", progress(run, jobs, step), button)
     labels = {"ready": step.button, "unsure": "Look again", "cancelled": "Go on"}
-    label = labels.get(state, "Try again")
-    acts = [start(label=label, cls="")]
+    acts = [act(run, "start", labels.get(state, "Try again"), step, me, cls="")]
     if state == "unsure":
-        acts.append(act(run, f"repeat{number}", "Do it again", me, "quiet danger", step))
-    tones = {"unsure": "error", "failed": "error"}
-    reason = failure(why, cls=tones.get(state, "hint"))
+        acts.append(act(run, "repeat", "Do it again", step, me, "quiet danger"))
+    reason = failure(why, cls="error" if state in ("unsure", "failed") else "hint")
     return _step_card(step, "work", *offers(run, step), reason, Div(*acts, cls="row"))
 
 
@@ -414,17 +382,10 @@ def progress(run: Run, jobs: Jobs, step: Step) -> FT:
     place = {}
     if now.fraction is not None:
         # htmx first carries the style over to the new bar, so that it moves.
-        place = {
-            "value": f"{now.fraction:.4f}",
-            "style": f"--done: {now.fraction:.2%}",
-        }
+        place = {"value": f"{now.fraction:.4f}", "style": f"--done: {now.fraction:.2%}"}
+    name = f"{me}-title"
     return Div(
-        Progress(
-            max="1",
-            id=f"progress{step.number}",
-            aria_labelledby=f"{me}-title",
-            **place,
-        ),
+        Progress(max="1", id=f"progress{step.number}", aria_labelledby=name, **place),
         P(now.message or "Working…", cls="hint"),
         hx_get=address(run.flow, run.id, f"{me}/progress", step=step.key),
         hx_trigger="every 500ms",

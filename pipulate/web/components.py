@@ -1,10 +1,4 @@
-"""What any page shows, and an author's card may: functions that return HTML.
-
-PAGE    `page` is a page in its shell, `fragment` what HTMX puts into one.
-FORM    `form` is every form that posts, `button` one of a single button.
-WORDS   `failure` is read out at once; `markdown` renders anybody's text
-        safely.
-"""
+"""What any page shows, and an author's card may: functions that return HTML."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -45,7 +39,6 @@ from pipulate.web.shell import document
 from pipulate.web.windows import carried
 
 MULTIPART = "multipart/form-data"
-_VARY = {"vary": "HX-Request, HX-History-Restore-Request"}
 
 
 def address(flow: Workflow, id: str, tail: str = "", **more: str) -> str:
@@ -68,7 +61,8 @@ def page(
     column = Div(H1(title), *content, cls="wide" if wide else "page")
     if of_htmx(request) and "hx-history-restore-request" not in request.headers:
         return fragment(Title(f"{title} · Pipulate"), column, status=status)
-    return HTMLResponse(document(request, title, column), status, _VARY)
+    vary = {"vary": "HX-Request, HX-History-Restore-Request"}
+    return HTMLResponse(document(request, title, column), status, vary)
 
 
 def of_htmx(request: Request) -> bool:
@@ -83,17 +77,15 @@ class Fragment(HTMLResponse):
         request = Request(scope)
         if of_htmx(request):
             await super().__call__(scope, receive, send)
-        else:
-            await self._whole(request)(scope, receive, send)
-
-    def _whole(self, request: Request) -> Response:
+            return
         refused = self.status_code >= 400
         if request.method == "POST" and not refused:
             came = request.headers.get("referer", "")
-            return RedirectResponse(carried(came), 303)
+            await RedirectResponse(carried(came), 303)(scope, receive, send)
+            return
         title = "That did not work" if refused else "Found"
         html = NotStr(bytes(self.body).decode())
-        return page(request, title, html, status=self.status_code)
+        await page(request, title, html, status=self.status_code)(scope, receive, send)
 
 
 def fragment(*parts: Any, status: int = 200, **headers: Any) -> Response:
@@ -157,16 +149,15 @@ def ago(time: str | None) -> str:
 
 def markdown(text: str) -> NotStr:
     """Render Markdown safely: no raw HTML, no images."""
-    from pipulate.web.markdown import render
+    from pipulate.markdown import render
 
     return NotStr(f'<div class="markdown">{render(text)}</div>')
 
 
 def table(head: Iterable[Any], rows: Iterable[Iterable[Any]]) -> FT:
     """Return a table; where it is too wide, it scrolls by itself."""
-    names = Tr(*map(Th, head))
-    body = [Tr(*map(Td, row)) for row in rows]
-    grid = Table(Thead(names), Tbody(*body))
+    body = Tbody(*[Tr(*map(Td, row)) for row in rows])
+    grid = Table(Thead(Tr(*map(Th, head))), body)
     return Div(grid, cls="scroll", tabindex="0", role="region", aria_label="Table")
 
 

@@ -4,28 +4,22 @@ TRUTH   What a request has saved, SQLite itself tells (`store.saved`).  So
         whatever fails afterwards, no answer says that nothing was.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 from fastcore.xml import FT, Code, Details, Div, P, Pre, Summary
 from loguru import logger
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipulate.engine.errors import Corrupt, PipulateError, Unknown
-from pipulate.engine.fault import Fault, fault
+from pipulate.engine.errors import Corrupt, PipulateError
 from pipulate.engine.found import Broken, Helper
 from pipulate.engine.store import plainly, saved
 from pipulate.engine.workflow import Workflow
-from pipulate.web.components import (
-    address,
-    button,
-    failure,
-    fragment,
-    of_htmx,
-    page,
-)
+from pipulate.web.components import address, button, failure, fragment, of_htmx, page
+
+if TYPE_CHECKING:
+    from pipulate.engine.fault import Fault
 
 #: The way on where an author's code failed.
 MEND = "Mend it: with --dev a saved file is read at once, without it at the next start."
@@ -40,12 +34,15 @@ _WORDS = {
         "This address cannot be used that way. Go back and use the page's own buttons.",
     ),
     413: ("Too large", "That was more than this page takes."),
-    400: (
-        "Not understood",
-        "The request was not understood.",
-    ),
+    400: ("Not understood", "The request was not understood."),
 }
-_CRASHED = "Something in Pipulate failed. The log in the data folder has the details."
+
+
+def fault(error: BaseException) -> "Fault":
+    """Return what is to be told of an error."""
+    from pipulate.engine import fault  # seldom: something failed
+
+    return fault.fault(error)
 
 
 def _message(request: Request, title: str, text: str, status: int) -> Response:
@@ -57,8 +54,9 @@ def _message(request: Request, title: str, text: str, status: int) -> Response:
     return page(request, title, failure(text), status=status)
 
 
-async def _failed(request: Request, error: HTTPException) -> Response:
-    return _message(request, *_WORDS[error.status_code], error.status_code)
+async def _failed(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)  # a number that SQLite cannot hold is none
+    return _message(request, *_WORDS[status], status)
 
 
 async def refused(request: Request, error: PipulateError) -> Response:
@@ -77,14 +75,11 @@ async def _unsaved(request: Request, error: apsw.Error) -> Response:
         return await refused(request, told)
 
 
-async def _too_big(request: Request, error: OverflowError) -> Response:
-    return await refused(request, Unknown(_WORDS[404][1]))
-
-
 async def _crashed(request: Request, error: Exception) -> Response:
     logger.opt(exception=error).error("{} {} failed", request.method, request.url.path)
     told = fault(error)
-    title, text = "Something failed", _CRASHED
+    title = "Something failed"
+    text = "Something in Pipulate failed. The log in the data folder has the details."
     if told.line:
         title, text = "This page's code failed", f"{told}. {MEND}"
     if request.method == "POST" and not saved.get():
@@ -94,15 +89,14 @@ async def _crashed(request: Request, error: Exception) -> Response:
 
 #: For FastHTML: by status or exception.
 HANDLERS: dict[Any, Any] = {
-    **dict.fromkeys(_WORDS, _failed),
+    **dict.fromkeys([*_WORDS, OverflowError], _failed),
     500: _crashed,
     PipulateError: refused,
     apsw.Error: _unsaved,
-    OverflowError: _too_big,
 }
 
 
-def faulty(told: Fault) -> tuple[FT | None, ...]:
+def faulty(told: "Fault") -> tuple[FT | None, ...]:
     """Return what failed in an author's code, where, and the way on."""
     if not told.line:
         return (failure(told.what),)
@@ -117,11 +111,11 @@ def faulty(told: Fault) -> tuple[FT | None, ...]:
 def idle_page(request: Request, found: Broken | Helper) -> Response:
     """Return the page of a file that serves no workflow."""
     about = str(found)
-    content = (P(about, cls="lead"),)
+    content = P(about, cls="lead")
     if isinstance(found, Broken):
         lead = P(f"This is out of order until {found.path.name} is mended. All else works.")
-        content = (Div(lead, *faulty(found.fault), cls="card broken"),)
-    return page(request, found.title, *content, about=about)
+        content = Div(lead, *faulty(found.fault), cls="card broken")
+    return page(request, found.title, content, about=about)
 
 
 def damaged(flow: Workflow, id: str, error: PipulateError) -> FT:

@@ -1,14 +1,7 @@
 """The addresses of every workflow: read, changed by the engine, drawn.
 
-GET  /bridge                  ID card, recent runs
-GET  /bridge?id=arthur        the run
-GET  /bridge/card2?id=arthur  the same, at that card
-GET  /bridge/card4/progress   of a working card
-GET  /bridge/file/x.csv?id=arthur&step=export   that this step wrote
-GET  /bridge/runs?q=          the recent runs
-POST /bridge/open             begin or open a run
-POST /bridge/card2            answer a step; revert2, start4, cancel4, repeat4
-POST /bridge/undo             finalize, unfinalize, delete, undelete, repair
+/bridge?id=arthur is a run, /bridge/card2?id=arthur the same, at that card.  A
+POST there answers the step; others go to /bridge/revert2, /bridge/undo, …
 
 A GET changes nothing.  A refused change answers 409 with the chain as it
 stands, an invalid answer 422 with the card and what was typed; without HTMX
@@ -17,12 +10,10 @@ a form post ends in a redirect to the run.
 
 import asyncio
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from fastcore.xml import FT, Div, NotStr, P
+from fastcore.xml import Div, NotStr, P
 from fasthtml.common import FastHTML
 from loguru import logger
 from starlette.datastructures import FormData
@@ -35,36 +26,31 @@ from pipulate.engine import errors
 from pipulate.engine import record as rec
 from pipulate.engine.answers import answer, is_known, is_stored, question
 from pipulate.engine.errors import Invalid, OutOfOrder, PipulateError, Refused
-from pipulate.engine.fault import fault
 from pipulate.engine.forms import Values
 from pipulate.engine.found import Broken, Helper
-from pipulate.engine.pipeline import STALE, Pipulate
+from pipulate.engine.pipeline import STALE
 from pipulate.engine.store import saved
 from pipulate.engine.workflow import Run, Step, Workflow
 from pipulate.web import cards, uploads
 from pipulate.web.components import address, failure, fragment, of_htmx, page
-from pipulate.web.failures import MEND, damaged, idle_page
+from pipulate.web.failures import MEND, damaged, fault, idle_page
 from pipulate.web.runs import deleted_row, id_card, recent, run_list, run_row
 from pipulate.web.state import State
 
+OF_REVISION = ("undo", "finalize", "unfinalize")  #: acts on a run
+OF_RUN = (*OF_REVISION, "delete", "undelete", "repair")
 
-@dataclass(frozen=True)
+
+@dataclass
 class Order:
     """What a POST asks for, as read at the door."""
 
     flow: Workflow
-    engine: Pipulate
     id: str  #: the run's
-    run: Callable[[], Run]  #: as it is stored now
     kind: str  #: "card", "undo", …
     form: FormData
-    shown: str  #: the revision, as sent
+    rev: int | None  #: the revision that the page shows
     htmx: bool
-
-    @property
-    def rev(self) -> int | None:
-        """The revision that the page shows."""
-        return int(self.shown) if re.fullmatch(r"\d{1,15}", self.shown, re.ASCII) else None
 
 
 class Pages:
@@ -76,14 +62,6 @@ class Pages:
         self.store = self.state.store
         self.jobs = self.state.jobs
         self.jobs.finished = self._proceed
-        self.on_run = {
-            "undo": self._change,
-            "finalize": self._finalize,
-            "unfinalize": self._change,
-            "repair": self._repair,
-            "delete": self._delete,
-            "undelete": self._undelete,
-        }
         self.on_step = {
             "card": self._submit,
             "revert": self._revert,
@@ -144,24 +122,20 @@ class Pages:
             kind, at = split(request, flow, more=1)
             if kind != "card" or not at or not id:
                 raise HTTPException(404)
-        if not id:
-            return await self._landing(request, flow, id_card(flow))
-        try:
-            run = await self._opened(flow, id)
-        except errors.Unknown:
-            card = id_card(flow, id, missing=True)
-        except Invalid as error:
-            card = id_card(flow, id, error=str(error))
-        except (errors.Corrupt, errors.Incompatible) as error:
-            card = Div(id_card(flow, id), damaged(flow, id, error))
-        else:
-            body = await cards.chain(run, self.jobs, at=at)
-            return page(
-                request, flow.title, id_card(flow, run.id, here=True), body, about=flow.about
-            )
-        return await self._landing(request, flow, card)
-
-    async def _landing(self, request: Request, flow: Workflow, card: FT) -> Response:
+        card = id_card(flow)
+        if id:
+            try:
+                run = await self._opened(flow, id)
+            except errors.Unknown:
+                card = id_card(flow, id, missing=True)
+            except Invalid as error:
+                card = id_card(flow, id, error=str(error))
+            except (errors.Corrupt, errors.Incompatible) as error:
+                card = Div(id_card(flow, id), damaged(flow, id, error))
+            else:
+                chain = await cards.chain(run, self.jobs, at=at)
+                card = id_card(flow, run.id, here=True)
+                return page(request, flow.title, card, chain, about=flow.about)
         lead = P(_lead(flow), cls="lead")
         runs = await asyncio.to_thread(recent, flow.engine(self.store), flow)
         return page(request, flow.title, lead, card, runs, about=flow.about)
@@ -182,7 +156,8 @@ class Pages:
             raise HTTPException(404)
         run = self._run(flow, request.query_params.get("id", ""))
         step = flow.steps[number - 1]
-        if rec.is_done(run.state, step.id) and _is_next(run, step):
+        done = [rec.is_done(run.state, other.id) for other in flow.steps[number - 1 :]]
+        if done[0] and not any(done[1:]):
             place = f"#card{number}"
             return await self._advance(run, step, hx_retarget=place, hx_reswap="outerHTML")
         at_work = self.jobs.state(run, step)[0] in ("running", "ending", "elsewhere")
@@ -192,9 +167,8 @@ class Pages:
 
     async def file(self, request: Request) -> Response:
         """Give a file that a step wrote, as the record names it."""
-        flow = self._flow(request)
         wanted = request.query_params
-        run = self._run(flow, wanted.get("id", ""))
+        run = self._run(self._flow(request), wanted.get("id", ""))
         name = request.path_params["file"]
         found = run.files(wanted.get("step", "")).get(name)
         if found is None or not found.path.is_file():
@@ -222,63 +196,61 @@ class Pages:
         flow = self._flow(request)
         kind, number = split(request, flow)
         query = request.query_params
-        htmx = of_htmx(request)
+        id = flow.normalise(query.get("id", ""))
+        step = flow.steps[number - 1] if number else None
         async with request.form() as form:
-            id = flow.normalise(query.get("id", ""))
-            load = partial(self._run, flow, id)
-            rev = str(form.get(cards.REV) or query.get(cards.REV))
-            order = Order(flow, flow.engine(self.store), id, load, kind, form, rev, htmx)
-            step = flow.steps[number - 1] if number else None
+            shown = str(form.get(cards.REV) or query.get(cards.REV))
+            rev = int(shown) if re.fullmatch(r"\d{1,15}", shown, re.ASCII) else None
+            order = Order(flow, id, kind, form, rev, of_htmx(request))
             try:
-                _check_key(step, query.get("step"))
-                if step and kind in self.on_step:
-                    reply = await self.on_step[kind](order, step)
-                elif not step and kind in self.on_run:
-                    reply = await self.on_run[kind](order)
-                else:
-                    raise HTTPException(404)
+                reply = await self._done(order, step, query.get("step"))
                 await self.jobs.mind(flow, id)
             except Refused as why:
                 reply = await self._refuse(order, step, why)
-        if htmx:
+        if order.htmx:
             return reply
         if reply.status_code < 400:
             return RedirectResponse(address(flow, id), 303)
-        body = NotStr(bytes(reply.body).decode())
+        chain = NotStr(bytes(reply.body).decode())
         card = id_card(flow, id, here=True)
-        return page(request, flow.title, card, body, status=reply.status_code)
+        return page(request, flow.title, card, chain, status=reply.status_code)
+
+    async def _done(self, order: Order, step: Step | None, key: str | None) -> Response:
+        if step and key not in (None, step.key):
+            raise errors.Stale(STALE)  # the page is of the file before it changed
+        if step and order.kind in self.on_step:
+            return await self.on_step[order.kind](order, step)
+        if step or order.kind not in OF_RUN:
+            raise HTTPException(404)
+        return await self._on_run(order)
 
     async def _refuse(self, order: Order, step: Step | None, why: Refused) -> Response:
-        run = order.run()
-        typed = None
+        run = self._run(order.flow, order.id)
+        last = None
         if step and not step.work and _is_open(run, step):
-            typed = _values({key: order.form.getlist(key) for key in order.form})
-        return await self._chain(run, status=409, message=str(why), typed=typed)
+            typed = {key: order.form.getlist(key) for key in order.form}
+            last = await cards.card(run, self.jobs, step.number - 1, _values(typed))
+        return await self._chain(run, status=409, message=str(why), last=last)
 
-    async def _change(self, order: Order) -> Response:
-        """Undo, finalize, unfinalize: the engine's method of that name."""
-        await asyncio.to_thread(getattr(order.engine, order.kind), order.id, order.rev)
-        return await self._chain(order.run(), tail="")
-
-    async def _finalize(self, order: Order) -> Response:
-        run = order.run()
-        if run.open_index < len(order.flow.steps):
-            raise OutOfOrder("Only a complete run can be finalized; answer the open card first.")
-        rev = run.rev if order.rev is None else order.rev  # of the run that is complete
-        await asyncio.to_thread(order.engine.finalize, order.id, rev)
-        return await self._chain(order.run(), tail="")
-
-    async def _repair(self, order: Order) -> Response:
-        await asyncio.to_thread(order.engine.repair, order.id)
-        return await self._chain(order.run(), tail="")
-
-    async def _delete(self, order: Order) -> Response:
-        await asyncio.to_thread(order.engine.delete, order.id)
-        return fragment(deleted_row(address(order.flow, order.id, "undelete"), order.id))
-
-    async def _undelete(self, order: Order) -> Response:
-        await asyncio.to_thread(order.engine.undelete, order.id)
-        return fragment(run_row(order.engine.row(order.id) or {}, order.flow, order.engine))
+    async def _on_run(self, order: Order) -> Response:
+        """Let the engine's method of that name do it."""
+        flow, id = order.flow, order.id
+        if order.kind == "finalize":
+            run = self._run(flow, id)
+            if run.open_index < len(flow.steps):
+                raise OutOfOrder(
+                    "Only a complete run can be finalized; answer the open card first."
+                )
+            if order.rev is None:
+                order.rev = run.rev  # of the run that is complete
+        engine = flow.engine(self.store)
+        revision = [order.rev] if order.kind in OF_REVISION else []
+        await asyncio.to_thread(getattr(engine, order.kind), id, *revision)
+        if order.kind == "delete":
+            return fragment(deleted_row(address(flow, id, "undelete"), id))
+        if order.kind == "undelete":
+            return fragment(run_row(engine.row(id) or {}, flow, engine))
+        return await self._chain(self._run(flow, id), tail="")
 
     # --- acts on a step
 
@@ -294,15 +266,14 @@ class Pages:
         try:
             back = await answer(asked, submitted)
         except Refused:
-            now = order.run()
+            now = self._run(order.flow, order.id)
             if is_stored(now, step, submitted):  # by the other click of two at once
                 return await self._advance(now, step)
             raise
         except Exception as error:
             if saved.get() and not isinstance(error, Invalid):
                 raise  # it may have failed after the answer was stored
-            why = _why(run, step, error)
-            refused = cards.asking(asked, _values(submitted), why)
+            refused = cards.asking(asked, _values(submitted), _why(run, step, error))
             if not order.htmx:
                 return await self._chain(run, status=422, last=refused)
             return fragment(refused, status=422)
@@ -311,14 +282,13 @@ class Pages:
             return await self._advance(run, step, problem)
         held = "1 later answer still holds." if back == 1 else f"{back} later answers still hold."
         at = run.open_index + 1
-        tail = f"card{at}"
-        return await self._chain(run, message=problem, note=held, at=at, tail=tail)
+        return await self._chain(run, message=problem, note=held, at=at, tail=f"card{at}")
 
     async def _take(self, order: Order, step: Step) -> Response:
         """Take the answer of a step that is gone as this one's."""
         from pipulate.engine.changed import take  # seldom: a step was renamed
 
-        run = order.run()
+        run = self._run(order.flow, order.id)
         if order.rev not in (None, run.rev):
             raise errors.Stale(STALE)
         inside = () if step.work else (await question(run, step)).inside
@@ -328,13 +298,14 @@ class Pages:
         return await self._chain(run, message=problem, tail=f"card{step.number}")
 
     async def _revert(self, order: Order, step: Step) -> Response:
-        clear = order.engine.clear_steps_from
-        await asyncio.to_thread(clear, order.id, step.id, order.flow.tuples, order.rev)
-        return await self._chain(order.run(), tail=f"card{step.number}")
+        flow = order.flow
+        clear = flow.engine(self.store).clear_steps_from
+        await asyncio.to_thread(clear, order.id, step.id, flow.tuples, order.rev)
+        return await self._chain(self._run(flow, order.id), tail=f"card{step.number}")
 
     async def _start(self, order: Order, step: Step) -> Response:
         """Start, repeat: the jobs' method of that name."""
-        run = order.run()
+        run = self._run(order.flow, order.id)
         if run.state.get("finalized") or not step.work or not _is_open(run, step):
             raise OutOfOrder(
                 f"“{step.label}” is not the step that comes next, so nothing was "
@@ -345,7 +316,7 @@ class Pages:
 
     async def _cancel(self, order: Order, step: Step) -> Response:
         await self.jobs.cancel((order.flow.name, order.id, step.key))
-        run = order.run()
+        run = self._run(order.flow, order.id)
         if step.work and _is_open(run, step):
             return fragment(cards.working(run, self.jobs, step))
         return await self._chain(run)
@@ -362,10 +333,10 @@ class Pages:
 
     async def _proceed(self, run: Run) -> None:
         """After a step: begin the work that follows, let the model speak."""
-        following = next(iter(run.flow.steps[run.open_index :]), None)
-        asks = following and cards.offers(run, following)  # whether it is another's
-        if following and following.work and following.auto and not asks:
-            await self.jobs.start(run.flow, run.id, following)
+        for step in run.flow.steps[run.open_index :][:1]:
+            # One that may be another's is asked about first.
+            if step.work and step.auto and not cards.offers(run, step):
+                await self.jobs.start(run.flow, run.id, step)
         if self.state.explain:
             self.state.explain(run)
 
@@ -379,7 +350,7 @@ class Pages:
         # Only a revert offers to be undone, and this was none.
         undo = Div(id="undo", hx_swap_oob="true")
         alert = problem and Div(failure(problem), id="alert", hx_swap_oob="innerHTML")
-        return fragment(*shown, cards.revision(run, oob=True), undo, alert or None, **headers)
+        return fragment(*shown, cards.revision(run, oob=True), undo, alert, **headers)
 
     async def _chain(
         self, run: Run, status: int = 200, tail: str | None = None, **what: Any
@@ -409,19 +380,8 @@ def split(request: Request, flow: Workflow, more: int = 0) -> tuple[str, int]:
     raise HTTPException(404)
 
 
-def _check_key(step: Step | None, key: str | None) -> None:
-    if step and key not in (None, step.key):
-        raise errors.Stale(STALE)  # the page is of the file before it changed
-
-
 def _is_open(run: Run, step: Step) -> bool:
     return run.open_index == step.number - 1
-
-
-def _is_next(run: Run, step: Step) -> bool:
-    """Whether nothing was done after the step."""
-    later = run.flow.steps[step.number : run.open_index]
-    return not any(rec.is_done(run.state, other.id) for other in later)
 
 
 def _values(lists: dict[str, list[Any]]) -> Values:
@@ -434,5 +394,4 @@ def _why(run: Run, step: Step, error: Exception) -> Invalid:
     if isinstance(error, PipulateError):
         return Invalid(str(error))
     logger.opt(exception=error).error("accept of {} in {} failed", step.key, run.flow.name)
-    told = fault(error)
-    return Invalid(f"This step's check failed, so nothing was stored. {told}. {MEND}")
+    return Invalid(f"This step's check failed, so nothing was stored. {fault(error)}. {MEND}")

@@ -10,11 +10,12 @@ KEPT        The card shows the files it knows, those of an answer that is
 
 import asyncio
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fastcore.xml import FT, Input, Label, Small
 from starlette.datastructures import FormData, UploadFile
-from starlette.requests import Request
 
 from pipulate.engine import forms, values
 from pipulate.engine import record as rec
@@ -33,27 +34,26 @@ async def received(form: FormData, run: Run, step: Step) -> dict[str, list[Any]]
     async def value(item: str | UploadFile) -> Any:
         if isinstance(item, str):
             return item
-        if item.filename:
-            return await asyncio.to_thread(_save, item, run)
-        return None
+        return await asyncio.to_thread(_save, item, run.engine.store.folder)
 
     given = [key for key in form if not key.startswith(rec.RESERVED)]
     sent = {key: [await value(item) for item in form.getlist(key)] for key in given}
-    files = {key: items for key, items in sent.items() if _holds_file(items)}
+    files = _files(sent)
     if files and not rec.is_done(run.state, step.id):
         await asyncio.to_thread(_remember, run, step, files)
     return sent
 
 
-def _save(upload: UploadFile, run: Run) -> File:
-    from pipulate.engine import kept  # seldom: few forms have files
+def _save(upload: UploadFile, folder: Path) -> File | None:
+    if not upload.filename:
+        return None
+    from pipulate.engine.kept import keep, plain_name  # seldom: a file came
 
-    name = kept.plain_name(upload.filename or "")
-    return kept.keep(upload.file, name, run.engine.store.folder)
+    return keep(upload.file, plain_name(upload.filename), folder)
 
 
-def _holds_file(items: list[Any]) -> bool:
-    return any(isinstance(item, File) for item in items)
+def _files(sent: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    return {name: items for name, items in sent.items() if any(isinstance(x, File) for x in items)}
 
 
 def _key(run: Run, step: Step) -> str:
@@ -78,15 +78,9 @@ def _remembered(run: Run, step: Step) -> dict[str, Any]:
 
 async def forget(run: Run, step: Step) -> None:
     """Remember no files of the step, as it is answered."""
-    entry = run.state.get("asked", {}).get(step.id, {})
-    if "file" in entry.get("fields", {}).values():
-        await asyncio.to_thread(_forget, run, step)
-
-
-def _forget(run: Run, step: Step) -> None:
-    store = run.engine.store
-    if _key(run, step) in store:
-        del store[_key(run, step)]
+    key = _key(run, step)
+    if key in run.engine.store:
+        await asyncio.to_thread(run.engine.store.__delitem__, key)
 
 
 def recall(asked: Question) -> None:
@@ -102,16 +96,14 @@ def recall(asked: Question) -> None:
 def choose(asked: Question, form: FormData, sent: dict[str, list[Any]]) -> None:
     """Let a question know only those files that its form says are kept, or sent."""
     recall(asked)
-    wanted = {name for name, items in sent.items() if _holds_file(items)}
-    wanted |= {str(name) for name in form.getlist(KEEP)}
+    wanted = {*_files(sent), *map(str, form.getlist(KEEP))}
     asked.known = {name: file for name, file in asked.known.items() if name in wanted}
 
 
 def shown(asked: Question, inside: Any) -> Any:
     """Return a form with the names of known files, each behind its field."""
     parts = inside if isinstance(inside, tuple) else (inside,)
-    made = forms.fields(parts)
-    for item, own in zip(made, forms.fields(asked.inside), strict=True):
+    for item, own in zip(forms.fields(parts), forms.fields(asked.inside), strict=True):
         known = asked.known.get(item.name)
         files = known if isinstance(known, list) else [known]
         names = [file.name for file in files if isinstance(file, File)]
@@ -126,10 +118,3 @@ def _note(item: forms.Field, names: str) -> FT:
         return Label(tick, f"Keep {names}, unless another is chosen", cls="kept")
     hidden = Input(type="hidden", name=KEEP, value=item.name)
     return Small(f"{names} is kept, unless another is chosen.", hidden, cls="hint kept")
-
-
-async def content(request: Request) -> bytes:
-    """Return the whole of a form's `file`; b"" for none."""
-    async with request.form() as sent:  # which closes it
-        file = sent.get("file")
-        return await file.read() if isinstance(file, UploadFile) else b""

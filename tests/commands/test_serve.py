@@ -11,7 +11,7 @@ import uvicorn
 from pipulate.cli import main
 from pipulate.commands.serve import MOMENT
 from pipulate.pairing import Gate
-from pipulate.web.protocol import Protocol
+from pipulate.protocol import Protocol
 
 Serve = Callable[..., uvicorn.Config]
 

@@ -57,8 +57,9 @@ def case(tmp_path):
 
 async def test_the_chain_ends_at_the_first_open_card(case):
     """What is not reached is not there; what was refused stands above and in the open card."""
-    case.run(name="Ada")
-    shown = await case.chain(message="Too late.", typed={"color": "typed here"})
+    run = case.run(name="Ada")
+    last = await cards.card(run, case.jobs, 1, {"color": "typed here"})
+    shown = await case.chain(message="Too late.", last=last)
     assert re.findall(r'id="(card\d|result)"', shown) == ["card1", "card2"]
     assert "Too late." in shown and 'value="typed here"' in shown
     assert "Ada" in shown and "data-current" in shown

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 
-from pipulate.web import protocol
-from pipulate.web.protocol import Protocol
+from pipulate import protocol
+from pipulate.protocol import Protocol
 from tests.server import Server
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

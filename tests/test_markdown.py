@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipulate.web.markdown import LONGEST, render
+from pipulate.markdown import LONGEST, render
 from tests.chat.payloads import PAYLOADS
 
 VOID = {"br", "hr"}
