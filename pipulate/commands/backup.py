@@ -1,5 +1,9 @@
-"""`pipulate backup`: copy the database, also while a server runs."""
+"""`pipulate backup`: copy the database, also while a server runs.
 
+The files of runs are not in it: copy them from the data folder, too.
+"""
+
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +11,7 @@ from pathlib import Path
 from pipulate.commands import parser
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
+from pipulate.engine.values import ROOMS
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
@@ -17,3 +22,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     args = reader.parse_args(argv)
     with closing(Store(settings.database)) as store:
         print(store.backup(to=args.file))
+        rooms = [store.folder / room for room in ROOMS]
+        if there := [str(room) for room in rooms if room.exists()]:
+            told = f"The files of runs are not in it. Copy them, too: {' and '.join(there)}."
+            print(told, file=sys.stderr)

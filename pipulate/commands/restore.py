@@ -1,14 +1,22 @@
 """`pipulate restore`: put a backup in place of the database.
 
 The server must be stopped.  The database that it replaces is kept beside it.
+The files of runs are in no backup: those that are not there any more are told.
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from pipulate.commands import parser
 from pipulate.engine.care import put_back
+from pipulate.engine.collecting import bring_back
+from pipulate.engine.exchange import lost
+from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
+from pipulate.engine.store import Store
+
+EVERY = 1_000_000  #: runs
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
@@ -20,3 +28,8 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     print(f"{used} is in place again.")
     if replaced:
         print(f"The database it replaced is kept as {replaced}.")
+    with closing(Store(settings.database)) as store:
+        bring_back(store)
+        for row in Pipulate(store).runs(limit=EVERY):
+            for name in lost(row, store):
+                print(f"Not there any more: {name} of {row['workflow']} {row['id']}")

@@ -6,7 +6,8 @@ NEEDED  A file is needed while the 16 digits of its folder stand anywhere in
 AGE     Only what nobody touched for a day is put aside: an upload comes
         before its answer.
 TRASH   They go to `trash` of the data folder, and what is needed again, as
-        another database was put back, comes back.
+        another database was put back, comes back.  While a backup is kept
+        that is older, it may need them, so they stay.
 DESKS   of tries that nothing goes on from are thrown away, and none while a
         job runs.
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from pipulate.engine import values
 from pipulate.engine.kept import DESKS
-from pipulate.engine.store import Store
+from pipulate.engine.store import Store, backups
 
 DAY = 86_400  #: seconds
 MONTH = 30 * DAY
@@ -35,15 +36,13 @@ def collect(store: Store) -> list[Path]:
     for part in [part for room in here for part in room.glob("*/.*.part")]:
         if _age(part) > DAY:  # its writer was killed
             part.unlink(missing_ok=True)
-    aside = [store.folder / TRASH / room for room in values.ROOMS]
     old = [folder for folder in _folders(here) if _idle(folder) > DAY]
-    gone = list(_folders(aside))
+    gone = bring_back(store)
     desks = [desk for desk in _folders([store.folder / DESKS]) if _idle(desk) > DAY]
-    unneeded = _unneeded(store, {folder.name for folder in (*old, *gone, *desks)})
+    unneeded = _unneeded(store, {folder.name for folder in (*old, *desks)})
+    kept = max(map(_age, backups(store.folder)), default=0.0)
     for folder in gone:
-        if folder.name not in unneeded:
-            _move(folder, store.folder / folder.parent.name / folder.name)
-        elif _age(folder) > MONTH:
+        if _age(folder) > max(MONTH, kept):
             shutil.rmtree(folder, ignore_errors=True)
     moved = [folder for folder in old if folder.name in unneeded and _put_aside(store, folder)]
     if not store.one("SELECT 1 FROM job WHERE state = 'running'"):
@@ -51,6 +50,16 @@ def collect(store: Store) -> list[Path]:
             if desk.name in unneeded:
                 shutil.rmtree(desk, ignore_errors=True)
     return moved
+
+
+def bring_back(store: Store) -> list[Path]:
+    """Put back what was put aside and is needed; return the folders that are not."""
+    gone = list(_folders(store.folder / TRASH / room for room in values.ROOMS))
+    unneeded = _unneeded(store, {folder.name for folder in gone})
+    for folder in gone:
+        if folder.name not in unneeded:
+            _move(folder, store.folder / folder.parent.name / folder.name)
+    return [folder for folder in gone if folder.name in unneeded]
 
 
 def _folders(rooms: Iterable[Path]) -> Iterator[Path]:
