@@ -6,8 +6,11 @@ would get the next card.
 """
 
 import asyncio
+import itertools
 import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
@@ -17,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from pipulate.engine import store as stores
-from pipulate.engine.care import serving
+from pipulate.engine.care import put_back, serving
 from pipulate.engine.errors import Unsure
 from pipulate.engine.job import Job
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.workflow import Run, Workflow
+from tests.faulty_disk import Disk
 
 
 class Child:
@@ -113,6 +117,32 @@ def hold_database(say: Connection, path: Path, listen: Connection) -> None:
     with stores.Store(path).transaction():
         say.send("held")
         listen.poll(30)
+
+
+def work_alone(say: Connection, path: Path) -> None:
+    """Have the database open, as a notebook has, until killed."""
+    stores.Store(path)["x"] = 2
+    say.send("open")
+    multiprocessing.Event().wait()
+
+
+def restore_until(say: Connection, folder: Path, moment: int) -> None:
+    """Restore the newest backup, and end at the `moment`-th change of a file."""
+    changes = itertools.count(1)
+
+    def change(*_: object) -> None:
+        if next(changes) == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("os.rename", "os.remove") or (event == "open" and arguments[2] & os.O_CREAT):
+            change()
+
+    with Disk() as disk:
+        disk.called = change  # type: ignore[method-assign]
+        sys.addaudithook(audit)
+        put_back(folder)
+    say.send("done")
 
 
 def serve(say: Connection, folder: Path) -> None:

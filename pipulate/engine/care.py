@@ -1,8 +1,17 @@
-"""Care of a data folder: one server at a time, and a backup put back."""
+"""Care of a data folder: one server at a time, and a backup put back.
+
+RESTORE  Who else has the database open is found and named.  The database is
+         then overwritten in ONE transaction, by SQLite's own backup: a kill
+         leaves the one or the other.  A damaged one takes no transaction: it
+         is copied aside with its log, then the log goes, then a new file
+         takes its name.  A kill in between leaves it damaged, as it was.
+"""
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -18,24 +27,23 @@ from pipulate.engine.store import (
     stamp,
 )
 
+LOGS = ("-wal", "-shm")
+OPEN_FILES = Path("/proc")  #: where the system tells who has what open, if it does
+
 
 def put_back(folder: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
     """Put a backup (the newest) in the database's place; both, where it went.
 
-    Raises Unknown, InUse while a server runs, Corrupt if the backup is.
+    Raises Unknown, Corrupt if the backup is, InUse while another process has
+    the database open.
     """
     chosen = backup or next(iter(backups(folder)), None)
     if chosen is None or not chosen.is_file():
         raise Unknown(f"There is no backup at {chosen or folder / 'backups'}.")
     lock = serving(folder)
     try:
-        with (
-            _sound(chosen) as source,
-            files.whole(folder / "pipulate.db") as file,
-        ):
-            copy_database(source, Path(file.name))
-            replaced = _step_aside(folder)
-        return chosen, replaced
+        with _sound(chosen) as source:
+            return chosen, _replace(folder / "pipulate.db", source)
     finally:
         lock.release()
 
@@ -51,15 +59,67 @@ def _sound(backup: Path) -> Iterator[apsw.Connection]:
         yield source
 
 
-def _step_aside(folder: Path) -> Path | None:
-    # The log first: left behind, it would be taken for the backup's.
-    replaced = None
-    aside = f"pipulate.db.replaced-{stamp()}"
-    for tail in ("-shm", "-wal", ""):
-        part = folder / f"pipulate.db{tail}"
+def _replace(path: Path, source: apsw.Connection) -> Path | None:
+    aside = path.with_name(f"{path.name}.replaced-{stamp()}")
+    if not path.exists():
+        _exchange(path, source)
+        return None
+    try:
+        with _alone(path) as present:
+            with files.whole(aside) as file:
+                copy_database(present, Path(file.name))
+            with closing(present.backup("main", source, "main")) as copying:
+                copying.step()
+    except Corrupt:
+        _copy_aside(path, aside)
+        _exchange(path, source)
+    return aside
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[apsw.Connection]:
+    with plainly(path), closing(connect(path, apsw.SQLITE_OPEN_READWRITE)) as present:
+        present.pragma("synchronous", "FULL")
+        present.pragma("fullfsync", True)
+        present.pragma("locking_mode", "exclusive")  # from now on, until it is closed
+        try:
+            present.execute("BEGIN EXCLUSIVE")
+            present.execute("COMMIT")
+        except apsw.BusyError:
+            raise InUse(f"{_holder(path)} has {path} open. End it, then try again.") from None
+        if present.pragma("integrity_check") != "ok":
+            raise Corrupt(f"{path} is damaged.")
+        yield present
+
+
+def _holder(path: Path) -> str:
+    real = str(path.resolve())
+    for link in OPEN_FILES.glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            process = link.parent.parent
+            if str(link.readlink()) == real and process.name != str(os.getpid()):
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").strip()
+                return f"Process {process.name} ({command.decode(errors='replace')})"
+    return "Another program"
+
+
+def _copy_aside(path: Path, aside: Path) -> None:
+    for tail in (*LOGS, ""):
+        part = path.with_name(f"{path.name}{tail}")
         if part.exists():
-            replaced = part.replace(folder / f"{aside}{tail}")
-    return replaced
+            with (
+                part.open("rb") as source,
+                files.whole(aside.with_name(f"{aside.name}{tail}")) as file,
+            ):
+                shutil.copyfileobj(source, file)
+
+
+def _exchange(path: Path, source: apsw.Connection) -> None:
+    with files.whole(path) as file:
+        copy_database(source, Path(file.name))
+        for tail in LOGS:  # left behind, it would be taken for the new file's
+            path.with_name(f"{path.name}{tail}").unlink(missing_ok=True)
+        files.sync(path.parent)
 
 
 def serving(folder: Path, url: str = "") -> Lock:

@@ -322,20 +322,28 @@ class Store:
         migrations.give_back(db)
 
     def backup(self, why: str = "manual", to: Path | None = None) -> Path:
-        """Write a consistent copy while others go on working; return its path."""
-        target = to or self.folder / "backups" / f"pipulate-{stamp()}-{why}.db"
+        """Write a consistent copy while others work; return its path."""
+        others = backups(self.folder)
+        number = _number(others[0]) if others else 0
+        name = f"pipulate-{number + 1:06}-{stamp()}-{why}.db"
+        target = to or self.folder / "backups" / name
         with files.whole(target) as file, plainly(target):
             copy_database(self.connection, Path(file.name))
         if to is None:
-            others = [path for path in backups(self.folder) if path != target]
             for old in others[KEEP_BACKUPS - 1 :]:
                 old.unlink(missing_ok=True)
         return target
 
 
 def backups(folder: Path) -> list[Path]:
-    """Return the backups of a data folder, newest first."""
-    return sorted((folder / "backups").glob("pipulate-*.db"), reverse=True)
+    """Return the backups, newest first by their numbers."""
+    made = sorted(folder.glob("backups/pipulate-*.db"), reverse=True)
+    return sorted(made, key=_number, reverse=True)
+
+
+def _number(backup: Path) -> int:
+    number = backup.name.split("-")[1]
+    return int(number) if number.isdigit() else 0  # of 0.1.0
 
 
 def copy_database(source: apsw.Connection, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from pipulate.engine.care import put_back, serving
 from pipulate.engine.errors import Corrupt, InUse, Unknown
 from pipulate.engine.store import Store, backups, connect
-from tests.engine_child import Child, serve
+from tests.engine_child import Child, restore_until, serve, work_alone
 
 
 @pytest.fixture
@@ -153,6 +154,61 @@ def test_not_while_a_server_runs(path: Path) -> None:
     child.kill()
     put_back(path.parent)
     assert value(path) == 1
+
+
+def test_not_while_a_notebook_has_it_open(path: Path) -> None:
+    """It would go on writing; so it is named, and nothing is replaced."""
+    written(path, 1)
+    child = Child(work_alone, path)
+    assert child.heard() == "open"
+    with pytest.raises(InUse, match=rf"Process {child.process.pid} \(.+\) has .*pipulate\.db open"):
+        put_back(path.parent)
+    assert child.kill() == []
+    assert value(path) == 2
+    put_back(path.parent)
+    assert value(path) == 1
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.trust)])
+def test_a_kill_at_any_moment_leaves_the_one_or_the_other(
+    path: Path, step: int, damaged: bool
+) -> None:
+    """The process ends at its first, second, ... write, sync, deletion, renaming: never is
+    there an empty database, or half a one.
+    """
+    written(path, 1)
+    store = Store(path)
+    store["x"] = 2
+    store.close()
+    (backup,) = backups(path.parent)
+    before = b"rubbish" * 1000 if damaged else path.read_bytes()
+    for moment in count(1, step):
+        path.write_bytes(before)
+        done = Child(restore_until, path.parent, moment).rest()
+        if done:
+            break
+        try:
+            assert value(path) in (1, 2)
+        except Corrupt:
+            assert damaged and path.read_bytes() == before
+        Path(f"{path}-wal").unlink(missing_ok=True)
+    assert moment > 10 and value(path) == 1 and backup.exists()
+    aside = [each for each in path.parent.glob("*.replaced-*") if each.suffix != ".part"]
+    assert aside
+    assert not damaged or all(each.read_bytes() == before for each in aside)
+
+
+def test_the_last_backup_is_the_newest(path: Path) -> None:
+    """Also when the clock was wrong, and among those named before backups were numbered."""
+    store = Store(path)
+    folder = path.parent / "backups"
+    first = store.backup()
+    old = first.rename(folder / "pipulate-20991127T101500.000000Z-daily.db")
+    ahead = store.backup().rename(folder / "pipulate-000001-20991127T101500.000000Z-daily.db")
+    last = store.backup()
+    store.close()
+    assert backups(path.parent) == [last, ahead, old]
 
 
 # --- one server
