@@ -23,6 +23,7 @@ from pipulate.commands.run import find
 from pipulate.engine import files
 from pipulate.engine.errors import Invalid, PipulateError, Unknown
 from pipulate.engine.exchange import (
+    ALL,
     exact,
     export,
     export_file,
@@ -54,7 +55,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
         elif args.act == "list":
             print(_list(engine, args.json), end="")
         elif args.act == "export" and not args.what:
-            _export(engine, engine.runs(limit=100_000), args.to)
+            _export(engine, engine.runs(limit=ALL), args.to)
         elif len(args.what) == 2:
             workflow, id = args.what
             reading = partial(_normalise, settings, workflow)
@@ -85,7 +86,7 @@ def _import(engine: Pipulate, what: Sequence[str]) -> None:
 
 
 def _list(engine: Pipulate, as_json: bool) -> str:
-    rows = engine.runs(limit=100_000)
+    rows = engine.runs(limit=ALL)
     if as_json:
         lines, damaged = export_lines(rows)
         _tell("Damaged", _names(damaged))

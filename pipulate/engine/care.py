@@ -86,7 +86,8 @@ def _alone(path: Path) -> Iterator[apsw.Connection]:
             present.execute("BEGIN EXCLUSIVE")
             present.execute("COMMIT")
         except apsw.BusyError:
-            raise InUse(f"{_holder(path)} has {path} open. End it, then try again.") from None
+            words = f"{_holder(path)} has {path} open."
+            raise InUse(f"{words} End it, then try again.") from None
         if present.pragma("integrity_check") != "ok":
             raise Corrupt(f"{path} is damaged.")
         yield present
@@ -94,22 +95,26 @@ def _alone(path: Path) -> Iterator[apsw.Connection]:
 
 def _holder(path: Path) -> str:
     real = str(path.resolve())
+    own = str(os.getpid())
     for link in OPEN_FILES.glob("[0-9]*/fd/*"):
         with suppress(OSError):
             process = link.parent.parent
-            if str(link.readlink()) == real and process.name != str(os.getpid()):
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").strip()
-                return f"Process {process.name} ({command.decode(errors='replace')})"
+            if str(link.readlink()) != real or process.name == own:
+                continue
+            command = (process / "cmdline").read_bytes()
+            words = command.replace(b"\0", b" ").strip().decode(errors="replace")
+            return f"Process {process.name} ({words})"
     return "Another program"
 
 
 def _copy_aside(path: Path, aside: Path) -> None:
     for tail in (*LOGS, ""):
         part = path.with_name(f"{path.name}{tail}")
+        copy = aside.with_name(f"{aside.name}{tail}")
         if part.exists():
             with (
                 part.open("rb") as source,
-                files.whole(aside.with_name(f"{aside.name}{tail}")) as file,
+                files.whole(copy) as file,
             ):
                 shutil.copyfileobj(source, file)
 
@@ -117,7 +122,7 @@ def _copy_aside(path: Path, aside: Path) -> None:
 def _exchange(path: Path, source: apsw.Connection) -> None:
     with files.whole(path) as file:
         copy_database(source, Path(file.name))
-        for tail in LOGS:  # left behind, it would be taken for the new file's
+        for tail in LOGS:  # it would be taken for the new file's
             path.with_name(f"{path.name}{tail}").unlink(missing_ok=True)
         files.sync(path.parent)
 

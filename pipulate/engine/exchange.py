@@ -29,6 +29,7 @@ from pipulate.engine.store import Row, Store
 from pipulate.engine.values import File
 
 LINES = "runs.jsonl"
+ALL = -1  #: rows: SQLite's LIMIT of none
 #: What zipfile raises over one that is damaged.
 DAMAGE = (
     zipfile.BadZipFile,

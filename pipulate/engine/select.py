@@ -108,7 +108,8 @@ def answer(
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Return names of columns, and one row more than wanted if there are."""
     # The process ends with its answer, and this thread with it.
-    running = ThreadPoolExecutor(1).submit(_fenced, address, statement, tables, rows)
+    thread = ThreadPoolExecutor(1)
+    running = thread.submit(_fenced, address, statement, tables, rows)
     try:
         return running.result(seconds)
     except TimeoutError:
@@ -123,7 +124,10 @@ def answer(
 
 
 def _fenced(
-    address: str, statement: str, tables: list[str], rows: int
+    address: str,
+    statement: str,
+    tables: list[str],
+    rows: int,
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     with closing(apsw.Connection(address, flags=flags)) as connection:
@@ -136,7 +140,8 @@ def _fenced(
             found.append(tuple(map(_told, row)))
             room -= sum(len(str(value)) for value in found[-1])
             if room < 0:
-                raise Invalid("The answer is longer than a million characters. Ask for less.")
+                words = "The answer is longer than a million characters."
+                raise Invalid(f"{words} Ask for less.")
             if len(found) > rows:
                 break
         if not columns:
@@ -147,13 +152,19 @@ def _fenced(
 def _fence(connection: apsw.Connection, tables: set[str]) -> None:
     apsw.hard_heap_limit(MEMORY)
     connection.set_busy_timeout(PATIENCE)
-    there = {name for (name,) in connection.execute("SELECT lower(name) FROM sqlite_schema")}
+    names = connection.execute("SELECT lower(name) FROM sqlite_schema")
+    there = {name for (name,) in names}
     for limit, most in LIMITS.items():
         connection.limit(limit, most)
     connection.set_authorizer(partial(_allow, tables, there - tables | SCHEMA))
 
 
-def _alone(columns: list[str], cursor: apsw.Cursor, _statement: str, _bindings: object) -> bool:
+def _alone(
+    columns: list[str],
+    cursor: apsw.Cursor,
+    _statement: str,
+    _bindings: object,
+) -> bool:
     if columns:
         raise apsw.AuthError("a second statement")
     columns += [name for name, *_ in cursor.get_description()]
@@ -176,7 +187,8 @@ def _allow(
             return apsw.SQLITE_OK
         case apsw.SQLITE_READ if name in tables | VIRTUAL:
             return apsw.SQLITE_OK
-        case apsw.SQLITE_READ if not second and name not in others:  # count(*) of a WITH table
+        # count(*) of a WITH table
+        case apsw.SQLITE_READ if not second and name not in others:
             return apsw.SQLITE_OK
         case apsw.SQLITE_FUNCTION if str(second).lower() in FUNCTIONS:
             return apsw.SQLITE_OK

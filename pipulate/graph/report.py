@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from pipulate.engine.files import whole_folder
+from pipulate.graph import spreadsheets
 
 ROWS = 1000  # in report.json: enough for a page, and quick to read
 
@@ -100,13 +101,7 @@ def write_tables(tables: dict[str, pl.DataFrame], folder: Path) -> None:
     """Write each table as Parquet and as CSV for spreadsheets."""
     for name, table in tables.items():
         table.write_parquet(folder / f"{name}.parquet")
-        for_spreadsheets(table).write_csv(folder / f"{name}.csv")
-
-
-def for_spreadsheets(table: pl.DataFrame) -> pl.DataFrame:
-    """Put an apostrophe before texts that would run (OWASP, "CSV Injection")."""
-    risky = r"^([=+\-@\t\r])"
-    return table.with_columns(pl.selectors.string().str.replace(risky, "'$1"))
+        spreadsheets.of_table(table).write_csv(folder / f"{name}.csv")
 
 
 def read(folder: Path) -> dict[str, Any]:

@@ -1,13 +1,10 @@
 """The exported CSVs, and only those; also for Cosmograph, which may read
 them.
 
-Whatever else is asked for, the 404 is the same.  With ?spreadsheet=1 no cell
-begins like a formula.
+Whatever else is asked for, the 404 is the same.  With ?spreadsheet=1 comes a
+copy for a spreadsheet.
 """
 
-import csv
-import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -27,21 +24,12 @@ from pipulate.engine.errors import Unknown
 from pipulate.graph.shelf import Shelf
 
 COSMOGRAPH = "https://cosmograph.app"
-CHUNK = 65_536  # characters
 _FOR_COSMOGRAPH = {
     "access-control-allow-origin": COSMOGRAPH,
     "cross-origin-resource-policy": "cross-origin",
     "access-control-allow-private-network": "true",
     "access-control-allow-local-network": "true",
 }
-_FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-)  # how a cell begins that a spreadsheet would compute
 
 
 def find(home: Shelf, org: str, project: str, name: str) -> Path:
@@ -50,20 +38,6 @@ def find(home: Shelf, org: str, project: str, name: str) -> Path:
         return home.csv(org, project, name)
     except Unknown:
         raise HTTPException(404) from None
-
-
-def harmless(path: Path) -> Iterator[str]:
-    """Yield the CSV with an apostrophe before every formula."""
-    with path.open(encoding="utf-8", newline="") as file:
-        buffer = io.StringIO()
-        writer = csv.writer(buffer)
-        for row in csv.reader(file):
-            writer.writerow(f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in row)
-            if buffer.tell() > CHUNK:
-                yield buffer.getvalue()
-                buffer.seek(0)
-                buffer.truncate()
-        yield buffer.getvalue()
 
 
 def routes(app: FastHTML) -> None:
@@ -96,6 +70,13 @@ def _answer(request: Request, found: Path) -> Response:
             headers["access-control-allow-methods"] = "GET"
         return Response(status_code=204, headers=headers)
     if request.query_params.get("spreadsheet"):
-        headers["content-disposition"] = f'attachment; filename="{found.stem}_spreadsheet.csv"'
-        return StreamingResponse(harmless(found), media_type="text/csv", headers=headers)
+        from pipulate.graph import spreadsheets  # here: it brings polars
+
+        name = f"{found.stem}_spreadsheet.csv"
+        headers["content-disposition"] = f'attachment; filename="{name}"'
+        return StreamingResponse(
+            spreadsheets.of_file(found),
+            media_type="text/csv",
+            headers=headers,
+        )
     return FileResponse(found, media_type="text/csv", headers=headers, filename=found.name)

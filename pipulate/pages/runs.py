@@ -28,7 +28,7 @@ from starlette.background import BackgroundTask
 from starlette.datastructures import UploadFile
 
 from pipulate.engine.errors import PipulateError
-from pipulate.engine.exchange import export_file, import_file
+from pipulate.engine.exchange import ALL, export_file, import_file
 from pipulate.engine.kept import Desk
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Row
@@ -141,7 +141,7 @@ def routes(app: FastHTML) -> None:
 
     @app.get("/runs/export")
     def runs_export(request: Request) -> Response:
-        rows = Pipulate(state.store).runs(limit=100_000)
+        rows = Pipulate(state.store).runs(limit=ALL)
         wanted = request.query_params
         if "workflow" in wanted:
             one = (wanted["workflow"], wanted.get("id"))

@@ -94,3 +94,18 @@ def test_files_travel_in_a_zip(cli, tmp_path, monkeypatch):
     file.path.unlink()
     assert "Gone, so not exported: links.csv" in cli("runs", "export", "--to", str(target))[2]
     assert "Not among the files: links.csv" in cli("runs", "import", str(target))[2]
+
+
+MANY = 100_001
+
+
+def test_however_many_there_are_all_are_listed(cli, tmp_path):
+    """A list that stopped would have to say so; this one does not stop."""
+    with closing(Store(tmp_path / "data" / "pipulate.db")) as store:
+        store.write(
+            """WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+            INSERT INTO pipeline (workflow, id, data, rev, created, updated)
+            SELECT 'bridge', 'run' || i, '{}', 1, '', '' FROM n""",
+            MANY,
+        )
+    assert cli("runs")[1].count("\n") == MANY

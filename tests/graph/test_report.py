@@ -47,12 +47,3 @@ def test_a_finding_that_is_not_there(made: Report) -> None:
     """Asking for what the data did not give is a KeyError."""
     with pytest.raises(KeyError, match="nothing"):
         made.finding("nothing")
-
-
-def test_spreadsheets_run_nothing() -> None:
-    """Texts that a spreadsheet would run get an apostrophe; other texts and numbers stay."""
-    texts = ["=1+1", "+x", "-x", "@x", "\tx", "\rx", "a=b", None]
-    table = pl.DataFrame({"t": texts, "n": [-1, 2, 3, 4, 5, 6, 7, 8]})
-    safe = report.for_spreadsheets(table)
-    assert safe["t"].to_list() == ["'=1+1", "'+x", "'-x", "'@x", "'\tx", "'\rx", "a=b", None]
-    assert safe["n"].to_list() == table["n"].to_list()

@@ -1,13 +1,11 @@
 """Exported CSVs, and nothing else: who gets them, in which form."""
 
-from pathlib import Path
-
 import httpx2
 import pytest
 from fasthtml.common import FastHTML
 
 from pipulate.graph.shelf import Place, Shelf
-from pipulate.pages.download import CHUNK, COSMOGRAPH, harmless
+from pipulate.pages.download import COSMOGRAPH
 
 LINKS = "/download/acme/shop/shop_20240301_links.csv"
 META = "/download/acme/shop/shop_20240301_meta.csv"
@@ -87,13 +85,3 @@ async def test_a_spreadsheet_computes_nothing(client: httpx2.AsyncClient, place:
     answer = await client.get(META, params={"spreadsheet": "1"})
     assert answer.text.splitlines()[1] == "https://a.example/,'=1+1"
     assert "shop_20240301_meta_spreadsheet.csv" in answer.headers["content-disposition"]
-
-
-def test_a_long_spreadsheet_comes_whole(tmp_path: Path) -> None:
-    """Piece by piece, each cell once."""
-    file = tmp_path / "long.csv"
-    rows = [f"{number},@{number}" for number in range(20_000)]
-    file.write_text("\n".join(rows))
-    pieces = list(harmless(file))
-    assert len(pieces) > 2 and len(pieces[0]) < 2 * CHUNK
-    assert "".join(pieces).split() == [row.replace("@", "'@") for row in rows]

@@ -1,0 +1,40 @@
+"""Copies of tables that a spreadsheet opens without computing anything.
+
+A cell whose first visible sign begins a formula, or that begins with a
+control sign, gets an apostrophe before it (OWASP, "CSV Injection").  Full-width
+signs count: spreadsheets of East Asian systems read them as the plain ones.
+"""
+
+import csv
+import io
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+CHUNK = 65_536  # characters
+RISKY = r"^([\t\r\n]|[\s\x00-\x1f\u200B\uFEFF]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])"
+_risky = re.compile(RISKY)
+
+
+def of_table(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with harmless texts."""
+    rust = re.sub(r"\\u(\w{4})", r"\\x{\1}", RISKY)
+    return table.with_columns(pl.selectors.string().str.replace(rust, "'$1"))
+
+
+def of_file(path: Path) -> Iterator[bytes]:
+    """Yield the CSV with harmless cells; of other encodings each byte stays."""
+    csv.field_size_limit(sys.maxsize // 2**32)  # a C long, of 32 bits on some systems
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        buffer = io.StringIO()
+        writer = csv.writer(buffer)
+        for row in csv.reader(file):
+            writer.writerow(f"'{cell}" if _risky.match(cell) else cell for cell in row)
+            if buffer.tell() > CHUNK:
+                yield buffer.getvalue().encode(errors="surrogateescape")
+                buffer.seek(0)
+                buffer.truncate()
+        yield buffer.getvalue().encode(errors="surrogateescape")
