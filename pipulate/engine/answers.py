@@ -70,13 +70,10 @@ def is_stored(run: Run, step: Step, submitted: Submitted, rev: int | None = None
         if rev not in (None, run.rev):
             raise Stale(STALE)
         return False
-    if rec.is_done(run.state, step.id):
-        entry = run.state.get("asked", {}).get(step.id, {})
-        if entry.get("sent") == rec.fingerprint(submitted):
-            return True
-        where = "already answered"
-    else:
-        where = "not reached yet"
+    done = rec.is_done(run.state, step.id)
+    if done and run.entry(step).get("sent") == rec.fingerprint(submitted):
+        return True
+    where = "already answered" if done else "not reached yet"
     raise Stale(
         f"“{step.label}” is {where}; nothing was changed. This page was "
         "probably open in another tab. Below is how the run stands now."
@@ -105,16 +102,9 @@ async def answer(asked: Question, submitted: Submitted) -> int:
 
 def store(asked: Question, submitted: Submitted, read: forms.Values) -> int:
     """Store what was `accepted`."""
-    run = asked.run
     kinds = {item.name: item.kind for item in forms.fields(asked.inside)}
     entry = {"fields": kinds, "sent": rec.fingerprint(submitted)}
-    record, back = _placed(asked.seen, run, asked.step, read, entry)
-    act = f"set {asked.step.id}"
-    change = partial(rec.restore, record)
-    run.state, run.rev = run.engine.change(run.id, act, change, rev=run.rev)
-    if asked.seen.desk:
-        asked.seen.desk.remove()
-    return back
+    return _put(asked.seen, asked.run, asked.step, read, f"set {asked.step.id}", entry)
 
 
 def finish(seen: Run, step: Step, result: Any) -> None:
@@ -126,23 +116,24 @@ def finish(seen: Run, step: Step, result: Any) -> None:
     while True:
         record, rev = seen.engine.load(seen.id)
         run = replace(seen, state=record, rev=rev, reads=None)
-        known = knows(record, run.flow.places)
-        if known and rec.is_done(record, step.id):
+        if knows(record, run.flow.places) and rec.is_done(record, step.id):
             return
-        same = known and record.get("created") == seen.state.get("created")
-        if not (same and holds(run.before(step), seen.reads)):
+        if not rests(seen, step, record):
             raise Refused(
                 "What this was made of changed meanwhile, so its result was not stored. "
                 "Start it again."
             )
-        record, _ = _placed(seen, run, step, result, {})
-        change = partial(rec.restore, record)
         with suppress(Stale):  # then look again
-            act = f"job {step.id}"
-            seen.engine.change(run.id, act, change, kind=Kind.JOB, rev=rev)
-            if seen.desk:
-                seen.desk.remove()
+            _put(seen, run, step, result, f"job {step.id}", {}, Kind.JOB)
             return
+
+
+def rests(seen: Run, step: Step, record: Record) -> bool:
+    """Say whether the record now is of the same run, and all that the step read as it was."""
+    run = replace(seen, state=record, reads=None)
+    same = record.get("created") == seen.state.get("created")
+    known = same and knows(record, run.flow.places)
+    return known and holds(run.before(step), dict(seen.reads or {}))
 
 
 def holds(seen: Run, reads: Mapping[str, str] | None) -> bool:
@@ -152,9 +143,16 @@ def holds(seen: Run, reads: Mapping[str, str] | None) -> bool:
     return all(seen.fingerprint(what) == known for what, known in reads.items())
 
 
-def _placed(
-    seen: Run, run: Run, step: Step, data: Mapping[str, Any], entry: Record
-) -> tuple[Record, int]:
+def _put(
+    seen: Run,
+    run: Run,
+    step: Step,
+    data: Mapping[str, Any],
+    act: str,
+    entry: Record,
+    kind: Kind = Kind.ANSWER,
+) -> int:
+    """Store what the step made of `seen`; return how many later ones hold again."""
     entry = {"key": step.key, "fields": {}, **entry, "read": seen.reads}
     folder = run.engine.store.folder
     made: list[Record] = []
@@ -168,16 +166,19 @@ def _placed(
     entry |= {name: value for name, value in more.items() if value}
     asked = {**run.state.get("asked", {}), step.id: entry}
     was = {**run.state.get("was", {}), step.id: held}
-    state = {**run.state, "asked": asked, "was": was}
-    state.pop(step.id, None)
-    return settled(replace(run, state=state, reads=None), step)
+    state = {**rec.without(run.state, step.id), "asked": asked, "was": was}
+    record, back = settled(replace(run, state=state, reads=None), step)
+    change = partial(rec.restore, record)
+    run.state, run.rev = run.engine.change(run.id, act, change, kind=kind, rev=run.rev)
+    if seen.desk:
+        seen.desk.remove()
+    return back
 
 
 def settled(run: Run, first: Step) -> tuple[Record, int]:
-    """Return the record with what holds from `first` on, which is held in `was`.
+    """Return the record with what holds from `first` on, and how many came back after it.
 
-    And how many came back of those after it.  If an earlier step is open,
-    none does.
+    All of that is held in `was`.  If an earlier step is open, none does.
     """
     following = run.flow.steps[first.number - 1 :]
     state = {**run.state}
@@ -187,9 +188,7 @@ def settled(run: Run, first: Step) -> tuple[Record, int]:
     back = -1
     if run.open_index < first.number - 1:
         following = []
-    for step in following:
-        if not run.has(step):
-            continue
+    for step in filter(run.has, following):  # each sees what came back before it
         if step is not first and not _comes_back(run, step, was):
             break
         state[step.id] = was.pop(step.id)
@@ -200,6 +199,6 @@ def settled(run: Run, first: Step) -> tuple[Record, int]:
 
 
 def _comes_back(run: Run, step: Step, was: Record) -> bool:
-    entry = run.state["asked"].get(step.id, {})
+    entry = run.entry(step)
     known = step.id in was and entry.get("key") == step.key
     return known and not step.again and holds(run, entry.get("read"))

@@ -55,12 +55,12 @@ _ROWS = """
 _ROW = "SELECT data, crc FROM history WHERE seq = ?"
 
 
-class Past(NamedTuple):
+class Act(NamedTuple):
     """An act, without the record after it."""
 
-    seq: int
+    seq: int  #: its number in history
     kind: str
-    act: str  #: in words
+    words: str  #: "revert step_02"
     undoes: int | None
     tail: int
 
@@ -91,9 +91,7 @@ def checksum(text: str) -> int:
 
 
 def seal(record: Record, text: str) -> bytes:
-    """Return what is another if the record read from a text has changed in
-    place since; nothing for a short one.
-    """
+    """Return what differs once a record, unless it is short, was changed in place."""
     return marshal.dumps(record, 0) if len(text) > SHORT else b""
 
 
@@ -108,9 +106,9 @@ def told(
 ) -> tuple[int, str]:
     """Return `tail` and `data` of a row that tells `new` by what is stored."""
     crc, tail = db.execute(_LAST, (*run, last)).fetchone() or (None, 0)
-    if crc != checksum(before):
-        return 0, text
-    return shorter(old, new, text, tail)
+    if crc == checksum(before):
+        return shorter(old, new, text, tail)
+    return 0, text
 
 
 def shorter(old: Record, new: Record, text: str, tail: int) -> tuple[int, str]:
@@ -182,18 +180,18 @@ def after(rows: Rows) -> str | None:
 def before(db: apsw.Connection, run: Run, seq: int) -> str | None:
     """Return the record's text before an act; None if it is not certain."""
     earlier: list[int] = []
-    for past in islice(back(db, run, seq), 1, None):
-        earlier.append(past.seq)
-        if not past.tail:
+    for act in islice(back(db, run, seq), 1, None):
+        earlier.append(act.seq)
+        if not act.tail:
             break
     return after(db.execute(_ROW, (seq,)).get for seq in reversed(earlier))
 
 
-def back(db: apsw.Connection, run: Run, seq: int | None) -> Iterator[Past]:
+def back(db: apsw.Connection, run: Run, seq: int | None) -> Iterator[Act]:
     """Yield the acts of a run from one of them back to its first."""
     with closing(db.execute(_BACK, (*run, seq))) as acts:
         for act in acts:
-            yield Past(*act)
+            yield Act(*act)
 
 
 def deleted(db: apsw.Connection, run: Run) -> tuple[int, int, int | None] | None:
@@ -220,22 +218,21 @@ def last_good(rows: list[Any]) -> Record:
 def _followed(rows: Rows) -> Iterator[tuple[Record | None, str, int | None]]:
     record = None
     for data, crc in rows:
-        try:
-            record = _next(record, data)
-        except Corrupt:
-            record = None
+        before = record
+        record = None
+        with suppress(Corrupt, ValueError, RecursionError):
+            record = _next(before, data)
         yield record, data, crc
 
 
-def _next(record: Record | None, data: str) -> Record:
+def _next(record: Record | None, data: str) -> Record | None:
     if not data.startswith("["):
         return rec.loads(data)
-    with suppress(ValueError, RecursionError):
-        match json.loads(data):
-            case [dict(change)] if record is not None:
-                apply(record, change)
-                return record
-    raise Corrupt("What it changes is not known.")
+    match json.loads(data):
+        case [dict(change)] if record is not None:
+            apply(record, change)
+            return record
+    return None
 
 
 def _text(record: Record | None, data: str, crc: int | None) -> str | None:

@@ -19,7 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pipulate.engine.errors import PipulateError, Stale, Unsure
-from pipulate.engine.record import Change, Record, knows
+from pipulate.engine.record import Change, Record
 from pipulate.engine.store import now
 from pipulate.engine.workflow import Run, Step
 
@@ -67,15 +67,12 @@ class Job:
 
     def is_wanted(self, record: Record) -> bool:
         """Say whether the run, as it is now, still wants this work."""
-        run = replace(self.run, state=record, reads=None)
-        if not knows(record, run.flow.places) or record.get("finalized"):
-            return False
-        if run.open_index != self.step.number - 1:
-            return False
-        same = record.get("created") == self.run.state.get("created")
-        from pipulate.engine.answers import holds  # no part of what a notebook reads
+        from pipulate.engine.answers import rests  # no part of what a notebook reads
 
-        return same and holds(run.before(self.step), dict(self.run.reads or {}))
+        if record.get("finalized") or not rests(self.run, self.step, record):
+            return False
+        run = replace(self.run, state=record, reads=None)
+        return run.open_index == self.step.number - 1
 
     @property
     def nonce(self) -> str:

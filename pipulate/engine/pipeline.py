@@ -19,7 +19,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import MethodType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from pipulate.engine import history, profiles
 from pipulate.engine import record as rec
@@ -31,6 +31,7 @@ from pipulate.engine.errors import (
     Stale,
     Unknown,
 )
+from pipulate.engine.history import Act, Run
 from pipulate.engine.record import Change, Normalise, Record, Steps, normalise_id
 from pipulate.engine.store import Row, Store, now, plainly
 
@@ -62,14 +63,6 @@ class Kind(StrEnum):
     UNFINALIZE = "unfinalize"
     DELETE = "delete"
     UNDELETE = "undelete"
-
-
-class Act(NamedTuple):
-    """An act that can be undone."""
-
-    kind: Kind
-    words: str  #: "revert step_02"
-    seq: int  #: its number in history
 
 
 _RUN = "SELECT data, rev, last FROM pipeline WHERE workflow = ? AND id = ?"
@@ -127,23 +120,26 @@ class Pipulate:
     def row(self, id: str) -> Row | None:
         """Return the row of the table `pipeline`, its record as text, or None."""
         select = "SELECT * FROM pipeline WHERE workflow = ? AND id = ?"
-        return self.store.one(select, self.workflow, self.normalise(id))
+        return self.store.one(select, *self._run(id))
 
     def load(self, id: str) -> tuple[Record, int]:
         """Return (record, revision); raises Unknown, Corrupt."""
         with plainly(self.store.path):
-            return self._load(self.normalise(id))[:2]
+            return self._load(self._run(id))[:2]
 
-    def _load(self, id: str) -> tuple[Record, int, str, int | None]:
-        row = self.store.connection.execute(_RUN, (self.workflow, id)).fetchone()
+    def _run(self, id: str) -> Run:
+        return self.workflow, self.normalise(id)
+
+    def _load(self, run: Run) -> tuple[Record, int, str, int | None]:
+        row = self.store.connection.execute(_RUN, run).fetchone()
         if row is None:
-            raise Unknown(f"There is no run {id!r} in {self.workflow!r} yet.")
+            raise Unknown(f"There is no run {run[1]!r} in {self.workflow!r} yet.")
         text, rev, last = row
         try:
             return rec.loads(text), rev, text, last
         except Corrupt as error:
             raise Corrupt(
-                f"The record of {id!r} is damaged: {error} "
+                f"The record of {run[1]!r} is damaged: {error} "
                 "Restore the last good state from its history; "
                 "its text is then kept in the quarantine table."
             ) from error
@@ -180,7 +176,7 @@ class Pipulate:
         history leaves it uncertain, what the row itself holds.
         """
         select = "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq"
-        rows = self.store.read(select, self.workflow, self.normalise(id))
+        rows = self.store.read(select, *self._run(id))
         texts = list(history.texts((row["data"], row["crc"]) for row in rows))
         for row, text in zip(rows, texts, strict=True):
             row["data"] = text or row["data"]
@@ -211,10 +207,9 @@ class Pipulate:
         Raises Unknown, Stale when `rev` is not the present one, Finalized
         unless `locked`.  To change nothing, `function` returns its argument.
         """
-        id = self.normalise(id)
-        run = (self.workflow, id)
+        run = self._run(id)
         with self.store.transaction() as db:
-            record, present, before, last = self._load(id)
+            record, present, before, last = self._load(run)
             if rev is not None and rev != present:
                 raise Stale(STALE)
             if record.get("finalized") and not locked:
@@ -230,11 +225,10 @@ class Pipulate:
             if seal and seal == history.seal(record, before):
                 told = history.told(db, run, last, before, record, new, text)
             history.add(db, run, last, rev, at, kind, text, act=act, undoes=undoes, told=told)
-            self._write(id, rev, at, text, record.get("updated"))
+            self._write(run, rev, at, text, record.get("updated"))
             return new, rev
 
-    def _write(self, id: str, rev: int, at: str, text: str, before: str | None) -> None:
-        run = (self.workflow, id)
+    def _write(self, run: Run, rev: int, at: str, text: str, before: str | None) -> None:
         db = self.store.connection
         if len(text) > LONG:
             db.execute(_FREE, run)
@@ -250,20 +244,19 @@ class Pipulate:
         profile_id: int | None = None,
     ) -> Record:
         """Return the run's record, begun with `initial` if there is none."""
-        id = self.normalise(id)
+        run = self._run(id)
         with self.store.transaction():
             with suppress(Unknown):
-                return self._load(id)[0]
+                return self._load(run)[0]
             at = now()
             record = {**(initial or {}), "created": at, "updated": at}
-            return self._insert(id, Kind.BEGIN, record, profile_id)
+            return self._insert(run, Kind.BEGIN, record, profile_id)
 
     def add(self, id: str, record: Record) -> None:
         """Store a record from elsewhere; there must be no run of that ID."""
-        self._insert(self.normalise(id), Kind.IMPORT, record)
+        self._insert(self._run(id), Kind.IMPORT, record)
 
-    def _insert(self, id: str, kind: Kind, record: Record, profile: int | None = None) -> Record:
-        run = (self.workflow, id)
+    def _insert(self, run: Run, kind: Kind, record: Record, profile: int | None = None) -> Record:
         db = self.store.connection
         prior, rev, _ = history.deleted(db, run) or (None, 0, None)
         if prior:  # revisions go on, and no outward act is forgotten
@@ -290,7 +283,7 @@ class Pipulate:
             new = {**record, step_id: data}
             known = record.get("asked", {})
             if step_id in known:  # now by hand: of no form that is known
-                new["asked"] = {place: known[place] for place in known if place != step_id}
+                new["asked"] = rec.without(known, step_id)
             return new
 
         return self.change(id, f"set {step_id}", put, rev=rev)[0]
@@ -306,59 +299,53 @@ class Pipulate:
 
     def finalize(self, id: str, rev: int | None = None) -> Record:
         """Lock the run: changes are refused until it is unfinalized."""
-
-        def lock(record: Record) -> Record:
-            return record if record.get("finalized") else {**record, "finalized": now()}
-
-        return self.change(id, "finalize", lock, kind=Kind.FINALIZE, rev=rev, locked=True)[0]
+        return self._lock(id, Kind.FINALIZE, {"finalized": now()}, rev)
 
     def unfinalize(self, id: str, rev: int | None = None) -> Record:
         """Open a finalized run again."""
+        return self._lock(id, Kind.UNFINALIZE, {}, rev)
 
-        def unlock(record: Record) -> Record:
-            if not record.get("finalized"):
+    def _lock(self, id: str, kind: Kind, lock: Record, rev: int | None) -> Record:
+        def put(record: Record) -> Record:
+            if bool(record.get("finalized")) == bool(lock):
                 return record
-            return {key: record[key] for key in record if key != "finalized"}
+            return rec.without(record, "finalized") | lock
 
-        return self.change(id, "unfinalize", unlock, kind=Kind.UNFINALIZE, rev=rev, locked=True)[0]
+        return self.change(id, kind, put, kind=kind, rev=rev, locked=True)[0]
 
     def undoable(self, id: str) -> Act | None:
         """Return the act that `undo` would take back, or None."""
         undone: set[int | None] = set()
-        run = (self.workflow, self.normalise(id))
+        run = self._run(id)
         db = self.store.connection
         with plainly(self.store.path):
             last = db.execute(_RUN, run).fetchone()
-            for past in history.back(db, run, last and last[2]):
-                if past.kind in _ORIGINS:
+            for act in history.back(db, run, last and last[2]):
+                if act.kind in _ORIGINS:
                     break
-                if past.kind in (Kind.ANSWER, Kind.REVERT) and past.seq not in undone:
-                    return Act(Kind(past.kind), past.act, past.seq)
-                undone.add(past.undoes)
+                if act.kind in (Kind.ANSWER, Kind.REVERT) and act.seq not in undone:
+                    return act
+                undone.add(act.undoes)
         return None
 
     def undo(self, id: str, rev: int | None = None) -> Record:
         """Take back the latest revert or answer; raises OutOfOrder, Corrupt."""
-        with self.store.transaction():
-            last = self.undoable(id) or Act(Kind.UNDO, "", 0)
+        with self.store.transaction() as db:
+            act = self.undoable(id)
 
             def restore(record: Record) -> Record:
-                return rec.restore(self._before(id, last), record)
+                if act is None:
+                    raise OutOfOrder("There is nothing left to undo in this run.")
+                text = history.before(db, self._run(id), act.seq)
+                if text is None:
+                    raise Corrupt(
+                        f"What was before “{act.words}” is damaged in the run's history, "
+                        "so it cannot be undone. Change the step instead."
+                    )
+                return rec.restore(rec.loads(text), record)
 
-            act = f"undo {last.words}"
-            return self.change(id, act, restore, kind=Kind.UNDO, rev=rev, undoes=last.seq)[0]
-
-    def _before(self, id: str, act: Act) -> Record:
-        if not act.seq:
-            raise OutOfOrder("There is nothing left to undo in this run.")
-        run = (self.workflow, self.normalise(id))
-        text = history.before(self.store.connection, run, act.seq)
-        if text is None:
-            raise Corrupt(
-                f"What was before “{act.words}” is damaged in the run's history, "
-                "so it cannot be undone. Change the step instead."
-            )
-        return rec.loads(text)
+            done = partial(self.change, kind=Kind.UNDO, undoes=act and act.seq, rev=rev)
+            return done(id, f"undo {act and act.words}", restore)[0]
 
     def checkpoint(self, id: str, function: Change, rev: int | None = None) -> Record:
         """Note what a job has done; the revision stays, and so do open pages."""

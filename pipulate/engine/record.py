@@ -176,15 +176,20 @@ def clear_from(record: Record, step_id: str, steps: Steps) -> Record:
     """Return the record with this and all later steps moved to `was`."""
     ids = [step[1] for step in steps]
     later = ids[ids.index(step_id) :]
-    kept = {key: value for key, value in record.items() if key not in later}
+    kept = without(record, *later)
     undone = {key: record[key] for key in later if is_done(record, key)}
     was = {**record.get("was", {}), **undone}
     return {**kept, "was": was} if was else kept
 
 
+def without(record: Record, *keys: str) -> Record:
+    """Return the record without these keys."""
+    return {key: value for key, value in record.items() if key not in keys}
+
+
 def restore(snapshot: Record, current: Record) -> Record:
     """Return `snapshot` with the outward acts, never undone, of `current`."""
-    kept = {key: value for key, value in snapshot.items() if key != "once"}
+    kept = without(snapshot, "once")
     return {**kept, "once": current["once"]} if current.get("once") else kept
 
 

@@ -19,7 +19,7 @@ class Revival(Pipulate):
 
     def delete(self, id: str) -> None:
         """Delete the run; `undelete` brings it back from history."""
-        run = (self.workflow, self.normalise(id))
+        run = self._run(id)
         with self.store.transaction() as db:
             row = self.row(id)
             if row is None:
@@ -30,32 +30,30 @@ class Revival(Pipulate):
 
     def undelete(self, id: str) -> Record:
         """Bring a deleted run back as it was, to the profile it belonged to."""
-        id = self.normalise(id)
-        run = (self.workflow, id)
+        run = self._run(id)
         with self.store.transaction() as db:
             gone = history.deleted(db, run)
             if gone is None or self.row(id):
-                raise Unknown(f"There is no deleted run {id!r} to bring back.")
+                raise Unknown(f"There is no deleted run {run[1]!r} to bring back.")
             good = history.last_good(history.rows(db, run))
-            return self._insert(id, Kind.UNDELETE, good, gone[2])
+            return self._insert(run, Kind.UNDELETE, good, gone[2])
 
     def repair(self, id: str) -> Record:
         """Replace a damaged record by its last good state in history."""
-        id = self.normalise(id)
-        run = (self.workflow, id)
+        run = self._run(id)
         with self.store.transaction() as db:
             row = self.row(id)
             good = history.last_good(history.rows(db, run))
             if row is None or not good:
-                raise Unknown(f"There is no run {id!r} with a history to restore it from.")
+                raise Unknown(f"There is no run {run[1]!r} with a history to restore it from.")
             with suppress(Corrupt):
                 return rec.loads(row["data"])
             aside = "INSERT INTO quarantine VALUES (?, ?, ?, ?)"
-            self.store.write(aside, self.workflow, id, now(), row["data"])
+            db.execute(aside, (*run, now(), row["data"]))
             good["updated"] = at = now()
             text = rec.dumps(good)
             history.add(db, run, row["last"], row["rev"] + 1, at, Kind.REPAIR, text)
-            self._write(id, row["rev"] + 1, at, text, None)
+            self._write(run, row["rev"] + 1, at, text, None)
         return good
 
     def take_over(self, former: str) -> bool:
@@ -68,6 +66,6 @@ class Revival(Pipulate):
         with self.store.transaction() as db:
             for table in ("history", "checkpoint", "job", "pipeline"):
                 update = f"UPDATE {table} SET workflow = ?1"  # noqa: S608
-                runs = (self.workflow, former)
-                db.execute(f"{update} WHERE workflow = ?2 AND id IN ({found})", runs)
+                names = (self.workflow, former)
+                db.execute(f"{update} WHERE workflow = ?2 AND id IN ({found})", names)
             return bool(db.changes())

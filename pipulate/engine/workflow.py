@@ -212,9 +212,7 @@ class Workflow:
 
     def begin(self, engine: Pipulate, id: str) -> None:
         """Begin the run, unless it was begun already."""
-        initial: Record = {}
-        if self.version != 1:
-            initial["version"] = self.version
+        initial = {"version": self.version} if self.version != 1 else {}
         engine.initialize_if_missing(id, initial)
 
     def open(self, engine: Pipulate, id: str) -> tuple[Record, int]:
@@ -223,12 +221,10 @@ class Workflow:
         Raises Unknown, Corrupt, Incompatible.
         """
         record, rev = engine.load(id)
-        wrote = record.get("version", 1)
-        if wrote == self.version and rec.knows(record, self.places):
+        same = record.get("version", 1) == self.version
+        if same and rec.knows(record, self.places):
             return record, rev
-        act = "the workflow changed"
-        if wrote != self.version:
-            act = f"upgrade to {self.version}"
+        act = "the workflow changed" if same else f"upgrade to {self.version}"
         return engine.change(id, act, self._fit, kind=Kind.UPGRADE, locked=True)
 
     def _fit(self, record: Record) -> Record:
@@ -274,7 +270,6 @@ class Run:
     large: dict[str, Any] = field(default_factory=dict)  #: data that were read of files
 
     def __getitem__(self, key: str) -> Any:
-        self._note(key)
         data = self._data(key)
         if data is None:
             problem = "done yet" if self.flow.find(key) else "a step"
@@ -283,14 +278,12 @@ class Run:
 
     def get(self, key: str, default: Any = None) -> Any:
         """The answer of step `key`, or `default` while it is not done."""
-        self._note(key)
         data = self._data(key)
         return default if data is None else rec.answer(data, key)
 
     def fields(self, key: str) -> dict[str, Any]:
         """All fields of step `key`, or {} while it is not done."""
-        self._note(key + FIELDS)
-        data = self._data(key)
+        data = self._data(key, FIELDS)
         return data if isinstance(data, dict) else {}
 
     def was(self, key: str) -> dict[str, Any]:
@@ -328,10 +321,8 @@ class Run:
         return {item["file"]: values.file_of(item, folder) for item in self._files(key)}
 
     def _files(self, key: str) -> list[dict[str, Any]]:
-        step = self.flow.find(key)
-        if step is None or not rec.is_done(self.state, step.id):
-            return []
-        found: list[dict[str, Any]] = self.state.get("asked", {}).get(step.id, {}).get("files", [])
+        step = self._answered(key)
+        found: list[dict[str, Any]] = self.entry(step).get("files", []) if step else []
         return found
 
     def answers(self) -> dict[str, Any]:
@@ -352,11 +343,18 @@ class Run:
     def _done(self) -> list[Step]:
         return [step for step in self.flow.steps if rec.is_done(self.state, step.id)]
 
-    def _data(self, key: str) -> Any:
-        step = self.flow.find(key)
-        if step is None or not rec.is_done(self.state, step.id):
-            return None
-        return self._typed(step, self.state[step.id])
+    def entry(self, step: Step) -> Record:
+        """What is known of the answer of `step`, see `answers`; {} while it has none."""
+        entry: Record = self.state.get("asked", {}).get(step.id, {})
+        return entry
+
+    def _answered(self, key: str) -> Step | None:
+        return next((step for step in self._done() if step.key == key), None)
+
+    def _data(self, key: str, what: str = "") -> Any:
+        self._note(key + what)
+        step = self._answered(key)
+        return step and self._typed(step, self.state[step.id])
 
     def _typed(self, step: Step, data: Any) -> Any:
         if not isinstance(data, dict):
@@ -367,15 +365,14 @@ class Run:
             if key not in self.large:
                 self.large[key] = values.whole(data, folder)
             data = self.large[key]
-        kinds = self.state.get("asked", {}).get(step.id, {}).get("kinds", {})
-        return values.decode(data, kinds, folder)
+        return values.decode(data, self.entry(step).get("kinds", {}), folder)
 
     # --- dependencies
 
     def before(self, step: Step) -> "Run":
         """Return the run as `step` sees it: with earlier answers; it notes reads."""
-        later = {other.id for other in self.flow.steps[step.number - 1 :]}
-        state = {key: value for key, value in self.state.items() if key not in later}
+        later = [other.id for other in self.flow.steps[step.number - 1 :]]
+        state = rec.without(self.state, *later)
         return replace(self, state=state, reads={}, desk=None)
 
     def _note(self, what: str) -> None:
@@ -389,8 +386,8 @@ class Run:
         if what.endswith(FILES):
             return rec.fingerprint(self._files(what.removesuffix(FILES)))
         key = what.removesuffix(FIELDS)
-        step = self.flow.find(key)
-        if step is None or not rec.is_done(self.state, step.id):
+        step = self._answered(key)
+        if step is None:
             return ""
         data = self.state[step.id]
         return rec.fingerprint(data if what != key else rec.answer(data, key))
