@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
+from dataclasses import dataclass
 from typing import Any
 
 from loguru import logger
@@ -37,26 +38,19 @@ _LOOPS = """
     WHERE workflow = ? AND id = ? AND step = ? ORDER BY rowid DESC"""
 
 
+@dataclass(eq=False)
 class Doing:
     """A job of this process, from its start until all of its work has ended."""
 
-    def __init__(
-        self, flow: Workflow, id: str, step: Step, store: Store, settings: Settings
-    ) -> None:
-        self.flow = flow
-        self.id = id
-        self.step = step
-        self.store = store
-        self.settings = settings
-        self.task: asyncio.Task[None] | None = None  #: of whoever leads it
-        self.fraction: float | None = None  #: of its progress, None if that is unknown
-        self.message = ""
-        self.cancelled = ""  #: why
-        self.again = False  #: started again since it was cancelled
-        self.profile = 0  #: that the run belongs to
-        self._rev = 0  # that is known to want it
-        self._job: Job | None
-        self._work: asyncio.Future[Any] | None
+    flow: Workflow
+    id: str
+    step: Step
+    store: Store
+    settings: Settings
+    task: asyncio.Task[None] | None = None  #: of whoever leads it
+    profile: int = 0  #: that the run belongs to
+
+    def __post_init__(self) -> None:
         self.renew()
 
     @property
@@ -71,12 +65,13 @@ class Doing:
 
     def renew(self) -> None:
         """Be as at the start."""
-        self.fraction = None
+        self.fraction: float | None = None  #: of its progress, None if that is unknown
         self.message = "Starting…"
-        self.cancelled = ""
-        self.again = False
-        self._job = None
-        self._work = None
+        self.cancelled = ""  #: why
+        self.again = False  #: started again since it was cancelled
+        self._rev = 0  # that is known to want it
+        self._job: Job | None = None
+        self._work: asyncio.Future[Any] | None = None
 
     def load(self) -> Run:
         """Return the run as it is stored; raises Unknown, Corrupt, Incompatible."""
@@ -159,14 +154,12 @@ class Doing:
             return CANCELLED
         if stand["rev"] == self._rev:
             return ""
-        try:
+        with suppress(Unknown):
             record, rev = job.run.engine.load(self.id)
-        except Unknown:
-            return CHANGED
-        if not job.is_wanted(record):
-            return CHANGED
-        self._rev = rev
-        return ""
+            if job.is_wanted(record):
+                self._rev = rev
+                return ""
+        return CHANGED
 
 
 def _desk(seen: Run, step: Step) -> Desk | None:

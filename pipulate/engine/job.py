@@ -15,7 +15,6 @@ import secrets
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pipulate.engine.errors import PipulateError, Stale, Unsure
@@ -195,7 +194,7 @@ class Job:
             except Stale:
                 continue  # look again
             except asyncio.CancelledError:  # the act was not begun, for certain
-                await _aside(self._note, key, partial(_unless, intention))
+                await _aside(self._note, key, lambda known: {} if known == intention else known)
                 raise
 
     async def _do(self, key: str, function: Deed) -> Any:
@@ -243,10 +242,6 @@ class Job:
 
         record = self.run.engine.checkpoint(self.run.id, note, rev)
         return record.get("once", {}).get(key, {})
-
-
-def _unless(intention: Record, known: Record) -> Record:
-    return {} if known == intention else known
 
 
 def _on_loop() -> bool:

@@ -124,10 +124,9 @@ class Jobs:
         doing = self._doing.get(key)
         if doing is None:
             return Progress(None, _ELSEWHERE)
-        if not doing.cancelled:
-            return Progress(doing.fraction, doing.message)
-        words = _WAITING if doing.again else _ENDING
-        return Progress(doing.fraction, words)
+        if doing.again:
+            return Progress(doing.fraction, _WAITING)
+        return Progress(doing.fraction, _ENDING if doing.cancelled else doing.message)
 
     # --- begin and end
 

@@ -18,7 +18,7 @@ What `data` of history says, whole or [what changed], is told in `history`.
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -113,25 +113,13 @@ def _committed(connection: apsw.Connection, name: str, pages: int) -> int:
     return apsw.SQLITE_OK
 
 
-def _wal(connection: apsw.Connection) -> str:
-    # Once in a file's life this needs a lock for which SQLite does not wait.
+def _patiently(act: Callable[[], Any]) -> Any:
+    """Do what others may be in the way of, and for which SQLite does not wait."""
     deadline = time.monotonic() + BUSY_TIMEOUT / 1000
     while True:
         try:
-            return str(connection.pragma("journal_mode", "wal"))
-        except apsw.BusyError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.02)
-
-
-def _close(connection: apsw.Connection) -> None:
-    deadline = time.monotonic() + BUSY_TIMEOUT / 1000
-    while True:
-        try:
-            connection.close()
-            return
-        except apsw.ThreadingViolationError:  # another thread is in the midst of a statement
+            return act()
+        except (apsw.BusyError, apsw.ThreadingViolationError):
             if time.monotonic() > deadline:
                 raise
         time.sleep(0.02)
@@ -227,7 +215,8 @@ class Store:
         connection = connect(self.path)
         connection.set_busy_timeout(BUSY_TIMEOUT)
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # no plan is made anew
-        mode = _wal(connection)
+        # a lock, once in a file's life
+        mode = _patiently(lambda: connection.pragma("journal_mode", "wal"))
         connection.pragma("synchronous", "FULL")
         connection.pragma("fullfsync", True)  # on macOS only this reaches the disk
         if mode != "wal" or connection.pragma("synchronous") != 2:
@@ -280,7 +269,7 @@ class Store:
         """Close the connections of all threads, each when its statement has ended."""
         with self._transaction.turn:
             for connection in list(self._connections):
-                _close(connection)
+                _patiently(connection.close)  # another thread may be in the midst of a statement
         self._connections.clear()
         self._local = threading.local()
 
