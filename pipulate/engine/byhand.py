@@ -24,13 +24,15 @@ class ByHand(Pipulate):
         Without the last step, which finalizes.
         """
         wanted = steps[:-1] if exclude_final else steps
-        done = rec.answered(self.get_state(id), wanted)
+        done = _answered(self.get_state(id), wanted)
         unknown = {key: "???" for key, *_ in wanted}
         return unknown | {key: value for key, _, _, value in done}
 
     def get_last_completed_step_number(self, id: str, steps: Steps) -> int:
         """Return the 1-based number of the highest done step, or 0."""
-        return rec.last_done(self.get_state(id), steps)
+        state = self.get_state(id)
+        done = (number for number, step in enumerate(steps, 1) if rec.is_done(state, step[1]))
+        return max(done, default=0)
 
     def should_advance(self, id: str, step_id: str, condition: dict[str, Any]) -> bool:
         """Say whether the step is done and has all values of `condition`.
@@ -54,7 +56,7 @@ class ByHand(Pipulate):
         """Return {key: answer} up to the step, and lines of those before it."""
         ids = [step[1] for step in steps]
         count = ids.index(step_id) + 1 if step_id in ids else len(ids)
-        done = rec.answered(self.get_state(id), steps[:count])
+        done = _answered(self.get_state(id), steps[:count])
         lines = [f"- {label}: {value}" for _, other, label, value in done if other != step_id]
         return {key: value for key, _, _, value in done}, lines
 
@@ -97,3 +99,12 @@ class ByHand(Pipulate):
         last = self.get_last_completed_step_number(id, steps)
         cards = self.generate_step_placeholders(steps, prefix, last)
         return Div(*cards, id=f"{prefix.strip('/')}-chain")
+
+
+def _answered(record: Record, steps: Steps) -> list[tuple[str, str, str, Any]]:
+    """Return (key, id, label, answer) of each step that is done."""
+    return [
+        (key, step_id, label, rec.answer(record[step_id], key))
+        for key, step_id, label, *_ in steps
+        if rec.is_done(record, step_id)
+    ]

@@ -91,7 +91,7 @@ def take(run: Run, step: Step, inside: Any, key: str) -> None:
         known = [name for name in entry["fields"] if name != MARKER]
         data = _named(data, known, names)
         entry = {**entry, "fields": _named(entry["fields"], known, names)}
-    gone = {other: kept for other, kept in run.state["gone"].items() if other != key}
+    gone = rec.without(run.state["gone"], key)
     others = run.state.get("asked", {})
     asked = {place: _renamed(kept, key, step.key) for place, kept in others.items()}
     asked[step.id] = {**entry, "key": step.key}
@@ -100,12 +100,11 @@ def take(run: Run, step: Step, inside: Any, key: str) -> None:
     if not gone:
         del state["gone"]
     record, _ = settled(replace(run, state=state), step)
-    act = f"set {step.id}"
 
     def change(now: Record) -> Record:
         return _known_as(step.key, key, rec.restore(record, now))
 
-    run.state, run.rev = run.engine.change(run.id, act, change, rev=run.rev)
+    run.state, run.rev = run.engine.change(run.id, f"set {step.id}", change, rev=run.rev)
 
 
 def _known_as(new: str, old: str, record: Record) -> Record:

@@ -107,7 +107,7 @@ def _name(row: Row) -> dict[str, Any]:
 
 
 def export_lines(rows: Iterable[Row]) -> tuple[str, list[Row]]:
-    """Return runs of any workflow for `import_lines`, and the damaged ones."""
+    """Return runs of any workflow for `import_file`, and the damaged ones."""
     runs, damaged = _exported(rows)
     return _joined(runs), damaged
 
@@ -178,11 +178,6 @@ def import_run(engine: Pipulate, data: Any) -> str:
                 "Delete it first, or change the ID in the file."
             )
     return id
-
-
-def import_lines(engine: Pipulate, text: str) -> list[str]:
-    """Import all runs or none, one JSON object a line; return their IDs."""
-    return _import(engine, _read(text))
 
 
 def _import(engine: Pipulate, found: list[Any]) -> list[str]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date
 from itertools import zip_longest
 from typing import Any
 
@@ -17,7 +17,7 @@ from fastcore.xml import FT
 
 from pipulate.engine.errors import Invalid, PipulateError
 from pipulate.engine.record import RESERVED
-from pipulate.engine.values import File
+from pipulate.engine.values import TIMES, File
 
 Values = dict[str, Any]
 
@@ -43,11 +43,6 @@ _KINDS = {
     ),
 }
 _NUMBERS = ("number", "range")
-_MOMENTS: dict[str, type[date] | type[time]] = {
-    "date": date,
-    "datetime-local": datetime,
-    "time": time,
-}
 _FINEST = math.ulp(0)  #: every number is a multiple of it
 _TEXTS = ("text", "search", "tel", "email", "url", "password", "textarea")
 
@@ -183,10 +178,12 @@ def initial(form: Any) -> dict[str, list[str]]:
     """Return what a browser would submit if the form were sent as it is shown."""
     sent = {}
     for item in fields(form):
-        sent[item.name] = item.shown
+        shown = item.shown
         if item.others:
-            sent[item.name] = ["".join(control.shown) for control in (item, *item.others)]
-    return {name: values for name, values in sent.items() if values}
+            shown = ["".join(control.shown) for control in (item, *item.others)]
+        if shown:
+            sent[item.name] = shown
+    return sent
 
 
 def read(wanted: Iterable[Field], submitted: Mapping[str, list[Any]]) -> Values:
@@ -233,12 +230,13 @@ def _read_one(item: Field, given: list[Any]) -> Any:
 
 
 def _typed(item: Field, text: str) -> Any:
-    if item.kind not in (*_NUMBERS, *_MOMENTS):
+    moment = TIMES.get(item.kind.removesuffix("-local"))
+    if moment is None and item.kind not in _NUMBERS:
         return text
     if not text:
         return None
-    if item.kind in _MOMENTS:
-        return _MOMENTS[item.kind].fromisoformat(text)
+    if moment:
+        return moment.fromisoformat(text)
     if not all(width.is_integer() for width in _grid(item.attrs)):
         return float(text)
     return int(text) if re.fullmatch(r"[-+]?\d+", text) else round(float(text))
@@ -260,9 +258,7 @@ def _read_file(item: Field, given: list[Any]) -> Any:
     chosen = [file for file in given if isinstance(file, File)]
     if item.required and not chosen:
         raise Invalid("Choose a file.", item.name)
-    if item.many:
-        return chosen
-    return next(iter(chosen), None)
+    return chosen if item.many else next(iter(chosen), None)
 
 
 def keep(

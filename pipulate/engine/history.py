@@ -171,12 +171,6 @@ def texts(rows: Rows) -> Iterator[str | None]:
     return (_text(*row) for row in _followed(rows))
 
 
-def after(rows: Rows) -> str | None:
-    """Return the record's text after all rows; None if it is not certain."""
-    *_, last = [(None, "", None), *_followed(rows)]
-    return _text(*last)
-
-
 def before(db: apsw.Connection, run: Run, seq: int) -> str | None:
     """Return the record's text before an act; None if it is not certain."""
     earlier: list[int] = []
@@ -184,7 +178,8 @@ def before(db: apsw.Connection, run: Run, seq: int) -> str | None:
         earlier.append(act.seq)
         if not act.tail:
             break
-    return after(db.execute(_ROW, (seq,)).get for seq in reversed(earlier))
+    *_, last = [(None, "", None), *_followed(db.execute(_ROW, (seq,)).get for seq in earlier[::-1])]
+    return _text(*last)
 
 
 def back(db: apsw.Connection, run: Run, seq: int | None) -> Iterator[Act]:
@@ -206,13 +201,10 @@ def rows(db: apsw.Connection, run: Run) -> list[Any]:
 
 def last_good(rows: list[Any]) -> Record:
     """Return the newest record that is certain; {} if none is."""
-    with suppress(Corrupt):
-        return rec.loads(after(rows) or "")
-    good: Record = {}
-    for text in texts(rows):
+    for text in reversed([*texts(rows)]):
         with suppress(Corrupt):
-            good = rec.loads(text or "")
-    return good
+            return rec.loads(text or "")
+    return {}
 
 
 def _followed(rows: Rows) -> Iterator[tuple[Record | None, str, int | None]]:

@@ -41,8 +41,8 @@ class Fit:
         asked = record.get("asked", {})
         was = record.get("was", {})
         self.kept = {"answer": record, "was": was}
-        self.rest = {key: value for key, value in record.items() if key not in asked}
-        self.was = {key: value for key, value in was.items() if key not in asked}
+        self.rest = rec.without(record, *asked)
+        self.was = rec.without(was, *asked)
         self.gone = {**record.get("gone", {})}
         self.asked: Record = {}
 
@@ -60,7 +60,7 @@ class Fit:
         """Return it as it is now."""
         parts = {"asked": self.asked, "was": self.was, "gone": self.gone}
         full = {key: part for key, part in parts.items() if part}
-        return {key: value for key, value in self.rest.items() if key not in parts} | full
+        return rec.without(self.rest, *parts) | full
 
 
 def unknown(place: str, data: Any, name: str = "answer") -> Record:
@@ -70,7 +70,7 @@ def unknown(place: str, data: Any, name: str = "answer") -> Record:
 
 def parted(entry: Record) -> tuple[Record, Record]:
     held = {str(name): entry[name] for name in ("answer", "was") if name in entry}
-    return {key: value for key, value in entry.items() if key not in held}, held
+    return rec.without(entry, *held), held
 
 
 def upgraded(record: Record, places: Places, version: int, upgrade: Upgrade | None) -> Record:
@@ -85,8 +85,7 @@ def upgraded(record: Record, places: Places, version: int, upgrade: Upgrade | No
             "export the run, or begin a new one under another ID."
         )
     asked = {**record.get("asked", {})}
-    plain = {key: value for key, value in record.items() if key != "asked"}
-    new = {**upgrade(plain, wrote), "version": version}
+    new = {**upgrade(rec.without(record, "asked"), wrote), "version": version}
     if asked:
         keys = {place: key for key, place in places.items()}
         stood = [record[place] for place in asked if place in record]

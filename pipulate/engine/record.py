@@ -151,27 +151,6 @@ def answer(data: Any, key: str) -> Any:
     return data[key] if isinstance(data, dict) and key in data else data
 
 
-def answered(record: Record, steps: Steps) -> list[tuple[str, str, str, Any]]:
-    """Return (key, id, label, answer) of each step that is done."""
-    return [
-        (key, step_id, label, answer(record[step_id], key))
-        for key, step_id, label, *_ in steps
-        if is_done(record, step_id)
-    ]
-
-
-def last_done(record: Record, steps: Steps) -> int:
-    """Return the 1-based number of the highest done step, or 0."""
-    done = (number for number, step in enumerate(steps, 1) if is_done(record, step[1]))
-    return max(done, default=0)
-
-
-def first_open(record: Record, steps: Steps) -> int:
-    """Return the 0-based index of the first step not done, or len(steps)."""
-    undone = (index for index, step in enumerate(steps) if not is_done(record, step[1]))
-    return next(undone, len(steps))
-
-
 def clear_from(record: Record, step_id: str, steps: Steps) -> Record:
     """Return the record with this and all later steps moved to `was`."""
     ids = [step[1] for step in steps]
@@ -182,7 +161,7 @@ def clear_from(record: Record, step_id: str, steps: Steps) -> Record:
     return {**kept, "was": was} if was else kept
 
 
-def without(record: Record, *keys: str) -> Record:
+def without(record: Mapping[str, Any], *keys: str) -> Record:
     """Return the record without these keys."""
     return {key: value for key, value in record.items() if key not in keys}
 

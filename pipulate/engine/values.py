@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipulate.engine.errors import Invalid, Unknown
+from pipulate.engine.record import without
 
 ROOMS = ("uploads", "files")  #: of the data folder, where files lie
 LARGE = "pipulate-large"  #: the key of a JSON file with the rest of the data
@@ -24,7 +25,7 @@ _PARTS = {"file", "path", "size", "sha256"}
 #: Of name, sha256 and path.
 _FORMS = (r"[^./\\\0][^/\\\0]*", "[0-9a-f]{64}", "(?s:.*)")
 #: The most special first: a datetime is a date.
-_TIMES: dict[str, type[datetime] | type[date] | type[time]] = {
+TIMES: dict[str, type[datetime] | type[date] | type[time]] = {
     "datetime": datetime,
     "date": date,
     "time": time,
@@ -113,13 +114,13 @@ def whole(data: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     if not is_file(data.get(LARGE)):
         return data
     inside = json.loads(file_of(data[LARGE], folder).read_text())
-    return {**inside, **{key: value for key, value in data.items() if key != LARGE}}
+    return {**inside, **without(data, LARGE)}
 
 
 def _typed(kind: str | None, item: Any, folder: Path) -> Any:
-    if kind in _TIMES:
+    if kind in TIMES:
         with suppress(TypeError, ValueError):
-            return _TIMES[kind].fromisoformat(item)
+            return TIMES[kind].fromisoformat(item)
     return file_of(item, folder) if is_file(item) else item
 
 
@@ -138,7 +139,7 @@ def _kind(value: Any) -> str:
 def _kind_of(made: type) -> str:
     if made is File:
         return "file"
-    return next((kind for kind, base in _TIMES.items() if issubclass(made, base)), "")
+    return next((kind for kind, base in TIMES.items() if issubclass(made, base)), "")
 
 
 def as_json(item: Any, folder: Path) -> Any:

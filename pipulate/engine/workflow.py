@@ -349,7 +349,8 @@ class Run:
         return entry
 
     def _answered(self, key: str) -> Step | None:
-        return next((step for step in self._done() if step.key == key), None)
+        step = self.flow.find(key)
+        return step if step and rec.is_done(self.state, step.id) else None
 
     def _data(self, key: str, what: str = "") -> Any:
         self._note(key + what)

@@ -23,6 +23,16 @@ def test_it_is_read_when_it_is_asked_for() -> None:
     assert said == "False Say\n"
 
 
+@pytest.mark.parametrize(
+    ("done", "highest"),
+    [([], 0), ([1], 1), ([1, 2], 2), ([2], 2), ([1, 3], 3), ([1, 2, 3], 3)],
+)
+def test_the_highest_done_step(engine: Pipulate, done: list[int], highest: int) -> None:
+    """It counts from 1, whatever is open before it; 0 if none is done."""
+    engine.initialize_if_missing("robin", {f"step_{number:02d}": {"x": "1"} for number in done})
+    assert engine.get_last_completed_step_number("robin", STEPS) == highest
+
+
 def test_any_answer_may_be_kept(engine: Pipulate) -> None:
     """Step data need not be a form: any JSON value is kept, and data without the key's name is
     given whole."""

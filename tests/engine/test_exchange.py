@@ -24,7 +24,6 @@ from pipulate.engine.exchange import (
     export_file,
     export_lines,
     import_file,
-    import_lines,
     import_run,
     readable,
     stored,
@@ -36,6 +35,11 @@ from pipulate.engine.store import Store
 from pipulate.engine.values import File, decode, encode
 
 ACT = {"export:job:1": {"begun": "2026-11-23T19:10:00+00:00", "result": {"url": "/jobs/1"}}}
+
+
+def import_lines(engine: Pipulate, text: str) -> list[str]:
+    """Import what is no zip; return the IDs."""
+    return import_file(engine, io.BytesIO(text.encode())).ids
 
 
 @pytest.fixture

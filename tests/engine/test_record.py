@@ -186,18 +186,6 @@ def test_a_missing_step_is_not_done() -> None:
     assert not rec.is_done({}, "step_01")
 
 
-@pytest.mark.parametrize(
-    ("done", "highest", "first_open"),
-    [([], 0, 0), ([1], 1, 1), ([1, 2], 2, 2), ([2], 2, 0), ([1, 5], 5, 1), ([1, 2, 3, 4, 5], 5, 5)],
-)
-def test_what_comes_next(done: list[int], highest: int, first_open: int) -> None:
-    """The highest done step counts from 1; the first open one is an index, len(steps) when none
-    is."""
-    record = {f"step_{number:02d}": {"x": "1"} for number in done}
-    assert rec.last_done(record, STEPS) == highest
-    assert rec.first_open(record, STEPS) == first_open
-
-
 def test_step_ids_are_in_order_past_ninety_nine() -> None:
     """The steps of a record are listed by number, and nothing else of it is."""
     record = {
