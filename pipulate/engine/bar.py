@@ -51,8 +51,9 @@ class Part:
         return Part(self, self.tell_whole, size, message)
 
     def __enter__(self) -> Self:
-        if self.above:
-            self.above._parts.add(self)
+        with self._lock:
+            if self.above:
+                self.above._parts.add(self)
         scope.set(self)
         self.tell()
         return self

@@ -1,7 +1,9 @@
 """The progress bar in parts: whatever goes on beside it, what each part did adds up."""
 
 import asyncio
+import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -79,19 +81,29 @@ async def test_tasks_report_to_their_own_parts() -> None:
     assert whole.rest() == 1.0  # it is full, so what follows begins anew
 
 
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Let threads take turns as often as they can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("eager")
 def test_threads_report_at_once() -> None:
     """Nothing is lost between threads: what they did adds up exactly."""
     whole, told = bar()
     start = threading.Barrier(8)
 
-    def work(part: Part) -> None:
+    def work(_: int) -> None:
         start.wait()
-        with part:
-            for step in range(100):
-                part.progress(step / 100)
+        for _ in range(500):
+            with whole.part(1 / 4000) as part:
+                part.progress(0.5)
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(work, [whole.part(0.125) for _ in range(8)]))
+        list(pool.map(work, range(8)))
     whole.tell()
     assert told[-1][0] == pytest.approx(1.0)
 
