@@ -105,6 +105,7 @@ class Talk:
         self.memory = Memory(store, Embedder(self.models.folder))
         self.answering: asyncio.Task[None] | None = None
         self.live: str | None = None
+        self._coming = False  # words of the answer, after those that are told
         self._given_secrets = secrets
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
@@ -277,8 +278,10 @@ class Talk:
     async def send(self, said: str) -> None:
         """The user said something.  Refused while an answer is coming."""
         async with self._act:
-            if self.busy:
+            if self._coming:
                 raise Refused("The last answer is still coming. Stop it, or wait for it.")
+            if self.answering:
+                await asyncio.wait([self.answering])  # all is told: it ends now
             await self._send(said)
 
     async def _send(self, said: str) -> None:
@@ -287,6 +290,7 @@ class Talk:
             await self._begin(said)
 
     async def _begin(self, said: str) -> None:
+        self._coming = not said.startswith("/")
         self.answering = self.background(self._react(said))
         await self.listener.state()
 
@@ -301,6 +305,7 @@ class Talk:
         finally:
             if self.answering is asyncio.current_task():
                 self.answering = None
+                self._coming = False
             await self.listener.state()
 
     async def _use(self, name: str, arguments: dict[str, Any]) -> str:
@@ -334,6 +339,7 @@ class Talk:
         async with self._turn:
             choice = None if model.tools else await self._choose(model, said)
             if choice:
+                self._coming = False
                 await self._use(choice.name, choice.arguments)
             else:
                 await self._speak(model, said)
@@ -409,6 +415,8 @@ class Talk:
         except ModelError as error:
             problem = str(error)
         finally:  # also when stopped: what came is kept
+            if asyncio.current_task() is self.answering:
+                self._coming = bool(calls)
             await asyncio.shield(asyncio.ensure_future(self._keep(about, problem)))
         return calls
 

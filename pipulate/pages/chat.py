@@ -2,7 +2,9 @@
 
 ACTS    are ordinary form posts, so the guard protects them; they answer 204.
 NEWS    come over one WebSocket per open page: HTML that htmx puts in place
-        by id.  A page that connects (again) first gets all messages.
+        by id, in the order in which it was told.  A page that connects (again)
+        first gets all messages; what was stored by then, and is told only
+        later, is not told to it again.
 STREAM  The answer at hand is #m-live, drawn every PAINT seconds at most.
 """
 
@@ -48,7 +50,7 @@ from pipulate.botify import token
 from pipulate.chat import proposals
 from pipulate.chat.conversation import Row
 from pipulate.chat.models import SMALL
-from pipulate.chat.talk import LONGEST_MESSAGE, Listener, Talk
+from pipulate.chat.talk import LONGEST_MESSAGE, PAGE, Listener, Talk
 from pipulate.engine.errors import PipulateError, Unknown
 from pipulate.engine.voice import Whichever
 from pipulate.engine.workflow import Workflow
@@ -70,22 +72,35 @@ class Panel(Listener):
 
     def __init__(self, talk: Talk) -> None:
         self.talk = talk
-        self._sockets: set[WebSocket] = set()
+        self._sockets: dict[WebSocket, set[int]] = {}  # the messages that its list came with
+        self._sending = asyncio.Lock()
         self._due = 0.0
 
     # --- news
 
     async def push(self, *parts: Any) -> None:
         """Send pieces of HTML to every open page."""
+        await self._send([*self._sockets], *parts)
+
+    async def _send(self, sockets: list[WebSocket], *parts: Any) -> None:
         html = to_xml(parts, indent=False)
-        for socket in list(self._sockets):
-            try:
-                await socket.send_text(html)
-            except (RuntimeError, WebSocketDisconnect, OSError):
-                self._sockets.discard(socket)
+        async with self._sending:  # first come, first sent
+            for socket in sockets:
+                try:
+                    await socket.send_text(html)
+                except (RuntimeError, WebSocketDisconnect, OSError):
+                    self._sockets.pop(socket, None)
+
+    async def _list_all(self, sockets: list[WebSocket], *parts: Any) -> None:
+        """Send all messages: between reading and sending nothing else may be told."""
+        rows = self.talk.messages()
+        for socket in sockets:
+            self._sockets[socket] = {row["id"] for row in rows} - {PAGE}
+        await self._send(sockets, self._messages(rows)(**OVER), *parts)
 
     async def said(self, row: Row) -> None:
-        await self.push(_appended(self._message(row)))
+        new = [socket for socket, listed in self._sockets.items() if row["id"] not in listed]
+        await self._send(new, _appended(self._message(row)))
 
     async def unsaid(self, id: int) -> None:
         await self.push(Li(id=f"m{id}", **GONE))
@@ -110,7 +125,8 @@ class Panel(Listener):
 
     async def turned(self) -> None:
         alert = Div(id="alert", hx_swap_oob="innerHTML")
-        await self.push(self._messages()(**OVER), await self._state_line(), alert)
+        line = await self._state_line()
+        await self._list_all([*self._sockets], line, alert)
 
     async def state(self) -> None:
         await self.push(await self._state_line())
@@ -134,18 +150,17 @@ class Panel(Listener):
         if len(self._sockets) > MOST_PAGES:
             raise HTTPException(429)
         await socket.accept()
-        self._sockets.add(socket)
         try:
             path = socket.query_params.get("page", "").split("?")[0]
             await self.talk.visit(*socket.app.state.about.get(path, ("", "")))
-            news = (self._messages()(**OVER), await self._state_line())
-            await socket.send_text(to_xml(news, indent=False))
+            line = await self._state_line()
+            await self._list_all([socket], line)
             while True:
                 await socket.receive_text()  # pages send nothing: their acts are posts
         except (WebSocketDisconnect, RuntimeError, OSError, KeyError):
             pass
         finally:
-            self._sockets.discard(socket)
+            self._sockets.pop(socket, None)
 
     # --- the panel's parts
 
@@ -155,15 +170,15 @@ class Panel(Listener):
         head = Header(Strong("Chat"), _conversations())
         state = Div(id="chat-state", cls="chat-state")
         socket = Div(hx_ext="ws", ws_connect=f"/chat/ws?page={here}", hidden=True)
-        parts = (head, self._messages(), state, _form(), socket)
+        parts = (head, self._messages(self.talk.messages()), state, _form(), socket)
         return Aside(*parts, id="chat", aria_label="Chat")
 
-    def _messages(self) -> FT:
-        rows = [self._message(row) for row in self.talk.messages()]
+    def _messages(self, rows: list[Row]) -> FT:
+        shown = [self._message(row) for row in rows]
         if self.talk.live is not None:
-            rows.append(_live(self.talk.live))
+            shown.append(_live(self.talk.live))
         return Ol(
-            *rows,
+            *shown,
             id="messages",
             aria_live="polite",
             aria_label="Messages",

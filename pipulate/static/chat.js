@@ -14,10 +14,14 @@
     });
     end();
   });
+  let sent = "";
+  document.addEventListener("htmx:beforeRequest", ({ target }) => { if (target.id === "chat-form") sent = box().value; });
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.target.id !== "chat-form" || !event.detail.successful) return;
-    box().value = "";
-    sessionStorage.removeItem("draft");
+    if (box().value === sent) { // else the next message is being typed
+      box().value = "";
+      sessionStorage.removeItem("draft");
+    }
     atEnd = true;
     end();
   });

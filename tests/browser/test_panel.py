@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from pipulate import create_app
 from pipulate.chat.talk import Talk
 from pipulate.engine.settings import PACKAGE, Settings
 from tests.chat.payloads import PAYLOADS
 from tests.chat.scripted import HOSTILE, Reply, ScriptedModel
+from tests.conftest import PATIENCE
 
 CANARY = "canary0123456789abcdef0123456789abcdef01"
 
@@ -71,7 +72,7 @@ def test_a_stopped_answer_keeps_what_came_and_ends_the_generation(page: Page, st
         say(page, "Talk")
         expect(page.locator("#m-live")).to_contain_text("word word")
         page.get_by_role("button", name="Stop").click()
-        assert model.hung_up.wait(5)
+        assert model.hung_up.wait(PATIENCE)
         expect(page.locator("li.assistant:not(.live)")).to_contain_text("word")
 
 
@@ -102,6 +103,25 @@ def test_a_tool_changes_nothing_without_a_yes_and_can_be_undone(page: Page, star
         assert tasks() == []
 
 
+def test_what_is_typed_while_a_message_is_sent_stays(page: Page, start):
+    """Only what was sent leaves the field."""
+    url, _ = start(None)
+    held: list[Route] = []
+    page.route("**/chat/send*", lambda route: held.append(route))
+    page.goto(f"{url}/introduction")
+    with page.expect_request("**/chat/send*"):
+        say(page, "/help")
+    page.fill("#chat-text", "The next one")
+    with page.expect_response("**/chat/send*"):
+        held.pop().continue_()
+    expect(page.locator("#messages")).to_contain_text(re.compile("/add task name", re.IGNORECASE))
+    expect(page.locator("#chat-text")).to_have_value("The next one")
+    with page.expect_request("**/chat/send*"):
+        page.press("#chat-text", "Enter")
+    held.pop().continue_()
+    expect(page.locator("#chat-text")).to_have_value("")
+
+
 def test_commands_work_without_a_model(page: Page, start):
     """The panel says that there is none and how to get one; slash commands act all the same."""
     url, _ = start(None)
@@ -112,6 +132,7 @@ def test_commands_work_without_a_model(page: Page, start):
     expect(page.locator("#messages")).to_contain_text(re.compile("/add task name", re.IGNORECASE))
     say(page, "/add task Water the plants")
     page.get_by_role("button", name="Yes, do it").click()
+    expect(page.locator(".proposal")).to_contain_text("Done.")
     say(page, "/tasks")
     expect(page.locator("#messages .said").last).to_contain_text("Water the plants")
     say(page, "/nonsense")

@@ -132,6 +132,28 @@ async def test_stopping_keeps_what_came(talk: Talk, monkeypatch) -> None:
     assert ends.is_set() and not talk.busy and kept(talk) == ["Go", "Half"]
 
 
+@pytest.mark.parametrize("first", ["Go", "/tasks"])
+async def test_whoever_sees_the_last_words_may_go_on(talk: Talk, monkeypatch, first: str) -> None:
+    """What is sent the moment they are told is not refused; it comes after them."""
+    going: list[asyncio.Task[None]] = []
+
+    class Quick(Heard):
+        async def said(self, row: dict[str, Any]) -> None:
+            if row["role"] != "user" and not going:
+                going.append(asyncio.create_task(talk.send("And?")))
+                await asyncio.sleep(0)  # it has been asked for
+
+    talk.listener = Quick()
+    answers(talk, FakeModel(["Said."], ["More."], tools=True), monkeypatch)
+    await talk.send(first)
+    await talk.settled()
+    await asyncio.gather(*going)
+    await talk.settled()
+    assert kept(talk)[0] == first
+    assert kept(talk)[2] == "And?"
+    assert len(kept(talk)) == 4
+
+
 async def test_a_tools_result_goes_back_to_the_model_without_secrets(
     talk: Talk, monkeypatch
 ) -> None:

@@ -1,7 +1,9 @@
 """The chat panel's addresses and news: what a page sends, what every open page is shown."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -13,6 +15,7 @@ from pipulate import create_app
 from pipulate.chat.talk import Talk
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.store import Store
+from pipulate.pages.chat import Panel
 
 HERE = "http://127.0.0.1:5001"
 FROM_A_PAGE = {"Host": "127.0.0.1:5001", "Origin": HERE, "HX-Request": "true"}
@@ -63,14 +66,67 @@ def test_an_open_page_writes_nothing_until_something_is_said(app: Any) -> None:
         before = content(store)
         client.get("/bridge")
         with client.websocket_connect("/chat/ws?page=/bridge", headers=FROM_A_PAGE) as page:
-            assert "You opened “The Bridge" in page.receive_text()
-            assert "bridgekeeper" in page.receive_text()
+            listed = page.receive_text()
+            assert "You opened “The Bridge" in listed and "bridgekeeper" in listed
             assert content(store) == before
             client.post("/chat/send", data={"text": "/tasks"}, headers=FROM_A_PAGE)
             while "There are no tasks" not in page.receive_text():
                 pass
     told = [row["about"].split(" ")[0] for row in store.read("SELECT about FROM message")]
     assert told == ["page", "", "tool"]
+
+
+class OpenPage:
+    """A page's end of the WebSocket: what it shows."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.query_params = {"page": "/nowhere"}
+        self.shown = ""
+        self.listed = asyncio.Event()
+
+    async def accept(self) -> None:
+        pass
+
+    async def send_text(self, text: str) -> None:
+        if 'id="messages"' in text:  # the whole list takes the place of what was there
+            self.shown = ""
+            self.listed.set()
+        self.shown += text
+
+    async def receive_text(self) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+
+async def test_a_page_that_connects_shows_each_message_once(app: Any) -> None:
+    """Also one that is said while the page connects, or was stored by then and is told later."""
+    talk = app.state.part(Talk)
+    talk.listener = panel = Panel(talk)
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def found() -> list[Any]:
+        asked.set()
+        await go_on.wait()
+        return []
+
+    talk.models = SimpleNamespace(found=found, getting=None)
+    early: Any = OpenPage(app)
+    late: Any = OpenPage(app)
+    listening = [asyncio.create_task(panel.listen(early))]
+    await asked.wait()
+    await talk.say("First.")
+    stored = talk.conversations.append(talk.conversation, "note", "Second.", "said")
+    go_on.set()
+    listening.append(asyncio.create_task(panel.listen(late)))
+    for page in (early, late):
+        await page.listed.wait()
+    await panel.said({"id": stored, "role": "note", "content": "Second.", "about": "said"})
+    await talk.say("Third.")
+    for task in listening:
+        task.cancel()
+    for page in (early, late):
+        assert [page.shown.count(text) for text in ("First.", "Second.", "Third.")] == [1, 1, 1]
 
 
 async def test_what_is_refused_is_told_where_alerts_are(client: httpx2.AsyncClient) -> None:
