@@ -11,6 +11,7 @@ export function find(viewer, field, list) {
   let pages = [];
   let active = -1;
   let asked = 0;
+  let answered = ""; // the query whose pages are listed
 
   async function search() {
     const mine = ++asked;
@@ -29,6 +30,7 @@ export function find(viewer, field, list) {
 
   function show(query, count, urls) {
     active = -1;
+    answered = query;
     field.removeAttribute("aria-activedescendant");
     field.setAttribute("aria-expanded", String(Boolean(query)));
     list.hidden = !query;
@@ -60,8 +62,10 @@ export function find(viewer, field, list) {
     if (event.key === "ArrowDown" && pages.length) mark(active + 1);
     else if (event.key === "ArrowUp" && pages.length) mark(active < 0 ? -1 : active - 1);
     else if (event.key === "Enter") {
-      await search();
-      if (pages.length) await go(pages[Math.max(0, active)]);
+      const query = field.value.trim();
+      if (answered !== query) await search();
+      const typed = answered !== query; // meanwhile, which takes the key back
+      if (pages.length && !typed) await go(pages[Math.max(0, active)]);
     } else if (event.key === "Escape") {
       if (!field.value) stage.canvas.parentElement.focus();
       field.value = "";

@@ -41,7 +41,9 @@ export class Stage {
     this.discs = [];
     this.timings = {}; // ms of the last frame, raster, ...; read by the bench
     this.onmove = () => {};
-    this.onstate = () => {}; // "drawing" or "drawn": do all layers show this view?
+    this.onhubs = () => {};
+    this.onstate = () => {}; // "drawing" or "drawn": do all layers and names show this view?
+    this.owed = new Set(); // what of it is still to come
   }
 
   close() {
@@ -116,10 +118,20 @@ export class Stage {
     this.onmove();
   }
 
+  owe(...parts) {
+    for (const part of parts) this.owed.add(part);
+    this.onstate("drawing");
+  }
+
+  settle(part) {
+    if (this.owed.delete(part) && !this.owed.size) this.onstate("drawn");
+  }
+
   /** Ask the workers for this view. */
   look(at = STILL) {
-    this.onstate("drawing");
+    this.owe("points", "links", "names");
     this.lookAtPoints();
+    this.linksAsked = undefined; // what is on its way is of an earlier view
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.linksAsked = ++this.asked;
@@ -153,7 +165,7 @@ export class Stage {
       if (this.again) this.lookAtPoints();
     }
     this.draw();
-    if (done && name === "links" && view.id === this.linksAsked) this.onstate("drawn");
+    if (name === "points" ? !this.busy : done && view.id === this.linksAsked) this.settle(name);
   }
 
   draw() {
@@ -253,11 +265,14 @@ export class Stage {
 
   /** Choose the hubs that get a name in this view, and fetch their URLs. */
   async nameHubs() {
-    this.hubs = candidates(this);
-    const wanted = [this.hovered, this.chosen, ...this.path, ...this.hubs].filter((page) => page >= 0);
+    const hubs = (this.hubs = candidates(this));
+    this.owe("names");
+    const wanted = [this.hovered, this.chosen, ...this.path, ...hubs].filter((page) => page >= 0);
     await this.texts.urls(wanted);
+    if (hubs !== this.hubs) return; // of a later view others are on their way
     this.draw();
-    this.onhubs?.(this.hubs);
+    this.onhubs(hubs);
+    this.settle("names");
   }
 
   // ---- the chosen page

@@ -180,10 +180,14 @@ export class Viewer extends EventTarget {
   }
 
   /** Choose a page and bring it into view. */
-  async visit(page) {
-    const { positions, camera } = this.stage;
+  visit(page) {
+    return this.during(() => this.goTo(page));
+  }
+
+  async goTo(page) {
     await this.change({ page });
     if (page < 0) return;
+    const { positions, camera } = this.stage;
     camera.goTo(positions[2 * page], positions[2 * page + 1], this.graph.n > 3000 ? 4 : 1.6);
     this.stage.moved();
   }
