@@ -5,9 +5,11 @@ ORDER   Playwright's synchronous interface keeps an event loop running in the ma
         So tests that use the browser are plain functions, are marked `browser` by what they ask
         for, and run after all others.
 ERRORS  A missing browser is an error.  Only PIPULATE_NO_BROWSER=1 leaves those tests out, as
-        counted skips.  A page on which a script failed, or the content security policy had to
-        refuse something, fails its test.
-TIME    No example of a property has a deadline: the machine may be busy.
+        counted skips.  A tab whose console tells an error fails its test, be it the first tab or
+        another: a script that failed, or what the content security policy had to refuse.  What
+        must fail is named by the test: `@pytest.mark.console("words of it")`.
+TIME    The machine may be busy: no example of a property has a deadline, and what is waited for
+        in a browser may take PATIENCE.  Only a red test takes that long.
 """
 
 import socket
@@ -18,13 +20,17 @@ from typing import Any
 import pytest
 import uvicorn
 from hypothesis import settings
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import ConsoleMessage, Page, WebError, expect
 from starlette.types import ASGIApp
 
 from tests.chromium import LAUNCH_ARGS, browser_unwanted, find_chromium
 
 settings.register_profile("pipulate", deadline=None)
 settings.load_profile("pipulate")
+
+PATIENCE = 30  #: seconds that anything may take which is waited for
+STATUS = "Failed to load resource"  # what the browser tells of any refusal, such as a 422
+expect.set_options(timeout=PATIENCE * 1000)
 
 LOOPBACK = "127.0.0.1"
 Serve = Callable[..., str]
@@ -72,21 +78,30 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 
 @pytest.fixture
-def page(page: Page) -> Iterator[Page]:
-    """Give a fresh page, and fail the test if a script threw or the content security policy
-    refused something.
+def page(page: Page, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """Give a fresh page, and fail the test if its console, or that of any other tab,
+    told an error (see ERRORS).
     """
     faults: list[str] = []
+    marker = request.node.get_closest_marker("console")
+    expected = (STATUS, *(marker.args if marker else ()))
 
     def on_console(message: ConsoleMessage) -> None:
-        if "Content Security Policy" in message.text:
-            faults.append(message.text)
+        if message.type == "error" or "Content Security Policy" in message.text:
+            tell(message.text)
 
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", on_console)
-    page.set_default_timeout(10_000)
+    def on_error(error: WebError) -> None:
+        tell(str(error.error))
+
+    def tell(fault: str) -> None:
+        if not any(words in fault for words in expected):
+            faults.append(fault)
+
+    page.context.on("weberror", on_error)
+    page.context.on("console", on_console)
+    page.context.set_default_timeout(PATIENCE * 1000)
     yield page
-    assert not faults, "the page's console:\n" + "\n".join(faults)
+    assert not faults, "the pages' consoles:\n" + "\n".join(faults)
 
 
 # --- the server
@@ -126,8 +141,8 @@ class _Server(uvicorn.Server):
 
     def stop(self) -> None:
         self.should_exit = True
-        self.thread.join(timeout=10)
-        assert not self.thread.is_alive(), "the served app did not shut down within 10 s"
+        self.thread.join(timeout=PATIENCE)
+        assert not self.thread.is_alive(), "the served app did not shut down"
 
 
 @pytest.fixture
@@ -143,7 +158,7 @@ def serve() -> Iterator[Serve]:
         server = _Server(app, port, **config)
         server.thread.start()
         servers.append(server)
-        assert server.settled.wait(timeout=20), "the app did not start within 20 s"
+        assert server.settled.wait(timeout=PATIENCE), "the app did not start"
         assert server.started, "the app failed to start; its log is above"
         return f"http://{LOOPBACK}:{server.socket.getsockname()[1]}"
 

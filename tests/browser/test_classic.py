@@ -176,7 +176,6 @@ def test_plain_forms_and_redirects(page: Page, server: Server) -> None:
 def tabs(page: Page) -> tuple[Page, Page]:
     """Two tabs of one browser."""
     other = page.context.new_page()
-    other.set_default_timeout(10_000)
     return page, other
 
 
@@ -187,8 +186,9 @@ def test_each_tab_keeps_its_run(tabs: tuple[Page, Page], server: Server) -> None
         open_from_menu(tab, server, "Quest")
         fill(tab, "Run", id, "Begin")
         expect(tab).to_have_url(re.compile(rf"/quest\?id={id}"))
-    fill(first, "Name", "Galahad", "Answer")
-    fill(second, "Name", "Bors", "Answer")
+    for tab, name in ((first, "Galahad"), (second, "Bors")):
+        fill(tab, "Name", name, "Answer")
+        expect(tab.get_by_role("textbox", name="Quest", exact=True)).to_be_visible()
     first.reload()
     expect(first.get_by_role("textbox", name="Run", exact=True)).to_have_value("galahad")
     press(first, "Begin")
@@ -198,7 +198,8 @@ def test_each_tab_keeps_its_run(tabs: tuple[Page, Page], server: Server) -> None
     expect(second.get_by_role("textbox", name="Run", exact=True)).to_have_value("bors")
     press(second, "Begin")
     fill(second, "Quest", "the rest", "Answer")
-    expect(second.get_by_role("textbox", name="Color", exact=True)).to_be_visible()
+    for tab in tabs:
+        expect(tab.get_by_role("textbox", name="Color", exact=True)).to_be_visible()
     kept = [record(server, "quest", id) for id in ("galahad", "bors")]
     assert [run["step_01"]["name"] for run in kept] == ["Galahad", "Bors"]
     assert [run["step_02"]["quest"] for run in kept] == ["the chaste", "the rest"]

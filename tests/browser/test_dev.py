@@ -88,12 +88,22 @@ def test_what_nobody_keeps_is_not_thrown_away(card: Page, folder: Path, tmp_path
 
 def test_an_answer_on_its_way_is_waited_for(card: Page, folder: Path):
     """Its card comes first, and the page is drawn anew after that."""
+    card.clock.install()
+    card.reload()
+    expect(card.get_by_label("Your name")).to_be_focused()
+    with card.expect_request("**/static/files"):
+        card.clock.run_for(5_000)
+    card.evaluate("window.mark = 1")
     (folder / "wait").touch()
     card.get_by_label("Your name").fill("Ada")
-    card.get_by_role("button", name="Next").click()
+    with card.expect_request("**/mine/card1/upload*"):
+        card.get_by_role("button", name="Next").click()
     (folder / "mine.py").write_text(FLOW.replace("First title", "Second title"))
-    card.wait_for_timeout(2000)  # longer than the page would take
+    looked: list[str] = []
+    card.on("request", lambda request: looked.append(request.url))
+    card.clock.run_for(20_000)
     assert card.evaluate(MARKED)
+    assert looked == []
     (folder / "wait").unlink()
     expect(card.get_by_role("textbox", name="End")).to_be_visible()
     expect(card.get_by_role("heading", name="Second title")).to_be_visible()
