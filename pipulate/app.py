@@ -40,7 +40,7 @@ def create_app(
     """Return the app; `parts` add routes and pages (ours by default)."""
     settings = settings or Settings()
     store = Store(settings.database)
-    state = State(settings, store, Jobs(store, settings), normalise=run_id)
+    state = State(settings, store, Jobs(store, settings), normalise=run_id, order=pages.ORDER)
     app = FastHTML(
         default_hdrs=False,
         canonical=False,

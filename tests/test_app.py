@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from pipulate.app import create_app, lifespan
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.voice import voice
+from pipulate.pages import settings as appearance
 
 HERE = "http://127.0.0.1"
 
@@ -88,7 +89,7 @@ def test_the_theme_is_read_at_the_start(settings):
     first = create_app(settings, ())
     first.state.store["theme"] = "dark"
     first.state.store.close()
-    app = create_app(settings, ())
+    app = create_app(settings, [appearance.routes])
     assert app.state.theme["data-theme"] == "dark"
     app.state.store.close()
 

@@ -25,6 +25,33 @@ PAGES = (
 )
 
 
+#: The order of the menu and of Settings.
+ORDER = (
+    "link_graph",
+    "explore_csv",
+    "bridge",
+    "petite",
+    "poet",
+    "work",
+    "byhand",
+    "Introduction",
+    "Connect to Botify",
+    "Link graphs",
+    "Runs",
+    "Stream simulator",
+    "Memory",
+    "Settings",
+    "Manual",
+    "Profiles",
+    "Tasks",
+    "Appearance",
+    "Model",
+    "Folders and backups",
+    "Other devices",
+    "Agents of other programs",
+)
+
+
 def parts() -> list[Callable[[FastHTML], None]]:
     """The `routes` of every part; imports them, only now."""
     names = ["backups", *(f"pages.{page}" for page in PAGES)]

@@ -90,6 +90,8 @@ def routes(app: FastHTML) -> None:
     state.add_page("Settings", "/settings")
     state.add_settings("Appearance", _appearance)
     state.add_settings("Folders and backups", _places)
+    if chosen := state.store.get("theme"):
+        state.theme["data-theme"] = chosen
 
     @app.get("/settings")
     async def settings(request: Request) -> Response:

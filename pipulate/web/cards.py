@@ -1,9 +1,8 @@
 """A run as a chain of cards: functions that return HTML, and nothing else.
 
-CHAIN   <section id="chain">: the revision (#rev), the undo line (#undo), then
-        the cards #card1, #card2, … up to the first open one, or #result; one
-        that `when` leaves out is a line.  A submit answers with its done card
-        and the next; revert, undo and locking answer with the whole chain.
+CHAIN   the revision, the undo line, then the cards up to the first open one, or
+        the result.  A submit answers with its done card and the next, other
+        acts with the whole chain.
 ERRORS  An author's bug shows in its own card; the other cards live on.
 """
 
@@ -48,6 +47,7 @@ from pipulate.web.filling import fill
 
 FORMER = "pipulate-former"  #: the field that names the key of a gone answer
 REV = "pipulate-rev"  #: the field with the revision on show: no author's
+AT_WORK = ("running", "ending", "elsewhere")  #: of the states of jobs
 MOST = 300  #: characters of an answer that are shown
 URLENCODED = "application/x-www-form-urlencoded"  # FastHTML's Form is multipart
 
@@ -70,11 +70,11 @@ async def chain(
             card(data_focus="1")
     return Section(
         revision(run),
-        undo(run),
+        _undo(run),
         failure(message, id="refused"),
         note and P(note, cls="note", role="status"),
-        gone(run),
-        reopening(run),
+        _gone(run),
+        _reopening(run),
         *shown,
         id="chain",
     )
@@ -86,7 +86,7 @@ async def up_to_open(run: Run, jobs: Jobs, first: int, last: FT | None = None) -
     for index in range(first, run.open_index):
         step = run.flow.steps[index]
         here = rec.is_done(run.state, step.id)
-        shown.append(await card(run, jobs, index) if here else skipped(step))
+        shown.append(await card(run, jobs, index) if here else _skipped(step))
     return [*shown, last or await card(run, jobs, run.open_index)]
 
 
@@ -96,8 +96,7 @@ def revision(run: Run, oob: bool = False) -> FT:
     return Input(type="hidden", id="rev", name=REV, value=str(run.rev), hx_swap_oob=swap)
 
 
-def undo(run: Run) -> FT:
-    """Return the line that offers to take a revert back, empty for none."""
+def _undo(run: Run) -> FT:
     last = run.engine.undoable(run.id)
     if run.state.get("finalized") or last is None or last.kind != Kind.REVERT:
         return Div(id="undo")
@@ -105,16 +104,14 @@ def undo(run: Run) -> FT:
     return Div(words, act(run, "undo", "Undo"), id="undo", cls="note")
 
 
-def reopening(run: Run) -> FT | None:
-    """Return the way to answer a step that is newer than the lock."""
+def _reopening(run: Run) -> FT | None:
     if not run.state.get("finalized") or run.open_index == len(run.flow.steps):
         return None
     words = P("The workflow has changed since this run was finalized: a step is open.")
     return Div(words, act(run, "unfinalize", "Unlock"), cls="note")
 
 
-def gone(run: Run) -> FT | None:
-    """Return what is kept of steps that the file has no more."""
+def _gone(run: Run) -> FT | None:
     kept = run.state.get("gone")
     if not kept:
         return None
@@ -166,11 +163,11 @@ def act(
 async def card(run: Run, jobs: Jobs, index: int, typed: forms.Values | None = None) -> FT:
     """Return the card at `index`; at len(steps), the result."""
     if index >= len(run.flow.steps):
-        return await result(run)
+        return await _result(run)
     step = run.flow.steps[index]
     try:
         if rec.is_done(run.state, step.id):
-            return await done(run, step)
+            return await _done(run, step)
         if step.when:
             step.when(run.before(step))  # if it fails, its card says so
         if step.work:
@@ -180,7 +177,7 @@ async def card(run: Run, jobs: Jobs, index: int, typed: forms.Values | None = No
         return asking(asked, typed)
     except Exception as problem:
         logger.opt(exception=problem).error("{} of {} failed", step.key, run.flow.name)
-        return broken(run, step, problem)
+        return _broken(run, step, problem)
 
 
 def _card(me: str, number: Any, title: str, kind: str, *content: Any) -> FT:
@@ -199,14 +196,12 @@ def _step_card(step: Step, kind: str, *content: Any, remark: str = "") -> FT:
     return _card(f"card{step.number}", step.number, step.label + remark, kind, *content)
 
 
-def skipped(step: Step) -> FT:
-    """Return the line of a step that is not there in this run."""
+def _skipped(step: Step) -> FT:
     words = Small(f"{step.label} – not needed here", cls="hint")
     return Div(words, id=f"card{step.number}", cls="skipped")
 
 
-def broken(run: Run, step: Step, problem: Exception) -> FT:
-    """Return the card of a step that cannot be shown."""
+def _broken(run: Run, step: Step, problem: Exception) -> FT:
     remark = " – this card's code failed"
     shown = faulty(fault(problem))
     if isinstance(problem, PipulateError):  # no fault of the code's
@@ -293,8 +288,7 @@ def name_controls(inside: Any, title_id: str) -> None:
 # --- done
 
 
-async def done(run: Run, step: Step) -> FT:
-    """Return the card of an answered step, with the way back to it."""
+async def _done(run: Run, step: Step) -> FT:
     if step.show_function:
         shown = await call(step.show_function, run)
     else:
@@ -362,7 +356,7 @@ def working(run: Run, jobs: Jobs, step: Step) -> FT:
     """Return the card of a machine's step: ready, running, or stopped."""
     state, why = jobs.state(run, step)
     me = f"#card{step.number}"
-    if state in ("running", "ending", "elsewhere"):
+    if state in AT_WORK:
         button = act(run, "cancel", "Cancel", step, me)
         if state == "ending":
             button = act(run, "start", "Go on", step, me)
@@ -398,8 +392,7 @@ def progress(run: Run, jobs: Jobs, step: Step) -> FT:
 # --- the result
 
 
-async def result(run: Run) -> FT:
-    """Return the last card, with the lock of a finalized run."""
+async def _result(run: Run) -> FT:
     shown = Div(await _verdict(run), cls="result")
     another = A("Start another run", href=f"/{run.flow.name}", role="button", cls="quiet")
     since = str(run.state.get("finalized") or "")[:10]

@@ -141,9 +141,9 @@ def ago(time: str | None) -> str:
     except (ValueError, TypeError):
         return ""
     for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {name}{'s' if count > 1 else ''} ago"
+        count = int(seconds // size)
+        if count > 0:
+            return f"{count} {name}{'s' * (count > 1)} ago"
     return "just now"
 
 

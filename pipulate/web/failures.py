@@ -16,7 +16,14 @@ from pipulate.engine.errors import Corrupt, PipulateError
 from pipulate.engine.found import Broken, Helper
 from pipulate.engine.store import plainly, saved
 from pipulate.engine.workflow import Workflow
-from pipulate.web.components import address, button, failure, fragment, of_htmx, page
+from pipulate.web.components import (
+    address,
+    button,
+    failure,
+    fragment,
+    of_htmx,
+    page,
+)
 
 if TYPE_CHECKING:
     from pipulate.engine.fault import Fault

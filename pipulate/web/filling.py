@@ -19,10 +19,7 @@ def fill(form: Any, values: Mapping[str, Any], invalid: str | None = None) -> An
     form = _copy(form)
     for item in forms.fields(form):
         if item.name == invalid:
-            item.parts[0].attrs |= {
-                "aria-invalid": "true",
-                "aria-describedby": "card-error",
-            }
+            item.parts[0](aria_invalid="true", aria_describedby="card-error")
         if item.name not in values:
             continue
         value = values[item.name]
@@ -37,21 +34,16 @@ def after(part: Any, control: FT, more: FT) -> Any:
     """Return components with `more` behind a control or its label."""
     if isinstance(part, FT):
         part.children = after(part.children, control, more)
-        return part
     if not isinstance(part, tuple):
         return part
     placed: list[Any] = []
     for child in part:
-        if child is control or _labels(child, control):
+        label = child if getattr(child, "tag", "") == "label" else ()
+        if child is control or any(found is control for found in forms.walk(label)):
             placed += [child, more]
         else:
             placed.append(after(child, control, more))
     return tuple(placed)
-
-
-def _labels(part: Any, control: FT) -> bool:
-    label = isinstance(part, FT) and part.tag == "label"
-    return label and any(found is control for found in forms.walk(part))
 
 
 def _copy(part: Any) -> Any:

@@ -6,13 +6,10 @@ ORIGIN   an unsafe method, and every WebSocket, must come from our own page:
          `Origin` equal to our scheme and host.  Without `Origin` it needs
          Sec-Fetch-Site: same-origin or the HX-Request header, which no other
          site can send without a CORS preflight, and we answer none.  So the
-         forms need no token.  (A cross-site *top-level* form post reaches us
-         in every browser.)  At AGENTS programs speak, which have no Origin
+         forms need no token.  At AGENTS programs speak, which have no Origin
          but a key, checked there, and JSON, which needs a preflight as well.
-BODY     At most `MAX_BODY`, no slower than `PATIENCE`; forms, at AGENTS JSON.
-SLOW     A request head must come within PATIENCE, too: `protocol` sees to it.
-HEADERS  A strict Content-Security-Policy (no inline script, nothing from
-         elsewhere) on all answers.
+BODY     in time; so must a request's head come: `protocol` sees to it.
+HEADERS  on all answers: no inline script, nothing from elsewhere.
 """
 
 import asyncio
@@ -58,10 +55,8 @@ def refusal(scope: Scope, hosts: frozenset[str] = LOCAL) -> tuple[int, str] | No
         return None
     agent = not websocket and scope.get("path") == AGENTS
     if not _from_our_page(scope, headers, websocket, agent):
-        return (
-            403,
-            "Only this app's own pages may change something. Open the app and use it there.",
-        )
+        why = "Only this app's own pages may change something. Open the app and use it there."
+        return 403, why
     kind = headers.get("content-type", "").split(";")[0].strip().lower()
     if agent and kind != "application/json":
         return 415, "Only JSON is accepted here."
@@ -101,10 +96,7 @@ class Guard:
     """ASGI middleware: `refusal`, the body's limits, security headers."""
 
     def __init__(
-        self,
-        app: ASGIApp,
-        hosts: frozenset[str] = frozenset(),
-        own_address: bool = False,
+        self, app: ASGIApp, hosts: frozenset[str] = frozenset(), own_address: bool = False
     ) -> None:
         self.app = app
         self.hosts = LOCAL | hosts
@@ -114,18 +106,17 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
+        app = self.app
         hosts = self.hosts
         if self.own_address:
             hosts |= {scope["server"][0]}
-        refused = refusal(scope, hosts)
-        app = self.app
+        if refused := refusal(scope, hosts):
+            app = _hang_up(*refused)
         if scope["type"] == "websocket":
             if refused:
                 app = WebSocketClose(1008)
             await app(scope, receive, send)
             return
-        if refused:
-            app = _hang_up(*refused)
         limited = Limited(receive, send, _most(scope))
         try:
             await app(scope, limited.receive, limited.send)
@@ -153,7 +144,7 @@ class Limited:
         self.started = False  #: the answer is on its way
 
     async def receive(self) -> Message:
-        """Pass on what comes, as long as it may; raises TooMuch."""
+        """Pass on what may come; raises TooMuch."""
         if self.started:  # only the disconnect is waited for
             return await self._receive()
         try:

@@ -44,10 +44,9 @@ def address(name: str, text: str) -> str:
 
 
 def _sweep(room: Path) -> None:
-    ages = {path: path.stat().st_mtime for path in room.glob("*")}
-    newest_first = sorted(ages, key=ages.__getitem__, reverse=True)
-    for path in newest_first[KEPT - 1 :]:
-        if time.time() - ages[path] > HOUR:
+    ages = sorted((time.time() - path.stat().st_mtime, path) for path in room.glob("*"))
+    for age, path in ages[KEPT - 1 :]:
+        if age > HOUR:
             path.unlink(missing_ok=True)
 
 
@@ -57,12 +56,10 @@ def routes(app: FastHTML) -> None:
 
     async def offered(request: Request) -> Response:
         digest = request.path_params["digest"]
-        kept = room / digest
-        if not re.fullmatch("[0-9a-f]{64}", digest) or not kept.is_file():
-            raise Unknown(
-                "This text is no longer kept. Open its page anew, then save it from there."
-            )
+        if not re.fullmatch("[0-9a-f]{64}", digest) or not (room / digest).is_file():
+            why = "This text is no longer kept. Open its page anew, then save it from there."
+            raise Unknown(why)
         name = request.query_params.get("name") or "text.txt"
-        return FileResponse(kept, media_type="text/plain", filename=name)
+        return FileResponse(room / digest, media_type="text/plain", filename=name)
 
     app.router.routes.append(Route("/offered/{digest}", offered))

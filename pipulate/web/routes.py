@@ -10,10 +10,12 @@ a form post ends in a redirect to the run.
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from fastcore.xml import Div, NotStr, P
+from fastcore.xml import FT, Div, NotStr, P
 from fasthtml.common import FastHTML
 from loguru import logger
 from starlette.datastructures import FormData
@@ -41,12 +43,13 @@ OF_REVISION = ("undo", "finalize", "unfinalize")  #: acts on a run
 OF_RUN = (*OF_REVISION, "delete", "undelete", "repair")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Order:
     """What a POST asks for, as read at the door."""
 
     flow: Workflow
     id: str  #: the run's
+    run: Callable[[], Run]  #: as it is stored now
     kind: str  #: "card", "undo", …
     form: FormData
     rev: int | None  #: the revision that the page shows
@@ -111,31 +114,34 @@ class Pages:
 
     async def show(self, request: Request) -> Response:
         """Show the run, else the ID card and recent runs."""
+        act = request.path_params.get("act", "")
         found = self.state.found.get(request.path_params["name"])
-        act = request.path_params.get("act", "card1")
-        if isinstance(found, Broken | Helper) and re.fullmatch(r"card\d{1,3}", act, re.ASCII):
+        if isinstance(found, Broken | Helper) and re.fullmatch(r"(card\d{1,3})?", act, re.ASCII):
             return idle_page(request, found)
         flow = self._flow(request)
         id = request.query_params.get("id", "")
         at = 0
-        if "act" in request.path_params:
+        if act:
             kind, at = split(request, flow, more=1)
             if kind != "card" or not at or not id:
                 raise HTTPException(404)
-        card = id_card(flow)
-        if id:
-            try:
-                run = await self._opened(flow, id)
-            except errors.Unknown:
-                card = id_card(flow, id, missing=True)
-            except Invalid as error:
-                card = id_card(flow, id, error=str(error))
-            except (errors.Corrupt, errors.Incompatible) as error:
-                card = Div(id_card(flow, id), damaged(flow, id, error))
-            else:
-                chain = await cards.chain(run, self.jobs, at=at)
-                card = id_card(flow, run.id, here=True)
-                return page(request, flow.title, card, chain, about=flow.about)
+        if not id:
+            return await self._landing(request, flow, id_card(flow))
+        try:
+            run = await self._opened(flow, id)
+        except errors.Unknown:
+            card = id_card(flow, id, missing=True)
+        except Invalid as error:
+            card = id_card(flow, id, error=str(error))
+        except (errors.Corrupt, errors.Incompatible) as error:
+            card = Div(id_card(flow, id), damaged(flow, id, error))
+        else:
+            card = id_card(flow, run.id, here=True)
+            chain = await cards.chain(run, self.jobs, at=at)
+            return page(request, flow.title, card, chain, about=flow.about)
+        return await self._landing(request, flow, card)
+
+    async def _landing(self, request: Request, flow: Workflow, card: FT) -> Response:
         lead = P(_lead(flow), cls="lead")
         runs = await asyncio.to_thread(recent, flow.engine(self.store), flow)
         return page(request, flow.title, lead, card, runs, about=flow.about)
@@ -156,12 +162,10 @@ class Pages:
             raise HTTPException(404)
         run = self._run(flow, request.query_params.get("id", ""))
         step = flow.steps[number - 1]
-        done = [rec.is_done(run.state, other.id) for other in flow.steps[number - 1 :]]
-        if done[0] and not any(done[1:]):
+        if rec.is_done(run.state, step.id):
             place = f"#card{number}"
             return await self._advance(run, step, hx_retarget=place, hx_reswap="outerHTML")
-        at_work = self.jobs.state(run, step)[0] in ("running", "ending", "elsewhere")
-        if at_work and _is_open(run, step):
+        if _is_open(run, step) and self.jobs.state(run, step)[0] in cards.AT_WORK:
             return fragment(cards.progress(run, self.jobs, step))
         return await self._chain(run)
 
@@ -201,9 +205,17 @@ class Pages:
         async with request.form() as form:
             shown = str(form.get(cards.REV) or query.get(cards.REV))
             rev = int(shown) if re.fullmatch(r"\d{1,15}", shown, re.ASCII) else None
-            order = Order(flow, id, kind, form, rev, of_htmx(request))
+            load = partial(self._run, flow, id)
+            order = Order(flow, id, load, kind, form, rev, of_htmx(request))
             try:
-                reply = await self._done(order, step, query.get("step"))
+                if step and query.get("step", step.key) != step.key:
+                    raise errors.Stale(STALE)  # the page is of the file before it changed
+                if step and kind in self.on_step:
+                    reply = await self.on_step[kind](order, step)
+                elif not step and kind in OF_RUN:
+                    reply = await self._on_run(order)
+                else:
+                    raise HTTPException(404)
                 await self.jobs.mind(flow, id)
             except Refused as why:
                 reply = await self._refuse(order, step, why)
@@ -215,17 +227,8 @@ class Pages:
         card = id_card(flow, id, here=True)
         return page(request, flow.title, card, chain, status=reply.status_code)
 
-    async def _done(self, order: Order, step: Step | None, key: str | None) -> Response:
-        if step and key not in (None, step.key):
-            raise errors.Stale(STALE)  # the page is of the file before it changed
-        if step and order.kind in self.on_step:
-            return await self.on_step[order.kind](order, step)
-        if step or order.kind not in OF_RUN:
-            raise HTTPException(404)
-        return await self._on_run(order)
-
     async def _refuse(self, order: Order, step: Step | None, why: Refused) -> Response:
-        run = self._run(order.flow, order.id)
+        run = order.run()
         last = None
         if step and not step.work and _is_open(run, step):
             typed = {key: order.form.getlist(key) for key in order.form}
@@ -235,22 +238,22 @@ class Pages:
     async def _on_run(self, order: Order) -> Response:
         """Let the engine's method of that name do it."""
         flow, id = order.flow, order.id
+        rev = order.rev
         if order.kind == "finalize":
-            run = self._run(flow, id)
+            run = order.run()
             if run.open_index < len(flow.steps):
-                raise OutOfOrder(
-                    "Only a complete run can be finalized; answer the open card first."
-                )
-            if order.rev is None:
-                order.rev = run.rev  # of the run that is complete
+                why = "Only a complete run can be finalized; answer the open card first."
+                raise OutOfOrder(why)
+            if rev is None:
+                rev = run.rev  # of the run that is complete
         engine = flow.engine(self.store)
-        revision = [order.rev] if order.kind in OF_REVISION else []
-        await asyncio.to_thread(getattr(engine, order.kind), id, *revision)
+        of = [rev] if order.kind in OF_REVISION else []
+        await asyncio.to_thread(getattr(engine, order.kind), id, *of)
         if order.kind == "delete":
             return fragment(deleted_row(address(flow, id, "undelete"), id))
         if order.kind == "undelete":
             return fragment(run_row(engine.row(id) or {}, flow, engine))
-        return await self._chain(self._run(flow, id), tail="")
+        return await self._chain(order.run())
 
     # --- acts on a step
 
@@ -266,7 +269,7 @@ class Pages:
         try:
             back = await answer(asked, submitted)
         except Refused:
-            now = self._run(order.flow, order.id)
+            now = order.run()
             if is_stored(now, step, submitted):  # by the other click of two at once
                 return await self._advance(now, step)
             raise
@@ -281,31 +284,30 @@ class Pages:
         if not back:
             return await self._advance(run, step, problem)
         held = "1 later answer still holds." if back == 1 else f"{back} later answers still hold."
-        at = run.open_index + 1
-        return await self._chain(run, message=problem, note=held, at=at, tail=f"card{at}")
+        return await self._chain(run, message=problem, note=held)
 
     async def _take(self, order: Order, step: Step) -> Response:
         """Take the answer of a step that is gone as this one's."""
         from pipulate.engine.changed import take  # seldom: a step was renamed
 
-        run = self._run(order.flow, order.id)
+        run = order.run()
         if order.rev not in (None, run.rev):
             raise errors.Stale(STALE)
         inside = () if step.work else (await question(run, step)).inside
         former = str(order.form.get(cards.FORMER, ""))
         await asyncio.to_thread(take, run, step, inside, former)
         problem = await self._follow(run, step)
-        return await self._chain(run, message=problem, tail=f"card{step.number}")
+        return await self._chain(run, message=problem)
 
     async def _revert(self, order: Order, step: Step) -> Response:
         flow = order.flow
         clear = flow.engine(self.store).clear_steps_from
         await asyncio.to_thread(clear, order.id, step.id, flow.tuples, order.rev)
-        return await self._chain(self._run(flow, order.id), tail=f"card{step.number}")
+        return await self._chain(order.run())
 
     async def _start(self, order: Order, step: Step) -> Response:
         """Start, repeat: the jobs' method of that name."""
-        run = self._run(order.flow, order.id)
+        run = order.run()
         if run.state.get("finalized") or not step.work or not _is_open(run, step):
             raise OutOfOrder(
                 f"“{step.label}” is not the step that comes next, so nothing was "
@@ -316,7 +318,7 @@ class Pages:
 
     async def _cancel(self, order: Order, step: Step) -> Response:
         await self.jobs.cancel((order.flow.name, order.id, step.key))
-        run = self._run(order.flow, order.id)
+        run = order.run()
         if step.work and _is_open(run, step):
             return fragment(cards.working(run, self.jobs, step))
         return await self._chain(run)
@@ -343,22 +345,24 @@ class Pages:
     # --- answers
 
     async def _advance(self, run: Run, step: Step, problem: str = "", **headers: Any) -> Response:
-        at = run.open_index + 1
         shown = await cards.up_to_open(run, self.jobs, step.number - 1)
-        tail = f"card{at}" if at <= len(run.flow.steps) else ""
-        headers["pipulate_address"] = address(run.flow, run.id, tail)
         # Only a revert offers to be undone, and this was none.
         undo = Div(id="undo", hx_swap_oob="true")
         alert = problem and Div(failure(problem), id="alert", hx_swap_oob="innerHTML")
-        return fragment(*shown, cards.revision(run, oob=True), undo, alert, **headers)
+        rev = cards.revision(run, oob=True)
+        return fragment(*shown, rev, undo, alert, pipulate_address=_place(run), **headers)
 
-    async def _chain(
-        self, run: Run, status: int = 200, tail: str | None = None, **what: Any
-    ) -> Response:
+    async def _chain(self, run: Run, status: int = 200, **what: Any) -> Response:
+        chain = await cards.chain(run, self.jobs, **what)
         where = {"hx_retarget": "#chain", "hx_reswap": "outerHTML"}
-        if tail is not None:
-            where["pipulate_address"] = address(run.flow, run.id, tail)
-        return fragment(await cards.chain(run, self.jobs, **what), status=status, **where)
+        if status == 200:
+            where["pipulate_address"] = _place(run)
+        return fragment(chain, status=status, **where)
+
+
+def _place(run: Run) -> str:
+    at = run.open_index + 1
+    return address(run.flow, run.id, f"card{at}" if at <= len(run.flow.steps) else "")
 
 
 def _lead(flow: Workflow) -> str:

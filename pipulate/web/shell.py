@@ -1,8 +1,7 @@
 """The shell around every page: head, menu, main column, chat, finder.
 
-What is the same on every page is text, and the menu is rendered once for each
-state of it; a request renders its content, the choice of a profile and the
-chat panel.
+What is the same on every page is text; the menu is rendered once for each
+state of it.
 """
 
 from functools import lru_cache
@@ -22,8 +21,7 @@ from pipulate.engine.settings import PACKAGE
 from pipulate.web.state import State
 from pipulate.web.windows import carrying, note
 
-HTML = PACKAGE / "web"
-HEAD = (HTML / "head.html").read_text(encoding="utf-8").strip()
+HEAD = (PACKAGE / "web" / "head.html").read_text(encoding="utf-8").strip()
 
 
 class _Files(StaticFiles):
@@ -38,7 +36,7 @@ class _Files(StaticFiles):
 STATIC = GZipMiddleware(_Files(directory=PACKAGE / "static"), minimum_size=1000)
 
 
-_BODY = Template((HTML / "body.html").read_text(encoding="utf-8").strip())
+_BODY = Template((PACKAGE / "web" / "body.html").read_text(encoding="utf-8").strip())
 _NO_CHAT = """<aside id="chat" aria-label="Chat">
 <p class="hint">No model yet.</p></aside>"""
 
@@ -67,8 +65,7 @@ def shell(content: Any, request: Any) -> tuple[Any, ...]:
 
 
 def _body(request: Any, content: Any) -> str:
-    app = request.app
-    state: State = app.state
+    state: State = request.app.state
     profile = profiles.shown(state.store)
     parts = {
         "profile": profile,
@@ -80,7 +77,7 @@ def _body(request: Any, content: Any) -> str:
         "chat": _NO_CHAT,
     }
     if state.profile_switcher:
-        parts["switcher"] = _text(state.profile_switcher(app))
+        parts["switcher"] = _text(state.profile_switcher(request.app))
     if state.chat_panel:
         parts["chat"] = _text(state.chat_panel(request))
     return carrying(_BODY.substitute(parts), profile)

@@ -1,10 +1,10 @@
 """What the parts of one app share: `app.state`, made before any is added.
 
-Parts come in any order.  The menu and Settings follow the list below, and no
-part asks another for something while the app is being built: `part` refuses.
+Parts come in any order: the menu and Settings have their own, and no part asks
+another for something while the app is being built; `part` refuses.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,32 +18,6 @@ from pipulate.engine.record import Normalise, normalise_id
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Run
-
-#: The order of the menu and of Settings; others follow, by name.
-ORDER = (
-    "link_graph",
-    "explore_csv",
-    "bridge",
-    "petite",
-    "poet",
-    "work",
-    "byhand",
-    "Introduction",
-    "Connect to Botify",
-    "Link graphs",
-    "Runs",
-    "Stream simulator",
-    "Memory",
-    "Settings",
-    "Manual",
-    "Profiles",
-    "Tasks",
-    "Appearance",
-    "Model",
-    "Folders and backups",
-    "Other devices",
-    "Agents of other programs",
-)
 
 MOST_ABOUT = 200  #: pages shown whose meaning is kept
 
@@ -59,7 +33,7 @@ class State:
     settings: Settings
     store: Store
     jobs: Jobs  #: and their speaker, who speaks in requests as well
-    theme: dict[str, str] = field(init=False)  #: attributes of <html>
+    order: Sequence[str] = ()  #: of the menu and of Settings; others follow, by name
     normalise: Normalise = normalise_id  #: of IDs, where a workflow has none
     found: dict[str, Found] = field(default_factory=dict)  #: workflows, by name
     #: what hand-written workflows find in an app, for a file
@@ -68,6 +42,8 @@ class State:
     reload: Callable[[], None] = lambda: None  #: of workflow files that changed
     built: bool = False  #: every part was added
 
+    #: attributes of <html>
+    theme: dict[str, str] = field(default_factory=lambda: {"lang": "en"})
     begin: list[Hook] = field(default_factory=list)  #: awaited before the first request
     end: list[Hook] = field(default_factory=list)  #: awaited after the last one
     #: (title, what the model is told) of pages that were shown last, by path
@@ -80,11 +56,6 @@ class State:
     _pages: dict[str, dict[str, str]] = field(default_factory=lambda: {"Pages": {}, "Apps": {}})
     _sections: dict[str, Section] = field(default_factory=dict)
     _offered: list[object] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.theme = {"lang": "en"}
-        if chosen := self.store.get("theme"):
-            self.theme["data-theme"] = chosen
 
     def add_page(self, title: str, address: str, group: str = "Pages") -> None:
         """Show a page in the menu."""
@@ -104,17 +75,24 @@ class State:
     @property
     def menu(self) -> dict[str, list[tuple[str, str]]]:
         """(title, address) of each page, by groups."""
-        return {group: ordered(pages) for group, pages in self._pages.items()}
+        return {group: self._ordered(pages) for group, pages in self._pages.items()}
 
     @property
     def workflows(self) -> list[Found]:
         """What workflow files define, in the menu's order."""
-        return [flow for _, flow in ordered(self.found) if not isinstance(flow, Helper)]
+        return [flow for _, flow in self._ordered(self.found) if not isinstance(flow, Helper)]
 
     @property
     def settings_sections(self) -> list[Section]:
         """The cards of the page Settings."""
-        return [section for _, section in ordered(self._sections)]
+        return [section for _, section in self._ordered(self._sections)]
+
+    def _ordered(self, things: Mapping[str, Kind]) -> list[tuple[str, Kind]]:
+        places = {name: place for place, name in enumerate(self.order)}
+        return sorted(
+            things.items(),
+            key=lambda item: (places.get(item[0], len(places)), item[0]),
+        )
 
     def offer(self, thing: object) -> None:
         """Let the other parts have `thing`; they ask for it by its class."""
@@ -132,12 +110,3 @@ class State:
             if isinstance(thing, kind):
                 return thing
         raise LookupError(f"No part of this app offers {kind.__name__}; see `parts` of create_app.")
-
-
-def ordered(things: Mapping[str, Kind]) -> list[tuple[str, Kind]]:
-    """Return the items as ORDER has their names; others follow, sorted."""
-    places = {name: place for place, name in enumerate(ORDER)}
-    return sorted(
-        things.items(),
-        key=lambda item: (places.get(item[0], len(ORDER)), item[0]),
-    )

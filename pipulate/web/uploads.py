@@ -1,11 +1,11 @@
 """Files that come with a form: kept by what is in them, or not at all.
 
 REMEMBERED  A file is received before the other fields are read.  If one of
-            them is refused, the store knows the file for this run and step,
-            so that nobody sends it twice.
-KEPT        The card shows the files it knows, those of an answer that is
-            changed too; what it showed with a tick is kept if no other is
-            chosen.  Only names of fields travel, never paths.
+            them is refused, the store knows the file, and nobody sends it
+            twice.
+KEPT        The card shows the files it knows, those of a changed answer too;
+            what it showed with a tick is kept if no other is chosen.  Only
+            names of fields travel, never paths.
 """
 
 import asyncio
@@ -30,14 +30,14 @@ KEEP = f"{rec.RESERVED}keep"  #: names a field whose known file is kept
 
 async def received(form: FormData, run: Run, step: Step) -> dict[str, list[Any]]:
     """Return a form's values, files as `File`; raises CannotWrite."""
-
-    async def value(item: str | UploadFile) -> Any:
-        if isinstance(item, str):
-            return item
-        return await asyncio.to_thread(_save, item, run.engine.store.folder)
-
-    given = [key for key in form if not key.startswith(rec.RESERVED)]
-    sent = {key: [await value(item) for item in form.getlist(key)] for key in given}
+    sent: dict[str, list[Any]] = {}
+    for name, item in form.multi_items():
+        if name.startswith(rec.RESERVED):
+            continue
+        value: Any = item
+        if isinstance(item, UploadFile):
+            value = await asyncio.to_thread(_save, item, run.engine.store.folder)
+        sent.setdefault(name, []).append(value)
     files = _files(sent)
     if files and not rec.is_done(run.state, step.id):
         await asyncio.to_thread(_remember, run, step, files)

@@ -52,22 +52,12 @@ Refuse = Callable[[Request, Refused], Awaitable[Response]]
 class Windows:
     """ASGI middleware: a request is its window's."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        store: Store,
-        refuse: Refuse,
-    ) -> None:
+    def __init__(self, app: ASGIApp, store: Store, refuse: Refuse) -> None:
         self.app = app
         self.store = store
         self.refuse = refuse
 
-    async def __call__(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self.app
         if scope["type"] != "http" or scope["path"].startswith("/static/"):
             await app(scope, receive, send)
@@ -79,29 +69,23 @@ class Windows:
             app = await self.refuse(Request(scope, receive), gone)
 
         async def tell(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._tell(MutableHeaders(raw=message["headers"]), id)
+            if message["type"] == "http.response.start" and (words := note(self.store)):
+                headers = MutableHeaders(raw=message["headers"])
+                headers[NOTE] = quote(words)
+                there = headers.get("location", "")
+                if there.startswith("/") and CARRIER not in there:
+                    headers["location"] = carried(there, id)
             await send(message)
 
         with profiles.window(id):
             await app(scope, receive, tell)
-
-    def _tell(self, headers: MutableHeaders, id: int) -> None:
-        words = note(self.store)
-        if not words:
-            return
-        headers[NOTE] = quote(words)
-        there = headers.get("location", "")
-        if there.startswith("/") and CARRIER not in there:
-            headers["location"] = carried(there, id)
 
 
 def _window(store: Store, scope: Scope) -> int:
     """Return which profile the window shows; raises Refused."""
     chosen = profiles.chosen(store)
     query = QueryParams(scope["query_string"])
-    headers = Headers(scope=scope)
-    named = headers.get(CARRIER) or query.get(CARRIER)
+    named = Headers(scope=scope).get(CARRIER) or query.get(CARRIER)
     if named in (None, str(chosen)):
         return chosen
     for id in names(store):
@@ -118,8 +102,7 @@ def carried(address: str, profile: int | None = None) -> str:
     query = [pair for pair in query if pair[0] != CARRIER]
     if profile:
         query.append((CARRIER, str(profile)))
-    more = urlencode(query)
-    return urlunsplit(("", "", path, more, parts.fragment))
+    return urlunsplit(("", "", path, urlencode(query), parts.fragment))
 
 
 def carrying(html: str, profile: int) -> str:
@@ -134,23 +117,16 @@ def carrying(html: str, profile: int) -> str:
 
 def note(store: Store) -> str:
     """Say whose window this is, if another profile is chosen."""
-    shown = profiles.shown(store)
-    chosen = profiles.chosen(store)
+    shown, chosen = profiles.shown(store), profiles.chosen(store)
     if shown == chosen:
         return ""
     named = names(store)
-    here = named.get(shown, "a deleted profile")
-    there = named.get(chosen, "another profile")
-    return (
-        f"This window is for “{here}”, and what you do in it, too. Elsewhere “{there}” is chosen."
-    )
+    here = f"“{named.get(shown, 'a deleted profile')}”"
+    there = f"“{named.get(chosen, 'another profile')}”"
+    return f"This window is for {here}, and what you do in it, too. Elsewhere {there} is chosen."
 
 
 def names(store: Store) -> dict[int, str]:
     """What menus may show of each profile, by id."""
-    select = "SELECT id, menu_name FROM profile ORDER BY priority, id"
-    found = {}
-    for row in store.read(select):
-        id = row["id"]
-        found[id] = row["menu_name"] or f"Profile {id}"
-    return found
+    rows = store.read("SELECT id, menu_name FROM profile ORDER BY priority, id")
+    return {row["id"]: row["menu_name"] or f"Profile {row['id']}" for row in rows}
