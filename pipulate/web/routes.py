@@ -15,28 +15,68 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fastcore.xml import FT, Div, NotStr, P
+from fastcore.xml import (
+    FT,
+    Div,
+    NotStr,
+    P,
+)
 from fasthtml.common import FastHTML
 from loguru import logger
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import (
+    FileResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.routing import Route
 
 from pipulate.engine import errors
 from pipulate.engine import record as rec
-from pipulate.engine.answers import answer, is_known, is_stored, question
-from pipulate.engine.errors import Invalid, OutOfOrder, PipulateError, Refused
+from pipulate.engine.answers import (
+    answer,
+    is_known,
+    is_stored,
+    question,
+)
+from pipulate.engine.errors import (
+    Invalid,
+    OutOfOrder,
+    PipulateError,
+    Refused,
+)
 from pipulate.engine.forms import Values
 from pipulate.engine.found import Broken, Helper
 from pipulate.engine.pipeline import STALE
 from pipulate.engine.store import saved
-from pipulate.engine.workflow import Run, Step, Workflow
+from pipulate.engine.workflow import (
+    Run,
+    Step,
+    Workflow,
+)
 from pipulate.web import cards, uploads
-from pipulate.web.components import address, failure, fragment, of_htmx, page
-from pipulate.web.failures import MEND, damaged, fault, idle_page
-from pipulate.web.runs import deleted_row, id_card, recent, run_list, run_row
+from pipulate.web.components import (
+    address,
+    failure,
+    fragment,
+    of_htmx,
+    page,
+)
+from pipulate.web.failures import (
+    MEND,
+    damaged,
+    fault,
+    idle_page,
+)
+from pipulate.web.runs import (
+    deleted_row,
+    id_card,
+    recent,
+    run_list,
+    run_row,
+)
 from pipulate.web.state import State
 
 OF_REVISION = ("undo", "finalize", "unfinalize")  #: acts on a run

@@ -10,7 +10,17 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
-from fastcore.xml import FT, A, Div, Li, NotStr, Section, Small, Ul, to_xml
+from fastcore.xml import (
+    FT,
+    A,
+    Div,
+    Li,
+    NotStr,
+    Section,
+    Small,
+    Ul,
+    to_xml,
+)
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles

@@ -4,7 +4,12 @@ Parts come in any order: the menu and Settings have their own, and no part asks
 another for something while the app is being built; `part` refuses.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar

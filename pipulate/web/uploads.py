@@ -14,7 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fastcore.xml import FT, Input, Label, Small
+from fastcore.xml import (
+    FT,
+    Input,
+    Label,
+    Small,
+)
 from starlette.datastructures import FormData, UploadFile
 
 from pipulate.engine import forms, values
