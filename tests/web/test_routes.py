@@ -482,7 +482,8 @@ def test_work_leads_to_work_though_nobody_looks(client):
         page.app.state.explain = lambda run: explained.append(run.open_index)
         answer(page, "mine", "x", 1, begin(page, "mine", "x"))
         for _ in range(200):
-            if "Result" in page.get("/mine", params={"id": "x"}).text:
+            shown = page.get("/mine", params={"id": "x"}).text
+            if "Result" in shown and len(explained) == 3:  # said when it is stored
                 break
             time.sleep(0.02)
         replies = [page.get("/mine/card3/progress", params={"id": "x"}) for _ in range(2)]
