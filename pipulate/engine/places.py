@@ -2,7 +2,8 @@
 
 PLACES    Each answer goes where the file now has the step of its key.  What
           has no place is kept in `gone`, by key, and comes back with its
-          step.  New steps are open.
+          step.  New steps are open.  A form that has become work is
+          another question, and so the other way.
 VERSIONS  `upgrade` gets the record as the older version laid it out.  What it
           moves belongs to the steps that it moved it to.
 """
@@ -32,6 +33,17 @@ def fitted(record: Record, places: Places) -> Record:
         if places[key] not in fit.asked:
             fit.put(places[key], *parted(fit.gone.pop(key)))
     return fit.record()
+
+
+def turned(record: Record, others: list[str]) -> Record:
+    """Return the record, where questions are others now with keys of their own for them."""
+    if not others:
+        return record
+    asked = {**record["asked"]}
+    for place in others:
+        kind = "form" if "sent" in asked[place] else "work"
+        asked[place] = {**asked[place], "key": f"{asked[place]['key']} ({kind})"}
+    return {**record, "asked": asked}
 
 
 class Fit:

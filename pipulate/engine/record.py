@@ -143,7 +143,7 @@ def knows(record: Record, places: Places) -> bool:
     if any(places.get(entry["key"]) != place for place, entry in asked.items()):
         return False
     known = {entry["key"] for entry in asked.values()}
-    return not any(key in places and key not in known for key in record.get("gone", ()))
+    return not (places.keys() & record.get("gone", {}).keys()) - known
 
 
 def answer(data: Any, key: str) -> Any:

@@ -222,16 +222,30 @@ class Workflow:
         """
         record, rev = engine.load(id)
         same = record.get("version", 1) == self.version
-        if same and rec.knows(record, self.places):
+        if same and rec.knows(record, self.places) and not self._others(record):
             return record, rev
         act = "the workflow changed" if same else f"upgrade to {self.version}"
         return engine.change(id, act, self._fit, kind=Kind.UPGRADE, locked=True)
 
     def _fit(self, record: Record) -> Record:
-        from pipulate.engine.places import fitted, upgraded
+        from pipulate.engine.places import upgraded
 
         new = upgraded(record, self.places, self.version, self.upgrade_function)
-        return fitted(new, self.places)
+        return self._fitted(new)
+
+    def _fitted(self, record: Record) -> Record:
+        from pipulate.engine.places import fitted, turned
+
+        return fitted(turned(record, self._others(record)), self.places)
+
+    def _others(self, record: Record) -> list[str]:
+        # Where a form was asked that is work now, or the other way.
+        works = {step.key: step.work for step in self.steps}
+        asked = record.get("asked", {}).items()
+        known = {place: entry for place, entry in asked if "read" in entry}
+        return [
+            place for place, entry in known.items() if works.get(entry["key"]) == ("sent" in entry)
+        ]
 
     @property
     def places(self) -> dict[str, str]:
@@ -240,9 +254,7 @@ class Workflow:
 
     def read(self, engine: Pipulate, row: Row) -> "Run":
         """Return a row of the table `pipeline` as a run; raises Corrupt."""
-        from pipulate.engine.places import fitted
-
-        record = fitted(rec.loads(row["data"]), self.places)
+        record = self._fitted(rec.loads(row["data"]))
         return Run(self, engine, row["id"], record, row["rev"], Settings())
 
     def load(self, store: Store, id: str, settings: Settings) -> "Run":

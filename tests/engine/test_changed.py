@@ -53,13 +53,15 @@ async def answered(store: Store, flow: Workflow, **given: str) -> None:
 async def accept(run: Run, former: str) -> None:
     """Say that the open step is a former one."""
     step = run.flow.steps[run.open_index]
-    take(run, step, (await question(run, step)).inside, former)
+    inside = () if step.work else (await question(run, step)).inside
+    take(run, step, inside, former)
 
 
 async def candidates(run: Run) -> list[str]:
     """Return the keys that the open step is asked to be."""
     step = run.flow.steps[run.open_index]
-    return former(run, step, (await question(run, step)).inside)
+    inside = () if step.work else (await question(run, step)).inside
+    return former(run, step, inside)
 
 
 # --- renamed steps
@@ -165,6 +167,50 @@ async def test_a_step_with_other_fields_is_no_former_one(store: Store) -> None:
     assert await candidates(run) == [] and "budget" in run.state["gone"]
     with pytest.raises(OutOfOrder, match="no answer to 'nobody'"):
         await accept(run, "nobody")
+
+
+@pytest.mark.parametrize("first", ["form", "work"])
+async def test_a_form_and_work_of_one_key_are_two_questions(store: Store, first: str) -> None:
+    """What was typed is no result, and a result is no answer; both are kept, and come back."""
+    texts = {"form": "typed", "work": "made"}
+
+    def made(kind: str) -> Workflow:
+        flow = Workflow("evo")
+        if kind == "form":
+            flow.step("check", "Check")(asks("check"))
+        else:
+            flow.work("check", "Check")(lambda run, job: {"check": "made"})
+        flow.step("last", "Last")(asks("last"))
+        return flow
+
+    async def done(kind: str) -> None:
+        flow = made(kind)
+        if kind == "form":
+            run = await opened(flow, store, "x", SETTINGS)
+            await answer(await question(run, flow.steps[0]), {"check": ["typed"]})
+            return
+        jobs = Jobs(store, SETTINGS)
+        await jobs.start(flow, "x", flow.steps[0])
+        await jobs.wait(("evo", "x", "check"))
+        await jobs.close()
+
+    second = {"form": "work", "work": "form"}[first]
+    flow = made(first)
+    engine = flow.engine(store)
+    flow.begin(engine, "x")
+    await done(first)
+    listed = made(second).read(engine, engine.row("x") or {})
+    run = await opened(made(second), store, "x", SETTINGS)
+    assert listed.open_index == run.open_index == 0 and [*run.state["gone"]] == [f"check ({first})"]
+    await done(second)
+    run = await opened(made(second), store, "x", SETTINGS)
+    assert run["check"] == texts[second]
+    run = await opened(made(first), store, "x", SETTINGS)
+    assert [*run.state["gone"]] == [f"check ({first})", f"check ({second})"]
+    assert await candidates(run) == [f"check ({first})"]
+    await accept(run, f"check ({first})")
+    run = await opened(made(first), store, "x", SETTINGS)
+    assert run["check"] == texts[first]
 
 
 # --- renamed workflows
