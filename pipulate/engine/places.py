@@ -41,8 +41,12 @@ def turned(record: Record, others: list[str]) -> Record:
         return record
     asked = {**record["asked"]}
     for place in others:
-        kind = "form" if "sent" in asked[place] else "work"
-        asked[place] = {**asked[place], "key": f"{asked[place]['key']} ({kind})"}
+        entry = asked[place]
+        kind = "work"
+        if "sent" in entry:
+            kind = "form"
+        key = f"{entry['key']} ({kind})"
+        asked[place] = {**entry, "key": key}
     return {**record, "asked": asked}
 
 

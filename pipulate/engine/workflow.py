@@ -241,11 +241,12 @@ class Workflow:
     def _others(self, record: Record) -> list[str]:
         # Where a form was asked that is work now, or the other way.
         works = {step.key: step.work for step in self.steps}
-        asked = record.get("asked", {}).items()
-        known = {place: entry for place, entry in asked if "read" in entry}
-        return [
-            place for place, entry in known.items() if works.get(entry["key"]) == ("sent" in entry)
-        ]
+        found = []
+        for place, entry in record.get("asked", {}).items():
+            form = "sent" in entry
+            if "read" in entry and works.get(entry["key"]) == form:
+                found.append(place)
+        return found
 
     @property
     def places(self) -> dict[str, str]:
