@@ -24,6 +24,7 @@ from playwright.sync_api import ConsoleMessage, Page, WebError, expect
 from starlette.types import ASGIApp
 
 from tests.chromium import LAUNCH_ARGS, browser_unwanted, find_chromium
+from tests.server import free_port as find_port
 
 settings.register_profile("pipulate", deadline=None)
 settings.load_profile("pipulate")
@@ -110,10 +111,7 @@ def page(page: Page, request: pytest.FixtureRequest) -> Iterator[Page]:
 @pytest.fixture
 def free_port() -> int:
     """Return a loopback port that was free a moment ago, for a program that must be told one."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return find_port()
 
 
 class _Server(uvicorn.Server):

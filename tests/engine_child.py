@@ -58,7 +58,7 @@ class Child:
             while True:
                 said.append(self.heard())
         except EOFError:
-            self.process.join(timeout=30)
+            self.process.join(timeout=60)
             return said
 
     def kill(self) -> list[Any]:

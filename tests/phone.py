@@ -98,7 +98,7 @@ async def websocket(
 
     async def end() -> None:
         incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 60)
 
     while not task.done() and len(sent) < 2:
         await asyncio.sleep(0)

@@ -1,8 +1,10 @@
 """The real server in a child process, and a client that speaks to it as a page of its own would."""
 
 import os
+import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -13,6 +15,18 @@ import httpx2
 
 PATIENCE = 60  #: seconds that anything may take: the machine may be busy
 LOOKS = 1200  #: in that time, for a server that starts
+
+
+def free_port() -> int:
+    """Return a port that is free, and that is given to no connection that goes out:
+    a server that is killed finds it again.
+    """
+    chance = random.SystemRandom()  # another one in each process
+    while True:
+        port = chance.randint(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
@@ -31,13 +45,18 @@ class Server:
 
     def start(self) -> "Server":
         """Start and wait until it answers."""
-        process = self.launch()
+        self.launch()
+        return self.ready()
+
+    def ready(self) -> "Server":
+        """Wait until it answers."""
+        assert self.process
         for _ in range(LOOKS):
             with suppress(httpx2.TransportError):
                 httpx2.get(f"{self.url}/static/icon.svg", timeout=PATIENCE)
                 return self
             with suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE / LOOKS)
+                self.process.wait(PATIENCE / LOOKS)
                 raise AssertionError(self.log())
         raise AssertionError("the server did not start:\n" + self.log())
 

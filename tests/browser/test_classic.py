@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_walkthrough import free_port
-from tests.server import Server
+from tests.server import Server, free_port
 
 CLASSES = Path(__file__).parent.parent / "classic"
 

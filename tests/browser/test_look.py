@@ -27,6 +27,7 @@ new PerformanceObserver((list) => {
   for (const { hadRecentInput, value, sources } of list.getEntries())
     if (!hadRecentInput) shifts.push(value.toFixed(4) + " " + sources.map((s) => named(s.node)));
 }).observe({ type: "layout-shift", buffered: true });"""
+PAINTED = "new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))"
 IDS = """[...document.querySelectorAll("[id]")].map((e) => e.id)
   .filter((id, at, all) => all.indexOf(id) !== at)"""
 SPILL = """(() => {
@@ -216,7 +217,7 @@ def test_the_checks_find_planted_faults(watched: tuple[Page, list[str]]) -> None
         <p id="a" style="width:30rem">wide</p><img src="data:,"></main>""")
     page.evaluate("""console.warn("hm");
         setTimeout(() => document.querySelector("h1").style.marginTop = "200px", 50)""")
-    page.wait_for_function("shifts.length > 0")
+    page.evaluate("new Promise((seen) => { window.shifts.push = seen; })")
     found = "\n".join(faults(page))
     for kind in (
         "axe: color-contrast p",
@@ -350,6 +351,9 @@ def test_motion_is_short_and_can_be_declined(page: Page, site: tuple[str, Any]) 
       .map((a) => a.effect.getTiming().duration)"""
     page.goto(f"{site[0]}/bridge?id=lancelot")
     assert page.evaluate(running) == []
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Animation.enable")
+    devtools.send("Animation.setPlaybackRate", {"playbackRate": 0})  # it does not end unseen
     page.emulate_media(reduced_motion="no-preference")
     assert 0 < page.evaluate(running)[0] <= 200
 
@@ -408,10 +412,12 @@ def test_what_is_wider_than_its_column_fades(page: Page, site: tuple[str, Any]) 
       parseFloat(getComputedStyle(block).getPropertyValue(edge)))"""
     block = page.locator("pre").first
     page.set_viewport_size(PHONE)
+    page.evaluate(PAINTED)
     assert block.evaluate(edges) == [0, 48]
     block.evaluate("(block) => { block.scrollLeft = 9999; }")
-    page.evaluate("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
+    page.evaluate(PAINTED)
     assert block.evaluate(edges) == [48, 0]
     page.goto(f"{site[0]}/docs/record")
     page.set_viewport_size({"width": 2000, "height": 800})
+    page.evaluate(PAINTED)
     assert page.locator("pre").first.evaluate(edges) == [0, 0]

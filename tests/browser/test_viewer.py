@@ -475,7 +475,7 @@ def test_what_is_not_there_yet_is_not_drawn(page: Page, view: Open) -> None:
     before = at(page, 17)
     page.evaluate(LATE)
     page.get_by_label("Layout").select_option("force")
-    assert page.locator("link-graph").get_attribute("data-state") == "drawing"
+    expect(page.locator("link-graph")).to_have_attribute("data-state", "drawing")
     page.evaluate("arrive()")
     drawn(page)
     assert at(page, 17) != before

@@ -4,7 +4,7 @@
         model = server.openai()        # or server.ollama()
         ...
         server.requests                # what it was asked, oldest first
-        server.hung_up.wait(5)         # the client closed the connection in the middle of an answer
+        server.hung_up.wait(60)        # the client closed the connection in the middle of an answer
 
 It runs uvicorn in a thread on a free port of 127.0.0.1.  Answers are used up in order; `say`
 adds more, `otherwise` (a function from request body to reply) answers when they are used up.

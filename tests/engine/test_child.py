@@ -76,5 +76,5 @@ def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
     process.stdin.flush()
     descriptor = os.open(pipe, os.O_WRONLY)
     process.stdin.close()
-    assert process.wait(timeout=20) == 1
+    assert process.wait(timeout=60) == 1
     os.close(descriptor)

@@ -273,7 +273,7 @@ def test_a_writer_waits_for_another_process(path: Path) -> None:
         writing = pool.submit(store.__setitem__, "x", 1)
         assert "x" not in store and not writing.done()  # readers do not wait
         tell.send("let go")
-        writing.result(timeout=10)
+        writing.result(timeout=60)
     assert store["x"] == 1
     child.rest()
     store.close()
@@ -388,7 +388,7 @@ def test_a_backup_while_others_write(store: Store) -> None:
             backups = [store.backup("busy") for _ in range(5)]
         finally:
             stop.set()
-        writing.result(timeout=10)
+        writing.result(timeout=60)
     for backup in backups:
         copy = Store(backup)
         assert (
@@ -450,7 +450,7 @@ def test_closing_waits_for_what_other_threads_are_doing(store: Store) -> None:
 
     def pause() -> int:
         begun.set()
-        return int(go_on.wait(10))
+        return int(go_on.wait(60))
 
     def ask() -> list[dict[str, Any]]:
         store.connection.create_scalar_function("pause", pause)
@@ -459,7 +459,7 @@ def test_closing_waits_for_what_other_threads_are_doing(store: Store) -> None:
     def write() -> None:
         with store.transaction() as db:
             begun.set()
-            go_on.wait(10)
+            go_on.wait(60)
             db.execute("INSERT INTO store VALUES ('late', '1')")
 
     for job in (ask, write):
@@ -467,7 +467,7 @@ def test_closing_waits_for_what_other_threads_are_doing(store: Store) -> None:
         go_on.clear()
         with ThreadPoolExecutor(2) as threads:
             doing = threads.submit(job)
-            assert begun.wait(10)
+            assert begun.wait(60)
             closing = threads.submit(store.close)
             threading.Timer(0.1, go_on.set).start()
             closing.result(10)

@@ -3,7 +3,6 @@ nothing acknowledged is lost, nothing done twice.
 """
 
 import random
-import socket
 import threading
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ import httpx2
 import pytest
 
 from pipulate.engine.pipeline import Pipulate
-from tests.server import Server, answer, begin, revision
+from tests.server import LOOKS, Server, answer, begin, free_port, revision
 
 LEDGER = '''
 """A job whose outward acts leave a trace in a file, so that doing one twice shows."""
@@ -49,13 +48,6 @@ def result(run):
 '''
 
 
-def port() -> int:
-    """Return a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def play(
     server: Server, acknowledged: dict[str, dict[str, str]], stop: threading.Event, seed: int
 ) -> None:
@@ -83,7 +75,7 @@ def play(
 
 def crash(folder: Path, kills: int) -> None:
     """Kill the server `kills` times while two clients answer; then compare with what is on disk."""
-    server, acknowledged = Server(folder, port()), {}
+    server, acknowledged = Server(folder, free_port()), {}
     chance = random.Random(kills)
     stop = threading.Event()
     players = [
@@ -96,7 +88,10 @@ def crash(folder: Path, kills: int) -> None:
         time.sleep(chance.uniform(0.05, 0.6))
         server.kill()
         server.start()
-    time.sleep(0.2)
+    for _ in range(LOOKS):
+        if sum(map(len, acknowledged.values())) > kills:
+            break
+        time.sleep(0.05)
     stop.set()
     for player in players:
         player.join()
@@ -134,7 +129,7 @@ def test_a_killed_job_goes_on_by_itself_and_repeats_nothing(tmp_path):
     trace = tmp_path / "trace.txt"
     (tmp_path / "workflows").mkdir()
     (tmp_path / "workflows" / "ledger.py").write_text(LEDGER.format(trace=str(trace)))
-    server = Server(tmp_path, port()).start()
+    server = Server(tmp_path, free_port()).start()
     with server.client() as client:
         rev = begin(client, "ledger", "books")
         assert "Cancel" in answer(client, "ledger", "books", 1, rev, go="yes").text
@@ -143,7 +138,7 @@ def test_a_killed_job_goes_on_by_itself_and_repeats_nothing(tmp_path):
         server.kill()
         server.start()
     with server.client() as client:
-        for _ in range(200):
+        for _ in range(LOOKS):
             reply = client.get("/ledger/card2/progress", params={"id": "books"})
             if "All acts are done." in reply.text:
                 break
@@ -159,17 +154,17 @@ def test_a_killed_job_goes_on_by_itself_and_repeats_nothing(tmp_path):
 
 def test_a_second_server_on_the_same_folder_says_where_the_first_is(tmp_path):
     """One data folder, one server; the lock ends with its holder, however that ends."""
-    first = Server(tmp_path, port()).start()
-    second = Server(tmp_path, port())
+    first = Server(tmp_path, free_port()).start()
+    second = Server(tmp_path, free_port())
     with pytest.raises(AssertionError, match=f"at {first.url}"):
         second.start()
     first.kill()
-    Server(tmp_path, port()).start().stop()
+    Server(tmp_path, free_port()).start().stop()
 
 
 def test_an_open_page_goes_on_after_the_server_was_killed(tmp_path):
     """The form of a page that was open during the crash is accepted by the next server."""
-    server = Server(tmp_path, port()).start()
+    server = Server(tmp_path, free_port()).start()
     with server.client() as client:
         rev = begin(client, "bridge", "open")
         server.kill()

@@ -5,11 +5,12 @@ import random
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from pipulate.web.guard import refusal
-from tests.server import Server, begin
+from tests.server import PATIENCE, Server, begin, free_port
 
 OK = [("host", "127.0.0.1:5001")]
 OWN = [*OK, ("origin", "http://127.0.0.1:5001")]
@@ -133,24 +134,20 @@ def test_large_bodies_are_refused_before_they_are_read(length, status):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The real server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    started = Server(tmp_path_factory.mktemp("guard"), port).start()
+    started = Server(tmp_path_factory.mktemp("guard"), free_port()).start()
     yield started
     started.stop()
 
 
-def raw(server: Server, data: bytes, timeout: float = 5) -> bytes:
-    """Send bytes and return all that comes back."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=timeout) as connection:
+def raw(server: Server, data: bytes) -> bytes:
+    """Send bytes and return all that comes back: until the end, or a while after the last."""
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as connection:
         connection.sendall(data)
         received = b""
-        try:
+        with suppress(OSError):
             while chunk := connection.recv(65536):
                 received += chunk
-        except OSError:
-            pass
+                connection.settimeout(5)
         return received
 
 

@@ -1,6 +1,5 @@
 """The addresses of a workflow: what each answers, what it refuses; a refusal changes nothing."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from starlette.testclient import TestClient
 from pipulate.app import create_app
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
-from tests.server import Server, answer, begin, revision
+from tests.server import PATIENCE, Server, answer, begin, free_port, revision
 
 BRIDGE = [("name", "Arthur"), ("quest", "The Grail"), ("color", "blue")]
 
@@ -21,12 +20,7 @@ BRIDGE = [("name", "Arthur"), ("quest", "The Grail"), ("color", "blue")]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The real server, for all tests of this file."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    started = Server(tmp_path_factory.mktemp("routes"), port, "--dev").start()
+    started = Server(tmp_path_factory.mktemp("routes"), free_port(), "--dev").start()
     yield started
     started.stop()
 
@@ -481,11 +475,10 @@ def test_work_leads_to_work_though_nobody_looks(client):
         explained = []
         page.app.state.explain = lambda run: explained.append(run.open_index)
         answer(page, "mine", "x", 1, begin(page, "mine", "x"))
-        for _ in range(200):
+        for _ in range(2_000):
             shown = page.get("/mine", params={"id": "x"}).text
             if "Result" in shown and len(explained) == 3:  # said when it is stored
                 break
-            time.sleep(0.02)
         replies = [page.get("/mine/card3/progress", params={"id": "x"}) for _ in range(2)]
         assert all('id="result"' in reply.text for reply in replies)
         assert explained == [1, 2, 3]
@@ -507,7 +500,7 @@ def plain(run, job):
     for number in range(2):
         job.progress(number / 2, f"act {number}")
         begun.release()
-        go_on.acquire(timeout=30)
+        go_on.acquire(timeout=60)
         acts.append(number)
     return {}
 """
@@ -535,7 +528,7 @@ def test_a_cancel_is_shown_as_what_it_is(client):
         held = flow.steps[1].function.__globals__
         page.app.state.jobs.grace = 0
         answer(page, "mine", "x", 1, begin(page, "mine", "x"))
-        assert held["begun"].acquire(timeout=30)
+        assert held["begun"].acquire(timeout=PATIENCE)
         assert ">Cancel<" in page.get("/mine", params={"id": "x"}).text
         card = post(page, "cancel2").text
         assert "it ends when its present act is through" in card and ">Go on<" in card
@@ -561,7 +554,7 @@ def test_what_changes_a_run_cancels_its_work_and_a_refusal_does_not(client, act)
         held = page.app.state.found["mine"].steps[1].function.__globals__
         rev = begin(page, "mine", "x")
         answer(page, "mine", "x", 1, rev)
-        assert held["begun"].acquire(timeout=30)
+        assert held["begun"].acquire(timeout=PATIENCE)
         if act != "delete":
             assert post(page, act, rev).status_code == 409
             assert "act 0" in until(page, "act 0")
