@@ -14,12 +14,15 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from fasthtml.common import FastHTML, NotStr
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipulate import pages
 from pipulate.botify.urls import run_id
 from pipulate.engine.jobs import Jobs
-from pipulate.engine.settings import Settings
+from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.store import Store, saved
 from pipulate.engine.voice import voice
 from pipulate.engine.workflow import Workflow
@@ -28,7 +31,7 @@ from pipulate.watch import Workflows
 from pipulate.web import failures, offers
 from pipulate.web.guard import Guard
 from pipulate.web.routes import Pages
-from pipulate.web.shell import HEAD, STATIC, shell
+from pipulate.web.shell import HEAD, shell
 from pipulate.web.state import State
 from pipulate.web.windows import Windows
 
@@ -59,7 +62,8 @@ def create_app(
     app.add_middleware(Voiced, state=state)
     app.add_middleware(Windows, store=store, refuse=failures.refused)
     app.add_middleware(Guard, hosts=settings.hosts)
-    app.mount("/static", STATIC)
+    files = Files(directory=PACKAGE / "static")
+    app.mount("/static", GZipMiddleware(files, minimum_size=1000))
     offers.routes(app)
     if parts is None:
         parts = pages.parts()
@@ -85,6 +89,16 @@ async def lifespan(app: FastHTML) -> AsyncIterator[None]:
         await end()
     await state.jobs.close()
     state.store.close()
+
+
+class Files(StaticFiles):
+    """Our own files, revalidated at each use: an upgrade changes them."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Answer, but let nobody keep it unasked."""
+        response = await super().get_response(path, scope)
+        response.headers["cache-control"] = "no-cache"
+        return response
 
 
 class Voiced:

@@ -21,10 +21,6 @@ from fastcore.xml import (
     Ul,
     to_xml,
 )
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from pipulate.engine import profiles
 from pipulate.engine.settings import PACKAGE
@@ -32,18 +28,6 @@ from pipulate.web.state import State
 from pipulate.web.windows import carrying, note
 
 HEAD = (PACKAGE / "web" / "head.html").read_text(encoding="utf-8").strip()
-
-
-class _Files(StaticFiles):
-    """Our own files, revalidated at each use: an upgrade changes them."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        response.headers["cache-control"] = "no-cache"
-        return response
-
-
-STATIC = GZipMiddleware(_Files(directory=PACKAGE / "static"), minimum_size=1000)
 
 
 _BODY = Template((PACKAGE / "web" / "body.html").read_text(encoding="utf-8").strip())
