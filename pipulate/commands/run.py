@@ -111,8 +111,11 @@ async def finish(
         while True:
             run = await opened(flow, store, id, settings)
             if run.open_index == len(flow.steps):
+                await _tell_unknown(run, given)
                 return run
             step = flow.steps[run.open_index]
+            if step.when:
+                step.when(run.before(step))  # if it fails, that is told, as on its card
             if ("gone" in run.state or step.work) and await _is_former(run, step, given, taken):
                 continue
             if step.work:
@@ -129,6 +132,23 @@ async def finish(
         raise PipulateError(f"{told}. {way}") from error
     finally:
         await jobs.close()
+
+
+async def _tell_unknown(run: Run, given: Given) -> None:
+    """Say which answers no step takes; of those left out, too."""
+    left = {*given}
+    for step in run.flow.steps:
+        entry = run.state.get("asked", {}).get(step.id)
+        if entry:
+            left.difference_update(entry["fields"])
+        elif left and not step.work:
+            try:
+                inside = (await question(run, step)).inside
+            except Exception:  # its fields are not known, then
+                return
+            left.difference_update(item.name for item in forms.fields(inside))
+    for name in sorted(left):
+        print(f"No step has a field {name!r}, so that was not taken.", file=sys.stderr)
 
 
 async def _is_former(run: Run, step: Step, given: Given, taken: Mapping[str, str]) -> bool:

@@ -376,6 +376,8 @@ class Pages:
     async def _proceed(self, run: Run) -> None:
         """After a step: begin the work that follows, let the model speak."""
         for step in run.flow.steps[run.open_index :][:1]:
+            if step.when:
+                step.when(run.before(step))  # what fails here begins nothing
             # One that may be another's is asked about first.
             if step.work and step.auto and not cards.offers(run, step):
                 await self.jobs.start(run.flow, run.id, step)

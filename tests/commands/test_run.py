@@ -38,6 +38,32 @@ def test_what_is_missing_or_wrong_is_told(cli, arguments, says):
     assert status == 1 and out == "" and says in err and "Traceback" not in err
 
 
+WHEN = """from fasthtml.common import Input
+from pipulate import Workflow
+flow = Workflow("when")
+flow.step("n", "N")(lambda run: Input(name="n", type="number", value="1"))
+flow.step("more", "More", when=lambda run: run["n"] > 1)(lambda run: Input(name="more"))
+"""
+
+
+def test_an_answer_that_no_step_takes_is_told(cli, tmp_path):
+    """A name that is mistyped; not one of a step that is left out."""
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "when.py").write_text(WHEN)
+    status, _, err = cli("run", "when", "--id", "a", "nn=2", "more=x")
+    assert status == 0 and err == "No step has a field 'nn', so that was not taken.\n"
+    assert cli("run", "when", "--id", "a", "n=1", "more=x")[2] == ""
+
+
+def test_a_condition_that_fails_is_told(cli, tmp_path):
+    """As on the step's card; its step is neither asked nor left out."""
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "when.py").write_text(WHEN)
+    for _ in range(2):
+        status, _, err = cli("run", "when", "--id", "a", "n=", "more=x")
+        assert status == 1 and "TypeError" in err and "when.py, line 5" in err
+
+
 def test_a_broken_file_is_told_with_its_traceback(cli, tmp_path):
     """That traceback is the author's to read."""
     folder = tmp_path / "workflows"

@@ -390,6 +390,31 @@ def client(tmp_path):
     return serve
 
 
+WHEN = """
+from pipulate import Workflow
+from fasthtml.common import Input
+flow = Workflow("mine")
+
+@flow.step("n", "How many?")
+def n(run):
+    return Input(name="n", type="number")
+
+@flow.work("send", "Send", when=lambda run: run["n"] > 1)
+def send(run, job):
+    return {}
+"""
+
+
+def test_a_condition_that_fails_begins_no_work(client):
+    """The answer before it is stored, and what failed is told."""
+    with client(WHEN) as page:
+        rev = begin(page, "mine", "x")
+        told = answer(page, "mine", "x", 1, rev, n="").text
+        assert "Your answer is stored. What follows it failed: TypeError" in told
+        assert page.app.state.jobs.row(("mine", "x", "send")) is None
+        assert answer(page, "mine", "x", 1, rev, n="").status_code == 200
+
+
 ASKS = """
 from pipulate import Invalid, Workflow
 from fasthtml.common import Input
