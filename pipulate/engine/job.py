@@ -3,34 +3,25 @@
 WANTED  A try goes on while its step is the open one of the run that it began
         with, and all it has read of that is as it was.
 ENDED   Else, and when it is cancelled, it is told so by `Cancelled`, wherever
-        it uses its job next.  No new outward act is begun before its run was
-        asked whether it is wanted.
+        it uses its job next.
 """
 
 import asyncio
-import hashlib
-import inspect
-import json
-import secrets
-from collections.abc import Callable, Coroutine, Iterable
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from pipulate.engine.errors import PipulateError, Stale, Unsure
-from pipulate.engine.record import Change, Record
-from pipulate.engine.store import now
+from pipulate.engine.errors import PipulateError, Unsure
+from pipulate.engine.record import Record
 from pipulate.engine.workflow import Run, Step
 
 if TYPE_CHECKING:
+    from pipulate.engine.acts import Acts
     from pipulate.engine.bar import Part, Tell
     from pipulate.engine.each import Each
-    from pipulate.engine.kept import Stand
 
-Deed = Callable[[], Any]  #: plain or async
 Item = TypeVar("Item")
-
-_nonce = ContextVar("nonce", default="")
 
 
 class Cancelled(asyncio.CancelledError):
@@ -76,7 +67,9 @@ class Job:
     @property
     def nonce(self) -> str:
         """Random text to find this task's latest `once` by; on disk before it."""
-        return _nonce.get()
+        from pipulate.engine.acts import nonce
+
+        return nonce.get()
 
     # --- progress
 
@@ -135,8 +128,8 @@ class Job:
     def once(
         self,
         name: str,
-        function: Deed,
-        find: Deed | None = None,
+        function: Callable[[], Any],
+        find: Callable[[], Any] | None = None,
         params: Any = None,
     ) -> Any:
         """Do an outward act at most once ever for this (run, step, `params`).
@@ -149,137 +142,23 @@ class Job:
         do it again. A PipulateError with `definite = True` says that nothing
         was done: the intention is taken back.
         """
-        act = self._once(name, function, find, params)
-        return act if _on_loop() else _at_once(act)
-
-    async def _once(self, name: str, function: Deed, find: Deed | None, params: Any) -> Any:
-        self.go_on()
-        key = self._key(name, params)
-        intention = {"begun": now(), "nonce": secrets.token_hex(4)}
-        act = await self._begun(key, intention)
-        _nonce.set(act.get("nonce", ""))  # of this task: acts at once share none
-        if "result" in act:
-            return await self._again(act)
-        if "spoilt" in act:
-            raise Unsure(act["spoilt"])
-        desk = self.run.desk
-        before = desk.stand() if desk else {}
-        if act is intention:
-            result = await self._do(key, function)
-        else:
-            result = await self._found(name, act["begun"], find)
-        return await self._again(await _aside(self._keep, key, act, result, before))
-
-    def _keep(self, key: str, act: Record, result: Any, before: "Stand") -> Record:
-        from pipulate.engine.kept import acted
-
-        noted = acted(result, self.run.desk, before, self.run.engine.store.folder)
-        return self._note(key, lambda known: {**act, **noted})
-
-    async def _again(self, act: Record) -> Any:
-        """Return an act's result; the files that it wrote are there again."""
-        from pipulate.engine.kept import again
-
-        if "files" in act:
-            self.run.own_desk()
-        return await _aside(again, act, self.run.desk, self.run.engine.store.folder)
-
-    async def _begun(self, key: str, intention: Record) -> Record:
-        while True:
-            record, rev = await _aside(self.run.engine.load, self.run.id)
-            if key not in record.get("once", {}) and not self.is_wanted(record):
-                raise Cancelled("The run has changed, so nothing new is begun for it.")
-            try:
-                return await _aside(self._note, key, lambda known: known or intention, rev)
-            except Stale:
-                continue  # look again
-            except asyncio.CancelledError:  # the act was not begun, for certain
-                await _aside(self._note, key, lambda known: {} if known == intention else known)
-                raise
-
-    async def _do(self, key: str, function: Deed) -> Any:
-        try:
-            return await _done(function)
-        except PipulateError as error:
-            if getattr(error, "definite", False):
-                await _aside(self._note, key, lambda known: {})
-            raise
-
-    async def _found(self, name: str, begun: str, find: Deed | None) -> Any:
-        looked = ""
-        if find:
-            result = await _done(find)
-            if result is not None:
-                return result
-            looked = "It is not in the service's list, but that may lag behind. "
-        raise Unsure(
-            f"{name!r} was begun at {begun} and interrupted "
-            f"before its answer arrived. {looked}It may have been done. "
-            "Do it again only if you are sure, or accept that it may be done twice."
-        )
+        return self._acts.once(name, function, find, params)
 
     def did(self, name: str, params: Any) -> bool:
         """Whether `once` has a result of this."""
-        acts = self.run.engine.get_state(self.run.id).get("once", {})
-        return "result" in acts.get(self._key(name, params), {})
+        return self._acts.did(name, params)
 
     async def spoil(self, name: str, params: Any, why: str) -> NoReturn:
         """Raise Unsure, as a result of `once` became worthless; `why` is said."""
-        spoilt = {"begun": now(), "spoilt": why}
-        await _aside(self._note, self._key(name, params), lambda known: spoilt)
+        await self._acts.spoil(name, params, why)
         raise Unsure(why)
 
-    def _key(self, name: str, params: Any) -> str:
-        digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
-        return f"{self.step.key}:{name}:{digest}"  # the id may move in a later version
+    @cached_property
+    def _acts(self) -> "Acts":
+        from pipulate.engine.acts import Acts  # few works act outward
 
-    def _note(self, key: str, function: Change, rev: int | None = None) -> Record:
-        def note(record: Record) -> Record:
-            known = record.get("once", {})
-            acts = {**known, key: function(known.get(key, {}))}
-            changed = {name: act for name, act in acts.items() if act}
-            return record if changed == known else {**record, "once": changed}
+        return Acts(self.run, self.step, self.go_on, self._want)
 
-        record = self.run.engine.checkpoint(self.run.id, note, rev)
-        return record.get("once", {}).get(key, {})
-
-
-def _on_loop() -> bool:
-    """Say whether this thread runs an event loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-async def _aside(function: Callable[..., Any], *args: Any) -> Any:
-    """Call what waits for the disk, to its end even when cancelled."""
-    if not _on_loop():
-        return function(*args)
-    work = asyncio.ensure_future(asyncio.to_thread(function, *args))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait([work])
-        raise
-
-
-def _at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine that waits for nothing."""
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        return end.value
-    raise AssertionError("it waits for something")
-
-
-async def _done(function: Deed) -> Any:
-    result = function()
-    if not inspect.isawaitable(result):
-        return result
-    return await result if _on_loop() else asyncio.run(_awaited(result))
-
-
-async def _awaited(awaitable: Any) -> Any:
-    return await awaitable
+    def _want(self, record: Record) -> None:
+        if not self.is_wanted(record):
+            raise Cancelled("The run has changed, so nothing new is begun for it.")
