@@ -193,7 +193,10 @@ def import_file(engine: Pipulate, source: BinaryIO) -> Imported:
     folder = engine.store.folder
     if not zipfile.is_zipfile(source):
         source.seek(0)
-        runs = _read(source.read().decode("utf-8", "replace"))
+        content = source.read()
+        if content.startswith(b"PK"):
+            raise Invalid("The zip is damaged: its end is missing. Nothing was imported.")
+        runs = _read(content.decode("utf-8", "replace"))
     else:
         with _explained(), zipfile.ZipFile(source) as packed:
             runs = _read(_lines(packed))

@@ -432,14 +432,21 @@ class Run:
 
     def summary(self) -> str:
         """The run so far, a line for each answer; of a long one its beginning."""
-        lines = (f"- {step.label}: {self._told(step)}" for step in self.done())
+        lines = (f"- {step.label}: {self.told(step)}" for step in self.done())
         return "\n".join(line if len(line) <= LONG else f"{line[:LONG]}…" for line in lines)
 
-    def _told(self, step: Step) -> Any:
+    def told(self, step: Step) -> Any:
+        """Return an answer as it is shown: without passwords."""
         data = self.state[step.id]
-        if isinstance(data, dict) and values.LARGE in data:  # not read just for that
+        if not isinstance(data, dict):
+            return data
+        if values.LARGE in data:  # not read just for that
             return values.decode(data, {}, self.engine.store.folder)
-        return self[step.key]
+        fields = self.state.get("asked", {}).get(step.id, {}).get("fields", {})
+        secret = {
+            name: "•••" for name, kind in fields.items() if kind == "password" and data.get(name)
+        }
+        return rec.answer({**self.fields(step.key), **secret}, step.key)
 
     async def say(self, text: str) -> None:
         """Say something in the chat panel."""

@@ -314,7 +314,7 @@ def _short(run: Run, step: Step) -> str:
     data = run.state[step.id]
     if isinstance(data, dict) and is_file(data.get(LARGE)):  # not read just for that
         return f"A result of {data[LARGE]['size'] / 1e6:,.1f} MB"
-    return plain(run[step.key])
+    return plain(run.told(step))
 
 
 def _change(run: Run, step: Step) -> FT | None:
@@ -411,4 +411,6 @@ async def _verdict(run: Run) -> Any:
         return await call(run.flow.result_function, run)
     except Exception as problem:
         logger.opt(exception=problem).error("the result of {} failed", run.flow.name)
+        if isinstance(problem, PipulateError):  # no fault of the code's
+            return failure(problem)
         return P("The result's code failed; all answers are safe."), *faulty(fault(problem))

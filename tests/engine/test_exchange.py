@@ -368,5 +368,13 @@ def test_a_damaged_zip_is_refused_in_words(engine: Pipulate, elsewhere: Pipulate
         assert elsewhere.for_workflow("bridge").get_state("arthur") == engine.get_state("arthur")
 
 
+def test_a_zip_that_came_in_part_is_called_damaged(engine: Pipulate) -> None:
+    """A download that broke off."""
+    answered(engine, table=kept(engine, "a" * 5000))
+    part = packed(engine).getvalue()[:-50]
+    with pytest.raises(Invalid, match="The zip is damaged: its end is missing"):
+        import_file(engine, io.BytesIO(part))
+
+
 def _spoilt(content: bytes, at: int) -> bytes:
     return content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]

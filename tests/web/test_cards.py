@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fasthtml.common import Article, Form, Input, Label, to_xml
 
-from pipulate.engine.answers import Question
+from pipulate.engine.answers import Question, answer, question
 from pipulate.engine.errors import Invalid, PipulateError
 from pipulate.engine.jobs import Jobs, Progress
 from pipulate.engine.pipeline import Pipulate
@@ -197,6 +197,31 @@ async def test_a_failing_result_leaves_the_answers(case):
     shown = await case.chain()
     assert "The result's code failed; all answers are safe." in shown and "Ada" in shown
     assert "KeyError" in shown and 'run["nothing"])' in shown
+
+
+async def test_a_result_that_something_is_missing_for_is_no_fault_of_the_code(case):
+    """Such as a file that is not there any more."""
+
+    def fail(run):
+        raise PipulateError("The file a.csv is not there any more.")
+
+    case.run(name="Ada", color="red", export=1)
+    case.flow.result(fail)
+    shown = await case.chain()
+    assert "a.csv is not there any more" in shown and "code failed" not in shown
+
+
+async def test_a_password_is_shown_to_nobody(case):
+    """Neither on its card nor to the model; code has it."""
+    case.flow.steps[0].function = lambda run: (
+        Input(name="name", type="password"),
+        Input(name="user"),
+    )
+    run = case.run()
+    asked = await question(run, case.flow.steps[0])
+    await answer(asked, {"name": ["hunter2"], "user": ["ada"]})
+    assert run["name"] == "hunter2" and "hunter2" not in await case.chain()
+    assert run.summary() == "- Who?: •••"
 
 
 @pytest.mark.parametrize(
