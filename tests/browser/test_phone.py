@@ -46,6 +46,8 @@ def test_a_phone_pairs_works_and_is_sent_away(
     page.goto(f"{url}/settings")
     expect(page.get_by_role("heading", name="Not on this device")).to_be_visible()
     page.get_by_role("link", name="Back").click()
+    expect(page.get_by_role("heading", name="Welcome to Pipulate")).to_be_visible()
+    page.wait_for_load_state()
     (key,) = codes.devices
     codes.remove(key)
     page.reload()
