@@ -1,7 +1,8 @@
 """`pipulate restore`: put a backup in place of the database.
 
 The server must be stopped.  The database that it replaces is kept beside it.
-The files of runs are in no backup: those that are not there any more are told.
+The files of runs are in no backup: those that are not there any more are told.  A job that was
+at work then waits for its button: what it did since is known to nobody here.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,14 @@ from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 
 EVERY = 1_000_000  #: runs
+#: A job that went on by itself would do again what it did after the backup.
+STOP = """
+    UPDATE job SET state = 'cancelled', error = ?
+    WHERE state IN ('running', 'ending')"""
+SINCE = (
+    "This was at work when the backup was made that is in place again. What it did to the "
+    "world since then is not known here: look whether it is done, before you go on."
+)
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
@@ -29,6 +38,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     if replaced:
         print(f"The database it replaced is kept as {replaced}.")
     with closing(Store(settings.database)) as store:
+        store.write(STOP, SINCE)
         bring_back(store)
         for row in Pipulate(store).runs(limit=EVERY):
             for name in lost(row, store):

@@ -4,8 +4,12 @@ import os
 import shutil
 import time
 
+from starlette.testclient import TestClient
+
+from pipulate.app import create_app
 from pipulate.engine.care import serving
 from pipulate.engine.collecting import DAY, MONTH, collect
+from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store, backups
 
 UPLOAD = """
@@ -73,6 +77,38 @@ def test_files_come_back_with_their_answers_and_what_is_missing_is_told(cli, tmp
     assert status == 0 and "any more" not in out and (folder / "a.txt").is_file()
     shutil.rmtree(folder)
     assert "Not there any more: a.txt of letters arthur" in cli("restore", path.strip())[1]
+
+
+POST = """
+from pathlib import Path
+from pipulate import Workflow
+flow = Workflow("post")
+sent = Path({sent!r})
+
+@flow.work("send", "Send")
+async def send(run, job):
+    job.run.engine.store.backup(to=Path({backup!r}))
+    await job.once("send", lambda: sent.write_text(sent.read_text() + "x"))
+"""
+
+
+def test_a_job_of_a_backup_does_not_go_on_by_itself(cli, tmp_path):
+    """It did things after the backup was made: only the user can tell whether to do them again."""
+    backup, sent = tmp_path / "then.db", tmp_path / "sent"
+    (tmp_path / "workflows").mkdir()
+    sent.touch()
+    code = POST.format(backup=str(backup), sent=str(sent))
+    (tmp_path / "workflows" / "post.py").write_text(code)
+    assert cli("run", "post", "--id", "x")[0] == 0 and sent.read_text() == "x"
+    assert cli("restore", str(backup))[0] == 0
+    folders = (tmp_path / "workflows",)
+    app = create_app(Settings(tmp_path / "data", workflows=folders))
+    here = "http://127.0.0.1:5001"
+    with TestClient(app, base_url=here, client=("127.0.0.1", 5000)) as page:
+        told = page.get("/post?id=x").text
+        assert "look whether it is done" in told and "Go on" in told
+        assert not app.state.jobs.running(("post", "x", "send"))
+    assert sent.read_text() == "x"
 
 
 def with_age(path, age):
