@@ -28,6 +28,7 @@ from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.workflow import Run, Workflow
 from tests.faulty_disk import Disk
+from tests.trust.table import tried
 
 
 class Child:
@@ -63,6 +64,7 @@ class Child:
 
     def kill(self) -> list[Any]:
         """Kill it (SIGKILL, at once) and return what it had acknowledged by then."""
+        tried()
         self.process.kill()
         return self.rest()
 
@@ -126,6 +128,15 @@ def work_alone(say: Connection, path: Path) -> None:
     multiprocessing.Event().wait()
 
 
+class Dying(Disk):
+    """A disk that tells of each change."""
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:
+        """Delete."""
+        self.called()
+        super().xDelete(filename, syncdir)
+
+
 def restore_until(say: Connection, folder: Path, moment: int) -> None:
     """Restore the newest backup, and end at the `moment`-th change of a file."""
     changes = itertools.count(1)
@@ -138,7 +149,7 @@ def restore_until(say: Connection, folder: Path, moment: int) -> None:
         if event in ("os.rename", "os.remove") or (event == "open" and arguments[2] & os.O_CREAT):
             change()
 
-    with Disk() as disk:
+    with Dying() as disk:
         disk.called = change  # type: ignore[method-assign]
         sys.addaudithook(audit)
         put_back(folder)

@@ -58,7 +58,6 @@ class Disk(apsw.VFS):
 
     def xDelete(self, filename: str, syncdir: bool) -> None:
         """Delete the real file and what we know of it."""
-        self.called()
         super().xDelete(filename, syncdir)
         self.synced.pop(filename, None)
         self.pending.pop(filename, None)
@@ -104,7 +103,6 @@ class File(apsw.VFSFile):
 
     def xTruncate(self, newsize: int) -> None:
         """Truncate."""
-        self.disk.called()
         super().xTruncate(newsize)
         self.disk.pending[self.path].append((newsize, None))
 

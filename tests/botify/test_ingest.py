@@ -4,7 +4,6 @@ import asyncio
 import csv
 import json
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from pipulate.botify.queries import COLUMNS, page_columns
 from pipulate.engine import child
 from pipulate.graph import edges
 from pipulate.graph.errors import BadFile, GraphError
+from tests.trust.table import chance, tried
 
 A = "https://example.com/a"
 
@@ -103,9 +103,10 @@ async def killed_at_random(folder: Path, kills: int) -> tuple[int, int]:
     """Kill the process at random moments: (how often the file was there, how often it was bad)."""
     raw = raw_links(folder, 150_000)
     expected = "source,target\n" + raw.file.read_text().partition("\n")[2]
-    rng = random.Random(7)
+    rng = chance()
     present = bad = 0
     for _ in range(kills):
+        tried()
         begun = asyncio.Event()
         task = asyncio.create_task(ingest(Order(raw), lambda begun=begun, **told: begun.set()))
         await begun.wait()
@@ -124,7 +125,7 @@ async def test_killing_leaves_whole_files_only(tmp_path: Path) -> None:
     assert (await killed_at_random(tmp_path, 3))[1] == 0
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Unpacking killed: the file is whole, or not there")
 async def test_killing_sixty_times_leaves_whole_files_only(tmp_path: Path) -> None:
     """The long form; both outcomes must have been seen."""
     present, bad = await killed_at_random(tmp_path, 60)

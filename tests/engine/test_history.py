@@ -26,6 +26,7 @@ from pipulate.engine import record as rec
 from pipulate.engine.errors import Corrupt, OutOfOrder
 from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.record import Record
+from tests.trust.table import tried
 
 STEPS = [(f"key{number}", f"step_{number:02d}", f"Step {number}") for number in range(1, 6)]
 LONG = "I seek the Grail. " * 100  # longer than a record that is always told whole
@@ -74,6 +75,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=12,
 )
+
 RECORDS = st.dictionaries(KEYS, VALUES, max_size=5)
 
 
@@ -278,6 +280,7 @@ class History(RuleBasedStateMachine):
         self.note(lambda: self.engine.initialize_if_missing("arthur", {"step_05": LONG}))
 
     def teardown(self) -> None:
+        tried()
         if hasattr(self, "engine"):
             assert told(self.engine) == self.texts
             self.engine.store.close()
@@ -375,7 +378,7 @@ def test_any_acts_in_any_order() -> None:
     machine(25, 25)
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Acts in any order: history rebuilds each state to the byte")
 def test_any_acts_in_any_order_at_length() -> None:
     """The same, 400 runs."""
     machine(400, 40)
@@ -566,7 +569,7 @@ def test_the_file_grows_with_what_is_answered(engine: Pipulate) -> None:
     cards(engine, 80)
 
 
-@pytest.mark.trust
+@pytest.mark.trust("200 cards of 10 KB: the file is less than 3 times that")
 def test_the_file_grows_with_what_is_answered_at_length(engine: Pipulate) -> None:
     """And so do 200."""
     cards(engine, 200)

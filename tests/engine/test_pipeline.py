@@ -17,6 +17,7 @@ from pipulate.engine.record import normalise_id
 from pipulate.engine.store import Store
 from tests.arthur import ACT, STEPS, answered, damage, next_undo, rev, without_times
 from tests.engine_child import Child, append
+from tests.trust.table import tried
 
 # --- reading
 
@@ -404,6 +405,7 @@ def race(folder: Path, processes: int, each: int) -> None:
     engine.initialize_if_missing("arthur")
     children = [Child(append, folder, "arthur", f"p{number}-", each) for number in range(processes)]
     acknowledged = [word for child in children for word in child.rest()]
+    tried(len(acknowledged))
     words = engine.get_step_data("arthur", "step_01")["words"]
     assert len(acknowledged) == processes * each
     assert sorted(words) == sorted(acknowledged)
@@ -417,7 +419,7 @@ def test_two_processes_lose_no_answer(tmp_path: Path) -> None:
     race(tmp_path, 2, 50)
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Two processes, one record: no acknowledged answer is lost")
 def test_two_processes_lose_no_answer_at_length(tmp_path: Path) -> None:
     """The same with 800 answers."""
     race(tmp_path, 2, 400)

@@ -32,7 +32,14 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(
     scope="module",
-    params=["duckdb", "polars", pytest.param("spark", marks=[needs_spark, pytest.mark.trust])],
+    params=[
+        "duckdb",
+        "polars",
+        pytest.param(
+            "spark",
+            marks=[needs_spark, pytest.mark.trust("Spark, Polars and DuckDB: equal measures")],
+        ),
+    ],
 )
 def engine(request: pytest.FixtureRequest) -> Iterator[portable.Engine]:
     """A connection to each engine."""

@@ -37,6 +37,7 @@ from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Run, Workflow
+from tests.trust.table import tried
 
 SHORT = settings(
     max_examples=50,
@@ -44,6 +45,7 @@ SHORT = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
 LONG = settings(SHORT, max_examples=2000)
 PLANTED = settings(SHORT, max_examples=1000, phases=(Phase.generate,), database=None)
 Values = dict[str, Any]
@@ -62,6 +64,7 @@ class Machine(RuleBasedStateMachine):
         return self.loop.run_until_complete(work)
 
     def teardown(self) -> None:
+        tried()
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.loop.close()
         self.store.close()
@@ -438,13 +441,13 @@ def test_answers_follow_their_keys() -> None:
     run_state_machine_as_test(Files, settings=SHORT)  # type: ignore[no-untyped-call]
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Earlier answers change: only what read them is asked again")
 def test_dependencies_at_length() -> None:
     """2,000 runs."""
     run_state_machine_as_test(Dependencies, settings=LONG)  # type: ignore[no-untyped-call]
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Workflow files change: no answer stands under another question")
 def test_files_at_length() -> None:
     """2,000 histories."""
     run_state_machine_as_test(Files, settings=LONG)  # type: ignore[no-untyped-call]

@@ -22,6 +22,8 @@ from pipulate.engine.store import Store, backups
 from tests.engine.test_migrations import acts_in, left_by_0_1_0, older
 from tests.engine_child import Child, answer, loop, open_store, post
 from tests.faulty_disk import Disk
+from tests.trust.table import chance as by_chance
+from tests.trust.table import tried
 
 STEPS = [(f"key{number}", f"step_{number:02d}", f"Step {number}") for number in (1, 2, 3)]
 
@@ -42,7 +44,7 @@ def kills(folder: Path, count: int) -> None:
     """Kill a process that answers steps, `count` times; after each,
     look for every answer it had acknowledged.
     """
-    chance = random.Random(count)
+    chance = by_chance(count)
     for number in range(count):
         id = f"run {number}"
         child = Child(answer, folder, id, 1_000_000)
@@ -66,7 +68,7 @@ def test_kill_9_loses_nothing(tmp_path: Path) -> None:
     kills(tmp_path, 25)
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Engine killed: no acknowledged answer is lost")
 def test_kill_9_loses_nothing_at_length(tmp_path: Path) -> None:
     """Long form: 1,000 kills."""
     kills(tmp_path, 1000)
@@ -76,7 +78,7 @@ def killed_jobs(folder: Path, count: int) -> None:
     """Kill a job in the middle of its outward acts, and start it again, `count` times;
     then let it end.
     """
-    chance = random.Random(count)
+    chance = by_chance(count)
     results: dict[int, Any] = {}
     for kill in range(count + 1):
         child = Child(post, folder, "arthur", 40 * count)
@@ -103,7 +105,7 @@ def test_kill_9_repeats_no_outward_act(tmp_path: Path) -> None:
     killed_jobs(tmp_path, 6)
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Job killed: no outward act is done twice")
 def test_kill_9_repeats_no_outward_act_at_length(tmp_path: Path) -> None:
     """The same with 40 kills."""
     killed_jobs(tmp_path, 40)
@@ -113,7 +115,7 @@ def killed_loops(folder: Path, count: int, plain: bool) -> None:
     """Kill a job in the midst of its loop, `count` times, then let it end: nothing is left out,
     no act is done twice, and what was kept is all there.
     """
-    chance = random.Random(count)
+    chance = by_chance(count)
     items = 20 * count
     for _ in range(count):
         child = Child(loop, folder, items, plain)
@@ -136,7 +138,7 @@ def test_kill_9_in_a_loop(tmp_path: Path, plain: bool) -> None:
     killed_loops(tmp_path, 6, plain)
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Job killed: no outward act is done twice")
 @pytest.mark.parametrize("plain", [False, True], ids=["async", "plain"])
 def test_kill_9_in_a_loop_at_length(tmp_path: Path, plain: bool) -> None:
     """Long form: 60 kills."""
@@ -147,7 +149,7 @@ def killed_migrations(folder: Path, count: int) -> None:
     """Kill a process that makes or migrates a database; the next one must find it old or new,
     and whole.
     """
-    chance = random.Random(count)
+    chance = by_chance(count)
     for number in range(count):
         path = folder / f"data {number}" / "pipulate.db"
         path.parent.mkdir()
@@ -169,7 +171,7 @@ def test_kill_9_in_a_migration(tmp_path: Path) -> None:
     killed_migrations(tmp_path, 8)
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Migration killed: the database is the old or the new, whole")
 def test_kill_9_in_a_migration_at_length(tmp_path: Path) -> None:
     """Long form: 200 kills."""
     killed_migrations(tmp_path, 200)
@@ -177,7 +179,7 @@ def test_kill_9_in_a_migration_at_length(tmp_path: Path) -> None:
 
 def killed_rewriting(folder: Path, count: int) -> None:
     """Kill processes that tell a long history of 0.1.0 anew; it says the same afterwards."""
-    chance = random.Random(count)
+    chance = by_chance(count)
     for number in range(count):
         path = folder / f"data {number}" / "pipulate.db"
         acts = left_by_0_1_0(path, 60, 2000)
@@ -191,7 +193,7 @@ def killed_rewriting(folder: Path, count: int) -> None:
         store.close()
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Migration killed: the database is the old or the new, whole")
 def test_kill_9_while_history_is_told_anew(tmp_path: Path) -> None:
     """Before, amidst and after: 60 kills, in the rewriting and in giving back space."""
     killed_rewriting(tmp_path, 20)
@@ -292,6 +294,7 @@ def every_write_fails(disk: Disk, folder: Path, apart: int) -> None:
             end, failures = go(disk, folder / f"{at} {error.__name__}", lasting=lasting)
             assert end == expected, f"write {at}, {error.__name__}"
             happened += failures > 0
+            tried()
     assert happened == 2 * len(range(1, calls, apart))  # each of them reached the user, in words
 
 
@@ -306,13 +309,13 @@ def test_every_write_fails(disk: Disk, tmp_path: Path) -> None:
 
 
 @quiet
-@pytest.mark.trust
+@pytest.mark.trust("Any write fails: what was saved stays, the next try works")
 def test_every_write_fails_at_length(disk: Disk, tmp_path: Path) -> None:
     """Long form: every write."""
     every_write_fails(disk, tmp_path, 1)
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Disk full, at 20 levels: refused in words, taken again with room")
 def test_a_small_disk_at_twenty_fill_levels(tmp_path: Path) -> None:
     """On a real file system of 4 MB, filled to twenty levels, answers are refused in words,
     and taken again with room.
@@ -324,6 +327,7 @@ def test_a_small_disk_at_twenty_fill_levels(tmp_path: Path) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(small)], check=True)
     try:
         for level in range(20):
+            tried()
             ballast = small / "ballast"
             folder = small / f"data {level}"
             engine = Pipulate.open(folder, "bridge")

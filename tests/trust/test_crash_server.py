@@ -2,7 +2,6 @@
 nothing acknowledged is lost, nothing done twice.
 """
 
-import random
 import threading
 import time
 from pathlib import Path
@@ -12,6 +11,8 @@ import pytest
 
 from pipulate.engine.pipeline import Pipulate
 from tests.server import LOOKS, Server, answer, begin, free_port, revision
+from tests.trust.table import chance as by_chance
+from tests.trust.table import tried
 
 LEDGER = '''
 """A job whose outward acts leave a trace in a file, so that doing one twice shows."""
@@ -52,7 +53,7 @@ def play(
     server: Server, acknowledged: dict[str, dict[str, str]], stop: threading.Event, seed: int
 ) -> None:
     """Answer cards until told to stop, noting each answer that the next card acknowledged."""
-    chance, number = random.Random(seed), 0
+    chance, number = by_chance(seed), 0
     while not stop.is_set():
         number += 1
         id = f"{seed}-{number}"
@@ -76,7 +77,7 @@ def play(
 def crash(folder: Path, kills: int) -> None:
     """Kill the server `kills` times while two clients answer; then compare with what is on disk."""
     server, acknowledged = Server(folder, free_port()), {}
-    chance = random.Random(kills)
+    chance = by_chance(kills)
     stop = threading.Event()
     players = [
         threading.Thread(target=play, args=(server, acknowledged, stop, seed)) for seed in (1, 2)
@@ -86,6 +87,7 @@ def crash(folder: Path, kills: int) -> None:
         player.start()
     for _ in range(kills):
         time.sleep(chance.uniform(0.05, 0.6))
+        tried()
         server.kill()
         server.start()
     for _ in range(LOOKS):
@@ -114,7 +116,7 @@ def test_no_acknowledged_answer_is_lost_when_the_server_is_killed(tmp_path):
     crash(tmp_path, 3)
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Server killed: no acknowledged answer is lost")
 def test_a_hundred_kills_of_the_server(tmp_path):
     """The long form."""
     crash(tmp_path, 100)

@@ -36,6 +36,7 @@ from pipulate.engine.jobs import Jobs
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Run, Step, Workflow
+from tests.trust.table import tried
 
 KEY = ("machine", "r", "act")
 
@@ -170,6 +171,7 @@ class Machine(RuleBasedStateMachine):
         return jobs
 
     def teardown(self) -> None:
+        tried()
         try:
             self.do(self.end_of_all())
             assert self.world.at_work == 0 and not list((self.folder / "locks").iterdir())
@@ -350,7 +352,7 @@ def test_a_job_is_done_once_and_of_what_stands() -> None:
     )
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Work under kills, changes and cancelling: once, and of what stands")
 def test_a_job_is_done_once_and_of_what_stands_at_length() -> None:
     """Long form: 2,000 runs of 40 acts."""
     run_state_machine_as_test(
@@ -404,7 +406,7 @@ def blind(seen: Run, step: Step, result: Any) -> None:
         "acts for nobody",
         "stale results",
         "acts again",
-        pytest.param("starts forgotten", marks=pytest.mark.trust),
+        pytest.param("starts forgotten", marks=pytest.mark.trust("Planted bugs are found")),
     ],
 )
 def test_the_machine_finds_planted_bugs(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,5 +431,5 @@ def test_the_machine_finds_planted_bugs(bug: str, monkeypatch: pytest.MonkeyPatc
         derandomize=True,
         print_blob=False,
     )
-    with pytest.raises((AssertionError, ExceptionGroup, Flaky)):
+    with pytest.raises((AssertionError, PipulateError, ExceptionGroup, Flaky)):
         run_state_machine_as_test(machine, settings=seeking)

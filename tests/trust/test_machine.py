@@ -28,6 +28,7 @@ from pipulate.engine import record as rec
 from pipulate.engine.errors import Finalized, OutOfOrder, PipulateError, Stale, Unknown
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Store
+from tests.trust.table import tried
 
 STEPS = [(f"key{number}", f"step_{number:02d}", f"Step {number}") for number in (1, 2, 3)]
 IDS = ("arthur", "lancelot", "galahad")
@@ -234,6 +235,7 @@ class Machine(RuleBasedStateMachine):
         return Store(self.folder / "pipulate.db")
 
     def teardown(self) -> None:
+        tried()
         try:
             assert self.stores[0].connection.pragma("integrity_check") == "ok"
             for id in IDS:
@@ -363,7 +365,7 @@ def test_the_engine_does_what_the_model_does() -> None:
     )
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Tabs, runs and processes in any order: as the model says")
 def test_the_engine_does_what_the_model_does_at_length() -> None:
     """Long form: 500 times 50 acts."""
     run_state_machine_as_test(
@@ -373,7 +375,7 @@ def test_the_engine_does_what_the_model_does_at_length() -> None:
 
 def at_length(bug: type[Server]) -> Any:
     """Mark a bug that takes the machine long to find."""
-    return pytest.param(bug, marks=pytest.mark.trust)
+    return pytest.param(bug, marks=pytest.mark.trust("Planted bugs are found"))
 
 
 @pytest.mark.parametrize(

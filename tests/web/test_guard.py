@@ -11,6 +11,8 @@ import pytest
 
 from pipulate.web.guard import refusal
 from tests.server import PATIENCE, Server, begin, free_port
+from tests.trust.table import chance as by_chance
+from tests.trust.table import tried
 
 OK = [("host", "127.0.0.1:5001")]
 OWN = [*OK, ("origin", "http://127.0.0.1:5001")]
@@ -402,13 +404,14 @@ class Connection:
 
 async def bombard(port: int, count: int, seed: int) -> dict[int, list[bytes]]:
     """Send odd requests over a few kept connections; returns the requests by status."""
-    chance = random.Random(seed)
+    chance = by_chance(seed)
     found: dict[int, list[bytes]] = {}
 
     async def talk(number: int) -> None:
         connection = Connection(port)
         for _ in range(number):
             request = fuzzed(chance, port)
+            tried()
             found.setdefault(await connection.status(request), []).append(request)
         connection.close()
 
@@ -432,7 +435,7 @@ def test_fuzzed_requests_never_get_a_500(server):
     check_fuzz(server, 1000, 7)
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Odd requests: none answered by 500, memory stays")
 def test_ten_thousand_fuzzed_requests(server):
     """Ten thousand odd requests: none answered with 500 or more, and memory stays."""
     from pathlib import Path

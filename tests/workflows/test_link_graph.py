@@ -242,7 +242,7 @@ async def test_a_crash_at_any_transition_costs_nothing_twice(
     await crash_and_resume(tmp_path, where, fault, expected, monkeypatch)
 
 
-@pytest.mark.trust
+@pytest.mark.trust("Export crashes at any point, under any fault: paid for once, files equal")
 @pytest.mark.parametrize("where", TRANSITIONS)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_every_crash_under_every_fault(tmp_path, where, fault, expected, monkeypatch):
