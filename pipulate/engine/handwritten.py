@@ -13,7 +13,7 @@ GIVEN   What an app has for them.  These names stand behind Python's own, so
 import inspect
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from types import ModuleType
@@ -37,10 +37,7 @@ WORDS = {
     "id_suffix": "",
 }
 _NAME = re.compile("[a-z][a-z0-9_-]{0,40}")
-_REST = (
-    inspect.Parameter.VAR_POSITIONAL,
-    inspect.Parameter.VAR_KEYWORD,
-)
+_REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Given(Mapping[str, Any]):
@@ -119,9 +116,11 @@ def _is_workflow(cls: type) -> bool:
 
 
 def _declared(thing: Any, *attributes: str) -> str:
-    values = [getattr(thing, name, None) for name in attributes]
-    texts = [value for value in values if isinstance(value, str)]
-    return next(filter(None, texts), "")
+    return _text(getattr(thing, name, None) for name in attributes)
+
+
+def _text(values: Iterable[Any]) -> str:
+    return next((value for value in values if value and isinstance(value, str)), "")
 
 
 def _class(thing: Any) -> type:
@@ -155,13 +154,9 @@ def _names(things: list[Any], stem: str, reserved: Collection[str]) -> list[str]
 
 def prefix(thing: Any) -> str:
     """Return where a class or its instance begins its routes, or ""."""
-    own = _declared(thing, "prefix", "route_prefix", "url_prefix")
-    if own:
-        return own
     asked = _parameters(_class(thing)).items()
-    defaults = [asks.default for name, asks in asked if name.endswith("prefix")]
-    texts = [default for default in defaults if isinstance(default, str)]
-    return next(iter(texts), "")
+    defaults = (asks.default for name, asks in asked if name.endswith("prefix"))
+    return _declared(thing, "prefix", "route_prefix", "url_prefix") or _text(defaults)
 
 
 def _described(thing: Any, name: str) -> HandWritten:
