@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import uvicorn
 from hypothesis import settings
-from playwright.sync_api import ConsoleMessage, Page, WebError, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, WebError, expect
 from starlette.types import ASGIApp
 
 from tests.chromium import LAUNCH_ARGS, browser_unwanted, find_chromium
@@ -84,9 +84,20 @@ def page(page: Page, request: pytest.FixtureRequest) -> Iterator[Page]:
     """Give a fresh page, and fail the test if its console, or that of any other tab,
     told an error (see ERRORS).
     """
-    faults: list[str] = []
     marker = request.node.get_closest_marker("console")
-    expected = (STATUS, *(marker.args if marker else ()))
+    faults = console_faults(page.context, STATUS, *(marker.args if marker else ()))
+    page.context.set_default_timeout(PATIENCE * 1000)
+    yield page
+    assert not faults, "the pages' consoles:\n" + "\n".join(faults)
+
+
+def console_faults(context: BrowserContext, *expected: str) -> list[str]:
+    """Return the list that gets the errors, from now on, of all tabs, but for those expected."""
+    faults: list[str] = []
+
+    def tell(fault: str) -> None:
+        if not any(words in fault for words in expected):
+            faults.append(fault)
 
     def on_console(message: ConsoleMessage) -> None:
         if message.type == "error" or "Content Security Policy" in message.text:
@@ -95,15 +106,9 @@ def page(page: Page, request: pytest.FixtureRequest) -> Iterator[Page]:
     def on_error(error: WebError) -> None:
         tell(str(error.error))
 
-    def tell(fault: str) -> None:
-        if not any(words in fault for words in expected):
-            faults.append(fault)
-
-    page.context.on("weberror", on_error)
-    page.context.on("console", on_console)
-    page.context.set_default_timeout(PATIENCE * 1000)
-    yield page
-    assert not faults, "the pages' consoles:\n" + "\n".join(faults)
+    context.on("console", on_console)
+    context.on("weberror", on_error)
+    return faults
 
 
 # --- the server

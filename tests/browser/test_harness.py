@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from tests.chromium import find_chromium
-from tests.conftest import Serve
+from tests.conftest import Serve, console_faults
 
 BUTTON = """<!doctype html><title>Harness</title><button>0</button><script>
 const b = document.querySelector("button");
@@ -47,6 +47,19 @@ def test_the_browser_reaches_this_machine_only(page: Page) -> None:
     """
     with pytest.raises(Exception, match="ERR_NAME_NOT_RESOLVED"):
         page.goto("http://example.com/")
+
+
+@pytest.mark.console("broken", "lost", "wanted")
+def test_an_error_in_the_console_of_any_tab_is_a_fault(page: Page) -> None:
+    """What a script tells as an error, or throws; not what the test has named."""
+    faults = console_faults(page.context, "wanted")
+    other = page.context.new_page()
+    page.evaluate("console.error('broken')")
+    page.evaluate("console.error('wanted')")
+    page.evaluate("console.warn('no error')")
+    with other.expect_event("pageerror"):
+        other.evaluate("setTimeout(() => { throw Error('lost'); })")
+    assert faults == ["broken", "lost"]
 
 
 def test_an_app_is_served_on_the_port_it_chose(serve: Serve, free_port: int) -> None:
