@@ -5,6 +5,7 @@ INTENDED  That is on disk before the act is begun, its result before that is
           work is wanted.
 UNSURE    Where an intention has no result, nobody knows whether it was
           carried out: `find` is asked, or else the user.
+AT ONCE   Of equal ones in one try, each waits for the one before it.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ import hashlib
 import inspect
 import json
 import secrets
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -43,6 +46,8 @@ class Acts:
         self.step = step
         self.go_on = go_on
         self.want = want
+        self._tasks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._threads: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def once(self, name: str, function: Deed, find: Deed | None, params: Any) -> Any:
         """Return the result, or in a task what awaits it."""
@@ -50,8 +55,15 @@ class Acts:
         return act if _on_loop() else _at_once(act)
 
     async def _once(self, name: str, function: Deed, find: Deed | None, params: Any) -> Any:
-        self.go_on()
         key = self._key(name, params)
+        if not _on_loop():
+            with self._threads[key]:
+                return await self._act(key, name, function, find)
+        async with self._tasks[key]:
+            return await self._act(key, name, function, find)
+
+    async def _act(self, key: str, name: str, function: Deed, find: Deed | None) -> Any:
+        self.go_on()
         intention = {"begun": now(), "nonce": secrets.token_hex(4)}
         act = await self._begun(key, intention)
         nonce.set(act.get("nonce", ""))

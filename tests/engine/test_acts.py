@@ -243,6 +243,30 @@ async def test_two_at_once(engine: Pipulate) -> None:
     assert await first == {"job": 1} and world.done == 1
 
 
+async def test_equal_acts_of_one_try_wait_for_each_other(engine: Pipulate) -> None:
+    """As of a list that names a thing twice: nothing was interrupted, all get the one result."""
+    one, world = job(engine), World()
+
+    async def slow() -> dict[str, int]:
+        await asyncio.sleep(0)
+        return await world.act()
+
+    results = await asyncio.gather(*(one.once("post", slow) for _ in range(5)))
+    assert results == [{"job": 1}] * 5 and world.done == 1
+
+
+async def test_equal_acts_of_threads_wait_for_each_other(engine: Pipulate) -> None:
+    """In a plain function's thread pool."""
+    one, done = job(engine), []
+    all_there = threading.Barrier(5)
+
+    def post() -> Any:
+        all_there.wait()
+        return one.once("post", lambda: done.append(1) or len(done))
+
+    assert await asyncio.gather(*(asyncio.to_thread(post) for _ in range(5))) == [1] * 5
+
+
 async def test_a_race_for_the_intention(engine: Pipulate) -> None:
     """Eight tasks that begin the same act at once do it once."""
     world = World()
