@@ -62,7 +62,7 @@ def test_from_the_list_to_the_picture(page: Page, base: str) -> None:
 def test_the_picture_of_new_csvs_is_made_while_one_waits(page: Page, base: str) -> None:
     """Without a picture, progress is shown, and the picture as soon as it is made."""
     page.goto(f"{base}/graph/acme/shop/20261001")
-    page.locator("link-graph[data-state=drawn]").wait_for(timeout=40_000)
+    page.locator("link-graph[data-state=drawn]").wait_for(timeout=180_000)
     expect(page.get_by_role("heading", level=1)).to_have_text("shop 20261001")
 
 
@@ -73,7 +73,7 @@ def test_the_force_layout_is_computed_on_demand(page: Page, base: str) -> None:
     page.set_viewport_size({"width": 1500, "height": 800})
     page.locator("summary", has_text="Colours and filter").click()
     page.get_by_label("Layout").select_option("force")
-    page.wait_for_url("**layout=force**", timeout=40_000)
+    page.wait_for_url("**layout=force**", timeout=180_000)
     page.locator("link-graph[data-state=drawn]").wait_for()
     assert page.evaluate("document.querySelector('link-graph').viewer.stage.discs") == []
 
@@ -114,7 +114,7 @@ def test_a_comparison_shows_what_changed(page: Page, base: str) -> None:
     """The earlier analysis is chosen on the picture's page; colours and tables say what is new."""
     page.goto(base + ADDRESS)
     page.get_by_role("link", name="Compare with 20261001").click()
-    page.locator("link-graph[data-state=drawn]").wait_for(timeout=40_000)
+    page.locator("link-graph[data-state=drawn]").wait_for(timeout=180_000)
     page.locator("summary", has_text="Colours and filter").click()
     legend = page.get_by_role("list", name="Legend")
     expect(legend.get_by_role("button", name="changed")).to_be_visible()
