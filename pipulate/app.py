@@ -26,10 +26,10 @@ from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.store import Store, saved
 from pipulate.engine.voice import voice
 from pipulate.engine.workflow import Workflow
+from pipulate.guard import Guard
 from pipulate.pages.classic import Classic
 from pipulate.watch import Workflows
 from pipulate.web import failures, offers
-from pipulate.web.guard import Guard
 from pipulate.web.routes import Pages
 from pipulate.web.shell import HEAD, shell
 from pipulate.web.state import State

@@ -33,7 +33,7 @@ from starlette.websockets import WebSocketClose
 from pipulate.engine.errors import PipulateError, Unknown
 from pipulate.engine.settings import PACKAGE
 from pipulate.engine.store import Store, now
-from pipulate.web.guard import SAFE
+from pipulate.guard import SAFE
 
 LIFETIME = 600.0  #: seconds for which a code is good
 TRIES = 10  #: wrong ones, then the code is void

@@ -8,7 +8,7 @@ import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from pipulate.web.guard import PATIENCE
+from pipulate.guard import PATIENCE
 
 
 class Protocol(H11Protocol):

@@ -57,7 +57,7 @@ def test_an_answer_may_take_its_time(connect):
 def test_slow_connections_are_closed_and_honest_pages_stay_fast(tmp_path, free_port):
     """300 half-open connections are reaped by the command's server; meanwhile a page answers."""
     code = (
-        "import sys, pipulate.web.guard as guard; guard.PATIENCE = 2.0\n"
+        "import sys, pipulate.guard as guard; guard.PATIENCE = 2.0\n"
         "from pipulate.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     folders = ["--data", str(tmp_path / "data"), "--workflows", str(tmp_path)]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pipulate.chat import agents
 from pipulate.commands import parser
 from pipulate.engine.settings import Settings
-from pipulate.web.guard import AGENTS
+from pipulate.guard import AGENTS
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:

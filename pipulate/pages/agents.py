@@ -28,9 +28,9 @@ from starlette.responses import JSONResponse
 from pipulate.chat import agents
 from pipulate.chat.agents import RpcError, Server
 from pipulate.chat.talk import Talk
+from pipulate.guard import AGENTS
 from pipulate.pages.settings import card
 from pipulate.web.components import button, page
-from pipulate.web.guard import AGENTS
 
 TITLE = "Agents of other programs"
 WRONG_KEY = (

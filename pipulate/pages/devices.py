@@ -31,10 +31,10 @@ from loguru import logger
 from pipulate import pairing
 from pipulate.engine.errors import PipulateError
 from pipulate.engine.settings import LOCAL, Settings
+from pipulate.guard import Guard
 from pipulate.pages.settings import card
 from pipulate.pairing import LIFETIME, Gate, Offer, Pairing
 from pipulate.web.components import button
-from pipulate.web.guard import Guard
 from pipulate.web.state import State
 
 GUESTS = (

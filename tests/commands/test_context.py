@@ -18,7 +18,7 @@ def test_context_prints_engine_and_web_and_nothing_else(cli):
     assert status == 0 and "tokens of" in err and "tokens of the engine" not in out
     names = [line.split()[2] for line in out.splitlines() if line.startswith("# ====")]
     assert {name.split("/")[1] for name in names} == {"engine", "web"}
-    assert "pipulate/engine/record.py" in names and "pipulate/web/guard.py" in names
+    assert "pipulate/engine/record.py" in names and "pipulate/web/cards.py" in names
 
 
 def test_indentation_costs_nothing():

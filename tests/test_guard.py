@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from pipulate.web.guard import refusal
+from pipulate.guard import refusal
 from tests.server import PATIENCE, Server, begin, free_port
 from tests.trust.table import chance as by_chance
 from tests.trust.table import tried
