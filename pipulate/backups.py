@@ -48,7 +48,7 @@ def backup_daily(store: Store) -> Path | None:
     last = datetime.fromisoformat(store.get("backed_up", "1970-01-01T00:00:00Z"))
     if (datetime.now(UTC) - last).days == 0:  # negative if the clock went back
         return None
-    made = store.backup("daily")
+    made: Path = store.backup("daily")
     store["backed_up"] = now()
     with logger.catch(OSError, message="unneeded files could not be put aside"):
         collect(store)

@@ -12,9 +12,10 @@ from fasthtml.common import FastHTML
 
 from pipulate import backups
 from pipulate.app import create_app, lifespan
+from pipulate.engine.care import KEEP_BACKUPS
+from pipulate.engine.care import backups as kept
 from pipulate.engine.settings import Settings
-from pipulate.engine.store import KEEP_BACKUPS, Store
-from pipulate.engine.store import backups as kept
+from pipulate.engine.store import Store
 
 served = asynccontextmanager(lifespan)
 

@@ -8,12 +8,13 @@ from importlib import metadata
 from pathlib import Path
 
 from pipulate.commands import parser
+from pipulate.engine.care import backups
 from pipulate.engine.discovery import Folders
 from pipulate.engine.exchange import lost
 from pipulate.engine.found import Broken, Helper
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
-from pipulate.engine.store import Store, backups
+from pipulate.engine.store import Store
 from pipulate.pages.devices import EXTRA
 
 LIBRARIES = (

@@ -1,5 +1,7 @@
-"""Care of a data folder: one server at a time, and a backup put back.
+"""Care of a data folder: one server at a time; backups, made and put back.
 
+BACKUP   A copy of one moment while others work.  Their numbers tell which is
+         newer: a clock may be wrong.
 RESTORE  Who else has the database open is found and named.  The database is
          then overwritten in ONE transaction, by SQLite's own backup: a kill
          leaves the one or the other.  A damaged one takes no transaction: it
@@ -12,23 +14,60 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import apsw
 
 from pipulate.engine import files
 from pipulate.engine.errors import Corrupt, InUse, Unknown
-from pipulate.engine.store import (
-    Lock,
-    backups,
-    connect,
-    copy_database,
-    plainly,
-    stamp,
-)
+from pipulate.engine.store import Lock, Store, connect, plainly
 
+KEEP_BACKUPS = 7
 LOGS = ("-wal", "-shm")
 OPEN_FILES = Path("/proc")  #: where the system tells who has what open, if it does
+
+
+def stamp() -> str:
+    """Return the present moment, to the microsecond, for a file's name."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+
+
+class Copied(Store):
+    """The store, with all its methods: it takes this one from here."""
+
+    def backup(self, why: str = "manual", to: Path | None = None) -> Path:
+        """Write a consistent copy while others work; return its path."""
+        others = backups(self.folder)
+        number = _number(others[0]) if others else 0
+        name = f"pipulate-{number + 1:06}-{stamp()}-{why}.db"
+        target = to or self.folder / "backups" / name
+        with files.whole(target) as file, plainly(target):
+            _copy(self.connection, Path(file.name))
+        if to is None:
+            for old in others[KEEP_BACKUPS - 1 :]:
+                old.unlink(missing_ok=True)
+        return target
+
+
+def backups(folder: Path) -> list[Path]:
+    """Return the backups, newest first by their numbers."""
+    made = sorted(folder.glob("backups/pipulate-*.db"), reverse=True)
+    return sorted(made, key=_number, reverse=True)
+
+
+def _number(backup: Path) -> int:
+    number = backup.name.split("-")[1]
+    return int(number) if number.isdigit() else 0  # of 0.1.0
+
+
+def _copy(source: apsw.Connection, target: Path) -> None:
+    # To a new or empty file.
+    with closing(connect(target)) as copy:
+        copy.pragma("journal_mode", "off")  # a copy that fails is thrown away
+        with closing(copy.backup("main", source, "main")) as backup:
+            backup.step()  # in one go: in pieces, every write would start it anew
+        copy.pragma("journal_mode", "delete")
 
 
 def put_back(folder: Path, backup: Path | None = None) -> tuple[Path, Path | None]:
@@ -67,7 +106,7 @@ def _replace(path: Path, source: apsw.Connection) -> Path | None:
     try:
         with _alone(path) as present:
             with files.whole(aside) as file:
-                copy_database(present, Path(file.name))
+                _copy(present, Path(file.name))
             with closing(present.backup("main", source, "main")) as copying:
                 copying.step()
     except Corrupt:
@@ -121,7 +160,7 @@ def _copy_aside(path: Path, aside: Path) -> None:
 
 def _exchange(path: Path, source: apsw.Connection) -> None:
     with files.whole(path) as file:
-        copy_database(source, Path(file.name))
+        _copy(source, Path(file.name))
         for tail in LOGS:  # it would be taken for the new file's
             path.with_name(f"{path.name}{tail}").unlink(missing_ok=True)
         files.sync(path.parent)

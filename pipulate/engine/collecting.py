@@ -20,8 +20,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipulate.engine import values
+from pipulate.engine.care import backups
 from pipulate.engine.kept import DESKS
-from pipulate.engine.store import Store, backups
+from pipulate.engine.store import Store
 
 DAY = 86_400  #: seconds
 MONTH = 30 * DAY

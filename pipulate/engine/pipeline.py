@@ -11,14 +11,11 @@ HISTORY  Append-only: an act's `Kind`, its words, the record after it as
 In a notebook: Pipulate.open("data", "bridge").get_state("arthur")
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from types import MethodType
 from typing import Any, Self
 
 from pipulate.engine import history, profiles
@@ -33,6 +30,7 @@ from pipulate.engine.errors import (
 )
 from pipulate.engine.history import Act, Run
 from pipulate.engine.record import Change, Normalise, Record, Steps, normalise_id
+from pipulate.engine.seldom import Seldom
 from pipulate.engine.store import Row, Store, now, plainly
 
 STALE = (
@@ -77,22 +75,6 @@ _UPDATE_AGAIN = """
 _INSERT = "INSERT INTO pipeline VALUES (?, ?, ?, ?, ?, ?, ?, last_insert_rowid())"
 #: Nothing before these can be undone.
 _ORIGINS = (Kind.BEGIN, Kind.IMPORT, Kind.REPAIR)
-
-
-class _Seldom:
-    """A method of a class that has more of them, read when it is first asked for."""
-
-    def __init__(self, home: str) -> None:
-        self._home = home  #: "byhand.ByHand"
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, engine: object, owner: type) -> Callable[..., Any]:
-        module, name = self._home.split(".")
-        home = getattr(import_module(f"pipulate.engine.{module}"), name)
-        function = vars(home)[self._name]
-        return function if engine is None else MethodType(function, engine)
 
 
 @dataclass(eq=False)
@@ -152,18 +134,18 @@ class Pipulate:
 
     # What workflows written by hand ask for, too.
     _get_state = get_state
-    _save_state = _Seldom("byhand.ByHand")
-    get_all_step_data = _Seldom("byhand.ByHand")
-    get_last_completed_step_number = _Seldom("byhand.ByHand")
-    get_step_summary = _Seldom("byhand.ByHand")
-    should_advance = _Seldom("byhand.ByHand")
-    generate_step_placeholders = _Seldom("byhand.ByHand")
-    generate_step_chain = _Seldom("byhand.ByHand")
+    _save_state = Seldom("byhand.ByHand")
+    get_all_step_data = Seldom("byhand.ByHand")
+    get_last_completed_step_number = Seldom("byhand.ByHand")
+    get_step_summary = Seldom("byhand.ByHand")
+    should_advance = Seldom("byhand.ByHand")
+    generate_step_placeholders = Seldom("byhand.ByHand")
+    generate_step_chain = Seldom("byhand.ByHand")
 
-    delete = _Seldom("revival.Revival")
-    undelete = _Seldom("revival.Revival")
-    repair = _Seldom("revival.Revival")
-    take_over = _Seldom("revival.Revival")
+    delete = Seldom("revival.Revival")
+    undelete = Seldom("revival.Revival")
+    repair = Seldom("revival.Revival")
+    take_over = Seldom("revival.Revival")
 
     def get_step_data(self, id: str, step_id: str, default: Any = None) -> Any:
         """Return what is stored under the step; `default` is {} unless given."""

@@ -19,7 +19,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -29,14 +29,13 @@ from weakref import WeakSet
 
 import apsw
 
-from pipulate.engine import files
 from pipulate.engine.errors import Corrupt, NotSaved
+from pipulate.engine.seldom import Seldom
 
 if TYPE_CHECKING:
     from fastlite import Database
 
 Row = dict[str, Any]
-KEEP_BACKUPS = 7
 LATEST = 6  #: scripts in `schema`, which only a migration reads
 MUCH = 2000  #: free pages in the file for which it is worth looking whether it can shrink
 BUSY_TIMEOUT = 10_000  #: milliseconds for which a writer waits for another process
@@ -63,11 +62,6 @@ def now() -> str:
 @lru_cache(1)
 def _at(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat()
-
-
-def stamp() -> str:
-    """Return the present moment, to the microsecond, for a file's name."""
-    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 def nothing(done: str) -> str:
@@ -293,6 +287,8 @@ class Store:
             return self[key]
         return default
 
+    backup = Seldom("care.Copied")
+
     def _migrate(self) -> None:
         db = self.connection
         version = db.pragma("user_version")
@@ -309,36 +305,3 @@ class Store:
             self.backup("before-migration")
         migrations.migrate(db, self.path, self.transaction)
         migrations.give_back(db)
-
-    def backup(self, why: str = "manual", to: Path | None = None) -> Path:
-        """Write a consistent copy while others work; return its path."""
-        others = backups(self.folder)
-        number = _number(others[0]) if others else 0
-        name = f"pipulate-{number + 1:06}-{stamp()}-{why}.db"
-        target = to or self.folder / "backups" / name
-        with files.whole(target) as file, plainly(target):
-            copy_database(self.connection, Path(file.name))
-        if to is None:
-            for old in others[KEEP_BACKUPS - 1 :]:
-                old.unlink(missing_ok=True)
-        return target
-
-
-def backups(folder: Path) -> list[Path]:
-    """Return the backups, newest first by their numbers."""
-    made = sorted(folder.glob("backups/pipulate-*.db"), reverse=True)
-    return sorted(made, key=_number, reverse=True)
-
-
-def _number(backup: Path) -> int:
-    number = backup.name.split("-")[1]
-    return int(number) if number.isdigit() else 0  # of 0.1.0
-
-
-def copy_database(source: apsw.Connection, target: Path) -> None:
-    """Copy `source` to the new or empty file `target`."""
-    with closing(connect(target)) as copy:
-        copy.pragma("journal_mode", "off")  # a copy that fails is thrown away
-        with closing(copy.backup("main", source, "main")) as backup:
-            backup.step()  # in one go: in pieces, every write would start it anew
-        copy.pragma("journal_mode", "delete")

@@ -18,8 +18,9 @@ from fastcore.xml import (
 )
 from fasthtml.common import FastHTML, RedirectResponse, Request, Response
 
+from pipulate.engine.care import backups
 from pipulate.engine.settings import Settings
-from pipulate.engine.store import Store, backups
+from pipulate.engine.store import Store
 from pipulate.web.components import button, form, page
 
 ABOUT = """Settings: light or dark, which model answers, where the data folder is,

@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from pipulate.engine import files
 from pipulate.engine.errors import Unknown
 
 INLINE = 32 * 1024  #: characters that may stand in a page, escaped
@@ -32,6 +31,8 @@ def address(name: str, text: str) -> str:
     data = folder.get()
     if data is None or len(inline) <= INLINE:
         return inline
+    from pipulate.engine import files  # seldom: a text that is too long for a page
+
     content = text.encode(errors="replace")
     digest = hashlib.sha256(content).hexdigest()
     kept = data / "offered" / digest

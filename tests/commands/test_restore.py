@@ -7,10 +7,10 @@ import time
 from starlette.testclient import TestClient
 
 from pipulate.app import create_app
-from pipulate.engine.care import serving
+from pipulate.engine.care import backups, serving
 from pipulate.engine.collecting import DAY, MONTH, collect
 from pipulate.engine.settings import Settings
-from pipulate.engine.store import Store, backups
+from pipulate.engine.store import Store
 
 UPLOAD = """
 from fasthtml.common import Input

@@ -1,17 +1,21 @@
-"""Care of a data folder: one server at a time, and a backup put back."""
+"""Care of a data folder: one server at a time; backups, made and put back."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
-from pipulate.engine.care import put_back, serving
-from pipulate.engine.errors import Corrupt, InUse, Unknown
-from pipulate.engine.store import Store, backups, connect
+from pipulate.engine.care import KEEP_BACKUPS, backups, put_back, serving
+from pipulate.engine.errors import Corrupt, InUse, NotSaved, Unknown
+from pipulate.engine.store import Store, connect
 from tests.engine_child import Child, restore_until, serve, work_alone
+from tests.faulty_disk import Disk
 from tests.trust.table import tried
 
 
@@ -27,6 +31,69 @@ def store(path: Path) -> Iterator[Store]:
     store = Store(path)
     yield store
     store.close()
+
+
+# --- backups made
+
+
+def test_a_backup_while_others_write(store: Store) -> None:
+    """A backup made while a thread writes is whole and holds one moment: both halves of each
+    write, or neither."""
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            with store.transaction():
+                store["left"] = number
+                store["ballast"] = "x" * (number * 997 % 60_000)
+                store["right"] = number
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            backups = [store.backup("busy") for _ in range(5)]
+        finally:
+            stop.set()
+        writing.result(timeout=60)
+    for backup in backups:
+        copy = Store(backup)
+        assert (
+            copy.get("left") == copy.get("right")
+            and copy.connection.pragma("integrity_check") == "ok"
+        )
+        copy.close()
+
+
+def test_seven_are_kept(store: Store) -> None:
+    """Of many backups the newest seven stay; one written to a place of the user's choice is not
+    counted."""
+    made = [store.backup(f"number{number}") for number in range(KEEP_BACKUPS + 3)]
+    chosen = store.backup(to=store.folder / "elsewhere" / "mine.db")
+    assert backups(store.folder) == made[:-8:-1] and chosen.exists()
+    assert not list(store.folder.rglob("*.part*"))
+
+
+def test_a_backup_that_fails_is_none(store: Store) -> None:
+    """A backup for which there is no room leaves no file that looks like one."""
+    store["x"] = "y" * 50_000
+    with Disk() as disk:
+        disk.fail(5, apsw.FullError, on=True)
+        with pytest.raises(NotSaved, match="full"):
+            store.backup()
+        disk.fail(None)
+    assert list((store.folder / "backups").iterdir()) == []
+    assert restore_of(store, store.backup()) == "y" * 50_000
+
+
+def restore_of(store: Store, backup: Path) -> Any:
+    """Return what `x` is in a backup."""
+    copy = Store(backup)
+    try:
+        return copy["x"]
+    finally:
+        copy.close()
 
 
 # --- restore

@@ -13,10 +13,11 @@ import pytest
 from pipulate.engine import migrations
 from pipulate.engine import record as rec
 from pipulate.engine import store as stores
+from pipulate.engine.care import backups
 from pipulate.engine.errors import Corrupt
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.schema import SCHEMA
-from pipulate.engine.store import Store, backups, connect
+from pipulate.engine.store import Store, connect
 from tests.engine_child import Child, open_store
 
 

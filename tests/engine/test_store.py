@@ -1,4 +1,4 @@
-"""The one SQLite file: durable, shared between threads and processes, migrated, backed up,
+"""The one SQLite file: durable, shared between threads and processes, migrated,
 never half-written."""
 
 import asyncio
@@ -18,10 +18,8 @@ from pipulate.engine import store as stores
 from pipulate.engine.classic import Table
 from pipulate.engine.errors import Corrupt, NotSaved, PipulateError
 from pipulate.engine.store import (
-    KEEP_BACKUPS,
     Lock,
     Store,
-    backups,
     connect,
     plainly,
     saved,
@@ -363,69 +361,6 @@ def test_a_folder_in_the_place_of_the_file(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(PipulateError, match="cannot be opened"):
         Store(path)
-
-
-# --- backups
-
-
-def test_a_backup_while_others_write(store: Store) -> None:
-    """A backup made while a thread writes is whole and holds one moment: both halves of each
-    write, or neither."""
-    stop = threading.Event()
-
-    def write() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            with store.transaction():
-                store["left"] = number
-                store["ballast"] = "x" * (number * 997 % 60_000)
-                store["right"] = number
-
-    with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(write)
-        try:
-            backups = [store.backup("busy") for _ in range(5)]
-        finally:
-            stop.set()
-        writing.result(timeout=60)
-    for backup in backups:
-        copy = Store(backup)
-        assert (
-            copy.get("left") == copy.get("right")
-            and copy.connection.pragma("integrity_check") == "ok"
-        )
-        copy.close()
-
-
-def test_seven_are_kept(store: Store) -> None:
-    """Of many backups the newest seven stay; one written to a place of the user's choice is not
-    counted."""
-    made = [store.backup(f"number{number}") for number in range(KEEP_BACKUPS + 3)]
-    chosen = store.backup(to=store.folder / "elsewhere" / "mine.db")
-    assert backups(store.folder) == made[:-8:-1] and chosen.exists()
-    assert not list(store.folder.rglob("*.part*"))
-
-
-def test_a_backup_that_fails_is_none(store: Store) -> None:
-    """A backup for which there is no room leaves no file that looks like one."""
-    store["x"] = "y" * 50_000
-    with Disk() as disk:
-        disk.fail(5, apsw.FullError, on=True)
-        with pytest.raises(NotSaved, match="full"):
-            store.backup()
-        disk.fail(None)
-    assert list((store.folder / "backups").iterdir()) == []
-    assert restore_of(store, store.backup()) == "y" * 50_000
-
-
-def restore_of(store: Store, backup: Path) -> Any:
-    """Return what `x` is in a backup."""
-    copy = Store(backup)
-    try:
-        return copy["x"]
-    finally:
-        copy.close()
 
 
 # --- locks

@@ -15,10 +15,11 @@ import apsw
 import pytest
 
 from pipulate.engine import record as rec
+from pipulate.engine.care import backups
 from pipulate.engine.errors import NotSaved
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.schema import SCHEMA
-from pipulate.engine.store import Store, backups
+from pipulate.engine.store import Store
 from tests.engine.test_migrations import acts_in, left_by_0_1_0, older
 from tests.engine_child import Child, answer, loop, open_store, post
 from tests.faulty_disk import Disk
