@@ -3,8 +3,11 @@
 GATE    The second layer, behind the guard.  It goes by the address of the
         socket and by nothing that a request says of itself: who connects over
         loopback is at home; anyone else needs the cookie of a paired device,
-        or gets the pairing page and nothing of ours.  Paired devices are
-        guests: what configures (AT_HOME) and what a model may do stay home.
+        or gets the pairing page and nothing of ours.
+GUESTS  Paired devices reach the addresses of GUESTS, and the workflows.  What
+        is not named there stays at home, as does, of what is, AT_HOME: what
+        configures, what a model may do, the owner's chat, imported runs.
+        While they ask, `host.away` holds: they name no path of this machine.
 CODE    10 characters, 50 bits, for one device within 10 minutes.  Each wrong
         try is answered a second late, and the tenth makes the code void: a
         guess succeeds once in 10^14.
@@ -30,6 +33,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from pipulate.engine import host
 from pipulate.engine.errors import PipulateError, Unknown
 from pipulate.engine.settings import PACKAGE
 from pipulate.engine.store import Store, now
@@ -39,8 +43,27 @@ LIFETIME = 600.0  #: seconds for which a code is good
 TRIES = 10  #: wrong ones, then the code is void
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no letter like a digit
 COOKIE_AGE = 365 * 24 * 3600
-#: First parts of addresses that no other device reaches.
-AT_HOME = frozenset({"settings", "connect", "memory", "mcp"})
+#: First segments of the app's own addresses that paired devices reach.
+GUESTS = frozenset(
+    {
+        "",
+        "static",
+        "offered",
+        "introduction",
+        "download",
+        "cosmograph",
+        "graph",
+        "profiles",
+        "tasks",
+        "runs",
+        "stream",
+        "docs",
+        "find",
+        "pair",
+    }
+)
+#: One or two first segments that no other device reaches.
+AT_HOME = frozenset({"settings", "connect", "memory", "mcp", "chat", "runs/import"})
 
 
 @dataclass(frozen=True)
@@ -129,9 +152,15 @@ def _digest(cookie: str) -> str:
 class Gate:
     """ASGI middleware: lets in who is at home, and devices as guests."""
 
-    def __init__(self, app: ASGIApp, pairing: Pairing) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        pairing: Pairing,
+        own: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
         self.app = app
         self.pairing = pairing
+        self.own = own  #: the first segments of the app's own addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or here(scope):
@@ -146,20 +175,30 @@ class Gate:
                 raise OSError("this device is no longer paired")
             await send(message)
 
-        if scope["type"] == "http":
-            await self._answer(device, scope)(scope, receive, send)
-        elif device:
-            await self.app(scope, receive, while_paired)
-        else:
-            await WebSocketClose(1008)(scope, receive, send)
+        token = host.away.set(True)
+        try:
+            if scope["type"] == "http":
+                await self._answer(device, scope)(scope, receive, send)
+            elif device and self._is_for_guests(scope):
+                await self.app(scope, receive, while_paired)
+            else:
+                await WebSocketClose(1008)(scope, receive, send)
+        finally:
+            host.away.reset(token)
 
     def _answer(self, device: str | None, scope: Scope) -> ASGIApp:
         pairs = scope["path"] == "/pair" and scope["method"] in SAFE
         if device is None and not pairs:
             return plain("Pair this device", FORM, 403)
-        if device and _at_home(scope):
+        if device and not self._is_for_guests(scope):
             return _not_here(scope)
         return self.app
+
+    def _is_for_guests(self, scope: Scope) -> bool:
+        first, second = [*scope["path"].split("/")[1:], "", ""][:2]
+        if {first, f"{first}/{second}"} & AT_HOME:
+            return False
+        return first in GUESTS or first not in self.own()  # the others are of workflows
 
 
 def here(scope: Scope) -> bool:
@@ -169,11 +208,6 @@ def here(scope: Scope) -> bool:
     except ValueError:
         return False
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
-
-
-def _at_home(scope: Scope) -> bool:
-    first = scope["path"].split("/")[1]
-    return first in AT_HOME or (first == "chat" and scope["method"] not in SAFE)
 
 
 # --- what a stranger sees
@@ -190,7 +224,7 @@ UNSAVED = """<p role="alert">This could not be saved.
 Make a new code and try again.</p>"""
 REFUSED = (
     "This is for the machine on which Pipulate runs: settings, Botify's token, "
-    "memory, and what a model may do. All else works here too."
+    "memory, the chat, runs from elsewhere. All else works here too."
 )
 
 

@@ -38,6 +38,7 @@ class Workflows:
             app.router.routes.insert(0, Route("/static/files", self._shown))
             self._tell()
         self.reserved = first_segments(app.router.routes)
+        self.state.reserved = self.reserved
         self._own = len(app.router.routes)
         # What the code of each file registered, and what of it is served.
         self._routes: dict[Path, list[BaseRoute]] = {}

@@ -18,13 +18,14 @@ HOME = "http://127.0.0.1:5001"
 CANARY = "Call the secret client"  # a task: it stands on the page /tasks
 
 
-def lan_app(folder: Path, **settings: Any) -> Any:
+def lan_app(folder: Path, parts: Any = None, **settings: Any) -> Any:
     """Return the app as `pipulate --lan` serves it, with a task; wrong codes are told at once."""
     usual = {"lan": True, "host": "127.0.0.2"}
     downloads = folder / "d"
     flows = (PACKAGE / "workflows",)
     app = create_app(
-        Settings(data=folder, downloads=downloads, workflows=flows, **{**usual, **settings})
+        Settings(data=folder, downloads=downloads, workflows=flows, **{**usual, **settings}),
+        parts,
     )
     pairing(app).delay = 0
     if not app.state.store.read("SELECT id FROM task"):
@@ -70,15 +71,15 @@ def is_pairing_page(reply: httpx2.Response, status: int = 403) -> bool:
 
 
 async def websocket(
-    app: Any, cookie: str = "", address: str = PHONE
+    app: Any, cookie: str = "", address: str = PHONE, path: str = "/chat/ws"
 ) -> tuple[list[str], Callable[[], Awaitable[None]]]:
-    """Open the panel's WebSocket; return the types of what the server sent, and what ends it."""
+    """Open a WebSocket, the panel's; return the types of what came, and what ends it."""
     headers = {"host": "192.168.1.5:5001", "origin": SERVER, "cookie": cookie}
     scope = {
         "type": "websocket",
         "scheme": "ws",
-        "path": "/chat/ws",
-        "raw_path": b"/chat/ws",
+        "path": path,
+        "raw_path": path.encode(),
         "root_path": "",
         "query_string": b"",
         "headers": [(key.encode(), value.encode()) for key, value in headers.items()],

@@ -4,17 +4,23 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from pipulate import pages
 from pipulate.chat.talk import Talk
+from pipulate.engine import host
 from pipulate.engine.errors import NotSaved, Unknown
+from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Store
 from pipulate.pages import devices
-from pipulate.pairing import REFUSED, Offer, Pairing, here
+from pipulate.pairing import AT_HOME, GUESTS, REFUSED, Offer, Pairing, here
 from tests.phone import (
     CANARY,
     HOME,
@@ -28,6 +34,8 @@ from tests.phone import (
     pairing,
     websocket,
 )
+
+VOICE = "/bridge/voice"
 
 
 class Clock:
@@ -334,15 +342,13 @@ async def test_a_guest_works(app: Any) -> None:
 
 
 async def test_what_configures_stays_at_home(app: Any) -> None:
-    """All of settings, Connect, memory and MCP, and acts of the chat, are refused, and told why."""
+    """Settings, Connect, memory, MCP, the chat, imports: each refused, and told why."""
     client = await paired(app)
     seen = 0
     for route in app.router.routes:
         path = re.sub(r"{[^}]*}", "1", getattr(route, "path", ""))
         for method in set(getattr(route, "methods", None) or ()) - {"HEAD", "OPTIONS"}:
-            if path.split("/")[1:2][0] in ("settings", "connect", "memory", "mcp") or (
-                path.startswith("/chat/") and method == "POST"
-            ):
+            if path.split("/")[1] in AT_HOME or path.startswith("/runs/import/"):
                 kind = {"Content-Type": "application/json"} if path == "/mcp" else {}
                 reply = await client.request(method, path, headers={"Origin": SERVER, **kind})
                 assert (
@@ -350,7 +356,17 @@ async def test_what_configures_stays_at_home(app: Any) -> None:
                 ), path
                 seen += 1
     assert seen > 30
-    for path in ("/settings", "/%73ettings", "/settings/", "/connect", "/memory/soul.jsonl"):
+    sent, end = await websocket(app, f"pipulate_5001={client.cookies['pipulate_5001']}")
+    assert sent == ["websocket.close"]
+    await end()
+    for path in (
+        "/settings",
+        "/%73ettings",
+        "/settings/",
+        "/connect",
+        "/memory/soul.jsonl",
+        "/chat",
+    ):
         assert REFUSED in (await client.get(path)).text
     reply = await client.post(
         "/chat/yes/1", data={}, headers={"Origin": SERVER, "HX-Request": "true"}
@@ -360,12 +376,31 @@ async def test_what_configures_stays_at_home(app: Any) -> None:
         assert "Other devices" in (await home.get("/settings")).text
 
 
+def add_voice(app: Any) -> list[WebSocket]:
+    """Give a workflow an address at which it sends something; return who listens there."""
+    listeners: list[WebSocket] = []
+
+    async def listen(socket: WebSocket) -> None:
+        await socket.accept()
+        listeners.append(socket)
+        await socket.send_text("here")
+        with suppress(WebSocketDisconnect):
+            await socket.receive_text()
+
+    app.router.routes.append(WebSocketRoute(VOICE, listen))
+    return listeners
+
+
 async def test_a_device_is_listed_and_removed(app: Any) -> None:
-    """A removed one is a stranger at once, and its open panel hears no more."""
+    """A removed one is a stranger at once, and what it has open hears no more."""
+    listeners = add_voice(app)
     client, other = await paired(app), await paired(app)
     (key, _), (other_key, _) = pairing(app).devices.items()
-    sent, end = await websocket(app, f"pipulate_5001={client.cookies['pipulate_5001']}")
-    still, end_still = await websocket(app, f"pipulate_5001={other.cookies['pipulate_5001']}")
+    cookie, other_cookie = (
+        f"pipulate_5001={it.cookies['pipulate_5001']}" for it in (client, other)
+    )
+    sent, end = await websocket(app, cookie, path=VOICE)
+    still, end_still = await websocket(app, other_cookie, path=VOICE)
     assert sent == still == ["websocket.accept", "websocket.send"]
     home = at_home(app)
     page = (await home.get("/settings")).text
@@ -376,7 +411,9 @@ async def test_a_device_is_listed_and_removed(app: Any) -> None:
     assert (
         is_pairing_page(await client.get("/tasks")) and CANARY in (await other.get("/tasks")).text
     )
-    await app.state.part(Talk).say("news")
+    for listener in listeners:
+        with suppress(WebSocketDisconnect):
+            await listener.send_text("news")
     assert sent == ["websocket.accept", "websocket.send", "websocket.close"] and still[2:] == [
         "websocket.send"
     ]
@@ -399,3 +436,81 @@ async def test_a_device_stays_paired_across_restarts(app: Any, build: Callable[.
     async with device(again) as same:
         same.cookies = client.cookies
         assert CANARY in (await same.get("/tasks")).text
+
+
+async def test_whether_guests_reach_it_is_decided_of_every_route(app: Any) -> None:
+    """Each first segment of the app's own addresses is in one table, and no table has others."""
+    home = {segment.partition("/")[0] for segment in AT_HOME}
+    own = app.state.reserved | {""}
+    assert own <= GUESTS | home, f"say in pipulate/pairing.py who reaches {own - GUESTS - home}"
+    assert own >= GUESTS | home and not GUESTS & AT_HOME
+    paths = [getattr(route, "path", "") for route in app.router.routes]
+    for segment in AT_HOME:
+        assert any(f"{path}/".startswith(f"/{segment}/") for path in paths), segment
+
+
+async def test_an_address_that_nobody_decided_about_stays_at_home(tmp_path: Path) -> None:
+    """A part that is new, and in no table, is reached by no guest."""
+
+    def new_part(app: Any) -> None:
+        @app.get("/plan")
+        def plan() -> str:
+            return CANARY
+
+    app = lan_app(tmp_path, parts=[*pages.parts(), new_part])
+    client = await paired(app)
+    async with at_home(app) as home:
+        assert CANARY in (await home.get("/plan")).text
+    reply = await client.get("/plan")
+    assert reply.status_code == 403 and CANARY not in reply.text
+    app.state.store.close()
+
+
+async def test_a_guest_sees_no_chat(app: Any) -> None:
+    """Neither its words nor its form, on any page; the owner does."""
+    client = await paired(app)
+    await app.state.part(Talk).say("a word for the owner")
+    for path in ("/", "/tasks", "/bridge", "/byhand", "/runs", "/nothing"):
+        shown = (await client.get(path, follow_redirects=True)).text
+        assert "a word for the owner" not in shown and "chat-form" not in shown, path
+        async with at_home(app) as home:
+            page = (await home.get(path, follow_redirects=True)).text
+            assert "a word for the owner" in page, path
+
+
+@pytest.mark.parametrize(
+    ("workflow", "field", "more"),
+    [("work", "folder", {"pause": "0"}), ("explore_csv", "links_path", {"pages_path": ""})],
+)
+async def test_a_guest_names_no_path_of_this_machine(
+    app: Any, tmp_path: Path, workflow: str, field: str, more: dict[str, str]
+) -> None:
+    """Whatever is there, the answer is the same; the owner may."""
+    (tmp_path / "links.csv").write_text("source,target\nhttps://a.example/,https://a.example/b\n")
+    there = {"work": [tmp_path, "/etc", "~"], "explore_csv": [tmp_path / "links.csv"]}[workflow]
+    client = await paired(app)
+    for asking, url, status in ((client, SERVER, 422), (at_home(app), HOME, 200)):
+        own = {"Origin": url, "HX-Request": "true"}
+        await asking.post(f"/{workflow}/open", data={"id": "x"}, headers=own)
+        for path in [*there, "/etc/passwd", "/nothing/there"]:
+            reply = await asking.post(
+                f"/{workflow}/card1?id=x", data={field: str(path), **more}, headers=own
+            )
+            if asking is client:
+                assert reply.status_code == 422 and host.AWAY in reply.text, path
+                assert "There is no" not in reply.text
+            elif path in there[:1]:
+                assert reply.status_code == status, reply.text
+                break
+
+
+async def test_a_guest_imports_no_runs(app: Any) -> None:
+    """At home the same file is taken."""
+    client = await paired(app)
+    line = b'{"workflow": "bridge", "id": "from elsewhere", "record": {"step_01": {"name": "A"}}}'
+    for asking, url, status in ((client, SERVER, 403), (at_home(app), HOME, 303)):
+        reply = await asking.post(
+            "/runs/import/upload", files={"file": ("runs.jsonl", line)}, headers={"Origin": url}
+        )
+        assert reply.status_code == status
+        assert bool(Pipulate(app.state.store, "bridge").row("from elsewhere")) == (status == 303)

@@ -256,10 +256,10 @@ def _pieces(source: IO[bytes]) -> Iterator[bytes]:
 
 
 def _read(text: str) -> list[Any]:
-    with suppress(ValueError):  # several lines, then
+    with suppress(ValueError, RecursionError):  # several lines, then
         return [json.loads(text)]
     lines = text.split("\n")  # an answer may hold other line ends
     try:
         return [json.loads(line) for line in lines if line.strip()]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid(f"This is not an export of runs: it is not JSON ({error}).") from error

@@ -51,6 +51,7 @@ from pipulate.chat import proposals
 from pipulate.chat.conversation import Row
 from pipulate.chat.models import SMALL
 from pipulate.chat.talk import LONGEST_MESSAGE, PAGE, Listener, Talk
+from pipulate.engine import host
 from pipulate.engine.errors import PipulateError, Unknown
 from pipulate.engine.voice import Whichever
 from pipulate.engine.workflow import Workflow
@@ -166,6 +167,9 @@ class Panel(Listener):
 
     def aside(self, request: Request) -> FT:
         """The panel as it stands beside a page."""
+        if host.away.get():
+            note = P("The chat is on the machine on which Pipulate runs.", cls="hint")
+            return Aside(note, id="chat", aria_label="Chat")
         here = quote(request.url.path, safe="/")
         head = Header(Strong("Chat"), _conversations())
         state = Div(id="chat-state", cls="chat-state")

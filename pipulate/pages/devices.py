@@ -38,9 +38,10 @@ from pipulate.web.components import button
 from pipulate.web.state import State
 
 GUESTS = (
-    "Paired devices use workflows, tasks, runs and graphs. Settings, the "
-    "connection to Botify, memory, and what a model may do stay here. What passes "
-    "is not encrypted: pair in networks that you trust."
+    "Paired devices see and use workflows, tasks, profiles, runs and graphs. "
+    "Settings, the connection to Botify, memory, the chat, paths on this machine "
+    "and the import of runs stay here. What passes is not encrypted: pair in "
+    "networks that you trust."
 )
 
 
@@ -212,6 +213,8 @@ def _open(app: FastHTML, lan: Lan) -> None:
     guard = [layer.cls for layer in layers].index(Guard)
     hosts = lan.settings.hosts | {lan.name}
     layers[guard].kwargs |= {"hosts": hosts, "own_address": True}
-    layers.insert(guard + 1, Middleware(Gate, pairing=lan.pairing))
+    state: State = app.state
+    own = Middleware(Gate, pairing=lan.pairing, own=lambda: state.reserved)
+    layers.insert(guard + 1, own)
     app.state.begin.append(lan.begin)
     app.state.end.append(lan.end)

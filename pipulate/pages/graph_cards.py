@@ -4,6 +4,7 @@ Also a workflow may use these.  `pages.graphs` serves what is below a
 graph's address.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -37,6 +38,7 @@ from fasthtml.common import (
     ft_hx,
 )
 
+from pipulate.engine.errors import Unknown
 from pipulate.graph.shelf import Place
 
 
@@ -57,7 +59,12 @@ def whole_picture(address: str) -> tuple[FT, ...]:
 
 
 def preview(address: str) -> tuple[FT, ...]:
-    """The small picture for a card, and what leads to picture and report."""
+    """The small picture for a card, and what leads to picture and report.
+
+    Raises Unknown for what is no graph's address: an imported run may name any.
+    """
+    if not re.fullmatch(r"/graph(/\w[\w.-]*){3}", address, re.ASCII):
+        raise Unknown(f"{address!r} is the address of no graph.")
     leads = Div(
         A("Open the picture", href=address, role="button"),
         A(

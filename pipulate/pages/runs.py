@@ -156,7 +156,8 @@ def routes(app: FastHTML) -> None:
             try:
                 done = await asyncio.to_thread(import_file, Pipulate(state.store), source)
             except PipulateError as error:
-                return page(request, "Runs", _content(state, error=str(error)), about=ABOUT)
+                refused = _content(state, error=str(error))
+                return page(request, "Runs", refused, about=ABOUT, status=422)
         counts = {"imported": len(done.ids), "missing": len(done.missing)}
         return RedirectResponse(f"/runs?{urlencode(counts)}", 303)
 

@@ -46,6 +46,7 @@ class State:
     names: dict[str, Callable[[], Any]] = field(default_factory=dict)  #: of parts, among it
     reload: Callable[[], None] = lambda: None  #: of workflow files that changed
     built: bool = False  #: every part was added
+    reserved: frozenset[str] = frozenset()  #: first segments of the parts' own addresses
 
     #: attributes of <html>
     theme: dict[str, str] = field(default_factory=lambda: {"lang": "en"})

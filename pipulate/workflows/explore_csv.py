@@ -6,13 +6,14 @@ machine reads and draws them; the last card shows the picture and leads to the
 report.
 """
 
+import asyncio
 from datetime import UTC, datetime
-from os import fspath
 from pathlib import Path
 
 from fasthtml.common import Details, Input, Label, P, Small, Summary
 
-from pipulate import Invalid, Workflow
+from pipulate import File, Invalid, Workflow
+from pipulate.engine import host
 from pipulate.graph.shelf import CSV, Shelf, spelled
 from pipulate.graph.tasks import make
 from pipulate.pages import graph_cards
@@ -59,7 +60,7 @@ def files(run):
 @files.accept
 def check_files(run, form):
     for kind in ("links", "pages"):
-        form[f"{kind}_path"] = on_this_machine(form, f"{kind}_path")
+        form[f"{kind}_path"] = on_this_machine(run, form, f"{kind}_path")
     if not source(form, "links"):
         raise Invalid("Choose a file of links, or name one on this machine.", "links")
     return {**form, "day": place_for(run, form)}
@@ -75,20 +76,25 @@ def place_for(run, form):
     return Shelf(run.settings.downloads).reserve(CSV, spelled(run.id), today).analysis
 
 
-def on_this_machine(form, name):
+def on_this_machine(run, form, name):
     """Return the path that was typed, whole."""
     named = form[name].strip()
     if not named:
         return ""
-    path = Path(named).expanduser()
+    path = host.typed(run, named, name)
     if not path.is_file():
         raise Invalid(f"There is no file {named} on this machine.", name)
-    return str(path.resolve())
+    return str(path)
 
 
 def source(given, kind):
     """Return the file that was uploaded, or the path of the one that was named, or None."""
     return given.get(kind) or given.get(f"{kind}_path") or None
+
+
+def opened(run, chosen):
+    """Return where the chosen file lies, as text; a path must have been typed here."""
+    return chosen and str(chosen.path if isinstance(chosen, File) else host.named(run, chosen))
 
 
 @files.show
@@ -103,12 +109,13 @@ async def draw(run, job):
     given = run.fields("files")
     began = run.record["created"][:10].replace("-", "")  # version 0.1.0 did not ask for the day
     place = Shelf(run.settings.downloads).place(CSV, spelled(run.id), given.get("day", began))
-    pages = source(given, "pages")
+    links = await asyncio.to_thread(opened, run, source(given, "links"))
+    pages = await asyncio.to_thread(opened, run, source(given, "pages"))
     await make(
         "picture",
         job.progress,
-        links=fspath(source(given, "links")),
-        pages=pages and fspath(pages),
+        links=links,
+        pages=pages,
         folder=str(place.graph),
         title=run.id,
     )

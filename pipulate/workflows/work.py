@@ -13,6 +13,7 @@ from pathlib import Path
 from fasthtml.common import H3, Input, Label, Li, Ol, P
 
 from pipulate import Invalid, Workflow
+from pipulate.engine import host
 
 flow = Workflow("work", title="Work in the background")
 
@@ -33,7 +34,7 @@ def folder(run):
 
 @folder.accept
 def check_folder(run, form):
-    if not Path(form["folder"]).expanduser().is_dir():
+    if not host.typed(run, form["folder"], "folder").is_dir():
         raise Invalid(f"There is no folder {form['folder']} on this machine.", "folder")
     return form
 
@@ -41,7 +42,8 @@ def check_folder(run, form):
 @flow.work("count", "Count the words")
 async def count(run, job):
     answers = run.fields("folder")
-    files = await asyncio.to_thread(text_files, answers["folder"])
+    named = await asyncio.to_thread(host.named, run, answers["folder"])
+    files = await asyncio.to_thread(text_files, named)
     each = job.each(files)  # after a stop, the files that were counted are not counted again
     async for path in each:
         each.keep(await words(path))
@@ -59,7 +61,7 @@ async def count(run, job):
 
 def text_files(folder):
     """Return the first 500 files of a folder that hold text."""
-    paths = sorted(Path(folder).expanduser().iterdir())
+    paths = sorted(folder.iterdir())
     return [path for path in paths if path.suffix in (".py", ".txt", ".md", ".csv")][:500]
 
 
