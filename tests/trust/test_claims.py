@@ -209,7 +209,7 @@ async def test_a_planted_trust_in_paths_is_found(
 ) -> None:
     """If a run from elsewhere counted as one of here, the attack would say so."""
     monkeypatch.setattr(host, "is_imported", lambda run: False)
-    with pytest.raises(AssertionError, match="salaries|private"):
+    with pytest.raises(AssertionError, match=r"salaries|private"):
         await attack(client, secret, ["work"])
 
 
