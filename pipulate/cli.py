@@ -1,13 +1,18 @@
 """The command `pipulate`: common options, and the table of commands."""
 
 import argparse
+import codecs
+import contextlib
 import gc
+import io
+import json
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from pipulate.engine.errors import PipulateError
+from pipulate.engine.errors import Invalid, PipulateError
 from pipulate.engine.log import log_to_terminal
 from pipulate.engine.settings import LOCAL, PACKAGE, Settings
 
@@ -91,15 +96,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     if rest and not args.command:
         parser().error(f"unrecognized arguments: {' '.join(rest)}")
     name = (args.command or "serve").replace("-", "_")
+    _print_anything()
     log_to_terminal("WARNING" if args.command else "INFO")
     gc.set_threshold(50_000)  # loading makes no garbage
     try:
+        _check(args)
         return import_module(f"pipulate.commands.{name}").main(rest, _settings(args)) or 0
-    except PipulateError as error:
-        print(f"pipulate: {error}", file=sys.stderr)
+    except BrokenPipeError:  # who reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (PipulateError, OSError) as error:
+        print(f"pipulate: {_told(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _told(error: Exception) -> str:
+    from pipulate.engine.fault import in_words  # seldom: something failed
+
+    return in_words(error)
+
+
+def _check(args: argparse.Namespace) -> None:
+    if not 0 < args.port < 65_536:
+        raise Invalid(f"--port {args.port} is none; expected 1 to 65535.")
+    for name in ("data", "downloads", "workflows"):
+        given = getattr(args, name)
+        for path in given if isinstance(given, list) else [given]:
+            if path and path.exists() and not path.is_dir():
+                raise Invalid(f"--{name} {path} is a file; expected a folder.")
+
+
+def _print_anything() -> None:
+    """Print what a terminal's code page lacks as JSON would write it."""
+    codecs.register_error("as_json", _as_json)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(ValueError):  # it is closed
+                stream.reconfigure(errors="as_json")
+
+
+def _as_json(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _settings(args: argparse.Namespace) -> Settings:

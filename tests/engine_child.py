@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipulate.engine import store as stores
-from pipulate.engine.care import put_back, serving
+from pipulate.engine.care import serving
 from pipulate.engine.errors import Unsure
 from pipulate.engine.job import Job
 from pipulate.engine.jobs import Jobs
@@ -36,10 +36,11 @@ class Child:
     its pipe says what it has done.
     """
 
+    preload: tuple[str, ...] = ()  #: modules that the server process imports once
     context: ForkServerContext = multiprocessing.get_context("forkserver")
 
     def __init__(self, function: Callable[..., None], *args: Any) -> None:
-        self.context.set_forkserver_preload([__name__])
+        self.context.set_forkserver_preload([__name__, *self.preload])
         self.pipe, theirs = self.context.Pipe(duplex=False)
         self.process: ForkServerProcess = self.context.Process(
             target=function, args=(theirs, *args), daemon=True
@@ -137,8 +138,10 @@ class Dying(Disk):
         super().xDelete(filename, syncdir)
 
 
-def restore_until(say: Connection, folder: Path, moment: int) -> None:
-    """Restore the newest backup, and end at the `moment`-th change of a file."""
+def end_at(say: Connection, moment: int, function: Callable[..., Any], *args: Any) -> None:
+    """Call the function, and end (SIGKILL) at the `moment`-th change of a file: a file or folder
+    that is made, written, synced, renamed, removed, by Python or by SQLite.
+    """
     changes = itertools.count(1)
 
     def change(*_: object) -> None:
@@ -146,14 +149,25 @@ def restore_until(say: Connection, folder: Path, moment: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in ("os.rename", "os.remove") or (event == "open" and arguments[2] & os.O_CREAT):
+        made = event == "open" and arguments[2] & os.O_CREAT
+        if event in CHANGES or (made and arguments[0] != os.devnull):
+            change()
+
+    def called(_: object, event: str, what: Any) -> None:
+        if event == "c_call" and getattr(what, "__name__", "") in ("write", "fsync"):
             change()
 
     with Dying() as disk:
         disk.called = change  # type: ignore[method-assign]
         sys.addaudithook(audit)
-        put_back(folder)
-    say.send("done")
+        sys.setprofile(called)
+        function(*args)
+        sys.setprofile(None)
+        next(changes)
+    say.send(next(changes) - 2)
+
+
+CHANGES = ("os.link", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate")
 
 
 def serve(say: Connection, folder: Path) -> None:

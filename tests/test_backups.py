@@ -14,6 +14,7 @@ from pipulate import backups
 from pipulate.app import create_app, lifespan
 from pipulate.engine.care import KEEP_BACKUPS
 from pipulate.engine.care import backups as kept
+from pipulate.engine.errors import CannotWrite
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 
@@ -23,7 +24,7 @@ served = asynccontextmanager(lifespan)
 @pytest.fixture
 def app(tmp_path: Path) -> FastHTML:
     """An app that makes backups, and nothing else."""
-    return create_app(Settings(tmp_path, workflows=()), [backups.routes])
+    return create_app(Settings(tmp_path, tmp_path / "downloads", workflows=()), [backups.routes])
 
 
 def count(app: FastHTML) -> int:
@@ -90,3 +91,29 @@ def test_with_it_go_the_files_that_nothing_needs(store: Store) -> None:
     os.utime(lost, (0, 0))
     assert backups.backup_daily(store) and not lost.exists()
     assert (store.folder / "trash" / lost.relative_to(store.folder)).exists()
+
+
+async def test_a_full_disk_keeps_nobody_from_reading(
+    app: FastHTML, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server starts without a backup, and says so."""
+    told: list[str] = []
+    number = backups.logger.add(told.append, format="{message}")
+    monkeypatch.setattr(Store, "backup", full)
+    async with served(app):
+        assert count(app) == 0
+    backups.logger.remove(number)
+    assert told == ["No daily backup and care: The disk is full.\n"]
+
+
+def full(*_: object) -> None:
+    """Fail as on a full disk."""
+    raise CannotWrite("The disk is full.")
+
+
+async def test_what_killed_commands_left_is_looked_after(app: FastHTML) -> None:
+    """Among the downloads, too: a graph that had stepped aside comes back."""
+    aside = app.state.settings.downloads / ".shop.graph.0123abcd.old"
+    aside.mkdir(parents=True)
+    async with served(app):
+        assert [path.name for path in aside.parent.iterdir()] == ["shop.graph"]

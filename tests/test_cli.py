@@ -1,5 +1,8 @@
 """The command line as a whole; what each command does is tested in tests/commands."""
 
+import errno
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +11,7 @@ import pytest
 
 from pipulate import commands
 from pipulate.cli import COMMANDS, main
+from pipulate.engine.pipeline import Pipulate
 
 
 def test_the_module_is_the_command(tmp_path):
@@ -39,3 +43,83 @@ def test_an_unknown_option_or_command_is_refused(capsys):
         with pytest.raises(SystemExit) as ended:
             main(argv)
         assert ended.value.code == 2 and argv[0] in capsys.readouterr().err
+
+
+# --- what the machine or its user gets wrong is told in words
+
+WRONG = {
+    "--port 80000": "--port 80000 is none",
+    "--port -1": "--port -1 is none",
+    "--data FILE": "--data FILE is a file; expected a folder",
+    "--data FILE runs": "--data FILE is a file",
+    "--data FILE doctor": "--data FILE is a file",
+    "--downloads FILE": "--downloads FILE is a file",
+    "--workflows FILE run bridge --id x": "--workflows FILE is a file",
+    "--host 192.0.2.7 --no-browser": "--host 192.0.2.7 is no address of this machine",
+    "--host nowhere.invalid --no-browser": "--host nowhere.invalid is no address",
+    "runs import .": ". is a folder; expected a file",
+    "runs export --to FILE/x": "x could not be written",
+    "backup FILE/x": "x could not be written",
+    "soul export FILE/x": "x could not be written",
+    "--workflows wild run exits --id x": "SystemExit: 3",
+    "--workflows wild run stops --id x": "KeyboardInterrupt",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_what_cannot_be_is_told_in_words(tmp_path, monkeypatch, capsys, line):
+    """In a sentence or two, with a status that says so."""
+    monkeypatch.chdir(tmp_path)
+    Path("FILE").touch()
+    Path("wild").mkdir()
+    Path("wild", "exits.py").write_text("raise SystemExit(3)")
+    Path("wild", "stops.py").write_text("raise KeyboardInterrupt")
+    assert main(line.split()) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("pipulate: ") and WRONG[line] in err
+    assert "cli.py" not in err  # an author's traceback at most
+
+
+def test_what_the_machine_fails_at_is_told_in_words(tmp_path, monkeypatch, capsys):
+    """Wherever in a command that is."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "big.csv")
+
+    monkeypatch.setattr("pipulate.commands.context.main", full)
+    assert main(["--data", str(tmp_path), "context"]) == 1
+    err = capsys.readouterr().err
+    assert err == (
+        "pipulate: The disk is full. Make room, then try again. "
+        "(big.csv: No space left on device)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ["context", "runs list", "run bridge --id ☃😀 name=☃ quest=→ color=red"]
+)
+def test_any_code_page_can_be_printed_to(tmp_path, line):
+    """What it lacks is written as JSON writes it, so JSON stays JSON."""
+    engine = Pipulate.open(tmp_path, "bridge")
+    engine.initialize_if_missing("❤😀")
+    engine.store.close()
+    command = [sys.executable, "-m", "pipulate", "--data", str(tmp_path), *line.split()]
+    page = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, capture_output=True, env=page, check=False)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr
+    text = done.stdout.decode("cp1252")
+    if line == "runs list":
+        assert "\\u2764\\ud83d\\ude00" in text
+    if line.startswith("run "):
+        assert json.loads(text)["id"] == "☃😀"
+
+
+def test_who_reads_may_stop(tmp_path):
+    """As `head` does; nobody gets a traceback for that."""
+    command = [sys.executable, "-m", "pipulate", "--data", str(tmp_path), "context"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe) as process:
+        assert process.stdout and process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()

@@ -81,6 +81,8 @@ def _import(engine: Pipulate, what: Sequence[str]) -> None:
                 done = import_file(engine, file)
         except FileNotFoundError as error:
             raise Unknown(f"There is no file {error.filename}.") from error
+        except IsADirectoryError as error:
+            raise Invalid(f"{error.filename} is a folder; expected a file.") from error
     print("\n".join(done.ids))
     _tell("Not among the files", done.missing)
 

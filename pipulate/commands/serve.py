@@ -3,6 +3,7 @@
 One server for a data folder, on a port that is free.
 """
 
+import errno
 import socket
 import threading
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from loguru import logger
 
 from pipulate.app import create_app
 from pipulate.engine.care import serving
-from pipulate.engine.errors import InUse
+from pipulate.engine.errors import InUse, Invalid
 from pipulate.engine.log import log_to_file
 from pipulate.engine.settings import Settings
 from pipulate.protocol import Protocol
@@ -62,13 +63,23 @@ def configuration(settings: Settings) -> uvicorn.Config:
 
 
 def check_port(settings: Settings) -> None:
-    """Raise InUse now, in our words, if the port is taken."""
+    """Raise now, in our words, what uvicorn would tell otherwise: InUse, Invalid."""
     family = socket.AF_INET6 if ":" in settings.listen else socket.AF_INET
     try:
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((settings.listen, settings.port))
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+            raise Invalid(
+                f"--host {settings.host} is no address of this machine ({error.strerror}). "
+                "Leave it out to serve this machine alone; --lan is for others."
+            ) from error
+        if error.errno == errno.EACCES:
+            raise Invalid(
+                f"Port {settings.port} needs rights ({error.strerror}). "
+                "Choose one from 1024 on with --port."
+            ) from error
         raise InUse(
             f"Port {settings.port} on {settings.host} is taken ({error.strerror}). "
             "Choose another with --port."

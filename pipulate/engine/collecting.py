@@ -8,10 +8,12 @@ AGE     Only what nobody touched for a day is put aside: an upload comes
 TRASH   They go to `trash` of the data folder, and what is needed again, as
         another database was put back, comes back.  While a backup is kept
         that is older, it may need them, so they stay.
+PARTS   of killed writers go after a day; what one had put aside comes back.
 DESKS   of tries that nothing goes on from are thrown away, and none while a
         job runs.
 """
 
+import os
 import re
 import shutil
 import time
@@ -27,16 +29,17 @@ from pipulate.engine.store import Store
 DAY = 86_400  #: seconds
 MONTH = 30 * DAY
 TRASH = "trash"
+_LEFT = re.compile(
+    r"\.(.+)\.[0-9a-z_]{8}\.(part|old)(-journal|-wal|-shm)?"
+)  #: as `files` names them
 _MASK = bytes(chr(code) in "0123456789abcdef" for code in range(256))
 _RUN = b"\1" * 16
 
 
 def collect(store: Store) -> list[Path]:
     """Put aside the folders of files that nothing needs; return them."""
+    tidy(store.folder)
     here = [store.folder / room for room in values.ROOMS]
-    for part in [part for room in here for part in room.glob("*/.*.part")]:
-        if _age(part) > DAY:  # its writer was killed
-            part.unlink(missing_ok=True)
     old = [folder for folder in _folders(here) if _idle(folder) > DAY]
     gone = bring_back(store)
     desks = [desk for desk in _folders([store.folder / DESKS]) if _idle(desk) > DAY]
@@ -51,6 +54,27 @@ def collect(store: Store) -> list[Path]:
             if desk.name in unneeded:
                 shutil.rmtree(desk, ignore_errors=True)
     return moved
+
+
+def tidy(root: Path) -> None:
+    """Remove what killed writers left anywhere below a folder, or put it back."""
+    for place, folders, names in os.walk(root):
+        for name in [*folders, *names]:
+            if left := _LEFT.fullmatch(name):
+                path = Path(place, name)
+                target = path.with_name(left[1])
+                if left[2] == "old" and not target.exists():
+                    path.rename(target)
+                elif _idle(path) > DAY:  # else somebody may be at it
+                    _remove(path)
+        folders[:] = [name for name in folders if not _LEFT.fullmatch(name)]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def bring_back(store: Store) -> list[Path]:

@@ -127,7 +127,7 @@ class Folders:
             names = [item.name for item in items]
             check(names, self.reserved)
             held = names
-        except (Exception, SystemExit) as error:  # the author's, to read
+        except BaseException as error:  # the author's, to read, whatever it is
             told = _told(error, package)
             names = held or [free(path, self.reserved)]
             items = [Broken(name, path, told) for name in names]

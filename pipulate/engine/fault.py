@@ -1,9 +1,10 @@
-"""What failed in an author's code, and where: the one way to say it.
+"""What failed in an author's code, and where, or in the machine: the one way to say it.
 
 An author's is what is neither ours nor a library's; the flagships in
 `workflows/` count as theirs.  Of a traceback, the innermost such line is told.
 """
 
+import errno
 import linecache
 import sysconfig
 import traceback
@@ -15,6 +16,20 @@ from types import TracebackType
 
 from pipulate.engine.errors import PipulateError
 from pipulate.engine.settings import PACKAGE
+
+_FULL = "The disk is full. Make room"
+_RIGHTS = "The system does not allow it. Look at the rights of the file and its folder"
+_MANY = "Too many files are open at once. Close other programs, or allow more (ulimit -n)"
+_MACHINE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: "The disk may only be read. Choose another folder, or allow writing",
+    errno.EMFILE: _MANY,
+    errno.ENFILE: _MANY,
+    errno.EIO: "The disk did not do its part. Check it",
+}
 
 
 @dataclass(frozen=True)
@@ -37,9 +52,7 @@ class Fault:
 
 def fault(error: BaseException) -> Fault:
     """Return what is to be told of an error."""
-    what = str(error)
-    if not isinstance(error, PipulateError):
-        what = f"{type(error).__name__}: {what}".removesuffix(": ")
+    what = in_words(error)
     if isinstance(error, SyntaxError) and _is_authors(error.filename or ""):
         what = f"{type(error).__name__}: {error.msg}"
         file, line = error.filename or "", error.lineno or 0
@@ -59,6 +72,25 @@ def fault(error: BaseException) -> Fault:
         "".join(told),
         _way(error),
     )
+
+
+def in_words(error: BaseException) -> str:
+    """Return what is told of an error, wherever it came from."""
+    if isinstance(error, PipulateError):
+        return str(error)
+    if is_machines(error):
+        assert isinstance(error, OSError)
+        return f"{_MACHINE[error.errno or 0]}, then try again. ({_named(error)})"
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def is_machines(error: BaseException) -> bool:
+    """Did the machine fail, and no code?"""
+    return isinstance(error, OSError) and error.errno in _MACHINE
+
+
+def _named(error: OSError) -> str:
+    return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
 
 
 def _way(error: BaseException) -> str:

@@ -3,17 +3,22 @@
 HOW        Write to `.{name}.{random}.part` beside it, fsync that, rename it
            over the final name, fsync the folder.  A kill leaves the old one,
            or none, at worst a `.part` that nobody takes for a result.
+FOLDERS    change places with the old one in one act, where system and disk
+           know how.  Elsewhere a kill between two renamings leaves the old
+           one as `.old`, which `collecting.tidy` puts back.
 LEFTOVERS  Who begins to write removes them.  If another still writes one,
            its rename fails and it says so: the newer writer wins, and never
            do two write into one file.
 """
 
 import contextlib
+import ctypes
 import functools
 import glob
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -67,12 +72,24 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 def _swap(part: Path, target: Path) -> None:
     sync(part)
-    with contextlib.suppress(FileNotFoundError):
-        target.rename(part.with_suffix(".old"))  # it has to step aside first
-    part.rename(target)
+    if not _exchange(part, target):
+        with contextlib.suppress(FileNotFoundError):
+            target.rename(part.with_suffix(".old"))  # it has to step aside first
+        part.rename(target)
     sync(target.parent)
     for old in _beside(target, "old"):
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two names change places at once; False where that cannot be."""
+    try:
+        system = ctypes.CDLL(None)
+        if sys.platform == "darwin":
+            return not system.renamex_np(bytes(one), bytes(other), _SWAP)
+        return not system.renameat2(_HERE, bytes(one), _HERE, bytes(other), _SWAP)
+    except (AttributeError, OSError, TypeError):  # an older system, or another
+        return False
 
 
 def begin(target: Path, mode: int = ANYONE) -> tuple[Path, BinaryIO]:
@@ -114,7 +131,7 @@ def sync(path: Path) -> None:
 
 def sweep(target: Path) -> None:
     """Remove what killed writers of `target`, a file or a folder, left behind."""
-    for leftover in _beside(target, "part"):
+    for leftover in _beside(target, "part*"):  # SQLite adds -journal
         with contextlib.suppress(FileNotFoundError):  # its writer has just ended
             if leftover.is_dir():
                 # Renamed first: who still fills it must fail, not keep half.
@@ -138,6 +155,8 @@ def explained(target: Path) -> Iterator[None]:
 
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
+_HERE = -100  # AT_FDCWD
+_SWAP = 2  # RENAME_EXCHANGE, RENAME_SWAP
 
 
 def _part(target: Path) -> Path:

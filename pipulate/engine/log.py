@@ -4,6 +4,9 @@ Never with the values of variables, loguru's default: one may be a secret.
 """
 
 import sys
+from contextlib import suppress
+from logging import LogRecord
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -25,4 +28,26 @@ def _print(line: str) -> None:
 
 def log_to_file(path: Path) -> None:
     """Log to a file also; it begins anew at 5 MB, five older ones stay."""
-    logger.add(path, rotation="5 MB", retention=5, level="INFO", **PLAIN)
+    with suppress(OSError):  # told when the first line is written
+        path.parent.mkdir(parents=True, exist_ok=True)
+    logger.add(_File(path), level="INFO", **PLAIN)
+
+
+class _File(RotatingFileHandler):
+    """What cannot be written, as the disk is full, is told once."""
+
+    told = False
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "a", 5_000_000, 5, "utf-8", delay=True)
+
+    def handleError(self, record: LogRecord) -> None:
+        """Go on without a log."""
+        if not self.told:
+            self.told = True
+            _print(f"The log cannot be written: {sys.exc_info()[1]}\n")
+
+    def close(self) -> None:
+        """Close, whatever of it could not be written."""
+        with suppress(OSError):
+            super().close()

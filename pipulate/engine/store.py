@@ -125,14 +125,18 @@ class Lock:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._db = connect(path)
+        with plainly(path):
+            self._db = connect(path)
 
     def acquire(self) -> bool:
         """Take the lock; False if another holder has it."""
         try:
-            self._db.execute("BEGIN EXCLUSIVE")
-        except apsw.BusyError:
-            return False
+            with plainly(self.path):
+                self._db.execute("BEGIN EXCLUSIVE")
+        except NotSaved as error:
+            if isinstance(error.__cause__, apsw.BusyError):
+                return False
+            raise
         return True
 
     def release(self) -> None:

@@ -153,7 +153,7 @@ def build(links: Path, pages: Path | None, folder: Path) -> Graph:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (
         ThreadPoolExecutor(1) as aside,  # hashing releases the interpreter lock
-        tempfile.TemporaryDirectory(prefix=".graph-", dir=folder.parent) as scratch,
+        tempfile.TemporaryDirectory(".part", ".scratch.", folder.parent) as scratch,
     ):
         prints = [aside.submit(fingerprint, path) for path in inputs]
         graph = read(links, pages, Path(scratch))

@@ -12,7 +12,7 @@ from loguru import logger
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipulate.engine.errors import Corrupt, PipulateError
+from pipulate.engine.errors import CannotWrite, Corrupt, PipulateError
 from pipulate.engine.found import Broken, Helper
 from pipulate.engine.store import plainly, saved
 from pipulate.engine.workflow import Workflow
@@ -82,6 +82,15 @@ async def _unsaved(request: Request, error: apsw.Error) -> Response:
         return await refused(request, told)
 
 
+async def _machine(request: Request, error: OSError) -> Response:
+    from pipulate.engine.fault import in_words, is_machines  # seldom: something failed
+
+    if not is_machines(error):
+        raise error
+    logger.warning("{} {}: {}", request.method, request.url.path, in_words(error))
+    return _message(request, "That did not work", in_words(error), CannotWrite.status)
+
+
 async def _crashed(request: Request, error: Exception) -> Response:
     logger.opt(exception=error).error("{} {} failed", request.method, request.url.path)
     told = fault(error)
@@ -100,6 +109,7 @@ HANDLERS: dict[Any, Any] = {
     500: _crashed,
     PipulateError: refused,
     apsw.Error: _unsaved,
+    OSError: _machine,
 }
 
 

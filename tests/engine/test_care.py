@@ -14,7 +14,7 @@ import pytest
 from pipulate.engine.care import KEEP_BACKUPS, backups, put_back, serving
 from pipulate.engine.errors import Corrupt, InUse, NotSaved, Unknown
 from pipulate.engine.store import Store, connect
-from tests.engine_child import Child, restore_until, serve, work_alone
+from tests.engine_child import Child, end_at, serve, work_alone
 from tests.faulty_disk import Disk
 from tests.trust.table import tried
 
@@ -262,7 +262,7 @@ def test_a_kill_at_any_moment_leaves_the_one_or_the_other(
     for moment in count(1, step):
         path.write_bytes(before)
         tried()
-        done = Child(restore_until, path.parent, moment).rest()
+        done = Child(end_at, moment, put_back, path.parent).rest()
         if done:
             break
         try:

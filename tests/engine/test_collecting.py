@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipulate.engine.collecting import DAY, MONTH, collect
+from pipulate.engine.collecting import DAY, MONTH, collect, tidy
 from pipulate.engine.kept import Desk, keep
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Store
@@ -49,12 +49,45 @@ def test_what_a_killed_writer_left_is_thrown_away(engine: Pipulate) -> None:
     """Not what another writes now."""
     file = kept(engine, "a")
     name(engine, file)
-    left, new = (file.path.with_name(f".a.csv.{number}.part") for number in (1, 2))
+    left, new = (file.path.with_name(f".a.csv.0123abc{number}.part") for number in (1, 2))
     for part in (left, new):
         part.write_text("half")
     aged(left)
     collect(engine.store)
     assert sorted(file.path.parent.iterdir()) == sorted([file.path, new])
+
+
+def test_leftovers_anywhere_below_a_folder_are_removed(tmp_path: Path) -> None:
+    """Files and folders, with SQLite's own; what another writes now stays, as all else does."""
+    graph = tmp_path / "link-graph" / "csv" / "shop"
+    gone = [
+        graph / ".shop.graph.0123abcd.part" / "links.parquet",
+        graph / ".scratch.a_3xyz12.part" / "plain",
+        graph / ".query.db.0123abcd.part",
+        graph / ".query.db.0123abcd.part-journal",
+        graph / ".shop.graph.0123abcd.old" / "meta.json",
+    ]
+    kept = [
+        graph / "shop.graph" / "meta.json",
+        graph / "toy.gguf.part",
+        graph / ".new.0123abcd.part",
+    ]
+    for path in (*gone, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        aged(path)
+        aged(path.parent)
+    os.utime(kept[-1])
+    tidy(tmp_path)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {*kept}
+
+
+def test_a_folder_that_was_put_aside_comes_back(tmp_path: Path) -> None:
+    """A kill between two renamings leaves none of its name, where a disk cannot exchange them."""
+    (tmp_path / ".shop.graph.0123abcd.old").mkdir()
+    (tmp_path / ".shop.graph.0123abcd.old" / "meta.json").touch()
+    tidy(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*")] == ["shop.graph", "meta.json"]
 
 
 def test_what_nothing_needs_is_put_aside_and_after_a_month_gone(engine: Pipulate) -> None:

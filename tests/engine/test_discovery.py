@@ -85,6 +85,8 @@ def test_run_ids_are_read_as_the_workflow_says_or_else_the_app(tmp_path):
         (GOOD + '@flow.step("a", "again")\ndef b(run):\n    pass\n', "two steps with the key"),
         (GOOD + 'flow = Workflow("mine")', "Two workflows of this file have the name 'mine'"),
         ("raise SystemExit", "SystemExit"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("raise BaseException('odd')", "BaseException: odd"),
         ("\x00", "null bytes"),
     ],
 )

@@ -1,12 +1,13 @@
 """A failure is told by its author's line, whatever stands above and below it."""
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
 from pipulate.engine.errors import Invalid
-from pipulate.engine.fault import Fault, fault
+from pipulate.engine.fault import Fault, fault, in_words
 from pipulate.engine.settings import PACKAGE
 
 CODE = """import json
@@ -109,3 +110,21 @@ def test_the_way_out_of_a_missing_name(code, way):
     found = raised(f"def high():\n    {code}\n")
     assert found.way.startswith(way) and bool(found.way) == bool(way)
     assert str(found).endswith(found.way or f"line 2: “{found.code}”)")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left", "a.csv"),
+            "The disk is full. Make room, then try again. (a.csv: No space left)",
+        ),
+        (PermissionError(errno.EACCES, "Denied", "a.csv"), "The system does not allow it."),
+        (FileNotFoundError(errno.ENOENT, "No such file", "a"), "FileNotFoundError: [Errno 2]"),
+        (Invalid("That is no date."), "That is no date."),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+    ],
+)
+def test_the_machines_failures_are_told_in_words(error, says):
+    """Whose file it was, and what to do; a file that is not there is its code's fault."""
+    assert in_words(error).startswith(says)

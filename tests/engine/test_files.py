@@ -100,6 +100,14 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_folder_is_replaced_also_where_names_cannot_be_exchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on an older system, or another."""
+    monkeypatch.delattr(module.ctypes, "CDLL")
+    test_a_folder_appears_whole(tmp_path)
+
+
 def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     """And no leftover."""
     target = tmp_path / "graph"

@@ -1,5 +1,6 @@
 """The log: what is shown, what is kept, and what never is."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,3 +44,18 @@ def test_no_values_of_variables(tmp_path: Path, capsys: pytest.CaptureFixture[st
     logger.remove()
     for text in (capsys.readouterr().err, log.read_text()):
         assert "RuntimeError: it failed" in text and "s3cret" not in text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the device is Linux's")
+def test_a_log_that_cannot_be_written_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In words, and all else goes on: the disk may be full."""
+    log_to_terminal("ERROR")
+    (tmp_path / "log").symlink_to("/dev/full")
+    log_to_file(tmp_path / "log")
+    logger.warning("One.")
+    logger.warning("Two.")
+    assert capsys.readouterr().err == (
+        "The log cannot be written: [Errno 28] No space left on device\n"
+    )

@@ -1,5 +1,6 @@
 """What fails is told in words: a page for a browser, a line for HTMX, never a traceback."""
 
+import errno
 import html
 import re
 import sys
@@ -62,6 +63,10 @@ async def test_an_authors_page_is_told_by_its_line(visit, tmp_path):
         (Elsewhere("Botify is down."), 424, "Botify is down."),
         (OverflowError("int too big"), 404, "There is nothing at this address"),
         (ZeroDivisionError("secret"), 500, "Something in Pipulate failed"),
+        (OSError(errno.ENOSPC, "No space left", "big.csv"), 507, "The disk is full. Make room"),
+        (OSError(errno.EMFILE, "Too many open files"), 507, "Close other programs"),
+        (PermissionError(errno.EACCES, "Permission denied", "key"), 507, "Look at the rights"),
+        (FileNotFoundError(errno.ENOENT, "secret"), 500, "Something in Pipulate failed"),
         (apsw.BusyError("sqlite says"), 424, "locked"),
         (apsw.CorruptError("sqlite says"), 409, "damaged"),
     ],
