@@ -12,27 +12,23 @@ WHEN     A record is whole where a run begins or comes back, while it is
 CHAIN    `prior` is the run's row before, `pipeline.last` the latest: an
          index of runs would be one more page for every answer.
 CERTAIN  `crc` is the checksum (CRC-32) of the whole record's text; older
-         rows have none.  A record with another one is not given.
+         rows have none.  What `past` reads back has it.
 """
 
-import json
 import marshal
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
-from itertools import islice
 from typing import Any, NamedTuple
 
 import apsw
 
 from pipulate.engine import record as rec
-from pipulate.engine.errors import Corrupt, Invalid
 from pipulate.engine.record import Record
 
 SHORT = 1024  #: characters of a record that is always told whole
 DEEP = 6  #: levels of objects that are told apart
 Run = tuple[str, str]  #: workflow, id
-Rows = Iterable[tuple[str, int | None]]  #: data, crc; oldest first
 
 _ADD = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _LAST = "SELECT crc, tail FROM history WHERE workflow = ? AND id = ? AND seq = ?"
@@ -49,10 +45,6 @@ _DELETED = """
     SELECT seq, rev, profile_id FROM history
     WHERE workflow = ? AND id = ? AND kind = 'delete'
     ORDER BY seq DESC LIMIT 1"""
-_ROWS = """
-    SELECT data, crc FROM history
-    WHERE workflow = ? AND id = ? ORDER BY seq"""
-_ROW = "SELECT data, crc FROM history WHERE seq = ?"
 
 
 class Act(NamedTuple):
@@ -152,36 +144,6 @@ def _within(old: Any, new: Any, deep: int) -> Record | list[Any]:
     return [new]
 
 
-def apply(record: Record, change: Record) -> None:
-    """Make of the record what it was after the change; raises Corrupt."""
-    for key, value in change.items():
-        match value:
-            case dict() if isinstance(record.get(key), dict):
-                apply(record[key], value)
-            case [only]:
-                record[key] = only
-            case [] if key in record:
-                del record[key]
-            case _:
-                raise Corrupt(f"There was no {key!r} that changed so.")
-
-
-def texts(rows: Rows) -> Iterator[str | None]:
-    """Yield the record's text after each row; None if it is not certain."""
-    return (_text(*row) for row in _followed(rows))
-
-
-def before(db: apsw.Connection, run: Run, seq: int) -> str | None:
-    """Return the record's text before an act; None if it is not certain."""
-    earlier: list[int] = []
-    for act in islice(back(db, run, seq), 1, None):
-        earlier.append(act.seq)
-        if not act.tail:
-            break
-    *_, last = [(None, "", None), *_followed(db.execute(_ROW, (seq,)).get for seq in earlier[::-1])]
-    return _text(*last)
-
-
 def back(db: apsw.Connection, run: Run, seq: int | None) -> Iterator[Act]:
     """Yield the acts of a run from one of them back to its first."""
     with closing(db.execute(_BACK, (*run, seq))) as acts:
@@ -192,46 +154,3 @@ def back(db: apsw.Connection, run: Run, seq: int | None) -> Iterator[Act]:
 def deleted(db: apsw.Connection, run: Run) -> tuple[int, int, int | None] | None:
     """Return seq, revision and profile of a run's latest deletion, if any."""
     return db.execute(_DELETED, run).fetchone()
-
-
-def rows(db: apsw.Connection, run: Run) -> list[Any]:
-    """Return the data and crc of each row of a run, oldest first."""
-    return db.execute(_ROWS, run).fetchall()
-
-
-def last_good(rows: list[Any]) -> Record:
-    """Return the newest record that is certain; {} if none is."""
-    for text in reversed([*texts(rows)]):
-        with suppress(Corrupt):
-            return rec.loads(text or "")
-    return {}
-
-
-def _followed(rows: Rows) -> Iterator[tuple[Record | None, str, int | None]]:
-    record = None
-    for data, crc in rows:
-        before = record
-        record = None
-        with suppress(Corrupt, ValueError, RecursionError):
-            record = _next(before, data)
-        yield record, data, crc
-
-
-def _next(record: Record | None, data: str) -> Record | None:
-    if not data.startswith("["):
-        return rec.loads(data)
-    match json.loads(data):
-        case [dict(change)] if record is not None:
-            apply(record, change)
-            return record
-    return None
-
-
-def _text(record: Record | None, data: str, crc: int | None) -> str | None:
-    if record is None:
-        return None
-    with suppress(Invalid):
-        text = rec.dumps(record) if data.startswith("[") else data
-        if crc in (None, checksum(text)):
-            return text
-    return None

@@ -143,6 +143,8 @@ class Pipulate:
     generate_step_chain = Seldom("byhand.ByHand")
 
     delete = Seldom("revival.Revival")
+    history = Seldom("revival.Revival")
+    undo = Seldom("revival.Revival")
     undelete = Seldom("revival.Revival")
     repair = Seldom("revival.Revival")
     take_over = Seldom("revival.Revival")
@@ -150,19 +152,6 @@ class Pipulate:
     def get_step_data(self, id: str, step_id: str, default: Any = None) -> Any:
         """Return what is stored under the step; `default` is {} unless given."""
         return self.get_state(id).get(step_id, {} if default is None else default)
-
-    def history(self, id: str) -> list[Row]:
-        """Return every act on the run, oldest first, as rows of `history`.
-
-        `data` is the whole record after the act, as text; where damage in
-        history leaves it uncertain, what the row itself holds.
-        """
-        select = "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq"
-        rows = self.store.read(select, *self._run(id))
-        texts = list(history.texts((row["data"], row["crc"]) for row in rows))
-        for row, text in zip(rows, texts, strict=True):
-            row["data"] = text or row["data"]
-        return rows
 
     def runs(self, search: str = "", limit: int = 20, profile_id: int | None = None) -> list[Row]:
         """Return the newest rows of `pipeline` whose ID contains `search`."""
@@ -242,7 +231,9 @@ class Pipulate:
         db = self.store.connection
         prior, rev, _ = history.deleted(db, run) or (None, 0, None)
         if prior:  # revisions go on, and no outward act is forgotten
-            known = history.last_good(history.rows(db, run)).get("once", {})
+            from pipulate.engine import past  # seldom: it was deleted
+
+            known = past.last_good(past.rows(db, run)).get("once", {})
             record = rec.restore(record, {"once": {**record.get("once", {}), **known}})
         text = rec.dumps(record)
         if profile is None:
@@ -309,25 +300,6 @@ class Pipulate:
                     return act
                 undone.add(act.undoes)
         return None
-
-    def undo(self, id: str, rev: int | None = None) -> Record:
-        """Take back the latest revert or answer; raises OutOfOrder, Corrupt."""
-        with self.store.transaction() as db:
-            act = self.undoable(id)
-
-            def restore(record: Record) -> Record:
-                if act is None:
-                    raise OutOfOrder("There is nothing left to undo in this run.")
-                text = history.before(db, self._run(id), act.seq)
-                if text is None:
-                    raise Corrupt(
-                        f"What was before “{act.words}” is damaged in the run's history, "
-                        "so it cannot be undone. Change the step instead."
-                    )
-                return rec.restore(rec.loads(text), record)
-
-            done = partial(self.change, kind=Kind.UNDO, undoes=act and act.seq, rev=rev)
-            return done(id, f"undo {act and act.words}", restore)[0]
 
     def checkpoint(self, id: str, function: Change, rev: int | None = None) -> Record:
         """Note what a job has done; the revision stays, and so do open pages."""

@@ -1,21 +1,54 @@
-"""Ends and new beginnings of runs: deleted, brought back, repaired, taken over.
+"""What was comes back: acts are undone, runs deleted, revived, repaired, taken over.
 
 `Pipulate` has these methods, too: it takes them from here when one is first
 asked for.
 """
 
 from contextlib import suppress
+from functools import partial
 
-from pipulate.engine import history
+from pipulate.engine import history, past
 from pipulate.engine import record as rec
-from pipulate.engine.errors import Corrupt, Unknown
+from pipulate.engine.errors import Corrupt, OutOfOrder, Unknown
 from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.record import Record
-from pipulate.engine.store import now
+from pipulate.engine.store import Row, now
 
 
 class Revival(Pipulate):
     """The engine, with all its methods."""
+
+    def history(self, id: str) -> list[Row]:
+        """Return every act on the run, oldest first, as rows of `history`.
+
+        `data` is the whole record after the act, as text; where damage in
+        history leaves it uncertain, what the row itself holds.
+        """
+        select = "SELECT * FROM history WHERE workflow = ? AND id = ? ORDER BY seq"
+        rows = self.store.read(select, *self._run(id))
+        texts = list(past.texts((row["data"], row["crc"]) for row in rows))
+        for row, text in zip(rows, texts, strict=True):
+            row["data"] = text or row["data"]
+        return rows
+
+    def undo(self, id: str, rev: int | None = None) -> Record:
+        """Take back the latest revert or answer; raises OutOfOrder, Corrupt."""
+        with self.store.transaction() as db:
+            act = self.undoable(id)
+
+            def restore(record: Record) -> Record:
+                if act is None:
+                    raise OutOfOrder("There is nothing left to undo in this run.")
+                text = past.before(db, self._run(id), act.seq)
+                if text is None:
+                    raise Corrupt(
+                        f"What was before “{act.words}” is damaged in the run's history, "
+                        "so it cannot be undone. Change the step instead."
+                    )
+                return rec.restore(rec.loads(text), record)
+
+            done = partial(self.change, kind=Kind.UNDO, undoes=act and act.seq, rev=rev)
+            return done(id, f"undo {act and act.words}", restore)[0]
 
     def delete(self, id: str) -> None:
         """Delete the run; `undelete` brings it back from history."""
@@ -35,7 +68,7 @@ class Revival(Pipulate):
             gone = history.deleted(db, run)
             if gone is None or self.row(id):
                 raise Unknown(f"There is no deleted run {run[1]!r} to bring back.")
-            good = history.last_good(history.rows(db, run))
+            good = past.last_good(past.rows(db, run))
             return self._insert(run, Kind.UNDELETE, good, gone[2])
 
     def repair(self, id: str) -> Record:
@@ -43,7 +76,7 @@ class Revival(Pipulate):
         run = self._run(id)
         with self.store.transaction() as db:
             row = self.row(id)
-            good = history.last_good(history.rows(db, run))
+            good = past.last_good(past.rows(db, run))
             if row is None or not good:
                 raise Unknown(f"There is no run {run[1]!r} with a history to restore it from.")
             with suppress(Corrupt):

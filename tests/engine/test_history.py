@@ -4,7 +4,7 @@ the file grows with what is answered."""
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -21,44 +21,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pipulate.engine import history
+from pipulate.engine import history, past
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Corrupt, OutOfOrder
 from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.record import Record
+from tests.engine.told import LONG, STEPS, damage, rows, stored, told
 from tests.trust.table import tried
-
-STEPS = [(f"key{number}", f"step_{number:02d}", f"Step {number}") for number in range(1, 6)]
-LONG = "I seek the Grail. " * 100  # longer than a record that is always told whole
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Pipulate]:
-    """An engine on a fresh data folder, with the run `arthur` begun."""
-    engine = Pipulate.open(tmp_path / "data", "bridge")
-    engine.initialize_if_missing("arthur")
-    yield engine
-    engine.store.close()
-
-
-def stored(engine: Pipulate, id: str = "arthur") -> str:
-    """Return the record as it is stored."""
-    row = engine.row(id)
-    assert row
-    return str(row["data"])
-
-
-def told(engine: Pipulate, id: str = "arthur") -> list[str | None]:
-    """Return what history gives as the record after each act."""
-    select = "SELECT data, crc FROM history WHERE id = ? ORDER BY seq"
-    rows = [(row["data"], row["crc"]) for row in engine.store.read(select, id)]
-    return list(history.texts(rows))
-
-
-def rows(engine: Pipulate, id: str = "arthur") -> list[dict[str, Any]]:
-    """Return the rows of history as they are."""
-    return engine.store.read("SELECT * FROM history WHERE id = ? ORDER BY seq", id)
-
 
 # --- the difference of two records
 
@@ -109,7 +78,7 @@ def test_a_difference_makes_the_new_record_of_the_old_one(pair: tuple[Record, Re
         assert list(new) != [key for key in (*old, *(new.keys() - old.keys())) if key in new]
         return
     made = rec.loads(before[0]) if "was" not in old else json.loads(before[0])
-    history.apply(made, json.loads(rec.encode(change)))
+    past.apply(made, json.loads(rec.encode(change)))
     assert rec.encode(made) == before[1]
     assert (rec.dumps(old), rec.dumps(new)) == before
 
@@ -149,7 +118,7 @@ def test_what_is_nested_without_end_is_told_whole() -> None:
         old, new = {"a": old, "b": 0}, {"a": new, "b": 0}
     change = history.difference(old, new)
     assert change is not None
-    history.apply(old, change)
+    past.apply(old, change)
     assert old == new
     assert rec.encode(change).count("[") == 1
 
@@ -158,7 +127,7 @@ def test_what_is_nested_without_end_is_told_whole() -> None:
 def test_a_change_that_fits_nothing_is_refused(change: Record) -> None:
     """What no difference says is not taken for one."""
     with pytest.raises(Corrupt):
-        history.apply({"a": 1}, change)
+        past.apply({"a": 1}, change)
 
 
 # --- what the rows say
@@ -207,11 +176,6 @@ def test_a_run_that_comes_or_goes_is_told_whole(
     assert (last["kind"], last["tail"]) == (kind, 0)
     assert last["data"].startswith("{")
     assert None not in told(engine)
-
-
-def damage(engine: Pipulate) -> None:
-    """Overwrite the record of `arthur` as no code of ours would."""
-    engine.store.write("UPDATE pipeline SET data = '{' WHERE id = 'arthur'")
 
 
 def begin_again(engine: Pipulate) -> None:
@@ -384,124 +348,7 @@ def test_any_acts_in_any_order_at_length() -> None:
     machine(400, 40)
 
 
-# --- damage
-
-
-def a_long_run(engine: Pipulate) -> list[str]:
-    """Answer so often that there are whole records among the changes; return every state."""
-    states = [stored(engine)]
-    for number in range(60):
-        data = {"n": [number], "text": f"{number} {LONG[:400]}"}
-        engine.set_step_data("arthur", f"step_{number % 4:02d}", data)
-        states.append(stored(engine))
-    assert 6 < len(wholes(engine)) < 20 and wholes(engine)[-1] < 58
-    return states
-
-
-def spoil(engine: Pipulate, place: int, data: str) -> None:
-    """Overwrite a row of history."""
-    seq = rows(engine)[place]["seq"]
-    engine.store.write("UPDATE history SET data = ? WHERE seq = ?", data, seq)
-
-
-def wholes(engine: Pipulate) -> list[int]:
-    """Return the places of the records that are told whole."""
-    return [place for place, row in enumerate(rows(engine)) if row["tail"] == 0]
-
-
-@pytest.mark.parametrize("data", ["", "[", "[{}]", "[3]", "{}", "[" * 100_000, '["x"]', "[null]"])
-@pytest.mark.parametrize("place", [30, -1])
-def test_one_damaged_row_costs_little(engine: Pipulate, place: int, data: str) -> None:
-    """All states before it, and those from the next whole record on, are there; none is wrong."""
-    states = a_long_run(engine)
-    place %= len(states)
-    spoil(engine, place, data)
-    until = next((whole for whole in wholes(engine) if whole > place), len(states))
-    found = told(engine)
-    assert found[:place] == states[:place]
-    assert found[until:] == states[until:]
-    assert all(text in (None, state) for text, state in zip(found, states, strict=True))
-    given = [row["data"] for row in engine.history("arthur")]
-    assert given[:place] == states[:place]
-
-
-@given(data=st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_damage_makes_a_state_another_one(
-    rows_and_states: tuple[list[tuple[str, int]], list[str]], data: st.DataObject
-) -> None:
-    """Whatever becomes of some rows, what is given was so."""
-    good, states = rows_and_states
-    damaged: list[tuple[str, int | None]] = list(good)
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, len(good) - 1))
-        text, crc = damaged[place]
-        at = data.draw(st.integers(0, len(text)))
-        new = data.draw(st.sampled_from(["", "x", '"', "0", "]", text[:at]]))
-        damaged[place] = (text[:at] + new + text[at + 1 :], crc)
-    for gone in data.draw(st.sets(st.integers(0, len(good) - 1), max_size=2)):
-        damaged[gone] = ("[{}]", damaged[gone][1])
-    found = list(history.texts(damaged))
-    assert all(text in (None, state) for text, state in zip(found, states, strict=True))
-    last = max((place for place, text in enumerate(found) if text), default=None)
-    expected = {} if last is None else rec.loads(states[last])
-    assert history.last_good(damaged) == expected
-
-
-@pytest.fixture(scope="module")
-def rows_and_states(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[list[tuple[str, int]], list[str]]:
-    """The rows of a long run, and its states."""
-    engine = Pipulate.open(tmp_path_factory.mktemp("data"), "bridge")
-    engine.initialize_if_missing("arthur")
-    states = a_long_run(engine)
-    found = [(row["data"], row["crc"]) for row in rows(engine)]
-    engine.store.close()
-    return found, states
-
-
-def test_a_missing_row_is_noticed(engine: Pipulate) -> None:
-    """What follows it is not told by what was before it."""
-    states = a_long_run(engine)
-    place = next(at for at in range(20, 60) if not {at, at + 1} & set(wholes(engine)))
-    engine.store.write("DELETE FROM history WHERE seq = ?", rows(engine)[place]["seq"])
-    del states[place]
-    found = told(engine)
-    assert found[place] is None
-    assert all(text in (None, state) for text, state in zip(found, states, strict=True))
-    engine.store.write("DELETE FROM history WHERE seq = ?", rows(engine)[-1]["seq"])
-    engine.set_step_data("arthur", "step_01", {"n": 99})
-    assert rows(engine)[-1]["data"] == stored(engine)
-
-
-@pytest.mark.parametrize("prior", [None, 1, 999, -1])
-def test_a_broken_chain_ends_there(engine: Pipulate, prior: int | None) -> None:
-    """What is before it cannot be undone any more, least of all what another run did."""
-    engine.for_workflow("petite").initialize_if_missing("arthur")  # its row is number 2
-    engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
-    engine.set_step_data("arthur", "step_02", {"quest": "Grail"})
-    engine.store.write(
-        "UPDATE history SET prior = ? WHERE act = 'set step_02'", prior and prior + 1
-    )
-    before = engine.load("arthur")
-    with pytest.raises(Corrupt, match="damaged"):
-        engine.undo("arthur")
-    assert engine.load("arthur") == before
-    assert engine.history("arthur")[-1]["data"] == stored(engine)
-    engine.set_step_data("arthur", "step_03", {"color": "blue"})
-    assert "step_03" not in engine.undo("arthur")
-
-
-def test_acts_of_a_job_are_passed_over(engine: Pipulate) -> None:
-    """However many there are between an answer and its undo."""
-    engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
-    for number in range(50):
-        engine.checkpoint(
-            "arthur", lambda record, number=number: {**record, "once": {"posts": {"n": number}}}
-        )
-    undone = engine.undo("arthur")
-    assert "step_01" not in undone and undone["once"] == {"posts": {"n": 49}}
+# --- figures
 
 
 def test_beginning_a_run_reads_no_history(engine: Pipulate) -> None:
@@ -513,39 +360,6 @@ def test_beginning_a_run_reads_no_history(engine: Pipulate) -> None:
         "arthur",
     )
     assert "USING INDEX history_deleted" in plan[0]["detail"]
-
-
-def test_undo_never_brings_back_what_was_not(engine: Pipulate) -> None:
-    """If what was before is lost, undo says so and changes nothing; later acts are undone."""
-    a_long_run(engine)
-    spoil(engine, -2, "[{}]")
-    before = engine.load("arthur")
-    with pytest.raises(Corrupt, match=r"set step_03.*damaged.*Change the step"):
-        engine.undo("arthur")
-    assert engine.load("arthur") == before
-    engine.clear_steps_from("arthur", "step_01", STEPS)
-    assert "step_01" not in engine.get_state("arthur")
-
-
-def test_repair_takes_the_last_state_that_is_certain(engine: Pipulate) -> None:
-    """Record and newest rows are damaged: what was before them comes back."""
-    states = a_long_run(engine)
-    for place in (-1, -2):
-        spoil(engine, place, "[{}]")
-    damage(engine)
-    good = rec.loads(states[-3])
-    assert {**engine.repair("arthur"), "updated": ""} == {**good, "updated": ""}
-
-
-def test_a_deleted_run_comes_back_over_damage(engine: Pipulate) -> None:
-    """The row of its deletion is damaged: it comes back as it was told before."""
-    states = a_long_run(engine)
-    engine.delete("arthur")
-    spoil(engine, -1, "{")
-    assert engine.undelete("arthur") == rec.loads(states[-1])
-
-
-# --- figures
 
 
 def size(engine: Pipulate) -> int:
