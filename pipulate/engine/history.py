@@ -28,7 +28,7 @@ from pipulate.engine.record import Record
 
 SHORT = 1024  #: characters of a record that is always told whole
 DEEP = 6  #: levels of objects that are told apart
-Run = tuple[str, str]  #: workflow, id
+RunKey = tuple[str, str]  #: workflow, id
 
 _ADD = "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _LAST = "SELECT crc, tail FROM history WHERE workflow = ? AND id = ? AND seq = ?"
@@ -59,7 +59,7 @@ class Act(NamedTuple):
 
 def add(
     db: apsw.Connection,
-    run: Run,
+    run: RunKey,
     prior: int | None,
     rev: int,
     at: str,
@@ -89,7 +89,7 @@ def seal(record: Record, text: str) -> bytes:
 
 def told(
     db: apsw.Connection,
-    run: Run,
+    run: RunKey,
     last: int | None,
     before: str,
     old: Record,
@@ -144,13 +144,13 @@ def _within(old: Any, new: Any, deep: int) -> Record | list[Any]:
     return [new]
 
 
-def back(db: apsw.Connection, run: Run, seq: int | None) -> Iterator[Act]:
+def back(db: apsw.Connection, run: RunKey, seq: int | None) -> Iterator[Act]:
     """Yield the acts of a run from one of them back to its first."""
     with closing(db.execute(_BACK, (*run, seq))) as acts:
         for act in acts:
             yield Act(*act)
 
 
-def deleted(db: apsw.Connection, run: Run) -> tuple[int, int, int | None] | None:
+def deleted(db: apsw.Connection, run: RunKey) -> tuple[int, int, int | None] | None:
     """Return seq, revision and profile of a run's latest deletion, if any."""
     return db.execute(_DELETED, run).fetchone()

@@ -14,7 +14,7 @@ import apsw
 
 from pipulate.engine import record as rec
 from pipulate.engine.errors import Corrupt, Invalid
-from pipulate.engine.history import Run, back, checksum
+from pipulate.engine.history import RunKey, back, checksum
 from pipulate.engine.record import Record
 
 Rows = Iterable[tuple[str, int | None]]  #: data, crc; oldest first
@@ -30,7 +30,7 @@ def texts(rows: Rows) -> Iterator[str | None]:
     return (_text(*row) for row in _followed(rows))
 
 
-def before(db: apsw.Connection, run: Run, seq: int) -> str | None:
+def before(db: apsw.Connection, run: RunKey, seq: int) -> str | None:
     """Return the record's text before an act; None if it is not certain."""
     earlier: list[int] = []
     for act in islice(back(db, run, seq), 1, None):
@@ -55,7 +55,7 @@ def apply(record: Record, change: Record) -> None:
                 raise Corrupt(f"There was no {key!r} that changed so.")
 
 
-def rows(db: apsw.Connection, run: Run) -> list[Any]:
+def rows(db: apsw.Connection, run: RunKey) -> list[Any]:
     """Return the data and crc of each row of a run, oldest first."""
     return db.execute(_ROWS, run).fetchall()
 

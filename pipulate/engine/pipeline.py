@@ -28,7 +28,7 @@ from pipulate.engine.errors import (
     Stale,
     Unknown,
 )
-from pipulate.engine.history import Act, Run
+from pipulate.engine.history import Act, RunKey
 from pipulate.engine.record import Change, Normalise, Record, Steps, normalise_id
 from pipulate.engine.seldom import Seldom
 from pipulate.engine.store import Row, Store, now, plainly
@@ -109,10 +109,10 @@ class Pipulate:
         with plainly(self.store.path):
             return self._load(self._run(id))[:2]
 
-    def _run(self, id: str) -> Run:
+    def _run(self, id: str) -> RunKey:
         return self.workflow, self.normalise(id)
 
-    def _load(self, run: Run) -> tuple[Record, int, str, int | None]:
+    def _load(self, run: RunKey) -> tuple[Record, int, str, int | None]:
         row = self.store.connection.execute(_RUN, run).fetchone()
         if row is None:
             raise Unknown(f"There is no run {run[1]!r} in {self.workflow!r} yet.")
@@ -199,7 +199,7 @@ class Pipulate:
             self._write(run, rev, at, text, record.get("updated"))
             return new, rev
 
-    def _write(self, run: Run, rev: int, at: str, text: str, before: str | None) -> None:
+    def _write(self, run: RunKey, rev: int, at: str, text: str, before: str | None) -> None:
         db = self.store.connection
         if len(text) > LONG:
             db.execute(_FREE, run)
@@ -227,7 +227,9 @@ class Pipulate:
         """Store a record from elsewhere; there must be no run of that ID."""
         self._insert(self._run(id), Kind.IMPORT, record)
 
-    def _insert(self, run: Run, kind: Kind, record: Record, profile: int | None = None) -> Record:
+    def _insert(
+        self, run: RunKey, kind: Kind, record: Record, profile: int | None = None
+    ) -> Record:
         db = self.store.connection
         prior, rev, _ = history.deleted(db, run) or (None, 0, None)
         if prior:  # revisions go on, and no outward act is forgotten
