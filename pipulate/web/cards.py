@@ -300,7 +300,7 @@ async def _done(run: Run, step: Step) -> FT:
         Div(
             Small(step.label, cls="label", id=f"{me}-title", tabindex="-1"),
             Div(shown, cls="answer"),
-            links and Ul(*links, cls="files"),
+            Ul(*links, cls="files") if links else None,
             cls="body",
         ),
         _change(run, step),

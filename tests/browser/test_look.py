@@ -37,6 +37,14 @@ SPILL = """(() => {
   return scrollWidth <= clientWidth ? [] : [...document.querySelectorAll("body *")]
     .filter(spills).slice(0, 3).map((e) => e.outerHTML.slice(0, 90));
 })()"""
+LEFTOVERS = """(() => {
+  const value = /^\\s*(\\[\\]|\\(\\)|\\{\\}|None|True|False|undefined|NaN|<.* at 0x.*>)\\s*$/;
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
+  for (let text; (text = texts.nextNode()); )
+    if (value.test(text.data) && !text.parentElement.closest("code, pre, script"))
+      found.push(text.parentElement.outerHTML.slice(0, 90));
+  return found;
+})()"""
 RUN_AXE = """async ([part, rules]) => {
   const only = rules.length && { runOnly: rules };
   const { violations } = await axe.run(part, { resultTypes: ["violations"], ...only });
@@ -65,6 +73,7 @@ def faults(page: Page, part: str = "html") -> list[str]:
     found += [f"axe, dark: {text}" for text in violations(page, "color-contrast", part=part)]
     page.emulate_media(color_scheme="light")
     found += [f"id twice: {id}" for id in page.evaluate(IDS)]
+    found += [f"a value, not words: {text}" for text in page.evaluate(LEFTOVERS)]
     page.set_viewport_size(PHONE)
     found += [f"wider than a phone: {text}" for text in page.evaluate(SPILL)]
     page.set_viewport_size(DESK)
@@ -206,6 +215,7 @@ def test_the_picture_and_the_report_of_a_link_graph_are_without_fault(
     assert not found + said, "\n".join(found + said)
 
 
+@pytest.mark.console("hm")
 def test_the_checks_find_planted_faults(watched: tuple[Page, list[str]]) -> None:
     """Each kind of fault that the tests above look for is found when it is there."""
     page, said = watched
@@ -214,7 +224,7 @@ def test_the_checks_find_planted_faults(watched: tuple[Page, list[str]]) -> None
         <style>:root{color-scheme:light dark}</style><main><h1>t</h1>
         <p id="a" style="color:#bbb;background:#fff">pale</p>
         <p style="color:light-dark(#000, #333);background:light-dark(#fff, #222)">dark</p>
-        <p id="a" style="width:30rem">wide</p><img src="data:,"></main>""")
+        <p id="a" style="width:30rem">wide</p><p>[]</p><img src="data:,"></main>""")
     page.evaluate("""console.warn("hm");
         setTimeout(() => document.querySelector("h1").style.marginTop = "200px", 50)""")
     page.evaluate("new Promise((seen) => { window.shifts.push = seen; })")
@@ -225,6 +235,7 @@ def test_the_checks_find_planted_faults(watched: tuple[Page, list[str]]) -> None
         "axe, dark: color-contrast",
         "id twice: a",
         "wider than a phone: <p",
+        "a value, not words: <p>[]",
     ):
         assert kind in found, found
     assert "hm" in said
