@@ -100,7 +100,7 @@ def console_faults(context: BrowserContext, *expected: str) -> list[str]:
             faults.append(fault)
 
     def on_console(message: ConsoleMessage) -> None:
-        if message.type == "error" or "Content Security Policy" in message.text:
+        if message.type in ("error", "warning") or "Content Security Policy" in message.text:
             tell(message.text)
 
     def on_error(error: WebError) -> None:

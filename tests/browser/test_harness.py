@@ -49,17 +49,18 @@ def test_the_browser_reaches_this_machine_only(page: Page) -> None:
         page.goto("http://example.com/")
 
 
-@pytest.mark.console("broken", "lost", "wanted")
+@pytest.mark.console("broken", "lost", "wanted", "worn")
 def test_an_error_in_the_console_of_any_tab_is_a_fault(page: Page) -> None:
-    """What a script tells as an error, or throws; not what the test has named."""
+    """What a script tells as an error or a warning, or throws; not what the test has named."""
     faults = console_faults(page.context, "wanted")
     other = page.context.new_page()
     page.evaluate("console.error('broken')")
     page.evaluate("console.error('wanted')")
-    page.evaluate("console.warn('no error')")
+    page.evaluate("console.warn('worn')")
+    page.evaluate("console.info('no error')")
     with other.expect_event("pageerror"):
         other.evaluate("setTimeout(() => { throw Error('lost'); })")
-    assert faults == ["broken", "lost"]
+    assert faults == ["broken", "worn", "lost"]
 
 
 def test_an_app_is_served_on_the_port_it_chose(serve: Serve, free_port: int) -> None:
