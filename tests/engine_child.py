@@ -19,9 +19,12 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
+import apsw
+
 from pipulate.engine import store as stores
 from pipulate.engine.care import serving
-from pipulate.engine.errors import Unsure
+from pipulate.engine.errors import PipulateError, Unsure
+from pipulate.engine.fault import in_words
 from pipulate.engine.job import Job
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Pipulate
@@ -142,11 +145,41 @@ def end_at(say: Connection, moment: int, function: Callable[..., Any], *args: An
     """Call the function, and end (SIGKILL) at the `moment`-th change of a file: a file or folder
     that is made, written, synced, renamed, removed, by Python or by SQLite.
     """
-    changes = itertools.count(1)
 
-    def change(*_: object) -> None:
-        if next(changes) == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def end(_: bool) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    say.send(changed(moment, end, function, *args))
+
+
+def fail_at(
+    say: Connection, moment: int, error: int, function: Callable[..., Any], *args: Any
+) -> None:
+    """Call the function, whose `moment`-th change of a file fails; say what is told of that."""
+
+    def fail(is_sqlite: bool) -> None:
+        if is_sqlite:
+            raise apsw.FullError("the test's disk is full")
+        raise OSError(error, os.strerror(error))
+
+    try:
+        say.send(changed(moment, fail, function, *args))
+    except (PipulateError, OSError) as told:
+        say.send(in_words(told))
+
+
+def changed(
+    moment: int, act: Callable[[bool], None], function: Callable[..., Any], *args: Any
+) -> int:
+    """Call the function, and act at its `moment`-th change of a file (of SQLite?); return how
+    many there were.
+    """
+    changes = itertools.count(1)
+    is_over = False
+
+    def change(is_sqlite: bool = False) -> None:
+        if not is_over and next(changes) == moment:
+            act(is_sqlite)
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         made = event == "open" and arguments[2] & os.O_CREAT
@@ -158,13 +191,15 @@ def end_at(say: Connection, moment: int, function: Callable[..., Any], *args: An
             change()
 
     with Dying() as disk:
-        disk.called = change  # type: ignore[method-assign]
+        disk.called = lambda: change(is_sqlite=True)  # type: ignore[method-assign]
         sys.addaudithook(audit)
         sys.setprofile(called)
-        function(*args)
-        sys.setprofile(None)
-        next(changes)
-    say.send(next(changes) - 2)
+        try:
+            function(*args)
+        finally:
+            sys.setprofile(None)
+            is_over = True
+    return next(changes) - 1
 
 
 CHANGES = ("os.link", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate")
