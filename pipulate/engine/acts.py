@@ -152,6 +152,18 @@ class Acts:
         return record.get("once", {}).get(key, {})
 
 
+def forget(run: Run, step: Step) -> None:
+    """Let the acts of a step that have no result be as if never begun."""
+    mine = f"{step.key}:"
+
+    def note(record: Record) -> Record:
+        acts = record.get("once", {}).items()
+        kept = {key: act for key, act in acts if "result" in act or not key.startswith(mine)}
+        return {**record, "once": kept}
+
+    run.engine.checkpoint(run.id, note)
+
+
 def _on_loop() -> bool:
     """Say whether this thread runs an event loop."""
     try:

@@ -19,14 +19,13 @@ ONE      Each change is made of one revision, and refused if there is a newer.
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from pipulate.engine import forms, values
 from pipulate.engine import record as rec
-from pipulate.engine.errors import Finalized, Refused, Stale
+from pipulate.engine.errors import Finalized, Stale
 from pipulate.engine.pipeline import LOCKED, STALE, Kind
 from pipulate.engine.record import Record, knows
 from pipulate.engine.workflow import Run, Step, call
@@ -104,28 +103,7 @@ def store(asked: Question, submitted: Submitted, read: forms.Values) -> int:
     """Store what was `accepted`."""
     kinds = {item.name: item.kind for item in forms.fields(asked.inside)}
     entry = {"fields": kinds, "sent": rec.fingerprint(submitted)}
-    return _put(asked.seen, asked.run, asked.step, read, f"set {asked.step.id}", entry)
-
-
-def finish(seen: Run, step: Step, result: Any) -> None:
-    """Store what a step's work made of `seen`; raises Refused if that changed."""
-    if result is None:
-        result = {"done": True}
-    elif not isinstance(result, dict):
-        result = {step.key: result}
-    while True:
-        record, rev = seen.engine.load(seen.id)
-        run = replace(seen, state=record, rev=rev, reads=None)
-        if knows(record, run.flow.places) and rec.is_done(record, step.id):
-            return
-        if not rests(seen, step, record):
-            raise Refused(
-                "What this was made of changed meanwhile, so its result was not stored. "
-                "Start it again."
-            )
-        with suppress(Stale):  # then look again
-            _put(seen, run, step, result, f"job {step.id}", {}, Kind.JOB)
-            return
+    return put(asked.seen, asked.run, asked.step, read, f"set {asked.step.id}", entry)
 
 
 def rests(seen: Run, step: Step, record: Record) -> bool:
@@ -143,7 +121,7 @@ def holds(seen: Run, reads: Mapping[str, str] | None) -> bool:
     return all(seen.fingerprint(what) == known for what, known in reads.items())
 
 
-def _put(
+def put(
     seen: Run,
     run: Run,
     step: Step,

@@ -13,17 +13,19 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from loguru import logger
 
 from pipulate.engine import record as rec
-from pipulate.engine.answers import finish, holds
-from pipulate.engine.errors import PipulateError, Unknown, Unsure
+from pipulate.engine.answers import holds, put, rests
+from pipulate.engine.errors import PipulateError, Refused, Stale, Unknown, Unsure
 from pipulate.engine.fault import fault
 from pipulate.engine.job import Cancelled, Job
 from pipulate.engine.kept import DESK, Desk
+from pipulate.engine.pipeline import Kind
+from pipulate.engine.record import knows
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.workflow import Function, Run, Step, Workflow
@@ -160,6 +162,27 @@ class Doing:
                 self._rev = rev
                 return ""
         return CHANGED
+
+
+def finish(seen: Run, step: Step, result: Any) -> None:
+    """Store what a step's work made of `seen`; raises Refused if that changed."""
+    if result is None:
+        result = {"done": True}
+    elif not isinstance(result, dict):
+        result = {step.key: result}
+    while True:
+        record, rev = seen.engine.load(seen.id)
+        run = replace(seen, state=record, rev=rev, reads=None)
+        if knows(record, run.flow.places) and rec.is_done(record, step.id):
+            return
+        if not rests(seen, step, record):
+            raise Refused(
+                "What this was made of changed meanwhile, so its result was not stored. "
+                "Start it again."
+            )
+        with suppress(Stale):  # then look again
+            put(seen, run, step, result, f"job {step.id}", {}, Kind.JOB)
+            return
 
 
 def _desk(seen: Run, step: Step) -> Desk | None:

@@ -23,7 +23,6 @@ from loguru import logger
 from pipulate.engine import profiles
 from pipulate.engine import record as rec
 from pipulate.engine.errors import PipulateError, Refused
-from pipulate.engine.record import Record
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Lock, Row, Store, now
 from pipulate.engine.voice import Silent, Voice, voice
@@ -173,7 +172,9 @@ class Jobs:
             if row["state"] == "done":
                 self._clear(doing.key)
             if row["state"] == "unsure" and anew:
-                self._forget(doing)
+                from pipulate.engine.acts import forget  # seldom: the user decided so
+
+                forget(run, doing.step)
             at = now()
             insert = "INSERT OR REPLACE INTO job VALUES (?, ?, ?, 'running', ?, NULL, ?, '', ?, ?)"
             db.execute(insert, (*doing.key, self.owner, _basis(run, doing.step), at, at))
@@ -181,15 +182,6 @@ class Jobs:
     def _clear(self, key: Key) -> None:
         delete = "DELETE FROM checkpoint WHERE workflow = ? AND id = ? AND step = ?"
         self.store.write(delete, *key)
-
-    def _forget(self, doing: "Doing") -> None:
-        def forget(record: Record) -> Record:
-            acts = record.get("once", {}).items()
-            mine = f"{doing.step.key}:"
-            kept = {key: act for key, act in acts if "result" in act or not key.startswith(mine)}
-            return {**record, "once": kept}
-
-        doing.flow.engine(self.store).checkpoint(doing.id, forget)
 
     async def cancel(self, key: Key) -> None:
         """Cancel a job, in whatever process; wait a moment for its end."""

@@ -442,7 +442,7 @@ class Run:
             return data
         if values.LARGE in data:  # not read just for that
             return values.decode(data, {}, self.engine.store.folder)
-        fields = self.state.get("asked", {}).get(step.id, {}).get("fields", {})
+        fields = self.entry(step).get("fields", {})
         secret = {
             name: "•••" for name, kind in fields.items() if kind == "password" and data.get(name)
         }

@@ -7,7 +7,8 @@ import pytest
 from fasthtml.common import Input
 
 from pipulate.engine import answers
-from pipulate.engine.answers import answer, finish, is_stored, question
+from pipulate.engine.answers import answer, is_stored, question
+from pipulate.engine.doing import finish
 from pipulate.engine.errors import Finalized, Refused, Stale
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store

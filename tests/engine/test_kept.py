@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from pipulate.engine import files
 from pipulate.engine import record as rec
-from pipulate.engine.answers import answer, finish, question
+from pipulate.engine.answers import answer, question
 from pipulate.engine.collecting import collect
+from pipulate.engine.doing import finish
 from pipulate.engine.errors import CannotWrite, PipulateError
 from pipulate.engine.job import Job
 from pipulate.engine.kept import LARGE, Desk, beside, files_in, keep, of_before, plain_name, small
