@@ -18,9 +18,8 @@ if TYPE_CHECKING:
         Run,
         Settings,
         Workflow,
-        chat_with_llm,
-        chatq,
     )
+    from pipulate.engine.byhand import chat_with_llm, chatq
 
 __version__ = "0.2.0"
 __all__ = [
@@ -38,9 +37,16 @@ __all__ = [
 ]
 
 
+#: Where they live; the others in the engine.
+HOMES = {
+    "chat_with_llm": "engine.byhand",
+    "chatq": "engine.byhand",
+    "create_app": "app",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name == "create_app":
-        return import_module("pipulate.app").create_app
-    if name in __all__:
-        return getattr(import_module("pipulate.engine"), name)
-    raise AttributeError(f"module 'pipulate' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'pipulate' has no attribute {name!r}")
+    home = HOMES.get(name, "engine")
+    return getattr(import_module(f"pipulate.{home}"), name)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pipulate.engine.settings import Settings
     from pipulate.engine.store import Store
     from pipulate.engine.values import File
-    from pipulate.engine.voice import chat_with_llm, chatq
     from pipulate.engine.workflow import Run, Workflow
 
 __all__ = [
@@ -28,11 +27,9 @@ __all__ = [
     "Settings",
     "Store",
     "Workflow",
-    "chat_with_llm",
-    "chatq",
 ]
 #: Where they live, each module after those that it is built on.
-HOMES = ("errors", "settings", "store", "values", "pipeline", "voice", "workflow", "job")
+HOMES = ("errors", "settings", "store", "values", "pipeline", "workflow", "job")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,10 @@
-"""What workflows written by hand ask of the engine, and seldom others.
+"""What workflows written by hand ask of the engine and a model, and seldom others.
 
 `Pipulate` has these methods, too: it takes them from here when one is first
 asked for.  `steps` is a list of (key, step_id, label).
 """
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from fastcore.xml import FT, Div
@@ -11,6 +12,7 @@ from fastcore.xml import FT, Div
 from pipulate.engine import record as rec
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.record import Record, Steps
+from pipulate.engine.voice import Message, voice
 
 
 class ByHand(Pipulate):
@@ -108,3 +110,32 @@ def _answered(record: Record, steps: Steps) -> list[tuple[str, str, str, Any]]:
         for key, step_id, label, *_ in steps
         if rec.is_done(record, step_id)
     ]
+
+
+# --- the model
+
+
+class Whichever(str):
+    """The name of the model that answers, standing for whichever will."""
+
+
+async def chatq(prompt: str, role: str = "user") -> None:
+    """Have the model say something about `prompt` in the chat panel.
+
+    Returns at once; while no model answers, nothing is said.  The prompt
+    itself is not shown; with the role "system" it is an instruction.
+    """
+    await voice.get().remark(prompt, role)
+
+
+async def chat_with_llm(model: str, messages: Sequence[Message]) -> AsyncIterator[str]:
+    """Stream the answer of the model of that name to `messages`.
+
+    "" is whichever model answers, and so is the `model` that the app gives.
+    Raises PipulateError if that model is not there.
+    """
+    turns = [{"role": "user", "content": "", **message} for message in messages]
+    wanted = "" if isinstance(model, Whichever) else model
+    if turns:
+        async for text in voice.get().answer(turns, wanted):
+            yield text

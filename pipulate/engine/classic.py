@@ -18,13 +18,14 @@ from types import ModuleType
 from typing import Any
 
 from pipulate.engine import profiles
+from pipulate.engine.byhand import Whichever, chat_with_llm, chatq
 from pipulate.engine.errors import Invalid
 from pipulate.engine.found import HandWritten
 from pipulate.engine.handwritten import Given
 from pipulate.engine.libraries import LIBRARIES
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Row, Store
-from pipulate.engine.voice import Whichever, chat_with_llm, chatq, voice
+from pipulate.engine.voice import voice
 
 RUN = "pipeline_id"  #: the key of the current run
 SECRETS = ("model_key", "devices")  #: keys of `store` that no page shows

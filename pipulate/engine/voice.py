@@ -1,7 +1,7 @@
 """What a workflow can say and ask, without knowing of a chat.
 
-`Run.say` and `Run.ask`, in hand-written workflows `chatq` and
-`chat_with_llm`, speak with the voice of the present request or job.
+`Run.say` and `Run.ask` speak with the voice of the present request or job, and
+so does what `byhand` has.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -49,29 +49,3 @@ class Silent:
 
 #: Of the present request or job; set by `app` and `jobs`.
 voice: ContextVar[Voice] = ContextVar("voice", default=Silent())  # noqa: B039
-
-
-class Whichever(str):
-    """The name of the model that answers, standing for whichever will."""
-
-
-async def chatq(prompt: str, role: str = "user") -> None:
-    """Have the model say something about `prompt` in the chat panel.
-
-    Returns at once; while no model answers, nothing is said.  The prompt
-    itself is not shown; with the role "system" it is an instruction.
-    """
-    await voice.get().remark(prompt, role)
-
-
-async def chat_with_llm(model: str, messages: Sequence[Message]) -> AsyncIterator[str]:
-    """Stream the answer of the model of that name to `messages`.
-
-    "" is whichever model answers, and so is the `model` that the app gives.
-    Raises PipulateError if that model is not there.
-    """
-    turns = [{"role": "user", "content": "", **message} for message in messages]
-    wanted = "" if isinstance(model, Whichever) else model
-    if turns:
-        async for text in voice.get().answer(turns, wanted):
-            yield text

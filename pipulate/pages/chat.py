@@ -52,8 +52,8 @@ from pipulate.chat.conversation import Row
 from pipulate.chat.models import SMALL
 from pipulate.chat.talk import LONGEST_MESSAGE, PAGE, Listener, Talk
 from pipulate.engine import host
+from pipulate.engine.byhand import Whichever
 from pipulate.engine.errors import PipulateError, Unknown
-from pipulate.engine.voice import Whichever
 from pipulate.engine.workflow import Workflow
 from pipulate.web.components import form, fragment, markdown, search_field
 from pipulate.web.windows import names

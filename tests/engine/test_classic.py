@@ -11,12 +11,13 @@ import pytest
 from apswutils.db import NotFoundError
 
 from pipulate.engine import classic, handwritten, profiles
+from pipulate.engine.byhand import Whichever
 from pipulate.engine.classic import Db, Names, Page, Runs, Table
 from pipulate.engine.errors import Invalid
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import PACKAGE
 from pipulate.engine.store import Store
-from pipulate.engine.voice import Silent, Whichever, voice
+from pipulate.engine.voice import Silent, voice
 
 
 @pytest.fixture

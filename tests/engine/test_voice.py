@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 
+from pipulate.engine.byhand import Whichever, chat_with_llm, chatq
 from pipulate.engine.errors import Unknown
-from pipulate.engine.voice import Message, Silent, Whichever, chat_with_llm, chatq, voice
+from pipulate.engine.voice import Message, Silent, voice
 
 
 class Parrot(Silent):
