@@ -267,7 +267,7 @@ def _error(body: bytes) -> tuple[str, str]:
     """The error code and message in an answer, "" where it has none."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         plain = body.decode("utf-8", "replace").strip()
         return "", "" if plain.startswith("<") else plain[:300]
     error = data

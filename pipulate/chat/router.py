@@ -166,5 +166,5 @@ async def _ask(model: Model, messages: Sequence[Message], wanted: dict[str, Any]
     said = await whole(model, messages, schema=wanted, max_tokens=LONGEST)
     try:
         return dict(json.loads(said))
-    except (ValueError, TypeError):  # it went on and on, or disobeyed
+    except (ValueError, TypeError, RecursionError):  # it went on and on, or disobeyed
         return {}

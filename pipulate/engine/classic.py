@@ -283,7 +283,7 @@ class Runs:
 def _record(data: Any) -> Row:
     try:
         record = json.loads(data) if isinstance(data, str) else data or {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid(f"A run's data are not JSON ({error}), so nothing was stored.") from error
     if not isinstance(record, dict):
         raise Invalid("A run's data are a JSON object, so nothing was stored.")

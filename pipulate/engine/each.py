@@ -79,7 +79,7 @@ class Each(Generic[Item]):
         """Keep a value, plain JSON, for the present item; raises PipulateError."""
         try:
             kept = json.loads(_dumps(value))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise PipulateError(
                 f"What is kept of an item has to be plain JSON, so that a later try has it: {error}"
             ) from error

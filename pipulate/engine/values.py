@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from pipulate.engine.errors import Invalid, Unknown
+from pipulate.engine.errors import Corrupt, Invalid, Unknown
 from pipulate.engine.record import without
 
 ROOMS = ("uploads", "files")  #: of the data folder, where files lie
@@ -113,7 +113,11 @@ def whole(data: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     """Return data as they would be had they all stood in the record."""
     if not is_file(data.get(LARGE)):
         return data
-    inside = json.loads(file_of(data[LARGE], folder).read_text())
+    file = file_of(data[LARGE], folder)
+    try:
+        inside = dict(json.loads(file.read_text()))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Corrupt(f"{file.name} holds no answers ({error}).") from error
     return {**inside, **without(data, LARGE)}
 
 

@@ -203,7 +203,7 @@ def about(folder: Path) -> dict[str, Any]:
         meta = json.loads((folder / "meta.json").read_text("utf-8"))
     except FileNotFoundError as error:
         raise GraphMissing(f"There is no graph in {folder.name}.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(folder) from error
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise GraphMissing(

@@ -286,7 +286,7 @@ def picture_is_readable(folder: Path) -> bool:
     """Is there a picture that this version's viewer can read?"""
     try:
         meta = json.loads((picture(folder) / "meta.json").read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(meta, dict) and meta.get("format") == PICTURE_FORMAT
 

@@ -271,3 +271,25 @@ async def test_what_is_too_deep_to_be_read_is_told(
     given = {"file": ("runs", packed(sent) if zipped else sent)}
     reply = await client.post("/runs/import/upload", files=given)
     assert reply.status_code == 422 and "This is not an export of runs" in reply.text
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"7", b"x", b"\xff", b"{}"])
+async def test_a_large_answer_from_elsewhere_may_be_anything(
+    client: httpx2.AsyncClient, content: bytes
+) -> None:
+    """Its file fits its hash, and holds no answers: the page says so."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = f"files/{sha256[:16]}/count.json"
+    named = {"file": "count.json", "path": path, "size": len(content), "sha256": sha256}
+    record = {"step_01": {"folder": "/", "pause": 0}, "step_02": {"pipulate-large": named}}
+    run = {"workflow": "work", "id": "x", "record": record}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        file.writestr("runs.jsonl", json.dumps(run))
+        file.writestr(path, content)
+    given = {"file": ("runs.zip", out.getvalue())}
+    reply = await client.post("/runs/import/upload", files=given)
+    assert reply.status_code == 303
+    for address in ("/work?id=x", "/runs", "/runs/export", "/runs/list"):
+        shown = await client.get(address, headers={"HX-Request": ""})
+        assert shown.status_code < 500, shown.text[-2000:]
