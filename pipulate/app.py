@@ -1,7 +1,7 @@
 """Builds the app from settings; nothing happens on import.
 
 ORDER     the state · the middleware: guard, with --lan the gate of
-          `pages.devices`, windows, voice · the parts, in any order: each adds its
+          `pages.devices`, door, voice · the parts, in any order: each adds its
           routes, pages in the menu, cards in Settings · the workflow files,
           which cannot take the first segment of any of these routes · the
           routes of every workflow, which take any first segment.
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipulate import pages
 from pipulate.botify.urls import run_id
+from pipulate.door import Door
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.store import Store, saved
@@ -33,7 +34,6 @@ from pipulate.web import failures, offers
 from pipulate.web.routes import Pages
 from pipulate.web.shell import HEAD, shell
 from pipulate.web.state import State
-from pipulate.web.windows import Windows
 
 
 def create_app(
@@ -60,7 +60,7 @@ def create_app(
     )
     app.state = state
     app.add_middleware(Voiced, state=state)
-    app.add_middleware(Windows, store=store, refuse=failures.refused)
+    app.add_middleware(Door, store=store, refuse=failures.refused)
     app.add_middleware(Guard, hosts=settings.hosts)
     files = Files(directory=PACKAGE / "static")
     app.mount("/static", GZipMiddleware(files, minimum_size=1000))

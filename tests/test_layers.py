@@ -32,11 +32,12 @@ FLOORS = {
     "web": {"markdown", "engine"},
     "watch": {"web", "engine"},
     "guard": {"engine"},
+    "door": {"web", "engine"},
     "pairing": {"guard", "web", "engine"},
     "backups": {"engine"},
     "protocol": {"guard"},
     "pages": {"guard", "pairing", "markdown", "web", *LIBRARIES},
-    "app": {"guard", "watch", "pages", "web", *LIBRARIES},
+    "app": {"guard", "door", "watch", "pages", "web", *LIBRARIES},
     "": {"app", "engine"},  # the public names
     "cli": {"commands", "engine"},
     "commands": {"cli", "app", "watch", "protocol", "guard", "pairing", "pages", "web", *LIBRARIES},

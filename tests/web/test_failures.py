@@ -17,7 +17,7 @@ from pipulate.app import create_app
 from pipulate.engine.errors import Invalid, PipulateError, Refused, Unknown
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.store import saved
-from tests.web.conftest import HERE
+from tests.visits import HERE
 
 
 class Elsewhere(PipulateError):

@@ -1,4 +1,4 @@
-"""What tests of the web part use: an app made of a few routes, and a client of it."""
+"""What tests of pages use: an app made of a few routes, and a client of it."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
