@@ -4,6 +4,8 @@ MARK    `@pytest.mark.trust("promise")` is the long form of a test, in the row o
         name; several tests may share one.
 TRIALS  `tried()` counts one kill, request, run, ... of the test that runs now.
 SEED    `chance(name)` is random by SEED (environment; 1), as Hypothesis is by its option.
+FAILS   What fails before a test, or after it, is a failure too; what was not tried
+        says why.
 LONG    `times(n)` is n, and ten times n with TRUST=long.
 WRITTEN `--table FILE` writes the table at the end, with date, commit and seed.
 """
@@ -44,8 +46,11 @@ class Row:
     trials: int = 0
     failures: int = 0
     seconds: float = 0.0
+    lacking: str = ""
 
     def cells(self, promise: str) -> tuple[str, str, str, str]:
+        if self.lacking:
+            promise += f" (not tried: {self.lacking})"
         return promise, f"{self.trials:,}", f"{self.failures:,}", f"{self.seconds:,.0f}"
 
 
@@ -75,6 +80,10 @@ class Table:
         self.config = config
         self.rows: dict[str, Row] = {}
 
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        for mark in item.iter_markers("trust"):
+            item.user_properties.append(("promise", *mark.args))
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
         global _count
@@ -82,18 +91,21 @@ class Table:
         try:
             return (yield)
         finally:
-            for mark in item.iter_markers("trust"):
-                item.user_properties += [("promise", *mark.args), ("trials", max(1, _count))]
+            item.user_properties.append(("trials", max(1, _count)))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         told: dict[str, Any] = dict(report.user_properties)
-        if report.when != "call" or "promise" not in told:
+        if "promise" not in told:
             return
         row = self.rows.setdefault(told["promise"], Row())
-        row.trials += told["trials"]
         row.failures += report.failed
         row.seconds += report.duration
-        self.say(told["promise"], row)
+        if report.skipped and isinstance(report.longrepr, tuple):
+            row.lacking = report.longrepr[2].removeprefix("Skipped: ")
+        elif report.when == "call":
+            row.trials += told["trials"]
+        if report.when == "teardown":
+            self.say(told["promise"], row)
 
     def say(self, promise: str, row: Row) -> None:
         terminal: Any = self.config.pluginmanager.get_plugin("terminalreporter")
