@@ -4,7 +4,7 @@
 # runs when that lock (or pyproject.toml) has changed and at no other time: from then on no network is needed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-model trust lint bench docs sbom screens lock clean
+.PHONY: help run test test-model trust spark lint bench docs sbom screens lock clean
 
 PY   := .venv/bin/python
 PIP  := $(PY) -m pip --disable-pip-version-check
@@ -33,9 +33,11 @@ test-model: .venv/dev.stamp ## run the tests that need the real model's weights
 
 # SEED=7 takes other chances, TRUST=long ten times as many.
 SEED ?= 1
-trust: .venv/dev.stamp ## prove the promises at full length, and write the table of it
-	@$(PY) -m tests.chromium > /dev/null
+trust: .venv/dev.stamp ## prove the promises at full length, and write the table of it (.ci/trust: with all it needs)
+	@$(PY) -m tests.trust.needs
 	@SEED=$(SEED) $(PY) -m pytest -m trust --hypothesis-seed=$(SEED) --table pipulate/docs/trust.md $(ARGS)
+
+spark: .venv/spark.stamp ## install Spark (half a gigabyte; it needs Java 17), which make trust then tries, too
 
 lint: .venv/dev.stamp ## check format and style (ruff) and types (mypy)
 	@$(PY) -m ruff format --check .
@@ -63,6 +65,7 @@ COMPILE  = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --
 lock: ## pin the libraries anew from pyproject.toml (needs uv: pip install uv)
 	@$(COMPILE) --extra lan --group build --output-file requirements.lock
 	@$(COMPILE) --extra lan --extra mcp --extra portable --group build --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	@$(subst pyproject.toml,--group spark,$(COMPILE)) --constraints requirements-dev.lock --output-file requirements-spark.lock
 
 clean: ## remove the virtual environment and caches (never your data)
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
@@ -102,3 +105,8 @@ endef
 
 .venv/dev.stamp: .venv/made.stamp requirements-dev.lock pyproject.toml
 	$(call install,requirements-dev.lock)
+
+.venv/spark.stamp: .venv/dev.stamp requirements-spark.lock
+	@echo "Installing Spark (half a gigabyte, this once)"
+	@$(PIP) install --quiet --require-hashes --requirement requirements-spark.lock
+	@touch $@

@@ -32,7 +32,7 @@ settings.load_profile("pipulate")
 PATIENCE = 30  #: seconds that anything may take which is waited for
 STATUS = "Failed to load resource"  # what the browser tells of any refusal, such as a 422
 expect.set_options(timeout=PATIENCE * 1000)
-pytest_plugins = ["tests.trust.table", "tests.visits"]
+pytest_plugins = ["tests.trust.table", "tests.visits", "tests.whole"]
 
 LOOPBACK = "127.0.0.1"
 Serve = Callable[..., str]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +14,9 @@ from pipulate.graph import edges, measures, portable, roles
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphError
 from tests.graph.shop import shop
+from tests.trust.needs import no_spark
 
-needs_ibis = pytest.mark.skipif(
-    find_spec("ibis") is None, reason="the extra `portable` is not installed"
-)
-needs_spark = pytest.mark.skipif(
-    find_spec("pyspark") is None or find_spec("pandas") is None or shutil.which("java") is None,
-    reason="Spark is not installed (pip install 'ibis-framework[pyspark]', and Java)",
-)
+needs_spark = pytest.mark.skipif(bool(no_spark()), reason=no_spark())
 # Ibis and the engines warn of what they will change one day; that is theirs.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
@@ -43,8 +36,6 @@ pytestmark = pytest.mark.filterwarnings(
 )
 def engine(request: pytest.FixtureRequest) -> Iterator[portable.Engine]:
     """A connection to each engine."""
-    if find_spec("ibis") is None:
-        pytest.skip("the extra `portable` is not installed")
     with portable.engine(request.param) as made:
         yield made
 
@@ -70,7 +61,6 @@ def random_site(n: int, m: int, seed: int) -> Graph:
 SITES = [("a shop", shop()), ("a random site", random_site(60, 200, 1))]
 
 
-@needs_ibis
 def test_what_is_dropped_is_gone(engine: portable.Engine) -> None:
     """An engine that calls our table by a longer name forgets it all the same, and only it."""
     kept = engine.table(pl.DataFrame({"a": [1]}).to_arrow())
@@ -81,7 +71,6 @@ def test_what_is_dropped_is_gone(engine: portable.Engine) -> None:
         portable.frame(dropped)
 
 
-@needs_ibis
 @pytest.mark.parametrize("graph", [graph for _, graph in SITES], ids=[name for name, _ in SITES])
 def test_equal_to_measures(engine: portable.Engine, graph: Graph) -> None:
     """Degrees, PageRank, depth, matrix, orphans, opportunities are those of `measures`."""
@@ -134,7 +123,6 @@ def test_equal_to_measures(engine: portable.Engine, graph: Graph) -> None:
     assert not engine.made
 
 
-@needs_ibis
 def test_report(tmp_path: Path) -> None:
     """The report has the tables with addresses, and is written as files."""
     graph = random_site(40, 150, 2)
@@ -149,7 +137,6 @@ def test_report(tmp_path: Path) -> None:
     assert pl.read_parquet(tmp_path / "out" / "matrix.parquet")["links"].sum() == graph.m
 
 
-@needs_ibis
 def test_unknown_engines() -> None:
     """An engine nobody knows is refused by name."""
     with pytest.raises(GraphError, match="Cannot connect to nonsense"), portable.engine("nonsense"):

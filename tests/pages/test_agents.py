@@ -443,9 +443,6 @@ async def test_settings_opens_and_shuts_the_door(app: Any, agent: httpx2.AsyncCl
 
 async def test_the_official_client_connects(app: Any, serve: Callable[..., str]) -> None:
     """The SDK's client shakes hands, lists, reads and calls over real HTTP."""
-    pytest.importorskip(
-        "mcp", reason="the extra [mcp] is not installed: pip install -r requirements-extras.lock"
-    )
     from mcp.client.client import Client
     from mcp.client.streamable_http import streamable_http_client
 

@@ -2,7 +2,6 @@
 lose no acknowledged answer.
 """
 
-import os
 import random
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ from pipulate.engine.store import Store
 from tests.engine.test_migrations import acts_in, left_by_0_1_0, older
 from tests.engine_child import Child, answer, loop, open_store, post
 from tests.faulty_disk import Disk
+from tests.trust.needs import no_root
 from tests.trust.table import chance as by_chance
 from tests.trust.table import tried
 
@@ -316,6 +316,7 @@ def test_every_write_fails_at_length(disk: Disk, tmp_path: Path) -> None:
     every_write_fails(disk, tmp_path, 1)
 
 
+@pytest.mark.skipif(bool(no_root()), reason=no_root())
 @pytest.mark.trust("Disk full, at 20 levels: refused in words, taken again with room")
 def test_a_small_disk_at_twenty_fill_levels(tmp_path: Path) -> None:
     """On a real file system of 4 MB, filled to twenty levels, answers are refused in words,
@@ -323,8 +324,6 @@ def test_a_small_disk_at_twenty_fill_levels(tmp_path: Path) -> None:
     """
     small = tmp_path / "small"
     small.mkdir()
-    if os.name != "posix" or os.geteuid() or not shutil.which("mount"):
-        pytest.skip("only root can mount a small file system")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(small)], check=True)
     try:
         for level in range(20):

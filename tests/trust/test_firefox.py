@@ -13,14 +13,15 @@ from pipulate.app import create_app
 from pipulate.engine.settings import Settings
 from tests.chat.scripted import Reply, ScriptedModel
 from tests.conftest import Serve
-from tests.firefox import MISSING, Firefox, Tab, find_firefox, running
+from tests.firefox import Firefox, Tab, find_firefox, running
 from tests.graph.sites import Pages, picture_files, site
 from tests.server import Server, free_port
+from tests.trust.needs import no_firefox
 from tests.trust.table import tried
 
 pytestmark = [
     pytest.mark.trust("Firefox: every page, the flows, the viewer; no error in its console"),
-    pytest.mark.skipif(find_firefox() is None, reason=MISSING),
+    pytest.mark.skipif(bool(no_firefox()), reason=no_firefox()),
 ]
 PHONE, DESK = (360, 740), (1280, 800)
 #: What tells of a server that does not answer.
