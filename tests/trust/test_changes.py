@@ -30,7 +30,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pipulate.engine import answers, changed
+from pipulate.engine import answers, changed, doing
 from pipulate.engine.errors import OutOfOrder, Refused
 from pipulate.engine.job import Job
 from pipulate.engine.pipeline import Pipulate
@@ -270,12 +270,12 @@ class Dependencies(Machine):
             return
         (number, run, result, seen), self.working = self.working, None
         if number in self.model.top:
-            answers.finish(run, self.flow.steps[number], result)
+            doing.finish(run, self.flow.steps[number], result)
         elif self.model.seen(number) != seen:
             with pytest.raises(Refused, match="changed meanwhile"):
-                answers.finish(run, self.flow.steps[number], result)
+                doing.finish(run, self.flow.steps[number], result)
         else:
-            answers.finish(run, self.flow.steps[number], result)
+            doing.finish(run, self.flow.steps[number], result)
             self.model.place(number, Held(result, seen), "job")
 
     @invariant()
