@@ -123,12 +123,13 @@ def _spark(backend: str, stack: contextlib.ExitStack) -> Any:
 def upload(engine: Engine, graph: Graph) -> tuple[Any, Any]:
     """Make a graph's tables `links` and `pages`."""
     facts = roles.facts(graph)
-    demand = np.full(graph.n, np.nan) if facts.demand is None else facts.demand
+    demand = np.zeros(graph.n) if facts.demand is None else facts.demand
+    demand = np.nan_to_num(demand)  # what is not known counts as none: to Spark it is more than any
     pages = pl.DataFrame(
         {
             "id": pl.int_range(graph.n, eager=True),
             "section": facts.group,
-            "demand": pl.Series(demand, dtype=pl.Float64, nan_to_null=True),
+            "demand": pl.Series(demand, dtype=pl.Float64),
             "good": facts.good,
         }
     )
