@@ -27,6 +27,7 @@ from pipulate.app import create_app
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.guard import SAFE, Guard
+from tests.addresses import addresses
 from tests.chat.fakes import dump
 from tests.conftest import PATIENCE, Serve
 from tests.trust.table import tried
@@ -140,18 +141,7 @@ class Ours:
 
     def posts(self) -> list[str]:
         """Return the addresses of all acts."""
-        paths = []
-        for route in self.app.router.routes:
-            if "POST" in (getattr(route, "methods", None) or ()):
-                paths.append(_filled(route.path))
-        return [*dict.fromkeys(paths), "/bridge/undo?id=arthur", "/bridge/delete?id=arthur"]
-
-
-def _filled(path: str) -> str:
-    for name, value in {"{name}": "bridge", "{act}": "revert1", "{id}": "1"}.items():
-        path = path.replace(name, value)
-    parts = ["1" if part.startswith("{") else part for part in path.split("/")]
-    return "/".join(parts) + "?id=arthur"
+        return [*addresses(self.app, "POST"), "/bridge/undo?id=arthur", "/bridge/delete?id=arthur"]
 
 
 class Watch:
