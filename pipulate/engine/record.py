@@ -61,6 +61,7 @@ _KINDS = {
     "once": dict,
     "version": int,
 }
+_QUESTION = {"key": str, "fields": dict, "files": list, "kinds": dict}
 _UNSEEN = r"[\s\u200b\u200e\u200f\u2060\ufeff]+"
 _PADDING = re.compile(f"^{_UNSEEN}|{_UNSEEN}$")
 _encoder = json.JSONEncoder(
@@ -103,6 +104,13 @@ def dumps(record: Record) -> str:
     return text
 
 
+def _is_question(entry: Any) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    parts = {"files": [], "kinds": {}, **entry}
+    return all(isinstance(parts.get(name), kind) for name, kind in _QUESTION.items())
+
+
 def loads(text: str) -> Record:
     """Return the record in `text`; raises Corrupt if it is not of the FORMAT."""
     text = text.strip()
@@ -118,6 +126,9 @@ def loads(text: str) -> Record:
         if key in record and not isinstance(record[key], kind):
             got = type(record[key]).__name__
             raise Corrupt(f"Its {key!r} is a JSON {got}, not what the format says.")
+    for key in ("asked", "gone"):
+        if not all(map(_is_question, record.get(key, {}).values())):
+            raise Corrupt(f"Its {key!r} does not say which questions were answered.")
     return record
 
 

@@ -255,3 +255,25 @@ def test_an_intention_taken_back_stays_so_after_undo() -> None:
         "once": {"export:job:1": {"begun": "2026-11-23T19:10:00+00:00"}},
     }
     assert rec.restore(snapshot, {"once": {}}) == {"step_01": {"x": "1"}}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        7,
+        None,
+        [],
+        {},
+        {"fields": {}},
+        {"key": 7, "fields": {}},
+        {"key": "name"},
+        {"key": "name", "fields": []},
+        {"key": "name", "fields": {}, "files": 7},
+        {"key": "name", "fields": {}, "kinds": "date"},
+    ],
+)
+@pytest.mark.parametrize("part", ["asked", "gone"])
+def test_a_question_that_is_none_damages_the_record(part: str, entry: Any) -> None:
+    """An imported run with one made the list of all runs fail, for good."""
+    with pytest.raises(Corrupt, match="which questions were answered"):
+        rec.loads(rec.dumps({"step_01": {"name": "A"}, part: {"step_01": entry}}))

@@ -120,8 +120,9 @@ def bring(server: Server, count: int, seed: str) -> None:
             assert reply.status_code in (303, 422), (reply.status_code, sent[:300])
             if reply.status_code == 422:
                 assert 'role="alert"' in reply.text
-            if number % 10 == 0:
-                shown = [client.get("/bridge", params={"id": f"{number}-0"}), client.get("/runs")]
+            if reply.status_code == 303:
+                shown = [client.get("/bridge", params={"id": f"{number}-0"})]
+                shown.append(client.get("/runs/list", params={"q": f"{number}-"}))
                 assert max(it.status_code for it in shown) < 500, sent[:300]
 
 
