@@ -9,6 +9,8 @@ from contextlib import suppress
 
 import pytest
 
+from pipulate.app import create_app
+from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.guard import refusal
 from tests.server import PATIENCE, Server, begin, free_port
 from tests.trust.table import chance as by_chance
@@ -272,6 +274,15 @@ NAMES = [
     "download",
     "graph",
     "chat",
+    "docs",
+    "stream",
+    "pair",
+    "offered",
+    "cosmograph",
+    "memory",
+    "mcp",
+    "explore_csv",
+    "link_graph",
     "x",
 ]
 ACTS = [
@@ -313,6 +324,12 @@ ACTS = [
     "card0",
     "1/choose",
     "9/choose",
+    "soul/upload",
+    "soul.jsonl",
+    "file/x.csv",
+    "prompt/1",
+    "1/with/2/force",
+    "a/b/20261101/report/links",
 ]
 JUNK = ["", "arthur", "%00", "é", "%F0%9F%92%A9", "a" * 600, "' OR 1=1 --", "<script>", "%ff%fe"]
 JUNK += ["[]", "null", "-1", "1e309", "NaN", "%0d%0aX: y"]
@@ -428,6 +445,18 @@ def check_fuzz(server: Server, count: int, seed: int) -> None:
     assert not bad, (bad, server.log()[-3000:])
     assert sum(map(len, found.values())) >= count - 3
     assert "Traceback" not in server.log()
+
+
+#: Chance would have the server ask elsewhere, for a model or for Botify.
+NOT_BY_CHANCE = {"settings", "connect"}
+
+
+def test_odd_requests_go_to_every_part(tmp_path):
+    """A part of the app that nobody has thought of here is found."""
+    app = create_app(Settings(tmp_path, workflows=(PACKAGE / "workflows",)))
+    app.state.store.close()
+    assert not app.state.reserved - {*NAMES} - NOT_BY_CHANCE
+    assert not {*app.state.found} - {*NAMES}
 
 
 def test_fuzzed_requests_never_get_a_500(server):
