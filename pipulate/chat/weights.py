@@ -26,6 +26,7 @@ from typing import IO
 from pipulate.chat.providers import ModelError
 from pipulate.engine import files
 from pipulate.engine.errors import Unknown
+from pipulate.engine.fault import in_words, is_machines
 
 HUB = "https://huggingface.co"
 BLOCK = 1 << 20
@@ -109,7 +110,8 @@ def get(
             _fill(recipe, folder, name, source, progress)
             return _accept(recipe, folder)
         except (ModelError, OSError, zipfile.BadZipFile) as error:
-            said.append(f"- {name}: {str(error) or type(error).__name__}")
+            told = in_words(error) if is_machines(error) else str(error)
+            said.append(f"- {name}: {told or type(error).__name__}")
     act = f"pipulate model get {recipe.name} --file {recipe.file}"
     said.append(f"If you have the file, name it: {act}")
     raise ModelError("\n".join([f"{recipe.title} could not be had.", *said]))

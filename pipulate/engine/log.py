@@ -1,6 +1,7 @@
 """Where the log goes: to the terminal, and while serving to a file.
 
 Never with the values of variables, loguru's default: one may be a secret.
+What can be told in words, as that the disk is full, has no traceback.
 """
 
 import sys
@@ -12,14 +13,26 @@ from typing import Any
 
 from loguru import logger
 
+from pipulate.engine.errors import PipulateError
+
 PLAIN: dict[str, Any] = {"diagnose": False, "backtrace": False}
 
 
 def log_to_terminal(level: str) -> None:
     """Log to stderr alone, from `level` on."""
     logger.remove()
+    logger.configure(patcher=_tell)
     form = "{time:HH:mm:ss} {level: <7} {message}"
     logger.add(_print, format=form, level=level, **PLAIN)
+
+
+def _tell(record: Any) -> None:
+    if thrown := record["exception"]:
+        from pipulate.engine.fault import in_words, is_machines  # seldom: something failed
+
+        if isinstance(thrown.value, PipulateError) or is_machines(thrown.value):
+            record["message"] += f": {in_words(thrown.value)}"
+            record["exception"] = None
 
 
 def _print(line: str) -> None:

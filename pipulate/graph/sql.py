@@ -22,6 +22,7 @@ import polars as pl
 from pipulate.engine import child, files
 from pipulate.engine.errors import Invalid
 from pipulate.engine.select import Answer, select
+from pipulate.engine.store import plainly
 from pipulate.graph import analysis, edges, report
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphError
@@ -139,7 +140,7 @@ def prepare(folder: Path) -> None:
     graph = edges.load(folder)
     pages = analysis.of_folder(folder).pages
     target = folder / FILE
-    with files.explained(target):
+    with files.explained(target), plainly(target):
         part, file = files.begin(target)
         file.close()
         try:

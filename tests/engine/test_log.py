@@ -1,5 +1,6 @@
 """The log: what is shown, what is kept, and what never is."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
+from pipulate.engine.errors import NotSaved
 from pipulate.engine.log import log_to_file, log_to_terminal
 
 
@@ -59,3 +61,17 @@ def test_a_log_that_cannot_be_written_is_told_once(
     assert capsys.readouterr().err == (
         "The log cannot be written: [Errno 28] No space left on device\n"
     )
+
+
+@pytest.mark.parametrize(
+    "error", [NotSaved("The disk is full."), OSError(errno.EIO, "Input/output error")]
+)
+def test_what_is_told_in_words_has_no_traceback(
+    capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    """The machine failed, and no code."""
+    log_to_terminal("WARNING")
+    with logger.catch(message="what follows failed"):
+        raise error
+    told = capsys.readouterr().err
+    assert "what follows failed: The disk" in told and "Traceback" not in told
