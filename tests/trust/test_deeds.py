@@ -116,5 +116,5 @@ def test_what_fails_leaves_the_old_or_the_new(tmp_path: Path, name: str) -> None
 def test_what_fails_leaves_the_old_or_the_new_at_length(
     tmp_path: Path, name: str, error: int
 ) -> None:
-    """Long form: every third, by a full disk, missing rights, too many files."""
-    assert at_every_change(DEEDS[name], tmp_path, 3, error) > 2
+    """Long form: every fifth, by a full disk, missing rights, too many files."""
+    assert at_every_change(DEEDS[name], tmp_path, 5, error) > 2

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from pipulate.botify import client, export, token
@@ -248,6 +249,22 @@ async def test_a_crash_at_any_transition_costs_nothing_twice(
 async def test_every_crash_under_every_fault(tmp_path, where, fault, expected, monkeypatch):
     """The whole table."""
     await crash_and_resume(tmp_path, where, fault, expected, monkeypatch)
+
+
+@pytest.mark.trust("Planted bug found: a POST sent again when its answer was lost")
+async def test_a_post_that_is_sent_again_is_found(tmp_path, expected, monkeypatch):
+    """As a client that takes every request for one that may be repeated would."""
+    send = client.Botify._send
+
+    async def again(self: client.Botify, *request: Any) -> Any:
+        try:
+            return await send(self, *request)
+        except httpx2.RequestError:
+            return await send(self, *request)
+
+    monkeypatch.setattr(client.Botify, "_send", again)
+    with pytest.raises(AssertionError, match=r": 2[,}]"):
+        await crash_and_resume(tmp_path, "links job done", "lost answer", expected, monkeypatch)
 
 
 async def test_what_is_on_disk_is_not_downloaded_again(tmp_path):
