@@ -8,6 +8,7 @@ AGE     Only what nobody touched for a day is put aside: an upload comes
 TRASH   They go to `trash` of the data folder, and what is needed again, as
         another database was put back, comes back.  While a backup is kept
         that is older, it may need them, so they stay.
+LOCKS   of killed servers go, and not those that are held.
 PARTS   of killed writers go after a day; what one had put aside comes back.
 DESKS   of tries that nothing goes on from are thrown away, and none while a
         job runs.
@@ -24,7 +25,7 @@ from pathlib import Path
 from pipulate.engine import values
 from pipulate.engine.care import backups
 from pipulate.engine.kept import DESKS
-from pipulate.engine.store import Store
+from pipulate.engine.store import Lock, Store
 
 DAY = 86_400  #: seconds
 MONTH = 30 * DAY
@@ -39,6 +40,10 @@ _RUN = b"\1" * 16
 def collect(store: Store) -> list[Path]:
     """Put aside the folders of files that nothing needs; return them."""
     tidy(store.folder)
+    for path in (store.folder / "locks").glob("*.lock"):
+        if _age(path) > DAY and _is_free(path):  # a younger one may be about to be taken
+            for part in (path, path.with_name(f"{path.name}-journal")):
+                part.unlink(missing_ok=True)
     here = [store.folder / room for room in values.ROOMS]
     old = [folder for folder in _folders(here) if _idle(folder) > DAY]
     gone = bring_back(store)
@@ -68,6 +73,14 @@ def tidy(root: Path) -> None:
                 elif _idle(path) > DAY:  # else somebody may be at it
                     _remove(path)
         folders[:] = [name for name in folders if not _LEFT.fullmatch(name)]
+
+
+def _is_free(path: Path) -> bool:
+    lock = Lock(path)
+    try:
+        return lock.acquire()
+    finally:
+        lock.release()
 
 
 def _remove(path: Path) -> None:

@@ -12,6 +12,7 @@ SAFE    SQL comes from a model: `engine.select` runs it.
 
 import asyncio
 import contextlib
+import errno
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,6 @@ import polars as pl
 from pipulate.engine import child, files
 from pipulate.engine.errors import Invalid
 from pipulate.engine.select import Answer, select
-from pipulate.engine.store import plainly
 from pipulate.graph import analysis, edges, report
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphError
@@ -140,7 +140,7 @@ def prepare(folder: Path) -> None:
     graph = edges.load(folder)
     pages = analysis.of_folder(folder).pages
     target = folder / FILE
-    with files.explained(target), plainly(target):
+    with files.explained(target):
         part, file = files.begin(target)
         file.close()
         try:
@@ -148,6 +148,8 @@ def prepare(folder: Path) -> None:
             with contextlib.closing(connection), connection:
                 _fill(connection, graph, pages)
             files.finish(part, target)
+        except (apsw.FullError, apsw.IOError, apsw.CantOpenError) as error:
+            raise OSError(errno.EIO, str(error)) from error
         finally:
             part.unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipulate.engine.collecting import DAY, MONTH, collect, tidy
 from pipulate.engine.kept import Desk, keep
 from pipulate.engine.pipeline import Pipulate
-from pipulate.engine.store import Store
+from pipulate.engine.store import Lock, Store
 from pipulate.engine.values import File, encode
 
 
@@ -80,6 +80,22 @@ def test_leftovers_anywhere_below_a_folder_are_removed(tmp_path: Path) -> None:
     os.utime(kept[-1])
     tidy(tmp_path)
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == {*kept}
+
+
+def test_locks_of_killed_servers_go(engine: Pipulate) -> None:
+    """Not one that is held, however old, nor one that somebody is about to take."""
+    locks = engine.store.folder / "locks"
+    held, dead, young = (Lock(locks / f"{name}.lock") for name in ("held", "dead", "young"))
+    held.acquire()
+    dead.release()
+    young.release()
+    for lock in (held, dead):
+        aged(lock.path)
+    (locks / "dead.lock-journal").touch()
+    collect(engine.store)
+    left = {path.name for path in locks.iterdir()} - {"held.lock-journal"}
+    assert left == {"held.lock", "young.lock"}
+    held.release()
 
 
 def test_a_folder_that_was_put_aside_comes_back(tmp_path: Path) -> None:
