@@ -7,7 +7,8 @@ ORDER   Playwright's synchronous interface keeps an event loop running in the ma
 ERRORS  A missing browser is an error.  Only PIPULATE_NO_BROWSER=1 leaves those tests out, as
         counted skips.  A tab whose console tells an error fails its test, be it the first tab or
         another: a script that failed, or what the content security policy had to refuse.  What
-        must fail is named by the test: `@pytest.mark.console("words of it")`.
+        must fail is named by the test: `@pytest.mark.console("words of it")`, a refusal by its
+        status: `"status of 422"`.
 TIME    The machine may be busy: no example of a property has a deadline, and what is waited for
         in a browser may take PATIENCE.  Only a red test takes that long.
 """
@@ -30,7 +31,6 @@ settings.register_profile("pipulate", deadline=None)
 settings.load_profile("pipulate")
 
 PATIENCE = 30  #: seconds that anything may take which is waited for
-STATUS = "Failed to load resource"  # what the browser tells of any refusal, such as a 422
 expect.set_options(timeout=PATIENCE * 1000)
 pytest_plugins = ["tests.trust.table", "tests.visits", "tests.whole"]
 
@@ -85,7 +85,7 @@ def page(page: Page, request: pytest.FixtureRequest) -> Iterator[Page]:
     told an error (see ERRORS).
     """
     marker = request.node.get_closest_marker("console")
-    faults = console_faults(page.context, STATUS, *(marker.args if marker else ()))
+    faults = console_faults(page.context, *(marker.args if marker else ()))
     page.context.set_default_timeout(PATIENCE * 1000)
     yield page
     assert not faults, "the pages' consoles:\n" + "\n".join(faults)

@@ -109,6 +109,7 @@ def test_a_step_that_is_gone(page: Page, address: str, save: Callable[..., None]
     assert answers(page) == ["Your name: Ann", "Your city: Graz", "Your budget: 1000"]
 
 
+@pytest.mark.console("status of 409")
 def test_a_page_of_the_file_before(page: Page, address: str, save: Callable[..., None]) -> None:
     """What is sent from it is not taken for an answer to what stands there now."""
     begin(page, address, name="Ann")

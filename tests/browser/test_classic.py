@@ -87,6 +87,7 @@ def test_cards_that_load_one_another(page: Page, server: Server) -> None:
     assert "step_01" not in record(server, "bridge", "arthur")
 
 
+@pytest.mark.console("status of 404")
 def test_a_page_method_and_downloads(page: Page, server: Server) -> None:
     """Of a class that registers no page, by `add_route` and `@app.get`."""
     open_from_menu(page, server, "Links")
@@ -204,6 +205,7 @@ def test_each_tab_keeps_its_run(tabs: tuple[Page, Page], server: Server) -> None
     assert [run["step_02"]["quest"] for run in kept] == ["the chaste", "the rest"]
 
 
+@pytest.mark.console("status of 500")  # of a reload, until the tab has said its run
 def test_each_tab_keeps_its_run_without_htmx(tabs: tuple[Page, Page], server: Server) -> None:
     """Plain forms and links name it as well."""
     for tab, id in zip(tabs, ("dingo", "piglet"), strict=True):

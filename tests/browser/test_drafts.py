@@ -168,6 +168,7 @@ def test_a_draft_can_be_dropped(page: Page, site: str, tmp_path: Path) -> None:
     assert page.evaluate(DRAFTS) == []
 
 
+@pytest.mark.console("status of 422")
 def test_a_refused_answer_is_kept_until_it_is_stored(page: Page, site: str) -> None:
     """On the card that says why, and after a reload."""
     begin(page, site)
@@ -221,6 +222,7 @@ def test_a_draft_follows_its_step(page: Page, site: str, tmp_path: Path) -> None
     expect(page.locator("#card2 .draft")).to_be_visible()
 
 
+@pytest.mark.console("ERR_FAILED", "status of 422")
 def test_what_went_the_plain_way_is_a_draft_until_it_is_stored(page: Page, site: str) -> None:
     """Where htmx did not come through: the page that follows tells what became of it."""
     page.route(re.compile("htmx"), lambda route: route.abort())

@@ -66,6 +66,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.console("status of 422")
 def test_a_file_is_sent_once_and_goes_with_its_folder(
     page: Page, serve: Serve, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

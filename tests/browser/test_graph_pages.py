@@ -66,6 +66,7 @@ def test_the_picture_of_new_csvs_is_made_while_one_waits(page: Page, base: str) 
     expect(page.get_by_role("heading", level=1)).to_have_text("shop 20261001")
 
 
+@pytest.mark.console("status of 404")
 def test_the_force_layout_is_computed_on_demand(page: Page, base: str) -> None:
     """Choosing Force starts its computing, tells how far it is, and shows it."""
     page.goto(base + ADDRESS)

@@ -34,6 +34,7 @@ def counter() -> Starlette:
     return Starlette(routes=[Route("/", home), Route("/next", following, methods=["POST"])])
 
 
+@pytest.mark.console("status of 404")
 def test_a_click_reaches_the_server_and_comes_back(page: Page, serve: Serve) -> None:
     """A click in the browser posts to the served app, and the answer is seen on the page."""
     page.goto(serve(counter()))

@@ -22,7 +22,7 @@ from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.graph import making
 from pipulate.graph.shelf import Shelf
 from tests.chat.payloads import PAYLOADS
-from tests.conftest import PATIENCE, STATUS, Serve, console_faults
+from tests.conftest import PATIENCE, Serve, console_faults
 from tests.trust.table import tried
 
 RAW = '''
@@ -116,7 +116,7 @@ def graph(app: Any, texts: list[str]) -> str:
 
 def breaches(context: BrowserContext, url: str, addresses: Iterable[str]) -> list[str]:
     """Look at each address; return what went wrong."""
-    found = console_faults(context, STATUS)
+    found = console_faults(context, "status of 404")
     context.on("request", lambda it: found.append(it.url) if _is_outside(it.url, url) else None)
     context.on("dialog", lambda it: found.append(it.message))
     page = context.new_page()

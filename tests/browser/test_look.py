@@ -111,6 +111,7 @@ def paths(app: Any) -> list[str]:
     return list(dict.fromkeys(["/introduction", *menu, *(f"/{name}" for name in app.state.found)]))
 
 
+@pytest.mark.console("status of 404")
 def test_every_page_is_without_fault(
     watched: tuple[Page, list[str]], site: tuple[str, Any]
 ) -> None:
@@ -132,6 +133,7 @@ def test_every_page_is_without_fault(
     assert not found, "\n".join(found)
 
 
+@pytest.mark.console("status of 422")
 def test_every_state_of_a_run_is_without_fault(
     watched: tuple[Page, list[str]], site: tuple[str, Any]
 ) -> None:

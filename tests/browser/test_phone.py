@@ -12,6 +12,7 @@ from pipulate.pages import devices
 from tests import phone
 
 
+@pytest.mark.console("status of 403", "status of 404")
 def test_a_phone_pairs_works_and_is_sent_away(
     page: Page, tmp_path: Path, serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -507,6 +507,7 @@ def test_layouts_can_be_switched(page: Page, view: Open) -> None:
     assert at(page, 17) == before
 
 
+@pytest.mark.console("status of 404")
 def test_a_force_layout_that_is_not_there_is_said(page: Page, view: Open) -> None:
     """Where nothing can compute Force, the message says so and Sections stays chosen."""
     view("100k")
@@ -650,7 +651,7 @@ def test_a_phone_sees_the_picture_first(page: Page, view: Open) -> None:
     expect(page.get_by_role("button", name="Close")).to_be_in_viewport()
 
 
-@pytest.mark.console("meta.json: the server answered")  # of where it leads there is nothing
+@pytest.mark.console("status of 404", "meta.json: the server answered 404")  # where it leads
 def test_a_small_picture_leads_to_the_big_one(page: Page, view: Open) -> None:
     """The card's picture has no controls, names what is pointed at, and opens on a click."""
     view(small="1")
@@ -663,7 +664,7 @@ def test_a_small_picture_leads_to_the_big_one(page: Page, view: Open) -> None:
     page.wait_for_url("**/elsewhere")
 
 
-@pytest.mark.console("links.u32: the server answered 404")
+@pytest.mark.console("status of 404", "links.u32: the server answered 404")
 def test_a_missing_picture_is_said(
     page: Page, serve: Serve, pictures: dict[str, dict[str, bytes]]
 ) -> None:

@@ -126,6 +126,7 @@ def test_an_authors_ten_minutes(page: Page, server: Server):
     (folder / "mine.py").unlink()
 
 
+@pytest.mark.console("status of 409")
 def test_two_tabs_with_two_runs_never_mix(page: Page, server: Server):
     """Answers given alternately end in their own runs; a stale tab is refused and told why."""
     other = page.context.new_page()
@@ -154,7 +155,11 @@ def test_two_tabs_with_two_runs_never_mix(page: Page, server: Server):
 
 
 @pytest.mark.console(
-    "WebSocket connection", "htmx:sendError", "htmx:afterRequest", "[object Event]"
+    "ERR_CONNECTION_REFUSED",
+    "WebSocket connection",
+    "htmx:sendError",
+    "htmx:afterRequest",
+    "[object Event]",
 )
 def test_a_lost_server_keeps_what_was_typed(page: Page, tmp_path: Path):
     """While the server is down the page says so; after its start the same form is accepted."""

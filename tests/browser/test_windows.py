@@ -95,6 +95,7 @@ def test_two_windows_two_profiles(page: Page, site: tuple[str, Any]):
         assert CARRIER in act.headers or f"{CARRIER}=" in act.url, act.url
 
 
+@pytest.mark.console("status of 409")
 def test_a_window_of_a_profile_that_was_deleted(page: Page, site: tuple[str, Any]):
     """Its acts are refused with a sentence, and the next page goes on with another."""
     base, app = site

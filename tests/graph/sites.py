@@ -158,7 +158,9 @@ class Pages:
         return HTMLResponse(body, headers={"content-security-policy": POLICY})
 
     async def data(self, request: Request) -> Response:
-        content = self.pictures[request.path_params["name"]].get(request.path_params["file"])
+        content = self.pictures.get(request.path_params["name"], {}).get(
+            request.path_params["file"]
+        )
         if content is None:
             return Response(status_code=404)
         return Response(content, media_type="application/octet-stream")
