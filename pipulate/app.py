@@ -32,7 +32,7 @@ from pipulate.pages.classic import Classic
 from pipulate.watch import Workflows
 from pipulate.web import failures, offers
 from pipulate.web.routes import Pages
-from pipulate.web.shell import HEAD, shell
+from pipulate.web.shell import HEAD, Frame, shell
 from pipulate.web.state import State
 
 
@@ -60,6 +60,7 @@ def create_app(
     )
     app.state = state
     app.add_middleware(Voiced, state=state)
+    app.add_middleware(Frame)
     app.add_middleware(Door, store=store, refuse=failures.refused)
     app.add_middleware(Guard, hosts=settings.hosts)
     files = Files(directory=PACKAGE / "static")

@@ -206,22 +206,22 @@ def _account_routes(settings: Settings, store: Store, app: FastHTML) -> None:
             await asyncio.to_thread(token.save, settings.data, given)
         except PipulateError as error:
             return await _page(request, str(error))
-        store["botify_name"] = name
+        await asyncio.to_thread(store.__setitem__, "botify_name", name)
         return _back()
 
     @app.post("/connect/forget")
-    async def forget() -> Response:
-        await asyncio.to_thread(token.forget, settings.data)
+    def forget() -> Response:
+        token.forget(settings.data)
         store["botify_name"] = ""
         return _back()
 
 
 def _demo_routes(store: Store, app: FastHTML) -> None:
     @app.post("/connect/demo")
-    async def switch_on() -> Response:
+    def switch_on() -> Response:
         store["demo"] = True
         engine = Pipulate(store, "link_graph")
-        await asyncio.to_thread(engine.initialize_if_missing, demo_url(DEMO_PROJECT))
+        engine.initialize_if_missing(demo_url(DEMO_PROJECT))
         return RedirectResponse(project_link(DEMO_PROJECT), 303)
 
     @app.post("/connect/folder")

@@ -72,7 +72,7 @@ def routes(app: FastHTML) -> None:
     app.state.add_page("Introduction", "/introduction")
 
     @app.get("/introduction")
-    async def introduction(request: Request) -> Response:
+    def introduction(request: Request) -> Response:
         begun = Pipulate(app.state.store, "bridge").row(ARTHUR) is not None
         workflow = A("workflow", href="/bridge")
         cards = Li(

@@ -14,7 +14,7 @@ from fasthtml.common import FastHTML, HTTPException, Request, Response
 
 from pipulate.engine.errors import Invalid
 from pipulate.engine.store import Store, now
-from pipulate.web.components import failure, form, fragment, page
+from pipulate.web.components import Sent, failure, form, fragment, page
 
 Row = dict[str, Any]
 MOST = 300  #: characters of a text field
@@ -163,8 +163,8 @@ class ListPage:
             about=self.about,
         )
 
-    async def _add(self, request: Request) -> Response:
-        values = dict(await request.form())
+    def _add(self, sent: Sent) -> Response:
+        values = dict(sent)
         try:
             self.table.add(self._store, values)
         except Invalid as error:
@@ -174,8 +174,8 @@ class ListPage:
         empty = self._form()(hx_swap_oob="true")
         return fragment(empty, self._list(), self.redrawn(self.app))
 
-    async def _change(self, request: Request, id: int) -> Response:
-        values = dict(await request.form())
+    def _change(self, request: Request, id: int, sent: Sent) -> Response:
+        values = dict(sent)
         if ticked := request.query_params.get("field"):
             values = {ticked: values.get("on", "")}
         try:
@@ -185,8 +185,8 @@ class ListPage:
             return fragment(kept(failure(error)), status=422)
         return fragment(self._item(row), self.redrawn(self.app))
 
-    async def _sort(self, request: Request) -> Response:
-        named = map(str, (await request.form()).getlist("ids"))
+    def _sort(self, sent: Sent) -> Response:
+        named = map(str, sent.getlist("ids"))
         ids = [int(id) for id in named if id.isdecimal() and len(id) < 18]
         self.table.sort(self._store, ids)
         return fragment(self._list())

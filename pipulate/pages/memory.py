@@ -31,7 +31,6 @@ from fasthtml.common import (
     Request,
     Response,
 )
-from starlette.datastructures import UploadFile
 
 from pipulate.chat import prompts, soul
 from pipulate.chat.memory import Memory
@@ -40,6 +39,7 @@ from pipulate.engine.store import Store
 from pipulate.pages.lists import Row, sent
 from pipulate.pages.settings import card
 from pipulate.web.components import (
+    Sent,
     ago,
     button,
     failure,
@@ -223,9 +223,8 @@ def _page_routes(app: FastHTML) -> None:
         return _show(request)
 
     @app.post("/memory")
-    async def add(request: Request) -> Any:
-        given = await request.form()
-        text, key = (str(given.get(name, "")) for name in ("content", "key"))
+    def add(request: Request, sent: Sent) -> Any:
+        text, key = (str(sent.get(name, "")) for name in ("content", "key"))
         return _do(request, partial(memory.add, text, key=key, source="you"))
 
     @app.get("/memory/list")
@@ -233,8 +232,8 @@ def _page_routes(app: FastHTML) -> None:
         return fragment(_memories(memory, request.query_params.get("q", "")))
 
     @app.post("/memory/enabled")
-    async def enabled(request: Request) -> Response:
-        memory.enabled = bool((await request.form()).get("on"))
+    def enabled(sent: Sent) -> Response:
+        memory.enabled = bool(sent.get("on"))
         return _back()
 
 
@@ -242,8 +241,8 @@ def _prompt_and_soul_routes(app: FastHTML) -> None:
     store = app.state.store
 
     @app.post("/memory/prompt")
-    async def prompt(request: Request) -> Any:
-        text = str((await request.form()).get("text", ""))
+    def prompt(request: Request, sent: Sent) -> Any:
+        text = str(sent.get("text", ""))
         return _do(request, partial(prompts.accept, store, text))
 
     @app.post("/memory/prompt/{version:int}")
@@ -260,10 +259,9 @@ def _prompt_and_soul_routes(app: FastHTML) -> None:
         return FileResponse(path, 200, None, "application/jsonl", gone, path.name)
 
     @app.post("/memory/soul/upload")
-    async def import_(request: Request) -> Any:
-        async with request.form() as fields:  # which closes it
-            file = fields.get("file")
-            given = await file.read() if isinstance(file, UploadFile) else b""
+    def import_(request: Request, sent: Sent) -> Any:
+        with sent.file("file") as file:
+            given = file.read()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "soul.jsonl"
             path.write_bytes(given)
@@ -274,8 +272,8 @@ def _memory_routes(app: FastHTML) -> None:
     memory = Memory(app.state.store)
 
     @app.post("/memory/{id}")
-    async def edit(request: Request, id: str) -> Response:
-        text = str((await request.form()).get("content", ""))
+    def edit(id: str, sent: Sent) -> Response:
+        text = str(sent.get("content", ""))
         kept = memory.get(id)
         try:
             return fragment(_item(memory.edit(id, text)))

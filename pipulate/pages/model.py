@@ -1,5 +1,7 @@
 """The settings of the model: the user's own server, remarks on cards."""
 
+import asyncio
+
 from fastcore.xml import FT, Button, Input, Label, P
 from fasthtml.common import FastHTML, RedirectResponse, Request, Response
 
@@ -61,6 +63,7 @@ def routes(app: FastHTML) -> None:
     async def save(request: Request) -> Response:
         sent = await request.form()
         url, name, key = (str(sent.get(field, "")).strip() for field in ("url", "name", "key"))
-        keep(app.state.store, url.rstrip("/"), name, key, bool(sent.get("explain")))
+        explain = bool(sent.get("explain"))
+        await asyncio.to_thread(keep, app.state.store, url.rstrip("/"), name, key, explain)
         await app.state.part(Talk).models.found(fresh=True)
         return RedirectResponse("/settings", 303)

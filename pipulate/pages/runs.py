@@ -1,7 +1,5 @@
 """All runs: search, open, delete, export, import."""
 
-import asyncio
-import io
 import re
 import shutil
 from pathlib import Path
@@ -25,7 +23,6 @@ from fasthtml.common import (
     Summary,
 )
 from starlette.background import BackgroundTask
-from starlette.datastructures import UploadFile
 
 from pipulate.engine.errors import PipulateError
 from pipulate.engine.exchange import ALL, export_file, import_file
@@ -33,7 +30,7 @@ from pipulate.engine.kept import Desk
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Row
 from pipulate.engine.workflow import Workflow
-from pipulate.web.components import failure, form, fragment, page
+from pipulate.web.components import Sent, failure, form, fragment, page
 from pipulate.web.runs import deleted_row, run_list, run_row, run_search
 from pipulate.web.state import State
 from pipulate.web.windows import names
@@ -149,15 +146,13 @@ def routes(app: FastHTML) -> None:
         return _export(rows, state.store.folder)
 
     @app.post("/runs/import/upload")
-    async def runs_import(request: Request) -> Response:
-        async with request.form() as sent:
-            file = sent.get("file")
-            source = file.file if isinstance(file, UploadFile) else io.BytesIO()
-            try:
-                done = await asyncio.to_thread(import_file, Pipulate(state.store), source)
-            except PipulateError as error:
-                refused = _content(state, error=str(error))
-                return page(request, "Runs", refused, about=ABOUT, status=422)
+    def runs_import(request: Request, sent: Sent) -> Response:
+        try:
+            with sent.file("file") as file:
+                done = import_file(Pipulate(state.store), file)
+        except PipulateError as error:
+            refused = _content(state, error=str(error))
+            return page(request, "Runs", refused, about=ABOUT, status=422)
         counts = {"imported": len(done.ids), "missing": len(done.missing)}
         return RedirectResponse(f"/runs?{urlencode(counts)}", 303)
 

@@ -21,7 +21,7 @@ from fasthtml.common import FastHTML, RedirectResponse, Request, Response
 from pipulate.engine.care import backups
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
-from pipulate.web.components import button, form, page
+from pipulate.web.components import Sent, button, form, page
 
 ABOUT = """Settings: light or dark, which model answers, where the data folder is,
 backups and how to restore one."""
@@ -95,13 +95,13 @@ def routes(app: FastHTML) -> None:
         state.theme["data-theme"] = chosen
 
     @app.get("/settings")
-    async def settings(request: Request) -> Response:
+    def settings(request: Request) -> Response:
         cards = [section(app) for section in state.settings_sections]
         return page(request, "Settings", *cards, about=ABOUT)
 
     @app.post("/settings/theme")
-    async def set_theme(request: Request) -> Response:
-        chosen = (await request.form()).get("theme")
+    def set_theme(sent: Sent) -> Response:
+        chosen = sent.get("theme")
         if chosen in THEMES:
             state.store["theme"] = chosen
             state.theme.pop("data-theme", None)

@@ -1,8 +1,10 @@
 """What any page shows, and an author's card may: functions that return HTML."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from io import BytesIO
+from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
 # FastHTML's own add checks, which cost half of a card's time.
@@ -25,6 +27,7 @@ from fastcore.xml import (
     Tr,
     to_xml,
 )
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import (
     HTMLResponse,
@@ -63,6 +66,27 @@ def page(
         return fragment(Title(f"{title} · Pipulate"), column, status=status)
     vary = {"vary": "HX-Request, HX-History-Restore-Request"}
     return HTMLResponse(document(request, title, column), status, vary)
+
+
+class Sent(FormData):
+    """A form as it was sent.  What takes it is a plain function: it does its
+    work in a thread, where the disk may be waited for.
+    """
+
+    @classmethod
+    async def __from_request__(cls, req: Request) -> "Sent":
+        return cls(await req.form())
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[BinaryIO]:
+        """Give the file of a field, an empty one without; then close all."""
+        given = self.get(name)
+        try:
+            yield given.file if isinstance(given, UploadFile) else BytesIO()
+        finally:
+            for _, item in self.multi_items():
+                if isinstance(item, UploadFile):
+                    item.file.close()
 
 
 def of_htmx(request: Request) -> bool:

@@ -1,9 +1,11 @@
 """The shell around every page: head, menu, main column, chat, finder.
 
 What is the same on every page is text; the menu is rendered once for each
-state of it.
+state of it.  What is read for each page, the chat above all, is read in a
+thread before the page is made: pages may be put together on the event loop.
 """
 
+import asyncio
 from functools import lru_cache
 from html import escape
 from string import Template
@@ -21,6 +23,9 @@ from fastcore.xml import (
     Ul,
     to_xml,
 )
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipulate.engine import profiles
 from pipulate.engine.settings import PACKAGE
@@ -58,22 +63,44 @@ def shell(content: Any, request: Any) -> tuple[Any, ...]:
     return (NotStr(_body(request, column)),)
 
 
+class Frame:
+    """ASGI middleware: what is read for a whole page is there when it is made."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _is_navigation(scope):
+            scope["frame"] = await asyncio.to_thread(_frame, Request(scope))
+        await self.app(scope, receive, send)
+
+
+def _is_navigation(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    fetched = "hx-request" in headers and "hx-boosted" not in headers
+    return not fetched and not scope["path"].startswith("/static/")
+
+
+def _frame(request: Request) -> dict[str, str]:
+    state: State = request.app.state
+    parts = {"note": escape(note(state.store)), "switcher": "", "chat": _NO_CHAT}
+    if state.profile_switcher:
+        parts["switcher"] = _text(state.profile_switcher(request.app))
+    if state.chat_panel:
+        parts["chat"] = _text(state.chat_panel(request))
+    return parts
+
+
 def _body(request: Any, content: Any) -> str:
     state: State = request.app.state
     profile = profiles.shown(state.store)
     parts = {
         "profile": profile,
-        "note": escape(note(state.store)),
-        "switcher": "",
         "menu": menu(state, request.url.path),
         "content": _text(content),
         "main": request.scope.get("main", str)(),  # what a page written by hand says
-        "chat": _NO_CHAT,
+        **(request.scope.get("frame") or _frame(request)),
     }
-    if state.profile_switcher:
-        parts["switcher"] = _text(state.profile_switcher(request.app))
-    if state.chat_panel:
-        parts["chat"] = _text(state.chat_panel(request))
     return carrying(_BODY.substitute(parts), profile)
 
 
