@@ -140,7 +140,7 @@ class Model:
         self.was |= {other: kept for other, kept in self.top.items() if other > number}
         self.top = {other: kept for other, kept in self.top.items() if other < number}
         self.was.pop(number, None)
-        if number > self.open:
+        if number > self.open or not self.is_there(number):
             self.was[number] = held
             return
         self.top[number] = held
