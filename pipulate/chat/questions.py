@@ -1,6 +1,6 @@
 """Tools that answer from the user's tables, link graphs and the manual.
 
-A model's SQL can only read: see `engine.select`.
+A model's SQL can only read: see `graph.select`.
 """
 
 import inspect

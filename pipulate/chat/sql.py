@@ -1,10 +1,10 @@
 """Read-only SQL over the user's own tables, safe to hand to a model: see
-`engine.select`.
+`graph.select`.
 """
 
 from pathlib import Path
 
-from pipulate.engine.select import Answer, select
+from pipulate.graph.select import Answer, select
 
 TABLES = {
     "pipeline",

@@ -7,7 +7,7 @@ FILE    `query.db` in the graph's folder, made in one piece at the first
         question, gone when the graph is built anew.  1M links: 2 s, 45 MB.
         `links` is a view over numbers; SQLite leaves out the joins for
         columns nobody asked for.
-SAFE    SQL comes from a model: `engine.select` runs it.
+SAFE    SQL comes from a model: `graph.select` runs it.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ import polars as pl
 
 from pipulate.engine import child, files
 from pipulate.engine.errors import Invalid
-from pipulate.engine.select import Answer, select
 from pipulate.graph import analysis, edges, report
 from pipulate.graph.edges import Graph
 from pipulate.graph.errors import GraphError
+from pipulate.graph.select import Answer, select
 from pipulate.graph.sources import plain
 
 FILE = "query.db"

@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from pipulate.engine.errors import Invalid
-from pipulate.engine.select import ANSWER, CELL, Answer, select
+from pipulate.graph.select import ANSWER, CELL, Answer, select
 
 CANARY = "canary-9f3e"
 TABLES = ("task", "done")
