@@ -78,7 +78,8 @@ class Frame:
 def _is_navigation(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     fetched = "hx-request" in headers and "hx-boosted" not in headers
-    return not fetched and not scope["path"].startswith("/static/")
+    looks = scope["method"] == "GET"  # an act is answered by an address, as a rule
+    return looks and not fetched and not scope["path"].startswith("/static/")
 
 
 def _frame(request: Request) -> dict[str, str]:
