@@ -32,7 +32,7 @@ settings.load_profile("pipulate")
 
 PATIENCE = 30  #: seconds that anything may take which is waited for
 expect.set_options(timeout=PATIENCE * 1000)
-pytest_plugins = ["tests.trust.table", "tests.visits", "tests.whole"]
+pytest_plugins = ["tests.phone", "tests.trust.table", "tests.visits", "tests.whole"]
 
 LOOPBACK = "127.0.0.1"
 Serve = Callable[..., str]

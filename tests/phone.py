@@ -1,11 +1,12 @@
 """A browser on another machine of the network, for the tests of who may come in."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 
 from pipulate import create_app
 from pipulate.engine.settings import PACKAGE, Settings
@@ -16,6 +17,29 @@ SERVER = "http://192.168.1.5:5001"
 PHONE = "192.168.1.7"
 HOME = "http://127.0.0.1:5001"
 CANARY = "Call the secret client"  # a task: it stands on the page /tasks
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def build_lan(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Give a function that builds the app on one data folder, with a task in it."""
+    made = []
+
+    def make(**settings: Any) -> Any:
+        made.append(lan_app(tmp_path, **settings))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.state.store.close()
 
 
 def lan_app(folder: Path, parts: Any = None, **settings: Any) -> Any:

@@ -44,6 +44,11 @@ FLOORS = {
     "workflows": {"", "web", "pages.graph_cards", *LIBRARIES},
     "__main__": {"cli"},
 }
+#: Who may use SQLite: the engine's files, the manual's index, graphs' tables; `failures` errors.
+SQLITE = {
+    *("engine.store", "engine.care", "engine.history", "engine.past", "engine.migrations"),
+    *("docs", "graph.select", "graph.sql", "web.failures"),
+}
 ENGINE_TOKENS = 20_000
 ENGINE_AND_WEB_TOKENS = 40_000
 
@@ -213,6 +218,23 @@ def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
         return lines
     docstring = node.body[0]
     return lines - ((docstring.end_lineno or docstring.lineno) - docstring.lineno + 1)
+
+
+def test_a_strangers_sql_has_one_door():
+    """Nobody else opens SQLite: what a model writes runs in the child of `graph.select`."""
+    users = {name for name, tree in trees().items() if {"apsw", "sqlite3"} & foreign(tree)}
+    assert users == SQLITE
+
+
+def foreign(tree: ast.Module) -> set[str]:
+    """Return the names of the modules that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
 
 
 def test_functions_are_short():

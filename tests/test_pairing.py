@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from tests.phone import (
     HOME,
     PHONE,
     SERVER,
+    Clock,
     at_home,
     device,
     is_pairing_page,
@@ -38,38 +39,15 @@ from tests.phone import (
 VOICE = "/bridge/voice"
 
 
-class Clock:
-    """Time that passes when told to."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def spelled(code: str) -> str:
     """Return a code as Settings shows it."""
     return Offer(code, 0).spelled
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Give a function that builds the app on one data folder, with a task in it."""
-    made = []
-
-    def make(**settings: Any) -> Any:
-        made.append(lan_app(tmp_path, **settings))
-        return made[-1]
-
-    yield make
-    for app in made:
-        app.state.store.close()
-
-
-@pytest.fixture
-def app(build: Callable[..., Any]) -> Any:
+def app(build_lan: Callable[..., Any]) -> Any:
     """Give the app as `pipulate --lan` serves it."""
-    return build()
+    return build_lan()
 
 
 # -------------------------------------------------------------------- strangers
@@ -427,11 +405,13 @@ async def test_a_device_is_listed_and_removed(app: Any) -> None:
     assert list(app.state.store["devices"]) == [other_key]
 
 
-async def test_a_device_stays_paired_across_restarts(app: Any, build: Callable[..., Any]) -> None:
+async def test_a_device_stays_paired_across_restarts(
+    app: Any, build_lan: Callable[..., Any]
+) -> None:
     """What was paired is stored; a code is not."""
     client = await paired(app)
     pairing(app).make()
-    again = build()
+    again = build_lan()
     assert pairing(again).offer is None
     async with device(again) as same:
         same.cookies = client.cookies

@@ -67,8 +67,11 @@ async def test_slow_tools_keep_nobody_waiting(desk: Desk, monkeypatch: pytest.Mo
 
     monkeypatch.setitem(TOOLS, "slow", slow)
     waiting = [asyncio.create_task(called(desk, "slow", {})) for _ in range(50)]
-    assert await asyncio.to_thread(desk.store.one, "SELECT 1 AS one") == {"one": 1}
-    go_on.set()
+    try:
+        async with asyncio.timeout(30):
+            assert await asyncio.to_thread(desk.store.one, "SELECT 1 AS one") == {"one": 1}
+    finally:
+        go_on.set()
     assert await asyncio.gather(*waiting) == ["done"] * 50
 
 

@@ -2,8 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -38,13 +37,10 @@ def bridge() -> Workflow:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Pipulate]:
+def engine(engine: Pipulate) -> Pipulate:
     """An engine with the run `arthur`, which has come to its work."""
-    engine = Pipulate.open(tmp_path / "data", "bridge")
-    engine.initialize_if_missing("arthur")
     engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
-    yield engine
-    engine.store.close()
+    return engine
 
 
 def opened(engine: Pipulate) -> Run:

@@ -43,13 +43,10 @@ def import_lines(engine: Pipulate, text: str) -> list[str]:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Pipulate]:
+def engine(engine: Pipulate) -> Pipulate:
     """An engine on a fresh data folder, with one answered run."""
-    engine = Pipulate.open(tmp_path / "data", "bridge")
-    engine.initialize_if_missing("arthur")
     engine.set_step_data("arthur", "step_01", {"name": "Arthur"})
-    yield engine
-    engine.store.close()
+    return engine
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """What a workflow file is made of: steps, runs, versions, answers."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,15 +47,6 @@ def bridge(version: int = 1) -> Workflow:
         return P("Right. Off you go.")
 
     return flow
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Pipulate]:
-    """An engine with the run `arthur` begun."""
-    engine = Pipulate.open(tmp_path / "data", "bridge")
-    engine.initialize_if_missing("arthur")
-    yield engine
-    engine.store.close()
 
 
 def opened(engine: Pipulate, flow: Workflow | None = None) -> Run:

@@ -2,8 +2,7 @@
 
 import secrets
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,36 +10,13 @@ import pytest
 from pipulate.engine.errors import PipulateError
 from pipulate.pages import devices
 from pipulate.pages.devices import Lan
-from tests.phone import HOME, at_home, device, lan_app, pairing
-
-
-class Clock:
-    """Time that passes when told to."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.phone import HOME, Clock, at_home, device, pairing
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Give a function that builds the app on one data folder, with a task in it."""
-    made = []
-
-    def make(**settings: Any) -> Any:
-        made.append(lan_app(tmp_path, **settings))
-        return made[-1]
-
-    yield make
-    for app in made:
-        app.state.store.close()
-
-
-@pytest.fixture
-def app(build: Callable[..., Any]) -> Any:
+def app(build_lan: Callable[..., Any]) -> Any:
     """Give the app as `pipulate --lan` serves it."""
-    return build()
+    return build_lan()
 
 
 async def test_settings_offers_a_code(app: Any) -> None:
@@ -60,19 +36,19 @@ async def test_settings_offers_a_code(app: Any) -> None:
 
 @pytest.mark.parametrize("name", devices.EXTRA)
 def test_without_its_libraries_the_lan_is_refused_before_it_is_served(
-    build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: Any, name: str
+    build_lan: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: Any, name: str
 ) -> None:
     """With the way to get them; without `--lan` nobody misses them."""
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(PipulateError, match=rf"{name}.*pip install 'pipulate\[lan\]'"):
-        build()
+        build_lan()
     assert not capsys.readouterr().out
-    build(lan=False)
+    build_lan(lan=False)
 
 
-async def test_without_lan_there_is_no_gate(build: Callable[..., Any]) -> None:
+async def test_without_lan_there_is_no_gate(build_lan: Callable[..., Any]) -> None:
     """Settings says how to begin; no code can be made, no LAN name is answered."""
-    app = build(lan=False, host="127.0.0.1")
+    app = build_lan(lan=False, host="127.0.0.1")
     async with at_home(app) as home:
         assert "pipulate --lan" in (await home.get("/settings")).text
         await home.post("/settings/devices", headers={"Origin": HOME})
