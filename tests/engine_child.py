@@ -128,9 +128,11 @@ def hold_database(say: Connection, path: Path, listen: Connection) -> None:
 
 def work_alone(say: Connection, path: Path) -> None:
     """Have the database open, as a notebook has, until killed."""
-    stores.Store(path)["x"] = 2
+    store = stores.Store(path)
+    store["x"] = 2
     say.send("open")
     multiprocessing.Event().wait()
+    store.close()  # never reached: until then the name keeps it open
 
 
 class Dying(Disk):
