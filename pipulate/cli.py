@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from pipulate.engine import private
 from pipulate.engine.errors import Invalid, PipulateError
 from pipulate.engine.log import log_to_terminal
 from pipulate.engine.settings import LOCAL, PACKAGE, Settings
@@ -101,15 +102,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.set_threshold(50_000)  # loading makes no garbage
     try:
         _check(args)
-        return import_module(f"pipulate.commands.{name}").main(rest, _settings(args)) or 0
+        with private.process():
+            _tell(private.closed_if_open(args.data))
+            return import_module(f"pipulate.commands.{name}").main(rest, _settings(args)) or 0
     except BrokenPipeError:  # who reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (PipulateError, OSError) as error:
-        print(f"pipulate: {_told(error)}", file=sys.stderr)
+        _tell(f"pipulate: {_told(error)}")
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _tell(words: str) -> None:
+    if words:
+        print(words, file=sys.stderr)
 
 
 def _told(error: Exception) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipulate.botify.errors import BadToken
-from pipulate.engine import files
+from pipulate.engine import files, private
 
 WHERE = "https://app.botify.com/account"
 _PASTED_HEADER = re.compile(r"(authorization:\s*)?token\s+", re.IGNORECASE)
@@ -69,7 +69,7 @@ def path(data: Path) -> Path:
 
 def save(data: Path, token: Token) -> None:
     """Keep the token.  Raises CannotWrite."""
-    files.write(path(data), token.reveal() + "\n", files.OWNER_ONLY)
+    files.write(path(data), token.reveal() + "\n")
 
 
 def load(data: Path) -> Token | None:
@@ -99,8 +99,8 @@ def _check_owner(descriptor: int, name: str) -> None:
         raise BadToken(
             f"{name} is not a file of yours, so it is not used. Remove it and connect again."
         )
-    if os.name == "posix" and about.st_mode & 0o077:
-        os.fchmod(descriptor, files.OWNER_ONLY)
+    if os.name == "posix" and about.st_mode & private.OTHERS:
+        os.fchmod(descriptor, private.FILE)
 
 
 def forget(data: Path) -> None:

@@ -28,7 +28,7 @@ from pipulate.chat.proposals import Proposal
 from pipulate.chat.questions import describe_data
 from pipulate.chat.talk import Talk
 from pipulate.chat.tools import TOOLS, checked, list_runs, schema
-from pipulate.engine import files
+from pipulate.engine import files, private
 from pipulate.engine.errors import Invalid, PipulateError, Unknown
 from pipulate.engine.exchange import export, stored
 from pipulate.engine.pipeline import Pipulate
@@ -339,8 +339,8 @@ def read_key(data: Path) -> str:
     file = key_file(data)
     try:
         key = file.read_text("ascii").strip()
-        if os.name == "posix" and file.stat().st_mode & 0o077:
-            file.chmod(files.OWNER_ONLY)
+        if os.name == "posix" and file.stat().st_mode & private.OTHERS:
+            file.chmod(private.FILE)
     except (OSError, ValueError):
         return ""
     return key if len(key) >= SHORTEST_KEY else ""
@@ -349,7 +349,7 @@ def read_key(data: Path) -> str:
 def make_key(data: Path) -> str:
     """The key; makes it if there is none."""
     if not read_key(data):
-        files.write(key_file(data), secrets.token_urlsafe(32) + "\n", files.OWNER_ONLY)
+        files.write(key_file(data), secrets.token_urlsafe(32) + "\n")
     return read_key(data)
 
 

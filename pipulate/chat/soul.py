@@ -34,7 +34,7 @@ def export(store: Store, path: Path) -> dict[str, int]:
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in [header, *body]]
     text = "".join(lines).encode()
     end = {"type": "end", "sha256": hashlib.sha256(text).hexdigest()}
-    files.write(path, text + json.dumps(end).encode() + b"\n", files.OWNER_ONLY)
+    files.write(path, text + json.dumps(end).encode() + b"\n")
     return counts
 
 

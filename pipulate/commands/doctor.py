@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from pipulate.commands import parser
+from pipulate.engine import private
 from pipulate.engine.care import backups
 from pipulate.engine.discovery import Folders
 from pipulate.engine.exchange import lost
@@ -15,6 +16,7 @@ from pipulate.engine.found import Broken, Helper
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
+from pipulate.graph.shelf import Shelf
 from pipulate.pages.devices import EXTRA
 
 LIBRARIES = (
@@ -26,6 +28,7 @@ LIBRARIES = (
     "polars",
     "xllamacpp",
 )
+MANY = 10  #: lines on one thing
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Health:
     broken: list[Broken]
     notes: list[str]  #: on files that are in order
     missing: list[str]  #: files that a run names
+    open: list[Path]  #: what others of this machine may read
 
     @property
     def problems(self) -> int:
@@ -48,7 +52,7 @@ class Health:
 
 
 def main(argv: Sequence[str], settings: Settings) -> int:
-    """Return 1 if something is wrong."""
+    """Return 1 if something is wrong; what others may read is mended."""
     parser(__doc__).parse_args(argv)
     print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     for name in LIBRARIES:
@@ -64,8 +68,9 @@ def main(argv: Sequence[str], settings: Settings) -> int:
         print(f"A run names the file {name}, which is not there: copy `uploads` and `files`, too.")
     for line in found.notes:
         print(line)
-    if found.problems:
-        print(f"{found.problems} problem(s) above.")
+    left = _close(found.open)
+    if problems := found.problems + left:
+        print(f"{problems} problem(s) above.")
         return 1
     print("All is well.")
     return 0
@@ -77,6 +82,19 @@ def version(library: str, way: str = "`make run` installs it") -> str:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
         return f"is not installed: {way}"
+
+
+def _close(found: list[Path]) -> int:
+    """Take others' rights away, and say so; return how many keep them."""
+    closed = private.close(found)
+    for path in closed[:MANY]:
+        print(f"Others of this machine could read {path}: it is yours alone now.")
+    if more := closed[MANY:]:
+        print(f"So could they {len(more)} more: all are yours alone now.")
+    left = [path for path in found if private.is_open(path)]
+    for path in left[:MANY]:
+        print(f"Others may read {path}, and you or its disk cannot forbid it: move it.")
+    return len(left)
 
 
 def _data(found: Health) -> str:
@@ -103,4 +121,6 @@ def examine(settings: Settings) -> Health:
     notes = [str(item) for item in found if isinstance(item, Helper)]
     notes += [f"Served is {line}." for line in folders.replaced]
     kept = len(backups(settings.data))
-    return Health(settings.database.resolve(), verdict, runs, kept, broken, notes, missing)
+    loose = private.opened(settings.data) + private.opened(Shelf(settings.downloads).home)
+    whole = settings.database.resolve()
+    return Health(whole, verdict, runs, kept, broken, notes, missing, loose)

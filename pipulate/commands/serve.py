@@ -5,6 +5,7 @@ One server for a data folder, on a port that is free.
 
 import errno
 import socket
+import sys
 import threading
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ import uvicorn
 from loguru import logger
 
 from pipulate.app import create_app
+from pipulate.engine import private
 from pipulate.engine.care import serving
 from pipulate.engine.errors import InUse, Invalid
 from pipulate.engine.log import log_to_file
@@ -19,6 +21,8 @@ from pipulate.engine.settings import Settings
 from pipulate.protocol import Protocol
 
 MOMENT = 1.0  # seconds after which the server answers
+OPEN = "import sys, webbrowser; webbrowser.open(sys.argv[1])"
+BROWSE = (sys.executable, "-P", "-c", OPEN)
 
 
 def main(argv: Sequence[str], settings: Settings) -> None:
@@ -36,9 +40,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
             where,
         )
         if settings.browser:
-            import webbrowser
-
-            threading.Timer(MOMENT, webbrowser.open, [settings.url]).start()
+            threading.Timer(MOMENT, private.run, [[*BROWSE, settings.url]]).start()
         server.run()
     finally:
         lock.release()

@@ -6,6 +6,7 @@ HOW        Write to `.{name}.{random}.part` beside it, fsync that, rename it
 FOLDERS    change places with the old one in one act, where system and disk
            know how.  Elsewhere a kill between two renamings leaves the old
            one as `.old`, which `collecting.tidy` puts back.
+PRIVATE    It is its user's alone from the first byte on (see `private`).
 LEFTOVERS  Who begins to write removes them.  If another still writes one,
            its rename fails and it says so: the newer writer wins, and never
            do two write into one file.
@@ -13,7 +14,6 @@ LEFTOVERS  Who begins to write removes them.  If another still writes one,
 
 import contextlib
 import ctypes
-import functools
 import glob
 import os
 import secrets
@@ -24,20 +24,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipulate.engine.errors import CannotWrite
-
-OWNER_ONLY = 0o600  #: the mode of secrets
-ANYONE = 0o666  #: less what the user's umask takes away
+from pipulate.engine.private import FILE, FOLDER
 
 
 @contextlib.contextmanager
-def whole(target: Path, mode: int = ANYONE) -> Iterator[BinaryIO]:
+def whole(target: Path) -> Iterator[BinaryIO]:
     """Give a file that becomes `target` if the block ends well, else
     vanishes.
 
     Raises CannotWrite for any OSError on the way.
     """
     with explained(target):
-        part, file = begin(target, mode)
+        part, file = begin(target)
         try:
             with file:
                 yield file
@@ -46,11 +44,11 @@ def whole(target: Path, mode: int = ANYONE) -> Iterator[BinaryIO]:
             part.unlink(missing_ok=True)
 
 
-def write(target: Path, content: bytes | str, mode: int = ANYONE) -> None:
+def write(target: Path, content: bytes | str) -> None:
     """Write a small file whole; raises CannotWrite."""
     if isinstance(content, str):
         content = content.encode()
-    with whole(target, mode) as file:
+    with whole(target) as file:
         file.write(content)
 
 
@@ -60,7 +58,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     with explained(target):
         sweep(target)
         part = _part(target)
-        part.mkdir(parents=True)
+        folder(part)
         try:
             yield part
             for path in part.rglob("*"):
@@ -92,18 +90,24 @@ def _exchange(one: Path, other: Path) -> bool:
         return False
 
 
-def begin(target: Path, mode: int = ANYONE) -> tuple[Path, BinaryIO]:
+def begin(target: Path) -> tuple[Path, BinaryIO]:
     """Sweep leftovers and open a new temporary file: (its path, the file)."""
     folder(target.parent)
     sweep(target)
     part = _part(target)
-    return part, open(part, "xb", opener=functools.partial(os.open, mode=mode))
+    return part, new(part)
+
+
+def new(path: Path) -> BinaryIO:
+    """Open a file that is not there, to write."""
+    return open(path, "xb", opener=lambda name, how: os.open(name, how, FILE))
 
 
 def folder(path: Path) -> None:
     """Make a folder that is not there, and those above it, for good."""
     missing = [above for above in (path, *path.parents) if not above.exists()]
-    path.mkdir(parents=True, exist_ok=True)
+    for made in reversed(missing):
+        made.mkdir(FOLDER, exist_ok=True)
     for made in missing:
         sync(made.parent)
 

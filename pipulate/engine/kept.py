@@ -46,7 +46,7 @@ def keep(source: BinaryIO, name: str, folder: Path, room: str = UPLOADS) -> File
     file = _described(source, name, folder, room)
     if not _is_kept(file):
         source.seek(0)
-        with _coming(file) as part, part.open("xb") as out:
+        with _coming(file) as part, files.new(part) as out:
             shutil.copyfileobj(source, out)
     return file
 

@@ -94,6 +94,10 @@ def connect(
 ) -> apsw.Connection:
     """Open a SQLite file without fastlite's hooks, which write statistics."""
     apsw.connection_hooks.clear()
+    if flags & apsw.SQLITE_OPEN_CREATE and not path.exists():
+        from pipulate.engine import private  # seldom: a new one
+
+        private.database(path)
     return apsw.Connection(str(path), flags=flags)
 
 
@@ -123,7 +127,7 @@ class Lock:
     """A lock between processes that ends with its holder, however that ends."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
         self.path = path
         with plainly(path):
             self._db = connect(path)
@@ -192,7 +196,7 @@ class Store:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path).absolute()  # wherever a workflow may change to
         self.folder = self.path.parent
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(0o700, parents=True, exist_ok=True)
         self._transaction = Transaction(self)
         self._local = threading.local()
         # weak: a connection ends with its thread

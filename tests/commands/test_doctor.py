@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipulate.commands.doctor import examine, version
+from pipulate.commands.doctor import MANY, examine, version
 from pipulate.engine.kept import keep
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
@@ -102,3 +102,37 @@ def test_doctor_misses_files_that_runs_name(cli, tmp_path):
     file.path.unlink()
     status, out, _ = cli("doctor")
     assert status == 1 and "A run names the file links.csv (petite arthur), which is not" in out
+
+
+def test_doctor_closes_what_others_may_read(cli, tmp_path):
+    """Each is named, the data folder's own mode or not; then all is well."""
+    cli("run", "bridge", "--id", "arthur", "name=A")
+    (tmp_path / "data" / "backups").mkdir()
+    (tmp_path / "data" / "backups").chmod(0o755)
+    status, out, err = cli("doctor")
+    assert status == 0 and "backups: it is yours alone now" in out and err == ""
+    assert "yours alone" not in cli("doctor")[1]
+
+
+def test_doctor_names_what_it_cannot_close(cli, tmp_path, monkeypatch):
+    """As another user's file; few of many are named."""
+    (tmp_path / "data").mkdir(0o700)
+    for number in range(MANY + 5):
+        (tmp_path / "data" / f"{number}").touch()
+        (tmp_path / "data" / f"{number}").chmod(0o644)
+    monkeypatch.setattr(Path, "chmod", lambda path, mode: None)
+    status, out, _ = cli("doctor")
+    assert status == 1 and f"{MANY + 5} problem(s)" in out
+    assert out.count("cannot forbid it") == MANY
+    monkeypatch.undo()
+    status, out, _ = cli("doctor")
+    assert status == 0 and "So could they 5 more: all are yours alone now." in out
+
+
+def test_a_folder_of_before_is_closed_as_a_command_begins(cli, tmp_path):
+    """And that is said, once; the command does what it does."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o755)
+    told = [cli("runs", "list") for _ in range(2)]
+    assert "Others of this machine could read" in told[0][2]
+    assert told[1] == (0, "", "")

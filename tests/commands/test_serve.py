@@ -94,6 +94,6 @@ def test_it_logs_to_a_file_and_opens_the_browser(
     assert timers == []
     folders = ["--data", str(tmp_path), "--workflows", str(tmp_path)]
     assert main([*folders, "--port", str(free_port)]) == 0
-    ((after, _, [url]),) = timers
+    ((after, _, [[*_, url]]),) = timers
     assert (after, url) == (MOMENT, f"http://127.0.0.1:{free_port}")
     assert f"serves {url}" in (tmp_path / "log" / "pipulate.log").read_text()

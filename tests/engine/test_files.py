@@ -8,7 +8,8 @@ import pytest
 
 from pipulate.engine import files as module
 from pipulate.engine.errors import CannotWrite
-from pipulate.engine.files import OWNER_ONLY, begin, finish, sweep, whole, whole_folder
+from pipulate.engine.files import begin, finish, sweep, whole, whole_folder
+from pipulate.engine.private import FILE, FOLDER
 
 
 def test_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -144,11 +145,15 @@ def test_of_two_writers_of_a_folder_one_wins_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
-def test_a_secret_is_the_owners_from_its_first_byte(tmp_path: Path) -> None:
-    """The temporary file has the mode, too."""
-    target = tmp_path / "secret"
-    with whole(target, OWNER_ONLY) as file:
-        (part,) = tmp_path.iterdir()
-        assert part.stat().st_mode & 0o777 == OWNER_ONLY
+def test_a_file_is_the_users_alone_from_its_first_byte(tmp_path: Path) -> None:
+    """The temporary file and the folders that are made have the mode, too."""
+    target = tmp_path / "deep" / "secret"
+    with whole(target) as file:
+        (part,) = target.parent.iterdir()
+        assert part.stat().st_mode & 0o777 == FILE
         file.write(b"x")
-    assert target.stat().st_mode & 0o777 == OWNER_ONLY
+    with whole_folder(tmp_path / "more" / "folder"):
+        pass
+    assert target.stat().st_mode & 0o777 == FILE
+    for name in ("deep", "more", "more/folder"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == FOLDER
