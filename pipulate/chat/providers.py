@@ -9,6 +9,8 @@ CANCEL    Close the generator (`aclosing`): that closes its connection,
           which serves one request, and stops the generation.
 WINDOW    Tokens of prompt and answer together; an answer that hits the wall
           ends in an error.
+BOUNDS    An answer that does not end is ended, whichever of its text, bytes
+          or time goes on; so is any other document of a server.
 PRIVACY   Only addresses of the user's or on this machine are contacted: no
           proxy from the environment, no redirects, none of Ollama's cloud
           models, which only look local.
@@ -18,12 +20,13 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict, Unpack
 from urllib.parse import urlsplit
 
+from pipulate.engine import foreign
 from pipulate.engine.errors import PipulateError
 
 if TYPE_CHECKING:
@@ -38,8 +41,14 @@ WINDOW = 8192  # asked of Ollama, and assumed of servers that do not tell theirs
 PROBE = 2.0  # seconds a server may take to say that it is there
 CONNECT = 10.0  # seconds a server may take to accept a connection
 SILENCE = 300.0  # seconds: a large model may need minutes to load and to read a long prompt
-LONGEST_LINE = 8_000_000  # bytes of one event
+LONGEST_LINE = 8_000_000  # bytes of one event, or of a list of models
+LONGEST_ANSWER = 200_000  # characters: a hundred pages
+MOST_BYTES = 32 << 20  # of one answer, with all that is around its text
+MOST_SECONDS = 3600.0  # of one answer: a slow processor, a long one
+MOST_CALLS = 32  # of tools in one answer
+MOST_MODELS = 2_000  # of those that a server lists
 LONGEST_WORDS = 300  # characters of a server's words in an error
+QUOTED = 2_000  # bytes that are looked at for them
 ABSENT = (
     "{} is not running: start it, choose another model, or get the small embedded "
     "one: pipulate model get"
@@ -106,7 +115,8 @@ class Speech(NamedTuple):
 class Remote:
     """A model on a server at `url` (an OpenAI address ends in /v1).
 
-    `silence`: seconds without a byte that it may think.
+    `silence`: seconds without a byte that it may think; `most_seconds`: those
+    of a whole answer.
     """
 
     speech: Speech
@@ -117,6 +127,7 @@ class Remote:
     tools: bool = True
     place: str = ""
     silence: float = SILENCE
+    most_seconds: float = MOST_SECONDS
 
     def __post_init__(self) -> None:
         self.place = self.place or re.sub(r"^\w+://([^/@]*@)?|/.*$", "", self.url)
@@ -128,25 +139,39 @@ class Remote:
 
         return httpx2.AsyncClient(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
+            headers=self._headers(),
             trust_env=False,
             # Reading the certificates takes 20-100 ms: not for loopback.
             verify=self.url.startswith("https"),
             limits=httpx2.Limits(max_keepalive_connections=0),
         )
 
+    def _headers(self) -> dict[str, str]:
+        # As it is: a packed answer may be a thousand times as long.
+        headers = {"Accept-Encoding": "identity"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        return headers
+
     async def stream(self, messages: Sequence[Message], **ask: Unpack[Ask]) -> Stream:
         """See `Model.stream`."""
         calls: Calls = {}
         end = ""
+        said = 0
         body = {"model": self.name, "stream": True} | self.speech.ask(self, messages, ask)
         if tools := ask.get("tools"):
             body["tools"] = list(tools)
-        async with aclosing(self._lines(self.speech.path, body, self.silence)) as lines:
+        wait = (self.silence, self.most_seconds)
+        async with aclosing(self._lines(self.speech.path, body, *wait)) as lines:
             async for line in lines:
                 text, end = self._read(line, calls)
+                said += len(text)
                 if text:
-                    yield text
+                    yield text[: len(text) + min(LONGEST_ANSWER - said, 0)]
+                if said > LONGEST_ANSWER:
+                    raise self._endless(f"{LONGEST_ANSWER:,} characters")
+                if len(calls) > MOST_CALLS:
+                    raise self._endless(f"{MOST_CALLS} calls of tools")
                 if end:
                     break
         if not end:
@@ -167,21 +192,32 @@ class Remote:
             raise self._unexpected(line) from error
 
     def _call(self, name: str, arguments: str, id: str) -> ToolCall:
+        name = name[:LONGEST_WORDS]
         try:
-            return ToolCall(name, dict(json.loads(arguments or "{}")), id)
+            given = dict(foreign.loads(arguments or "{}", LONGEST_ANSWER))
+            return ToolCall(name, given, id[:LONGEST_WORDS])
         except GARBAGE as error:
             wrong = f"{self.name} called {name!r} with broken arguments"
             raise ModelError(f"{wrong}: {arguments[:100]}") from error
 
     async def document(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """A JSON object about the server; by POST if with a body."""
-        data = b"\n".join([line async for line in self._lines(path, body, PROBE)])
+        found = self._lines(path, body, PROBE, 5 * PROBE, LONGEST_LINE)
+        async with aclosing(found) as lines:
+            data = b"\n".join([line async for line in lines])
         try:
-            return dict(json.loads(data))
+            return dict(foreign.loads(data))
         except GARBAGE as error:
             raise self._unexpected(data) from error
 
-    async def _lines(self, path: str, body: Any, silence: float) -> AsyncGenerator[bytes, None]:
+    async def _lines(
+        self,
+        path: str,
+        body: Any,
+        silence: float,
+        most_seconds: float,
+        most_bytes: int = MOST_BYTES,
+    ) -> AsyncGenerator[bytes, None]:
         import httpx2
 
         method = "GET"
@@ -190,27 +226,56 @@ class Remote:
             method = "POST"
             content = json.dumps(body)
         patience = httpx2.Timeout(silence, connect=min(silence, CONNECT))
+        end = asyncio.get_running_loop().time() + most_seconds
         try:
-            request = self.client.stream(method, path, content=content, timeout=patience)
-            async with request as answer:
+            async with AsyncExitStack() as stack:
+                request = self.client.stream(method, path, content=content, timeout=patience)
+                async with asyncio.timeout_at(end):
+                    answer = await stack.enter_async_context(request)
+                pieces = self._pieces(answer, end, most_bytes)
                 if answer.status_code != 200:
-                    raise self._refusal(answer.status_code, await answer.aread())
-                async for line in self._split(answer.aiter_bytes()):
+                    raise self._refusal(answer.status_code, await _beginning(pieces))
+                async for line in self._split(pieces):
                     if line.strip():
                         yield line.strip()
+        except TimeoutError as error:
+            raise self._endless(f"{most_seconds:,.0f} seconds") from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise ModelError(self._why(error, silence)) from error
 
-    async def _split(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _pieces(
+        self, answer: "httpx2.Response", end: float, most_bytes: int
+    ) -> AsyncIterator[bytes]:
+        came = 0
+        raw = answer.aiter_raw()
+        while True:
+            async with asyncio.timeout_at(end):
+                piece = await anext(raw, None)
+            if piece is None:
+                return
+            yield piece
+            came += len(piece)
+            if came > most_bytes:
+                raise self._endless(f"{most_bytes:,} bytes")
+
+    async def _split(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         # By line feeds alone: httpx2 also splits at U+2028, which JSON may hold.
-        rest = b""
-        async for chunk in chunks:
-            *whole, rest = (rest + chunk).split(b"\n")
+        rest = bytearray()
+        async for piece in pieces:
+            rest += piece
+            if b"\n" in piece:
+                *whole, rest = rest.split(b"\n")
+                for line in whole:
+                    yield bytes(line)
             if len(rest) > LONGEST_LINE:
-                raise self._unexpected(rest)
-            for line in whole:
-                yield line
-        yield rest
+                raise self._unexpected(bytes(rest))
+        yield bytes(rest)
+
+    def _endless(self, bound: str) -> ModelError:
+        return ModelError(
+            f"The answer of {self.place} did not end: it was ended after {bound}. "
+            "Ask for less, or choose another model."
+        )
 
     def _why(self, error: Exception, silence: float) -> str:
         import httpx2
@@ -252,10 +317,19 @@ class Remote:
 
     def _quote(self, data: bytes) -> str:
         # without our key, should they echo that
-        text = " ".join(data[:2000].decode("utf-8", "replace").split())
+        text = " ".join(data[:QUOTED].decode("utf-8", "replace").split())
         if self.key:
             text = text.replace(self.key, "…")
         return text[:LONGEST_WORDS] or "(nothing)"
+
+
+async def _beginning(pieces: AsyncIterator[bytes]) -> bytes:
+    said = b""
+    async for piece in pieces:
+        said += piece
+        if len(said) > QUOTED:
+            break
+    return said
 
 
 def _ask_openai(model: Remote, messages: Sequence[Message], ask: Ask) -> dict[str, Any]:
@@ -344,7 +418,7 @@ def _read_ollama(line: bytes, calls: Calls) -> tuple[str, str]:
 
 
 def _event(data: bytes) -> dict[str, Any]:
-    event = dict(json.loads(data))
+    event = dict(foreign.loads(data))
     if error := event.get("error"):
         said = error["message"] if isinstance(error, dict) else error
         raise ModelError(f"The model failed: {said}"[:LONGEST_WORDS])
@@ -379,7 +453,7 @@ async def detect(
 
 
 async def _openai_models(server: Remote) -> list[Remote]:
-    listed = (await server.document("/models")).get("data") or []
+    listed = ((await server.document("/models")).get("data") or [])[:MOST_MODELS]
     found = []
     for entry in listed:
         id = entry["id"]
@@ -393,7 +467,7 @@ async def _openai_models(server: Remote) -> list[Remote]:
 
 async def _ollama_models(server: Remote) -> list[Remote]:
     await server.probe()
-    tags = (await server.document("/api/tags")).get("models") or []
+    tags = ((await server.document("/api/tags")).get("models") or [])[:MOST_MODELS]
     remote = ("remote_host", "remote_model")
     local = [tag["model"] for tag in tags if not any(map(tag.get, remote))]
     asked = (server.document("/api/show", {"model": name}) for name in local)

@@ -3,6 +3,7 @@ window.
 """
 
 import asyncio
+import gzip
 import json
 import socket
 from contextlib import aclosing
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipulate.chat.providers import (
+    LONGEST_ANSWER,
     OLLAMA,
     OPENAI,
     Message,
@@ -21,6 +23,8 @@ from pipulate.chat.providers import (
     detect,
 )
 from tests.chat.scripted import Reply, ScriptedModel
+from tests.endless import HEAD, Endless
+from tests.server import PATIENCE
 
 TEXT = "Grüße an alle! 日本語 and 👍🏽, \u2028 line separators \x85 too.\nTwo lines."
 USER = [{"role": "user", "content": "Hello"}]
@@ -243,6 +247,71 @@ class TestFailures:
             pytest.raises(ModelError, match="status 307"),
         ):
             await answer(server.openai())
+
+
+def said(word: str) -> bytes:
+    """Return so much of an answer."""
+    return b'data: {"choices": [{"delta": {"content": "%s"}}]}\n\n' % word.encode()
+
+
+CALLS = ", ".join(['{"function": {"name": "list_tasks", "arguments": {}}}'] * 50)
+
+
+class TestBounds:
+    """What never ends is ended, in words, and its connection is closed."""
+
+    @pytest.mark.parametrize(
+        ("head", "piece", "words"),
+        [
+            (HEAD, said("word " * 200), "ended after 200,000 characters"),
+            (HEAD, (b": " + b"x" * 1000 + b"\n\n") * 50, "ended after 33,554,432 bytes"),
+            (HEAD, b"data: {'" * 10_000, "sent something unexpected"),
+            (HEAD.replace(b"\r\n\r\n", b"\r\nX: y"), b"y" * 10_000, "broke off"),
+            (HEAD.replace(b"200 OK", b"500 No"), b"no " * 10_000, "status 500.*: no no"),
+        ],
+    )
+    async def test_an_endless_answer_is_ended(self, head: bytes, piece: bytes, words: str) -> None:
+        """Of text, of what is around it, of one line, of the head, of an error's words."""
+        with Endless(head, piece) as server:
+            with pytest.raises(ModelError, match=words):
+                await answer(Remote(OPENAI, server.url, "x"))
+            assert await asyncio.to_thread(server.hung_up.wait, PATIENCE)
+
+    async def test_an_answer_has_its_time(self) -> None:
+        """One that drips is ended when that is over, however often a byte comes."""
+        with Endless(HEAD + said("word")) as server:
+            with pytest.raises(ModelError, match="did not end: it was ended after 1 seconds"):
+                await answer(Remote(OPENAI, server.url, "x", most_seconds=1))
+            assert await asyncio.to_thread(server.hung_up.wait, PATIENCE)
+
+    async def test_what_came_before_the_bound_is_kept(self) -> None:
+        """Exactly as many characters as the bound says."""
+        text = ""
+        with Endless(HEAD, said("word " * 199)) as server, pytest.raises(ModelError):
+            async for piece in Remote(OPENAI, server.url, "x").stream(USER):
+                text += str(piece)
+        assert len(text) == LONGEST_ANSWER
+
+    async def test_a_packed_answer_is_not_unpacked(self) -> None:
+        """A megabyte may unpack to a gigabyte: nobody asked for that."""
+        head = HEAD.replace(b"json\r\n", b"json\r\nContent-Encoding: gzip\r\n")
+        packed = gzip.compress(b" " * (1 << 20))
+        with Endless(head, packed) as server, pytest.raises(ModelError, match="unexpected"):
+            await answer(Remote(OPENAI, server.url, "x"))
+
+    async def test_only_so_many_calls(self) -> None:
+        """Fifty calls of tools at once are not done."""
+        raw = b'{"message": {"tool_calls": [%s]}, "done": true}\n' % CALLS.encode()
+        told = pytest.raises(ModelError, match="32 calls of tools")
+        with ScriptedModel(Reply(raw=raw)) as server, told:
+            await answer(server.ollama())
+
+    @pytest.mark.parametrize("piece", [b'{"id": "x"},\n' * 1000, b'{"id": "x"},' * 1000])
+    async def test_an_endless_list_of_models_is_none(self, piece: bytes) -> None:
+        """In lines, or in one."""
+        with Endless(HEAD + b'{"data": [', piece) as server:
+            assert await detect(url=server.url, ollama="http://127.0.0.1:9") == []
+            assert await asyncio.to_thread(server.hung_up.wait, PATIENCE)
 
 
 class TestCancel:
