@@ -8,7 +8,9 @@ READS   The file is opened read-only.  The authorizer allows SELECT on the
         tables named and on FUNCTIONS, and nothing else: no PRAGMA, ATTACH,
         schema or extension; SQLite has no function that reads files.
 LIMITS  Seconds, rows, characters of a cell and of the whole answer, memory,
-        and SQLite's own: lengths, depth, arms of a compound.
+        and SQLite's own: lengths, depth, arms of a compound.  The cells of a
+        row share its room: one long text may stand in 2,000 columns.
+WRITES  Nothing, and no temporary file either: what is sorted stays in memory.
 """
 
 import asyncio
@@ -31,11 +33,13 @@ SCHEMA = {"sqlite_master", "sqlite_schema"}
 CELL = 2_000  # characters
 ANSWER = 1_000_000  # characters
 MEMORY = 64 << 20  # bytes, of SQLite
+LENGTH = 1_000_000  # bytes of a value
+ROW = 16_000_000  # bytes of a row
 PATIENCE = 1_000  # milliseconds for which a writer is waited for
 START = 30.0  # seconds that the child may take to begin, and to answer
 #: SQLite's own; https://sqlite.org/limits.html
 LIMITS = {
-    apsw.SQLITE_LIMIT_LENGTH: 1_000_000,
+    apsw.SQLITE_LIMIT_LENGTH: LENGTH,
     apsw.SQLITE_LIMIT_SQL_LENGTH: 20_000,
     apsw.SQLITE_LIMIT_EXPR_DEPTH: 100,
     apsw.SQLITE_LIMIT_COMPOUND_SELECT: 50,
@@ -152,6 +156,7 @@ def _fenced(
 def _fence(connection: apsw.Connection, tables: set[str]) -> None:
     apsw.hard_heap_limit(MEMORY)
     connection.set_busy_timeout(PATIENCE)
+    connection.pragma("temp_store", "memory")
     names = connection.execute("SELECT lower(name) FROM sqlite_schema")
     there = {name for (name,) in names}
     for limit, most in LIMITS.items():
@@ -170,6 +175,9 @@ def _alone(
     columns += [name for name, *_ in cursor.get_description()]
     if not cursor.is_readonly:
         raise apsw.AuthError("it writes")
+    if columns:
+        room = min(LENGTH, ROW // len(columns))
+        cursor.connection.limit(apsw.SQLITE_LIMIT_LENGTH, room)
     return True
 
 

@@ -1,6 +1,8 @@
 """One SELECT of a stranger: it answers, or is refused in words, and ends in time."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,7 +133,13 @@ HUNGRY = [
     LONG + "SELECT a.s, b.s, c.s FROM w a, w b, w c",
     LONG + ", n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9999)"
     " SELECT DISTINCT substr(s, i) FROM w, n ORDER BY 1",
+    LONG + f", m AS MATERIALIZED (SELECT s FROM w) SELECT {', '.join(['s'] * 1900)} FROM m",
 ]
+#: 200 MB to be sorted: on disk SQLite would do it.
+SORTED = (
+    "WITH t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t LIMIT 22000)"
+    f" SELECT x || '{'z' * 9000}' AS y FROM t ORDER BY y"
+)
 
 
 @pytest.mark.parametrize("statement", HUNGRY)
@@ -143,6 +151,34 @@ def test_it_stays_small(file: Path, statement: str) -> None:
         assert "too big" in str(error) or "memory" in str(error)
     else:
         assert all(len(value) <= CELL + 1 for row in told.rows for value in row)
+
+
+def test_no_disk_is_filled(file: Path) -> None:
+    """Not by a temporary file either: what the memory does not hold is refused."""
+    with pytest.raises(Invalid, match="memory"):
+        ask(file, SORTED)
+
+
+MEASURED = """
+import resource, sys
+from pathlib import Path
+from pipulate.engine.errors import Invalid
+from pipulate.graph.select import select
+for statement in sys.argv[2:]:
+    try:
+        select(Path(sys.argv[1]), statement, ["task"], rows=50, seconds=20)
+    except Invalid:
+        pass
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of memory is Linux's")
+def test_the_process_stays_small(file: Path) -> None:
+    """The whole child, with what Python holds of a row, and not SQLite alone."""
+    command = [sys.executable, "-c", MEASURED, str(file), *HUNGRY, SORTED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 250  # MB
 
 
 def test_rows_and_characters_have_an_end(file: Path) -> None:
