@@ -3,9 +3,12 @@
 KEPT   Botify's token and the agents' key in a file each, the model's key in the database: there,
        and in the database's backups, is the only place of each.
 USED   Every address is asked, the model speaks with its key, an export is made, a command run.
+OTHERS of this machine read nothing: after a whole session, begun by somebody whose umask forbids
+       nothing, each file and folder is looked at.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,11 +19,12 @@ import httpx2
 import pytest
 
 from pipulate.app import create_app
+from pipulate.engine import private
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.store import Store
 from tests.addresses import addresses
 from tests.chat.scripted import ScriptedModel
-from tests.server import Server, begin, free_port
+from tests.server import Server, begin, free_port, revision
 from tests.trust.table import tried
 
 TOKEN = "canary0123456789abcdef0123456789abcdef01"
@@ -127,6 +131,132 @@ def test_canaries_are_seen_nowhere(server: Server, model: ScriptedModel) -> None
     assert all(name.startswith("pipulate") for name in holding(data, MODEL_KEY))
     for name in ("botify_token", "mcp_token"):
         assert (data / name).stat().st_mode & 0o077 == 0
+
+
+# --- others of this machine
+
+
+@pytest.fixture
+def careless() -> Iterator[None]:
+    """Let whoever starts something forbid nobody anything."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+LINKS = b"source,target\nhttps://a.example/,https://a.example/b\n" * 3
+#: What a person does in a terminal; {0} is the folder of it all.
+COMMANDS = """
+    --demo run link_graph --id https://app.botify.com/demo/shop/ analysis=latest
+    run explore_csv --id site links={0}/links.csv
+    run bridge --id lancelot name=Lancelot quest=grail color=blue
+    run makes --id arthur
+    runs export --to {0}/data/exported.zip
+    runs import {0}/data/exported.zip
+    graph report {0}/links.csv --out {0}/data/report
+    backup
+    backup {0}/data/elsewhere.db
+    soul export {0}/data/soul.jsonl
+    soul import {0}/data/soul.jsonl
+    mcp
+    model get --file {0}/links.csv
+    new mine
+    restore
+    doctor"""
+MAKES = """
+import asyncio
+from pipulate import Workflow
+flow = Workflow("makes", title="Makes files")
+@flow.work("make", "Make")
+def make(run, job):
+    run.file("made.csv").write_text("a")
+    return {"made": run.file("made.csv")}
+"""
+
+
+def spend_a_day(folder: Path, model: ScriptedModel) -> None:
+    """Use everything that writes a file: in the browser, then in a terminal."""
+    (folder / "workflows").mkdir(exist_ok=True)
+    (folder / "workflows" / "makes.py").write_text(MAKES)
+    (folder / "links.csv").write_bytes(LINKS)
+    started = Server(folder, free_port(), "--botify", "http://127.0.0.1:9").start()
+    try:
+        use(started, model)
+        with started.client() as client:
+            rev = begin(client, "explore_csv", "uploaded")
+            sent = client.post(
+                "/explore_csv/card1",
+                params={"id": "uploaded"},
+                data={"pipulate-rev": rev},
+                files={"links": ("links.csv", LINKS)},
+            )
+            assert revision(sent.text) != rev
+            zipped = client.get("/runs/export").content
+            client.post("/runs/import/upload", files={"file": ("runs.zip", zipped)})
+            client.post("/memory", data={"key": "grail", "content": "is known"})
+            client.post("/tasks", data={"name": "seek"})
+            client.get("/memory/soul.jsonl")
+            there = {path.name for path in (folder / "data").iterdir()}
+            assert {"pipulate.db-wal", "pipulate.db-shm", "server.lock"} <= there
+            assert private.opened(folder / "data") == []  # as it is made, not at the end
+    finally:
+        started.stop()
+    for line in COMMANDS.strip().splitlines():
+        tried()
+        done = terminal(folder, *line.format(folder).split())
+        assert "Traceback" not in done.stderr, done.stderr
+        assert done.returncode == ("model get" in line), done.stderr  # its hash is another
+
+
+def terminal(
+    folder: Path, *command: str, start: tuple[str, ...] = ("-m", "pipulate")
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command."""
+    named = ("data", "downloads", "workflows")
+    where = [word for name in named for word in (f"--{name}", str(folder / name))]
+    return subprocess.run(
+        [sys.executable, *start, *where, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+    )
+
+
+@pytest.mark.usefixtures("careless")
+@pytest.mark.trust("Data: no file or folder that others of this machine may read or write")
+def test_others_of_this_machine_read_nothing(tmp_path: Path, model: ScriptedModel) -> None:
+    """A data folder that stood open, as that of 0.1.0, and all that a day adds to it."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "botify_token").write_text(TOKEN + "\n")
+    spend_a_day(tmp_path, model)
+    for name in ("data", "downloads"):
+        there = [*(tmp_path / name).rglob("*")]
+        tried(len(there))
+        assert private.opened(tmp_path / name) == []
+    made = {path.name for path in (tmp_path / "data").rglob("*")}
+    parts = {"uploads", "files", "backups", "log", "locks", "models", "demo", "report"}
+    assert parts <= made and {"pipulate.db", "mcp_token", "soul.jsonl"} <= made
+    assert private.is_open(tmp_path / "links.csv")  # or nothing of this would be found
+
+
+FORGOTTEN = """
+import os, sys
+os.umask = lambda mask: 0
+from pipulate.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.usefixtures("careless")
+@pytest.mark.trust("Planted: a process that leaves files to others")
+def test_a_process_that_is_careless_is_found(tmp_path: Path) -> None:
+    """A planted bug: a command that sets no umask; what a workflow writes is found open."""
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "makes.py").write_text(MAKES)
+    terminal(tmp_path, "run", "makes", "--id", "arthur", start=("-c", FORGOTTEN))
+    assert {path.name for path in private.opened(tmp_path / "data")} >= {"made.csv"}
 
 
 @pytest.mark.trust("Planted: a secret in the log")
