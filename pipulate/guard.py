@@ -16,6 +16,7 @@ import asyncio
 import re
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
@@ -70,7 +71,7 @@ def refusal(scope: Scope, hosts: frozenset[str] = LOCAL) -> tuple[int, str] | No
 
 
 def _from_our_page(scope: Scope, headers: Headers, websocket: bool, agent: bool) -> bool:
-    site = headers.get("sec-fetch-site", "")
+    site = ",".join(headers.getlist("sec-fetch-site"))
     if site in ("cross-site", "same-site"):
         return False
     origins = [origin.lower() for origin in headers.getlist("origin")]
@@ -124,6 +125,8 @@ class Guard:
             if not limited.started:
                 why = "The request was too large or too slow, so it was dropped."
                 await _hang_up(error.args[0], why)(scope, receive, limited.send)
+        except ClientDisconnect:
+            pass  # it went amid its body: nothing was done, nobody waits
 
 
 def _hang_up(status: int, reason: str) -> ASGIApp:

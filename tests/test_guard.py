@@ -8,15 +8,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+from loguru import logger
 
 from pipulate.app import create_app
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.guard import refusal
+from tests.addresses import addresses
 from tests.server import PATIENCE, Server, begin, free_port
 from tests.trust.table import chance as by_chance
 from tests.trust.table import tried
 
 OK = [("host", "127.0.0.1:5001")]
+MULTIPART = "multipart/form-data; boundary=B"
+JSON = "application/json"
 OWN = [*OK, ("origin", "http://127.0.0.1:5001")]
 
 
@@ -91,6 +95,7 @@ FOREIGN = [
     [("origin", "http://127.0.0.1:5001"), ("sec-fetch-site", "cross-site")],
     [("sec-fetch-site", "cross-site")],
     [("sec-fetch-site", "none")],
+    [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
     [("sec-fetch-site", "same-site"), ("hx-request", "true")],
     [("origin", "http://127.0.0.1:5001.evil.example")],
     [("origin", "file://")],
@@ -220,6 +225,36 @@ def test_security_headers_are_on_every_answer(server):
             assert "access-control-allow-origin" not in answer.headers
             assert "script-src 'self'" in answer.headers["content-security-policy"]
             assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", MULTIPART, JSON])
+def test_who_goes_amid_a_body_is_no_fault(tmp_path, kind):
+    """At no address: a closed tab or a lost network leaves no traceback in the terminal."""
+    app = create_app(Settings(data=tmp_path / "data", downloads=tmp_path / "downloads"))
+    coming = [{"type": "http.request", "body": b"--B\r\nname=x", "more_body": True}]
+
+    async def knock(path: str) -> None:
+        messages = iter([*coming, *[{"type": "http.disconnect"}] * 9])
+
+        async def receive():
+            return next(messages)
+
+        async def send(message):
+            assert message.get("status", 400) < 500, path
+
+        who = {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 5001)}
+        head = {**scope([*OWN, ("content-type", kind)], raw_path=path), "query_string": b""}
+        await app({**head, **who}, receive, send)
+
+    async def everywhere():
+        for address in addresses(app, "POST"):
+            await knock(address.partition("?")[0])
+
+    said = []
+    sink = logger.add(said.append, level="ERROR")
+    asyncio.run(everywhere())
+    logger.remove(sink)
+    assert said == []
 
 
 def test_large_and_odd_bodies_get_4xx(server):
