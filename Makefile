@@ -31,11 +31,12 @@ endif
 test-model: .venv/dev.stamp ## run the tests that need the real model's weights
 	@$(PY) -m pytest -m model $(ARGS)
 
-# SEED=7 takes other chances, TRUST=long ten times as many.
+# SEED=7 takes other chances, TRUST=long ten times as many.  Tests are shared out one by one (tests/trust/table.py).
 SEED ?= 1
 trust: .venv/dev.stamp ## prove the promises at full length, and write the table of it (.ci/trust: with all it needs)
 	@$(PY) -m tests.trust.needs
-	@SEED=$(SEED) $(PY) -m pytest -m trust --hypothesis-seed=$(SEED) --table pipulate/docs/trust.md $(ARGS)
+	@SEED=$(SEED) $(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m trust --hypothesis-seed=$(SEED) \
+		--table pipulate/docs/trust.md $(ARGS)
 
 spark: .venv/spark.stamp ## install Spark (half a gigabyte; it needs Java 17), which make trust then tries, too
 

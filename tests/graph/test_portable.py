@@ -30,7 +30,11 @@ pytestmark = pytest.mark.filterwarnings(
         "polars",
         pytest.param(
             "spark",
-            marks=[needs_spark, pytest.mark.trust("Spark, Polars and DuckDB: equal measures")],
+            marks=[
+                needs_spark,
+                pytest.mark.xdist_group("spark"),  # it starts once
+                pytest.mark.trust("Spark, Polars and DuckDB: equal measures"),
+            ],
         ),
     ],
 )

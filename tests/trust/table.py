@@ -7,17 +7,23 @@ SEED    `chance(name)` is random by SEED (environment; 1), as Hypothesis is by i
 FAILS   What fails before a test, or after it, is a failure too; what was not tried
         says why.
 LONG    `times(n)` is n, and ten times n with TRUST=long.
+SHARED  by two processes (pytest -n 2).  What measures time has the machine to itself:
+        `trust("promise", alone=True)` waits for the tests at work, and others for it.
 WRITTEN `--table FILE` writes the table at the end, with date, commit and seed.
 """
 
 import os
 import random
 import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -33,8 +39,8 @@ What `make trust` found: each promise, how often it was tried, how often it fail
 | --- | ---: | ---: | ---: |
 """
 TAIL = """
-Made {} at commit {} with seed {}. `make trust` makes it anew; `SEED=7` takes other chances,
-`TRUST=long` ten times as many.
+Made {} at commit {} with seed {}, in {:.0f} minutes by {} at once. `make trust` makes it anew;
+`SEED=7` takes other chances, `TRUST=long` ten times as many.
 What is promised, and what is not, is told in [Security](security.md).
 """
 
@@ -73,16 +79,45 @@ def times(number: int) -> int:
     return number * 10 if LONG else number
 
 
+@contextmanager
+def machine(alone: bool) -> Iterator[None]:
+    """Have the machine, with the tests of other processes of this run or without any."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if not run or sys.platform == "win32":
+        yield
+        return
+    folder = Path(tempfile.gettempdir())
+    with (folder / f"turn-{run}").open("w") as turn, (folder / f"room-{run}").open("w") as room:
+        lock(turn, True)  # whoever waits to be alone is not overtaken
+        lock(room, alone)
+        turn.close()
+        yield
+
+
+def lock(file: IO[str], alone: bool) -> None:
+    """Wait for a file, until it is closed."""
+    import fcntl
+
+    fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+
+
 class Table:
     """Collects reports, also of other processes, and tells the rows."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+        self.began = time.time()
         self.rows: dict[str, Row] = {}
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         for mark in item.iter_markers("trust"):
             item.user_properties.append(("promise", *mark.args))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        mark = item.get_closest_marker("trust")
+        with machine(alone=bool(mark and mark.kwargs.get("alone"))):
+            return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
@@ -95,6 +130,9 @@ class Table:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         told: dict[str, Any] = dict(report.user_properties)
+        if report.failed:  # a process that died takes with it what its test would have told
+            told.setdefault("promise", report.nodeid)
+            told.setdefault("trials", 0)
         if "promise" not in told:
             return
         row = self.rows.setdefault(told["promise"], Row())
@@ -115,12 +153,16 @@ class Table:
     def pytest_sessionfinish(self) -> None:
         file = self.config.getoption("table")
         if file and self.rows and not hasattr(self.config, "workerinput"):
-            rows = [f"| {' | '.join(row.cells(name))} |" for name, row in self.rows.items()]
-            text = LEAD.format(*HEAD) + "\n".join(rows) + "\n" + TAIL.format(*_when())
+            rows = [f"| {' | '.join(row.cells(name))} |" for name, row in sorted(self.rows.items())]
+            text = LEAD.format(*HEAD) + "\n".join(rows) + "\n" + TAIL.format(*self._when())
             Path(file).write_text(text, encoding="utf-8")
 
+    def _when(self) -> tuple[str, str, int, float, int]:
+        minutes = (time.time() - self.began) / 60
+        return *_which(), minutes, self.config.getoption("numprocesses", 0) or 1
 
-def _when() -> tuple[str, str, int]:
+
+def _which() -> tuple[str, str, int]:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )

@@ -20,6 +20,7 @@ from tests.trust.needs import no_firefox
 from tests.trust.table import tried
 
 pytestmark = [
+    pytest.mark.xdist_group("firefox"),
     pytest.mark.trust("Firefox: every page, the flows, the viewer; no error in its console"),
     pytest.mark.skipif(bool(no_firefox()), reason=no_firefox()),
 ]
