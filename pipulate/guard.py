@@ -25,7 +25,8 @@ from pipulate.engine.settings import LOCAL
 
 MAX_BODY = 2 * 1024 * 1024
 MAX_UPLOAD = 2 * 1024 * 1024 * 1024  #: for files, streamed to disk
-PATIENCE = 20.0
+PATIENCE = 20.0  #: seconds without anything, or behind SLOWEST
+SLOWEST = 1000.0  #: bytes a second: drops of a body must not hold a connection
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 AGENTS = "/mcp"
@@ -144,17 +145,22 @@ class Limited:
         self._receive = receive
         self._send = send
         self.left = left  #: bytes that may come
+        self._due = asyncio.get_running_loop().time()
         self.started = False  #: the answer is on its way
 
     async def receive(self) -> Message:
         """Pass on what may come; raises TooMuch."""
         if self.started:  # only the disconnect is waited for
             return await self._receive()
+        last = min(self._due, asyncio.get_running_loop().time())
         try:
-            message = await asyncio.wait_for(self._receive(), PATIENCE)
+            async with asyncio.timeout_at(last + PATIENCE):
+                message = await self._receive()
         except TimeoutError:
             raise TooMuch(408) from None
-        self.left -= len(message.get("body", b""))
+        came = len(message.get("body", b""))
+        self._due += came / SLOWEST
+        self.left -= came
         if self.left < 0:
             raise TooMuch(413)
         return message

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 from loguru import logger
 
+from pipulate import guard
 from pipulate.app import create_app
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.guard import refusal
@@ -19,6 +20,7 @@ from tests.trust.table import chance as by_chance
 from tests.trust.table import tried
 
 OK = [("host", "127.0.0.1:5001")]
+FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=B"
 JSON = "application/json"
 OWN = [*OK, ("origin", "http://127.0.0.1:5001")]
@@ -227,7 +229,7 @@ def test_security_headers_are_on_every_answer(server):
             assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", MULTIPART, JSON])
+@pytest.mark.parametrize("kind", [FORM, MULTIPART, JSON])
 def test_who_goes_amid_a_body_is_no_fault(tmp_path, kind):
     """At no address: a closed tab or a lost network leaves no traceback in the terminal."""
     app = create_app(Settings(data=tmp_path / "data", downloads=tmp_path / "downloads"))
@@ -255,6 +257,26 @@ def test_who_goes_amid_a_body_is_no_fault(tmp_path, kind):
     asyncio.run(everywhere())
     logger.remove(sink)
     assert said == []
+
+
+@pytest.mark.parametrize("address", ["/tasks", "/settings/theme"])
+def test_a_body_in_drops_is_ended(tmp_path, monkeypatch, address):
+    """Each drop comes in time, and the whole would never."""
+    monkeypatch.setattr(guard, "PATIENCE", 0.2)
+    app = create_app(Settings(data=tmp_path / "data", downloads=tmp_path / "downloads"))
+    answered = []
+
+    async def receive():
+        await asyncio.sleep(0.001)  # of the network
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def send(message):
+        answered.append(message.get("status"))
+
+    who = {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 5001), "query_string": b""}
+    head = scope([*OWN, ("content-type", FORM)], raw_path=address)
+    asyncio.run(asyncio.wait_for(app({**head, **who}, receive, send), PATIENCE))
+    assert answered[0] == 408
 
 
 def test_large_and_odd_bodies_get_4xx(server):
