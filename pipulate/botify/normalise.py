@@ -14,7 +14,7 @@ THE PASS  Polars parses blocks of whole records (2 MB).  Then, a block
              rows are copied.  The cells' lengths must add up to the
              block's, else some row has not two cells, and 3 applies.
           2. in which every row is complete: Polars writes it anew.
-          3. otherwise: Python's csv reads it, and names the wrong row.
+          3. otherwise: it is read row by row, and the wrong row named.
           A second thread hashes and writes.
 CAPS      A record of 1 MB, and the limits of `unpack`, against bombs.
 NUMBERS   The links' ends become Polars categoricals on the way, which gives
@@ -22,7 +22,6 @@ NUMBERS   The links' ends become Polars categoricals on the way, which gives
 """
 
 import codecs
-import csv
 import hashlib
 import io
 from collections.abc import Callable, Iterator
@@ -36,6 +35,7 @@ import numpy as np
 import polars as pl
 
 from pipulate.botify.ingest import LINKS, Ingested, Order, Raw, Table
+from pipulate.engine import foreign
 from pipulate.engine.child import Tell
 from pipulate.engine.files import whole
 from pipulate.graph import edges
@@ -179,14 +179,14 @@ def _parse(block: bytes, separator: str, raw: Raw, rows_before: int) -> tuple[pl
 def _patient(block: bytes, separator: str, raw: Raw, rows_before: int) -> pl.DataFrame:
     """Read row by row: odd quotes and bytes are forgiven, widths are not."""
     rows: list[list[str]] = []
-    csv.field_size_limit(LONGEST_RECORD)
     text = io.StringIO(block.decode("utf-8", "replace"), newline="")
     try:
-        for row in filter(None, csv.reader(text, delimiter=separator)):
-            if len(row) != len(raw.columns):
+        for _, row in foreign.rows(text, separator):
+            if row and len(row) != len(raw.columns):
                 raise _wrong_width(row, raw, rows_before + len(rows) + 1)
-            rows.append(row)
-    except csv.Error as error:
+            if row:
+                rows.append(row)
+    except ValueError as error:
         number = rows_before + len(rows) + 1
         raise BadFile(
             f"{raw.target.name}: the export cannot be read near row {number:,}: {error}."
@@ -270,7 +270,7 @@ def _preamble(block: bytes, raw: Raw) -> tuple[int, str]:
         start += len(line)
     end = _record_end(block, start)
     record = io.StringIO(block[start:end].decode("utf-8", "replace"), newline="")
-    first = next(csv.reader(record, delimiter=separator), [""])
+    _, first = next(foreign.rows(record, separator), (1, [""]))
     if not first or not first[0].strip() or "://" in first[0]:
         return start, separator
     if len(first) != len(raw.columns):

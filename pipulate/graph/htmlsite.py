@@ -42,6 +42,7 @@ from pipulate.graph.sites import Site, link_site, reason
 
 HTML_SUFFIXES = (".html", ".htm", ".xhtml", ".shtml")
 MANY_TAGS = 40_000  # fewer cannot be so deep that it takes more than seconds
+MOST_BYTES = 16 << 20  # of a page; search engines read about as much
 DEEPEST = 1000  # open elements of a text with more; browsers stop at 512
 
 _CLOSED_BY_OTHERS = (  # start tags that do not tell how deep it is: they need no end
@@ -189,7 +190,8 @@ def _files(
 
 def _text(path: Path) -> str:
     """A file's text, in the encoding that it names, or UTF-8."""
-    content = path.read_bytes()
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES)
     named = _CHARSET.search(content, 0, 2048)
     if named and not content.startswith(codecs.BOM_UTF8):
         with contextlib.suppress(LookupError):

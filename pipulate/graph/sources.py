@@ -11,6 +11,7 @@ TWO WAYS  Polars reads a well-formed file at a gigabyte a second, but says
           what has one clear meaning (a stray encoding, short rows, spare
           separators), and names file, line and reason for what has not.
           What it wrote goes through the fast way after all.
+BOUNDS    Polars holds a row whole, three times: `_overlong` looks for one first.
 """
 
 import codecs
@@ -20,10 +21,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
+from pipulate.engine import foreign
 from pipulate.graph.errors import GraphError
 from pipulate.graph.unpack import is_packed, unpack
 
@@ -34,10 +38,11 @@ _NAMES: dict[str, list[str]] = _TOLD["reading"] | _TOLD["roles"]
 ROLES = list(_TOLD["roles"])  #: what columns of a page table may mean
 
 LONGEST_URL = 16_384  # bytes; browsers and servers stop far below
-_LONGEST_CELL = 1 << 20
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _HEAD = 256 << 10
+_FEW_QUOTES = 10_000
+_START = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -151,26 +156,18 @@ def mend(table: Table, scratch: Path) -> tuple[Table, int]:
 
 
 def _rows(table: Table) -> Iterator[tuple[int, list[str]]]:
-    allowed = csv.field_size_limit(_LONGEST_CELL)
-    line = 1
     try:
         with table.file.open(encoding=table.encoding, errors="windows-1252", newline="") as file:
-            reader = csv.reader(file, delimiter=table.separator)
-            for number, row in enumerate(reader):
-                if number >= table.skip + table.header:
-                    yield line, row
-                line = reader.line_num + 1
-    except csv.Error as error:
-        raise GraphError(
-            f"{table.name}: the row that starts in line {line} has a cell of more than a million "
-            f'characters ({error}). Probably a quotation mark (") there has no partner.'
-        ) from error
+            rows = foreign.rows(file, table.separator)
+            yield from islice(rows, table.skip + table.header, None)
     except UnicodeError as error:
         raise GraphError(
             f"{table.name} is not {table.encoding} text ({error}). Save it as UTF-8."
         ) from error
-    finally:
-        csv.field_size_limit(allowed)
+    except ValueError as error:
+        raise GraphError(
+            f'{table.name}: {error}. Probably a quotation mark (") there has no partner.'
+        ) from error
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
@@ -217,8 +214,38 @@ def _sniff(file: Path, name: str, wanted: Sequence[str]) -> Table:
         skip=skip,
         header=header,
         encoding=encoding,
-        odd=encoding == "utf-16" or ("\r" in text and "\n" not in text),
+        odd=encoding == "utf-16" or ("\r" in text and "\n" not in text) or _overlong(file, name),
     )
+
+
+def _overlong(file: Path, name: str) -> bool:
+    """Whether a row may be longer than we take, quotation marks being odd.
+
+    Raises GraphError for one that is: its line has no end.
+    """
+    inside = False
+    block = bytearray(foreign.LONGEST_LINE)
+    with file.open("rb", buffering=0) as stream:
+        while stream.readinto(block) == len(block):
+            if b"\n" not in block and b"\r" not in block:
+                raise GraphError(
+                    f"{name} has a row of more than {foreign.LONGEST_LINE >> 20} MB "
+                    f"in one line, near byte {stream.tell():,}. Is it a CSV file?"
+                )
+            quotes = 0
+            if b'"' in block:
+                quotes = int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord('"')))
+            if not _ends_row(block[:_START], inside) and not _ends_row(block, inside):
+                return True
+            inside ^= bool(quotes % 2)
+    return False
+
+
+def _ends_row(block: bytearray, inside: bool) -> bool:
+    """Whether a line ends outside of quotes; where that is hard to say, no."""
+    pieces = block.split(b'"', _FEW_QUOTES)
+    outside = pieces[inside:_FEW_QUOTES:2]
+    return any(b"\n" in piece or b"\r" in piece for piece in outside)
 
 
 def _encoding(head: bytes, name: str) -> str:
@@ -250,8 +277,8 @@ def _nameless(width: int, wanted: Sequence[str]) -> tuple[str, ...]:
 def _record(text: str, separator: str, name: str) -> list[str]:
     lines = io.StringIO(text, newline="")
     try:
-        row = next(csv.reader(lines, delimiter=separator), [])
-    except csv.Error as error:
+        _, row = next(foreign.rows(lines, separator), (1, []))
+    except ValueError as error:
         raise GraphError(
             f"{name}: the first row cannot be read ({error}). Is it a CSV file?"
         ) from error

@@ -8,11 +8,13 @@ signs count: spreadsheets of East Asian systems read them as the plain ones.
 import csv
 import io
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import polars as pl
+
+from pipulate.engine import foreign
 
 CHUNK = 65_536  # characters
 RISKY = r"^([\t\r\n]|[\s\x00-\x1f\u200B\uFEFF]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])"
@@ -27,14 +29,21 @@ def of_table(table: pl.DataFrame) -> pl.DataFrame:
 
 def of_file(path: Path) -> Iterator[bytes]:
     """Yield the CSV with harmless cells; of other encodings each byte stays."""
-    csv.field_size_limit(sys.maxsize // 2**32)  # a C long, of 32 bits on some systems
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         buffer = io.StringIO()
         writer = csv.writer(buffer)
-        for row in csv.reader(file):
+        for row in _rows(file):
             writer.writerow(f"'{cell}" if _risky.match(cell) else cell for cell in row)
             if buffer.tell() > CHUNK:
                 yield buffer.getvalue().encode(errors="surrogateescape")
                 buffer.seek(0)
                 buffer.truncate()
         yield buffer.getvalue().encode(errors="surrogateescape")
+
+
+def _rows(file: IO[str]) -> Iterator[list[str]]:
+    try:
+        for _, row in foreign.rows(file):
+            yield row
+    except ValueError as error:
+        yield [f"This copy stops here: {error}. The file itself has all of it."]

@@ -5,7 +5,7 @@ The first card shows the text fields, the second the choices, the third files
 and numbers. Copy the lines you need.
 """
 
-import csv
+from itertools import islice
 
 from fasthtml.common import (
     H3,
@@ -27,6 +27,7 @@ from fasthtml.common import (
 )
 
 from pipulate import Invalid, Workflow
+from pipulate.engine import foreign
 from pipulate.web.components import download, markdown
 
 flow = Workflow(
@@ -132,14 +133,23 @@ def check_data(run, form):
 
 
 def rows(table):
-    """Return the (name, number) pairs of a CSV; lines without a number are left out."""
-    with table.open(errors="replace", newline="") as file:
-        lines = [line for line in csv.reader(file) if len(line) > 1 and is_number(line[1])]
-    return [(name, float(number)) for name, number, *_ in lines[:50]]
+    """Return the first 50 (name, number) pairs of a CSV; other rows are left out."""
+    try:
+        with table.open(errors="replace", newline="") as file:
+            return list(islice(pairs(file), 50))
+    except ValueError as error:
+        raise Invalid(f"{table.name} cannot be read: {error}.", "table") from error
+
+
+def pairs(file):
+    """Yield them one by one: a list of all rows of a large file would fill the memory."""
+    for _, row in foreign.rows(file):
+        if len(row) > 1 and is_number(row[1]):
+            yield row[0], float(row[1])
 
 
 def is_number(text):
-    return text.strip().lstrip("-").replace(".", "", 1).isdigit()
+    return text.strip().lstrip("-").replace(".", "", 1).isdecimal()
 
 
 @flow.result

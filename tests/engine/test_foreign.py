@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipulate.engine.foreign import DEEPEST, lines, loads
+from pipulate.engine.foreign import DEEPEST, LONGEST_CELL, LONGEST_LINE, lines, loads, rows
 
 
 def nested(depth: int) -> str:
@@ -55,3 +55,27 @@ def test_a_line_without_an_end_is_told(file: Any) -> None:
 def test_lines_within_bounds_are_read() -> None:
     """Whole, with their ends."""
     assert [*lines(io.StringIO("ab\n\ncd"), 3)] == ["ab\n", "\n", "cd"]
+
+
+def test_rows_know_their_lines() -> None:
+    """The line where each begins, also after a cell of several lines."""
+    table = io.StringIO('a;b\n"c\nd";e\n\nf;g')
+    read = [*rows(table, ";")]
+    assert read == [(1, ["a", "b"]), (2, ["c\nd", "e"]), (4, []), (5, ["f", "g"])]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("x" * (LONGEST_CELL + 1), "starts in line 2 has a cell of more than 1,048,576"),
+        ('"' + "x\n" * LONGEST_CELL, "starts in line 2 has a cell of more than 1,048,576"),
+        ("x" * (LONGEST_LINE + 1), "line 2 has more than 8,388,608"),
+        ('"a\n",' * (LONGEST_LINE // 5 + 1), "starts in line 2 has more than 8,388,608"),
+    ],
+)
+def test_a_row_without_an_end_is_told(row: str, words: str) -> None:
+    """In one line or in many, one cell or many."""
+    read = rows(io.StringIO("a,b\n" + row))
+    assert next(read) == (1, ["a", "b"])
+    with pytest.raises(ValueError, match=words):
+        next(read)

@@ -210,3 +210,28 @@ def test_any_bytes_are_a_graph_or_an_error_of_ours(
             assert graph.m >= 1 and all(url.strip() for url in graph.urls)
         except GraphError as error:
             assert str(error).startswith(("links.csv", "pages.csv"))
+
+
+ROW = b"https://a.example/1,https://a.example/2\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (b"x" * (17 << 20), "has a row of more than 8 MB in one line"),
+        (b'"' + b"x\n" * (9 << 20), "has a cell of more than 1,048,576 characters"),
+        (b'"' + b'""' * (9 << 20), "has a row of more than 8 MB"),
+    ],
+)
+def test_a_row_without_an_end_is_refused(tmp_path: Path, end: bytes, words: str) -> None:
+    """Before anything reads it whole."""
+    with pytest.raises(GraphError, match=words):
+        build(tmp_path, b"source,target\n" + ROW + end + b"," + ROW)
+
+
+@pytest.mark.parametrize("row", [ROW, b'"https://a.example/1","https://a.example/2"\n'])
+@pytest.mark.parametrize("odd", [b"", b'https://a.example/1,https://a.example/5"\n'])
+def test_a_large_file_is_read(tmp_path: Path, row: bytes, odd: bytes) -> None:
+    """Also with a quotation mark that has no partner within a cell."""
+    graph = build(tmp_path, b"source,target\n" + odd + row * (10_000_000 // len(row)))
+    assert graph.m == 1 + bool(odd)

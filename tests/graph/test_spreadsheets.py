@@ -54,3 +54,12 @@ def test_odd_files_come_whole(tmp_path: Path) -> None:
     path = tmp_path / "odd.csv"
     path.write_bytes(b"caf\xe9,=1\r\n" + b"x" * 1_000_000 + b",\xff\r\n")
     assert b"".join(of_file(path)) == b"caf\xe9,'=1\r\n" + b"x" * 1_000_000 + b",\xff\r\n"
+
+
+def test_a_row_without_an_end_ends_the_copy_in_words(tmp_path: Path) -> None:
+    """What stands before it is there."""
+    path = tmp_path / "endless.csv"
+    path.write_bytes(b"a,=1\n" + b"x" * 9_000_000)
+    (whole,) = of_file(path)
+    assert whole.startswith(b"a,'=1\r\n")
+    assert b"This copy stops here: line 2 has more than 8,388,608 characters." in whole

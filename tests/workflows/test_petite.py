@@ -4,6 +4,7 @@ import io
 import json
 import re
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from fastcore.xml import to_xml
@@ -80,3 +81,29 @@ async def test_a_run_of_before_opens_with_its_numbers_and_files(tmp_path):
         assert run["brief"]["due"] is None and run.open_index == 3
         assert "Shop" in to_xml(numbers(run))
         assert str(tmp_path) not in json.dumps(run.state) and '"hours": 8' in json.dumps(run.state)
+
+
+class Lines(io.StringIO):
+    """A file with the same line for ever."""
+
+    def __init__(self, line):
+        super().__init__()
+        self.line = line
+
+    def readline(self, size=-1):
+        """Return it again."""
+        return self.line
+
+
+def test_a_table_without_an_end_is_read_as_far_as_it_is_shown():
+    """No list of all rows: 25 million of them would take 2.75 GB."""
+    table = SimpleNamespace(name="all.csv", open=lambda **_: Lines("name,1\n"))
+    assert rows(table) == [("name", 1.0)] * 50
+
+
+def test_a_row_without_an_end_is_refused():
+    """In words, at the field."""
+    table = SimpleNamespace(name="all.csv", open=lambda **_: Lines("x" * 9_000_000))
+    with pytest.raises(Invalid, match=r"all\.csv cannot be read: line 1 has more than") as refused:
+        check_data(None, {"table": table})
+    assert refused.value.field == "table"
