@@ -97,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if rest and not args.command:
         parser().error(f"unrecognized arguments: {' '.join(rest)}")
     name = (args.command or "serve").replace("-", "_")
+    _with_streams()
     _print_anything()
     log_to_terminal("WARNING" if args.command else "INFO")
     gc.set_threshold(50_000)  # loading makes no garbage
@@ -134,6 +135,13 @@ def _check(args: argparse.Namespace) -> None:
         for path in given if isinstance(given, list) else [given]:
             if path and path.exists() and not path.is_dir():
                 raise Invalid(f"--{name} {path} is a file; expected a folder.")
+
+
+def _with_streams() -> None:
+    """Let what a launcher started without streams read and write nothing."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _print_anything() -> None:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from pipulate import commands
 from pipulate.cli import COMMANDS, main
 from pipulate.engine.pipeline import Pipulate
+from tests.server import PATIENCE, Server, free_port
 
 
 def test_the_module_is_the_command(tmp_path):
@@ -123,3 +125,27 @@ def test_who_reads_may_stop(tmp_path):
         process.stdout.readline()
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    "line", [["runs", "export"], ["doctor"], ["graph", "links.csv"], ["--help"]]
+)
+def test_a_launcher_may_give_no_streams(tmp_path, line):
+    """What has no terminal, and closed streams, works all the same."""
+    (tmp_path / "links.csv").write_text("source,target\nhttps://a.example/,https://a.example/b\n")
+    command = shlex.join([sys.executable, "-m", "pipulate", *line])
+    done = subprocess.run(["sh", "-c", f"{command} <&- >&- 2>&-"], cwd=tmp_path, timeout=PATIENCE)
+    assert done.returncode == 0
+
+
+def test_a_server_may_have_no_streams(tmp_path):
+    """It has no terminal to show a log to; the log's file has it."""
+    server = Server(tmp_path, free_port())
+    command = shlex.join([sys.executable, "-m", "pipulate", "--port", str(server.port)])
+    line = f"exec {command} --no-browser <&- >&- 2>&-"
+    server.process = subprocess.Popen(["sh", "-c", line], cwd=tmp_path)
+    try:
+        server.ready()
+    finally:
+        server.process.kill()
+        server.process.wait()

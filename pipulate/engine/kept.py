@@ -33,12 +33,14 @@ DESK = "desk"  #: among the finished items of a loop: on which desk they wrote
 Stand = dict[str, tuple[int, int]]  #: when each file was written, its size
 LARGE = 256 * 1024  #: characters of JSON
 _NAME = r'[^.<>:"/\\|?*\0-\x1f][^<>:"/\\|?*\0-\x1f]{0,149}'  # in any file system
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d) *(\.|$)", re.I)  # of Windows
 
 
 def plain_name(sent: str) -> str:
     """Return a name that leads to no other folder and hides from nobody."""
     plain = re.sub(r"[^\w.\- ]", "_", Path(sent).name)
-    return plain[-100:].lstrip(".") or "file"
+    plain = plain[-100:].encode()[-200:].decode(errors="ignore").strip(". ") or "file"
+    return f"_{plain}" if _DEVICE.match(plain) else plain
 
 
 def keep(source: BinaryIO, name: str, folder: Path, room: str = UPLOADS) -> File:

@@ -70,11 +70,25 @@ def test_what_is_kept_again_is_young_and_whole(tmp_path: Path) -> None:
         ("Zürich?.csv", "Zürich_.csv"),
         ("x\x00<script>.csv", "x__script_.csv"),
         ("n" * 300 + ".csv", "n" * 96 + ".csv"),
+        ("漢" * 300 + ".csv", "漢" * 65 + ".csv"),
+        ("NUL", "_NUL"),
+        ("con.csv", "_con.csv"),
+        ("console.csv", "console.csv"),
+        (" a.csv. ", "a.csv"),
     ],
 )
 def test_a_name_leads_nowhere_else(sent: str, kept: str) -> None:
-    """Its folder, its odd characters and its leading dots go; its ending stays."""
+    """Its folder, its odd characters and its leading dots go; its ending stays.  Any system
+    takes it: Windows drops dots at the end and has devices, others count bytes.
+    """
     assert plain_name(sent) == kept
+
+
+def test_a_long_name_of_any_script_is_kept(tmp_path: Path) -> None:
+    """A file system takes 255 bytes, also while the file is written."""
+    for letter in ("n", "ж", "漢", "𠀀"):
+        name = plain_name(letter * 300 + ".csv")
+        assert keep(io.BytesIO(letter.encode()), name, tmp_path).path.name.endswith(".csv")
 
 
 def test_a_path_of_before_is_found_wherever_it_led_from(tmp_path: Path) -> None:
