@@ -101,7 +101,7 @@ def write_tables(tables: dict[str, pl.DataFrame], folder: Path) -> None:
     """Write each table as Parquet and as CSV for spreadsheets."""
     for name, table in tables.items():
         table.write_parquet(folder / f"{name}.parquet")
-        spreadsheets.of_table(table).write_csv(folder / f"{name}.csv")
+        spreadsheets.write(table, folder / f"{name}.csv")
 
 
 def read(folder: Path) -> dict[str, Any]:

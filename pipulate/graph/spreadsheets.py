@@ -21,10 +21,15 @@ RISKY = r"^([\t\r\n]|[\s\x00-\x1f\u200B\uFEFF]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])"
 _risky = re.compile(RISKY)
 
 
-def of_table(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the table with harmless texts."""
+def write(table: pl.DataFrame, path: Path) -> None:
+    """Write the table as CSV with harmless texts, names of columns among them."""
     rust = re.sub(r"\\u(\w{4})", r"\\x{\1}", RISKY)
-    return table.with_columns(pl.selectors.string().str.replace(rust, "'$1"))
+    texts = pl.selectors.string(include_categorical=True).cast(pl.String)
+    names = pl.DataFrame([list(map(_harmless, table.columns))], orient="row")
+    with path.open("wb") as file:
+        names.write_csv(file, include_header=False)
+        harmless = table.with_columns(texts.str.replace(rust, "'$1"))
+        harmless.write_csv(file, include_header=False)
 
 
 def of_file(path: Path) -> Iterator[bytes]:
@@ -33,12 +38,16 @@ def of_file(path: Path) -> Iterator[bytes]:
         buffer = io.StringIO()
         writer = csv.writer(buffer)
         for row in _rows(file):
-            writer.writerow(f"'{cell}" if _risky.match(cell) else cell for cell in row)
+            writer.writerow(map(_harmless, row))
             if buffer.tell() > CHUNK:
                 yield buffer.getvalue().encode(errors="surrogateescape")
                 buffer.seek(0)
                 buffer.truncate()
         yield buffer.getvalue().encode(errors="surrogateescape")
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if _risky.match(cell) else cell
 
 
 def _rows(file: IO[str]) -> Iterator[list[str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipulate.graph.spreadsheets import CHUNK, of_file, of_table
+from pipulate.graph.spreadsheets import CHUNK, of_file, write
 
 HARMLESS = ["", "a=b", "a", "1", "https://a.example/?q=1", "'=1", "日本", "\ufeffurl"]
 RISKY = [
@@ -17,7 +17,7 @@ RISKY = [
 
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_is_no_formula_stays(text: str, tmp_path: Path) -> None:
-    """In tables and files."""
+    """In tables, their names of columns, and files."""
     assert both(text, tmp_path) == (text, text)
 
 
@@ -33,10 +33,13 @@ def both(text: str, folder: Path) -> tuple[str, str]:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerow(["x", text])
     (row,) = csv.reader(b"".join(of_file(path)).decode().splitlines(keepends=True))
-    table = pl.DataFrame({"t": [text, None], "n": [-1, 1]})
-    made = of_table(table)
-    assert made["n"].to_list() == [-1, 1] and made["t"][1] is None
-    return made["t"][0], row[1]
+    columns = {text: [text, None], "n": [-1, 1], "c": pl.Series([text, "x"], dtype=pl.Categorical)}
+    write(pl.DataFrame(columns), path)
+    with path.open(encoding="utf-8", newline="") as file:
+        names, first, second = csv.reader(file)
+    assert second == ["", "1", "x"]
+    assert [names[0], first[0]] == [first[2], first[2]] and first[1] == "-1"
+    return names[0], row[1]
 
 
 def test_a_long_file_comes_whole(tmp_path: Path) -> None:
