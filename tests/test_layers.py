@@ -50,7 +50,18 @@ SQLITE = {
     *("docs", "graph.select", "graph.sql", "web.failures"),
 }
 #: Who may read what others wrote without the bounds of `engine.foreign`.
+#: JSON is read, too, where this program, or its author, wrote it.
 UNBOUNDED = {
+    "json.loads": {
+        *("engine.foreign", "engine.past", "engine.classic", "engine.values", "engine.care"),
+        *("engine.child", "engine.doing", "engine.store", "engine.each"),
+        *("graph.report", "graph.making", "graph.edges", "graph.sources", "graph.shelf"),
+        *("chat.filters", "chat.llama_child", "chat.proposals", "chat.weights"),
+        *("chat.conversation", "botify.ingest", "pages.lists", "simulator", "simulator.jobs"),
+    },
+    "json.load": set(),
+    "json.JSONDecoder": {"engine.record"},
+    "response.json": set(),
     "csv.reader": {"engine.foreign"},
     "csv.DictReader": set(),
     "csv.field_size_limit": {"engine.foreign"},

@@ -25,6 +25,7 @@ from pipulate.botify.errors import (
 )
 from pipulate.botify.token import WHERE
 from pipulate.botify.urls import slug_date
+from pipulate.engine import foreign
 from pipulate.graph.shelf import ANALYSIS
 
 # A quota or size limit: too many fields, a query too big, an export that runs.
@@ -266,8 +267,8 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str], what: str) -> 
 def _error(body: bytes) -> tuple[str, str]:
     """The error code and message in an answer, "" where it has none."""
     try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
+        data = foreign.loads(body)
+    except ValueError:
         plain = body.decode("utf-8", "replace").strip()
         return "", "" if plain.startswith("<") else plain[:300]
     error = data

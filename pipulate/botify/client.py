@@ -28,7 +28,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -68,11 +68,13 @@ from pipulate.botify.errors import (
 )
 from pipulate.botify.queries import Json
 from pipulate.botify.token import Token
+from pipulate.engine import foreign
 from pipulate.graph.shelf import in_time
 
 BASE = "https://api.botify.com/v1"
 RATE = 4  #: requests a second
 TRIES = 5
+MOST_BYTES = 16 << 20  #: of an answer, unpacked
 LONGEST_WAIT = 60.0  #: seconds between two tries
 PAGE = 100  #: entries of a list asked for at once
 ROWS = 500  #: rows of a query asked for at once; Botify gives at most 2,000
@@ -90,6 +92,14 @@ _NOT_SENT = (
     httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
 )
+
+
+class Answer(NamedTuple):
+    """What came, whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
 class Botify:
@@ -218,20 +228,22 @@ class Botify:
         look for it with `find_export`.  Any other error is `definite`.
         """
         try:
-            response = await self._send("POST", "jobs", None, body)
+            answer = await self._send("POST", "jobs", None, body)
         except _NOT_SENT as error:
             why = f"Botify could not be reached ({type(error).__name__})"
             raise _definite(Unreachable(f"{why}, so no export was started.")) from error
         except httpx2.RequestError as error:
             raise _lost(f"its answer did not come ({type(error).__name__})") from error
-        status = response.status_code
+        except UnexpectedAnswer as error:
+            raise _lost("its answer did not end") from error
+        status = answer.status
         if 400 <= status < 500:
-            raise _definite(refusal(status, response.content, response.headers, "the export"))
+            raise _definite(refusal(status, answer.content, answer.headers, "the export"))
         if status not in (200, 201, 202):
             raise _lost(f"it answered {status}")
         try:
-            return Job.read(response.json())
-        except (ValueError, RecursionError, UnexpectedAnswer) as error:
+            return Job.read(foreign.loads(answer.content, MOST_BYTES))
+        except (ValueError, UnexpectedAnswer) as error:
             raise _lost("its answer names no job") from error
 
     async def find_export(self, name: str, project: str) -> Job | None:
@@ -325,7 +337,7 @@ class Botify:
 
     async def _send(
         self, method: str, path: str, params: Params | None, body: Json | None
-    ) -> httpx2.Response:
+    ) -> Answer:
         await self._pace.turn()
         begun = self._clock()
         headers = {
@@ -333,9 +345,14 @@ class Botify:
             "Accept": "application/json",
         }
         address = f"{self.base}/{path}"
-        response = await self._http.request(
+        request = self._http.build_request(
             method, address, params=params, json=body, headers=headers
         )
+        response = await self._http.send(request, stream=True)
+        try:
+            content = await _content(response)
+        finally:
+            await response.aclose()
         took = self._clock() - begun
         logger.debug(
             "Botify {} {}: {} in {:.2f} s",
@@ -344,7 +361,7 @@ class Botify:
             response.status_code,
             took,
         )
-        return response
+        return Answer(response.status_code, response.headers, content)
 
     async def _safe(
         self,
@@ -360,11 +377,11 @@ class Botify:
             attempt += 1
             pause: float | None = None
             try:
-                response = await self._send(method, path, params, body)
-                if response.status_code in (200, 201):
-                    return _json(response, what)
-                pause = retry_after(response.headers)
-                raise refusal(response.status_code, response.content, response.headers, what)
+                answer = await self._send(method, path, params, body)
+                if answer.status in (200, 201):
+                    return _json(answer, what)
+                pause = retry_after(answer.headers)
+                raise refusal(answer.status, answer.content, answer.headers, what)
             except (Unreachable, RateLimited):
                 if attempt == TRIES:
                     raise
@@ -487,10 +504,22 @@ def _lost(why: str) -> AnswerLost:
     )
 
 
-def _json(response: httpx2.Response, what: str) -> Any:
+async def _content(response: httpx2.Response) -> bytes:
+    content = bytearray()
+    async for piece in response.aiter_bytes():
+        content += piece
+        if len(content) > MOST_BYTES:
+            raise UnexpectedAnswer(
+                f"Botify's answer has more than {MOST_BYTES >> 20} MB, so it was not read. "
+                "Is something between us and Botify, or the address of the API wrong?"
+            )
+    return bytes(content)
+
+
+def _json(answer: Answer, what: str) -> Any:
     try:
-        return response.json()
-    except (ValueError, RecursionError) as error:
+        return foreign.loads(answer.content, MOST_BYTES)
+    except ValueError as error:
         raise UnexpectedAnswer(
             f"Botify's answer to {what} is no JSON. "
             "Is something between us and Botify, or the address of the API wrong?"

@@ -28,7 +28,7 @@ from pipulate.chat.proposals import Proposal
 from pipulate.chat.questions import describe_data
 from pipulate.chat.talk import Talk
 from pipulate.chat.tools import TOOLS, checked, list_runs, schema
-from pipulate.engine import files, private
+from pipulate.engine import files, foreign, private
 from pipulate.engine.errors import Invalid, PipulateError, Unknown
 from pipulate.engine.exchange import export, stored
 from pipulate.engine.pipeline import Pipulate
@@ -175,9 +175,9 @@ def _resources() -> list[Json]:
 def parse(body: bytes) -> Any:
     """The message in a body; raises RpcError."""
     try:
-        message = json.loads(body)
+        message = foreign.loads(body)
         json.dumps(message, ensure_ascii=False).encode()  # a lone surrogate is no text
-    except (ValueError, RecursionError):
+    except ValueError:
         raise RpcError(PARSE, "This is no JSON.") from None
     return message
 

@@ -397,7 +397,7 @@ def _for_ollama(message: Message) -> Message:
         return message
     functions = [dict(call["function"]) for call in called]
     for function in functions:
-        function["arguments"] = json.loads(function["arguments"])
+        function["arguments"] = foreign.loads(function["arguments"])
     return {
         **message,
         "tool_calls": [{"function": function} for function in functions],

@@ -26,6 +26,7 @@ from pipulate.chat.desk import Desk
 from pipulate.chat.providers import Message, Model, ToolCall, whole
 from pipulate.chat.questions import describe_data, query_links
 from pipulate.chat.tools import TOOLS, schema
+from pipulate.engine import foreign
 from pipulate.engine.errors import Unknown
 
 TALK = "talk"
@@ -165,6 +166,6 @@ async def _select(model: Model, text: str, desk: Desk, tool: str) -> str:
 async def _ask(model: Model, messages: Sequence[Message], wanted: dict[str, Any]) -> dict[str, Any]:
     said = await whole(model, messages, schema=wanted, max_tokens=LONGEST)
     try:
-        return dict(json.loads(said))
-    except (ValueError, TypeError, RecursionError):  # it went on and on, or disobeyed
+        return dict(foreign.loads(said))
+    except (ValueError, TypeError):  # it went on and on, or disobeyed
         return {}

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from pipulate.chat.memory import identity
-from pipulate.engine import files
+from pipulate.engine import files, foreign
 from pipulate.engine.errors import Corrupt, Incompatible, Unknown
 from pipulate.engine.store import Store, now
 
 FORMAT = "pipulate-soul"
 VERSION = 1
+MOST = 256 << 20  #: bytes
+LONGEST = 32 << 20  #: bytes of a conversation
 
 Row = dict[str, Any]
 
@@ -89,10 +91,10 @@ def import_(store: Store, path: Path) -> dict[str, int]:
 
 def _read(path: Path) -> list[Row]:
     try:
-        return _checked(path, path.read_bytes().splitlines(keepends=True))
+        return _checked(path)
     except OSError as error:
         raise Unknown(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise Corrupt(
             f"{path} is not a whole, undamaged soul file ({error}). "
             "Nothing was imported. Export it again, or take another copy; "
@@ -100,8 +102,18 @@ def _read(path: Path) -> list[Row]:
         ) from error
 
 
-def _checked(path: Path, lines: list[bytes]) -> list[Row]:
-    header, *body, end = [json.loads(line) for line in lines]
+def _checked(path: Path) -> list[Row]:
+    digest = hashlib.sha256()
+    rows = []
+    last = b""
+    if path.stat().st_size > MOST:
+        raise ValueError(f"it has more than {MOST >> 20} MB")
+    with path.open("rb") as file:
+        for line in foreign.lines(file, LONGEST):
+            digest.update(last)
+            last = line
+            rows.append(foreign.loads(line, LONGEST))
+    header, *body, end = rows
     if header["format"] != FORMAT:
         raise ValueError("it is no soul")
     if header["version"] != VERSION:
@@ -110,7 +122,7 @@ def _checked(path: Path, lines: list[bytes]) -> list[Row]:
             "Upgrade this one."
         )
     counted = header["counts"] == dict(Counter(row["type"] for row in body))
-    if not counted or end["sha256"] != hashlib.sha256(b"".join(lines[:-1])).hexdigest():
+    if not counted or end["sha256"] != digest.hexdigest():
         raise ValueError("its checksum does not fit")
     return body
 

@@ -10,7 +10,9 @@ pipulate runs delete WORKFLOW ID
 
 import io
 import json
+import shutil
 import sys
+import tempfile
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
@@ -74,7 +76,9 @@ def _normalise(settings: Settings, workflow: str, text: str) -> str:
 
 def _import(engine: Pipulate, what: Sequence[str]) -> None:
     if not what or what[0] == "-":
-        done = import_file(engine, io.BytesIO(sys.stdin.buffer.read()))
+        with tempfile.TemporaryFile() as file:  # it is read twice
+            shutil.copyfileobj(sys.stdin.buffer, file)
+            done = import_file(engine, file)
     else:
         try:
             with Path(what[0]).open("rb") as file:

@@ -7,6 +7,7 @@ FILES    go along in a zip: the lines in `runs.jsonl`, beside them each file
          under the path that it has in the record.
 IMPORT   never overwrites a different run; the same one changes nothing.  Of a
          zip nothing is taken but what its records name, with size and sha256.
+         It holds one run at a time: the lines are read twice.
 """
 
 import hashlib
@@ -17,10 +18,11 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple
 
-from pipulate.engine import files, values
+from pipulate.engine import files, foreign, values
 from pipulate.engine import record as rec
 from pipulate.engine.errors import CannotWrite, Corrupt, Invalid, Unknown
 from pipulate.engine.kept import files_in
@@ -41,6 +43,7 @@ DAMAGE = (
     ValueError,
 )
 MOST = 512 * 1024 * 1024  #: bytes of lines in a zip
+LONGEST = 32 * 1024 * 1024  #: bytes of one run
 CHUNK = 1024 * 1024
 EXPECTED = 'expected {"workflow": ..., "id": ..., "record": {...}}.'
 
@@ -150,9 +153,10 @@ def export_file(rows: Iterable[Row], folder: Path, out: BinaryIO) -> Exported:
 def _files(runs: Iterable[Any], folder: Path) -> dict[str, File]:
     """Return the files of exported runs by their paths in a zip."""
     found = {}
-    for item in files_in([run.get("record") for run in runs if isinstance(run, dict)]):
-        file = values.file_of(item, folder)
-        found["/".join(file.path.parts[-3:])] = file
+    for run in runs:
+        for item in files_in([run.get("record") if isinstance(run, dict) else None]):
+            file = values.file_of(item, folder)
+            found["/".join(file.path.parts[-3:])] = file
     return found
 
 
@@ -180,12 +184,13 @@ def import_run(engine: Pipulate, data: Any) -> str:
     return id
 
 
-def _import(engine: Pipulate, found: list[Any]) -> list[str]:
-    runs = [run for run in found if not (isinstance(run, dict) and "damaged" in run)]
-    if not runs:
-        raise Invalid("The file is empty. Choose a file that was exported here.")
+def _import(engine: Pipulate, found: Iterable[Any]) -> list[str]:
+    runs = (run for run in found if not (isinstance(run, dict) and "damaged" in run))
     with engine.store.transaction():
-        return [import_run(engine, run) for run in runs]
+        ids = [import_run(engine, run) for run in runs]
+    if not ids:
+        raise Invalid("The file is empty. Choose a file that was exported here.")
+    return ids
 
 
 def import_file(engine: Pipulate, source: BinaryIO) -> Imported:
@@ -193,17 +198,17 @@ def import_file(engine: Pipulate, source: BinaryIO) -> Imported:
     folder = engine.store.folder
     if not zipfile.is_zipfile(source):
         source.seek(0)
-        content = source.read()
-        if content.startswith(b"PK"):
+        if source.read(2) == b"PK":
             raise Invalid("The zip is damaged: its end is missing. Nothing was imported.")
-        runs = _read(content.decode("utf-8", "replace"))
+        named = _files(_runs(source), folder)
+        ids = _import(engine, _runs(source))
     else:
-        with _explained(), zipfile.ZipFile(source) as packed:
-            runs = _read(_lines(packed))
-            _unpack(packed, _files(runs, folder), folder)
-    ids = _import(engine, runs)
-    wanted = _files(runs, folder).values()
-    return Imported(ids, [file.name for file in wanted if not file.path.is_file()])
+        with _explained(), zipfile.ZipFile(source) as packed, _lines(packed) as lines:
+            named = _files(_runs(lines), folder)
+            _unpack(packed, named, folder)
+        with zipfile.ZipFile(source) as packed, packed.open(LINES) as lines:
+            ids = _import(engine, _runs(lines))
+    return Imported(ids, [file.name for file in named.values() if not file.path.is_file()])
 
 
 @contextmanager
@@ -216,15 +221,14 @@ def _explained() -> Iterator[None]:
         ) from error
 
 
-def _lines(packed: zipfile.ZipFile) -> str:
+def _lines(packed: zipfile.ZipFile) -> IO[bytes]:
     names = packed.namelist()
     for name in names:
         if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
             raise Invalid(f"{name!r} in the zip leads elsewhere. Nothing was imported.")
     if packed.getinfo(LINES).file_size > MOST:
         raise Invalid(f"{LINES} in the zip is too large. Nothing was imported.")
-    with packed.open(LINES) as source:
-        return b"".join(_pieces(source)).decode("utf-8", "replace")
+    return packed.open(LINES)
 
 
 def _unpack(packed: zipfile.ZipFile, named: dict[str, File], folder: Path) -> None:
@@ -255,11 +259,29 @@ def _pieces(source: IO[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _read(text: str) -> list[Any]:
-    with suppress(ValueError, RecursionError):  # several lines, then
-        return [json.loads(text)]
-    lines = text.split("\n")  # an answer may hold other line ends
+def _runs(source: IO[bytes]) -> Iterator[Any]:
+    """Yield the runs of a file, one a line, or the only one over several."""
     try:
-        return [json.loads(line) for line in lines if line.strip()]
-    except (ValueError, RecursionError) as error:
+        for number, line in enumerate(_texts(source), 1):
+            if line.strip():
+                yield _run(number, line)
+    except ValueError as error:
         raise Invalid(f"This is not an export of runs: it is not JSON ({error}).") from error
+
+
+def _run(number: int, line: bytes) -> Any:
+    try:
+        return foreign.loads(line.decode("utf-8", "replace"), LONGEST)
+    except ValueError as error:
+        raise ValueError(f"line {number:,}: {error}") from error
+
+
+def _texts(source: IO[bytes]) -> Iterator[bytes]:
+    source.seek(0)
+    lines = foreign.lines(source, LONGEST)
+    first = next(lines, b"")
+    with suppress(ValueError):
+        foreign.loads(first.strip() or b"0", LONGEST)
+        return chain([first], lines)
+    source.seek(0)
+    return iter([source.read(LONGEST + 1)])

@@ -1,5 +1,6 @@
 """What the model knows of the user: memories, its prompt, the soul file."""
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -260,11 +261,10 @@ def _prompt_and_soul_routes(app: FastHTML) -> None:
 
     @app.post("/memory/soul/upload")
     def import_(request: Request, sent: Sent) -> Any:
-        with sent.file("file") as file:
-            given = file.read()
-        with tempfile.TemporaryDirectory() as folder:
+        with sent.file("file") as file, tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "soul.jsonl"
-            path.write_bytes(given)
+            with path.open("wb") as copy:
+                shutil.copyfileobj(file, copy)
             return _do(request, partial(soul.import_, store, path))
 
 

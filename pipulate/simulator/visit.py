@@ -1,6 +1,5 @@
 """One request to a service: who asks, what it names, the faults it meets."""
 
-import json
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from pipulate.engine import foreign
 from pipulate.engine.errors import Invalid
 from pipulate.simulator.errors import Json, Refusal
 from pipulate.simulator.faults import LIST, Fault, Faults
@@ -68,8 +68,8 @@ class Visit:
     async def json(self) -> Json:
         """The posted object."""
         try:
-            body = json.loads(await self.request.body())
-        except (ValueError, RecursionError) as error:
+            body = foreign.loads(await self.request.body())
+        except ValueError as error:
             raise Refusal(code=1020) from error
         if not isinstance(body, dict):
             raise Refusal(code=1020)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -907,3 +907,24 @@ async def test_download_of_a_job_whose_file_is_gone(tmp_path: Path) -> None:
     with pytest.raises(LinkExpired, match="no longer has a file"):
         await stage.do(lambda api: api.download(Job("1", "DONE"), tmp_path / "raw"))
     assert list(tmp_path.iterdir()) == []
+
+
+class TestBounds:
+    async def test_an_answer_without_an_end_is_ended(self) -> None:
+        """In words; of a paid request it is not known whether it was carried out."""
+        sent = []
+
+        async def endless() -> AsyncIterator[bytes]:
+            while True:
+                sent.append(1)
+                yield b"[" * 1_000_000
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            return httpx2.Response(200, content=endless())
+
+        async with Botify("0" * 40, transport=httpx2.MockTransport(answer)) as api:
+            with pytest.raises(UnexpectedAnswer, match="more than 16 MB, so it was not read"):
+                await api.profile()
+            with pytest.raises(AnswerLost, match="its answer did not end"):
+                await api.create_export({})
+        assert len(sent) == 2 * 17

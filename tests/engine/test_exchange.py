@@ -151,12 +151,34 @@ def test_all_runs_travel_as_lines(engine: Pipulate, elsewhere: Pipulate) -> None
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("", "empty"), (" \n\n", "empty"), ("id,record", "not JSON"), ("{}\n{", "not JSON")],
+    [
+        ("", "empty"),
+        (" \n\n", "empty"),
+        ("id,record", "not JSON"),
+        ("{}\n{", "not JSON"),
+        ("[" * 100_000, "not JSON .line 1: its lists and objects are nested more than 200 deep"),
+        ("{}\n" + '{"record":' * 100_000, "line 2: its lists and objects are nested"),
+    ],
 )
 def test_what_is_no_file_of_runs(engine: Pipulate, text: str, says: str) -> None:
     """It is said what is wrong with it."""
     with pytest.raises(Invalid, match=says):
         import_lines(engine, text)
+
+
+def test_a_run_without_an_end_is_refused(engine: Pipulate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether others stand before it, or none."""
+    monkeypatch.setattr(exchange, "LONGEST", 1000)
+    for before, line in {"": 1, "{}\n\n": 3}.items():
+        with pytest.raises(Invalid, match=f"line {line} has more than 1,000 characters"):
+            import_lines(engine, before + "[" + "1," * 1000)
+
+
+def test_a_run_may_stand_on_several_lines(engine: Pipulate) -> None:
+    """As a person writes it; blank lines are none."""
+    run = {"id": "lancelot", "record": {"step_01": {"name": "x"}}}
+    assert import_lines(engine, json.dumps(run, indent=2)) == ["lancelot"]
+    assert import_lines(engine, "\n" + json.dumps(run) + "\n\n") == ["lancelot"]
 
 
 def test_all_or_none(engine: Pipulate) -> None:
