@@ -30,7 +30,7 @@ from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.values import File, as_json
 from pipulate.engine.voice import Silent, voice
-from pipulate.engine.workflow import Run, Step, Workflow
+from pipulate.engine.workflow import Run, Step, Workflow, call
 
 Given = dict[str, list[str]]  #: the values of each field, as a form would send them
 BY_HAND = (
@@ -115,7 +115,7 @@ async def finish(
                 return run
             step = flow.steps[run.open_index]
             if step.when:
-                step.when(run.before(step))  # if it fails, that is told, as on its card
+                await call(step.when, run.before(step))  # if it fails, that is told, as on its card
             if ("gone" in run.state or step.work) and await _is_former(run, step, given, taken):
                 continue
             if step.work:

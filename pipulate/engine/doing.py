@@ -20,6 +20,7 @@ from loguru import logger
 
 from pipulate.engine import record as rec
 from pipulate.engine.answers import holds, put, rests
+from pipulate.engine.calls import in_thread, on_loop
 from pipulate.engine.errors import PipulateError, Refused, Stale, Unknown, Unsure
 from pipulate.engine.fault import fault
 from pipulate.engine.job import Cancelled, Job
@@ -202,7 +203,7 @@ def _flush(job: Job) -> None:
 
 def _begun(function: Function, *args: Any) -> "asyncio.Future[Any]":
     if inspect.iscoroutinefunction(function):
-        return asyncio.ensure_future(_on_loop(function, *args))
+        return asyncio.ensure_future(on_loop(function, *args))
     loop = asyncio.get_running_loop()
     future = loop.create_future()
     context = copy_context()
@@ -214,7 +215,7 @@ def _begun(function: Function, *args: Any) -> "asyncio.Future[Any]":
     def run() -> None:
         end = future.set_result
         try:
-            what = context.run(_in_thread, function, *args)
+            what = context.run(in_thread, function, *args)
         except BaseException as error:
             end = future.set_exception
             what = error
@@ -223,17 +224,3 @@ def _begun(function: Function, *args: Any) -> "asyncio.Future[Any]":
 
     threading.Thread(target=run, daemon=True).start()
     return future
-
-
-async def _on_loop(function: Function, *args: Any) -> Any:
-    try:
-        return await function(*args)
-    except SystemExit as error:  # ends this work, not the server
-        raise RuntimeError(repr(error)) from error
-
-
-def _in_thread(function: Function, *args: Any) -> Any:
-    try:
-        return function(*args)
-    except (SystemExit, StopIteration) as error:  # the latter no future takes
-        raise RuntimeError(repr(error)) from error

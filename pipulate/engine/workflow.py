@@ -22,8 +22,6 @@ in the record is its place: step_01, …; what it *is* is its key, and where the
 file has changed, answers follow their keys (see `places`).
 """
 
-import asyncio
-import inspect
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -59,10 +57,10 @@ made: ContextVar[list["Workflow"]] = ContextVar("made")
 
 
 async def call(function: Function, *args: Any) -> Any:
-    """Call a workflow's function without blocking the event loop."""
-    if inspect.iscoroutinefunction(function):
-        return await function(*args)
-    return await asyncio.to_thread(function, *args)
+    """Call a workflow's function without blocking the event loop, as `calls` does."""
+    from pipulate.engine import calls  # not to be read before
+
+    return await calls.call(function, *args)
 
 
 @dataclass
@@ -410,7 +408,7 @@ class Run:
         """Say whether the step is there; one whose `when` fails is, to show that."""
         try:
             return step.when is None or bool(step.when(self.before(step)))
-        except Exception:
+        except BaseException:
             return True
 
     @property

@@ -169,7 +169,7 @@ async def card(run: Run, jobs: Jobs, index: int, typed: forms.Values | None = No
         if rec.is_done(run.state, step.id):
             return await _done(run, step)
         if step.when:
-            step.when(run.before(step))  # if it fails, its card says so
+            await call(step.when, run.before(step))  # if it fails, its card says so
         if step.work:
             return working(run, jobs, step)
         asked = await question(run, step)

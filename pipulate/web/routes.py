@@ -55,6 +55,7 @@ from pipulate.engine.workflow import (
     Run,
     Step,
     Workflow,
+    call,
 )
 from pipulate.web import cards, uploads
 from pipulate.web.components import (
@@ -377,7 +378,7 @@ class Pages:
         """After a step: begin the work that follows, let the model speak."""
         for step in run.flow.steps[run.open_index :][:1]:
             if step.when:
-                step.when(run.before(step))  # what fails here begins nothing
+                await call(step.when, run.before(step))  # what fails here begins nothing
             # One that may be another's is asked about first.
             if step.work and step.auto and not cards.offers(run, step):
                 await self.jobs.start(run.flow, run.id, step)
