@@ -32,6 +32,8 @@ COMMANDS = {
     "restore": "put a backup in place of the database",
     "doctor": "what is installed, what is wrong, how to mend it",
 }
+FILES = 1024  #: open at once
+FEW = 64  #: with fewer, libraries end the process without a word
 
 
 def parser() -> argparse.ArgumentParser:
@@ -102,18 +104,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     log_to_terminal("WARNING" if args.command else "INFO")
     gc.set_threshold(50_000)  # loading makes no garbage
     try:
+        _open_files()
         _check(args)
         with private.process():
             _tell(private.closed_if_open(args.data))
-            return import_module(f"pipulate.commands.{name}").main(rest, _settings(args)) or 0
+            status = import_module(f"pipulate.commands.{name}").main(rest, _settings(args)) or 0
+        sys.stdout.flush()
+        return status
     except BrokenPipeError:  # who reads has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return 1
-    except (PipulateError, OSError) as error:
+    except Exception as error:
         _tell(f"pipulate: {_told(error)}")
+        _say_no_more()
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _say_no_more() -> None:
+    """What stdout does not take, as it is a file on a full disk, is let go."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(words: str) -> None:
@@ -122,9 +136,29 @@ def _tell(words: str) -> None:
 
 
 def _told(error: Exception) -> str:
-    from pipulate.engine.fault import in_words  # seldom: something failed
+    """Return what is told of an error; raises it if nobody but us can mend it."""
+    from pipulate.engine.fault import in_words, is_machines  # seldom: something failed
 
-    return in_words(error)
+    if isinstance(error, PipulateError | OSError) or is_machines(error):
+        return in_words(error)
+    raise error
+
+
+def _open_files() -> None:
+    """Take as many open files as are usual; raises PipulateError if that is few."""
+    with contextlib.suppress(ImportError):  # Windows has no such limit
+        import resource
+
+        may, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if may < FILES:
+            may = FILES if most == resource.RLIM_INFINITY else min(most, FILES)
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (may, most))
+        if may < FEW:
+            raise PipulateError(
+                f"A program may have {may} files open here, and Pipulate needs {FEW}. "
+                f"Allow more (ulimit -n {FILES})."
+            )
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -128,6 +128,12 @@ def main() -> NoReturn:
             error=f"{type(error).__module__}:{type(error).__qualname__}",
             message=str(error),
         )
+    except Exception as error:
+        from pipulate.engine.fault import in_words, is_machines  # seldom: something failed
+
+        if isinstance(error, MemoryError) or not is_machines(error):
+            raise
+        say(error="pipulate.engine.errors:CannotWrite", message=in_words(error))
     os._exit(0)  # all is on the disk: taking a million numbers apart costs time
 
 

@@ -6,6 +6,7 @@ An author's is what is neither ours nor a library's; the flagships in
 
 import errno
 import linecache
+import re
 import sysconfig
 import traceback
 from collections.abc import Iterator
@@ -29,7 +30,10 @@ _MACHINE = {
     errno.EMFILE: _MANY,
     errno.ENFILE: _MANY,
     errno.EIO: "The disk did not do its part. Check it",
+    errno.EFBIG: "No file may be so large here. Choose another disk, or allow more (ulimit -f)",
+    errno.ENOMEM: "There is not enough memory. Close other programs",
 }
+_POLARS = re.compile(r"\(os error (\d+)\)")  #: its errors name the system's so
 
 
 @dataclass(frozen=True)
@@ -78,18 +82,28 @@ def in_words(error: BaseException) -> str:
     """Return what is told of an error, wherever it came from."""
     if isinstance(error, PipulateError):
         return str(error)
-    if is_machines(error):
-        assert isinstance(error, OSError)
-        return f"{_MACHINE[error.errno or 0]}, then try again. ({_named(error)})"
+    if machines := _MACHINE.get(_number(error)):
+        return f"{machines}, then try again. ({_named(error)})"
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def is_machines(error: BaseException) -> bool:
     """Did the machine fail, and no code?"""
-    return isinstance(error, OSError) and error.errno in _MACHINE
+    return _number(error) in _MACHINE
 
 
-def _named(error: OSError) -> str:
+def _number(error: BaseException) -> int:
+    if isinstance(error, OSError):
+        return error.errno or 0
+    if isinstance(error, MemoryError):
+        return errno.ENOMEM
+    told = _POLARS.search(str(error)) if isinstance(error, Exception) else None
+    return int(told[1]) if told else 0
+
+
+def _named(error: BaseException) -> str:
+    if not isinstance(error, OSError):
+        return str(error) or type(error).__name__
     return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
 
 

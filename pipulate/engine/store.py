@@ -50,7 +50,7 @@ _ADVICE = {
     apsw.FullError: "The disk is full. Make room",
     apsw.IOError: "The disk did not do its part. Check it",
     apsw.ReadOnlyError: "The database may not be written. Check the rights of its folder",
-    apsw.CantOpenError: "The database cannot be opened. Check the rights of its folder",
+    apsw.CantOpenError: "It cannot be opened. Check its rights, and how many files are open",
 }
 
 
