@@ -149,3 +149,26 @@ def test_a_server_may_have_no_streams(tmp_path):
     finally:
         server.process.kill()
         server.process.wait()
+
+
+def test_what_is_nobodys_fault_but_ours_has_its_traceback(tmp_path, monkeypatch):
+    """Or nobody could mend it."""
+
+    def wrong(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("pipulate.commands.context.main", wrong)
+    with pytest.raises(ZeroDivisionError):
+        main(["--data", str(tmp_path), "context"])
+
+
+def test_few_open_files_are_made_more_where_that_is_allowed(tmp_path, monkeypatch):
+    """Else it is said before anything begins, and so fails half-way."""
+    resource = pytest.importorskip("resource")
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda what, limits: asked.append(limits))
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (256, 100_000))
+    assert main(["--data", str(tmp_path), "runs"]) == 0
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (20, 20))
+    assert main(["--data", str(tmp_path), "runs"]) == 1
+    assert asked == [(1024, 100_000), (20, 20)]

@@ -1,5 +1,6 @@
 """What `test_child` has done in a child process."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -49,3 +50,8 @@ def wait_for(tell: Tell, pipe: str) -> Any:
 def large(tell: Tell, size: int) -> str:
     """Answer with a long line."""
     return "x" * size
+
+
+def fill(tell: Tell) -> None:
+    """Meet a full disk."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "big.csv")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipulate.engine.child import Died, work
-from pipulate.engine.errors import Invalid
+from pipulate.engine.errors import CannotWrite, Invalid
 
 HERE = "tests.engine.child_work"
 
@@ -33,6 +33,12 @@ async def test_a_child_that_dies_leaves_its_last_words() -> None:
     """Out of memory, or killed: the exit code, and the last of what it said."""
     with pytest.raises(Died, match=r"exit code 1\)\. MemoryError: no more"):
         await work(f"{HERE}:break_down", {})
+
+
+async def test_what_the_machine_fails_at_comes_back_in_words() -> None:
+    """It is no death, and nobody's traceback."""
+    with pytest.raises(CannotWrite, match=r"disk is full\. Make room.*big\.csv"):
+        await work(f"{HERE}:fill", {})
 
 
 async def test_what_is_printed_is_no_answer() -> None:

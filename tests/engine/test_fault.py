@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipulate.engine.errors import Invalid
-from pipulate.engine.fault import Fault, fault, in_words
+from pipulate.engine.fault import Fault, fault, in_words, is_machines
 from pipulate.engine.settings import PACKAGE
 
 CODE = """import json
@@ -128,3 +128,11 @@ def test_the_way_out_of_a_missing_name(code, way):
 def test_the_machines_failures_are_told_in_words(error, says):
     """Whose file it was, and what to do; a file that is not there is its code's fault."""
     assert in_words(error).startswith(says)
+
+
+def test_the_machines_errors_are_known_within_others():
+    """Polars has a class of its own for a full disk; of memory Python has one."""
+    told = "parquet: File out of specification: underlying IO error: No space left (os error 28)"
+    assert in_words(RuntimeError(told)).startswith("The disk is full. Make room, then try again. (")
+    assert is_machines(MemoryError()) and in_words(MemoryError()).endswith("again. (MemoryError)")
+    assert not is_machines(RuntimeError("of the year (os error 99999)"))
