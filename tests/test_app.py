@@ -1,16 +1,23 @@
 """The app as a whole: what is built when, and what begins and ends with it."""
 
+import random
 import re
+import threading
+from contextlib import suppress
 from typing import Any
 
+import apsw
 import httpx2
 import pytest
 from starlette.testclient import TestClient
 
 from pipulate.app import create_app, lifespan
 from pipulate.engine.settings import PACKAGE, Settings
+from pipulate.engine.store import Store
 from pipulate.engine.voice import voice
 from pipulate.pages import settings as appearance
+from tests.addresses import addresses as addresses_of
+from tests.trust.table import times
 
 HERE = "http://127.0.0.1"
 
@@ -162,3 +169,74 @@ def test_a_piece_of_a_page_is_told_from_a_whole_one():
     assert not bare(httpx2.Response(200, headers=kind, text="<!doctype html><html>"))
     assert not bare(httpx2.Response(200, headers={"content-type": "text/csv"}, text="a,b"))
     assert not bare(httpx2.Response(303, headers=kind, text=""))
+
+
+#: What other windows may add and delete meanwhile; the first profile stays, as it is chosen.
+CHANGING = ("profile", "task", "pipeline", "job", "conversation", "message", "memory")
+
+
+class Restless:
+    """After each read of a page, another window deletes rows of a table, or brings them back."""
+
+    def __init__(self, store: Store, chance: random.Random) -> None:
+        self.chance = chance
+        self.lock = threading.Lock()
+        self.connection = apsw.Connection(str(store.path))
+        self.connection.pragma("synchronous", "off")
+        found = self.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        there = {name for (name,) in found}
+        self.tables = [name for name in CHANGING if name in there]
+        for name in self.tables:
+            self.connection.execute(f"CREATE TEMP TABLE kept_{name} AS SELECT * FROM main.{name}")
+        self.gone: set[str] = set()
+
+    def change(self) -> None:
+        """Let one table change."""
+        with self.lock:
+            name = self.chance.choice(self.tables)
+            others = " WHERE id > 1" if name == "profile" else ""
+            if name in self.gone:
+                change = f"INSERT INTO {name} SELECT * FROM kept_{name}{others}"
+            else:
+                change = f"DELETE FROM {name}{others}"
+            with suppress(apsw.BusyError):  # this page reads in a transaction
+                self.connection.execute(change)
+                self.gone ^= {name}
+
+
+async def test_a_page_bears_what_changes_between_its_reads(tmp_path, monkeypatch):
+    """At every address: a window that adds or deletes meanwhile makes no page fail."""
+    app = create_app(Settings(tmp_path / "data", tmp_path / "downloads"))
+    store = app.state.store
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    sent = {"Origin": f"{HERE}:5001"}
+    client = httpx2.AsyncClient(transport=transport, base_url=f"{HERE}:5001", headers=sent)
+    for address in ("/profiles", "/tasks", "/memory"):
+        for name in ("a", "b"):
+            await client.post(address, data={"name": name, "text": name})
+    for flow in ("bridge", "poet", "petite"):
+        await client.post(f"/{flow}/open", data={"id": "arthur"})
+    await client.post("/chat/send", data={"text": "/help"})
+    restless = Restless(store, random.Random(11))
+    real = Store.read
+
+    def read(self: Store, sql: str, *values: Any) -> Any:
+        rows = real(self, sql, *values)
+        restless.change()
+        return rows
+
+    monkeypatch.setattr(Store, "read", read)
+    failed = set()
+    for address in addresses_of(app, "GET"):
+        if "/events" in address or "/progress" in address:  # they do not end
+            continue
+        for _ in range(times(2)):
+            reply = await client.get(address)
+            if reply.status_code >= 500:
+                failed.add(address)
+    restless.connection.close()
+    monkeypatch.undo()
+    await client.aclose()
+    await app.state.jobs.close()
+    store.close()
+    assert failed == set()

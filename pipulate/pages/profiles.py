@@ -61,8 +61,8 @@ def switcher(app: FastHTML) -> FT | None:
     store = app.state.store
     here = profiles.shown(store)
     known = names(store)
-    rows = PROFILES.rows(store)
-    offered = [row["id"] for row in rows if row["active"] or row["id"] == here]
+    active = {row["id"] for row in PROFILES.rows(store) if row["active"]}
+    offered = [id for id in known if id in active or id == here]  # what another window adds waits
     if offered == [here]:
         return None
     return Details(
