@@ -1,10 +1,12 @@
 """Builds the app from settings; nothing happens on import.
 
 ORDER     the state · the middleware: guard, with --lan the gate of
-          `pages.devices`, door, voice · the parts, in any order: each adds its
+          `pages.devices`, voice, door, frame · the parts, in any order: each adds its
           routes, pages in the menu, cards in Settings · the workflow files,
           which cannot take the first segment of any of these routes · the
           routes of every workflow, which take any first segment.
+THREADS   Whoever waits for the database does so in one of many threads, for as
+          long as another process keeps it locked; the event loop never waits.
 LIFETIME  At the start: what parts have to begin, then the jobs left running.
           At the end: what parts have to end, then jobs and store.
 """
@@ -12,7 +14,9 @@ LIFETIME  At the start: what parts have to begin, then the jobs left running.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+from anyio.to_thread import current_default_thread_limiter
 from fasthtml.common import FastHTML, NotStr
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
@@ -24,16 +28,19 @@ from pipulate.botify.urls import run_id
 from pipulate.door import Door
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.settings import PACKAGE, Settings
-from pipulate.engine.store import Store, saved
+from pipulate.engine.store import Store, saved, serving
 from pipulate.engine.voice import voice
 from pipulate.engine.workflow import Workflow
+from pipulate.frame import Frame
 from pipulate.guard import Guard
 from pipulate.pages.classic import Classic
 from pipulate.watch import Workflows
 from pipulate.web import failures, offers
 from pipulate.web.routes import Pages
-from pipulate.web.shell import HEAD, Frame, shell
+from pipulate.web.shell import HEAD, shell
 from pipulate.web.state import State
+
+WAITING = 100  #: acts that may wait for the database at once, and no page with them
 
 
 def create_app(
@@ -59,9 +66,9 @@ def create_app(
         exception_handlers=failures.HANDLERS,
     )
     app.state = state
-    app.add_middleware(Voiced, state=state)
     app.add_middleware(Frame)
     app.add_middleware(Door, store=store, refuse=failures.refused)
+    app.add_middleware(Voiced, state=state)
     app.add_middleware(Guard, hosts=settings.hosts)
     files = Files(directory=PACKAGE / "static")
     app.mount("/static", GZipMiddleware(files, minimum_size=1000))
@@ -81,6 +88,8 @@ def create_app(
 async def lifespan(app: FastHTML) -> AsyncIterator[None]:
     """Begin what the parts begin, resume jobs, serve; then end all in order."""
     state: State = app.state
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(WAITING))
+    current_default_thread_limiter().total_tokens = WAITING  # for plain handlers
     for begin in state.begin:
         await begin()
     flows = {name: flow for name, flow in state.found.items() if isinstance(flow, Workflow)}
@@ -116,6 +125,10 @@ class Voiced:
         voice.set(self.state.jobs.speaker)
         offers.folder.set(self.state.settings.data)
         saved.set(set())
-        if self.state.settings.dev and scope["type"] == "http":
-            await asyncio.to_thread(self.state.reload)
-        await self.app(scope, receive, send)
+        begun = serving.set(scope["type"] != "lifespan")
+        try:
+            if self.state.settings.dev and scope["type"] == "http":
+                await asyncio.to_thread(self.state.reload)
+            await self.app(scope, receive, send)
+        finally:
+            serving.reset(begun)

@@ -4,7 +4,7 @@ It is read once.  If it was deleted, nothing is done.  If another one is chosen
 by now, the answer says so, and a redirect keeps the window's.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipulate.engine import profiles
 from pipulate.engine.errors import Refused
 from pipulate.engine.store import Store
-from pipulate.web.windows import CARRIER, carried, names, note
+from pipulate.web.windows import CARRIER, carried, name, note
 
 NOTE = "pipulate-note"  #: the header with what `note` says
 GONE = (
@@ -23,7 +23,7 @@ GONE = (
     "done. Bring it back in Profiles, or go on with the one that is chosen now."
 )
 
-Refuse = Callable[[Request, Refused], Awaitable[Response]]
+Refuse = Callable[[Request, Refused], Response]
 
 
 class Door:
@@ -43,7 +43,7 @@ class Door:
             id = _window(self.store, scope)
         except Refused as gone:
             id = profiles.chosen(self.store)
-            app = await self.refuse(Request(scope, receive), gone)
+            app = self.refuse(Request(scope, receive), gone)
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start" and (words := note(self.store)):
@@ -65,7 +65,6 @@ def _window(store: Store, scope: Scope) -> int:
     named = Headers(scope=scope).get(CARRIER) or query.get(CARRIER)
     if named in (None, str(chosen)):
         return chosen
-    for id in names(store):
-        if named == str(id):
-            return id
-    raise Refused(GONE)
+    if not name(store, named):
+        raise Refused(GONE)
+    return int(named)

@@ -33,11 +33,12 @@ FLOORS = {
     "watch": {"web", "engine"},
     "guard": {"engine"},
     "door": {"web", "engine"},
+    "frame": {"web"},
     "pairing": {"guard", "web", "engine"},
     "backups": {"engine"},
     "protocol": {"guard"},
     "pages": {"guard", "pairing", "markdown", "web", *LIBRARIES},
-    "app": {"guard", "door", "watch", "pages", "web", *LIBRARIES},
+    "app": {"guard", "door", "frame", "watch", "pages", "web", *LIBRARIES},
     "": {"app", "engine"},  # the public names
     "cli": {"commands", "engine"},
     "commands": {"cli", "app", "watch", "protocol", "guard", "pairing", "pages", "web", *LIBRARIES},

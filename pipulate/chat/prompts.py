@@ -38,7 +38,8 @@ def versions(store: Store) -> list[Row]:
 
 def current(store: Store) -> str:
     """The system prompt in force."""
-    return str(versions(store)[0]["text"])
+    row = store.one("SELECT text FROM prompt ORDER BY at DESC, version DESC LIMIT 1")
+    return str(row["text"]) if row else DEFAULT
 
 
 def check(text: str) -> str:

@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 def export(store: Store, path: Path) -> dict[str, int]:
     """Write the soul, whole or not at all; returns how many of what."""
-    with store.transaction():  # one moment for all tables
+    with store.connection:  # a savepoint: one moment for all tables, and no wait
         body = [*_prompts(store), *_memories(store), *_conversations(store)]
     counts = dict(Counter(row["type"] for row in body))
     header = {"type": "header", "format": FORMAT, "version": VERSION}

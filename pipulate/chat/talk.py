@@ -371,8 +371,8 @@ class Talk:
             ]
 
     async def _prompt(self, model: Model, said: str) -> list[Message]:
-        pinned = [text(row) for row in self.memory.pinned()]
-        beginning = prompts.system(prompts.current(self.store), pinned)
+        pinned = await asyncio.to_thread(self.memory.pinned)
+        beginning = prompts.system(prompts.current(self.store), [text(row) for row in pinned])
         recalled = [text(row) for row in await asyncio.to_thread(self.memory.recall, said)]
         return await self.conversations.for_model(
             self.conversation, model, beginning, recalled, self.secrets()
@@ -449,7 +449,8 @@ class Talk:
         """Take an answer back, and answer its question anew."""
         async with self._act:
             await self._back_to(message)
-            asked = [row["content"] for row in self.messages() if row["role"] == "user"]
+            rows = await asyncio.to_thread(self.messages)
+            asked = [row["content"] for row in rows if row["role"] == "user"]
             if asked:
                 await self._begin(asked[-1])
 
@@ -480,7 +481,7 @@ class Talk:
 
     async def _decide(self, proposal: int, act: Callable[..., Proposal], *given: Any) -> None:
         await asyncio.to_thread(act, *given)
-        for row in self.messages():
+        for row in await asyncio.to_thread(self.messages):
             if row["about"] == f"proposal {proposal}":
                 await self.listener.decided(row)
 
@@ -515,12 +516,12 @@ class Talk:
             self._page = None
             self._temporary = min(conversation, 0)
             if not self._temporary:
-                self.store["conversation"] = conversation
+                await asyncio.to_thread(self.store.__setitem__, "conversation", conversation)
             await self.listener.turned()
 
     async def choose(self, model: str) -> None:
         """Let the model of this name answer from now on."""
-        self.store["model"] = model
+        await asyncio.to_thread(self.store.__setitem__, "model", model)
         await self.listener.state()
 
     async def get(self, name: str) -> None:

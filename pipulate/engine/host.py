@@ -49,7 +49,7 @@ def named(run: Run, text: str) -> Path:
 
 def is_imported(run: Run) -> bool:
     """Say whether the run's record came from elsewhere."""
-    return bool(run.engine.store.read(_IMPORT, run.flow.name, run.id, Kind.IMPORT))
+    return bool(run.engine.store.one(_IMPORT, run.flow.name, run.id, Kind.IMPORT))
 
 
 def _key(path: Path) -> str:

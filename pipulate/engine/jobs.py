@@ -214,9 +214,7 @@ class Jobs:
 
     async def resume(self, workflows: dict[str, Workflow]) -> None:
         """Start again what a process that no longer lives left running."""
-        for row in self.store.read(_LEFT_OVER):
-            if row["owner"] == self.owner or self._elsewhere(row):
-                continue
+        for row in await asyncio.to_thread(self._left_over):
             flow = workflows.get(row["workflow"])
             works = [step for step in flow.steps if step.work] if flow else []
             # An older row has the step's id.
@@ -230,7 +228,11 @@ class Jobs:
                 with suppress(PipulateError):
                     await self.start(flow, row["id"], step)
             key = (row["workflow"], row["id"], row["step_id"])
-            self._set(key, row["owner"], *end)
+            await asyncio.to_thread(self._set, key, row["owner"], *end)
+
+    def _left_over(self) -> list[Row]:
+        rows = self.store.read(_LEFT_OVER)
+        return [row for row in rows if row["owner"] != self.owner and not self._elsewhere(row)]
 
     async def close(self, patience: float = 5.0) -> None:
         """Stop all jobs; their rows stay 'running', for the next start.

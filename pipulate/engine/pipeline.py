@@ -106,17 +106,16 @@ class Pipulate:
 
     def load(self, id: str) -> tuple[Record, int]:
         """Return (record, revision); raises Unknown, Corrupt."""
-        with plainly(self.store.path):
-            return self._load(self._run(id))[:2]
+        return self._load(self._run(id))[:2]
 
     def _run(self, id: str) -> RunKey:
         return self.workflow, self.normalise(id)
 
     def _load(self, run: RunKey) -> tuple[Record, int, str, int | None]:
-        row = self.store.connection.execute(_RUN, run).fetchone()
+        row = self.store.one(_RUN, *run)
         if row is None:
             raise Unknown(f"There is no run {run[1]!r} in {self.workflow!r} yet.")
-        text, rev, last = row
+        text, rev, last = row.values()
         try:
             return rec.loads(text), rev, text, last
         except Corrupt as error:

@@ -94,7 +94,7 @@ class Revival(Pipulate):
         found = """
             SELECT id FROM pipeline WHERE workflow = ?2
             EXCEPT SELECT id FROM pipeline WHERE workflow = ?1"""
-        if not self.store.read(found, self.workflow, former):
+        if not self.store.one(found, self.workflow, former):
             return False
         with self.store.transaction() as db:
             for table in ("history", "checkpoint", "job", "pipeline"):

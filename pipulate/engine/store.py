@@ -5,6 +5,8 @@ CONNECTIONS  One a thread.  WAL, synchronous=FULL: a power cut loses nothing
 WRITING      `with store.transaction() as db:` is BEGIN IMMEDIATE ... COMMIT.
              Writers of this process queue at a lock, others at SQLite's;
              nobody reads, then writes, outside.
+SERVING      The event loop waits for nobody: on it, a request reads single
+             rows; all else is refused, so that no handler can forget it.
 MIGRATIONS   Never fastlite's transform: it drops columns with their data.
 LOCKS        BEGIN EXCLUSIVE is held on a file of its own: the system frees
              it however the process ends.
@@ -15,10 +17,11 @@ To paste into any SQLite shell:
 What `data` of history says, whole or [what changed], is told in `history`.
 """
 
+import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -44,6 +47,9 @@ CHECKPOINT = 1000  #: pages in the log that are brought into the file, as SQLite
 
 #: Where a request has saved something: it stays, whatever fails afterwards.
 saved: ContextVar[set[str] | None] = ContextVar("saved", default=None)
+
+#: Whether a request is served, by an event loop that others need as well.
+serving: ContextVar[bool] = ContextVar("serving", default=False)
 
 _ADVICE = {
     apsw.BusyError: "Another program keeps the database locked. Close it",
@@ -87,6 +93,18 @@ def plainly(path: Path) -> Iterator[None]:
             "`pipulate restore` brings back the newest backup, "
             "`pipulate restore FILE` any other."
         ) from error
+
+
+def _named(cursor: apsw.Cursor, row: Sequence[Any]) -> Row:
+    return {name: value for (name, *_), value in zip(cursor.description, row, strict=True)}
+
+
+def _on_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def connect(
@@ -190,6 +208,10 @@ class Transaction:
                 raise
 
 
+class OnLoop(RuntimeError):
+    """What may wait was asked on the event loop."""
+
+
 class Store:
     """The database of one data folder."""
 
@@ -234,7 +256,16 @@ class Store:
 
     @property
     def connection(self) -> apsw.Connection:
-        """This thread's raw connection."""
+        """This thread's raw connection; raises OnLoop."""
+        if serving.get() and _on_loop():
+            raise OnLoop(
+                "Every page would wait here for the database. Make the "
+                "handler a plain function, or call this by asyncio.to_thread."
+            )
+        return self._own
+
+    @property
+    def _own(self) -> apsw.Connection:
         try:
             connection = self._local.connection
         except AttributeError:
@@ -252,14 +283,16 @@ class Store:
         """Return the rows of a query as dictionaries."""
         with plainly(self.path):
             cursor = self.connection.execute(sql, values)
-            return [
-                {name: value for (name, *_), value in zip(cursor.description, row, strict=True)}
-                for row in cursor
-            ]
+            return [_named(cursor, row) for row in cursor]
 
     def one(self, sql: str, *values: Any) -> Row | None:
-        """Return the first row of a query, or None."""
-        return next(iter(self.read(sql, *values)), None)
+        """Return the first row of a query, or None; it must be soon found."""
+        with plainly(self.path):
+            cursor = self._own.execute(sql, values)
+            row = next(cursor, None)
+            found = None if row is None else _named(cursor, row)
+            cursor.close(True)  # whatever more there is
+            return found
 
     def write(self, sql: str, *values: Any) -> int:
         """Run one durable statement; return the last inserted row id."""

@@ -55,8 +55,8 @@ from pipulate.engine import host
 from pipulate.engine.byhand import Whichever
 from pipulate.engine.errors import PipulateError, Unknown
 from pipulate.engine.workflow import Workflow
+from pipulate.pages.profiles import names
 from pipulate.web.components import form, fragment, markdown, search_field
-from pipulate.web.windows import names
 
 PAINT = 0.06  #: seconds between two renderings of an answer that streams
 SHARE = 5  #: rendering may take one part in so many of the time: long Markdown takes long
@@ -76,58 +76,72 @@ class Panel(Listener):
         self._sockets: dict[WebSocket, set[int]] = {}  # the messages that its list came with
         self._sending = asyncio.Lock()
         self._due = 0.0
+        self._live: str | None = None  # the answer at hand, as it is shown
 
-    # --- news
+    # --- news: one at a time, first come, first sent
 
     async def push(self, *parts: Any) -> None:
         """Send pieces of HTML to every open page."""
-        await self._send([*self._sockets], *parts)
+        async with self._sending:
+            await self._send([*self._sockets], *parts)
 
     async def _send(self, sockets: list[WebSocket], *parts: Any) -> None:
         html = to_xml(parts, indent=False)
-        async with self._sending:  # first come, first sent
-            for socket in sockets:
-                try:
-                    await socket.send_text(html)
-                except (RuntimeError, WebSocketDisconnect, OSError):
-                    self._sockets.pop(socket, None)
+        for socket in sockets:
+            try:
+                await socket.send_text(html)
+            except (RuntimeError, WebSocketDisconnect, OSError):
+                self._sockets.pop(socket, None)
 
-    async def _list_all(self, sockets: list[WebSocket], *parts: Any) -> None:
-        """Send all messages: between reading and sending nothing else may be told."""
-        rows = self.talk.messages()
+    async def _list(self, sockets: list[WebSocket], *parts: Any) -> None:
+        # Of what is stored meanwhile, it is told afterwards.
+        rows, shown = await asyncio.to_thread(self._all)
         for socket in sockets:
             self._sockets[socket] = {row["id"] for row in rows} - {PAGE}
-        await self._send(sockets, self._messages(rows)(**OVER), *parts)
+        await self._send(sockets, shown(**OVER), *parts)
+
+    def _all(self) -> tuple[list[Row], FT]:
+        rows = self.talk.messages()
+        return rows, self._messages(rows)
 
     async def said(self, row: Row) -> None:
-        new = [socket for socket, listed in self._sockets.items() if row["id"] not in listed]
-        await self._send(new, _appended(self._message(row)))
+        async with self._sending:
+            shown = await asyncio.to_thread(self._message, row)
+            new = [socket for socket, listed in self._sockets.items() if row["id"] not in listed]
+            await self._send(new, _appended(shown))
 
     async def unsaid(self, id: int) -> None:
         await self.push(Li(id=f"m{id}", **GONE))
 
     async def decided(self, row: Row) -> None:
-        await self.push(self._message(row)(**OVER))
+        shown = await asyncio.to_thread(self._message, row)
+        await self.push(shown(**OVER))
 
     async def thinking(self) -> None:
         self._due = 0.0
-        await self.push(_appended(_live("")))
+        async with self._sending:
+            self._live = ""
+            await self._send([*self._sockets], _appended(_live("")))
 
     async def live(self, text: str) -> None:
         begun = time.monotonic()
         if begun > self._due:
+            self._live = text
             shown = await asyncio.to_thread(_live, text)
             await self.push(shown(**OVER))
             now = time.monotonic()
             self._due = now + max(PAINT, (SHARE - 1) * (now - begun))
 
     async def over(self) -> None:
-        await self.push(Li(id="m-live", **GONE))
+        async with self._sending:
+            self._live = None
+            await self._send([*self._sockets], Li(id="m-live", **GONE))
 
     async def turned(self) -> None:
         alert = Div(id="alert", hx_swap_oob="innerHTML")
         line = await self._state_line()
-        await self._list_all([*self._sockets], line, alert)
+        async with self._sending:
+            await self._list([*self._sockets], line, alert)
 
     async def state(self) -> None:
         await self.push(await self._state_line())
@@ -155,7 +169,8 @@ class Panel(Listener):
             path = socket.query_params.get("page", "").split("?")[0]
             await self.talk.visit(*socket.app.state.about.get(path, ("", "")))
             line = await self._state_line()
-            await self._list_all([socket], line)
+            async with self._sending:
+                await self._list([socket], line)
             while True:
                 await socket.receive_text()  # pages send nothing: their acts are posts
         except (WebSocketDisconnect, RuntimeError, OSError, KeyError):
@@ -179,8 +194,8 @@ class Panel(Listener):
 
     def _messages(self, rows: list[Row]) -> FT:
         shown = [self._message(row) for row in rows]
-        if self.talk.live is not None:
-            shown.append(_live(self.talk.live))
+        if self._live is not None:
+            shown.append(_live(self._live))
         return Ol(
             *shown,
             id="messages",

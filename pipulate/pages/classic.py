@@ -41,6 +41,7 @@ from pipulate.engine.fault import fault
 from pipulate.engine.found import HandWritten
 from pipulate.engine.handwritten import prefix
 from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.store import serving
 from pipulate.engine.voice import voice
 from pipulate.engine.workflow import Workflow, call
 from pipulate.web.state import State
@@ -268,12 +269,14 @@ class _Door:
             is_front = scope["path"][1:] in self.flows
             scope["main"] = partial(_attributes, page, is_front)
         token = classic.asking.set(page)
+        waits = serving.set(False)  # it was written for a loop that waits
         try:
             await self.inner(scope, receive, tell)
         except Exception as error:
             await self._fail(scope["path"], error)
             raise
         finally:
+            serving.reset(waits)
             classic.asking.reset(token)
 
     def _page(self, scope: Scope) -> classic.Page | None:

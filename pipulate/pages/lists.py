@@ -14,7 +14,8 @@ from fasthtml.common import FastHTML, HTTPException, Request, Response
 
 from pipulate.engine.errors import Invalid
 from pipulate.engine.store import Store, now
-from pipulate.web.components import Sent, failure, form, fragment, page
+from pipulate.pages.sent import Sent
+from pipulate.web.components import failure, form, fragment, page
 
 Row = dict[str, Any]
 MOST = 300  #: characters of a text field

@@ -38,9 +38,9 @@ from pipulate.chat.memory import Memory
 from pipulate.engine.errors import PipulateError
 from pipulate.engine.store import Store
 from pipulate.pages.lists import Row, sent
+from pipulate.pages.sent import Sent
 from pipulate.pages.settings import card
 from pipulate.web.components import (
-    Sent,
     ago,
     button,
     failure,

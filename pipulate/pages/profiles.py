@@ -25,7 +25,7 @@ from pipulate.engine.errors import Refused
 from pipulate.engine.store import Store
 from pipulate.pages.lists import ListPage, Row, Table
 from pipulate.web.components import form
-from pipulate.web.windows import carried, names
+from pipulate.web.windows import carried, menu_name
 
 ABOUT = (
     "Profiles are the clients or sites you work for; the menu shows their menu "
@@ -54,6 +54,12 @@ PROFILES = Table(
     toggle=("active", "Shown in the menu"),
     check_delete=_check_delete,
 )
+
+
+def names(store: Store) -> dict[int, str]:
+    """What menus may show of each profile, by id."""
+    rows = store.read("SELECT id, menu_name FROM profile ORDER BY priority, id")
+    return {row["id"]: menu_name(row) for row in rows}
 
 
 def switcher(app: FastHTML) -> FT | None:

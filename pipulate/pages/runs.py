@@ -30,10 +30,11 @@ from pipulate.engine.kept import Desk
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Row
 from pipulate.engine.workflow import Workflow
-from pipulate.web.components import Sent, failure, form, fragment, page
+from pipulate.pages.profiles import names
+from pipulate.pages.sent import Sent
+from pipulate.web.components import failure, form, fragment, page
 from pipulate.web.runs import deleted_row, run_list, run_row, run_search
 from pipulate.web.state import State
-from pipulate.web.windows import names
 
 ABOUT = (
     "All runs of all workflows, newest first, of all profiles. "

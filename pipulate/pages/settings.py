@@ -21,7 +21,8 @@ from fasthtml.common import FastHTML, RedirectResponse, Request, Response
 from pipulate.engine.care import backups
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
-from pipulate.web.components import Sent, button, form, page
+from pipulate.pages.sent import Sent
+from pipulate.web.components import button, form, page
 
 ABOUT = """Settings: light or dark, which model answers, where the data folder is,
 backups and how to restore one."""

@@ -6,6 +6,7 @@ CHAIN   the revision, the undo line, then the cards up to the first open one, or
 ERRORS  An author's bug shows in its own card; the other cards live on.
 """
 
+import asyncio
 import json
 from typing import Any
 
@@ -36,6 +37,7 @@ from pipulate.engine import forms
 from pipulate.engine import record as rec
 from pipulate.engine.answers import Question, question
 from pipulate.engine.errors import Invalid, PipulateError
+from pipulate.engine.history import Act
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Kind
 from pipulate.engine.values import LARGE, is_file
@@ -68,9 +70,10 @@ async def chain(
     for card in shown[:-1]:
         if card.attrs.get("id") == f"card{at}":
             card(data_focus="1")
+    last_act = await asyncio.to_thread(run.engine.undoable, run.id)
     return Section(
         revision(run),
-        _undo(run),
+        _undo(run, last_act),
         failure(message, id="refused"),
         note and P(note, cls="note", role="status"),
         _gone(run),
@@ -96,8 +99,7 @@ def revision(run: Run, oob: bool = False) -> FT:
     return Input(type="hidden", id="rev", name=REV, value=str(run.rev), hx_swap_oob=swap)
 
 
-def _undo(run: Run) -> FT:
-    last = run.engine.undoable(run.id)
+def _undo(run: Run, last: Act | None) -> FT:
     if run.state.get("finalized") or last is None or last.kind != Kind.REVERT:
         return Div(id="undo")
     words = Span("Went back. Later answers are kept.")

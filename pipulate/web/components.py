@@ -1,10 +1,9 @@
 """What any page shows, and an author's card may: functions that return HTML."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from io import BytesIO
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote, urlencode
 
 # FastHTML's own add checks, which cost half of a card's time.
@@ -27,7 +26,6 @@ from fastcore.xml import (
     Tr,
     to_xml,
 )
-from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import (
     HTMLResponse,
@@ -64,29 +62,20 @@ def page(
     column = Div(H1(title), *content, cls="wide" if wide else "page")
     if of_htmx(request) and "hx-history-restore-request" not in request.headers:
         return fragment(Title(f"{title} · Pipulate"), column, status=status)
-    vary = {"vary": "HX-Request, HX-History-Restore-Request"}
-    return HTMLResponse(document(request, title, column), status, vary)
+    return Page(request, title, column, status)
 
 
-class Sent(FormData):
-    """A form as it was sent.  What takes it is a plain function: it does its
-    work in a thread, where the disk may be waited for.
-    """
+class Page(Response):
+    """A whole page, made in a thread."""
 
-    @classmethod
-    async def __from_request__(cls, req: Request) -> "Sent":
-        return cls(await req.form())
+    def __init__(self, request: Request, title: str, column: FT, status: int) -> None:
+        super().__init__(status_code=status)
+        self._parts = (request, title, column)
 
-    @contextmanager
-    def file(self, name: str) -> Iterator[BinaryIO]:
-        """Give the file of a field, an empty one without; then close all."""
-        given = self.get(name)
-        try:
-            yield given.file if isinstance(given, UploadFile) else BytesIO()
-        finally:
-            for _, item in self.multi_items():
-                if isinstance(item, UploadFile):
-                    item.file.close()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        html = await asyncio.to_thread(document, *self._parts)
+        vary = {"vary": "HX-Request, HX-History-Restore-Request"}
+        await HTMLResponse(html, self.status_code, vary)(scope, receive, send)
 
 
 def of_htmx(request: Request) -> bool:

@@ -61,12 +61,12 @@ def _message(request: Request, title: str, text: str, status: int) -> Response:
     return page(request, title, failure(text), status=status)
 
 
-async def _failed(request: Request, error: Exception) -> Response:
+def _failed(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)  # a number that SQLite cannot hold is none
     return _message(request, *_WORDS[status], status)
 
 
-async def refused(request: Request, error: PipulateError) -> Response:
+def refused(request: Request, error: PipulateError) -> Response:
     """Say why nothing was done."""
     status = error.status
     if status >= 500:
@@ -74,15 +74,15 @@ async def refused(request: Request, error: PipulateError) -> Response:
     return _message(request, "That did not work", str(error), status)
 
 
-async def _unsaved(request: Request, error: apsw.Error) -> Response:
+def _unsaved(request: Request, error: apsw.Error) -> Response:
     try:
         with plainly(request.app.state.store.path):
             raise error
     except PipulateError as told:
-        return await refused(request, told)
+        return refused(request, told)
 
 
-async def _machine(request: Request, error: OSError) -> Response:
+def _machine(request: Request, error: OSError) -> Response:
     from pipulate.engine.fault import in_words, is_machines  # seldom: something failed
 
     if not is_machines(error):
@@ -91,7 +91,7 @@ async def _machine(request: Request, error: OSError) -> Response:
     return _message(request, "That did not work", in_words(error), CannotWrite.status)
 
 
-async def _crashed(request: Request, error: Exception) -> Response:
+def _crashed(request: Request, error: Exception) -> Response:
     logger.opt(exception=error).error("{} {} failed", request.method, request.url.path)
     told = fault(error)
     title = "Something failed"

@@ -10,10 +10,11 @@ a form post ends in a redirect to the run.
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from fastcore.xml import (
     FT,
@@ -49,8 +50,8 @@ from pipulate.engine.errors import (
 )
 from pipulate.engine.forms import Values
 from pipulate.engine.found import Broken, Helper
-from pipulate.engine.pipeline import STALE
-from pipulate.engine.store import saved
+from pipulate.engine.pipeline import STALE, Pipulate
+from pipulate.engine.store import OnLoop, saved
 from pipulate.engine.workflow import (
     Run,
     Step,
@@ -80,6 +81,8 @@ from pipulate.web.runs import (
 )
 from pipulate.web.state import State
 
+Kind = TypeVar("Kind")
+
 OF_REVISION = ("undo", "finalize", "unfinalize")  #: acts on a run
 OF_RUN = (*OF_REVISION, "delete", "undelete", "repair")
 
@@ -90,7 +93,7 @@ class Order:
 
     flow: Workflow
     id: str  #: the run's
-    run: Callable[[], Run]  #: as it is stored now
+    run: Callable[[], Awaitable[Run]]  #: as it is stored now
     kind: str  #: "card", "undo", …
     form: FormData
     rev: int | None  #: the revision that the page shows
@@ -139,12 +142,14 @@ class Pages:
             raise HTTPException(404)
         return found
 
-    def _run(self, flow: Workflow, id: str) -> Run:
-        # On the event loop: one indexed read, which in WAL no writer delays.
-        return flow.load(self.store, id, self.state.settings)
+    async def _run(self, flow: Workflow, id: str) -> Run:
+        return await _soon(flow.load, self.store, id, self.state.settings)
+
+    async def _engine(self, flow: Workflow) -> Pipulate:
+        return await _soon(flow.engine, self.store)
 
     async def _opened(self, flow: Workflow, id: str) -> Run:
-        run = self._run(flow, id)
+        run = await self._run(flow, id)
         if is_known(run):
             return run
         from pipulate.engine.changed import opened  # seldom: a record of 0.1.0
@@ -184,13 +189,13 @@ class Pages:
 
     async def _landing(self, request: Request, flow: Workflow, card: FT) -> Response:
         lead = P(_lead(flow), cls="lead")
-        runs = await asyncio.to_thread(recent, flow.engine(self.store), flow)
+        runs = await asyncio.to_thread(recent, await self._engine(flow), flow)
         return page(request, flow.title, lead, card, runs, about=flow.about)
 
     async def runs(self, request: Request) -> Response:
         """Show the recent runs, searched."""
         flow = self._flow(request)
-        engine = flow.engine(self.store)
+        engine = await self._engine(flow)
         found = await asyncio.to_thread(engine.runs, request.query_params.get("q", ""))
         rows = [run_row(row, flow, engine) for row in found]
         return fragment(run_list(rows, empty="No run has that in its ID."))
@@ -201,7 +206,7 @@ class Pages:
         kind, number = split(request, flow)
         if kind != "card" or not number:
             raise HTTPException(404)
-        run = self._run(flow, request.query_params.get("id", ""))
+        run = await self._run(flow, request.query_params.get("id", ""))
         step = flow.steps[number - 1]
         if rec.is_done(run.state, step.id):
             place = f"#card{number}"
@@ -213,7 +218,7 @@ class Pages:
     async def file(self, request: Request) -> Response:
         """Give a file that a step wrote, as the record names it."""
         wanted = request.query_params
-        run = self._run(self._flow(request), wanted.get("id", ""))
+        run = await self._run(self._flow(request), wanted.get("id", ""))
         name = request.path_params["file"]
         found = run.files(wanted.get("step", "")).get(name)
         if found is None or not found.path.is_file():
@@ -228,7 +233,7 @@ class Pages:
         id = str((await request.form()).get("id", ""))
         try:
             id = flow.normalise(id)
-            await asyncio.to_thread(flow.begin, flow.engine(self.store), id)
+            await asyncio.to_thread(flow.begin, await self._engine(flow), id)
         except Invalid as error:
             card = id_card(flow, id, error=str(error))
             return page(request, flow.title, card, about=flow.about)
@@ -269,7 +274,7 @@ class Pages:
         return page(request, flow.title, card, chain, status=reply.status_code)
 
     async def _refuse(self, order: Order, step: Step | None, why: Refused) -> Response:
-        run = order.run()
+        run = await order.run()
         last = None
         if step and not step.work and _is_open(run, step):
             typed = {key: order.form.getlist(key) for key in order.form}
@@ -281,20 +286,20 @@ class Pages:
         flow, id = order.flow, order.id
         rev = order.rev
         if order.kind == "finalize":
-            run = order.run()
+            run = await order.run()
             if run.open_index < len(flow.steps):
                 why = "Only a complete run can be finalized; answer the open card first."
                 raise OutOfOrder(why)
             if rev is None:
                 rev = run.rev  # of the run that is complete
-        engine = flow.engine(self.store)
+        engine = await self._engine(flow)
         of = [rev] if order.kind in OF_REVISION else []
         await asyncio.to_thread(getattr(engine, order.kind), id, *of)
         if order.kind == "delete":
             return fragment(deleted_row(address(flow, id, "undelete"), id))
         if order.kind == "undelete":
             return fragment(run_row(engine.row(id) or {}, flow, engine))
-        return await self._chain(order.run())
+        return await self._chain(await order.run())
 
     # --- acts on a step
 
@@ -310,7 +315,7 @@ class Pages:
         try:
             back = await answer(asked, submitted)
         except Refused:
-            now = order.run()
+            now = await order.run()
             if is_stored(now, step, submitted):  # by the other click of two at once
                 return await self._advance(now, step)
             raise
@@ -331,7 +336,7 @@ class Pages:
         """Take the answer of a step that is gone as this one's."""
         from pipulate.engine.changed import take  # seldom: a step was renamed
 
-        run = order.run()
+        run = await order.run()
         if order.rev not in (None, run.rev):
             raise errors.Stale(STALE)
         inside = () if step.work else (await question(run, step)).inside
@@ -342,13 +347,14 @@ class Pages:
 
     async def _revert(self, order: Order, step: Step) -> Response:
         flow = order.flow
-        clear = flow.engine(self.store).clear_steps_from
-        await asyncio.to_thread(clear, order.id, step.id, flow.tuples, order.rev)
-        return await self._chain(order.run())
+        engine = await self._engine(flow)
+        here = (order.id, step.id, flow.tuples, order.rev)
+        await asyncio.to_thread(engine.clear_steps_from, *here)
+        return await self._chain(await order.run())
 
     async def _start(self, order: Order, step: Step) -> Response:
         """Start, repeat: the jobs' method of that name."""
-        run = order.run()
+        run = await order.run()
         if run.state.get("finalized") or not step.work or not _is_open(run, step):
             raise OutOfOrder(
                 f"“{step.label}” is not the step that comes next, so nothing was "
@@ -359,7 +365,7 @@ class Pages:
 
     async def _cancel(self, order: Order, step: Step) -> Response:
         await self.jobs.cancel((order.flow.name, order.id, step.key))
-        run = order.run()
+        run = await order.run()
         if step.work and _is_open(run, step):
             return fragment(cards.working(run, self.jobs, step))
         return await self._chain(run)
@@ -401,6 +407,12 @@ class Pages:
         if status == 200:
             where["pipulate_address"] = _place(run)
         return fragment(chain, status=status, **where)
+
+
+async def _soon(act: Callable[..., Kind], *given: Any) -> Kind:
+    with suppress(OnLoop):  # it reads a row, as a rule
+        return act(*given)
+    return await asyncio.to_thread(act, *given)  # the file has changed
 
 
 def _place(run: Run) -> str:

@@ -1,11 +1,9 @@
 """The shell around every page: head, menu, main column, chat, finder.
 
 What is the same on every page is text; the menu is rendered once for each
-state of it.  What is read for each page, the chat above all, is read in a
-thread before the page is made: pages may be put together on the event loop.
+state of it.
 """
 
-import asyncio
 from functools import lru_cache
 from html import escape
 from string import Template
@@ -23,9 +21,7 @@ from fastcore.xml import (
     Ul,
     to_xml,
 )
-from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipulate.engine import profiles
 from pipulate.engine.settings import PACKAGE
@@ -63,26 +59,8 @@ def shell(content: Any, request: Any) -> tuple[Any, ...]:
     return (NotStr(_body(request, column)),)
 
 
-class Frame:
-    """ASGI middleware: what is read for a whole page is there when it is made."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _is_navigation(scope):
-            scope["frame"] = await asyncio.to_thread(_frame, Request(scope))
-        await self.app(scope, receive, send)
-
-
-def _is_navigation(scope: Scope) -> bool:
-    headers = Headers(scope=scope)
-    fetched = "hx-request" in headers and "hx-boosted" not in headers
-    looks = scope["method"] == "GET"  # an act is answered by an address, as a rule
-    return looks and not fetched and not scope["path"].startswith("/static/")
-
-
-def _frame(request: Request) -> dict[str, str]:
+def frame(request: Request) -> dict[str, str]:
+    """Read what stands around a page."""
     state: State = request.app.state
     parts = {"note": escape(note(state.store)), "switcher": "", "chat": _NO_CHAT}
     if state.profile_switcher:
@@ -100,7 +78,7 @@ def _body(request: Any, content: Any) -> str:
         "menu": menu(state, request.url.path),
         "content": _text(content),
         "main": request.scope.get("main", str)(),  # what a page written by hand says
-        **(request.scope.get("frame") or _frame(request)),
+        **(request.scope.get("frame") or frame(request)),
     }
     return carrying(_BODY.substitute(parts), profile)
 

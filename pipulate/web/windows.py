@@ -18,7 +18,7 @@ from urllib.parse import (
 )
 
 from pipulate.engine import profiles
-from pipulate.engine.store import Store
+from pipulate.engine.store import Row, Store
 
 CARRIER = "pipulate-profile"  #: the header, and the key in a query
 _ACTION = re.compile(r'(<form\b[^<>]*?\saction="/(?!/)[^"#]*)')
@@ -50,13 +50,19 @@ def note(store: Store) -> str:
     shown, chosen = profiles.shown(store), profiles.chosen(store)
     if shown == chosen:
         return ""
-    named = names(store)
-    here = f"“{named.get(shown, 'a deleted profile')}”"
-    there = f"“{named.get(chosen, 'another profile')}”"
-    return f"This window is for {here}, and what you do in it, too. Elsewhere {there} is chosen."
+    here = name(store, shown) or "a deleted profile"
+    there = name(store, chosen) or "another profile"
+    return (
+        f"This window is for “{here}”, and what you do in it, too. Elsewhere “{there}” is chosen."
+    )
 
 
-def names(store: Store) -> dict[int, str]:
-    """What menus may show of each profile, by id."""
-    rows = store.read("SELECT id, menu_name FROM profile ORDER BY priority, id")
-    return {row["id"]: row["menu_name"] or f"Profile {row['id']}" for row in rows}
+def name(store: Store, id: int | str) -> str:
+    """What menus may show of a profile; "" if there is none of that id."""
+    row = store.one("SELECT id, menu_name FROM profile WHERE id = ?", id)
+    return menu_name(row) if row else ""
+
+
+def menu_name(row: Row) -> str:
+    """What menus may show of a profile, by its row."""
+    return str(row["menu_name"] or f"Profile {row['id']}")

@@ -19,10 +19,12 @@ from pipulate.engine.classic import Table
 from pipulate.engine.errors import Corrupt, NotSaved, PipulateError
 from pipulate.engine.store import (
     Lock,
+    OnLoop,
     Store,
     connect,
     plainly,
     saved,
+    serving,
 )
 from tests.engine_child import Child, hold_database, hold_lock
 from tests.faulty_disk import Disk
@@ -461,3 +463,49 @@ def test_the_log_is_brought_into_the_file_as_it_grows(store: Store) -> None:
         store["much"] = f"{number}" + 500_000 * "x"
     log = store.path.with_name(f"{store.path.name}-wal")
     assert log.stat().st_size < 4096 * stores.CHECKPOINT * 2
+
+
+# --- where others would wait, too
+
+WAITS: dict[str, Callable[[Store], Any]] = {
+    "write": lambda store: store.write("DELETE FROM task"),
+    "item": lambda store: store.__setitem__("theme", "dark"),
+    "delete": lambda store: store.__delitem__("theme"),
+    "transaction": lambda store: store.transaction().__enter__(),
+    "read": lambda store: store.read("SELECT * FROM task"),
+    "connection": lambda store: store.connection,
+    "table": lambda store: store.table("task"),
+    "backup": lambda store: store.backup("daily"),
+}
+
+
+@pytest.mark.parametrize("kind", WAITS)
+async def test_a_request_waits_for_the_database_in_a_thread_alone(store: Store, kind: str) -> None:
+    """On the event loop it is refused, with the way to do it, and nothing is changed."""
+    act = WAITS[kind]
+    token = serving.set(True)
+    try:
+        with pytest.raises(OnLoop, match=r"plain function.*asyncio\.to_thread"):
+            act(store)
+        assert store.get("theme") is None
+        if kind != "transaction":
+            await asyncio.to_thread(act, store)
+    finally:
+        serving.reset(token)
+
+
+async def test_one_row_is_read_anywhere(store: Store) -> None:
+    """Of several rows that are found the first, and no statement stays open."""
+    store["theme"] = "dark"
+    token = serving.set(True)
+    assert store["theme"] == "dark" and "theme" in store and store.get("other", 3) == 3
+    assert store.one("SELECT 1 AS a UNION SELECT 2") == {"a": 1}
+    serving.reset(token)
+    await asyncio.to_thread(store.__setitem__, "theme", "light")  # no reader is in the way
+    store.connection.pragma("wal_checkpoint", "truncate")
+
+
+async def test_elsewhere_a_loop_may_wait(store: Store) -> None:
+    """In a notebook there is always one."""
+    store["theme"] = "dark"
+    assert store.read("SELECT value FROM store") == [{"value": '"dark"'}]

@@ -7,7 +7,7 @@ import pytest
 from fasthtml.common import Button, Form, Input, Titled
 
 from pipulate.pages import parts
-from pipulate.web.windows import CARRIER, carried, carrying, names
+from pipulate.web.windows import CARRIER, carried, carrying, name
 
 FORM = re.compile(r"<form\b[^>]*>")
 
@@ -58,7 +58,8 @@ async def test_menus_name_no_client(visit: Any) -> None:
     """Only by its menu name, or its number."""
     async with visit(*parts()) as client:
         await client.post("/profiles", data={"name": "Camelot plc"})
-        assert names(client.app.state.store) == {1: "Default", 2: "Profile 2"}
+        shown = [name(client.app.state.store, id) for id in (1, 2, "2", 3, "x")]
+        assert shown == ["Default", "Profile 2", "Profile 2", "", ""]
 
 
 @pytest.mark.parametrize(

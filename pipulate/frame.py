@@ -1,0 +1,32 @@
+"""What stands around an author's page is read before the page is made.
+
+FastHTML puts such a page together on the event loop; our own pages do it in a
+thread, see `web.components.Page`.
+"""
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pipulate.web.shell import frame
+
+
+class Frame:
+    """ASGI middleware: a page that is looked at finds it in its scope."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _is_looked_at(scope):
+            scope["frame"] = await asyncio.to_thread(frame, Request(scope))
+        await self.app(scope, receive, send)
+
+
+def _is_looked_at(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    fetched = "hx-request" in headers and "hx-boosted" not in headers
+    looks = scope["method"] == "GET"  # an act is answered by an address, as a rule
+    return looks and not fetched and not scope["path"].startswith("/static/")
