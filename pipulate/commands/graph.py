@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipulate.commands import parser, progress
+from pipulate.engine.collecting import tidy
 from pipulate.engine.settings import Settings
 from pipulate.graph import (
     analysis,
@@ -119,7 +120,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def columnar(links: Path, pages: Path | None, settings: Settings) -> Path:
-    """Return the columnar form's folder; a new one is an analysis of today."""
+    """Return the columnar form's folder; a new one is an analysis of today.
+
+    What a killed command unpacked goes: no server may ever run here.
+    """
+    tidy(settings.downloads)
     today = f"{datetime.now(UTC):%Y%m%d}"
     return intake.columnar(links, pages, Shelf(settings.downloads), today)
 

@@ -78,6 +78,8 @@ def put_back(folder: Path, backup: Path | None = None) -> tuple[Path, Path | Non
     """
     chosen = backup or next(iter(backups(folder)), None)
     if chosen is None or not chosen.is_file():
+        with suppress(FileNotFoundError):
+            next((folder / "backups").iterdir(), None)  # what may not be read says so
         raise Unknown(f"There is no backup at {chosen or folder / 'backups'}.")
     lock = serving(folder)
     try:

@@ -72,7 +72,9 @@ def close(paths: Iterable[Path]) -> list[Path]:
     closed = []
     for path in paths:
         with suppress(OSError):  # another's: it stays open
-            path.chmod(stat.S_IMODE(path.lstat().st_mode) & ~OTHERS)
+            mode = stat.S_IMODE(path.lstat().st_mode)
+            if not mode & stat.S_ISVTX:  # as /tmp, which is for all
+                path.chmod(mode & ~OTHERS)
             if not is_open(path):
                 closed.append(path)
     return closed
@@ -80,9 +82,11 @@ def close(paths: Iterable[Path]) -> list[Path]:
 
 def closed_if_open(folder: Path) -> str:
     """Close a folder that is open, and say so; "" if it was not, or cannot be."""
-    if is_open(folder.resolve()) and (closed := close(opened(folder))):
-        return (
-            f"Others of this machine could read {folder}. "
-            f"It is yours alone now ({len(closed)} files and folders)."
-        )
-    return ""
+    top = folder.resolve()
+    if not is_open(top) or not close([top]):
+        return ""
+    below = close(opened(top))
+    return (
+        f"Others of this machine could read {folder}. "
+        f"It is yours alone now ({len(below) + 1} files and folders)."
+    )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from pipulate.commands import graph
+from pipulate.engine.collecting import DAY
 from pipulate.engine.settings import Settings
 from pipulate.graph import analysis, edges
 from pipulate.graph.errors import GraphError
@@ -49,6 +52,22 @@ def test_analyse(tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixtu
     assert (place / "meta.json").stat().st_ino == made
     links.write_text(LINKS + "/b,/\n")
     assert edges.load(graph.columnar(links, None, settings)).m == 5
+
+
+def test_what_a_killed_command_unpacked_is_collected(tmp_path: Path, settings: Settings) -> None:
+    """After a day, by the next one: a server may never run here."""
+    place = settings.downloads / "link-graph" / "csv" / "links"
+    for name, age in (("abcd1234", DAY + 60), ("efgh5678", 0)):
+        left = place / f".scratch.{name}.part"
+        left.mkdir(parents=True)
+        (left / "links.csv").touch()
+        then = time.time() - age
+        os.utime(left / "links.csv", (then, then))
+    links = tmp_path / "links.csv"
+    links.write_text(LINKS)
+    graph.main([str(links)], settings)
+    assert files(place) >= {".scratch.efgh5678.part"}
+    assert not (place / ".scratch.abcd1234.part").exists()
 
 
 def test_report(tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,6 +113,13 @@ def test_what_cannot_be_closed_is_not_told_as_closed(
     assert private.close(private.opened(loose)) == [] and private.closed_if_open(loose) == ""
 
 
+def test_a_folder_for_all_stays_that(loose: Path) -> None:
+    """Whoever puts data into /tmp keeps nobody else out of it."""
+    loose.chmod(0o1777)
+    assert private.closed_if_open(loose) == "" and mode(loose) == 0o1777
+    assert mode(loose / "uploads") == 0o755
+
+
 def test_elsewhere_nothing_is_done(loose: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows has other rights."""
     monkeypatch.setattr(private, "POSIX", False)
