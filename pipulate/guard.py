@@ -126,6 +126,10 @@ class Guard:
             if not limited.started:
                 why = "The request was too large or too slow, so it was dropped."
                 await _hang_up(error.args[0], why)(scope, receive, limited.send)
+        except asyncio.CancelledError:  # the server stops, and this took too long
+            if not limited.started:
+                why = "Pipulate is being stopped. Start it, then look whether this was saved."
+                await _hang_up(503, why)(scope, receive, limited.send)
         except ClientDisconnect:
             pass  # it went amid its body: nothing was done, nobody waits
 

@@ -279,6 +279,30 @@ def test_a_body_in_drops_is_ended(tmp_path, monkeypatch, address):
     assert answered[0] == 408
 
 
+@pytest.mark.parametrize("began", [False, True])
+async def test_who_is_served_when_the_server_stops_is_told(began):
+    """What takes too long is cancelled: with words, as long as there is no answer, and no trace."""
+    answered = []
+    served = asyncio.Event()
+    start = {"type": "http.response.start", "status": 200, "headers": []}
+
+    async def slow(scope, receive, send):
+        if began:
+            await send(start)
+        served.set()
+        await asyncio.Event().wait()
+
+    async def send(message):
+        answered.append(message)
+
+    task = asyncio.create_task(guard.Guard(slow)(scope(OWN), asyncio.Event().wait, send))
+    await served.wait()
+    task.cancel("timeout graceful shutdown exceeded")
+    await task
+    assert [it["status"] for it in answered if "status" in it] == [200 if began else 503]
+    assert began or b"being stopped" in answered[1]["body"]
+
+
 def test_large_and_odd_bodies_get_4xx(server):
     """64 MB, deep JSON, broken multipart, wrong lengths: a clear refusal, never a 500."""
     with server.client() as client:
