@@ -21,6 +21,9 @@ from pipulate.engine.settings import Settings
 from pipulate.protocol import Protocol
 
 MOMENT = 1.0  # seconds after which the server answers
+#: Seconds after which a thread at work lets the pages' thread in: with Python's
+#: own 0.005 a page beside an import waits for that ten times and more.
+TURN = 0.0005
 OPEN = "import sys, webbrowser; webbrowser.open(sys.argv[1])"
 BROWSE = (sys.executable, "-P", "-c", OPEN)
 
@@ -32,6 +35,7 @@ def main(argv: Sequence[str], settings: Settings) -> None:
     try:
         log_to_file(settings.log)
         check_port(settings)
+        sys.setswitchinterval(TURN)
         server = uvicorn.Server(configuration(settings))
         where = settings.data.resolve()
         logger.info(

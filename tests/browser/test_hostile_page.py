@@ -267,7 +267,7 @@ def test_a_hostile_page_gets_nowhere_in_any_way(ours: Ours, hostile: Browser, th
     attack(ours, hostile, theirs)
 
 
-@pytest.mark.trust("Planted: no Origin check on one route")
+@pytest.mark.trust("Planted bug found: no Origin check on one route")
 @pytest.mark.parametrize("hole", ["/tasks", "/chat/ws", "/bridge/revert1"])
 def test_a_route_without_the_check_is_found(
     ours: Ours, hostile: Browser, theirs: str, monkeypatch: pytest.MonkeyPatch, hole: str

@@ -184,7 +184,7 @@ def test_no_hostile_text_runs_or_loads(app: Any, serve: Serve, context: BrowserC
     assert attack(app, serve(app), context, TEXTS) == []
 
 
-@pytest.mark.trust("Planted: a cell that is not escaped")
+@pytest.mark.trust("Planted bug found: a cell that is not escaped")
 def test_a_cell_that_is_not_escaped_is_found(
     app: Any, serve: Serve, context: BrowserContext
 ) -> None:

@@ -692,7 +692,7 @@ def test_data_are_asked_for_when_needed(page: Page, view: Open) -> None:
     assert files["impressions"] in asked
 
 
-@pytest.mark.trust("A million links drawn, without a GPU")
+@pytest.mark.trust("A million links drawn, without a GPU", alone=True)
 def test_a_million_links_in_a_browser_without_a_gpu(page: Page, serve: Serve) -> None:
     """A million links are drawn, found and panned; the limits leave room for a busy machine."""
     graph = site("1M")

@@ -2,7 +2,8 @@
 
 MARK    `@pytest.mark.trust("promise")` is the long form of a test, in the row of that
         name; several tests may share one.
-TRIALS  `tried()` counts one kill, request, run, ... of the test that runs now.
+TRIALS  `tried()` counts one kill, request, run, ... of the test that runs now; `found(words)`
+        tells what it measured.
 SEED    `chance(name)` is random by SEED (environment; 1), as Hypothesis is by its option.
 FAILS   What fails before a test, or after it, is a failure too; what was not tried
         says why.
@@ -53,20 +54,30 @@ class Row:
     failures: int = 0
     seconds: float = 0.0
     lacking: str = ""
+    found: str = ""
 
     def cells(self, promise: str) -> tuple[str, str, str, str]:
+        if self.found:
+            promise += f" ({self.found})"
         if self.lacking:
             promise += f" (not tried: {self.lacking})"
         return promise, f"{self.trials:,}", f"{self.failures:,}", f"{self.seconds:,.0f}"
 
 
 _count = 0
+_found = ""
 
 
 def tried(trials: int = 1) -> None:
     """Count trials of the test that runs."""
     global _count
     _count += trials
+
+
+def found(words: str) -> None:
+    """Tell, beside the promise, what was measured by the test that runs."""
+    global _found
+    _found = words
 
 
 def chance(name: object = "") -> random.Random:
@@ -121,12 +132,13 @@ class Table:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
-        global _count
-        _count = 0
+        global _count, _found
+        _count, _found = 0, ""
         try:
             return (yield)
         finally:
             item.user_properties.append(("trials", max(1, _count)))
+            item.user_properties.append(("found", _found))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         told: dict[str, Any] = dict(report.user_properties)
@@ -142,6 +154,7 @@ class Table:
             row.lacking = report.longrepr[2].removeprefix("Skipped: ")
         elif report.when == "call":
             row.trials += told["trials"]
+            row.found = told.get("found") or row.found
         if report.when == "teardown":
             self.say(told["promise"], row)
 

@@ -127,7 +127,7 @@ def test_the_whole_table_of_attacks_by_raw_socket(server: Server) -> None:
     knock(server.url, server.folder)
 
 
-@pytest.mark.trust("Planted: no Origin check on one route")
+@pytest.mark.trust("Planted bug found: no Origin check on one route")
 @pytest.mark.parametrize("hole", ["/tasks", "/chat/ws", "/settings/theme"])
 def test_a_route_without_the_check_is_found(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hole: str

@@ -250,7 +250,7 @@ main(sys.argv[1:])
 
 
 @pytest.mark.usefixtures("careless")
-@pytest.mark.trust("Planted: a process that leaves files to others")
+@pytest.mark.trust("Planted bug found: a process that leaves files to others")
 def test_a_process_that_is_careless_is_found(tmp_path: Path) -> None:
     """A planted bug: a command that sets no umask; what a workflow writes is found open."""
     (tmp_path / "workflows").mkdir()
@@ -259,7 +259,7 @@ def test_a_process_that_is_careless_is_found(tmp_path: Path) -> None:
     assert {path.name for path in private.opened(tmp_path / "data")} >= {"made.csv"}
 
 
-@pytest.mark.trust("Planted: a secret in the log")
+@pytest.mark.trust("Planted bug found: a secret in the log")
 def test_a_secret_in_a_log_is_found(tmp_path: Path) -> None:
     """A planted bug: the log holds what the token file holds."""
     store = Store(tmp_path / "data" / "pipulate.db")

@@ -24,7 +24,7 @@ from tests.engine_child import Child, answer, loop, open_store, post
 from tests.faulty_disk import Disk
 from tests.trust.needs import no_root
 from tests.trust.table import chance as by_chance
-from tests.trust.table import tried
+from tests.trust.table import times, tried
 
 STEPS = [(f"key{number}", f"step_{number:02d}", f"Step {number}") for number in (1, 2, 3)]
 
@@ -72,7 +72,7 @@ def test_kill_9_loses_nothing(tmp_path: Path) -> None:
 @pytest.mark.trust("Engine killed: no acknowledged answer is lost")
 def test_kill_9_loses_nothing_at_length(tmp_path: Path) -> None:
     """Long form: 1,000 kills."""
-    kills(tmp_path, 1000)
+    kills(tmp_path, times(1000))
 
 
 def killed_jobs(folder: Path, count: int) -> None:
@@ -175,7 +175,7 @@ def test_kill_9_in_a_migration(tmp_path: Path) -> None:
 @pytest.mark.trust("Migration killed: the database is the old or the new, whole")
 def test_kill_9_in_a_migration_at_length(tmp_path: Path) -> None:
     """Long form: 200 kills."""
-    killed_migrations(tmp_path, 200)
+    killed_migrations(tmp_path, times(200))
 
 
 def killed_rewriting(folder: Path, count: int) -> None:

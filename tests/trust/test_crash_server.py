@@ -19,7 +19,7 @@ from pipulate.engine.values import file_of
 from tests.chat.scripted import ScriptedModel
 from tests.server import LOOKS, Server, answer, begin, free_port, revision
 from tests.trust.table import chance as by_chance
-from tests.trust.table import tried
+from tests.trust.table import times, tried
 
 LEDGER = '''
 """A job whose outward acts leave a trace in a file, so that doing one twice shows."""
@@ -242,7 +242,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path):
 @pytest.mark.trust("Server killed under five kinds of clients: nothing acknowledged is lost")
 def test_a_hundred_kills_of_the_server(tmp_path):
     """The long form."""
-    crash(tmp_path, 100)
+    crash(tmp_path, times(100))
 
 
 def test_a_killed_job_goes_on_by_itself_and_repeats_nothing(tmp_path):

@@ -373,9 +373,9 @@ def test_the_engine_does_what_the_model_does_at_length() -> None:
     )
 
 
-def at_length(bug: type[Server]) -> Any:
+def at_length(bug: type[Server], told: str) -> Any:
     """Mark a bug that takes the machine long to find."""
-    return pytest.param(bug, marks=pytest.mark.trust("Planted bugs are found"))
+    return pytest.param(bug, marks=pytest.mark.trust(f"Planted bug found: {told}"))
 
 
 @pytest.mark.parametrize(
@@ -383,10 +383,10 @@ def at_length(bug: type[Server]) -> Any:
     [
         GlobalRunId,
         LockOnThePageOnly,
-        at_length(NoStaleCheck),
-        at_length(RevertForGood),
-        at_length(UndoOfTheWorld),
-        at_length(DeleteForGood),
+        at_length(NoStaleCheck, "an answer to what another tab has changed"),
+        at_length(RevertForGood, "a change that cannot be undone"),
+        at_length(UndoOfTheWorld, "an undo that forgets what was done outside"),
+        at_length(DeleteForGood, "a deleted run that is gone for good"),
     ],
 )
 def test_the_machine_finds_planted_bugs(bug: type[Server]) -> None:

@@ -118,7 +118,7 @@ async def test_fifty_conversations_with_a_model_that_obeys(tmp_path: Path) -> No
     assert calls > 300
 
 
-@pytest.mark.trust("Planted: a proposal that does not wait for its Yes")
+@pytest.mark.trust("Planted bug found: a proposal that does not wait for its Yes")
 async def test_a_proposal_that_does_not_wait_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
