@@ -23,6 +23,7 @@ class Disk(apsw.VFS):
         super().__init__("faulty", "", makedefault=True)
         self.base = apsw.vfs_names()[1]  # the one that was the default before us
         self.calls = 0
+        self.failed = 0  #: calls, since somebody set it to 0
         self.fail_at: int | None = None  #: the write or sync to fail, counted from 1
         self.fail_on = False  #: whether all later ones fail too
         self.error: type[apsw.Error] = apsw.IOError
@@ -47,6 +48,7 @@ class Disk(apsw.VFS):
         if self.fail_at is not None and (
             self.calls == self.fail_at or (self.fail_on and self.calls > self.fail_at)
         ):
+            self.failed += 1
             raise self.error("the test's disk failed")
 
     def excepthook(self, *_: Any) -> None:

@@ -31,6 +31,8 @@ import pytest
 SEED = int(os.environ.get("SEED", "1"))
 LONG = os.environ.get("TRUST") == "long"
 HEAD = ("Promise", "Trials", "Failures", "Seconds")
+#: A folder in memory, if there is one: for what tries neither a disk nor a power cut.
+MEMORY = next((path for path in ("/dev/shm",) if Path(path).is_dir()), None)
 LEAD = """\
 # Proof
 

@@ -39,7 +39,7 @@ from pipulate.engine.settings import Settings
 from pipulate.pages import profiles, tasks
 from pipulate.web.windows import CARRIER
 from tests.server import revision
-from tests.trust.table import SEED, times, tried
+from tests.trust.table import MEMORY, SEED, times, tried
 
 HERE = "http://127.0.0.1:5001"
 IDS = ("arthur", "lancelot", "galahad")
@@ -195,10 +195,6 @@ def no_revision(app: Any) -> Any:
 tabs, ids, sides = st.integers(0, 2), st.sampled_from(IDS), st.integers(0, 1)
 windows, persons = st.integers(0, 1), st.integers(1, 3)
 steps, texts = st.integers(1, len(KEYS)), st.sampled_from(["blue", "red", "<i>&"])
-
-
-#: In memory, if that can be had: what a power cut loses is asked elsewhere.
-MEMORY = next((path for path in ("/dev/shm",) if Path(path).is_dir()), None)
 
 
 class Gone(Exception):

@@ -30,6 +30,7 @@ from urllib.parse import urlencode
 import httpx2
 import pytest
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from pipulate.botify import token
 from pipulate.commands.serve import TURN
@@ -133,7 +134,7 @@ class Site:
         """Ask the model, and hear all that it says."""
         client.post("/chat/new")
         address = f"ws://127.0.0.1:{self.server.port}/chat/ws?page=/"
-        with connect(address, origin=self.server.url, max_size=None) as page:  # type: ignore[arg-type]
+        with connect(address, origin=Origin(self.server.url), max_size=None) as page:
             client.post("/chat/send", data={"text": "Tell me all."})
             while not self.stop.is_set():
                 if 'class="assistant"' in str(page.recv(PATIENCE)):
