@@ -114,6 +114,12 @@ def lock(file: IO[str], alone: bool) -> None:
     fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
 
 
+def is_alone(item: pytest.Item) -> bool:
+    """Say whether a test measures time."""
+    mark = item.get_closest_marker("trust")
+    return bool(mark and mark.kwargs.get("alone"))
+
+
 class Table:
     """Collects reports, also of other processes, and tells the rows."""
 
@@ -126,10 +132,13 @@ class Table:
         for mark in item.iter_markers("trust"):
             item.user_properties.append(("promise", *mark.args))
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=is_alone)  # nobody waits long for it
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        mark = item.get_closest_marker("trust")
-        with machine(alone=bool(mark and mark.kwargs.get("alone"))):
+        with machine(is_alone(item)):
             return (yield)
 
     @pytest.hookimpl(wrapper=True)
