@@ -28,7 +28,6 @@ COMMANDS = """
     run explore_csv --id → links=links.csv
     run bridge --id new name=❤ quest=grail color=blue
     runs list
-    runs show bridge ❤
     runs export --to out/runs
     runs export
     runs import runs.zip
@@ -38,11 +37,9 @@ COMMANDS = """
     soul export out/soul.jsonl
     soul import soul.jsonl
     mcp
-    graph links.csv
     graph report links.csv --out out/report
     botify-simulator --port {port}
     context
-    backup
     backup out/copy.db
     restore
     doctor""".strip().splitlines()
