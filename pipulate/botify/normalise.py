@@ -238,7 +238,7 @@ def _blocks(file: IO[bytes], raw: Raw) -> Iterator[tuple[bytes, str]]:
 
 def _records(file: IO[bytes], name: str) -> bytes:
     """A block and on to the end of its last record; b"" at the end."""
-    block = file.read(BLOCK)
+    block = bytearray(file.read(BLOCK))
     line = file.readline(LONGEST_RECORD)
     block += line
     limit = len(block) + LONGEST_RECORD
@@ -255,7 +255,7 @@ def _records(file: IO[bytes], name: str) -> bytes:
         raise BadFile(f"{name} has a row of more than {LONGEST_RECORD >> 20} MB: it is no CSV.")
     if block and not block.endswith(b"\n"):
         block += b"\n"  # the end of the file
-    return block
+    return bytes(block)
 
 
 def _preamble(block: bytes, raw: Raw) -> tuple[int, str]:
