@@ -177,6 +177,6 @@ def serving(folder: Path, url: str = "") -> Lock:
         return lock
     lock.release()
     place = str(folder.resolve())
-    if where.exists():
+    with suppress(OSError, ValueError, TypeError, KeyError):  # it is missing or damaged
         place += f" at {json.loads(where.read_text())['url']}"
     raise InUse(f"Another Pipulate serves {place}. Use that one, or stop it first.")

@@ -30,7 +30,7 @@ def typed(run: Run, text: str, field: str = "") -> Path:
     """Take a path from a form, whole; raises Invalid if another device sent it."""
     if away.get():
         raise Invalid(AWAY, field)
-    path = _whole(text, field)
+    path = _whole(text, field, look=True)
     if is_imported(run):
         run.engine.store[_key(path)] = now()
     return path
@@ -56,8 +56,13 @@ def _key(path: Path) -> str:
     return f"typed {path}"
 
 
-def _whole(text: str, field: str = "") -> Path:
+def _whole(text: str, field: str = "", look: bool = False) -> Path:
     try:
-        return Path(text.strip()).expanduser().resolve()
+        path = Path(text.strip()).expanduser().resolve()
+        if look:
+            path.exists()  # raises for what is too long, or may not be seen
+        return path
     except (AttributeError, OSError, RuntimeError, ValueError) as error:
-        raise Invalid(f"{str(text)[:200]!r} cannot be a path of this machine.", field) from error
+        why = f" ({error.strerror})" if isinstance(error, OSError) else ""
+        words = f"{str(text)[:200]!r} cannot be a path of this machine{why}."
+        raise Invalid(words, field) from error

@@ -301,4 +301,8 @@ def test_two_servers_of_one_process(tmp_path: Path) -> None:
     second = serving(tmp_path, "http://127.0.0.1:5002")
     with pytest.raises(InUse, match="5002"):
         serving(tmp_path)
+    for damaged in ("", "{", "[]", "{}"):
+        (tmp_path / "server.json").write_text(damaged)
+        with pytest.raises(InUse, match="Another Pipulate serves"):
+            serving(tmp_path)
     second.release()

@@ -77,6 +77,12 @@ def test_what_is_no_path_is_refused_with_a_sentence(store: Store, text: Any) -> 
             take(run, text)
 
 
+def test_a_path_that_the_system_refuses_is_no_fault_of_a_card(store: Store) -> None:
+    """Whoever typed it reads why."""
+    with pytest.raises(Invalid, match=r"cannot be a path of this machine \(File name too long\)"):
+        host.typed(run_of(store, "mine"), f"/tmp/{'a' * 300}")
+
+
 def test_another_device_names_nothing(store: Store) -> None:
     """Not even what is typed already."""
     run = run_of(store, "mine")
