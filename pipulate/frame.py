@@ -12,6 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipulate.web.shell import frame
 
+#: With these HTMX asks for a whole page.
+_WHOLE = {"hx-boosted", "hx-history-restore-request"}
+
 
 class Frame:
     """ASGI middleware: a page that is looked at finds it in its scope."""
@@ -27,6 +30,6 @@ class Frame:
 
 def _is_looked_at(scope: Scope) -> bool:
     headers = Headers(scope=scope)
-    fetched = "hx-request" in headers and "hx-boosted" not in headers
-    looks = scope["method"] == "GET"  # an act is answered by an address, as a rule
+    fetched = "hx-request" in headers and not _WHOLE & set(headers)
+    looks = scope["method"] in ("GET", "HEAD")  # an act is answered by an address, as a rule
     return looks and not fetched and not scope["path"].startswith("/static/")

@@ -204,6 +204,21 @@ class Restless:
                 self.gone ^= {name}
 
 
+async def test_a_head_is_that_of_the_page(tmp_path):
+    """At every address: HEAD answers what GET would, without its body."""
+    app = create_app(Settings(tmp_path / "data", tmp_path / "downloads"))
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url=f"{HERE}:5001") as client:
+        for address in addresses_of(app, "HEAD"):
+            if "/events" in address or "/progress" in address:  # they do not end
+                continue
+            head = await client.head(address)
+            page = await client.get(address)
+            assert head.status_code == page.status_code < 500, address
+    await app.state.jobs.close()
+    app.state.store.close()
+
+
 async def test_a_page_bears_what_changes_between_its_reads(tmp_path, monkeypatch):
     """At every address: a window that adds or deletes meanwhile makes no page fail."""
     app = create_app(Settings(tmp_path / "data", tmp_path / "downloads"))

@@ -19,6 +19,8 @@ def scope(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
         (("GET", "/bridge", {}), True),
         (("GET", "/bridge", {"hx-request": "true", "hx-boosted": "true"}), True),
         (("GET", "/bridge", {"hx-request": "true"}), False),
+        (("HEAD", "/bridge", {}), True),
+        (("GET", "/x", {"hx-request": "1", "hx-history-restore-request": "1"}), True),
         (("POST", "/bridge", {}), False),
         (("GET", "/static/app.js", {}), False),
     ],
