@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx2
 import pytest
@@ -15,6 +16,7 @@ from pipulate.botify.export import Wanted
 from pipulate.botify.token import Token
 from pipulate.botify.urls import parse
 from pipulate.engine import discovery
+from pipulate.engine.errors import NotSaved
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import PACKAGE, Settings
@@ -32,7 +34,11 @@ KEY = ("link_graph", ID, "export")
 
 
 class Crash(BaseException):
-    """The process ends here."""
+    """The process ends here: what an act would do next is not done."""
+
+
+class Dead(NotSaved):
+    """Nor does anything that was at work save anything more."""
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +103,15 @@ class Session:
         assert row
         return row
 
+    def crash(self) -> NoReturn:
+        """End at this point, in the midst of work."""
+
+        def transaction() -> Any:
+            raise Dead
+
+        self.store.transaction = transaction
+        raise Crash
+
     async def end(self) -> None:
         """End the process: nobody owns its jobs any more."""
         await self.jobs.close()
@@ -138,7 +153,9 @@ def expected(tmp_path_factory) -> dict[str, bytes]:
     return asyncio.run(undisturbed(tmp_path_factory.mktemp("expected")))
 
 
-def patched(monkeypatch, target: Any, name: str, before: bool, nth: int = 1) -> None:
+def patched(
+    monkeypatch, crash: Callable[[], NoReturn], target: Any, name: str, before: bool, nth: int
+) -> None:
     """Make the nth call of an async function crash before or after it did its work, once."""
     real = getattr(target, name)
     count = 0
@@ -147,10 +164,10 @@ def patched(monkeypatch, target: Any, name: str, before: bool, nth: int = 1) -> 
         nonlocal count
         count += 1
         if count == nth and before:
-            raise Crash
+            crash()
         result = await real(*arguments, **named)
         if count == nth:
-            raise Crash
+            crash()
         return result
 
     monkeypatch.setattr(target, name, crashing)
@@ -180,7 +197,7 @@ FAULTS = {
 }
 
 
-def plant(monkeypatch, where: str) -> None:
+def plant(monkeypatch, where: str, crash: Callable[[], NoReturn]) -> None:
     """Arrange the crash of a transition."""
     target, name, before, nth = TRANSITIONS[where]
     if target is Pipulate:  # the act that is not saved
@@ -190,12 +207,12 @@ def plant(monkeypatch, where: str) -> None:
         def change(self: Pipulate, id: str, act: str, *arguments: Any, **named: Any) -> Any:
             if act == name and not calls:
                 calls.append(act)
-                raise Crash
+                crash()
             return real(self, id, act, *arguments, **named)
 
         monkeypatch.setattr(Pipulate, "change", change)
     else:
-        patched(monkeypatch, target, name, before, nth)
+        patched(monkeypatch, crash, target, name, before, nth)
 
 
 async def crash_and_resume(
@@ -205,7 +222,7 @@ async def crash_and_resume(
     with simulator(FAULTS[fault], tmp_path / "botify") as (base, app):
         first = Session(tmp_path, base)
         await first.prepare()
-        plant(monkeypatch, where)
+        plant(monkeypatch, where, first.crash)
         crashed = (await first.export())["state"] == "running"
         assert crashed or fault == "lost answer"  # after an answer that never comes, nothing can
         partly = first.files()
