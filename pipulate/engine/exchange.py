@@ -8,19 +8,22 @@ FILES    go along in a zip: the lines in `runs.jsonl`, beside them each file
 IMPORT   never overwrites a different run; the same one changes nothing.  Of a
          zip nothing is taken but what its records name, with size and sha256.
          It holds one run at a time: the lines are read twice.
+PAGES    need the interpreter that thousands of runs keep busy: after each one
+         it is theirs.
 """
 
 import hashlib
 import json
 import shutil
 import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple, TypeVar
 
 from pipulate.engine import files, foreign, values
 from pipulate.engine import record as rec
@@ -29,6 +32,8 @@ from pipulate.engine.kept import files_in
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import Row, Store
 from pipulate.engine.values import File
+
+Item = TypeVar("Item")
 
 LINES = "runs.jsonl"
 ALL = -1  #: rows: SQLite's LIMIT of none
@@ -45,6 +50,7 @@ DAMAGE = (
 MOST = 512 * 1024 * 1024  #: bytes of lines in a zip
 LONGEST = 32 * 1024 * 1024  #: bytes of one run
 CHUNK = 1024 * 1024
+TURN = 0.0002  #: seconds in which pages may begin to work
 EXPECTED = 'expected {"workflow": ..., "id": ..., "record": {...}}.'
 
 
@@ -118,13 +124,19 @@ def export_lines(rows: Iterable[Row]) -> tuple[str, list[Row]]:
 def _exported(rows: Iterable[Row]) -> tuple[list[dict[str, Any]], list[Row]]:
     runs = []
     damaged = []
-    for row in rows:
+    for row in _yielding(rows):
         try:
             runs.append(export(row))
         except Corrupt:
             runs.append({**_name(row), "damaged": row["data"]})
             damaged.append(row)
     return runs, damaged
+
+
+def _yielding(items: Iterable[Item]) -> Iterator[Item]:
+    for item in items:
+        yield item
+        time.sleep(TURN)
 
 
 def _joined(runs: Iterable[dict[str, Any]]) -> str:
@@ -187,7 +199,7 @@ def import_run(engine: Pipulate, data: Any) -> str:
 def _import(engine: Pipulate, found: Iterable[Any]) -> list[str]:
     runs = (run for run in found if not (isinstance(run, dict) and "damaged" in run))
     with engine.store.transaction():
-        ids = [import_run(engine, run) for run in runs]
+        ids = [import_run(engine, run) for run in _yielding(runs)]
     if not ids:
         raise Invalid("The file is empty. Choose a file that was exported here.")
     return ids

@@ -343,6 +343,6 @@ def test_pages_answer_while_all_goes_on(tmp_path: Path) -> None:
 @pytest.mark.trust("Planted bug found: a handler that computes on the event loop", alone=True)
 def test_a_handler_that_computes_on_the_loop_is_found(tmp_path: Path) -> None:
     """It stops all pages for a second each time."""
-    ours, theirs = watched(tmp_path, ("slow",), 100)
+    ours, theirs = watched(tmp_path, ("slow",), 20)
     tried(len(ours))
     assert not within(ours, theirs), told(ours, theirs)
