@@ -1,7 +1,7 @@
-"""What stands around an author's page is read before the page is made.
+"""What stands around a page that is looked at is read before the page is made.
 
-FastHTML puts such a page together on the event loop; our own pages do it in a
-thread, see `web.components.Page`.
+FastHTML puts an author's page together on the event loop.  A page that answers
+an act reads it itself, see `web.components.Page`.
 """
 
 import asyncio

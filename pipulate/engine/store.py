@@ -48,7 +48,7 @@ CHECKPOINT = 1000  #: pages in the log that are brought into the file, as SQLite
 #: Where a request has saved something: it stays, whatever fails afterwards.
 saved: ContextVar[set[str] | None] = ContextVar("saved", default=None)
 
-#: Whether a request is served, by an event loop that others need as well.
+#: Whether a request is served, by a loop that others need, too.
 serving: ContextVar[bool] = ContextVar("serving", default=False)
 
 _ADVICE = {
@@ -260,7 +260,7 @@ class Store:
         if serving.get() and _on_loop():
             raise OnLoop(
                 "Every page would wait here for the database. Make the "
-                "handler a plain function, or call this by asyncio.to_thread."
+                "handler a plain function, or use asyncio.to_thread."
             )
         return self._own
 
@@ -286,7 +286,7 @@ class Store:
             return [_named(cursor, row) for row in cursor]
 
     def one(self, sql: str, *values: Any) -> Row | None:
-        """Return the first row of a query, or None; it must be soon found."""
+        """Return the first row of a query, or None."""
         with plainly(self.path):
             cursor = self._own.execute(sql, values)
             row = next(cursor, None)

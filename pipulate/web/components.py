@@ -1,8 +1,9 @@
 """What any page shows, and an author's card may: functions that return HTML."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -40,6 +41,7 @@ from pipulate.web.shell import document
 from pipulate.web.windows import carried
 
 MULTIPART = "multipart/form-data"
+VARY = {"vary": "HX-Request, HX-History-Restore-Request"}
 
 
 def address(flow: Workflow, id: str, tail: str = "", **more: str) -> str:
@@ -62,20 +64,22 @@ def page(
     column = Div(H1(title), *content, cls="wide" if wide else "page")
     if of_htmx(request) and "hx-history-restore-request" not in request.headers:
         return fragment(Title(f"{title} · Pipulate"), column, status=status)
-    return Page(request, title, column, status)
+    whole = partial(document, request, title, column)
+    if "frame" in request.scope:
+        return HTMLResponse(whole(), status, VARY)
+    return Page(whole, status)
 
 
 class Page(Response):
-    """A whole page, made in a thread."""
+    """A page that is made in a thread."""
 
-    def __init__(self, request: Request, title: str, column: FT, status: int) -> None:
+    def __init__(self, whole: Callable[[], str], status: int) -> None:
         super().__init__(status_code=status)
-        self._parts = (request, title, column)
+        self._whole = whole
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        html = await asyncio.to_thread(document, *self._parts)
-        vary = {"vary": "HX-Request, HX-History-Restore-Request"}
-        await HTMLResponse(html, self.status_code, vary)(scope, receive, send)
+        html = await asyncio.to_thread(self._whole)
+        await HTMLResponse(html, self.status_code, VARY)(scope, receive, send)
 
 
 def of_htmx(request: Request) -> bool:

@@ -410,9 +410,9 @@ class Pages:
 
 
 async def _soon(act: Callable[..., Kind], *given: Any) -> Kind:
-    with suppress(OnLoop):  # it reads a row, as a rule
-        return act(*given)
-    return await asyncio.to_thread(act, *given)  # the file has changed
+    with suppress(OnLoop):
+        return act(*given)  # it reads a row, as a rule
+    return await asyncio.to_thread(act, *given)
 
 
 def _place(run: Run) -> str:

@@ -58,11 +58,11 @@ def note(store: Store) -> str:
 
 
 def name(store: Store, id: int | str) -> str:
-    """What menus may show of a profile; "" if there is none of that id."""
+    """What menus show of a profile; "" without one."""
     row = store.one("SELECT id, menu_name FROM profile WHERE id = ?", id)
     return menu_name(row) if row else ""
 
 
 def menu_name(row: Row) -> str:
-    """What menus may show of a profile, by its row."""
+    """The same, by its row."""
     return str(row["menu_name"] or f"Profile {row['id']}")
