@@ -2,6 +2,7 @@
 
 import ast
 import gc
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,13 @@ def no_collection() -> Iterator[None]:
 PUBLIC = {
     *("_replace", "_asdict", "_fields"),  # of named tuples
     *("_get_state", "_save_state"),  # of classic workflows
+}
+
+#: Files of the project's own folder.
+TOP = {
+    *("README.md", "CHANGELOG.md", "AGENTS.md", "LICENSE", "Makefile", "flake.nix"),
+    *("pyproject.toml", "requirements.lock", "requirements-dev.lock", "requirements-spark.lock"),
+    *(".gitattributes", ".gitignore"),
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -95,6 +103,12 @@ def _taken(node: ast.AST) -> list[str]:
             strings = [arg.value for arg in node.args[:2] if isinstance(arg, ast.Constant)]
             return [text for text in strings if isinstance(text, str)]
     return []
+
+
+def test_what_stands_at_the_top_is_meant_to() -> None:
+    """A library that a test calls may leave a file where it runs."""
+    listed = subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True)
+    assert {path for path in listed.stdout.split() if "/" not in path} == TOP
 
 
 def test_no_test_reaches_behind_a_public_door() -> None:

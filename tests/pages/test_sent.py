@@ -11,7 +11,7 @@ from pipulate.pages.sent import Sent
 
 async def test_a_plain_function_takes_the_form() -> None:
     """By its type alone: all values of a field, and its files."""
-    app = FastHTML()
+    app = FastHTML(secret_key="x")  # else it writes one into the folder
     taken: list[Sent] = []
 
     @app.post("/")
