@@ -36,7 +36,7 @@ SEED ?= 1
 trust: .venv/dev.stamp ## prove the promises at full length, and write the table of it (.ci/trust: with all it needs)
 	@$(PY) -m tests.trust.needs
 	@SEED=$(SEED) $(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m trust --hypothesis-seed=$(SEED) \
-		--table pipulate/docs/trust.md $(ARGS)
+		--table=pipulate/docs/trust.md $(ARGS)
 
 spark: .venv/spark.stamp ## install Spark (half a gigabyte; it needs Java 17), which make trust then tries, too
 

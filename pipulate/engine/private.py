@@ -23,6 +23,7 @@ from pathlib import Path
 OTHERS = 0o077  #: the bits of everyone else
 FOLDER = 0o700
 FILE = 0o600
+OURS = "pipulate.db"  #: in a folder of data
 POSIX = os.name == "posix"
 
 _making = threading.Lock()
@@ -80,10 +81,18 @@ def close(paths: Iterable[Path]) -> list[Path]:
     return closed
 
 
+def _is_others(folder: Path) -> bool:
+    held = [path.name for path in folder.iterdir()]
+    return bool(held) and OURS not in held
+
+
 def closed_if_open(folder: Path) -> str:
-    """Close a folder that is open, and say so; "" if it was not, or cannot be."""
+    """Close a folder that is open, and say so; "" if it was not, or cannot be.
+
+    One that holds other things than data stays as it is, whoever named it.
+    """
     top = folder.resolve()
-    if not is_open(top) or not close([top]):
+    if not is_open(top) or _is_others(top) or not close([top]):
         return ""
     below = close(opened(top))
     return (

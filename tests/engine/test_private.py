@@ -11,6 +11,7 @@ import pytest
 
 from pipulate.engine import private
 from pipulate.engine.pipeline import Pipulate
+from pipulate.engine.settings import Settings
 from pipulate.engine.store import Lock
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
@@ -28,6 +29,7 @@ def loose(tmp_path: Path) -> Path:
     (data / "uploads").mkdir(parents=True)
     (data / "uploads" / "table.csv").write_text("secret")
     (data / "uploads" / "run").write_text("")
+    (data / "pipulate.db").touch(0o600)
     (tmp_path / "elsewhere").write_text("")
     (data / "link").symlink_to(tmp_path / "elsewhere")
     for path in (data, data / "uploads", data / "uploads" / "run"):
@@ -111,6 +113,17 @@ def test_what_cannot_be_closed_is_not_told_as_closed(
     """Another's file, or a disk that knows no rights."""
     monkeypatch.setattr(Path, "chmod", lambda path, mode: None)
     assert private.close(private.opened(loose)) == [] and private.closed_if_open(loose) == ""
+
+
+def test_a_folder_of_other_things_is_left_alone(loose: Path) -> None:
+    """Whoever names a home or a project as the data folder loses no rights there."""
+    (loose / "pipulate.db").unlink()
+    assert private.closed_if_open(loose) == "" and mode(loose) == 0o755
+    assert mode(loose / "uploads" / "table.csv") == 0o644
+    empty = loose / "empty"
+    empty.mkdir()
+    assert "(1 files" in private.closed_if_open(empty) and mode(empty) == 0o700
+    assert Settings().database.name == private.OURS
 
 
 def test_a_folder_for_all_stays_that(loose: Path) -> None:
