@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-import httpx2
 import pytest
 
 from pipulate.botify import client, export, token
+from pipulate.botify.errors import AnswerLost
 from pipulate.botify.export import Wanted
 from pipulate.botify.token import Token
 from pipulate.botify.urls import parse
@@ -271,15 +271,15 @@ async def test_every_crash_under_every_fault(tmp_path, where, fault, expected, m
 @pytest.mark.trust("Planted bug found: a POST sent again when its answer was lost")
 async def test_a_post_that_is_sent_again_is_found(tmp_path, expected, monkeypatch):
     """As a client that takes every request for one that may be repeated would."""
-    send = httpx2.AsyncClient.request
+    create = client.Botify.create_export
 
-    async def again(self: httpx2.AsyncClient, *request: Any, **how: Any) -> Any:
+    async def again(self: client.Botify, body: Any) -> Any:
         try:
-            return await send(self, *request, **how)
-        except httpx2.RequestError:
-            return await send(self, *request, **how)
+            return await create(self, body)
+        except AnswerLost:
+            return await create(self, body)
 
-    monkeypatch.setattr(httpx2.AsyncClient, "request", again)
+    monkeypatch.setattr(client.Botify, "create_export", again)
     with pytest.raises(AssertionError, match=r": 2[,}]"):
         await crash_and_resume(tmp_path, "links job done", "lost answer", expected, monkeypatch)
 
