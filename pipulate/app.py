@@ -16,7 +16,6 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from anyio.to_thread import current_default_thread_limiter
 from fasthtml.common import FastHTML, NotStr
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
@@ -40,7 +39,9 @@ from pipulate.web.routes import Pages
 from pipulate.web.shell import HEAD, shell
 from pipulate.web.state import State
 
-WAITING = 100  #: acts that may wait for the database at once, and no page with them
+#: Acts that may wait for the database at once, and no page with them.  Each
+#: thread has a connection, with memory of its own.
+WAITING = 24
 
 
 def create_app(
@@ -89,7 +90,6 @@ async def lifespan(app: FastHTML) -> AsyncIterator[None]:
     """Begin what the parts begin, resume jobs, serve; then end all in order."""
     state: State = app.state
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(WAITING))
-    current_default_thread_limiter().total_tokens = WAITING  # for plain handlers
     for begin in state.begin:
         await begin()
     flows = {name: flow for name, flow in state.found.items() if isinstance(flow, Workflow)}

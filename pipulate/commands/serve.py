@@ -20,7 +20,6 @@ from pipulate.engine.log import log_to_file
 from pipulate.engine.settings import Settings
 from pipulate.protocol import Protocol
 
-MOMENT = 1.0  # seconds after which the server answers
 #: Seconds after which a thread at work lets the pages' thread in: with Python's
 #: own 0.005 a page beside an import waits for that ten times and more.
 TURN = 0.0005
@@ -36,18 +35,28 @@ def main(argv: Sequence[str], settings: Settings) -> None:
         log_to_file(settings.log)
         check_port(settings)
         sys.setswitchinterval(TURN)
-        server = uvicorn.Server(configuration(settings))
-        where = settings.data.resolve()
-        logger.info(
-            "Pipulate serves {} (data in {}). Ctrl+C stops it.",
-            settings.url,
-            where,
-        )
-        if settings.browser:
-            threading.Timer(MOMENT, private.run, [[*BROWSE, settings.url]]).start()
-        server.run()
+        Server(settings).run()
     finally:
         lock.release()
+
+
+class Server(uvicorn.Server):
+    """Tells that it serves, and opens the browser, once that is so."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(configuration(settings))
+        self.settings = settings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin; Ctrl+C ends it in order from here on."""
+        await super().startup(sockets)
+        if not self.started:
+            return
+        url = self.settings.url
+        where = self.settings.data.resolve()
+        logger.info("Pipulate serves {} (data in {}). Ctrl+C stops it.", url, where)
+        if self.settings.browser:
+            threading.Thread(target=private.run, args=[[*BROWSE, url]]).start()
 
 
 def configuration(settings: Settings) -> uvicorn.Config:

@@ -81,20 +81,15 @@ def close(paths: Iterable[Path]) -> list[Path]:
     return closed
 
 
-def _is_others(folder: Path) -> bool:
-    held = [path.name for path in folder.iterdir()]
-    return bool(held) and OURS not in held
-
-
 def closed_if_open(folder: Path) -> str:
     """Close a folder that is open, and say so; "" if it was not, or cannot be.
 
-    One that holds other things than data stays as it is, whoever named it.
+    Where no data were yet, what is below keeps its rights: it is something else.
     """
     top = folder.resolve()
-    if not is_open(top) or _is_others(top) or not close([top]):
+    if not is_open(top) or not close([top]):
         return ""
-    below = close(opened(top))
+    below = close(opened(top)) if (top / OURS).exists() else []
     return (
         f"Others of this machine could read {folder}. "
         f"It is yours alone now ({len(below) + 1} files and folders)."

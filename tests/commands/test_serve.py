@@ -1,17 +1,20 @@
 """Serving: where it listens, what it opens, and what it refuses to share."""
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
 import uvicorn
 
 from pipulate.cli import main
-from pipulate.commands.serve import MOMENT
+from pipulate.engine import private
 from pipulate.pairing import Gate
 from pipulate.protocol import Protocol
+from tests.server import PATIENCE
 
 Serve = Callable[..., uvicorn.Config]
 
@@ -79,21 +82,21 @@ def test_the_second_server_of_a_folder_says_where_the_first_is(
 def test_it_logs_to_a_file_and_opens_the_browser(
     tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch, free_port: int
 ) -> None:
-    """The browser a moment later, when the server answers; --no-browser opens none."""
-    timers: list[tuple[Any, ...]] = []
+    """Once it answers, not before; --no-browser opens none."""
+    opened: Queue[list[str]] = Queue()
+    log = tmp_path / "log" / "pipulate.log"
 
-    class Timer:
-        def __init__(self, *arguments: Any) -> None:
-            timers.append(arguments)
+    async def startup(server: uvicorn.Server, _: Any) -> None:
+        assert opened.empty()
+        server.started = True
 
-        def start(self) -> None:
-            """Nothing is opened."""
-
-    monkeypatch.setattr("threading.Timer", Timer)
-    serve()
-    assert timers == []
+    monkeypatch.setattr(uvicorn.Server, "startup", startup)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda server: asyncio.run(server.startup()))
+    monkeypatch.setattr(private, "run", opened.put)
     folders = ["--data", str(tmp_path), "--workflows", str(tmp_path)]
     assert main([*folders, "--port", str(free_port)]) == 0
-    ((after, _, [[*_, url]]),) = timers
-    assert (after, url) == (MOMENT, f"http://127.0.0.1:{free_port}")
-    assert f"serves {url}" in (tmp_path / "log" / "pipulate.log").read_text()
+    *_, url = opened.get(timeout=PATIENCE)
+    assert url == f"http://127.0.0.1:{free_port}"
+    assert f"serves {url}" in log.read_text()
+    assert main([*folders, "--port", str(free_port), "--no-browser"]) == 0
+    assert log.read_text().count(f"serves {url}") == 2 and opened.empty()

@@ -115,14 +115,11 @@ def test_what_cannot_be_closed_is_not_told_as_closed(
     assert private.close(private.opened(loose)) == [] and private.closed_if_open(loose) == ""
 
 
-def test_a_folder_of_other_things_is_left_alone(loose: Path) -> None:
-    """Whoever names a home or a project as the data folder loses no rights there."""
+def test_what_is_no_data_keeps_its_rights(loose: Path) -> None:
+    """Whoever names a project as the data folder: it is closed, and one chmod opens it again."""
     (loose / "pipulate.db").unlink()
-    assert private.closed_if_open(loose) == "" and mode(loose) == 0o755
-    assert mode(loose / "uploads" / "table.csv") == 0o644
-    empty = loose / "empty"
-    empty.mkdir()
-    assert "(1 files" in private.closed_if_open(empty) and mode(empty) == 0o700
+    assert "(1 files and folders)" in private.closed_if_open(loose) and mode(loose) == 0o700
+    assert mode(loose / "uploads") == 0o755 and mode(loose / "uploads" / "table.csv") == 0o644
     assert Settings().database.name == private.OURS
 
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import takewhile
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -233,8 +234,8 @@ def simulator() -> Iterator[str]:
         if hasattr(os, "setpriority"):  # a user's Botify computes elsewhere
             os.setpriority(os.PRIO_PROCESS, process.pid, 19)
         try:
-            printed = "".join(iter(process.stdout.readline, "Stop it with Ctrl+C.\n"))
-            yield re.findall(r"http://127.0.0.1:\S+", printed)[0]
+            lines = takewhile(lambda line: "Stop it" not in line, process.stdout)
+            yield re.findall(r"http://127.0.0.1:\S+", "".join(lines))[0]
         finally:
             process.terminate()
 

@@ -117,6 +117,7 @@ def tell(folder: Path, line: str, failure: Failure) -> tuple[int, str]:
     words = [] if line.startswith("serve") else [line.split()[0]]
     command = [sys.executable, "-m", "pipulate", *words, *line.split()[1:]]
     page = {"PYTHONIOENCODING": failure.page, "PYTHONUNBUFFERED": "1"}
+    page["PYTHONDONTWRITEBYTECODE"] = "1"  # it would be cut, for all that come after
     with (
         Path(failure.out or os.devnull).open("w") as full,
         subprocess.Popen(
