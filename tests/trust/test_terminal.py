@@ -187,7 +187,7 @@ def test_every_command_tells_it_in_words(origin: Path, tmp_path: Path, name: str
     assert [told for told in found if told] == []
 
 
-@pytest.mark.trust("Planted: a traceback, no words, a death")
+@pytest.mark.trust("Planted bug found: a traceback, no words, a death")
 @pytest.mark.parametrize(
     ("status", "told", "found"),
     [
