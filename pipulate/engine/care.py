@@ -177,6 +177,7 @@ def serving(folder: Path, url: str = "") -> Lock:
         return lock
     lock.release()
     place = str(folder.resolve())
-    with suppress(OSError, ValueError, TypeError, KeyError):  # it is missing or damaged
+    # It is missing or damaged.
+    with suppress(OSError, ValueError, RecursionError, TypeError, KeyError):
         place += f" at {json.loads(where.read_text())['url']}"
     raise InUse(f"Another Pipulate serves {place}. Use that one, or stop it first.")
