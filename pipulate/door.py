@@ -65,6 +65,6 @@ def _window(store: Store, scope: Scope) -> int:
     named = Headers(scope=scope).get(CARRIER) or query.get(CARRIER)
     if named in (None, str(chosen)):
         return chosen
-    if not name(store, named):
+    if not (named.isdecimal() and name(store, named)):
         raise Refused(GONE)
     return int(named)

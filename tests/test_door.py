@@ -71,7 +71,7 @@ async def test_a_redirect_keeps_the_windows_profile_and_its_page_says_so(visit: 
         assert '<p id="whose" role="status"></p>' in (await client.get("/bridge?id=arthur")).text
 
 
-@pytest.mark.parametrize("named", ["9", "-1", "x", "9" * 40])
+@pytest.mark.parametrize("named", ["9", "-1", "x", "9" * 40, "1.0", " 2", "1e0"])
 async def test_a_profile_that_is_gone_is_refused(visit: Any, named: str) -> None:
     """With a sentence, on a page from which one goes on; nothing is done."""
     async with visit(act, *parts()) as client:
