@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pipulate import pages
+from pipulate import failures, pages
 from pipulate.botify.urls import run_id
 from pipulate.door import Door
 from pipulate.engine.jobs import Jobs
@@ -34,7 +34,7 @@ from pipulate.frame import Frame
 from pipulate.guard import Guard
 from pipulate.pages.classic import Classic
 from pipulate.watch import Workflows
-from pipulate.web import failures, offers
+from pipulate.web import offers
 from pipulate.web.routes import Pages
 from pipulate.web.shell import HEAD, shell
 from pipulate.web.state import State

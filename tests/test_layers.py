@@ -34,11 +34,12 @@ FLOORS = {
     "guard": {"engine"},
     "door": {"web", "engine"},
     "frame": {"web"},
+    "failures": {"web", "engine"},
     "pairing": {"guard", "web", "engine"},
     "backups": {"engine"},
     "protocol": {"guard"},
     "pages": {"guard", "pairing", "markdown", "web", *LIBRARIES},
-    "app": {"guard", "door", "frame", "watch", "pages", "web", *LIBRARIES},
+    "app": {"guard", "door", "frame", "failures", "watch", "pages", "web", *LIBRARIES},
     "": {"app", "engine"},  # the public names
     "cli": {"commands", "engine"},
     "commands": {"cli", "app", "watch", "protocol", "guard", "pairing", "pages", "web", *LIBRARIES},
@@ -48,7 +49,7 @@ FLOORS = {
 #: Who may use SQLite: the engine's files, the manual's index, graphs' tables; `failures` errors.
 SQLITE = {
     *("engine.store", "engine.care", "engine.history", "engine.past", "engine.migrations"),
-    *("docs", "graph.select", "graph.sql", "web.failures"),
+    *("docs", "graph.select", "graph.sql", "failures"),
 }
 #: Who may read what others wrote without the bounds of `engine.foreign`.
 #: JSON is read, too, where this program, or its author, wrote it.

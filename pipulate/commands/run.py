@@ -19,6 +19,7 @@ from pipulate.botify.urls import run_id
 from pipulate.commands import parser, progress
 from pipulate.engine import forms
 from pipulate.engine.answers import Question, answer, question
+from pipulate.engine.calls import call
 from pipulate.engine.changed import former, opened, take
 from pipulate.engine.discovery import Folders
 from pipulate.engine.errors import Invalid, PipulateError, Unknown
@@ -30,7 +31,7 @@ from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
 from pipulate.engine.values import File, as_json
 from pipulate.engine.voice import Silent, voice
-from pipulate.engine.workflow import Run, Step, Workflow, call
+from pipulate.engine.workflow import Run, Step, Workflow
 
 Given = dict[str, list[str]]  #: the values of each field, as a form would send them
 BY_HAND = (

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipulate.engine.errors import PipulateError, Stale, Unsure
 from pipulate.engine.record import Change, Record
-from pipulate.engine.store import now
+from pipulate.engine.store import now, on_loop
 from pipulate.engine.workflow import Run, Step
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ class Acts:
     def once(self, name: str, function: Deed, find: Deed | None, params: Any) -> Any:
         """Return the result, or in a task what awaits it."""
         act = self._once(name, function, find, params)
-        return act if _on_loop() else _at_once(act)
+        return act if on_loop() else _at_once(act)
 
     async def _once(self, name: str, function: Deed, find: Deed | None, params: Any) -> Any:
         key = self._key(name, params)
-        if not _on_loop():
+        if not on_loop():
             with self._threads[key]:
                 return await self._act(key, name, function, find)
         async with self._tasks[key]:
@@ -164,18 +164,9 @@ def forget(run: Run, step: Step) -> None:
     run.engine.checkpoint(run.id, note)
 
 
-def _on_loop() -> bool:
-    """Say whether this thread runs an event loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
 async def _aside(function: Callable[..., Any], *args: Any) -> Any:
     """Call what waits for the disk, to its end even when cancelled."""
-    if not _on_loop():
+    if not on_loop():
         return function(*args)
     work = asyncio.ensure_future(asyncio.to_thread(function, *args))
     try:
@@ -198,7 +189,7 @@ async def _done(function: Deed) -> Any:
     result = function()
     if not inspect.isawaitable(result):
         return result
-    return await result if _on_loop() else asyncio.run(_awaited(result))
+    return await result if on_loop() else asyncio.run(_awaited(result))
 
 
 async def _awaited(awaitable: Any) -> Any:

@@ -25,10 +25,11 @@ from typing import Any
 
 from pipulate.engine import forms, values
 from pipulate.engine import record as rec
+from pipulate.engine.calls import call
 from pipulate.engine.errors import Finalized, Stale
 from pipulate.engine.pipeline import LOCKED, STALE, Kind
 from pipulate.engine.record import Record, knows
-from pipulate.engine.workflow import Run, Step, call
+from pipulate.engine.workflow import Run, Step
 
 Submitted = Mapping[str, list[Any]]
 

@@ -20,7 +20,7 @@ from loguru import logger
 
 from pipulate.engine import record as rec
 from pipulate.engine.answers import holds, put, rests
-from pipulate.engine.calls import in_thread, on_loop
+from pipulate.engine.calls import Function, in_thread, on_loop
 from pipulate.engine.errors import PipulateError, Refused, Stale, Unknown, Unsure
 from pipulate.engine.fault import fault
 from pipulate.engine.job import Cancelled, Job
@@ -29,7 +29,7 @@ from pipulate.engine.pipeline import Kind
 from pipulate.engine.record import knows
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
-from pipulate.engine.workflow import Function, Run, Step, Workflow
+from pipulate.engine.workflow import Run, Step, Workflow
 
 CANCELLED = "Cancelled. What was done so far is kept; start again to go on."
 CHANGED = "What this rests on has changed, so it was cancelled. Start it again."

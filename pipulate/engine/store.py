@@ -99,7 +99,8 @@ def _named(cursor: apsw.Cursor, row: Sequence[Any]) -> Row:
     return {name: value for (name, *_), value in zip(cursor.description, row, strict=True)}
 
 
-def _on_loop() -> bool:
+def on_loop() -> bool:
+    """Say whether this thread runs an event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -257,7 +258,7 @@ class Store:
     @property
     def connection(self) -> apsw.Connection:
         """This thread's raw connection; raises OnLoop."""
-        if serving.get() and _on_loop():
+        if serving.get() and on_loop():
             raise OnLoop(
                 "Every page would wait here for the database. Make the "
                 "handler a plain function, or use asyncio.to_thread."

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipulate.engine import record as rec
 from pipulate.engine import values
+from pipulate.engine.calls import Function
 from pipulate.engine.errors import PipulateError
 from pipulate.engine.pipeline import Kind, Pipulate
 from pipulate.engine.record import RESERVED, Normalise, Record
@@ -43,7 +44,6 @@ from pipulate.engine.voice import voice
 if TYPE_CHECKING:
     from pipulate.engine.kept import Desk
 
-Function = Callable[..., Any]
 
 WHOLE = "*"  #: in a step's `reads`: all earlier answers
 FIELDS = ".*"  #: after a key in them: all fields of that step, not its answer alone
@@ -54,13 +54,6 @@ LONG = 1000  #: characters of an answer in a summary
 
 #: The workflows that the file now being read has made.
 made: ContextVar[list["Workflow"]] = ContextVar("made")
-
-
-async def call(function: Function, *args: Any) -> Any:
-    """Call a workflow's function without blocking the event loop, as `calls` does."""
-    from pipulate.engine import calls  # not to be read before
-
-    return await calls.call(function, *args)
 
 
 @dataclass

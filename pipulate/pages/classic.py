@@ -37,13 +37,14 @@ from starlette.types import (
 )
 
 from pipulate.engine import classic
+from pipulate.engine.calls import call
 from pipulate.engine.fault import fault
 from pipulate.engine.found import HandWritten
 from pipulate.engine.handwritten import prefix
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.store import serving
 from pipulate.engine.voice import voice
-from pipulate.engine.workflow import Workflow, call
+from pipulate.engine.workflow import Workflow
 from pipulate.web.state import State
 
 CARRIER = "pipulate-run"  #: the header, and the key in a query

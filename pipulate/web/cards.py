@@ -36,15 +36,16 @@ from loguru import logger
 from pipulate.engine import forms
 from pipulate.engine import record as rec
 from pipulate.engine.answers import Question, question
+from pipulate.engine.calls import call
 from pipulate.engine.errors import Invalid, PipulateError
 from pipulate.engine.history import Act
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Kind
 from pipulate.engine.values import LARGE, is_file
-from pipulate.engine.workflow import Run, Step, call
+from pipulate.engine.workflow import Run, Step
 from pipulate.web import uploads
 from pipulate.web.components import MULTIPART, address, failure, file_link
-from pipulate.web.failures import fault, faulty
+from pipulate.web.faults import fault, faulty
 from pipulate.web.filling import fill
 
 FORMER = "pipulate-former"  #: the field that names the key of a gone answer

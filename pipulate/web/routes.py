@@ -42,6 +42,7 @@ from pipulate.engine.answers import (
     is_stored,
     question,
 )
+from pipulate.engine.calls import call
 from pipulate.engine.errors import (
     Invalid,
     OutOfOrder,
@@ -56,7 +57,6 @@ from pipulate.engine.workflow import (
     Run,
     Step,
     Workflow,
-    call,
 )
 from pipulate.web import cards, uploads
 from pipulate.web.components import (
@@ -66,7 +66,7 @@ from pipulate.web.components import (
     of_htmx,
     page,
 )
-from pipulate.web.failures import (
+from pipulate.web.faults import (
     MEND,
     damaged,
     fault,

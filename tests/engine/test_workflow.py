@@ -8,12 +8,13 @@ from fasthtml.common import Input, P
 
 from pipulate.engine import record as rec
 from pipulate.engine.answers import answer, is_stored, question
+from pipulate.engine.calls import call
 from pipulate.engine.errors import Incompatible, Invalid, PipulateError, Stale, Unknown
 from pipulate.engine.job import Job
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import Settings
 from pipulate.engine.voice import Silent, voice
-from pipulate.engine.workflow import Run, Workflow, call
+from pipulate.engine.workflow import Run, Workflow
 
 
 class Definite(PipulateError):

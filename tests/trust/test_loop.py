@@ -3,7 +3,6 @@ locked, and a handler that forgets it is found.
 """
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,14 @@ from starlette.testclient import TestClient
 from pipulate.app import create_app, lifespan
 from pipulate.engine.errors import NotSaved
 from pipulate.engine.settings import PACKAGE, Settings
-from pipulate.engine.store import Store, connect
+from pipulate.engine.store import connect
+from tests.engine.test_store import WAITS
 from tests.test_app import HERE, addresses
 from tests.trust.table import tried
 
 AT_ONCE = 20  #: acts that wait at a time
 #: What a form of any page may send.
 SENT = {"name": "Ask", "text": "Who?", "theme": "dark", "content": "It is blue."}
-FORGOTTEN: dict[str, Callable[[Store], Any]] = {
-    "a write": lambda store: store.write("DELETE FROM task"),
-    "a setting": lambda store: store.__setitem__("theme", "dark"),
-    "a list": lambda store: store.read("SELECT * FROM task"),
-    "a transaction": lambda store: store.transaction().__enter__(),
-    "a table": lambda store: store.table("task"),
-}
 PAGES = "The database is locked for long: every page is shown, then every act is done"
 PLANTED = "Planted bug found: the store used on the event loop"
 
@@ -80,7 +73,7 @@ async def _all_waiting(
     return waiting
 
 
-@pytest.mark.parametrize("kind", FORGOTTEN)
+@pytest.mark.parametrize("kind", WAITS)
 @pytest.mark.parametrize("form", ["short", pytest.param("long", marks=pytest.mark.trust(PLANTED))])
 def test_a_handler_that_forgets_it_is_found(tmp_path: Path, kind: str, form: str) -> None:
     """Whatever it asks of the store; the page says that nothing was saved."""
@@ -88,7 +81,7 @@ def test_a_handler_that_forgets_it_is_found(tmp_path: Path, kind: str, form: str
     def part(app: Any) -> None:
         @app.post("/planted")
         async def planted() -> str:
-            FORGOTTEN[kind](app.state.store)
+            WAITS[kind](app.state.store)
             return "It was done."
 
     app = create_app(Settings(tmp_path / "data", workflows=()), (part,))

@@ -9,9 +9,10 @@ import pytest
 from fastcore.xml import to_xml
 
 from pipulate.commands.run import find, finish
+from pipulate.engine.calls import call
 from pipulate.engine.settings import Settings
 from pipulate.engine.store import Store
-from pipulate.engine.workflow import Run, call
+from pipulate.engine.workflow import Run
 
 Play = Callable[..., Awaitable[tuple[Run, str]]]
 

@@ -13,11 +13,12 @@ from pipulate import Invalid, Settings
 from pipulate.app import create_app
 from pipulate.cli import main
 from pipulate.engine import discovery
+from pipulate.engine.calls import call
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import PACKAGE
 from pipulate.engine.store import Store
-from pipulate.engine.workflow import Workflow, call
+from pipulate.engine.workflow import Workflow
 from pipulate.graph.shelf import CSV, Shelf
 
 TODAY = f"{datetime.now(UTC):%Y%m%d}"

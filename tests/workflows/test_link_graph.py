@@ -16,12 +16,13 @@ from pipulate.botify.export import Wanted
 from pipulate.botify.token import Token
 from pipulate.botify.urls import parse
 from pipulate.engine import discovery
+from pipulate.engine.calls import call
 from pipulate.engine.errors import NotSaved
 from pipulate.engine.jobs import Jobs
 from pipulate.engine.pipeline import Pipulate
 from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.engine.store import Store
-from pipulate.engine.workflow import Run, call
+from pipulate.engine.workflow import Run
 from pipulate.graph import edges, measures
 from pipulate.graph.htmlsite import read_html_site
 from pipulate.graph.shelf import Shelf

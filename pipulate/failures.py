@@ -4,32 +4,18 @@ TRUTH   What a request has saved, SQLite itself tells (`store.saved`).  So
         whatever fails afterwards, no answer says that nothing was.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import apsw
-from fastcore.xml import FT, Code, Details, Div, P, Pre, Summary
+from fastcore.xml import P
 from loguru import logger
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipulate.engine.errors import CannotWrite, Corrupt, PipulateError
-from pipulate.engine.found import Broken, Helper
+from pipulate.engine.errors import CannotWrite, PipulateError
 from pipulate.engine.store import plainly, saved
-from pipulate.engine.workflow import Workflow
-from pipulate.web.components import (
-    address,
-    button,
-    failure,
-    fragment,
-    of_htmx,
-    page,
-)
-
-if TYPE_CHECKING:
-    from pipulate.engine.fault import Fault
-
-#: The way on where an author's code failed.
-MEND = "Mend it: with --dev a saved file is read at once, without it at the next start."
+from pipulate.web.components import failure, fragment, of_htmx, page
+from pipulate.web.faults import MEND, fault
 
 _WORDS = {
     404: (
@@ -43,13 +29,6 @@ _WORDS = {
     413: ("Too large", "That was more than this page takes."),
     400: ("Not understood", "The request was not understood."),
 }
-
-
-def fault(error: BaseException) -> "Fault":
-    """Return what is to be told of an error."""
-    from pipulate.engine import fault  # seldom: something failed
-
-    return fault.fault(error)
 
 
 def _message(request: Request, title: str, text: str, status: int) -> Response:
@@ -111,33 +90,3 @@ HANDLERS: dict[Any, Any] = {
     apsw.Error: _unsaved,
     OSError: _machine,
 }
-
-
-def faulty(told: "Fault") -> tuple[FT | None, ...]:
-    """Return what failed in an author's code, where, and the way on."""
-    if not told.line:
-        return (failure(told.what),)
-    return (
-        failure(told.what),
-        P(f"{told.file}, line {told.line}: ", Code(told.code)),
-        P(f"{told.way}. {MEND}".removeprefix(". ")),
-        Details(Summary("Where it failed"), Pre(told.traceback)),
-    )
-
-
-def idle_page(request: Request, found: Broken | Helper) -> Response:
-    """Return the page of a file that serves no workflow."""
-    about = str(found)
-    content = P(about, cls="lead")
-    if isinstance(found, Broken):
-        lead = P(f"This is out of order until {found.path.name} is mended. All else works.")
-        content = Div(lead, *faulty(found.fault), cls="card broken")
-    return page(request, found.title, content, about=about)
-
-
-def damaged(flow: Workflow, id: str, error: PipulateError) -> FT:
-    """Return the card of a run that cannot be shown."""
-    mend = None
-    if isinstance(error, Corrupt):
-        mend = button(address(flow, id, "repair"), "Restore the last good state", cls="")
-    return Div(failure(error), mend, cls="card")

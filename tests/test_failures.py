@@ -123,7 +123,8 @@ class Breaker:
 
     def __call__(self, frame: FrameType, event: str, arg: Any) -> None:
         code = frame.f_code
-        mine = code.co_filename.startswith(str(PACKAGE)) and "failures.py" not in code.co_filename
+        file = code.co_filename
+        mine = file.startswith(str(PACKAGE)) and not file.endswith(("failures.py", "faults.py"))
         if event == "call" and mine and code not in self.seen and saved.get():
             self.seen.add(code)
             self.left -= 1
