@@ -32,6 +32,17 @@ def free_port() -> int:
             return port
 
 
+def printed(process: subprocess.Popen[str], last: str) -> list[str]:
+    """Return the lines that a process prints before its `last`; it must come to that."""
+    assert process.stdout
+    lines = []
+    for line in process.stdout:
+        if line.rstrip() == last:
+            return lines
+        lines.append(line)
+    raise AssertionError(f"it ended before {last!r}: {''.join(lines)}")
+
+
 class Server:
     """`python -m pipulate` on a scratch folder; it can be killed and started again on the same
     data.

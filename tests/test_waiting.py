@@ -5,6 +5,8 @@ SLEEP     Nothing sleeps for a while.  Only a test whose point is the moment, as
 LOOK      After an act in the browser the page is asked by `expect`, which waits, and not by a look
           that sees what is there by chance.
 DEADLINE  What is waited for in a browser may take as long as tests/conftest.py says, or longer.
+END       What a child prints is read to its end, too: `iter(readline, line)` waits for a line
+          of one that has died.
 POLICY    `wait_for_function` evaluates a text as soon as it looks twice, which our pages forbid.
 
 A planted breach of each kind proves that it is found.
@@ -73,6 +75,8 @@ def breaches(code: str, browser: bool = True) -> Iterator[tuple[int, str]]:
             yield call.lineno, "SLEEP"
         if name(call) == "wait_for_function":
             yield call.lineno, "POLICY"
+        if name(call) == "iter" and "readline" in ast.unparse(call):
+            yield call.lineno, "END"
         if browser and any(map(short, call.keywords)):
             yield call.lineno, "DEADLINE"
     if browser:
@@ -129,6 +133,7 @@ PLANTED = {
     "time.sleep(1)": "SLEEP",
     "page.wait_for_timeout(1)": "SLEEP",
     "page.wait_for_function('x')": "POLICY",
+    "list(iter(process.stdout.readline, 'Ready'))": "END",
     "expect(page).to_have_url('/', timeout=5_000)": "DEADLINE",
     "page.click('a')\n    assert page.locator('b').count() == 1": "LOOK",
     "with it:\n        it.press('Enter')\n    assert it.is_visible()": "LOOK",

@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.server import printed
+
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -41,14 +43,14 @@ def test_the_command_serves_what_it_says(tmp_path: Path):
     command = [sys.executable, "-m", "pipulate", "botify-simulator", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            printed = list(iter(process.stdout.readline, "Stop it with Ctrl+C.\n"))
-            (base,) = re.findall(r"http://127.0.0.1:\S+", "".join(printed))
+            said = printed(process, "Stop it with Ctrl+C.")
+            (base,) = re.findall(r"http://127.0.0.1:\S+", "".join(said))
             headers = {"Authorization": "Token t0"}
             answer = httpx2.get(f"{base}/projects/demo", headers=headers, timeout=60)
         finally:
             process.terminate()
-    assert "demo data" in printed[0]
-    assert printed[2].split() == ["token", "t0"]
+    assert "demo data" in said[0]
+    assert said[2].split() == ["token", "t0"]
     served = [project["url"] for project in answer.json()["results"]]
-    assert [line.split()[1] for line in printed[3:]] == served
+    assert [line.split()[1] for line in said[3:]] == served
     assert "https://app.botify.com/demo/links-600/" in served

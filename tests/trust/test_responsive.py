@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import takewhile
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -39,7 +38,7 @@ from pipulate.commands.serve import TURN
 from pipulate.simulator.options import DEMO_TOKEN
 from tests.engine_child import Child
 from tests.graph.sites import export, site
-from tests.server import PATIENCE, Server, answer, begin, free_port, revision
+from tests.server import PATIENCE, Server, answer, begin, free_port, printed, revision
 from tests.trust.table import found, times, tried
 
 ROOT = Path(__file__).parents[2]
@@ -230,12 +229,11 @@ def simulator() -> Iterator[str]:
     """Botify's stand-in, in a process of its own; its address."""
     command = [sys.executable, "-m", "pipulate", "botify-simulator", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        assert process.stdout
         if hasattr(os, "setpriority"):  # a user's Botify computes elsewhere
             os.setpriority(os.PRIO_PROCESS, process.pid, 19)
         try:
-            lines = takewhile(lambda line: "Stop it" not in line, process.stdout)
-            yield re.findall(r"http://127.0.0.1:\S+", "".join(lines))[0]
+            said = "".join(printed(process, "Stop it with Ctrl+C."))
+            yield re.findall(r"http://127.0.0.1:\S+", said)[0]
         finally:
             process.terminate()
 
