@@ -139,10 +139,15 @@ Flow = Annotated[str, "its workflow, if several have a run of that ID"]
 Answer = Annotated[str, "the answer; field=value for each field if there are several"]
 
 
+LISTED = 20  #: runs
+
+
 def list_runs(desk: Desk, search: Annotated[str, "part of the ID"] = "") -> str:
     """Show the user's latest runs of workflows."""
-    rows = Pipulate(desk.store).runs(search, profile_id=desk.profile)
-    lines = [f"- {_link(desk, row)}, changed {row['updated'][:10]}" for row in rows]
+    rows = Pipulate(desk.store).runs(search, LISTED + 1, desk.profile)
+    lines = [f"- {_link(desk, row)}, changed {row['updated'][:10]}" for row in rows[:LISTED]]
+    if len(rows) > LISTED:
+        lines.append(f"These are the {LISTED} newest; a part of the ID finds the others.")
     return "\n".join(lines) or "There are no such runs."
 
 

@@ -57,9 +57,11 @@ from pipulate.engine.errors import PipulateError, Unknown
 from pipulate.engine.workflow import Workflow
 from pipulate.pages.profiles import names
 from pipulate.web.components import form, fragment, markdown, search_field
+from pipulate.web.runs import rest
 
 PAINT = 0.06  #: seconds between two renderings of an answer that streams
 SHARE = 5  #: rendering may take one part in so many of the time: long Markdown takes long
+MOST = 30  #: conversations that are listed
 MOST_PAGES = 200  #: open at once
 OVER = {"hx_swap_oob": "true"}  #: takes the place of the element with the same id
 GONE = {"hx_swap_oob": "delete"}
@@ -286,8 +288,11 @@ class Panel(Listener):
             cls="row",
         )
         current = self.talk.conversation
-        rows = self.talk.conversations.all()[:30]
-        return looking, begin, Ul(*[_conversation(row, current) for row in rows])
+        rows = self.talk.conversations.all()
+        items = [_conversation(row, current) for row in rows[:MOST]]
+        if len(rows) > MOST:
+            items.append(rest(MOST))
+        return looking, begin, Ul(*items)
 
 
 # --- pieces

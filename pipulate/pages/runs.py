@@ -52,12 +52,12 @@ def _found(state: State, search: str, empty: str) -> FT:
     for found in state.found.values():
         if isinstance(found, Workflow) and found.formerly:
             found.engine(state.store)  # what it takes over is not listed by a name that is gone
-    for row in engine.runs(search, limit=MOST):
+    for row in engine.runs(search, limit=MOST + 1):
         flow = state.found.get(row["workflow"])
         known = flow if isinstance(flow, Workflow) else None
         profile = whose.get(row["profile_id"], "")
         rows.append(run_row(row, known, engine, workflow=row["workflow"], profile=profile))
-    return run_list(rows, empty)
+    return run_list(rows, empty, MOST)
 
 
 def _content(state: State, note: FT | None = None, error: str = "") -> FT:

@@ -73,6 +73,7 @@ from pipulate.web.faults import (
     idle_page,
 )
 from pipulate.web.runs import (
+    RECENT,
     deleted_row,
     id_card,
     recent,
@@ -196,7 +197,8 @@ class Pages:
         """Show the recent runs, searched."""
         flow = self._flow(request)
         engine = await self._engine(flow)
-        found = await asyncio.to_thread(engine.runs, request.query_params.get("q", ""))
+        search = request.query_params.get("q", "")
+        found = await asyncio.to_thread(engine.runs, search, RECENT + 1)
         rows = [run_row(row, flow, engine) for row in found]
         return fragment(run_list(rows, empty="No run has that in its ID."))
 

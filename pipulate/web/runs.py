@@ -26,6 +26,8 @@ from pipulate.engine.store import Row
 from pipulate.engine.workflow import Workflow
 from pipulate.web.components import ago, failure, form, search_field
 
+RECENT = 20  #: runs of a workflow that are shown
+
 
 def id_card(
     flow: Workflow,
@@ -64,9 +66,18 @@ def id_card(
     )
 
 
-def run_list(rows: Sequence[FT], empty: str = "No runs yet.") -> FT:
-    """Return the list of `run_row`s, which a search replaces."""
-    return Ul(*rows or [Li(empty, cls="empty")], id="run-list", cls="runs")
+def rest(most: int) -> FT:
+    """Return the end of a list that is cut."""
+    words = f"These are the {most} newest; the search finds the others."
+    return Li(words, cls="empty")
+
+
+def run_list(rows: Sequence[FT], empty: str = "No runs yet.", most: int = RECENT) -> FT:
+    """Return the list of `run_row`s, which a search replaces; of too many it says so."""
+    shown = [*rows[:most]] or [Li(empty, cls="empty")]
+    if len(rows) > most:
+        shown.append(rest(most))
+    return Ul(*shown, id="run-list", cls="runs")
 
 
 def run_row(
@@ -135,7 +146,7 @@ def recent(engine: Pipulate, flow: Workflow) -> FT:
     return Section(
         H2("Recent runs", id="recent-title"),
         run_search(f"/{flow.name}/runs"),
-        run_list([run_row(row, flow, engine) for row in engine.runs()]),
+        run_list([run_row(row, flow, engine) for row in engine.runs(limit=RECENT + 1)]),
         cls="recent",
         aria_labelledby="recent-title",
     )

@@ -178,6 +178,15 @@ def test_runs_are_listed_opened_explained(desk: Desk) -> None:
     assert call(desk, "list_runs", {"search": "nobody"}) == "There are no such runs."
 
 
+def test_a_list_of_runs_that_is_cut_says_so(desk: Desk) -> None:
+    """A model would take it for all."""
+    for number in range(21):
+        assert "newest" not in str(call(desk, "list_runs", {}))
+        begin(desk, f"run {number}")
+    told = str(call(desk, "list_runs", {}))
+    assert told.count("- [run") == 20 and "These are the 20 newest" in told
+
+
 def test_which_run_is_meant(desk: Desk) -> None:
     """The exact ID wins; one ID in two workflows needs the workflow's name."""
     begin(desk, "robin")

@@ -137,6 +137,18 @@ async def test_what_is_refused_is_told_where_alerts_are(client: httpx2.AsyncClie
         assert 'class="error"' in reply.text
 
 
+async def test_a_list_of_conversations_that_is_cut_says_so(
+    app: Any, client: httpx2.AsyncClient
+) -> None:
+    """And one that is whole does not."""
+    for number in range(31):
+        assert "newest" not in (await client.get("/chat/conversations")).text
+        app.state.part(Talk).conversations.new(f"talk {number}")
+    listed = (await client.get("/chat/conversations")).text
+    assert "These are the 30 newest" in listed
+    assert "talk 30" in listed and ">talk 0<" not in listed
+
+
 async def test_conversations_are_listed_searched_and_opened_again(
     app: Any, client: httpx2.AsyncClient
 ) -> None:

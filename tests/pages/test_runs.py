@@ -40,6 +40,21 @@ async def test_runs_of_a_former_name_are_listed_by_the_present_one(
     assert "/crossing?id=arthur" in (await client.get("/runs/list")).text
 
 
+@pytest.mark.parametrize(
+    ("path", "most"), [("/runs", 50), ("/runs/list", 50), ("/bridge", 20), ("/bridge/runs", 20)]
+)
+async def test_a_list_that_is_cut_says_so(
+    client: httpx2.AsyncClient, bridge: Pipulate, path: str, most: int
+) -> None:
+    """And one that is whole does not."""
+    for number in range(2, most + 1):
+        assert "newest" not in (await client.get(path)).text
+        bridge.initialize_if_missing(f"run {number}")
+    cut = (await client.get(path)).text
+    assert f"These are the {most} newest; the search finds the others." in cut
+    assert cut.count('aria-label="Delete run') == most
+
+
 async def test_without_runs_the_page_says_what_to_do(client: httpx2.AsyncClient) -> None:
     """An empty list is no riddle."""
     assert "No runs yet. Begin one in a workflow." in (await client.get("/runs")).text
