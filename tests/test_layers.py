@@ -275,6 +275,17 @@ def test_what_strangers_wrote_has_one_reader(name: str):
     assert not [module for module, tree in trees().items() if bare in ast.unparse(tree)]
 
 
+def test_a_number_is_asked_for_by_what_int_takes():
+    """`"²".isdigit()` holds, and int("²") fails."""
+    asked = {"isdigit", "isnumeric"}
+    assert not [
+        f"{module}: {call}"
+        for module, tree in trees().items()
+        for call in called(tree)
+        if call.rpartition(".")[2] in asked
+    ]
+
+
 def test_a_planted_reader_is_found():
     """Called, or handed on."""
     assert "csv.reader" in called(ast.parse("for row in csv.reader(file): pass"))

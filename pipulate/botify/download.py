@@ -114,7 +114,7 @@ def _wrong(url: str, local: bool) -> str:
     if parts.scheme != "https":
         return f"begins with {parts.scheme}://, not https://"
     # "127.1" and "2130706433" are addresses, too: no public name ends in digits.
-    is_ip = ":" in host or host.rpartition(".")[2].isdigit()
+    is_ip = ":" in host or host.rpartition(".")[2].isdecimal()
     if is_ip or "." not in host or host.endswith(_LOCAL_NAMES):
         return f"names {host}, no public host"
     return ""

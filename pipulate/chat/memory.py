@@ -154,7 +154,7 @@ class Memory:
     def _by_keyword(self, query: str, limit: int) -> list[Row]:
         words = re.findall(r"\w+", query)[:MOST_WORDS]
         # Long words tell: a stop list for any language.
-        telling = [word for word in words if len(word) > 3 or word.isdigit()] or words
+        telling = [word for word in words if len(word) > 3 or word.isdecimal()] or words
         wanted = " OR ".join(f'"{word}"' for word in telling) or '""'
         found = """SELECT memory.* FROM memory_text JOIN memory USING (id)
             WHERE memory_text MATCH ? AND state = 'active' ORDER BY rank LIMIT ?"""

@@ -58,7 +58,9 @@ def backups(folder: Path) -> list[Path]:
 
 def _number(backup: Path) -> int:
     number = backup.name.split("-")[1]
-    return int(number) if number.isdigit() else 0  # of 0.1.0
+    if not number.isdecimal() or len(number) > 20:
+        return 0  # of 0.1.0
+    return int(number)
 
 
 def _copy(source: apsw.Connection, target: Path) -> None:

@@ -285,7 +285,9 @@ def test_the_last_backup_is_the_newest(path: Path) -> None:
     ahead = store.backup().rename(folder / "pipulate-000001-20991127T101500.000000Z-daily.db")
     last = store.backup()
     store.close()
-    assert backups(path.parent) == [last, ahead, old]
+    odd = old.with_name("pipulate-²-20991127T101500.000000Z-daily.db")
+    odd.touch()
+    assert backups(path.parent) == [last, ahead, odd, old]
 
 
 # --- one server
