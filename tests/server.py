@@ -18,6 +18,18 @@ PATIENCE = 60  #: seconds that anything may take: the machine may be busy
 LOOKS = 1200  #: in that time, for a server that starts
 #: Trusts nobody: here all is plain HTTP, and to read all authorities takes as long as ten requests.
 NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+#: What the console of a tab whose server is killed may tell: how it learns of it, by a connection
+#: refused, reset or closed before an answer or within one, is a matter of milliseconds.
+KILLED = (
+    "net::ERR_CONNECTION_",
+    "net::ERR_EMPTY_RESPONSE",
+    "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
+    "net::ERR_SOCKET_NOT_CONNECTED",
+    "WebSocket connection",
+    "htmx:sendError",
+    "htmx:afterRequest",
+    "[object Event]",
+)
 
 
 def free_port() -> int:

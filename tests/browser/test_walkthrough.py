@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.server import Server, free_port
+from tests.server import KILLED, Server, free_port
 
 
 @pytest.fixture(scope="module")
@@ -154,13 +154,7 @@ def test_two_tabs_with_two_runs_never_mix(page: Page, server: Server):
     other.close()
 
 
-@pytest.mark.console(
-    "ERR_CONNECTION_REFUSED",
-    "WebSocket connection",
-    "htmx:sendError",
-    "htmx:afterRequest",
-    "[object Event]",
-)
+@pytest.mark.console(*KILLED)
 def test_a_lost_server_keeps_what_was_typed(page: Page, tmp_path: Path):
     """While the server is down the page says so; after its start the same form is accepted."""
     server = Server(tmp_path, free_port()).start()
@@ -202,6 +196,7 @@ def test_who_is_quicker_than_the_scripts_is_waited_for(page: Page, server: Serve
         page.unroute("**/htmx.min.js")
 
 
+@pytest.mark.console(*KILLED)
 def test_a_job_survives_a_closed_browser_and_a_killed_server(page: Page, tmp_path: Path):
     """Progress, a closed tab, kill -9, a new start:
     the job ends by itself and its page is the usual one.

@@ -26,7 +26,7 @@ pytestmark = [
 ]
 PHONE, DESK = (360, 740), (1280, 800)
 #: What tells of a server that does not answer.
-LOST = r"can’t establish a connection|htmx:sendError|htmx:afterRequest|\[object Event\]"
+LOST = r"can’t establish a connection|was interrupted|htmx:sendError|htmx:afterRequest|\[object E"
 SPILL = """(() => {
   const wide = document.documentElement.clientWidth + 1;
   const spills = (e) => e.getBoundingClientRect().right > wide && e.checkVisibility();
