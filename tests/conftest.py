@@ -111,6 +111,13 @@ def console_faults(context: BrowserContext, *expected: str) -> list[str]:
     return faults
 
 
+def behind(page: Page) -> None:
+    """Keep a page as if behind another: with --dev it draws itself anew when a file was saved,
+    but only in front.  A test that saves one and goes on would be overtaken in the midst of it.
+    """
+    page.add_init_script("Object.defineProperty(document, 'hidden', { value: true })")
+
+
 # --- the server
 
 

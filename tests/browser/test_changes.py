@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipulate import Settings, create_app
+from tests.conftest import behind
 
 HEAD = """
 from fasthtml.common import Input, P
@@ -45,6 +46,12 @@ def address(tmp_path: Path, serve: Callable[..., str], save: Callable[..., None]
     folders = (*Settings.workflows[:1], tmp_path / "workflows")
     settings = Settings(data=tmp_path / "data", workflows=folders, dev=True)
     return serve(create_app(settings)) + "/evo?id=x"
+
+
+@pytest.fixture(autouse=True)
+def page_behind(page: Page) -> None:
+    """The tests say when a page is drawn anew."""
+    behind(page)
 
 
 def fill(page: Page, **given: str) -> None:

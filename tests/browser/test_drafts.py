@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from pipulate.app import create_app
 from pipulate.engine.settings import Settings
-from tests.conftest import Serve
+from tests.conftest import Serve, behind
 
 FLOW = """
 from fasthtml.common import Fieldset, Input, Label, Option, Select, Textarea
@@ -206,6 +206,7 @@ def test_a_deleted_run_takes_its_drafts_with_it_and_age_does(page: Page, site: s
 
 def test_a_draft_follows_its_step(page: Page, site: str, tmp_path: Path) -> None:
     """Its key, not its place: a step that comes before it does not get it."""
+    behind(page)
     begin(page, site)
     page.get_by_label("Word").fill("typed")
     step = (
