@@ -136,8 +136,13 @@ class Breaker:
 Case = Callable[[httpx2.AsyncClient, str], Awaitable[tuple[str, dict[str, str]]]]
 
 
+async def _opened(client: httpx2.AsyncClient, id: str) -> None:
+    reply = await client.post("/mine/open", data={"id": id})
+    assert reply.status_code < 400, reply.text
+
+
 async def _answered(client: httpx2.AsyncClient, id: str) -> None:
-    await client.post("/mine/open", data={"id": id})
+    await _opened(client, id)
     reply = await client.post(f"/mine/card1?id={id}", data={"name": "Ada"})
     assert reply.status_code == 200, reply.text
     await client.app.state.jobs.wait(("mine", id, "count"))
@@ -145,7 +150,7 @@ async def _answered(client: httpx2.AsyncClient, id: str) -> None:
 
 async def answering(client: httpx2.AsyncClient, id: str) -> tuple[str, dict[str, str]]:
     """The first card, whose next one is work."""
-    await client.post("/mine/open", data={"id": id})
+    await _opened(client, id)
     return f"/mine/card1?id={id}", {"name": "Ada"}
 
 

@@ -119,6 +119,16 @@
   // A running job's line stops asking when one request fails; ask again once the server is back.
   document.addEventListener("pipulate:back", () => { if ($(".progress")) location.reload(); });
 
+  // What asked and is gone gets no answer: a job's line may be replaced while it asks, and the answer is for the page of before.
+  const asking = new WeakMap();
+  document.addEventListener("htmx:beforeSend", ({ detail: { elt, requestConfig, xhr } }) => {
+    if (requestConfig.verb === "get") asking.set(elt, xhr);
+  });
+  document.addEventListener("htmx:beforeCleanupElement", ({ target }) => {
+    const request = asking.get(target);
+    if (request && request.readyState < XMLHttpRequest.DONE) request.onload = null;
+  });
+
   // A slider says which number it is at.
   document.addEventListener("htmx:load", ({ target }) => {
     for (const slider of target.querySelectorAll("[type=range]")) {

@@ -107,6 +107,7 @@ def test_an_authors_ten_minutes(page: Page, server: Server):
     page.get_by_role("textbox", name="Run ID").fill("first")
     page.keyboard.press("Enter")
     page.get_by_role("textbox", name="What... is your name?").fill("half typed")
+    page.wait_for_load_state()
     with page.expect_event("load"):  # by itself
         (folder / "mine.py").write_text(code.replace("What... is your quest?", "Why?"))
     expect(page.get_by_role("textbox", name="What... is your name?")).to_have_value("half typed")
@@ -171,6 +172,47 @@ def test_a_lost_server_keeps_what_was_typed(page: Page, tmp_path: Path):
     page.get_by_role("button", name="Next").click()
     expect(page.locator("#card2")).to_be_visible()
     server.stop()
+
+
+@pytest.mark.console(*KILLED)
+def test_a_server_lost_before_the_scripts_came_keeps_what_was_typed(page: Page, tmp_path: Path):
+    """A form that goes the plain way does so when the server answers: no page of errors."""
+    server = Server(tmp_path, free_port()).start()
+    page.goto(f"{server.url}/bridge")
+    page.fill("#run-id", "early")
+    page.route(re.compile("htmx"), lambda route: route.abort("connectionreset"))
+    page.press("#run-id", "Enter")
+    page.fill("[name=name]", "Arthur")
+    page.wait_for_load_state()
+    server.kill()
+    page.press("[name=name]", "Enter")
+    expect(page.locator("#offline")).to_be_visible()
+    expect(page.locator("[name=name]")).to_have_value("Arthur")
+    server.start()
+    expect(page.locator("#offline")).to_be_hidden()
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator("#card2")).to_be_visible()
+    server.stop()
+
+
+def test_an_answer_for_what_is_gone_is_let_go(page: Page, server: Server, tmp_path: Path):
+    """A job's line that was replaced while it asked: no error, and the card stays as it is."""
+    (tmp_path / "a.txt").write_text("one two")
+    held: list[Route] = []
+    page.goto(f"{server.url}/work")
+    page.fill("#run-id", "gone")
+    page.press("#run-id", "Enter")
+    page.fill("[name=folder]", str(tmp_path))
+    page.fill("[name=pause]", "10")
+    page.get_by_role("button", name="Count").click()
+    page.get_by_role("progressbar").wait_for()
+    with page.expect_request("**/card2/progress*"):
+        page.route("**/card2/progress*", lambda route: held.append(route))
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    with page.expect_response("**/card2/progress*"):
+        held[0].continue_()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
 
 
 def test_who_is_quicker_than_the_scripts_is_waited_for(page: Page, server: Server):
