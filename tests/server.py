@@ -21,10 +21,7 @@ NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 #: What the console of a tab whose server is killed may tell: how it learns of it, by a connection
 #: refused, reset or closed before an answer or within one, is a matter of milliseconds.
 KILLED = (
-    "net::ERR_CONNECTION_",
-    "net::ERR_EMPTY_RESPONSE",
-    "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
-    "net::ERR_SOCKET_NOT_CONNECTED",
+    "net::ERR_",
     "WebSocket connection",
     "htmx:sendError",
     "htmx:afterRequest",

@@ -60,14 +60,14 @@
     });
   }
 
-  // Focus moves to the first control of the new card (or its title), and the card is announced.
+  // The new card is announced, and its first control (or its title) gets the focus, unless somebody has it: a quick user types already.
   function arrive(card) {
     if (!card) return;
     const title = $("h2, .label", card);
     const target = $("[aria-invalid=true]", card) || $("input:not([type=hidden]), select, textarea", card) || title;
     const error = $("[role=alert]", card);
     announce((error ? error.textContent + " " : "") + (title ? title.textContent : ""));
-    if (target) { card.scrollIntoView({ block: "nearest" }); target.focus({ preventScroll: true }); }
+    if (target && (document.activeElement || document.body) === document.body) { card.scrollIntoView({ block: "nearest" }); target.focus({ preventScroll: true }); }
   }
   document.addEventListener("DOMContentLoaded", () => {
     arrive($("[data-focus]") || $("#chain [data-current]"));

@@ -195,6 +195,27 @@ def test_a_server_lost_before_the_scripts_came_keeps_what_was_typed(page: Page, 
     server.stop()
 
 
+def test_who_types_already_keeps_the_focus(page: Page, server: Server):
+    """A page whose scripts come late gives the focus to the card's first field, but takes it from
+    nobody.
+    """
+    held: list[Route] = []
+    page.goto(f"{server.url}/work")
+    page.fill("#run-id", "focus")
+    page.route("**/app.js", lambda route: held.append(route))
+    with page.expect_request("**/app.js"):
+        page.press("#run-id", "Enter")
+    pause = page.locator("[name=pause]")
+    pause.focus()
+    held.pop().continue_()
+    page.wait_for_load_state()
+    page.keyboard.type("5")
+    expect(pause).to_have_value("50.2")
+    page.unroute("**/app.js")
+    page.reload()
+    expect(page.locator("[name=folder]")).to_be_focused()
+
+
 def test_an_answer_for_what_is_gone_is_let_go(page: Page, server: Server, tmp_path: Path):
     """A job's line that was replaced while it asked: no error, and the card stays as it is."""
     (tmp_path / "a.txt").write_text("one two")

@@ -26,12 +26,12 @@ EACH = """
         await asyncio.sleep(answers["pause"] or 0)
 """
 ONCE = """
-    async def slowly(path):
-        await asyncio.sleep(answers["pause"] or 0)
-        return await words(path)
+    async def endlessly(path):
+        path.with_suffix(".begun").touch()
+        await asyncio.sleep(3600)
 
     async for path in each:
-        each.keep(await job.once(path.name, lambda path=path: slowly(path)))
+        each.keep(await job.once(path.name, lambda path=path: endlessly(path)))
 """
 
 
@@ -49,15 +49,25 @@ def prepared(folder: Path) -> Server:
 
 def work(server: Server, id: str, kills: int, by: random.Random) -> str:
     """Begin a run, kill the server so often while it works, and return what is shown in the end."""
-    with server.client() as client:
-        rev = begin(client, "mine", id)
-        folder = str(server.folder / "texts")
-        answer(client, "mine", id, 1, rev, folder=folder, pause=PAUSE)
+    started(server, id)
     for _ in range(kills):
         time.sleep(by.uniform(0, 0.6))
         tried()
         server.kill()
         server.start()
+    return ended(server, id)
+
+
+def started(server: Server, id: str) -> None:
+    """Begin a run; its work begins."""
+    with server.client() as client:
+        rev = begin(client, "mine", id)
+        folder = str(server.folder / "texts")
+        answer(client, "mine", id, 1, rev, folder=folder, pause=PAUSE)
+
+
+def ended(server: Server, id: str) -> str:
+    """Return what is shown when the work has ended, or is unsure."""
     with server.client() as client:
         for _ in range(LOOKS):
             shown = client.get("/mine/card2/progress", params={"id": id}).text
@@ -103,5 +113,12 @@ def test_local_work_that_is_done_once_is_found(tmp_path: Path) -> None:
     file.write_text(planted)
     server.kill()
     server.start()
-    assert UNSURE in work(server, "planted", 2, chance("planted"))
+    started(server, "planted")
+    for _ in range(LOOKS):
+        if list((tmp_path / "texts").glob("*.begun")):
+            break
+        time.sleep(0.05)
+    server.kill()  # in the midst of it
+    server.start()
+    assert UNSURE in ended(server, "planted")
     server.stop()
