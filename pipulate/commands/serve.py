@@ -4,6 +4,7 @@ One server for a data folder, on a port that is free.
 """
 
 import errno
+import logging
 import socket
 import sys
 import threading
@@ -46,6 +47,7 @@ class Server(uvicorn.Server):
     def __init__(self, settings: Settings) -> None:
         super().__init__(configuration(settings))
         self.settings = settings
+        logging.getLogger("uvicorn.error").addFilter(_in_a_line)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin; Ctrl+C ends it in order from here on."""
@@ -57,6 +59,13 @@ class Server(uvicorn.Server):
         logger.info("Pipulate serves {} (data in {}). Ctrl+C stops it.", url, where)
         if self.settings.browser:
             threading.Thread(target=private.run, args=[[*BROWSE, url]]).start()
+
+
+def _in_a_line(record: logging.LogRecord) -> bool:
+    """Take the traceback off what a client sent wrong: it is no failure of ours."""
+    if str(record.msg).startswith("Invalid UTF-8"):
+        record.exc_info = None
+    return True
 
 
 def configuration(settings: Settings) -> uvicorn.Config:

@@ -284,6 +284,15 @@ def test_odd_inputs_end_in_a_sentence(server: Server, tmp_path: Path) -> None:
     attack(server, tmp_path, 60, "short")
 
 
+def test_a_frame_that_is_no_text_is_a_line_of_the_log(server: Server) -> None:
+    """Without the traceback of who decodes it."""
+    with upgraded(server) as connection:
+        connection.sendall(bytes([0x81, 0x82, 0, 0, 0, 0, 0xFF, 0xFE]))
+        while connection.recv(1000):
+            pass
+    assert "Invalid UTF-8" in server.log() and "Traceback" not in server.log()
+
+
 @pytest.mark.trust(ROW)
 def test_no_odd_input_is_a_fault_or_fills_the_memory(server: Server, tmp_path: Path) -> None:
     """The full count; what the server holds grows by less than 50 MB, and so do we."""
