@@ -7,12 +7,15 @@ LOOK      After an act in the browser the page is asked by `expect`, which waits
 DEADLINE  What is waited for in a browser may take as long as tests/conftest.py says, or longer.
 END       What a child prints is read to its end, too: `iter(readline, line)` waits for a line
           of one that has died.
+OVERTAKEN With --dev a page in front draws itself anew when a workflow file was saved: who saves one
+          and goes elsewhere at once keeps the page `behind`.
 POLICY    `wait_for_function` evaluates a text as soon as it looks twice, which our pages forbid.
 
 A planted breach of each kind proves that it is found.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +37,7 @@ ACTS = {
     "type",
     "uncheck",
 }
+MOVES = {"goto", "reload", "go_back"}
 LOOKS = {
     "all",
     "all_inner_texts",
@@ -83,6 +87,8 @@ def breaches(code: str, browser: bool = True) -> Iterator[tuple[int, str]]:
         for function in ast.walk(tree):
             if isinstance(function, ast.FunctionDef):
                 yield from looks(function)
+                if "behind(" not in code:
+                    yield from overtaken(function)
 
 
 def short(keyword: ast.keyword) -> bool:
@@ -104,6 +110,17 @@ def looks(function: ast.FunctionDef) -> Iterator[tuple[int, str]]:
             acted = True
         elif found and not isinstance(part, ast.Assert):
             acted = False  # whatever it is: `expect`, a helper that waits, a question
+
+
+def overtaken(function: ast.FunctionDef) -> Iterator[tuple[int, str]]:
+    """Yield the moves right after a workflow file was saved under an open page."""
+    is_open = saved = False
+    for part in in_order(function.body):
+        if saved and {name(call) for call in calls(part)} & MOVES:
+            yield part.lineno, "OVERTAKEN"
+        text = ast.unparse(part)
+        saved = is_open and ("save(" in text or ".py').write_text(" in text)
+        is_open |= bool(re.search(r"\b(page|card)\b", text))
 
 
 def in_order(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -136,6 +153,8 @@ PLANTED = {
     "list(iter(process.stdout.readline, 'Ready'))": "END",
     "expect(page).to_have_url('/', timeout=5_000)": "DEADLINE",
     "page.click('a')\n    assert page.locator('b').count() == 1": "LOOK",
+    "page.goto('/')\n    (folder / 'x.py').write_text('')\n    page.reload()": "OVERTAKEN",
+    "begin(page)\n    save(step())\n    page.goto('/')": "OVERTAKEN",
     "with it:\n        it.press('Enter')\n    assert it.is_visible()": "LOOK",
 }
 HARMLESS = (
@@ -143,6 +162,8 @@ HARMLESS = (
     "page.goto('/')\n    assert page.locator('b').count() == 1",
     "expect(page).to_have_url('/', timeout=60_000)",
     "assert model.wait(PATIENCE)",
+    "(folder / 'x.py').write_text('')\n    page.goto('/')",
+    "begin(page)\n    save(step())\n    expect(it).to_be_visible()\n    page.goto('/')",
 )
 
 

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
+from traceback import walk_tb
 
 import uvicorn
 from loguru import logger
@@ -18,13 +19,14 @@ from pipulate.engine import private
 from pipulate.engine.care import serving
 from pipulate.engine.errors import InUse, Invalid
 from pipulate.engine.log import log_to_file
-from pipulate.engine.settings import Settings
+from pipulate.engine.settings import PACKAGE, Settings
 from pipulate.protocol import Protocol
 
 #: Seconds after which a thread at work lets the pages' thread in: with Python's
 #: own 0.005 a page beside an import waits for that ten times and more.
 TURN = 0.0005
 OPEN = "import sys, webbrowser; webbrowser.open(sys.argv[1])"
+OURS = str(PACKAGE)
 BROWSE = (sys.executable, "-P", "-c", OPEN)
 
 
@@ -62,8 +64,10 @@ class Server(uvicorn.Server):
 
 
 def _in_a_line(record: logging.LogRecord) -> bool:
-    """Take the traceback off what a client sent wrong: it is no failure of ours."""
-    if str(record.msg).startswith("Invalid UTF-8"):
+    """Take the traceback off what no code of ours saw: a client sent it wrong."""
+    _, _, raised = record.exc_info or (None, None, None)
+    ours = any(frame.f_code.co_filename.startswith(OURS) for frame, _ in walk_tb(raised))
+    if not ours:
         record.exc_info = None
     return True
 

@@ -1,4 +1,4 @@
-// The few things HTML and htmx cannot say by themselves: focus, announcements, the lost server, the finder, the menus.
+// The few things HTML and htmx cannot say by themselves: focus, announcements, the finder, the menus.
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
   const announce = (text) => { const line = $("#announce"); if (line && line.textContent !== text) line.textContent = text; };
@@ -67,7 +67,7 @@
     const target = $("[aria-invalid=true]", card) || $("input:not([type=hidden]), select, textarea", card) || title;
     const error = $("[role=alert]", card);
     announce((error ? error.textContent + " " : "") + (title ? title.textContent : ""));
-    if (target && (document.activeElement || document.body) === document.body) { card.scrollIntoView({ block: "nearest" }); target.focus({ preventScroll: true }); }
+    if (target && document.activeElement === document.body) { card.scrollIntoView({ block: "nearest" }); target.focus({ preventScroll: true }); }
   }
   document.addEventListener("DOMContentLoaded", () => {
     arrive($("[data-focus]") || $("#chain [data-current]"));
@@ -96,22 +96,7 @@
     if (refused) { refused.scrollIntoView({ block: "nearest" }); announce(refused.textContent); }
   });
 
-  // A lost server: say so, keep what was typed, look again until it answers.
-  let waiting = 0;
-  async function lost() {
-    const line = $("#offline");
-    if (!line || waiting) return;
-    line.hidden = false;
-    waiting = setInterval(async () => {
-      try { await fetch("/static/icon.svg", { cache: "no-store" }); } catch { return; }
-      clearInterval(waiting); waiting = 0; line.hidden = true;
-      announce("The server answers again.");
-      document.dispatchEvent(new CustomEvent("pipulate:back"));
-    }, 1000);
-  }
-  document.addEventListener("htmx:sendError", lost);
-  document.addEventListener("htmx:timeout", lost);
-  document.addEventListener("pipulate:lost", lost);
+  document.addEventListener("pipulate:back", () => announce("The server answers again."));  // lost: see early.js
   // A form that could not be sent is sent again by the user: its button must work.
   document.addEventListener("htmx:sendError", (event) => {
     for (const button of event.target.querySelectorAll ? event.target.querySelectorAll("[disabled][type=submit]") : []) button.disabled = false;
@@ -119,14 +104,13 @@
   // A running job's line stops asking when one request fails; ask again once the server is back.
   document.addEventListener("pipulate:back", () => { if ($(".progress")) location.reload(); });
 
-  // What asked and is gone gets no answer: a job's line may be replaced while it asks, and the answer is for the page of before.
+  // What was replaced while it asked has no place for its answer: what it looked at is shown anew by then; of what it did, the page tells.
   const asking = new WeakMap();
-  document.addEventListener("htmx:beforeSend", ({ detail: { elt, requestConfig, xhr } }) => {
-    if (requestConfig.verb === "get") asking.set(elt, xhr);
-  });
+  document.addEventListener("htmx:beforeSend", ({ detail: { elt, requestConfig, xhr } }) => asking.set(elt, { xhr, verb: requestConfig.verb }));
   document.addEventListener("htmx:beforeCleanupElement", ({ target }) => {
-    const request = asking.get(target);
-    if (request && request.readyState < XMLHttpRequest.DONE) request.onload = null;
+    const { xhr, verb } = asking.get(target) || {};
+    if (!xhr || xhr.readyState === XMLHttpRequest.DONE || !target.closest("#main")) return;
+    xhr.onload = verb === "get" ? null : () => location.reload();
   });
 
   // A slider says which number it is at.

@@ -1,6 +1,6 @@
 // What is sent, or pressed, before htmx is there waits for it: a quick user sees no difference.  This script is small and
-// is not deferred, so it is there before any form is.  Without htmx (it did not come through) a form goes the plain way, if
-// the server answers: else the browser's own page of errors would stand where the form was.
+// is not deferred, so it is there before any form is, also when the server is lost before the others came.  Without htmx a
+// form goes the plain way, if the server answers: else the browser's own page of errors would stand where the form was.
 (() => {
   const HELD = "[hx-get], [hx-post], [hx-put], [hx-patch], [hx-delete]";
   const held = new Map(); // element -> how it is sent; pressed twice, it is sent once
@@ -26,21 +26,36 @@
     if (!window.htmx) document.addEventListener("submit", plainly, true);
     for (const [element, again] of held) if (element.isConnected) again();
   });
+
+  // A lost server: say so, keep what was typed, look again until it answers.
+  let looking = 0;
   const answers = () => fetch("/static/icon.svg", { cache: "no-store" }).then(() => true, () => false);
-  let sure = false;
+  function lost() {
+    const line = document.querySelector("#offline");
+    if (!line || looking) return;
+    line.hidden = false;
+    looking = setInterval(async () => {
+      if (!(await answers()) || !looking) return;
+      clearInterval(looking);
+      looking = 0;
+      line.hidden = true;
+      document.dispatchEvent(new CustomEvent("pipulate:back"));
+    }, 1000);
+  }
+  for (const sign of ["htmx:sendError", "htmx:timeout", "pipulate:lost"]) document.addEventListener(sign, lost);
+
+  let asking = false, sure = false;
   async function plainly(event) {
-    const { target, submitter } = event, line = document.querySelector("#offline");
-    if (sure || !line || !target.closest(HELD)) return;
+    const { target, submitter } = event;
+    if (sure || !target.closest(HELD)) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    if (!line.hidden) return;
-    if (await answers()) {
-      sure = true;
-      HTMLFormElement.prototype.requestSubmit.call(target, submitter);
-      sure = false;
-      return;
-    }
-    line.hidden = false;
-    const looking = setInterval(async () => { if (await answers()) { clearInterval(looking); line.hidden = true; } }, 1000);
+    if (asking || looking) return;
+    asking = true;
+    sure = await answers();
+    asking = false;
+    if (sure) HTMLFormElement.prototype.requestSubmit.call(target, submitter);
+    else lost();
+    sure = false;
   }
 })();

@@ -155,14 +155,8 @@ def test_two_tabs_with_two_runs_never_mix(page: Page, server: Server):
     other.close()
 
 
-@pytest.mark.console(*KILLED)
-def test_a_lost_server_keeps_what_was_typed(page: Page, tmp_path: Path):
-    """While the server is down the page says so; after its start the same form is accepted."""
-    server = Server(tmp_path, free_port()).start()
-    page.goto(f"{server.url}/bridge")
-    page.fill("#run-id", "lost")
-    page.press("#run-id", "Enter")
-    page.fill("[name=name]", "Arthur")
+def lost_and_found(page: Page, server: Server) -> None:
+    """Answer a server that is gone: the page stays and says so; then one that is back."""
     server.kill()
     page.press("[name=name]", "Enter")
     expect(page.locator("#offline")).to_be_visible()
@@ -172,6 +166,17 @@ def test_a_lost_server_keeps_what_was_typed(page: Page, tmp_path: Path):
     page.get_by_role("button", name="Next").click()
     expect(page.locator("#card2")).to_be_visible()
     server.stop()
+
+
+@pytest.mark.console(*KILLED)
+def test_a_lost_server_keeps_what_was_typed(page: Page, tmp_path: Path):
+    """While the server is down the page says so; after its start the same form is accepted."""
+    server = Server(tmp_path, free_port()).start()
+    page.goto(f"{server.url}/bridge")
+    page.fill("#run-id", "lost")
+    page.press("#run-id", "Enter")
+    page.fill("[name=name]", "Arthur")
+    lost_and_found(page, server)
 
 
 @pytest.mark.console(*KILLED)
@@ -184,15 +189,7 @@ def test_a_server_lost_before_the_scripts_came_keeps_what_was_typed(page: Page, 
     page.press("#run-id", "Enter")
     page.fill("[name=name]", "Arthur")
     page.wait_for_load_state()
-    server.kill()
-    page.press("[name=name]", "Enter")
-    expect(page.locator("#offline")).to_be_visible()
-    expect(page.locator("[name=name]")).to_have_value("Arthur")
-    server.start()
-    expect(page.locator("#offline")).to_be_hidden()
-    page.get_by_role("button", name="Next").click()
-    expect(page.locator("#card2")).to_be_visible()
-    server.stop()
+    lost_and_found(page, server)
 
 
 def test_who_types_already_keeps_the_focus(page: Page, server: Server):
@@ -234,6 +231,25 @@ def test_an_answer_for_what_is_gone_is_let_go(page: Page, server: Server, tmp_pa
     with page.expect_response("**/card2/progress*"):
         held[0].continue_()
     expect(page.get_by_role("button", name="Go on")).to_be_visible()
+
+
+def test_an_act_whose_card_is_gone_is_told_by_the_page(page: Page, server: Server, tmp_path: Path):
+    """Cancelled as the work ended: the line showed the end first, and the page stays true."""
+    (tmp_path / "a.txt").write_text("one two")
+    held: list[Route] = []
+    page.goto(f"{server.url}/work")
+    page.fill("#run-id", "late")
+    page.press("#run-id", "Enter")
+    page.fill("[name=folder]", str(tmp_path))
+    page.fill("[name=pause]", "3")
+    page.get_by_role("button", name="Count").click()
+    page.get_by_role("progressbar").wait_for()
+    page.route("**/cancel2*", lambda route: held.append(route))
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#result")).to_be_visible()
+    with page.expect_event("load"):
+        held[0].continue_()
+    expect(page.locator("#result")).to_be_visible()
 
 
 def test_who_is_quicker_than_the_scripts_is_waited_for(page: Page, server: Server):
